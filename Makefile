@@ -1,0 +1,56 @@
+# Each target builds the environment it needs from the lock, once. PYTHON=3.12 picks another interpreter.
+PYTHON ?= >=3.11,<3.14
+PY := .venv/bin/python
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: help run serve lab mlflow test slow lint format lock clean
+
+help:  ## this list
+	@sed -nE 's/^([a-z]+):.*## /\1\t/p' Makefile | expand -t 10
+
+run: .venv/run.done  ## prepare, train and register on the real data; reports in reports/latest/
+	@$(PY) -m dvc pull --quiet || echo "No DVC remote answers; the pipeline looks elsewhere and says where it found the data."
+	$(PY) run_pipeline.py $(ARGS)
+
+serve: .venv/run.done  ## the registered champion on http://127.0.0.1:8081
+	$(PY) -m app
+
+lab: .venv/run.done  ## JupyterLab on notebooks/
+	$(PY) -m jupyterlab notebooks $(ARGS)
+
+mlflow: .venv/run.done  ## MLflow's pages on http://127.0.0.1:5000
+	$(PY) run_pipeline.py mlflow
+
+test: .venv/dev.done  ## the fast tests
+	$(PY) -m pytest $(ARGS)
+
+slow: .venv/dev.done  ## the whole-system tests, the real data among them
+	$(PY) -m pytest -m slow $(ARGS)
+
+lint: .venv/dev.done  ## ruff, notebooks included
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+
+format: .venv/dev.done  ## what `make lint` would complain of, mended
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+lock: .uv.done  ## new lock files and environment.yml from pyproject.toml
+	UV="$$(cat .uv.done)" .ci/lock $(ARGS)
+
+clean:  ## everything generated but the data: runs, reports, models, logs
+	rm -rf var .venv .uv .uv.done
+	find reports -mindepth 1 -not -name .gitkeep -delete
+
+# uv: the one on the PATH, else one of our own beside the checkout's other generated things
+.uv.done:
+	@command -v uv >$@.new || { python3 -m pip install --quiet --root-user-action=ignore --target .uv uv && echo .uv/bin/uv >$@.new; }
+	@mv $@.new $@
+
+.venv/run.done: requirements.txt pyproject.toml .uv.done
+	@.ci/environment "$(PYTHON)" requirements.txt
+	@touch $@
+
+.venv/dev.done: requirements-dev.txt pyproject.toml .uv.done
+	@.ci/environment "$(PYTHON)" requirements-dev.txt
+	@touch $@ .venv/run.done

@@ -1,0 +1,151 @@
+"""The data set, from where it can be had: DVC, scikit-learn, a file, or the generated sample."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from housing import paths
+from housing.sample import sample
+
+REAL, SAMPLE, FILE = "california", "sample", "file"
+
+
+class Dataset(NamedTuple):
+    """A frame and where it comes from."""
+
+    frame: pd.DataFrame  # (n, 9), float64, columns as in `schema.COLUMNS`, not yet checked
+    source: str  # REAL, SAMPLE or FILE
+    said: str  # one sentence: where the rows came from, and what was tried before
+    sha256: str  # of the CSV or Parquet bytes
+
+
+def load(source: str = "auto", rows: int = 20_640, seed: int = 0) -> Dataset:
+    """The data set.
+
+    source: "california" is the real data or an error; "sample" is generated (`rows`, `seed`);
+    "auto" is the real data where it can be had, else the sample; anything else is the path of a
+    CSV or Parquet file. Raises LookupError if the data cannot be had, with the ways out, and
+    ValueError if the raw file is not the one that its DVC pointer names.
+    """
+    if source == SAMPLE:
+        return _generated(rows, seed, "generated on request")
+    if source not in ("auto", REAL):
+        return _file(Path(source))
+    tried: list[str] = []
+    for way in (_raw_file, _dvc, _scikit_learn):
+        found = way(tried)
+        if found:
+            return found
+    if source == "auto":
+        return _generated(rows, seed, "the real data could not be had: " + "; ".join(tried))
+    raise LookupError(
+        "the California Housing data could not be had:\n"
+        + "".join(f"- {one}\n" for one in tried)
+        + "Ways out: name a DVC remote that answers (dvc remote add -d NAME URL); set "
+        "SCIKIT_LEARN_DATA to a folder with cal_housing_py3.pkz; put the file at "
+        f"{paths.raw_data()}; or go on with made-up rows: source=sample."
+    )
+
+
+def _raw_file(tried: list[str]) -> Dataset | None:
+    path = paths.raw_data()
+    if not path.exists():
+        tried.append(f"{path} is missing")
+        return None
+    content = path.read_bytes()
+    found, expected = hashlib.md5(content, usedforsecurity=False).hexdigest(), _pointer()
+    if found != expected:
+        raise ValueError(
+            f"{path} has md5 {found}, its DVC pointer says {expected}. If the change is wanted, "
+            f"record it with `dvc add`; if not, `dvc checkout --force` brings the old content "
+            f"back; to use the file as it is once, give its path as the source."
+        )
+    frame = pd.read_csv(path)
+    return Dataset(frame, REAL, f"the real data, {len(frame):,} block groups", _sha256(content))
+
+
+def _pointer() -> str:
+    """The md5 that the DVC pointer of the raw file names; the checkout's, if none is beside it."""
+    name = paths.raw_data().name + ".dvc"
+    beside = paths.raw_data().with_name(name)
+    pointer = beside if beside.exists() else paths.CHECKOUT / "data" / "raw" / name
+    return re.search(r"md5: ([0-9a-f]{32})", pointer.read_text())[1]
+
+
+def _dvc(tried: list[str]) -> Dataset | None:
+    if not (paths.home() / ".dvc").exists():
+        tried.append(f"dvc pull: {paths.home()} has no DVC configuration")
+        return None
+    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    command = [sys.executable, "-m", "dvc", "pull", "--quiet", f"{paths.raw_data()}.dvc"]
+    reason = _run(command, 60, cwd=paths.home(), env=environment)
+    if reason is None and paths.raw_data().exists():
+        return _raw_file(tried)
+    tried.append(f"dvc pull: {reason or 'it brought nothing'}")
+    return None
+
+
+def _scikit_learn(tried: list[str]) -> Dataset | None:
+    """scikit-learn's own copy, downloaded if need be; in a process, as it has no time limit."""
+    aside = paths.raw_data().with_name(".fetched.csv")
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    fetch = (
+        "import sys; from sklearn.datasets import fetch_california_housing as fetch; "
+        "fetch(as_frame=True).frame.to_csv(sys.argv[1], index=False, lineterminator='\\r\\n')"
+    )
+    reason = _run([sys.executable, "-c", fetch, str(aside)], 14)
+    if reason is None:
+        found = hashlib.md5(aside.read_bytes(), usedforsecurity=False).hexdigest()
+        if found == _pointer():
+            aside.replace(paths.raw_data())
+            return _raw_file(tried)
+        reason = f"its copy has md5 {found}, expected {_pointer()}"
+    aside.unlink(missing_ok=True)
+    tried.append(f"scikit-learn's cache or download: {reason}")
+    return None
+
+
+def _run(command: list[str], seconds: int, **options) -> str | None:
+    """Why the command failed, in a line; None if it did not."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, **options)
+    except subprocess.TimeoutExpired:
+        return f"no answer in {seconds} s"
+    lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+    return (
+        None if done.returncode == 0 else next((one for one in lines if "ERROR" in one), lines[-1])
+    )
+
+
+def _file(path: Path) -> Dataset:
+    if not path.exists():
+        raise LookupError(
+            f"source is {str(path)!r}: neither auto, california nor sample, and no such file"
+        )
+    content = path.read_bytes()
+    if path.suffix == ".parquet":
+        frame = pd.read_parquet(path)
+    elif path.suffix == ".csv":
+        frame = pd.read_csv(path) if content.strip() else pd.DataFrame()
+    else:
+        raise ValueError(f"{path} ends in {path.suffix!r}, expected .csv or .parquet")
+    whole = frame.select_dtypes("integer").columns  # a CSV of whole numbers means the same floats
+    frame = frame.astype(dict.fromkeys(whole, float))
+    return Dataset(frame, FILE, f"the file {path.name}, {len(frame):,} rows", _sha256(content))
+
+
+def _generated(rows: int, seed: int, why: str) -> Dataset:
+    frame = sample(rows, seed)
+    digest = _sha256(frame.to_csv(index=False).encode())
+    said = f"A GENERATED SAMPLE, not real data: {rows:,} rows, seed {seed} ({why})"
+    return Dataset(frame, SAMPLE, said, digest)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

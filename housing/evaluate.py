@@ -1,0 +1,48 @@
+"""How good are guesses, in the units a person thinks in."""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from housing.schema import CAP, TARGET, USD
+
+
+def scores(truth: pd.Series, guess: np.ndarray) -> dict[str, float]:
+    """RMSE, MAE and median absolute error in $100,000, and R2, of (n,) guesses."""
+    return {
+        "rmse": float(root_mean_squared_error(truth, guess)),
+        "mae": float(mean_absolute_error(truth, guess)),
+        "median_error": float(np.median(np.abs(truth - guess))),
+        "r2": float(r2_score(truth, guess)),
+    }
+
+
+def by_group(truth: pd.Series, guess: np.ndarray, groups: pd.Series) -> pd.DataFrame:
+    """A row a group: block groups, and in dollars the typical (median) error, RMSE and bias.
+
+    bias: mean of guess minus truth; positive where the model guesses too high.
+    """
+    error = (pd.Series(guess, truth.index) - truth) * USD
+    by = error.groupby(groups, observed=True)
+    return pd.DataFrame(
+        {
+            "block groups": by.size(),
+            "typical error, $": by.apply(lambda one: one.abs().median()),
+            "RMSE, $": by.apply(lambda one: np.sqrt((one**2).mean())),
+            "bias, $": by.mean(),
+        }
+    ).round(0).astype(int)  # fmt: skip
+
+
+def price_band(frame: pd.DataFrame) -> pd.Series:
+    """Which price band each block group is in; the capped ones have their own."""
+    edges = [0, 1, 2, 3, 4, 5, np.inf]
+    names = ["below $100k", "$100k to 200k", "$200k to 300k", "$300k to 400k", "$400k to 500k"]
+    bands = pd.cut(frame[TARGET], edges, labels=[*names, "capped at $500k"], include_lowest=True)
+    return bands.mask(frame[TARGET] >= CAP, "capped at $500k").rename("price band")
+
+
+def age_band(frame: pd.DataFrame) -> pd.Series:
+    """Which decade of house age each block group is in."""
+    start = (frame.HouseAge // 10 * 10).astype(int)
+    return (start.astype(str) + " to " + (start + 9).astype(str) + " years").rename("house age")

@@ -1,0 +1,79 @@
+import shutil
+
+import pytest
+
+from housing import data, paths
+from housing.sample import sample
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No DVC, no cache of scikit-learn's, and a proxy that refuses every download."""
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "no cache"))
+    for scheme in ("http", "https"):
+        monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")
+
+
+def test_the_real_data_is_the_pointer_s(real_data):
+    assert real_data.source == "california"
+    assert real_data.frame.shape == (20_640, 9)
+
+
+def test_auto_takes_the_raw_file(home, real_data):
+    paths.raw_data().parent.mkdir(parents=True)
+    shutil.copy(paths.CHECKOUT / "data/raw/california_housing.csv", paths.raw_data())
+    assert data.load("auto").sha256 == real_data.sha256
+
+
+def test_a_raw_file_that_is_not_the_pointer_s_is_refused(home):
+    paths.raw_data().parent.mkdir(parents=True)
+    sample(10).to_csv(paths.raw_data(), index=False)
+    for source in ("auto", "california"):
+        with pytest.raises(ValueError, match="its DVC pointer says fa9fe4cf24f70b69"):
+            data.load(source)
+
+
+def test_scikit_learn_s_cache_is_used_and_kept(home, monkeypatch, real_data):
+    cache = paths.CHECKOUT.parent / "shared" / "scikit_learn_data"
+    if not cache.exists():
+        pytest.skip(reason="no scikit-learn cache beside the checkout")
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(cache))
+    assert data.load("california").sha256 == real_data.sha256
+    assert paths.raw_data().exists()
+
+
+def test_california_offline_says_what_was_tried_and_the_ways_out(offline):
+    with pytest.raises(LookupError) as failed:
+        data.load("california")
+    message = str(failed.value)
+    for part in ("is missing", "dvc pull", "scikit-learn's cache or download", "source=sample"):
+        assert part in message
+
+
+def test_auto_offline_is_a_loud_sample(offline):
+    found = data.load("auto", rows=100)
+    assert found.source == "sample"
+    assert found.said.startswith("A GENERATED SAMPLE, not real data: 100 rows")
+    assert "scikit-learn" in found.said
+    assert found.frame.equals(sample(100))
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_file_of_one_s_own(tmp_path, ending):
+    path, frame = tmp_path / f"mine.{ending}", sample(30)
+    frame["HouseAge"] = frame.HouseAge.astype(int)
+    getattr(frame, {"csv": "to_csv", "parquet": "to_parquet"}[ending])(path, index=False)
+    found = data.load(str(path))
+    assert found.source == "file"
+    assert found.frame.equals(sample(30))
+
+
+def test_a_misspelt_source_is_named():
+    with pytest.raises(LookupError, match="'californa': neither auto, california nor sample"):
+        data.load("californa")
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "mine.xlsx").touch()
+    with pytest.raises(ValueError, match=r"expected \.csv or \.parquet"):
+        data.load(str(tmp_path / "mine.xlsx"))
