@@ -67,7 +67,7 @@ def _raw_file(tried: list[str]) -> Dataset | None:
             f"back; to use the file as it is once, give its path as the source."
         )
     frame = pd.read_csv(path)
-    return Dataset(frame, REAL, f"the real data, {len(frame):,} block groups", _sha256(content))
+    return Dataset(frame, REAL, f"The real data, {len(frame):,} block groups", _sha256(content))
 
 
 def _pointer() -> str:
@@ -137,7 +137,7 @@ def _file(path: Path) -> Dataset:
         raise ValueError(f"{path} ends in {path.suffix!r}, expected .csv or .parquet")
     whole = frame.select_dtypes("integer").columns  # a CSV of whole numbers means the same floats
     frame = frame.astype(dict.fromkeys(whole, float))
-    return Dataset(frame, FILE, f"the file {path.name}, {len(frame):,} rows", _sha256(content))
+    return Dataset(frame, FILE, f"The file {path.name}, {len(frame):,} rows", _sha256(content))
 
 
 def _generated(rows: int, seed: int, why: str) -> Dataset:

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+from sklearn.neighbors import NearestNeighbors
 
-from housing.schema import CAP, TARGET, USD
+from housing.schema import CAP, NAMES, TARGET, USD
+from housing.search import Search
 
 
 def scores(truth: pd.Series, guess: np.ndarray) -> dict[str, float]:
@@ -15,6 +17,21 @@ def scores(truth: pd.Series, guess: np.ndarray) -> dict[str, float]:
         "median_error": float(np.median(np.abs(truth - guess))),
         "r2": float(r2_score(truth, guess)),
     }
+
+
+def compare(found: dict[str, Search], test: pd.DataFrame) -> pd.DataFrame:
+    """A row a family, the best in cross-validation first; errors in dollars, and R2 on test."""
+    rows = {}
+    for family, result in found.items():
+        on_test = scores(test[TARGET], result.model.predict(test[NAMES]))
+        rows[family] = {
+            "cross-validation RMSE, $": result.rmse * USD,
+            "test RMSE, $": on_test["rmse"] * USD,
+            "mean error, $": on_test["mae"] * USD,
+            "typical error, $": on_test["median_error"] * USD,
+            "R2": on_test["r2"],
+        }
+    return pd.DataFrame(rows).T.sort_values("cross-validation RMSE, $")
 
 
 def by_group(truth: pd.Series, guess: np.ndarray, groups: pd.Series) -> pd.DataFrame:
@@ -31,7 +48,7 @@ def by_group(truth: pd.Series, guess: np.ndarray, groups: pd.Series) -> pd.DataF
             "RMSE, $": by.apply(lambda one: np.sqrt((one**2).mean())),
             "bias, $": by.mean(),
         }
-    ).round(0).astype(int)  # fmt: skip
+    ).round(0).astype(float)  # fmt: skip
 
 
 def price_band(frame: pd.DataFrame) -> pd.Series:
@@ -46,3 +63,13 @@ def age_band(frame: pd.DataFrame) -> pd.Series:
     """Which decade of house age each block group is in."""
     start = (frame.HouseAge // 10 * 10).astype(int)
     return (start.astype(str) + " to " + (start + 9).astype(str) + " years").rename("house age")
+
+
+def distance_band(frame: pd.DataFrame, train: pd.DataFrame) -> pd.Series:
+    """How far the nearest training row is from each block group; 0.01 degrees are about 1 km."""
+    place = ["Latitude", "Longitude"]
+    nearest = NearestNeighbors(n_neighbors=1).fit(train[place].to_numpy())
+    distance = nearest.kneighbors(frame[place].to_numpy())[0].ravel()
+    names = ["at the same spot", "below 1 km", "1 to 5 km", "above 5 km"]
+    bands = pd.cut(distance, [-1, 0.001, 0.01, 0.05, np.inf], labels=names)
+    return pd.Series(bands, frame.index, name="nearest training row")

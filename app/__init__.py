@@ -1,0 +1,28 @@
+"""The service: a small Flask app that answers with the registered champion and logs each answer."""
+
+from typing import Any
+
+from flask import Flask
+
+from app import champion, log, metrics, views
+from housing import paths
+
+
+def create_app(config: dict[str, Any] | None = None) -> Flask:
+    """The app; defaults here, then HOUSING_* from the environment, then `config`."""
+    app = Flask(__name__)
+    var = paths.var()
+    app.config.from_mapping(
+        DATABASE=str(var / "logs.db"),
+        LOG_FILE=str(var / "api.log"),
+        SERVING=str(var / "serving"),
+        MAX_CONTENT_LENGTH=8_000_000,  # bytes; 10,000 rows with long decimals are 3 MB
+        MAX_ROWS=10_000,
+    )
+    app.config.from_prefixed_env("HOUSING")
+    app.config.update(config or {})
+    log.init_app(app)
+    champion.init_app(app)
+    metrics.init_app(app)
+    app.register_blueprint(views.bp)
+    return app

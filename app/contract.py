@@ -1,0 +1,142 @@
+"""What a caller may send and what comes back: pydantic models, made from the one schema."""
+
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from housing.schema import FEATURES, NAMES
+
+MOST_PROBLEMS = 100  # named in one answer; more would be no help
+
+
+def _field(name: str) -> Any:
+    feature = FEATURES[name]
+    described = Field(
+        ge=feature.low,
+        le=feature.high,
+        description=f"{feature.meaning}, {feature.unit}",
+        examples=[feature.example],
+    )
+    return Annotated[float, described], ...
+
+
+BlockGroup = create_model(
+    "BlockGroup",
+    __config__=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False),
+    __doc__="One block group: the eight features of the model.",
+    **{name: _field(name) for name in NAMES},
+)
+
+
+class Answer(BaseModel):
+    """The house value of one block group."""
+
+    id: str = Field(description="names this answer in the log")
+    prediction: float = Field(description="median house value, $100,000")
+    prediction_usd: float = Field(description="the same in dollars")
+    model: str = Field(description="the registered model that answered")
+    model_version: str
+    notice: str | None = Field(None, description="there if the model learnt from made-up data")
+
+
+class Answers(BaseModel):
+    """The answers to a list, in its order."""
+
+    predictions: list[Answer]
+
+
+class OneProblem(BaseModel):
+    """One thing that is wrong with a request."""
+
+    field: str | None = Field(description="the field it is about")
+    row: int | None = Field(description="its place in the list, from 0")
+    problem: str = Field(description="one sentence: what is wrong and what was expected")
+
+
+class Problem(BaseModel):
+    """Why there is no answer (RFC 9457)."""
+
+    title: str
+    status: int
+    id: str = Field(description="names the request in the log")
+    errors: list[OneProblem]
+
+
+_ONE = TypeAdapter(BlockGroup)
+_MANY = TypeAdapter(list[BlockGroup])
+
+
+class Refused(Exception):
+    """Raised for a body that is no request: the status to answer with and the problems."""
+
+    def __init__(self, status: int, errors: list[OneProblem]) -> None:
+        super().__init__("; ".join(one.problem for one in errors))
+        self.status, self.errors = status, errors
+
+
+def refused(status: int, sentence: str) -> Refused:
+    """A refusal with one problem that is about no field."""
+    return Refused(status, [OneProblem(field=None, row=None, problem=sentence)])
+
+
+def parse(body: bytes, most_rows: int) -> tuple[list[BaseModel], bool]:
+    """The block groups in a body, and whether they came as a list. Raises Refused."""
+    start = body.lstrip()[:1]
+    if start not in (b"{", b"["):
+        found = "empty" if not start else "neither"
+        raise refused(400, f"the body is {found}, expected a JSON object or a list of them")
+    as_list = start == b"["
+    try:
+        rows = _MANY.validate_json(body) if as_list else [_ONE.validate_json(body)]
+    except ValidationError as wrong:
+        raise _refusal(wrong) from None
+    if not 1 <= len(rows) <= most_rows:
+        raise refused(422, f"the list has {len(rows):,} rows, expected 1 to {most_rows:,}")
+    return rows, as_list
+
+
+def matrix(rows: list[BaseModel]) -> np.ndarray:
+    """(n, 8) float64, the columns in the order of `schema.NAMES`."""
+    return np.array([[row.__dict__[name] for name in NAMES] for row in rows], dtype=np.float64)
+
+
+def _refusal(wrong: ValidationError) -> Refused:
+    found = wrong.errors(include_url=False, include_context=True)
+    if found[0]["type"] == "json_invalid":
+        return refused(400, f"the body is not JSON: {found[0]['ctx']['error']}")
+    problems = [_problem(one) for one in found[:MOST_PROBLEMS]]
+    if len(found) > MOST_PROBLEMS:
+        more = f"and {len(found) - MOST_PROBLEMS:,} more problems"
+        problems.append(OneProblem(field=None, row=None, problem=more))
+    return Refused(422, problems)
+
+
+def _problem(error: dict[str, Any]) -> OneProblem:
+    row = next((one for one in error["loc"] if isinstance(one, int)), None)
+    field = next((one for one in error["loc"] if isinstance(one, str)), None)
+    sentence = _sentence(error, field)
+    return OneProblem(
+        field=field, row=row, problem=sentence if row is None else f"row {row}: {sentence}"
+    )
+
+
+def _sentence(error: dict[str, Any], field: str | None) -> str:
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(field, NAMES, 1)
+        hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(NAMES)}"
+        return f"{_short(field)} is not a field of a block group; {hint}"
+    if field not in FEATURES:
+        return f"{_short(error['input'])} is not an object with the fields of a block group"
+    feature = FEATURES[field]
+    expected = f"a number from {feature.low:,g} to {feature.high:,g}"
+    found = "missing" if error["type"] == "missing" else _short(error["input"])
+    return f"{field} is {found}, expected {expected} ({feature.meaning}; {feature.unit})"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    text = f"{value:g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,91 @@
+"""The log: each request and answer, in SQLite and in a file of JSON lines, before it leaves."""
+
+import json
+import sqlite3
+import threading
+from logging import LogRecord, makeLogRecord
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import NamedTuple
+
+from flask import Flask, current_app
+
+FILE_SIZE, FILES = 10_000_000, 5  # bytes a file, and how many old ones stay
+
+
+class Entry(NamedTuple):
+    """One row; the columns of schema.sql."""
+
+    id: str
+    request_id: str
+    asked_at: str
+    status: int
+    input: str | None
+    prediction: float | None
+    model_name: str | None
+    model_version: str | None
+    latency_ms: float
+    problem: str | None
+
+
+class Unlogged(Exception):
+    """Raised if an answer could not be logged; it must not leave then."""
+
+
+class Log:
+    """One connection and one file, each write under one lock."""
+
+    def __init__(self, database: Path, file: Path) -> None:
+        self.database, self.file = database, file
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._lines: _Lines | None = None
+
+    def write(self, entries: list[Entry]) -> None:
+        """Commits the rows and appends the lines: both or, with Unlogged raised, no row."""
+        lines = "\n".join(json.dumps(one._asdict()) for one in entries)
+        marks = ", ".join("?" * len(Entry._fields))
+        try:
+            with self._lock, self._open() as transaction:
+                transaction.executemany(f"INSERT INTO prediction VALUES ({marks})", entries)
+                self._lines.emit(makeLogRecord({"msg": lines}))
+        except (sqlite3.Error, OSError) as failed:
+            raise Unlogged(str(failed)) from failed
+
+    def check(self) -> None:
+        """Raises Unlogged if the log could not be written now."""
+        try:
+            with self._lock:
+                self._open().execute("BEGIN IMMEDIATE")
+                self._open().rollback()
+        except (sqlite3.Error, OSError) as failed:
+            raise Unlogged(str(failed)) from failed
+
+    def _open(self) -> sqlite3.Connection:
+        """Opened at first use, so that a log that cannot be opened is a 503 and no dead service."""
+        if self._connection is None:
+            self.database.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.database, timeout=2, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(Path(__file__).with_name("schema.sql").read_text())
+            self._lines = _Lines(self.file, maxBytes=FILE_SIZE, backupCount=FILES)
+            self._connection = connection
+        return self._connection
+
+
+class _Lines(RotatingFileHandler):
+    """Rotates; raises where the standard one prints and goes on."""
+
+    def handleError(self, record: LogRecord) -> None:  # noqa: N802, logging's name
+        raise
+
+
+def init_app(app: Flask) -> None:
+    """Gives the app its log."""
+    app.extensions["log"] = Log(Path(app.config["DATABASE"]), Path(app.config["LOG_FILE"]))
+
+
+def log() -> Log:
+    """The current app's."""
+    return current_app.extensions["log"]

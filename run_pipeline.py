@@ -1,0 +1,16 @@
+"""The front door: `python run_pipeline.py` prepares the data, trains, and registers the best."""
+
+import sys
+
+from housing import paths
+from pipeline import Step, main
+
+NOTEBOOKS = paths.CHECKOUT / "notebooks"
+STEPS = [
+    Step("prep", NOTEBOOKS / "01_prep.ipynb"),
+    Step("train", NOTEBOOKS / "02_train.ipynb"),
+    Step("register", NOTEBOOKS / "03_register.ipynb"),
+]
+
+if __name__ == "__main__":
+    sys.exit(main(STEPS, home=paths.home()))
