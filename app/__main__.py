@@ -5,10 +5,11 @@ import socket
 import sys
 import threading
 
+from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces
 
-from app import follow
+from app import create_app, follow
 from housing import paths
 
 THREADS = 4  # a slow upload occupies one; more threads cost throughput
@@ -28,8 +29,7 @@ def main() -> int:
     following.start()
     print(f"the service is at http://{host}:{port}", flush=True)
     server = Granian(
-        "app:create_app",
-        factory=True,
+        "app",
         interface=Interfaces.WSGI,
         address=host,
         port=port,
@@ -38,8 +38,13 @@ def main() -> int:
         respawn_failed_workers=True,
         log_enabled=False,
     )
-    server.serve()
+    server.serve(target_loader=_load)
     return 0
+
+
+def _load(_target: str) -> Flask:
+    """Granian's own loader would look in the current folder first."""
+    return create_app()
 
 
 def _taken(host: str, port: int) -> bool:

@@ -1,10 +1,13 @@
 """Fixtures all tests share. Each test lives in a home of its own; none touches the checkout's."""
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
-from housing import data, paths
+from housing import convert, data, gate, paths, registry, search, split
+from housing.schema import NAMES
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +33,38 @@ def real_data():
         pytest.skip(reason=f"no source of the real data answers here: {nowhere}")
     finally:
         del os.environ["HOUSING_HOME"]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A home with a sample, split and trained on; its champion is a small decision tree."""
+    folder = tmp_path_factory.mktemp("trained") / "a home"
+    folder.mkdir()
+    os.environ["HOUSING_HOME"] = str(folder)
+    try:
+        split.write(data.load("sample", rows=1_500))
+        parts = split.read()
+        for family in ("linear", "tree"):
+            registry.log_candidate(search.search(family, parts.train, 2), parts, {}, "first")
+        promote(parts, "tree")
+    finally:
+        del os.environ["HOUSING_HOME"]
+    return folder
+
+
+def promote(parts: split.Split, family: str, min_gain: float = 0.0) -> registry.Version:
+    """What 03_register does, for the newest candidate of a family."""
+    [candidate] = [one for one in registry.candidates(parts.manifest) if one.family == family]
+    model = registry.load_candidate(candidate)
+    champion = registry.champion(registry.MODEL_NAMES[parts.manifest["source"]])
+    served = convert.convert(model)
+    checks = gate.judge(model, served, parts, gate.to_beat(champion, parts), min_gain)
+    examples = model.predict(parts.test[NAMES][:20])
+    return registry.register(candidate, parts, served, examples, *gate.verdict(checks))
+
+
+@pytest.fixture
+def champion_home(trained, home):
+    """The trained home, copied, so that a test may change it. Artefacts stay where they are."""
+    shutil.copytree(trained, home, dirs_exist_ok=True)
+    return Path(home)

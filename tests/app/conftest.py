@@ -1,0 +1,28 @@
+import pytest
+
+from app import create_app, follow
+from housing.schema import FEATURES
+
+
+@pytest.fixture
+def example():
+    """The example block group, as JSON would give it."""
+    return {name: feature.example for name, feature in FEATURES.items()}
+
+
+@pytest.fixture
+def app(champion_home):
+    """The app with the sample's champion, its log in a folder of its own."""
+    follow.refresh(champion_home / "var" / "serving")
+    return create_app()
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+@pytest.fixture
+def empty(home):
+    """The app before any champion."""
+    return create_app().test_client()

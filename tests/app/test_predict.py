@@ -1,0 +1,173 @@
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+
+from app import create_app
+from housing import registry, split
+from housing.schema import NAMES
+
+
+def rows(home):
+    with sqlite3.connect(home / "var" / "logs.db") as database:
+        database.row_factory = sqlite3.Row
+        return [dict(one) for one in database.execute("SELECT * FROM prediction ORDER BY rowid")]
+
+
+def problems(response):
+    assert response.content_type == "application/problem+json"
+    assert "Traceback" not in response.text
+    return [one["problem"] for one in response.json["errors"]]
+
+
+def test_one_block_group_gets_one_answer(client, example):
+    response = client.post("/predict", json=example)
+    assert response.status_code == 200
+    answer = response.json
+    assert answer["prediction_usd"] == round(answer["prediction"] * 100_000, 2)
+    assert 0.1 < answer["prediction"] < 5.1
+    assert answer["model"] == "california-housing-sample"
+    assert answer["model_version"] == "1"
+    assert "GENERATED SAMPLE" in answer["notice"]
+
+
+def test_the_app_answers_what_the_registered_model_predicts(client, champion_home):
+    test = split.read().test[NAMES]
+    expected = registry.load_version(registry.champion("california-housing-sample")).predict(test)
+    response = client.post("/predict", json=test.to_dict("records"))
+    found = [one["prediction"] for one in response.json["predictions"]]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_an_answer_is_in_the_database_and_the_file(client, example, champion_home):
+    answer = client.post("/predict", json=example).json
+    [row] = rows(champion_home)
+    assert row["id"] == answer["id"]
+    assert json.loads(row["input"]) == example
+    assert (row["prediction"], row["status"]) == (answer["prediction"], 200)
+    assert (row["model_name"], row["model_version"]) == (answer["model"], answer["model_version"])
+    assert row["latency_ms"] > 0
+    assert row["asked_at"].endswith("+00:00")
+    [line] = (champion_home / "var" / "api.log").read_text().splitlines()
+    assert json.loads(line) == row
+
+
+def test_each_answer_to_a_list_has_its_row(client, example, champion_home):
+    answers = client.post("/predict", json=[example] * 3).json["predictions"]
+    found = rows(champion_home)
+    assert [one["id"] for one in found] == [one["id"] for one in answers]
+    assert len({one["request_id"] for one in found}) == 1
+
+
+BAD = [
+    ({"MedInc": None}, "MedInc is null, expected a number from 0 to 20 (median household income"),
+    ({"MedInc": "8.3"}, "MedInc is '8.3', expected a number from 0 to 20"),
+    ({"HouseAge": True}, "HouseAge is true, expected a number from 0 to 100"),
+    ({"Latitude": 9999}, "Latitude is 9999, expected a number from 32 to 42.5"),
+    ({"Longitude": 122.23}, "Longitude is 122.23, expected a number from -125 to -114"),
+    ({"MedInc": float("nan")}, "MedInc is nan, expected a number"),
+    ({"MedInc": float("inf")}, "MedInc is inf, expected a number"),
+    ({"MedInc": 10**400}, "MedInc is "),
+    ({"MedInc": [1]}, "MedInc is [1], expected a number"),
+    ({"HouseAg": 4}, "'HouseAg' is not a field of a block group; did you mean HouseAge?"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), BAD)
+def test_a_bad_value_is_named_in_one_sentence(client, example, champion_home, change, says):
+    response = client.post("/predict", json=example | change)
+    assert response.status_code == 422
+    [problem] = problems(response)
+    assert problem.startswith(says)
+    [row] = rows(champion_home)
+    assert (row["status"], row["prediction"], row["problem"]) == (422, None, problem)
+    assert row["id"] == response.json["id"]
+
+
+def test_a_missing_field_is_named(client, example):
+    del example["Population"]
+    response = client.post("/predict", json=example)
+    assert problems(response)[0].startswith("Population is missing, expected a number from 1 to")
+    assert response.json["errors"][0]["field"] == "Population"
+
+
+def test_a_bad_row_of_a_list_is_numbered_and_nothing_is_answered(client, example, champion_home):
+    response = client.post("/predict", json=[example, example | {"MedInc": -1}, 4])
+    assert problems(response) == [
+        "row 1: MedInc is -1, expected a number from 0 to 20 (median household income; "
+        "$10,000 a year)",
+        "row 2: 4 is not an object with the fields of a block group",
+    ]
+    assert [one["status"] for one in rows(champion_home)] == [422]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b"", 400, "the body is empty"),
+        (b"   ", 400, "the body is empty"),
+        (b'{"MedInc": ', 400, "the body is not JSON"),
+        (b"\xff\xfe{", 400, "the body is neither"),
+        (b"{\xff}", 400, "the body is not JSON"),
+        (b"4", 400, "expected a JSON object or a list of them"),
+        (b"[]", 422, "the list has 0 rows, expected 1 to 10,000"),
+        (b"[" * 5_000 + b"]" * 5_000, 400, "the body is not JSON"),
+    ],
+)
+def test_a_body_that_is_no_request_is_refused(client, champion_home, body, status, says):
+    response = client.post("/predict", data=body, content_type="application/json")
+    assert response.status_code == status
+    assert says in problems(response)[0]
+    assert [one["status"] for one in rows(champion_home)] == [status]
+
+
+def test_another_content_type_is_refused(client, example, champion_home):
+    response = client.post("/predict", data=json.dumps(example), content_type="text/plain")
+    assert response.status_code == 415
+    assert problems(response) == ["the content type is 'text/plain', expected application/json"]
+    assert json.loads(rows(champion_home)[0]["input"]) == example
+
+
+def test_limits_of_rows_and_bytes(app, example, champion_home):
+    app.config.update(MAX_ROWS=2, MAX_CONTENT_LENGTH=1_000)
+    client = app.test_client()
+    response = client.post("/predict", json=[example] * 3)
+    assert response.status_code == 422
+    assert problems(response) == ["the list has 3 rows, expected 1 to 2"]
+    response = client.post("/predict", json=[example] * 30)
+    assert response.status_code == 413
+    assert "larger than 1,000 bytes" in problems(response)[0]
+    assert [one["status"] for one in rows(champion_home)] == [422, 413]
+
+
+def test_ten_thousand_rows_are_answered(client, example, champion_home):
+    response = client.post("/predict", json=[example] * 10_000)
+    assert len(response.json["predictions"]) == 10_000
+    assert len(rows(champion_home)) == 10_000
+
+
+def test_many_problems_are_cut_short(client, example):
+    response = client.post("/predict", json=[{}] * 1_000)
+    found = problems(response)
+    assert len(found) == 101
+    assert found[-1] == "and 7,900 more problems"
+
+
+def test_no_answer_leaves_unlogged(app, example, champion_home):
+    client = app.test_client()
+    assert client.post("/predict", json=example).status_code == 200
+    with sqlite3.connect(champion_home / "var" / "logs.db") as database:
+        database.execute("DROP TABLE prediction")
+    for body in (example, {}):
+        response = client.post("/predict", json=body)
+        assert response.status_code == 503
+        assert "the log cannot be written" in problems(response)[0]
+
+
+def test_a_full_disk_for_the_file_keeps_the_row_out(app, example, champion_home):
+    client = create_app({"LOG_FILE": "/dev/full"}).test_client()
+    response = client.post("/predict", json=example)
+    assert response.status_code == 503
+    assert "no answer leaves unlogged" in problems(response)[0]
+    assert rows(champion_home) == []

@@ -1,0 +1,123 @@
+import json
+import re
+
+import nbformat
+import pytest
+
+from pipeline import main, record
+
+KILL = "import os, signal; print('so far', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+
+
+def executed(home, step):
+    [path] = (home / "var" / "runs").glob(f"*/{step}.ipynb")
+    return nbformat.read(path, as_version=4)
+
+
+def page(home, step):
+    return (home / "reports" / "latest" / f"{step}.html").read_text()
+
+
+def test_steps_run_in_sequence_and_leave_reports(home, step, capsys):
+    place = f"p = {str(home / 'passed')!r}"
+    first = step("first", f"{place}; open(p, 'w').write('on')")
+    second = step("second", f"{place}; print(open(p).read() + 'wards')")
+    assert main([first, second], home, []) == 0
+    assert "onwards" in page(home, "second")
+    assert re.search(r"first +2/2 cells +[\d.]+ s +done", capsys.readouterr().out)
+    [run] = record.load_all(home / "var" / "runs")
+    assert run.status == "done"
+    assert (home / "reports" / run.id / "first.html").exists()
+    assert "The first report" in page(home, "first")
+
+
+def test_a_failing_step_ends_the_run_with_one_sentence(home, step, capsys):
+    bad = step("bad", "1 + 1", "1 / 0", "2 + 2")
+    assert main([bad, step("after", "1")], home, []) == 1
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert last.startswith("The step bad failed after 2 of 4 cells: ZeroDivisionError: division")
+    assert last.endswith("bad.html")
+    top = page(home, "bad").split("</header>")[0]
+    assert "ZeroDivisionError: division by zero" in top
+    assert "Traceback" in top
+    assert not list(home.glob("reports/*/after.html"))
+    [run] = record.load_all(home / "var" / "runs")
+    assert [one.status for one in run.steps] == ["failed", "not run"]
+
+
+def test_a_killed_kernel_is_no_completed_notebook(home, step, capsys):
+    assert main([step("bad", "1", KILL, "2")], home, []) == 1
+    assert "DeadKernelError" in capsys.readouterr().out
+    notebook = executed(home, "bad")
+    found = [one.metadata.papermill.status for one in notebook.cells]
+    assert found == ["completed", "completed", "failed", "not run"]
+    assert "so far" in page(home, "bad")
+    assert 'class="cell not-run"' in page(home, "bad")
+
+
+def test_parameters_reach_the_notebook_and_its_report(home, step):
+    one = step("one", "print('n is', n + 1)", parameters="n: int = 1  # how many")
+    assert main([one], home, ["-p", "n=41"]) == 0
+    assert "n is 42" in page(home, "one")
+    assert "<mark>41</mark>" in page(home, "one")
+
+
+def test_a_wrong_command_line_starts_nothing(home, step, capsys):
+    one = step("one", "1", parameters="trials: int = 1")
+    assert main([one], home, ["-p", "trails=2"]) == 2
+    assert "did you mean 'trials'" in capsys.readouterr().err
+    assert not (home / "var" / "runs").exists()
+
+
+def test_the_list_shows_names_types_defaults_and_help(home, step, capsys):
+    one = step("one", "1", parameters="trials: int = 10  # settings tried")
+    assert main([one], home, ["--list"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"one +\(one\.ipynb\)\n +trials +int +10 +settings tried", out)
+
+
+def test_what_a_notebook_hands_over_is_the_headline(home, step, capsys):
+    told = json.dumps({"headline": {"RMSE": "$43,000"}, "notice": "MADE UP"})
+    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({told!r})"
+    assert main([step("one", cell)], home, []) == 0
+    out = capsys.readouterr().out
+    assert "RMSE: $43,000" in out
+    assert "NOTE: MADE UP" in out
+    for html in (page(home, "one"), (home / "reports" / "index.html").read_text()):
+        assert "$43,000" in html
+        assert "MADE UP" in html
+
+
+def test_notebooks_run_in_their_own_folder_with_run_and_report_told(home, step, tmp_path):
+    told = "os.environ['PIPELINE_RUN_ID'], os.environ['PIPELINE_REPORT']"
+    cell = f"import os; print(os.getcwd(), {told})"
+    assert main([step("one", cell)], home, []) == 0
+    [run] = record.load_all(home / "var" / "runs")
+    assert f"{tmp_path} {run.id} reports/{run.id}/one.html" in page(home, "one")
+
+
+def test_the_index_shows_the_newest_run_first_and_latest_follows(home, step):
+    one = step("one", "1")
+    for _ in range(2):
+        assert main([one], home, []) == 0
+    new, old = record.load_all(home / "var" / "runs")
+    index = (home / "reports" / "index.html").read_text()
+    assert index.index(new.id) < index.index(old.id)
+    assert (home / "reports" / "latest").resolve().name == new.id
+
+
+@pytest.mark.parametrize("name", ["with space", "ünïcode"])
+def test_odd_notebook_names_work(home, step, name):
+    assert main([step(name, "print('fine')")], home, []) == 0
+    assert "fine" in page(home, name)
+
+
+def test_what_a_notebook_prints_cannot_break_the_page(home, step):
+    assert main([step("one", "print('</pre><script>alert(1)</script>')")], home, []) == 0
+    assert "<script>alert(1)" not in page(home, "one")
+
+
+def test_a_page_asks_for_nothing_outside(home, step):
+    assert main([step("one", "1")], home, []) == 0
+    assert not re.search(r"""(src|href)=["'](https?:)?//""", page(home, "one"))
+    assert len(page(home, "one")) < 10_000

@@ -1,0 +1,122 @@
+"""The README's commands, typed one after the other in a fresh clone, on the real data."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from housing.paths import CHECKOUT
+from tests.system.conftest import get, process
+
+pytestmark = pytest.mark.slow
+COMMANDS = re.findall(r"```sh\n(.+?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+
+
+def command(containing):
+    [found] = [one for one in "".join(COMMANDS).splitlines() if one.startswith(containing)]
+    return found.split("  #")[0].split(" #")[0]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory, real_data):
+    """A clone in a path with a space, the shared folder beside it as beside the checkout."""
+    place = tmp_path_factory.mktemp("fresh") / "a path with spaces"
+    place.mkdir()
+    shared = CHECKOUT.parent / "shared"
+    if shared.exists():
+        (place / "shared").symlink_to(shared)
+    subprocess.run(["git", "clone", "--quiet", CHECKOUT, place / "clone"], check=True)
+    return place / "clone"
+
+
+@pytest.fixture(scope="module")
+def environment():
+    """What a person's shell has: nothing of this test's environment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOUSING_")}
+    kept.pop("VIRTUAL_ENV", None)
+    return kept
+
+
+@pytest.fixture(scope="module")
+def ran(clone, environment):
+    """What `make run` said."""
+    done = subprocess.run(
+        command("make run"), shell=True, cwd=clone, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_make_run_ends_with_a_champion_on_the_real_data(clone, ran):
+    assert "champion: california-housing version 1" in ran
+    assert f"reports: {clone / 'reports' / 'latest'}" in ran
+    rmse = int(re.search(r"test RMSE: \$([\d,]+)", ran)[1].replace(",", ""))
+    assert rmse <= 46_000
+    for name in ("01_prep", "02_train", "03_register"):
+        assert (clone / "reports" / "latest" / f"{name}.html").exists()
+    manifest = json.loads((clone / "data" / "processed" / "manifest.json").read_text())
+    assert manifest["source"] == "california"
+    assert manifest["rows"] == {"raw": 20_640, "train": 16_512, "test": 4_128}
+
+
+def test_a_second_environment_is_not_built(clone, ran, environment):
+    done = subprocess.run(
+        ["make", ".venv/run.done"], cwd=clone, env=environment, capture_output=True, text=True
+    )
+    assert "environment ready" not in done.stdout
+
+
+def test_make_serve_and_the_curl_answer(clone, ran, environment):
+    with process(*command("make serve").split(), cwd=clone, env=environment):
+        get("http://127.0.0.1:8081/ready")
+        asked = subprocess.run(
+            command("curl"), shell=True, capture_output=True, text=True, check=True
+        )
+        answer = json.loads(asked.stdout)
+        assert answer["model"] == "california-housing"
+        assert 200_000 < answer["prediction_usd"] < 600_000
+        assert set(answer) == {"id", "prediction", "prediction_usd", "model", "model_version"}
+        about = json.loads(get("http://127.0.0.1:8081/model"))
+        assert (clone / about["report"]).exists()
+        assert about["commit"] == subprocess.getoutput(f"git -C '{clone}' rev-parse HEAD")
+
+
+def test_the_checked_cells_are_compared(clone, ran, environment):
+    """nbval passes after a run; and fails if what a checked cell says is not what is stored."""
+    nbval = [".venv/bin/python", "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider"]
+    subprocess.run(["make", ".venv/dev.done"], cwd=clone, env=environment, check=True)
+    done = subprocess.run(
+        [*nbval, "notebooks"], cwd=clone, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    altered = clone / "notebooks" / "altered.ipynb"
+    notebook = (clone / "notebooks" / "01_prep.ipynb").read_text()
+    altered.write_text(notebook.replace('"True"', '"False"'))
+    done = subprocess.run(
+        [*nbval, str(altered)], cwd=clone, env=environment, capture_output=True, text=True
+    )
+    altered.unlink()
+    assert done.returncode == 1
+    assert "Cell outputs differ" in done.stdout
+
+
+@pytest.mark.parametrize("part", ["--list", "--only register"])
+def test_the_runner_s_commands(clone, ran, environment, part):
+    [line] = [one for one in "".join(COMMANDS).splitlines() if part in one]
+    done = subprocess.run(
+        line, shell=True, cwd=clone, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "register" in done.stdout
+
+
+def test_make_lab_and_make_mlflow_open(clone, ran, environment):
+    quiet = "ARGS=--no-browser --allow-root --port=8931 --ServerApp.token="
+    with process("make", "lab", quiet, cwd=clone, env=environment):
+        assert json.loads(get("http://127.0.0.1:8931/api"))["version"]
+        listed = json.loads(get("http://127.0.0.1:8931/api/contents"))["content"]
+        assert "01_prep.ipynb" in {one["name"] for one in listed}
+    with process("make", "mlflow", cwd=clone, env=environment):
+        assert "MLflow" in get("http://127.0.0.1:5000/")

@@ -1,0 +1,100 @@
+"""Pipeline -> registry -> real server process -> HTTP -> rows in SQLite, on the sample."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+
+import nbformat
+import numpy as np
+import pytest
+
+from housing import registry, split
+from housing.paths import CHECKOUT
+from housing.schema import FEATURES, NAMES
+from tests.system.conftest import ask, get, process, service
+
+pytestmark = pytest.mark.slow
+EXAMPLE = {name: feature.example for name, feature in FEATURES.items()}
+
+
+@pytest.fixture
+def inside(piped, monkeypatch):
+    monkeypatch.setenv("HOUSING_HOME", str(piped))
+    return piped
+
+
+def test_the_sample_is_loud_everywhere(inside):
+    assert "NOTE: A GENERATED SAMPLE, not real data" in (inside / "said").read_text()
+    pages = [*(inside / "reports" / "latest").glob("*.html"), inside / "reports" / "index.html"]
+    assert len(pages) == 4
+    assert all("A GENERATED SAMPLE" in one.read_text() for one in pages)
+    assert registry.champion("california-housing") is None
+    champion = registry.champion("california-housing-sample")
+    assert champion.tags["data_source"] == "sample"
+    assert champion.tags["report"].endswith("/03_register.html")
+    assert (inside / champion.tags["report"]).exists()
+
+
+def test_the_service_answers_what_the_model_predicts_and_logs_it(inside):
+    test = split.read().test[NAMES]
+    expected = registry.load_version(registry.champion("california-housing-sample")).predict(test)
+    with service(inside) as address:
+        assert json.loads(get(f"{address}/ready"))["model"] == "california-housing-sample"
+        answers = ask(address, test.to_dict("records"))["predictions"]
+    found = [one["prediction"] for one in answers]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)  # trees are bit-equal, ridge nearly
+    assert all("GENERATED SAMPLE" in one["notice"] for one in answers)
+    with sqlite3.connect(inside / "var" / "logs.db") as database:
+        logged = dict(database.execute("SELECT id, prediction FROM prediction WHERE status = 200"))
+    assert {one["id"]: one["prediction"] for one in answers}.items() <= logged.items()
+
+
+def test_the_service_starts_without_a_champion_and_finds_a_later_one(home, inside):
+    with service(home) as address, pytest.raises(OSError, match="503"):
+        get(f"{address}/ready", seconds=0)
+    with service(inside, HOUSING_SERVING=str(home / "serving")) as address:
+        assert json.loads(get(f"{address}/ready"))["status"] == "ready"
+        assert ask(address, EXAMPLE)["model"] == "california-housing-sample"
+
+
+def test_a_taken_port_is_one_sentence(inside):
+    with service(inside) as address:
+        port = address.rpartition(":")[2]
+        done = subprocess.run(
+            [sys.executable, "-m", "app"], env={"HOUSING_PORT": port, "PATH": ""},
+            capture_output=True, text=True, cwd=CHECKOUT,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        f"port {port} is taken; choose another: HOUSING_PORT={int(port) + 1}"
+    )
+
+
+def test_a_notebook_runs_by_papermill_alone(inside, tmp_path):
+    for name, parameters in (
+        ("01_prep", ["-p", "source", "sample", "-p", "sample_rows", "1000"]),
+        ("02_train", ["-p", "trials", "1"]),
+        ("03_register", []),
+        ("explore", []),
+    ):
+        command = ["papermill", f"{CHECKOUT}/notebooks/{name}.ipynb", f"{name}.ipynb", *parameters]
+        done = subprocess.run(
+            [sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    trained = nbformat.read(tmp_path / "02_train.ipynb", as_version=4)
+    assert any(
+        "image/png" in output.get("data", {})
+        for cell in trained.cells
+        for output in cell.get("outputs", [])
+    )
+
+
+def test_mlflow_s_pages_open_on_the_store(inside):
+    from tests.system.conftest import free_port
+
+    port = str(free_port())
+    command = [sys.executable, "-m", "mlflow", "ui", "--port", port, "--backend-store-uri"]
+    with process(*command, registry.tracking_uri()):
+        assert "MLflow" in get(f"http://127.0.0.1:{port}/")

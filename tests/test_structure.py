@@ -1,0 +1,212 @@
+"""The house: who may import whom, and what a notebook may hold."""
+
+import ast
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from housing.paths import CHECKOUT
+from pipeline import parameters
+
+PACKAGES = ("housing", "pipeline", "app")
+NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
+MAY_IMPORT = {
+    "housing": {"housing"},
+    "pipeline": {"pipeline"},
+    "app": {"app", "housing"},
+    "notebooks": {"housing"},
+    "run_pipeline.py": {"pipeline", "housing"},
+    "benchmarks": set(PACKAGES),
+}
+
+
+def imported(source):
+    """The modules a source imports, `import a.b` and `from a.b import c` alike."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+def cells(path, kind="code"):
+    found = json.loads(path.read_text())["cells"]
+    return [one for one in found if one["cell_type"] == kind]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def sources(place):
+    if place == "notebooks":
+        return [source(cell) for path in NOTEBOOKS for cell in cells(path)]
+    if place.endswith(".py"):
+        return [(CHECKOUT / place).read_text()]
+    return [path.read_text() for path in (CHECKOUT / place).rglob("*.py")]
+
+
+@pytest.mark.parametrize("place", MAY_IMPORT)
+def test_only_the_arrows_of_the_design(place):
+    ours = {name.split(".")[0] for text in sources(place) for name in imported(text)} & {
+        *PACKAGES,
+        "run_pipeline",
+        "tests",
+    }
+    assert ours <= MAY_IMPORT[place]
+
+
+def test_mlflow_is_imported_by_the_registry_alone():
+    users = {
+        path.relative_to(CHECKOUT).as_posix()
+        for package in PACKAGES
+        for path in (CHECKOUT / package).rglob("*.py")
+        if any(name.split(".")[0] == "mlflow" for name in imported(path.read_text()))
+    }
+    assert users == {"housing/registry.py"}
+
+
+@pytest.mark.parametrize("package", ["housing", "pipeline"])
+def test_library_code_does_not_print(package):
+    for path in (CHECKOUT / package).rglob("*.py"):
+        calls = [
+            node.func.id
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        ]
+        assert "print" not in calls or path.name == "cli.py", path
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda one: one.stem)
+class TestNotebook:
+    def test_it_opens_with_a_title_and_a_question(self, path):
+        first = json.loads(path.read_text())["cells"][0]
+        assert first["cell_type"] == "markdown"
+        assert source(first).startswith("# ")
+        assert "\n\n" in source(first)
+
+    def test_its_first_code_cell_and_no_other_is_the_signature(self, path):
+        tagged = [
+            number
+            for number, cell in enumerate(cells(path))
+            if "parameters" in cell["metadata"].get("tags", [])
+        ]
+        assert tagged == [0]
+        assert all(one.help for one in parameters.read(path))
+        modules = set(imported(source(cells(path)[0])))
+        assert modules <= {"typing", "annotated_types", "datetime", "pathlib"}
+
+    def test_its_second_code_cell_has_all_the_imports(self, path):
+        assert list(imported(source(cells(path)[1])))
+        for cell in cells(path)[2:]:
+            assert list(imported(source(cell))) == []
+
+    def test_it_is_an_essay(self, path):
+        code = cells(path)
+        everything = json.loads(path.read_text())["cells"]
+        assert 15 <= len(everything) <= 35
+        assert len(cells(path, "markdown")) >= 0.4 * len(everything)
+        for cell in code:
+            kinds = {type(node) for node in ast.walk(ast.parse(source(cell).replace("%", "#%")))}
+            assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Try, ast.With, ast.While}
+            assert "sys.path" not in source(cell)
+
+    def test_its_cells_are_short(self, path):
+        for cell in cells(path)[2:]:
+            statements = ast.parse(source(cell)).body
+            assert len(statements) <= 5, source(cell)
+            lines = source(cell).splitlines()
+            assert len(lines) <= 10, source(cell)
+
+    def test_it_computes_its_bottom_line(self, path):
+        everything = json.loads(path.read_text())["cells"]
+        [place] = [
+            number for number, cell in enumerate(everything) if "## The bottom line" in source(cell)
+        ]
+        after = everything[place + 1]
+        assert after["cell_type"] == "code"
+        assert "{" in source(after)
+
+    def test_only_checked_cells_keep_their_output(self, path):
+        checked = 0
+        for cell in cells(path):
+            if "NBVAL_CHECK_OUTPUT" in source(cell):
+                checked += 1
+                assert cell["execution_count"] == 1  # null would make nbval compare nothing
+                assert cell["outputs"]
+            else:
+                assert cell["execution_count"] is None
+                assert cell["outputs"] == []
+        assert checked
+
+
+def pins(path):
+    """name -> the set of `version ; marker` that a lock pins."""
+    found = {}
+    for line in path.read_text().splitlines():
+        match = re.match(r"([A-Za-z0-9._-]+)==(.+?) *\\?$", line)
+        if match:
+            found.setdefault(match[1].lower(), set()).add(match[2].strip())
+    return found
+
+
+def versions(pinned):
+    """Without their markers, which differ with who asks for a package."""
+    return {one.split(" ;")[0] for one in pinned}
+
+
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-serve.txt"]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_locks_have_hashes_and_name_no_host(name):
+    text = (CHECKOUT / name).read_text()
+    assert "://" not in text
+    blocks = re.split(r"\n(?=\S)", text.strip())
+    assert all("--hash=sha256:" in one for one in blocks)
+
+
+def test_the_locks_agree_with_each_other_and_with_the_project():
+    run, dev, serve = (pins(CHECKOUT / name) for name in LOCKS)
+    for small in (run, serve):
+        assert {name: versions(dev[name]) for name in small} == {
+            name: versions(found) for name, found in small.items()
+        }
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    for lock, wanted in (
+        (serve, project["dependencies"]),
+        (run, project["optional-dependencies"]["run"]),
+        (dev, project["optional-dependencies"]["dev"][1:]),
+    ):
+        names = {re.match(r"[A-Za-z0-9._-]+", one)[0].lower() for one in wanted}
+        assert names <= set(lock)
+    for bounds in (project["dependencies"], project["optional-dependencies"]["run"]):
+        assert all(">=" in one for one in bounds)
+
+
+def test_the_service_needs_no_pandas_and_no_notebooks():
+    serve = pins(CHECKOUT / "requirements-serve.txt")
+    assert not {"pandas", "scikit-learn", "mlflow", "papermill", "jupyterlab"} & set(serve)
+
+
+def test_environment_yml_agrees_with_the_lock_and_the_project():
+    environment = yaml.safe_load((CHECKOUT / "environment.yml").read_text())
+    python, pip, section = environment["dependencies"]
+    assert (python, pip) == ("python=3.11", "pip")
+    *locked, project = section["pip"]
+    assert project == "-e ."
+    listed = {}
+    for one in locked:
+        name, _, version = one.partition("==")
+        listed.setdefault(name.lower(), set()).add(version)
+    assert listed == pins(CHECKOUT / "requirements.txt")
+
+
+def test_the_data_is_a_pointer():
+    pointer = yaml.safe_load(Path(CHECKOUT / "data/raw/california_housing.csv.dvc").read_text())
+    assert pointer["outs"][0]["md5"] == "fa9fe4cf24f70b69ac65fb33062ddf34"
+    assert "url = ../../shared/dvc-remote" in (CHECKOUT / ".dvc" / "config").read_text()
