@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 import threading
+from typing import Any
 
 from flask import Flask
 from granian import Granian
@@ -28,7 +29,7 @@ def main() -> int:
     )
     following.start()
     print(f"the service is at http://{host}:{port}", flush=True)
-    server = Granian(
+    server = _Server(
         "app",
         interface=Interfaces.WSGI,
         address=host,
@@ -40,6 +41,15 @@ def main() -> int:
     )
     server.serve(target_loader=_load)
     return 0
+
+
+class _Server(Granian):
+    """Granian, safe against a second signal while it handles the first (`make` passes it on)."""
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """In a thread: it sets an event whose lock the interrupted thread may hold."""
+        handler = super().signal_handler_interrupt
+        threading.Thread(target=handler, args=args, kwargs=kwargs).start()
 
 
 def _load(_target: str) -> Flask:

@@ -71,7 +71,10 @@ def client() -> MlflowClient:
 
     Several processes that create one sqlite store at once leave it broken for good.
     """
+    given = "MLFLOW_TRACKING_URI" in os.environ
     mlflow.set_tracking_uri(tracking_uri())
+    if not given:  # MLflow has set it: then nothing could tell our choice from the user's
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
     with FileLock(paths.var() / "mlflow.lock"):
         found = MlflowClient()
         if found.get_experiment_by_name(EXPERIMENT) is None:

@@ -53,6 +53,17 @@ def test_the_model_has_signature_example_and_no_pickle(champion_home):
     assert "double_precision_graph" in info.flavors
 
 
+def test_artefacts_are_in_var_wherever_the_notebook_runs(home, tmp_path):
+    code = (
+        "from housing import registry; registry.client(); store = registry.client(); "
+        "print(store.get_experiment_by_name(registry.EXPERIMENT).artifact_location)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == (home / "var" / "artifacts").as_uri()
+
+
 def test_anyone_can_load_the_champion_and_its_graph_answers_the_same(champion_home):
     test = split.read().test[NAMES]
     registry.client()

@@ -78,6 +78,7 @@ def test_run_all_works_in_jupyterlab(browser, piped, tmp_path):
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.goto(f"{address}/lab/tree/explore.ipynb")
         page.wait_for_selector(".jp-NotebookPanel-toolbar", timeout=60_000)
+        page.get_by_text("| Idle").wait_for(timeout=60_000)  # the kernel is there
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).click()
         path = tmp_path / "notebooks" / "explore.ipynb"

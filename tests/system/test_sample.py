@@ -1,9 +1,11 @@
 """Pipeline -> registry -> real server process -> HTTP -> rows in SQLite, on the sample."""
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
+import time
 
 import nbformat
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from housing import registry, split
 from housing.paths import CHECKOUT
 from housing.schema import FEATURES, NAMES
-from tests.system.conftest import ask, get, process, service
+from tests.system.conftest import ask, free_port, get, process, service
 
 pytestmark = pytest.mark.slow
 EXAMPLE = {name: feature.example for name, feature in FEATURES.items()}
@@ -58,6 +60,18 @@ def test_the_service_starts_without_a_champion_and_finds_a_later_one(home, insid
         assert ask(address, EXAMPLE)["model"] == "california-housing-sample"
 
 
+@pytest.mark.parametrize("signals", [1, 300])
+def test_it_stops_when_told_once_or_often(inside, signals):
+    port = str(free_port())
+    environment = {**os.environ, "HOUSING_PORT": port}
+    with process(sys.executable, "-m", "app", env=environment) as serving:
+        get(f"http://127.0.0.1:{port}/ready")
+        for _ in range(signals):
+            serving.terminate()
+            time.sleep(0.00005)  # apart, else they count as one
+        assert serving.wait(10) == 0
+
+
 def test_a_taken_port_is_one_sentence(inside):
     with service(inside) as address:
         port = address.rpartition(":")[2]
@@ -92,8 +106,6 @@ def test_a_notebook_runs_by_papermill_alone(inside, tmp_path):
 
 
 def test_mlflow_s_pages_open_on_the_store(inside):
-    from tests.system.conftest import free_port
-
     port = str(free_port())
     command = [sys.executable, "-m", "mlflow", "ui", "--port", port, "--backend-store-uri"]
     with process(*command, registry.tracking_uri()):
