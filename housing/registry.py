@@ -19,7 +19,7 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")  # else migrations talk i
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
 if TYPE_CHECKING:
@@ -160,16 +160,14 @@ def _log_trials(store: MlflowClient, parent: mlflow.entities.RunInfo, found: Sea
     for number, trial in found.trials.iterrows():
         tags = {"mlflow.parentRunId": parent.run_id, "mlflow.runName": f"trial {number}"}
         run = store.create_run(parent.experiment_id, tags=tags).info
-        params = trial.drop(["state", "rmse", "seconds"]).items()
-        scores = trial[["rmse", "seconds"]].dropna().items()
+        params = trial.drop(["rmse", "seconds"]).items()
+        scores = trial[["rmse", "seconds"]].items()
         store.log_batch(
             run.run_id,
             metrics=[Metric(name, value, run.start_time, 0) for name, value in scores],
             params=[Param(name, str(value)) for name, value in params],
-            tags=[RunTag("state", trial.state)],
         )
-        ended = RunStatus.FINISHED if trial.state == "complete" else RunStatus.KILLED
-        store.set_terminated(run.run_id, RunStatus.to_string(ended))
+        store.set_terminated(run.run_id)
 
 
 def candidates(manifest: Mapping[str, Any]) -> list[Candidate]:
