@@ -9,14 +9,16 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.tree import DecisionTreeRegressor
 
-from housing import data, search, split
+from housing import data, paths, search, split
 from housing.models import FAMILIES
 from housing.schema import NAMES, TARGET
+from pipeline import parameters
 
-TRIALS, FOLDS, SEED = 12, 3, 42  # the defaults of notebooks/02_train.ipynb
+NOTEBOOK = paths.CHECKOUT / "notebooks" / "02_train.ipynb"
+BUDGET = {one.name: one.default for one in parameters.read(NOTEBOOK) if one.name != "families"}
 PLAIN = {
     "linear regression, untuned": LinearRegression(),
-    "decision tree of depth 5, untuned": DecisionTreeRegressor(max_depth=5, random_state=SEED),
+    "decision tree of depth 5, untuned": DecisionTreeRegressor(max_depth=5, random_state=42),
 }
 
 
@@ -29,7 +31,7 @@ def main() -> None:
         report(name, model.fit(train[NAMES], train[TARGET]), test, started)
     for name, family in FAMILIES.items():
         started = time.perf_counter()
-        found = search.search(name, train, TRIALS, FOLDS, SEED)
+        found = search.search(name, train, **BUDGET)
         report(f"{family.title}, tuned", found.model, test, started)
 
 

@@ -104,8 +104,7 @@ def comparison(table: pd.DataFrame) -> Axes:
     axes.xaxis.set_major_formatter(_dollars())
     axes.set(xlabel="RMSE (lower is better)", ylabel="")
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    axes.set_title("How far off each family is", pad=30)
+    _legend_above(axes, "How far off each family is")
     return axes
 
 
@@ -114,13 +113,13 @@ def search_progress(trials: dict[str, pd.DataFrame]) -> Axes:
     axes = plt.figure(figsize=(7.2, 3.4)).gca()
     for family, table in trials.items():
         best = (table.rmse * USD).cummin().ffill()
-        [line] = axes.plot(best.index + 1, best, drawstyle="steps-post", linewidth=2, label=family)
+        [line] = axes.plot(best.index + 1, best, drawstyle="steps-post", linewidth=2)
+        line.set_label(FAMILIES[family].title)
         axes.plot(table.index + 1, table.rmse * USD, "o", ms=4, alpha=0.5, color=line.get_color())
     axes.yaxis.set_major_formatter(_dollars())
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="trial", ylabel="cross-validated RMSE")
-    axes.legend(loc="upper right")
-    axes.set_title("The search: best so far, and each finished trial")
+    _legend_above(axes, "The search: best so far, and each trial")
     return axes
 
 
@@ -148,6 +147,12 @@ def group_errors(table: pd.DataFrame) -> Axes:
     axes.grid(axis="x", visible=False)
     axes.set_title(f"Typical error by {table.index.name}")
     return axes
+
+
+def _legend_above(axes: Axes, title: str) -> None:
+    """Title, then legend, then the plot: the legend hides no data."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.2)
+    axes.set_title(title, pad=32)
 
 
 def _dollars() -> FuncFormatter:

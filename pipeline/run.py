@@ -72,7 +72,12 @@ def run(
             said = json.loads(handover.read_text())
             state.headline, state.notice = said.get("headline", {}), said.get("notice", "")
         record.save(made, places.run)
-        report.write_report(executed, places.report, made, state, outcome.traceback)
+        for earlier, told_of in zip(steps, made.steps, strict=True):  # each links to the others
+            if told_of.status != "not run":
+                traceback = outcome.traceback if told_of is state else ""
+                report.write_report(
+                    places.run / earlier.notebook.name, places.report, made, told_of, traceback
+                )
         report.point_latest(places.reports, made)
         report.write_index(places.reports, record.load_all(places.runs))
         on_end(state)

@@ -29,6 +29,8 @@ def test_steps_run_in_sequence_and_leave_reports(home, step, capsys):
     assert run.status == "done"
     assert (home / "reports" / run.id / "first.html").exists()
     assert "The first report" in page(home, "first")
+    assert 'href="second.html"' in page(home, "first")
+    assert 'href="first.html"' in page(home, "second")
 
 
 def test_a_failing_step_ends_the_run_with_one_sentence(home, step, capsys):
