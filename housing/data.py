@@ -128,13 +128,13 @@ def _file(path: Path) -> Dataset:
         raise LookupError(
             f"source is {str(path)!r}: neither auto, california nor sample, and no such file"
         )
-    content = path.read_bytes()
-    if path.suffix == ".parquet":
-        frame = pd.read_parquet(path)
-    elif path.suffix == ".csv":
-        frame = pd.read_csv(path) if content.strip() else pd.DataFrame()
-    else:
+    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    if path.suffix not in readers:
         raise ValueError(f"{path} ends in {path.suffix!r}, expected .csv or .parquet")
+    content = path.read_bytes()
+    if not content.strip():
+        raise ValueError(f"{path} is empty, expected a header and a row for each block group")
+    frame = readers[path.suffix](path)
     whole = frame.select_dtypes("integer").columns  # a CSV of whole numbers means the same floats
     frame = frame.astype(dict.fromkeys(whole, float))
     return Dataset(frame, FILE, f"The file {path.name}, {len(frame):,} rows", _sha256(content))

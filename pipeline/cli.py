@@ -51,10 +51,14 @@ def _listing(pipeline: list[Step]) -> str:
     lines = []
     for step in pipeline:
         lines.append(f"{step.name}  ({step.notebook.name})")
-        lines += [
-            f"  {one.name:12} {one.annotation:32} {one.default!r:12} {one.help}"
+        rows = [
+            (one.name, one.annotation, repr(one.default), one.help)
             for one in parameters.read(step.notebook)
         ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            lines.append(f"  {'  '.join(cells)}".rstrip())
     return "\n".join(lines)
 
 

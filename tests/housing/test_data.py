@@ -77,3 +77,10 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     (tmp_path / "mine.xlsx").touch()
     with pytest.raises(ValueError, match=r"expected \.csv or \.parquet"):
         data.load(str(tmp_path / "mine.xlsx"))
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_an_empty_file_is_named(tmp_path, ending):
+    (tmp_path / f"mine.{ending}").touch()
+    with pytest.raises(ValueError, match=rf"mine\.{ending} is empty, expected a header"):
+        data.load(str(tmp_path / f"mine.{ending}"))
