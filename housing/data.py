@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from housing import paths
+from housing import handover, paths
 from housing.sample import sample
 
 REAL, SAMPLE, FILE = "california", "sample", "file"
@@ -36,7 +36,7 @@ def load(source: str = "auto", rows: int = 20_640, seed: int = 0) -> Dataset:
     if source == SAMPLE:
         return _generated(rows, seed, "generated on request")
     if source not in ("auto", REAL):
-        return _file(Path(source))
+        return _file(handover.started_in() / source)
     tried: list[str] = []
     for way in (_raw_file, _dvc, _scikit_learn):
         found = way(tried)
@@ -126,7 +126,7 @@ def _run(command: list[str], seconds: int, **options) -> str | None:
 def _file(path: Path) -> Dataset:
     if not path.exists():
         raise LookupError(
-            f"source is {str(path)!r}: neither auto, california nor sample, and no such file"
+            f"source is {path.name!r}: neither auto, california nor sample, and there is no {path}"
         )
     readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
     if path.suffix not in readers:

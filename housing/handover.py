@@ -20,6 +20,11 @@ def report() -> str:
     return os.environ.get("PIPELINE_REPORT", "")
 
 
+def started_in() -> Path:
+    """The folder that a relative path is meant from: where the runner, else the notebook, runs."""
+    return Path(os.environ.get("PIPELINE_STARTED_IN") or Path.cwd())
+
+
 def hand_over(
     headline: dict[str, str | float], manifest: Mapping[str, Any]
 ) -> dict[str, str | float]:

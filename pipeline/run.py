@@ -61,6 +61,7 @@ def run(
             "PIPELINE_RUN_ID": made.id,
             "PIPELINE_REPORT": f"reports/{made.id}/{state.report}",
             "PIPELINE_HANDOVER": str(handover),
+            "PIPELINE_STARTED_IN": str(Path.cwd()),  # where relative paths start
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else each kernel warns on stderr
         }
         outcome = execute.execute(

@@ -16,8 +16,8 @@ def home(tmp_path, monkeypatch):
     folder = tmp_path / "a home"
     folder.mkdir()
     monkeypatch.setenv("HOUSING_HOME", str(folder))
-    for name in ("MLFLOW_TRACKING_URI", "PIPELINE_RUN_ID", "PIPELINE_HANDOVER", "PIPELINE_REPORT"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [one for one in os.environ if one.startswith(("PIPELINE_", "MLFLOW_TRACKING_"))]:
+        monkeypatch.delenv(name)
     return folder
 
 

@@ -84,3 +84,12 @@ def test_an_empty_file_is_named(tmp_path, ending):
     (tmp_path / f"mine.{ending}").touch()
     with pytest.raises(ValueError, match=rf"mine\.{ending} is empty, expected a header"):
         data.load(str(tmp_path / f"mine.{ending}"))
+
+
+def test_a_relative_path_is_meant_from_where_the_runner_was_started(tmp_path, monkeypatch):
+    sample(30).to_csv(tmp_path / "mine.csv", index=False)
+    monkeypatch.setenv("PIPELINE_STARTED_IN", str(tmp_path))
+    assert data.load("mine.csv").frame.equals(sample(30))
+    monkeypatch.delenv("PIPELINE_STARTED_IN")
+    monkeypatch.chdir(tmp_path)
+    assert data.load("mine.csv").frame.equals(sample(30))

@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -91,11 +92,12 @@ def test_what_a_notebook_hands_over_is_the_headline(home, step, capsys):
 
 
 def test_notebooks_run_in_their_own_folder_with_run_and_report_told(home, step, tmp_path):
-    told = "os.environ['PIPELINE_RUN_ID'], os.environ['PIPELINE_REPORT']"
-    cell = f"import os; print(os.getcwd(), {told})"
+    names = ["RUN_ID", "REPORT", "STARTED_IN"]
+    cell = f"import os; print(os.getcwd(), *(os.environ['PIPELINE_' + one] for one in {names}))"
     assert main([step("one", cell)], home, []) == 0
     [run] = record.load_all(home / "var" / "runs")
-    assert f"{tmp_path} {run.id} reports/{run.id}/one.html" in page(home, "one")
+    said = f"{tmp_path} {run.id} reports/{run.id}/one.html {Path.cwd()}"
+    assert said in page(home, "one")
 
 
 def test_the_index_shows_the_newest_run_first_and_latest_follows(home, step):
