@@ -47,8 +47,8 @@ def search(
     study.enqueue_trial(FAMILIES[family].first)
     cuts = list(KFold(folds, shuffle=True, random_state=seed).split(train))
     with Parallel(n_jobs=-1) as pool:
-        while len(study.trials) < trials:
-            batch = [study.ask() for _ in range(min(BATCH, trials - len(study.trials)))]
+        for done in range(0, trials, BATCH):
+            batch = [study.ask() for _ in range(min(BATCH, trials - done))]
             proposed = [FAMILIES[family].space(trial) for trial in batch]
             results = iter(
                 pool(

@@ -29,6 +29,11 @@ def test_the_same_seed_finds_the_same(train):
     assert first.trials.drop(columns="seconds").equals(second.trials.drop(columns="seconds"))
 
 
+@pytest.mark.parametrize("trials", [1, 4, 5])
+def test_as_many_trials_as_asked_for(train, trials):
+    assert len(search.search("tree", train, trials).trials) == trials
+
+
 def test_the_first_trial_is_the_family_s_own_and_the_best_is_taken(train):
     found = search.search("tree", train, trials=8)
     assert dict(found.trials.loc[0, list(found.params)]) == FAMILIES["tree"].first
