@@ -20,8 +20,6 @@ class Outcome(NamedTuple):
 
     status: str  # "done", "failed" or "stopped"
     seconds: float
-    cells: int
-    cells_done: int
     failure: str = ""  # one sentence; empty if done
     traceback: str = ""  # with terminal colours
 
@@ -38,12 +36,7 @@ def execute(
     environment: the kernel's, whole. on_cell: told (cells done, cells) after each. The kernel's
     own stderr goes to a file beside the output. Never raises for what happens in the notebook.
     """
-    started, cells = time.monotonic(), [0, 0]
-
-    def count(done: int, total: int) -> None:
-        cells[:] = done, total
-        on_cell(done, total)
-
+    started = time.monotonic()
     status, failure, traceback = "done", "", ""
     with output.with_suffix(".stderr").open("wb") as errors:
         try:
@@ -54,7 +47,7 @@ def execute(
                 engine_name="truthful",
                 progress_bar=False,
                 cwd=notebook.parent,
-                on_cell=count,
+                on_cell=on_cell,
                 kernel_options={"env": environment, "stderr": errors},
             )
         except PapermillExecutionError as failed:
@@ -62,11 +55,10 @@ def execute(
             failure = f"{failed.ename}: {failed.evalue}".strip().splitlines()[0]
         except KeyboardInterrupt:
             status, failure = "stopped", "stopped by Ctrl-C"
-        except (
-            Exception
-        ) as failed:  # a dead kernel, no kernel, a full disk: all belong into the record
+        except Exception as failed:
+            # a dead kernel, no kernel, a full disk: all belong into the record
             status, failure = "failed", f"{type(failed).__name__}: {failed}".splitlines()[0]
-    return Outcome(status, time.monotonic() - started, cells[1], cells[0], failure, traceback)
+    return Outcome(status, time.monotonic() - started, failure, traceback)
 
 
 class _Manager(NotebookExecutionManager):
@@ -75,6 +67,10 @@ class _Manager(NotebookExecutionManager):
     def __init__(self, *args: Any, on_cell: Callable[[int, int], None], **options: Any) -> None:
         super().__init__(*args, **options)
         self.on_cell, self.done = on_cell, 0
+
+    def notebook_start(self, **kwargs: Any) -> None:
+        super().notebook_start(**kwargs)
+        self.on_cell(0, len(self.nb.cells))
 
     def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
         if sys.exc_info()[0] is not None:  # papermill's `finally`, with the kernel gone

@@ -48,6 +48,24 @@ def test_a_failing_step_ends_the_run_with_one_sentence(home, step, capsys):
     assert [one.status for one in run.steps] == ["failed", "not run"]
 
 
+def test_a_step_that_fails_at_once_still_counts_its_cells(home, step, capsys):
+    path = step("bad", "1 / 0", "1")
+    notebook = json.loads(path.notebook.read_text())
+    notebook["cells"] = notebook["cells"][1:]  # no title either
+    path.notebook.write_text(json.dumps(notebook))
+    assert main([path], home, []) == 1
+    assert "failed after 0 of 2 cells: ZeroDivisionError" in capsys.readouterr().out
+
+
+def test_a_missing_kernel_is_a_failed_step(home, step, capsys):
+    odd = step("odd", "1")
+    odd.notebook.write_text(odd.notebook.read_text().replace("python3", "no such kernel"))
+    assert main([odd, step("after", "1")], home, []) == 1
+    assert "NoSuchKernel" in capsys.readouterr().out
+    [run] = record.load_all(home / "var" / "runs")
+    assert [one.status for one in run.steps] == ["failed", "not run"]
+
+
 def test_a_killed_kernel_is_no_completed_notebook(home, step, capsys):
     assert main([step("bad", "1", KILL, "2")], home, []) == 1
     assert "DeadKernelError" in capsys.readouterr().out
