@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Flask
 
-from app import champion, log, metrics, views
+from app import champion, contract, log, metrics, views
 from housing import paths
 
 
@@ -17,7 +17,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         LOG_FILE=str(var / "api.log"),
         SERVING=str(var / "serving"),
         MAX_CONTENT_LENGTH=8_000_000,  # bytes; 10,000 rows with long decimals are 3 MB
-        MAX_ROWS=10_000,
+        MAX_ROWS=contract.MOST_ROWS,
     )
     app.config.from_prefixed_env("HOUSING")
     app.config.update(config or {})

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from housing.schema import FEATURES, NAMES
 
+MOST_ROWS = 10_000  # in one request
 MOST_PROBLEMS = 100  # named in one answer; more would be no help
 
 

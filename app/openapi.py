@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.contract import Answer, Answers, BlockGroup, Problem
+from app.contract import MOST_ROWS, Answer, Answers, BlockGroup, Problem
 from housing.schema import FEATURES
 
 PLACE = "#/components/schemas/{model}"
@@ -42,10 +42,10 @@ def document() -> dict[str, Any]:
 
 def _predict() -> dict[str, Any]:
     one, answer = _ref(BlockGroup), _ref(Answer)
-    many = {"type": "array", "items": one, "minItems": 1, "maxItems": 10_000}
+    many = {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_ROWS}
     return {
         "operationId": "predict",
-        "summary": "House values of one block group, or of a list of up to 10,000",
+        "summary": f"House values of one block group, or of a list of up to {MOST_ROWS:,}",
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": {"anyOf": [one, many]}, "example": EXAMPLE}},
