@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+from contextlib import suppress
 from logging import LogRecord, makeLogRecord
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -78,6 +79,11 @@ class _Lines(RotatingFileHandler):
     """Rotates; raises where the standard one prints and goes on."""
 
     def handleError(self, record: LogRecord) -> None:  # noqa: N802, logging's name
+        """Drops the stream: what it holds back must not follow once the disk has room again."""
+        stream, self.stream = self.stream, None
+        if stream:
+            with suppress(OSError):
+                stream.close()
         raise
 
 

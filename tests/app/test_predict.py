@@ -165,9 +165,17 @@ def test_no_answer_leaves_unlogged(app, example, champion_home):
         assert "the log cannot be written" in problems(response)[0]
 
 
-def test_a_full_disk_for_the_file_keeps_the_row_out(app, example, champion_home):
-    client = create_app({"LOG_FILE": "/dev/full"}).test_client()
+def test_a_full_disk_for_the_file_keeps_the_row_out_until_there_is_room(
+    app, example, champion_home
+):
+    file = champion_home / "api.log"
+    file.symlink_to("/dev/full")
+    client = create_app({"LOG_FILE": str(file)}).test_client()
     response = client.post("/predict", json=example)
     assert response.status_code == 503
     assert "no answer leaves unlogged" in problems(response)[0]
     assert rows(champion_home) == []
+    file.unlink()
+    answer = client.post("/predict", json=example).json
+    assert [one["id"] for one in rows(champion_home)] == [answer["id"]]
+    assert [json.loads(one)["id"] for one in file.read_text().splitlines()] == [answer["id"]]
