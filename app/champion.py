@@ -57,16 +57,19 @@ class Copy:
             folder = self.pointer.parent / json.loads(self.pointer.read_text())["folder"]
             self.champion = _load(folder)
             self._seen, self.problem = seen, ""
-        except (OSError, ValueError, KeyError, RuntimeError) as bad:
+        except (OSError, ValueError, KeyError) as bad:
             self.problem = f"a new champion could not be loaded: {bad}"
 
 
 def _load(folder: Path) -> Champion:
-    """Loads the graph and proves it on the examples recorded with it; ValueError if they differ."""
+    """Loads the graph and proves it on its recorded examples; ValueError if it fails either."""
     about = json.loads((folder / "about.json").read_text())
     recorded = json.loads((folder / "examples.json").read_text())
-    found = Champion(graph.session(folder / "model.onnx"), about)
-    answers = found.predict(np.array(recorded["rows"]))
+    try:
+        found = Champion(graph.session(folder / "model.onnx"), about)
+        answers = found.predict(np.array(recorded["rows"]))
+    except Exception as bad:  # onnxruntime's errors have no base of their own
+        raise ValueError(f"{folder.name} holds no graph that can be read") from bad
     if not np.allclose(answers, recorded["predictions"], rtol=1e-9, atol=1e-9):
         raise ValueError(f"{folder.name} does not answer its recorded examples as recorded")
     return found

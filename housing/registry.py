@@ -71,7 +71,7 @@ def client() -> MlflowClient:
 
     Several processes that create one sqlite store at once leave it broken for good.
     """
-    given = "MLFLOW_TRACKING_URI" in os.environ
+    given = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(tracking_uri())
     if not given:  # MLflow has set it: then nothing could tell our choice from the user's
         os.environ.pop("MLFLOW_TRACKING_URI", None)
@@ -157,15 +157,14 @@ def _requirements() -> list[str]:
 
 
 def _log_trials(store: MlflowClient, parent: mlflow.entities.RunInfo, found: Search) -> None:
-    for number, trial in found.trials.iterrows():
+    for number, trial in enumerate(found.trials.to_dict("records")):  # keeps whole numbers whole
         tags = {"mlflow.parentRunId": parent.run_id, "mlflow.runName": f"trial {number}"}
         run = store.create_run(parent.experiment_id, tags=tags).info
-        params = trial.drop(["rmse", "seconds"]).items()
-        scores = trial[["rmse", "seconds"]].items()
+        scores = {name: trial.pop(name) for name in ("rmse", "seconds")}
         store.log_batch(
             run.run_id,
-            metrics=[Metric(name, value, run.start_time, 0) for name, value in scores],
-            params=[Param(name, str(value)) for name, value in params],
+            metrics=[Metric(name, value, run.start_time, 0) for name, value in scores.items()],
+            params=[Param(name, str(value)) for name, value in trial.items()],
         )
         store.set_terminated(run.run_id)
 

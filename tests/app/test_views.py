@@ -59,6 +59,17 @@ def test_a_copy_that_answers_wrong_is_not_taken(app, champion_home, example):
     assert "does not answer its recorded examples" in client.get("/ready").json["problem"]
 
 
+def test_a_graph_that_cannot_be_read_is_not_taken(app, champion_home, example):
+    client = app.test_client()
+    serving = champion_home / "var" / "serving"
+    (serving / follow.refresh(serving) / "model.onnx").write_bytes(b"no graph")
+    os.utime(serving / "current.json", (1, 1))
+    app.extensions["champion"]._next_look = 0
+    assert client.post("/predict", json=example).status_code == 200
+    assert "could not be loaded" in client.get("/ready").json["problem"]
+    assert create_app().test_client().get("/ready").status_code == 503  # it starts all the same
+
+
 def test_a_log_that_cannot_be_written_is_not_ready(champion_home):
     follow.refresh(champion_home / "var" / "serving")
     client = create_app({"DATABASE": str(champion_home / "var")}).test_client()  # a folder

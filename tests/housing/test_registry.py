@@ -27,6 +27,7 @@ def test_a_candidate_is_one_run_with_its_trials_below(champion_home):
     assert {"max_depth", "min_samples_leaf"} <= set(run.data.params)
     trials = [one for one in runs() if one.data.tags.get("mlflow.parentRunId") == run.info.run_id]
     assert len(trials) == 2
+    assert {one.data.params["max_depth"].isdigit() for one in trials} == {True}
     best = min(one.data.metrics["rmse"] for one in trials if "rmse" in one.data.metrics)
     assert run.data.metrics["cv_rmse"] == best
 
@@ -111,6 +112,13 @@ def test_the_tracking_uri_of_the_environment_wins(home, monkeypatch, tmp_path):
     assert (tmp_path / "other.db").exists()
     assert not (home / "var" / "mlflow.db").exists()
     assert MlflowClient(uri).get_experiment_by_name(registry.EXPERIMENT)
+
+
+def test_an_empty_tracking_uri_is_none(home, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    registry.client()
+    assert registry.tracking_uri().endswith("var/mlflow.db")
+    assert registry._artifacts() == (home / "var" / "artifacts").as_uri()
 
 
 def test_several_first_starts_at_once_leave_a_good_store(home):
