@@ -1,9 +1,22 @@
-"""The runner: parameterized notebooks, executed by papermill in sequence, kept as reports.
+"""The runner: parameterized notebooks, executed by papermill as far as something has changed, kept
+as reports.
 
 Knows nothing of the domain: a project gives it a list of steps and a folder.
 """
 
-from pipeline.cli import main
-from pipeline.steps import Step
+from typing import Any
 
 __all__ = ["Step", "main"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when asked for: the processes that the runner starts need neither."""
+    if name == "Step":
+        from pipeline.steps import Step
+
+        return Step
+    if name == "main":
+        from pipeline.cli import main
+
+        return main
+    raise AttributeError(f"module 'pipeline' has no attribute {name!r}")

@@ -1,49 +1,93 @@
-"""What a user types and sees: `python run_pipeline.py`."""
+"""What a user types: `python run_pipeline.py`, and `runs`, `show RUN` after it."""
 
 import argparse
+import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from pipeline import parameters, steps
-from pipeline.record import RunRecord, StepRecord
-from pipeline.steps import Step
+from pipeline import lock, parameters, record, steps
+from pipeline.settle import settle
+from pipeline.state import States
+from pipeline.steps import Given, Step, Task
+
+PREFIX = "PIPELINE_PARAM_"
+Command = Callable[[list[str]], int]
 
 
-def main(pipeline: list[Step], home: Path, arguments: list[str] | None = None) -> int:
-    """Runs the pipeline as the command line says; gives the exit code.
+def main(
+    pipeline: list[Step],
+    home: Path,
+    arguments: list[str] | None = None,
+    commands: Mapping[str, Command] | None = None,
+) -> int:
+    """Does what the command line says; gives the exit code.
 
-    0: done. 1: a step failed. 2: the command line is wrong, and nothing was started.
+    0: done, or nothing to do. 1: a step failed. 2: the command line is wrong, and nothing was
+    started. 130, 143: stopped by Ctrl-C, by SIGTERM.
+
+    home: gets var/ and reports/. commands: a project's own, name -> what gets their arguments.
     """
-    options = _parser(pipeline).parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    known = {"runs": _runs, "show": _show}
     try:
-        if options.list:
-            print(_listing(pipeline))
-            return 0
-        wanted = steps.select(pipeline, options.first, options.last, options.only)
-        values = steps.assign(wanted, options.parameters)
-    except ValueError as wrong:
-        print(wrong, file=sys.stderr)
+        if arguments and arguments[0] in known:
+            return known[arguments[0]](home, arguments[1:])
+        if arguments and arguments[0] in (commands or {}):
+            return commands[arguments[0]](arguments[1:])
+        return _main(steps.arrange(pipeline), home, arguments)
+    except (ValueError, LookupError) as wrong:
+        print(wrong.args[0] if wrong.args else wrong, file=sys.stderr)
         return 2
-    from pipeline.run import run  # imports papermill: not for --list or a wrong command line
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C; nothing had started", file=sys.stderr)
+        return 130
 
-    made = run(wanted, values, home, _show_cells, _show_end)
-    print(_farewell(made, home))
-    return 0 if made.status == "done" else 1
+
+def _main(pipeline: list[Step], home: Path, arguments: list[str]) -> int:
+    options = _parser(pipeline).parse_args(arguments)
+    if options.list:
+        print(_listing(pipeline))
+        return 0
+    wanted = steps.select(pipeline, options.first, options.last, options.only)
+    given = _given(pipeline, wanted, options)
+    tasks = steps.tasks(wanted, given, _pairs(options.sweep, "--sweep"))
+    if options.explain:
+        print(_explanation(tasks, States(home), _forced(options, wanted)))
+        return 0
+    if options.accept:
+        return _accept(tasks, home, options.accept)
+    return _run(tasks, home, options, _forced(options, wanted))
 
 
 def _parser(pipeline: list[Step]) -> argparse.ArgumentParser:
     names = ", ".join(one.name for one in pipeline)
     parser = argparse.ArgumentParser(
         prog="run_pipeline.py",
-        description=f"Runs the notebooks of the steps {names}, and keeps each as a report.",
+        description=f"Runs the notebooks of the steps {names}, as far as something they depend on "
+        "has changed, and keeps each as a report.",
+        epilog="Also: run_pipeline.py runs, run_pipeline.py show RUN.\n\n" + _listing(pipeline),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("-p", dest="parameters", action="append", default=[], metavar="[STEP.]NAME=VALUE",
-        help="a parameter of one step, or of every step that declares it")  # fmt: skip
+        help="for one step, or for all that declare it; env:NAME is a secret")  # fmt: skip
+    add("--params", action="append", default=[], metavar="FILE", type=Path,
+        help="parameters from a YAML file: NAME: VALUE, or STEP: {NAME: VALUE}")  # fmt: skip
+    add("--sweep", action="append", default=[], metavar="STEP.NAME=V1,V2,...",
+        help="run the step once for each value, each with its own report")  # fmt: skip
     add("--list", action="store_true", help="the steps and their parameters, and stop")
+    add("--explain", action="store_true", help="what would run and why, and stop")
     add("--from", dest="first", metavar="STEP", help="start with this step")
     add("--until", dest="last", metavar="STEP", help="stop after this step")
     add("--only", metavar="STEP", help="this step alone")
+    add("--force", nargs="?", const="", metavar="STEP", help="run though nothing has changed")
+    add("--accept", metavar="STEP", help="declare an edited step up to date, without running it")
+    add("--jobs", type=int, default=0, metavar="N", help="kernels side by side (default: cores)")
+    add("--cold", action="store_true", help="start each kernel from nothing, not by a fork")
+    add("--quiet", action="store_true", help="say nothing unless something goes wrong")
+    add("--json", action="store_true", help="one JSON object a line for each event")
     return parser
 
 
@@ -62,27 +106,187 @@ def _listing(pipeline: list[Step]) -> str:
     return "\n".join(lines)
 
 
-def _show_cells(step: StepRecord) -> None:
-    if sys.stdout.isatty():
-        print(f"\r{step.name:10} {step.cells_done:3}/{step.cells} cells", end="", flush=True)
+def _given(pipeline: list[Step], wanted: list[Step], options: argparse.Namespace) -> list[Given]:
+    """The environment's values, then the files', then the command line's, which wins.
+
+    Environment and files may speak of steps that are not wanted this time.
+    """
+    declared = _declared(pipeline)
+    given = _environment(declared)
+    for path in options.params:
+        given += _file(path)
+    elsewhere = set(declared.values()) - set(_declared(wanted).values())
+    kept = [one for one in given if one.name not in elsewhere]
+    return kept + _pairs(options.parameters, "-p")
 
 
-def _show_end(step: StepRecord) -> None:
-    start = "\r" if sys.stdout.isatty() else ""
-    cells = f"{step.cells_done:3}/{step.cells} cells"
-    print(f"{start}{step.name:10} {cells}  {step.seconds:6.1f} s  {step.status}", flush=True)
+def _declared(pipeline: list[Step]) -> dict[str, str]:
+    """The names of all parameters, with and without their step, by their small letters."""
+    return {
+        name.lower(): name
+        for step in pipeline
+        for one in parameters.read(step.notebook)
+        for name in (one.name, f"{step.name}.{one.name}")
+    }
 
 
-def _farewell(made: RunRecord, home: Path) -> str:
-    folder = home / "reports" / made.id
-    last = next((one for one in made.steps if one.status in ("failed", "stopped")), None)
-    if last:
-        return (
-            f"The step {last.name} {last.status} after {last.cells_done} of {last.cells} cells: "
-            f"{last.failure}. Its report: {folder / last.report}"
+def _environment(declared: dict[str, str]) -> list[Given]:
+    """PIPELINE_PARAM_TRIALS or PIPELINE_PARAM_TRAIN__TRIALS; capitals do not matter."""
+    found = []
+    for variable, text in sorted(os.environ.items()):
+        if variable.startswith(PREFIX):
+            asked = variable.removeprefix(PREFIX).replace("__", ".").lower()
+            found.append(Given(declared.get(asked, asked), text, variable))
+    return found
+
+
+def _file(path: Path) -> list[Given]:
+    import yaml
+
+    try:
+        # every scalar stays the text that was written: 007 is for the annotation to understand
+        content = yaml.load(path.read_text(), yaml.BaseLoader) or {}
+    except OSError as failed:
+        raise ValueError(f"--params {path}: {failed.strerror}") from None
+    except yaml.YAMLError as failed:
+        raise ValueError(f"--params {path} is no YAML: {failed}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"--params {path}: expected NAME: VALUE, or STEP: {{NAME: VALUE}}")
+    given = []
+    for name, value in content.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        given += [Given(f"{name}.{one}".rstrip("."), it, str(path)) for one, it in inner.items()]
+    return given
+
+
+def _pairs(texts: list[str], option: str) -> list[Given]:
+    wrong = [one for one in texts if "=" not in one]
+    if wrong:
+        raise ValueError(
+            "\n".join(f"{option} {one}: expected NAME=VALUE or STEP.NAME=VALUE" for one in wrong)
         )
-    lines = [f"  {name}: {value}" for name, value in made.headline.items()]
-    if made.notice:
-        lines.insert(0, f"  NOTE: {made.notice}")
-    where = home / "reports" / "latest"
-    return "\n".join([f"run {made.id} is done", *lines, f"reports: {where}"])
+    return [Given(*one.split("=", 1), option) for one in texts]
+
+
+def _forced(options: argparse.Namespace, wanted: list[Step]) -> frozenset[str]:
+    names = [one.name for one in wanted]
+    if options.force:
+        return frozenset({steps.known(options.force, names)})
+    return frozenset(names if options.force == "" else ())
+
+
+def _explanation(tasks: list[Task], states: States, forced: frozenset[str]) -> str:
+    lines, running = [], set()
+    for task in tasks:
+        why = ["it was forced"] if task.step.name in forced else []
+        why += states.reasons(task)
+        first = [one for one in task.needs if one in running]
+        if why:
+            said = f"run   {'; '.join(why)}"
+        elif first:
+            said = f"run   if {' or '.join(first)} writes something new"
+        else:
+            said = f"skip  nothing has changed since run {states.load(task.label)['run']}"
+        if why or first:
+            running.add(task.label)
+        lines.append(f"{task.label:10} {said}")
+    return "\n".join(lines)
+
+
+def _accept(tasks: list[Task], home: Path, name: str) -> int:
+    steps.known(name, [one.step.name for one in tasks])
+    with lock.held(home / "var" / "pipeline.lock", "--accept", _waiting):
+        for task in tasks:
+            if task.step.name == name:
+                print(
+                    f"{task.label} is up to date from now on, though: {States(home).accept(task)}"
+                )
+    return 0
+
+
+def _run(tasks: list[Task], home: Path, options: argparse.Namespace, forced: Any) -> int:
+    run_id = record.new_id()
+    with lock.held(home / "var" / "pipeline.lock", run_id, _waiting) as descriptor:
+        left = settle(home)
+        if left:
+            print(f"run {left.id} was killed; its finished steps are kept", file=sys.stderr)
+        states = States(home)
+        if not forced and not any(states.reasons(one) for one in tasks):
+            return _nothing(tasks, states, home, options)
+        from pipeline.run import Options, Run
+
+        check_defaults(tasks)
+        how = Options(forced, options.jobs, options.cold)
+        try:
+            run = Run(run_id, tasks, home, how, _console(options, home))
+            return run.go(descriptor)
+        except OSError as failed:
+            print(f"the run could not start: {failed}", file=sys.stderr)
+            return 2
+
+
+def check_defaults(tasks: list[Task]) -> None:
+    """ValueError for a notebook whose own defaults are not what its annotations say."""
+    for notebook in {one.step.notebook for one in tasks}:
+        problems = parameters.check(parameters.read(notebook), {})[1]
+        if problems:
+            raise ValueError("\n".join(f"{notebook.name}: {one}" for one in problems))
+
+
+def _nothing(tasks: list[Task], states: States, home: Path, options: argparse.Namespace) -> int:
+    """Says that all is up to date; a report that was deleted is written again."""
+    runs = {one.label: states.load(one.label)["run"] for one in tasks}
+    missing = [
+        one for one in tasks if not (home / "reports" / runs[one.label] / one.report).exists()
+    ]
+    for task in missing:
+        from pipeline.pages import Pages
+
+        run = record.load(home / "var" / "runs" / runs[task.label])
+        pages = Pages(home, run)
+        pages.waiting = [one for one in run.steps if one.name == task.label]
+        pages.finish()
+    if options.json:
+        _console(options, home)("nothing to do", record.load(_newest(home)), None)
+    elif not options.quiet:
+        names = ", ".join(one.label for one in tasks)
+        print(f"nothing to do: {names} up to date since run {max(runs.values())}")
+        print(f"reports: {home / 'reports' / 'latest'}")
+    return 0
+
+
+def _newest(home: Path) -> Path:
+    return max((home / "var" / "runs").glob("*"))
+
+
+def _console(options: argparse.Namespace, home: Path) -> Any:
+    from pipeline import console
+
+    if options.json:
+        return console.Machine(home)
+    if options.quiet:
+        return console.Quiet(home)
+    return (console.Terminal if sys.stdout.isatty() else console.Console)(home)
+
+
+def _waiting(holder: str) -> None:
+    print(f"another run is under way here ({holder}); waiting for its end", file=sys.stderr)
+
+
+def _runs(home: Path, arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser("run_pipeline.py runs", description="The runs, newest first.")
+    parser.add_argument("--last", type=int, default=20, metavar="N", help="so many (default: 20)")
+    last = parser.parse_args(arguments).last
+    from pipeline import history
+
+    print(history.table(home, last))
+    return 0
+
+
+def _show(home: Path, arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser("run_pipeline.py show", description="One run in detail.")
+    parser.add_argument("run", help="its id, the start of it, or latest")
+    from pipeline import history
+
+    print(history.detail(home, parser.parse_args(arguments).run))
+    return 0

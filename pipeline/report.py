@@ -11,15 +11,14 @@ from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from pipeline import record
-from pipeline.record import RunRecord, StepRecord
+from pipeline.files import write_whole
+from pipeline.record import RunRecord, StepRecord, duration
 
 TEMPLATES = Path(__file__).parent / "templates"
+FEW = 12  # with more steps a page names its neighbours only
 
 
-def write_report(
-    executed: Path, folder: Path, run: RunRecord, step: StepRecord, traceback: str = ""
-) -> Path:
+def write_report(executed: Path, folder: Path, run: RunRecord, step: StepRecord) -> Path:
     """The HTML page of an executed notebook, in the run's folder below reports/."""
     notebook = nbformat.read(executed, as_version=4)
     notebook.cells = [one for one in notebook.cells if _belongs(one)]
@@ -29,19 +28,26 @@ def write_report(
             "run": run,
             "step": step,
             "title": _title(notebook, step.name),
-            "traceback": traceback,
+            "neighbours": _neighbours(run, step),
         },
     )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / step.report
-    record.write_whole(path, page)
+    write_whole(path, page)
     return path
 
 
 def _belongs(cell: Any) -> bool:
-    """Not papermill's own plumbing: its error marker and the injected values."""
-    tags = set(cell.metadata.get("tags", []))
-    return not tags & {"papermill-error-cell-tag", "injected-parameters"}
+    """Not papermill's own plumbing: the injected values."""
+    return "injected-parameters" not in cell.metadata.get("tags", [])
+
+
+def _neighbours(run: RunRecord, step: StepRecord) -> list[StepRecord]:
+    """The steps that the page leads to: all, or in a long run the one before and the one after."""
+    if len(run.steps) <= FEW:
+        return run.steps
+    here = [one.name for one in run.steps].index(step.name)
+    return run.steps[max(0, here - 1) : here + 2]
 
 
 def _title(notebook: Any, otherwise: str) -> str:
@@ -68,8 +74,8 @@ def write_index(reports: Path, runs: list[RunRecord]) -> Path:
     page = environment.get_template("index.html.j2").render(runs=runs)
     assets = reports / "assets"
     assets.mkdir(parents=True, exist_ok=True)
-    record.write_whole(assets / "report.css", _style())
-    record.write_whole(reports / "index.html", page)
+    write_whole(assets / "report.css", _style())
+    write_whole(reports / "index.html", page)
     return reports / "index.html"
 
 
@@ -90,10 +96,3 @@ def point_latest(reports: Path, run: RunRecord) -> None:
         aside.unlink(missing_ok=True)
         shutil.rmtree(reports / "latest", ignore_errors=True)
         shutil.copytree(reports / run.id, reports / "latest")
-
-
-def duration(seconds: float) -> str:
-    """4.2 s, 1 min 12 s."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds // 60)} min {int(seconds % 60)} s"

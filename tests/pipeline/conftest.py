@@ -1,9 +1,26 @@
-"""Small notebooks to run, made on the spot."""
+"""Small notebooks to run, made on the spot; and a project of them, run as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
 
 import nbformat
+import psutil
 import pytest
 
-from pipeline import Step
+from pipeline import Step, record
+
+MAIN = """
+import sys
+from pathlib import Path
+
+from pipeline import Step, main
+
+HERE = Path(__file__).parent
+sys.exit(main([{steps}], HERE))
+"""
 
 
 @pytest.fixture
@@ -28,7 +45,81 @@ def notebook(tmp_path):
 def step(notebook):
     """Makes a step of one notebook: `step("prep", "1 + 1")`."""
 
-    def make(name, *cells, parameters=None):
-        return Step(name, notebook(name, *cells, parameters=parameters))
+    def make(name, *cells, parameters=None, **options):
+        return Step(name, notebook(name, *cells, parameters=parameters), **options)
+
+    return make
+
+
+class Project:
+    """A folder with a run_pipeline.py and its notebooks, run in processes of its own."""
+
+    def __init__(self, folder, steps):
+        self.folder = folder
+        shown = ", ".join(
+            f"Step({one.name!r}, HERE / {one.notebook.name!r}, {one.needs!r}, {one.time_limit!r}, "
+            f"{one.memory_limit!r}, {one.retries!r}, {one.backoff!r})"
+            for one in steps
+        )
+        (folder / "run_pipeline.py").write_text(MAIN.format(steps=shown))
+
+    def start(self, *arguments, **environment):
+        """The process, its stdout a pipe."""
+        return subprocess.Popen(
+            [sys.executable, "run_pipeline.py", *arguments], cwd=self.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **environment},
+            start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *arguments, **environment):
+        """(exit code, what it said)"""
+        process = self.start(*arguments, **environment)
+        said, _ = process.communicate(timeout=120)
+        return process.returncode, said
+
+    @property
+    def last(self):
+        """The newest run's record."""
+        return record.load_all(self.folder / "var" / "runs")[0]
+
+    def executed(self, name):
+        """The newest executed copy of a notebook."""
+        path = sorted((self.folder / "var" / "runs").glob(f"*/{name}.ipynb"))[-1]
+        return nbformat.read(path, as_version=4)
+
+    def page(self, name):
+        """The newest report of a step."""
+        return (self.folder / "reports" / "latest" / f"{name}.html").read_text()
+
+    def wait_for(self, text, name, seconds=30):
+        """Until the executed notebook on disk says the text; gives the seconds that took."""
+        started = time.monotonic()
+        while time.monotonic() - started < seconds:
+            for path in (self.folder / "var" / "runs").glob(f"*/{name}.ipynb"):
+                cells = json.loads(path.read_text())["cells"]  # whole at any moment
+                if text in json.dumps([one.get("outputs") for one in cells]):
+                    return time.monotonic() - started
+            time.sleep(0.02)
+        raise AssertionError(f"{text} never appeared")
+
+    def processes(self):
+        """Those that a run here has started and that are still there."""
+        found = []
+        for run in (self.folder / "var" / "runs").glob("*"):
+            for one in psutil.process_iter():
+                try:
+                    if one.environ().get("PIPELINE_RUN_ID") == run.name:
+                        found.append(one)
+                except psutil.Error:
+                    pass
+        return found
+
+
+@pytest.fixture
+def project(tmp_path, step):
+    """Makes a project: `project(step("prep", "1"), ...)`."""
+
+    def make(*steps):
+        return Project(tmp_path, steps)
 
     return make

@@ -1,0 +1,68 @@
+"""Becoming a notebook's kernel: ipykernel as ever, with the files it opens noted down.
+
+    python -P -m pipeline.kernel -f CONNECTION_FILE
+
+Environment: PIPELINE_TRACE, the file that gets a line for each file read ("r") or written ("w").
+"""
+
+import os
+import sys
+
+# what the interpreter and its libraries read for themselves
+UNINTERESTING = (".py", ".pyc", ".so", ".pyd", ".dist-info", ".lock")
+
+
+def become(arguments: list[str]) -> None:
+    """Runs the kernel until it is told to stop; ends the process."""
+    trace = os.environ.pop("PIPELINE_TRACE", "")
+    if trace:
+        _trace(trace)
+    from ipykernel.kernelapp import IPKernelApp
+
+    class KernelApp(IPKernelApp):
+        def close(self) -> None:
+            """The process ends right after: closing its sockets in order can only deadlock, as
+            ipykernel 7 does once in twenty times (its control thread still wants to say "idle").
+            """
+            self.reset_io()
+
+    sys.argv = ["ipykernel_launcher", *arguments]
+    if "" not in sys.path:  # modules beside the notebook; Python's -P leaves them out
+        sys.path.insert(0, "")
+    KernelApp.launch_instance(arguments)
+
+
+def _trace(place: str) -> None:
+    """Notes each file that Python code opens. What C code opens (SQLite, Arrow) is not seen."""
+    out = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    here, seen = os.getpid(), set()
+    ignored = tuple({sys.prefix + os.sep, sys.base_prefix + os.sep, "/proc/", "/dev/", "/sys/"})
+
+    def note(kind: str, path: str) -> None:
+        path = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - not resolved: links count too
+        if (kind, path) in seen or path.startswith(ignored) or path.endswith(UNINTERESTING):
+            return
+        seen.add((kind, path))
+        line = path.replace("\n", "?")
+        os.write(out, f"{kind} {line}\n".encode(errors="surrogateescape"))
+
+    def hook(event: str, found: tuple) -> None:
+        if event == "open" and isinstance(found[0], str | bytes | os.PathLike):
+            note(_kind(found[1], found[2]), found[0])
+        elif event == "os.rename" and os.getpid() == here:
+            note("w", found[1])  # written aside, then renamed
+
+    sys.addaudithook(hook)
+
+
+def _kind(mode: str | None, flags: int) -> str:
+    """r: read. w: written. a: appended to, as a log is."""
+    if (mode and "a" in mode) or flags & os.O_APPEND:
+        return "a"
+    if flags & (os.O_WRONLY | os.O_RDWR):
+        return "w"
+    return "r"
+
+
+if __name__ == "__main__":
+    become(sys.argv[1:])

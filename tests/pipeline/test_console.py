@@ -1,0 +1,108 @@
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+
+from pipeline import main
+
+
+def test_plain_lines_say_what_starts_why_and_how_it_ended(step, home, capsys):
+    assert main([step("one", "1"), step("two", "2")], home, []) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "one        starts: it has never run here"
+    assert re.fullmatch(r"one +2/2 cells +[\d.]+ s  done", lines[1])
+    assert lines[2] == "two        starts: it has never run here"
+    assert re.fullmatch(r"run \S+ is done", lines[4])
+    assert "\x1b" not in "".join(lines)
+
+
+def test_quiet_says_nothing_unless_something_is_wrong(step, home, capsys):
+    assert main([step("one", "1")], home, ["--quiet"]) == 0
+    assert main([step("one", "1")], home, ["--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main([step("one", "1 / 0")], home, ["--quiet"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "ZeroDivisionError" in err
+
+
+def test_json_is_one_object_a_line_for_each_event(step, home, capsys):
+    assert main([step("one", "1")], home, ["--json"]) == 0
+    events = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
+    names = [one["event"] for one in events]
+    assert names[:2] == ["run started", "step started"]
+    assert names[-2:] == ["step ended", "run ended"]
+    assert names.count("cell") == 4
+    assert events[-2]["step"]["cell_status"] == ["ran", "ran"]
+    assert events[-1]["status"] == "done"
+    assert main([step("one", "1")], home, ["--json"]) == 0
+    [event] = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
+    assert event["event"] == "nothing to do"
+
+
+def on_a_terminal(project, *arguments):
+    """What the run wrote, as a terminal got it."""
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "run_pipeline.py", *arguments], cwd=project.folder, stdout=its, stderr=its
+    )
+    os.close(its)
+    said = b""
+    while True:
+        try:
+            found = os.read(ours, 4096)
+        except OSError:
+            break
+        if not found:
+            break
+        said += found
+    os.close(ours)
+    assert process.wait() == 0
+    return said.decode()
+
+
+def test_a_terminal_shows_cells_time_left_and_the_heading(project, step):
+    made = project(step("one", "import time; time.sleep(1)", "time.sleep(1)"))
+    first = on_a_terminal(made)
+    assert re.search(r"one +1/3 cells +[\d.]+ s  The one report", first)
+    assert "left" not in first
+    again = on_a_terminal(made, "--force")
+    left = [float(one) for one in re.findall(r"about ([\d.]+) s left", again)]
+    assert left
+    assert max(left) < 2.5
+    assert left == sorted(left, reverse=True) or min(left) < max(left)
+
+
+def test_runs_and_show_tell_the_history(step, home, capsys):
+    told = json.dumps({"headline": {"RMSE": "$43,000"}, "notice": "MADE UP"})
+    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({told!r})"
+    one = step("one", cell, parameters="n: int = 1")
+    bad = step("bad", "print('last words'); 1 / 0")
+    assert main([one], home, ["runs"]) == 0
+    assert capsys.readouterr().out == "no run yet\n"
+    assert main([one], home, ["-p", "n=2"]) == 0
+    assert main([one, bad], home, ["-p", "n=2"]) == 1
+    capsys.readouterr()
+    assert main([one], home, ["runs"]) == 0
+    head, new, old = capsys.readouterr().out.splitlines()
+    assert head.split() == ["run", "status", "took", "steps", "result"]
+    assert re.search(r"failed .* =one !bad +RMSE: \$43,000", new)
+    assert re.search(r"done .* one +RMSE: \$43,000; one.n=2", old)
+    for name in ("latest", new.split()[0], new.split()[0][:-2]):
+        assert main([one], home, ["show", name]) == 0
+        said = capsys.readouterr().out
+        assert f"run {new.split()[0]}: failed" in said
+        assert f"one: up to date since run {old.split()[0]}" in said
+        for part in ("NOTE: MADE UP", "ZeroDivisionError", "last output: last words", "bad.html"):
+            assert part in said
+    assert main([one], home, ["show", "1999"]) == 2
+    assert "there is no run '1999'; the newest is" in capsys.readouterr().err
+
+
+def test_a_project_adds_commands_of_its_own(step, home):
+    heard = []
+    commands = {"champions": lambda arguments: heard.append(arguments) or 5}
+    assert main([step("one", "1")], home, ["champions", "-v"], commands) == 5
+    assert heard == [["-v"]]

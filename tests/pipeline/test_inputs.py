@@ -1,0 +1,248 @@
+"""Notebooks, values and folders as they come in the wild."""
+
+import json
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from pipeline import main
+from pipeline.record import load_all
+
+
+def page(home, name):
+    return (home / "reports" / "latest" / f"{name}.html").read_text()
+
+
+def test_values_come_from_file_environment_and_command_line(step, home, tmp_path, monkeypatch):
+    cell = "a: str = '0'\nb: str = '0'\nc: str = '0'\nd: list[str] = []\ne: int = 0"
+    one = step("one", "print('got', a, b, c, d, e)", parameters=cell)
+    (tmp_path / "values.yaml").write_text("a: 007\none:\n  b: 1e3\n  d: [01, x]\nc: no\n")
+    monkeypatch.setenv("PIPELINE_PARAM_ONE__E", "5")
+    monkeypatch.setenv("PIPELINE_PARAM_A", "environment")
+    arguments = ["--params", str(tmp_path / "values.yaml"), "-p", "c=line"]
+    assert main([one], home, arguments) == 0
+    assert "got 007 1e3 line ['01', 'x'] 5" in page(home, "one")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("trails: 1", "there is no parameter 'trails' (FILE); did you mean 'trials'?"),
+        ("trials: many", "trials is 'many', expected int"),
+        ("- 1", "--params FILE: expected NAME: VALUE, or STEP: {NAME: VALUE}"),
+        ("a: [", "--params FILE is no YAML"),
+    ],
+)
+def test_a_wrong_file_is_named(step, home, tmp_path, capsys, content, says):
+    path = tmp_path / "values.yaml"
+    path.write_text(content)
+    one = step("one", "1", parameters="trials: int = 1")
+    assert main([one], home, ["--params", str(path)]) == 2
+    assert says.replace("FILE", str(path)) in capsys.readouterr().err
+    assert not (home / "var" / "runs").exists()
+
+
+def test_a_file_that_is_not_there_is_named(step, home, capsys):
+    assert main([step("one", "1")], home, ["--params", "no.yaml"]) == 2
+    assert "--params no.yaml: No such file or directory" in capsys.readouterr().err
+
+
+def test_an_unknown_variable_is_named(step, home, capsys, monkeypatch):
+    monkeypatch.setenv("PIPELINE_PARAM_TRAILS", "1")
+    assert main([step("one", "1", parameters="trials: int = 1")], home, []) == 2
+    said = capsys.readouterr().err
+    assert "there is no parameter 'trails' (PIPELINE_PARAM_TRAILS); did you mean 'trials'?" in said
+
+
+def test_a_bad_default_is_refused_before_anything_starts(step, home, capsys):
+    one = step("one", "1", parameters="share: Annotated[float, Lt(1)] = 2.0")
+    assert main([one], home, []) == 2
+    assert "one.ipynb: share's default is 2.0, expected" in capsys.readouterr().err
+    assert not (home / "var" / "runs").exists()
+
+
+def test_help_lists_the_parameters(step, home, capsys):
+    one = step("one", "1", parameters="trials: int = 10  # settings tried")
+    with pytest.raises(SystemExit):
+        main([one], home, ["--help"])
+    assert "trials  int  10  settings tried" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "one.ipynb is no notebook: it is not JSON"),
+        ('{"nbformat": 3, "nbformat_minor": 0, "worksheets": []}', "notebook format 3, expected 4"),
+    ],
+)
+def test_what_is_no_notebook_is_one_sentence(step, home, capsys, content, says):
+    one = step("one", "1")
+    one.notebook.write_text(content)
+    assert main([one], home, []) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_missing_notebook_is_one_sentence(step, home, capsys):
+    one = step("one", "1")
+    one.notebook.unlink()
+    assert main([one], home, []) == 2
+    assert f"there is no notebook {one.notebook}" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_older_minor_format_and_empty_cells_work(step, home):
+    one = step("one", "", "print('fine')")
+    content = json.loads(one.notebook.read_text())
+    content["nbformat_minor"] = 2
+    for cell in content["cells"]:
+        del cell["id"]
+    one.notebook.write_text(json.dumps(content))
+    assert main([one], home, []) == 0
+    assert "fine" in page(home, "one")
+
+
+def test_magics_and_shell_commands_work(step, home):
+    one = step("one", "%matplotlib inline\n!echo from the shell", "%%bash\necho from bash")
+    assert main([one], home, []) == 0
+    assert "from the shell" in page(home, "one")
+    assert main([one], home, []) == 0
+
+
+@pytest.mark.slow
+def test_a_cell_that_may_fail_is_no_failure(step, home):
+    one = step("one", "1 / 0", "print('on')")
+    notebook = nbformat.read(one.notebook, as_version=4)
+    notebook.cells[1].metadata["tags"] = ["raises-exception"]
+    nbformat.write(notebook, one.notebook)
+    assert main([one], home, []) == 0
+    assert "on" in page(home, "one")
+
+
+def test_a_module_beside_the_notebook_is_found(step, home, tmp_path):
+    (tmp_path / "beside.py").write_text("VALUE = 'from beside'\n")
+    assert main([step("one", "import beside; print(beside.VALUE)")], home, []) == 0
+    assert "from beside" in page(home, "one")
+
+
+@pytest.mark.parametrize("flag", [[], ["--cold"]])
+def test_warm_and_cold_kernels_see_the_same_world(step, home, flag):
+    """The environment, the folder, the path, a clean __main__, and matplotlib's inline figures."""
+    one = step(
+        "one",
+        "import numpy as np\nimport matplotlib.pyplot as plt",
+        "import os, sys; print(os.environ['PIPELINE_RUN_ID'] in os.environ['PIPELINE_REPORT'])",
+        "print(sys.path[0] == '' or sys.path[0] == os.getcwd(), __name__, 'np' in globals(), "
+        "sorted(one for one in globals() if 'nursery' in one))",
+        "plt.plot([1, 2]);",
+    )
+    assert main([one], home, flag) == 0
+    assert "True __main__ True []" in page(home, "one")
+    assert "data:image/png" in page(home, "one")
+
+
+def test_warm_kernels_do_not_share_random_numbers(step, home):
+    steps = [step(name, "import numpy as np", "np.random.rand()") for name in ("one", "two")]
+    assert main(steps, home, []) == 0
+    [run] = load_all(home / "var" / "runs")
+    drawn = [
+        nbformat.read(home / "var" / "runs" / run.id / f"{name}.ipynb", as_version=4)
+        .cells[2].outputs[0].data["text/plain"]
+        for name in ("one", "two")
+    ]  # fmt: skip
+    assert drawn[0] != drawn[1]
+
+
+@pytest.mark.slow
+def test_a_kernel_of_another_kind_is_started_as_it_says(step, home, tmp_path, monkeypatch):
+    """Another interpreter, another language: through TCP, without the nursery."""
+    folder = tmp_path / "jupyter" / "kernels" / "other"
+    folder.mkdir(parents=True)
+    argv = ["/usr/bin/env", sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "other", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    one = step("one", "print('from the other')")
+    one.notebook.write_text(one.notebook.read_text().replace("python3", "other"))
+    assert main([one], home, []) == 0
+    assert "from the other" in page(home, "one")
+
+
+def test_a_run_without_a_reports_folder_to_write_to_does_not_start(step, home, capsys):
+    home.mkdir(exist_ok=True)
+    (home / "reports").write_text("a file")
+    assert main([step("one", "1")], home, []) == 2
+    assert "the run could not start" in capsys.readouterr().err
+    assert "reports" in str(list(home.iterdir()))
+
+
+READ_ONLY = """
+mkdir -p {home}/reports && mount -t tmpfs -o ro tmpfs {home}/reports || exit 77
+exec {python} {home}/run_pipeline.py
+"""
+
+
+def test_a_read_only_reports_folder_is_one_sentence(project, step, tmp_path):
+    project(step("one", "1"))
+    script = READ_ONLY.format(home=tmp_path, python=sys.executable)
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip(reason="no file system can be mounted here")
+    assert done.returncode == 2
+    assert "the run could not start: [Errno 30] Read-only file system" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_large_output_is_kept_whole(step, home):
+    one = step("one", "print('x' * 50_000_000)", "print('after')")
+    assert main([one], home, []) == 0
+    [path] = (home / "var" / "runs").glob("*/one.ipynb")
+    assert path.stat().st_size > 50_000_000
+    assert "after" in page(home, "one")
+
+
+def test_a_secret_reaches_the_kernel_and_nothing_else(step, home, tmp_path, monkeypatch, capfd):
+    secret = "p@ss w0rd<&'\"\\end"
+    monkeypatch.setenv("TOKEN", secret)
+    used = f"open({str(tmp_path / 'used')!r}, 'w').write(token)"
+    careless = "import sys, os; print(token); print(repr(token), file=sys.stderr); token"
+    failing = "raise ValueError(f'cannot log in with {token}')"
+    one = step("one", used, careless, failing, parameters="token: str = ''  # the key")
+    assert main([one], home, ["-p", "token=env:TOKEN", "--json"]) == 1
+    assert (tmp_path / "used").read_text() == secret
+    files = [one for one in home.rglob("*") if one.is_file()]
+    assert len(files) > 5
+    assert [one for one in files if b"p@ss w0rd" in one.read_bytes()] == []
+    assert "p@ss w0rd" not in "".join(capfd.readouterr())
+    assert "env:TOKEN" in page(home, "one")
+
+
+def test_a_secret_that_is_not_set_stops_before_anything_starts(step, home, capsys, monkeypatch):
+    monkeypatch.delenv("TOKEN", raising=False)
+    one = step("one", "1", parameters="token: str = ''")
+    assert main([one], home, ["-p", "token=env:TOKEN"]) == 2
+    assert "TOKEN is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["with space", "ünïcode's"])
+def test_odd_notebook_names_work(step, home, name):
+    assert main([step(name, "print('fine')")], home, []) == 0
+    assert "fine" in page(home, name)
+
+
+@pytest.mark.slow
+def test_the_runner_works_inside_a_notebook_of_its_own(step, home, tmp_path, notebook):
+    """A pipeline may be run from a kernel that another run has started."""
+    inner = notebook("inner", "print('within')")
+    step_, place = f"Step('inner', Path({str(inner)!r}))", f"Path({str(tmp_path / 'in')!r})"
+    code = (
+        "from pathlib import Path; from pipeline import Step, main; "
+        f"print('code', main([{step_}], {place}, []))"
+    )
+    cell = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], check=True)"
+    assert main([step("one", cell)], home, []) == 0
+    assert "within" in page(tmp_path / "in", "inner")
+    assert os.environ.get("PIPELINE_RUN_ID") is None
