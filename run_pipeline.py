@@ -2,14 +2,14 @@
 
 import sys
 
-from housing import paths
+from housing import paths, watch
 from pipeline import Step, main
 
 NOTEBOOKS = paths.CHECKOUT / "notebooks"
 STEPS = [
     Step("prep", NOTEBOOKS / "01_prep.ipynb"),
-    Step("train", NOTEBOOKS / "02_train.ipynb"),
-    Step("register", NOTEBOOKS / "03_register.ipynb"),
+    Step("train", NOTEBOOKS / "02_train.ipynb", retries=1, watch=watch.store),
+    Step("register", NOTEBOOKS / "03_register.ipynb", retries=1, watch=watch.champions),
 ]
 
 if __name__ == "__main__":

@@ -53,6 +53,13 @@ def load(source: str = "auto", rows: int = 20_640, seed: int = 0) -> Dataset:
     )
 
 
+def files(source: str) -> list[Path]:
+    """The files that decide what `load(source)` gives, there or not: if one comes, load again."""
+    if source == SAMPLE:
+        return []
+    return [paths.raw_data() if source in ("auto", REAL) else handover.started_in() / source]
+
+
 def _raw_file(tried: list[str]) -> Dataset | None:
     path = paths.raw_data()
     if not path.exists():

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,25 @@ def started_in() -> Path:
 
 
 def hand_over(
-    headline: dict[str, str | float], manifest: Mapping[str, Any]
+    headline: dict[str, str | float],
+    manifest: Mapping[str, Any],
+    made: Mapping[str, str] | None = None,
+    read: Iterable[Path] = (),
 ) -> dict[str, str | float]:
     """Gives the runner the headline results, and a notice that no reader of the report may miss.
 
-    manifest: the split's; a generated sample is the notice. Gives the headline back, so that it
-    is also the last cell's output.
+    manifest: the split's; a generated sample is the notice. made: results that are no files, name
+    -> id; if one is new, later steps run again. read: files that the runner cannot see being
+    read, or that are not there yet. Gives the headline back, so that it is also the last cell's
+    output.
     """
     place = os.environ.get("PIPELINE_HANDOVER")
     if place:
-        notice = manifest["said"] if manifest["source"] == "sample" else ""
-        content = json.dumps({"headline": headline, "notice": notice}, indent=2)
-        paths.write_whole(Path(place), content.encode())
+        told = {
+            "headline": headline,
+            "notice": manifest["said"] if manifest["source"] == "sample" else "",
+            "made": dict(made or {}),
+            "read": [str(one) for one in read],
+        }
+        paths.write_whole(Path(place), json.dumps(told, indent=2).encode())
     return headline

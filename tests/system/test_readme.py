@@ -102,7 +102,7 @@ def test_the_checked_cells_are_compared(clone, ran, environment):
     assert "Cell outputs differ" in done.stdout
 
 
-@pytest.mark.parametrize("part", ["--list", "--only register"])
+@pytest.mark.parametrize("part", ["--list", "--explain", "--only register", "runs"])
 def test_the_runner_s_commands(clone, ran, environment, part):
     [line] = [one for one in "".join(COMMANDS).splitlines() if part in one]
     done = subprocess.run(

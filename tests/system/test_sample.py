@@ -14,7 +14,7 @@ import pytest
 from housing import registry, split
 from housing.paths import CHECKOUT
 from housing.schema import FEATURES, NAMES
-from tests.system.conftest import ask, free_port, get, process, service
+from tests.system.conftest import SMALL, ask, free_port, get, process, service
 
 pytestmark = pytest.mark.slow
 EXAMPLE = {name: feature.example for name, feature in FEATURES.items()}
@@ -36,6 +36,44 @@ def test_the_sample_is_loud_everywhere(inside):
     assert champion.tags["data_source"] == "sample"
     assert champion.tags["report"].endswith("/03_register.html")
     assert (inside / champion.tags["report"]).exists()
+
+
+def pipeline(home, *arguments):
+    """A run with the same values as that of `piped`; and which heavy modules it has imported."""
+    heavy = ("papermill", "mlflow", "pandas", "nbconvert", "jupyter_client")
+    code = (
+        "import atexit, runpy, sys; sys.argv[0] = 'run_pipeline.py'; atexit.register(lambda: "
+        f"print('imported', [one for one in {heavy} if one in sys.modules])); "
+        f"runpy.run_path({str(CHECKOUT / 'run_pipeline.py')!r}, run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *SMALL, *arguments], capture_output=True, text=True,
+        env={**os.environ, "HOUSING_HOME": str(home)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_second_run_has_nothing_to_do_and_imports_nothing_heavy(inside):
+    said = pipeline(inside)
+    assert "nothing to do: prep, train, register up to date since run" in said
+    assert "imported []" in said
+
+
+def test_a_champion_that_moved_is_noticed_and_only_registration_runs(inside):
+    store = registry.client()
+    name = "california-housing-sample"
+    version = registry.champion(name).version
+    store.delete_registered_model_alias(name, "champion")
+    try:
+        said = pipeline(inside, "--explain")
+        assert f"run   outside champion of {name}: {version} -> none" in said
+        said = pipeline(inside)
+        assert "train      up to date since run" in said
+        assert "decision: promoted" in said
+    finally:
+        assert registry.champion(name)
+    assert "nothing to do" in pipeline(inside)
 
 
 def test_the_service_answers_what_the_model_predicts_and_logs_it(inside):

@@ -1,0 +1,57 @@
+import sys
+from subprocess import run
+
+import pytest
+
+from housing import paths, registry, watch
+from tests.system.conftest import free_port, get, process
+
+
+def test_there_may_be_no_store_yet(home):
+    assert watch.champions() == {"tracking store": "none yet"}
+    assert not (paths.var() / "mlflow.db").exists()
+
+
+def test_the_champion_is_seen_and_its_move_too(champion_home):
+    before = watch.champions()
+    assert before["champion of california-housing-sample"] == "1"
+    store = registry.client()
+    store.delete_registered_model_alias("california-housing-sample", "champion")
+    assert watch.champions() == watch.store()
+    assert watch.store()["tracking store"] == before["tracking store"]
+
+
+def test_another_store_is_another_store(champion_home, tmp_path, monkeypatch):
+    ours = watch.store()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    assert watch.store() != ours
+    assert watch.champions() == watch.store()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{champion_home}/var/mlflow.db")
+    assert watch.champions()["champion of california-housing-sample"] == "1"
+
+
+def test_a_password_is_not_remembered(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg://me:hush@db:5432/mlflow")
+    assert watch.store() == {"tracking store": "postgresql+psycopg://db:5432/mlflow"}
+
+
+def test_looking_imports_no_mlflow(champion_home):
+    code = (
+        "import sys; from housing import watch; watch.champions(); "
+        "print([one for one in ('mlflow', 'pandas', 'sqlalchemy') if one in sys.modules])"
+    )
+    assert run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.slow
+def test_a_tracking_server_is_asked(champion_home, monkeypatch):
+    port = str(free_port())
+    store = f"sqlite:///{champion_home}/var/mlflow.db"
+    command = ["mlflow", "server", "--port", port, "--workers", "1", "--backend-store-uri", store]
+    with process(sys.executable, "-m", *command):
+        get(f"http://127.0.0.1:{port}/health")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        assert watch.champions() == {
+            "tracking store": f"http://127.0.0.1:{port}",
+            "champion of california-housing-sample": "1",
+        }
