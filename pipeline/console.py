@@ -83,7 +83,7 @@ class Quiet(Console):
     """Nothing, unless something goes wrong."""
 
     def __call__(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
-        if event == "run ended" and run.status != "done":
+        if event == "run ended" and (run.status != "done" or run.problems):
             print(farewell(run, self.home), file=sys.stderr)
 
 
@@ -123,7 +123,7 @@ def _earlier(runs: Path, run: RunRecord) -> dict[str, list[float]]:
 def _result(step: StepRecord) -> str:
     if step.status == "up to date":
         return f"{step.name:10} up to date since run {step.reused}"
-    cells = f"{step.cells_done:3}/{step.cells} cells"
+    cells = f"{step.cells_done:3}/{step.cells or '?'} cells"
     return f"{step.name:10} {cells}  {duration(step.seconds):>8}  {step.status}"
 
 
@@ -138,15 +138,19 @@ def farewell(run: RunRecord, home: Path) -> str:
     folder = home / "reports" / run.id
     bad = [one for one in run.steps if one.status in record.ENDED_BADLY]
     if bad:
-        return "\n".join(
-            f"The step {one.name} {_verb(one.status)} after {one.cells_done} of {one.cells} cells: "
-            f"{one.failure}. Its report: {folder / one.report}"
-            for one in bad
-        )
+        return "\n".join([*(_epitaph(one, folder) for one in bad), *run.problems])
     lines = [f"  {name}: {value}" for name, value in run.headline.items()]
     if run.notice:
         lines.insert(0, f"  NOTE: {run.notice}")
-    return "\n".join([f"run {run.id} is done", *lines, f"reports: {home / 'reports' / 'latest'}"])
+    where = f"reports: {home / 'reports' / 'latest'}"
+    return "\n".join([f"run {run.id} is done", *lines, where, *run.problems])
+
+
+def _epitaph(step: StepRecord, folder: Path) -> str:
+    far = f"after {step.cells_done} of {step.cells} cells" if step.cells else "before its start"
+    page = folder / step.report
+    where = f" Its report: {page}" if page.exists() else ""
+    return f"The step {step.name} {_verb(step.status)} {far}: {step.failure}.{where}"
 
 
 def _verb(status: str) -> str:

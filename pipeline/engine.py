@@ -16,7 +16,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.translators import PythonTranslator, papermill_translators
 
-from pipeline.provisioner import manager
+from pipeline.provisioner import Manager, manager
 from pipeline.saver import Saver
 from pipeline.streams import merged
 
@@ -68,8 +68,8 @@ class _Execution:
     def __init__(self, notebook: Any, kernel_name: str, job: Job) -> None:
         self.notebook, self.job = notebook, job
         self.saver = Saver(notebook, job.executed, job.secrets)
-        self.manager = manager(kernel_name, job.sockets)
-        self.client = _Client(self)
+        self.kernel_name = kernel_name
+        self.manager: Manager | None = None
         self.heading = ""
         self.work: asyncio.Task | None = None
         self.stopping: asyncio.Task | None = None
@@ -110,6 +110,8 @@ class _Execution:
     async def _run_cells(self) -> None:
         job, path = self.job, self.job.executed.with_suffix(".stderr")
         with path.open("ab") as errors:
+            self.manager = manager(self.kernel_name, job.sockets)
+            self.client = _Client(self)
             try:
                 await self.client.start(cwd=str(job.folder), env=job.environment, stderr=errors)
                 for number in range(len(self.notebook.cells)):
@@ -164,7 +166,7 @@ class _Execution:
             self.stopping = asyncio.ensure_future(self._stop())
 
     async def _stop(self) -> None:
-        if not self.manager.has_kernel:
+        if not (self.manager and self.manager.has_kernel):
             self.work.cancel()
             return
         await self.manager.provisioner.send_signal(signal.SIGINT)

@@ -125,10 +125,16 @@ def _preloads(tasks: list[Task]) -> list[list[str]]:
     ]
 
 
+def cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def threads(side_by_side: int) -> dict[str, str]:
     """The environment in which so many kernels share the cores; what the user has set stays."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if side_by_side < 2:
         return {}
-    share = str(max(1, (cores or 1) // side_by_side))
+    share = str(max(1, cores() // side_by_side))
     return {name: os.environ.get(name, share) for name in THREADS}

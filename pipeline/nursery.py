@@ -19,6 +19,7 @@ import selectors
 import signal
 import socket
 import sys
+import warnings
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
@@ -95,7 +96,9 @@ class _Nursery:
     def fork(self, request: dict[str, Any]) -> int:
         gc.freeze()  # else collecting garbage copies the shared pages
         parent = os.getpid()
-        pid = os.fork()
+        with warnings.catch_warnings():  # Python 3.12 sees the threads of BLAS; those take forks
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if pid:
             return pid
         self.selector.close()

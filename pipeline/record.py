@@ -50,6 +50,7 @@ class RunRecord:
     started: str  # UTC, ISO 8601
     steps: list[StepRecord]
     ended: str = ""  # empty while it runs, and if nobody could write it any more
+    problems: list[str] = field(default_factory=list)  # what could not be written
 
     @property
     def status(self) -> str:

@@ -52,14 +52,13 @@ class Run:
         self.later: list[tuple[float, Task]] = []  # to be tried again at that time
         self.began: dict[str, Any] = {}
         self.stopped_by: int | None = None
-        self.problems: list[str] = []  # what could not be written
 
     def go(self, lock: int) -> int:
         """Runs what must run; gives the exit code."""
         self.pages.prepare()
         self.folder.mkdir(parents=True)
         self.keeper = Keeper(self.record, self.folder)
-        width = min(self.options.jobs or os.cpu_count() or 1, _width(self.tasks))
+        width = min(self.options.jobs or helpers.cores(), _width(self.tasks))
         shared = {"PIPELINE_STARTED_IN": str(Path.cwd()), **helpers.threads(width)}
         environment = {**os.environ, **shared, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
         self.listener("run started", self.record, None)
@@ -77,7 +76,7 @@ class Run:
             self._end()
         if self.stopped_by:
             return 128 + self.stopped_by
-        return 0 if self.record.status == "done" and not self.problems else 1
+        return 0 if self.record.status == "done" and not self.record.problems else 1
 
     def _loop(self, width: int) -> None:
         for one in self.helpers.workers:
@@ -108,6 +107,9 @@ class Run:
         due = [one for when, one in self.later if when <= time.monotonic()]
         self.later = [(when, one) for when, one in self.later if one not in due]
         for task in [*due, *self.waiting]:
+            if task in due and len(self.busy) >= width:
+                self.later.append((0, task))
+                continue
             ends = [self.steps[one].status for one in task.needs if one in self.steps]
             if self.stopped_by or any(one in (*record.ENDED_BADLY, "skipped") for one in ends):
                 self._give_up(task)
@@ -126,7 +128,7 @@ class Run:
 
     def _why(self, task: Task) -> list[str]:
         if self.steps[task.label].attempts:
-            return ["the last attempt failed"]
+            return [f"attempt {len(self.steps[task.label].attempts) + 1}"]
         forced = ["it was forced"] if task.step.name in self.options.forced else []
         return [*forced, *self.states.reasons(task)]
 
@@ -145,10 +147,15 @@ class Run:
 
     def _start(self, task: Task, why: list[str]) -> None:
         step = self.steps[task.label]
-        if task in self.waiting:
-            self.waiting.remove(task)
-            self.began[task.label] = present(task.step, task.values)
-            self.states.start(task, self.record.id)
+        try:
+            if task in self.waiting:
+                self.waiting.remove(task)
+                self.began[task.label] = present(task.step, task.values)
+                self.states.start(task, self.record.id)
+        except (OSError, ValueError) as failed:
+            step.status, step.failure = "failed", f"it could not start: {failed}"
+            self.listener("step ended", self.record, step)
+            return
         step.status, step.why, step.started = "running", why, record.now()
         step.cells_done, step.cell_status, step.cell_seconds = 0, [], []
         self._save()
@@ -264,8 +271,8 @@ class Run:
             self._problem(f"a report could not be written: {failed}")
 
     def _problem(self, sentence: str) -> None:
-        if sentence not in self.problems:
-            self.problems.append(sentence)
+        if sentence not in self.record.problems:
+            self.record.problems.append(sentence)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

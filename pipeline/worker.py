@@ -101,11 +101,14 @@ def _run(told: dict[str, Any], tell: Callable[..., None], lines: _Lines) -> dict
         tell=tell,
         listen=listen,
     )
+    about = json.loads(Path(told["notebook"]).read_bytes())["metadata"]
+    kernel = about.get("kernelspec", {}).get("name") or "python3"
     values = {name: _value(one) for name, one in told["values"].items()}
     try:
         papermill.execute_notebook(
-            told["notebook"], None, values, engine_name="pipeline", progress_bar=False, job=job
-        )
+            told["notebook"], None, values, engine_name="pipeline", progress_bar=False, job=job,
+            kernel_name=kernel, language="python",
+        )  # fmt: skip
     except PapermillExecutionError:
         pass  # the job says it better
     except Exception as failed:

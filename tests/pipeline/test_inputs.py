@@ -121,6 +121,15 @@ def test_a_cell_that_may_fail_is_no_failure(step, home):
     assert "on" in page(home, "one")
 
 
+def test_a_notebook_that_names_no_kernel_gets_python(step, home):
+    one = step("one", "print('fine', n)", parameters="n: int = 1")
+    content = json.loads(one.notebook.read_text())
+    content["metadata"] = {}
+    one.notebook.write_text(json.dumps(content))
+    assert main([one], home, ["-p", "n=2"]) == 0
+    assert "fine 2" in page(home, "one")
+
+
 def test_a_module_beside_the_notebook_is_found(step, home, tmp_path):
     (tmp_path / "beside.py").write_text("VALUE = 'from beside'\n")
     assert main([step("one", "import beside; print(beside.VALUE)")], home, []) == 0

@@ -51,7 +51,8 @@ def test_a_missing_kernel_is_a_failed_step(home, step, capsys):
     odd = step("odd", "1")
     odd.notebook.write_text(odd.notebook.read_text().replace("python3", "no such kernel"))
     assert main([odd, step("after", "1")], home, []) == 1
-    assert "NoSuchKernel" in capsys.readouterr().out
+    assert "No such kernel named no such kernel" in capsys.readouterr().out
+    assert "No such kernel" in page(home, "odd").split("</header>")[0]
     [run] = record.load_all(home / "var" / "runs")
     assert [one.status for one in run.steps] == ["failed", "not run"]
 

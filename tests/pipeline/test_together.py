@@ -118,6 +118,18 @@ def test_the_lock_of_a_dead_run_is_no_obstacle_and_an_early_stop_is_heard(projec
 
 
 @pytest.mark.slow
+def test_what_is_tried_again_waits_for_room(step, home):
+    once = (
+        "import os, signal, pathlib; p = pathlib.Path(f'tried{n}'); new = not p.exists(); "
+        "p.touch(); new and os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    one = step("one", once, parameters="n: int = 0", retries=1, backoff=0.01)
+    assert main([one], home, ["--sweep", "n=1,2,3", "--jobs", "1"]) == 0
+    [run] = load_all(home / "var" / "runs")
+    assert [(one.status, len(one.attempts)) for one in run.steps] == [("done", 1)] * 3
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_sweep_of_many_leaves_no_process_behind(step, home, jobs):
     one = step("one", "n * 2", parameters="n: int = 0")
