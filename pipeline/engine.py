@@ -18,7 +18,7 @@ from papermill.translators import PythonTranslator, papermill_translators
 
 from pipeline.provisioner import Manager, manager
 from pipeline.saver import Saver
-from pipeline.streams import merged
+from pipeline.streams import Tee, merged
 
 GRACE = 5.0  # seconds that an interrupted kernel has before it is killed
 FLOOD = 2_000  # letters of the last output that the record keeps
@@ -111,9 +111,11 @@ class _Execution:
         job, path = self.job, self.job.executed.with_suffix(".stderr")
         with path.open("ab") as errors:
             self.manager = manager(self.kernel_name, job.sockets)
-            self.client = _Client(self)
+            self.client, self.tee = _Client(self), Tee(job.sockets)
             try:
-                await self.client.start(cwd=str(job.folder), env=job.environment, stderr=errors)
+                environment = {**job.environment, "PIPELINE_TEE": str(self.tee.folder)}
+                await self.client.start(cwd=str(job.folder), env=environment, stderr=errors)
+                self.tee.opened()
                 for number in range(len(self.notebook.cells)):
                     if job.status != "done":
                         break
@@ -121,6 +123,7 @@ class _Execution:
             finally:
                 patience = GRACE if job.status in ("done", FAILED) else 0
                 await self.client.end(patience)
+                self.tee.close()
                 job.peak_mb = getattr(self.manager.provisioner, "peak_mb", 0)
 
     async def _run_cell(self, number: int) -> None:
@@ -136,6 +139,7 @@ class _Execution:
             heading=self.heading,
         )  # fmt: skip
         ended = RAN
+        self.tee.mark()
         try:
             await self.client.async_execute_cell(cell, number)
         except CellExecutionError as failed:
@@ -145,6 +149,7 @@ class _Execution:
         except DeadKernelError:
             ended = KILLED
             await self.client.drain(cell, number)
+            cell.outputs += self.tee.missing(cell.outputs)
             job.ends(KILLED, _death(await self.manager.provisioner.poll()), may_pass=True)
         if ended != RAN:
             ended = job.status if job.status in (TIMED_OUT, KILLED) else ended

@@ -2,9 +2,11 @@
 
     python -P -m pipeline.kernel -f CONNECTION_FILE
 
-Environment: PIPELINE_TRACE, the file that gets a line for each file read ("r") or written ("w").
+Environment: PIPELINE_TRACE, the file that gets a line for each file read ("r") or written ("w");
+PIPELINE_TEE, the folder of the files stdout and stderr, which get what is printed at once.
 """
 
+import contextlib
 import os
 import sys
 
@@ -17,6 +19,9 @@ def become(arguments: list[str]) -> None:
     trace = os.environ.pop("PIPELINE_TRACE", "")
     if trace:
         _trace(trace)
+    tee = os.environ.pop("PIPELINE_TEE", "")
+    if tee:
+        _tee(tee)
     from ipykernel.kernelapp import IPKernelApp
 
     class KernelApp(IPKernelApp):
@@ -30,6 +35,25 @@ def become(arguments: list[str]) -> None:
     if "" not in sys.path:  # modules beside the notebook; Python's -P leaves them out
         sys.path.insert(0, "")
     KernelApp.launch_instance(arguments)
+
+
+def _tee(folder: str) -> None:
+    """What is printed reaches a file in the same moment: a killed kernel's messages may not."""
+    from ipykernel.iostream import OutStream
+
+    files = {
+        name: os.open(f"{folder}/{name}", os.O_WRONLY | os.O_APPEND)
+        for name in ("stdout", "stderr")
+    }
+    write = OutStream.write
+
+    def both(stream: OutStream, text: str) -> int | None:
+        if stream.name in files and isinstance(text, str):
+            with contextlib.suppress(OSError):  # a full disk is no reason to fail a print
+                os.write(files[stream.name], text.encode(errors="replace"))
+        return write(stream, text)
+
+    OutStream.write = both
 
 
 def _trace(place: str) -> None:

@@ -11,10 +11,7 @@ import pytest
 
 from pipeline import record
 
-KILL = (
-    "import os, signal, time; print('so far', flush=True); time.sleep(0.3); "
-    "os.kill(os.getpid(), signal.SIGKILL)"
-)
+KILL = "import os, signal; print('so', 'far'); os.kill(os.getpid(), signal.SIGKILL)"
 LONG = "import time; print('here we go', flush=True); time.sleep(60)"
 SPAWN = (
     "import subprocess, sys; sleep = 'import time; time.sleep(60)'; "
@@ -39,7 +36,7 @@ def top(project, name="one"):
         (KILL, "killed", "killed", "killed by SIGKILL"),
         (KILL.replace("KILL", "SEGV"), "killed", "killed", "killed by SIGSEGV"),
         (
-            "import os, time; print('so far', flush=True); time.sleep(0.3); os._exit(7)",
+            "import os; print('so far'); os._exit(7)",
             "killed", "killed", "left with exit code 7",
         ),
     ],

@@ -5,7 +5,7 @@ import nbformat
 import pytest
 
 from pipeline.saver import Saver
-from pipeline.streams import merged
+from pipeline.streams import Tee, merged
 
 
 def book(*outputs):
@@ -93,3 +93,17 @@ def test_pieces_of_a_stream_are_joined_and_progress_bars_settle():
 def test_a_line_of_fifty_megabytes_is_no_trouble():
     """nbclient's own joining takes time by the square of a line's length."""
     assert len(merged([stream("x" * 25_000_000), stream("x" * 25_000_000)])[0].text) == 50_000_000
+
+
+def test_what_a_dead_kernel_printed_last_is_found(tmp_path):
+    (tmp_path / "place").mkdir()
+    tee = Tee(tmp_path / "place")
+    (tee.folder / "stdout").write_text("an earlier cell\n")
+    tee.mark()
+    with (tee.folder / "stdout").open("a") as file:
+        file.write("told, not told")
+    tee.opened()
+    assert [one.text for one in tee.missing([stream("told, ")])] == ["not told"]
+    assert tee.missing([stream("told, not "), stream("told")]) == []
+    assert list((tmp_path / "place").iterdir()) == []  # nothing printed is left under any name
+    tee.close()
