@@ -13,4 +13,4 @@ STEPS = [
 ]
 
 if __name__ == "__main__":
-    sys.exit(main(STEPS, home=paths.home()))
+    sys.exit(main(STEPS, home=paths.home(), environment=watch.MLFLOW))

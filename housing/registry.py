@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock
 
-from housing import lineage, paths
+from housing import lineage, paths, watch
 from housing.schema import NAMES, TARGET
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")  # else migrations talk into the reports
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.update(watch.MLFLOW | dict(os.environ))
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param

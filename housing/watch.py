@@ -13,6 +13,12 @@ from urllib.request import urlopen
 from housing import paths
 
 NONE = "none yet"
+# MLflow reads these when it is imported
+MLFLOW = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",  # else migrations talk into the reports
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 
 
 def store() -> dict[str, str]:

@@ -21,6 +21,7 @@ def main(
     home: Path,
     arguments: list[str] | None = None,
     commands: Mapping[str, Command] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> int:
     """Does what the command line says; gives the exit code.
 
@@ -28,15 +29,19 @@ def main(
     started. 130, 143: stopped by Ctrl-C, by SIGTERM.
 
     home: gets var/ and reports/. commands: a project's own, name -> what gets their arguments.
+    environment: what the kernels' environment has unless the user's own says otherwise.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what a terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     known = {"runs": _runs, "show": _show}
     try:
         if arguments and arguments[0] in known:
             return known[arguments[0]](home, arguments[1:])
         if arguments and arguments[0] in (commands or {}):
             return commands[arguments[0]](arguments[1:])
-        return _main(steps.arrange(pipeline), home, arguments)
+        return _main(steps.arrange(pipeline), home.resolve(), arguments, environment or {})
     except (ValueError, LookupError) as wrong:
         print(wrong.args[0] if wrong.args else wrong, file=sys.stderr)
         return 2
@@ -45,8 +50,12 @@ def main(
         return 130
 
 
-def _main(pipeline: list[Step], home: Path, arguments: list[str]) -> int:
+def _main(
+    pipeline: list[Step], home: Path, arguments: list[str], environment: Mapping[str, str]
+) -> int:
     options = _parser(pipeline).parse_args(arguments)
+    if options.jobs is not None and options.jobs < 1:
+        raise ValueError(f"--jobs is {options.jobs}, expected at least 1")
     if options.list:
         print(_listing(pipeline))
         return 0
@@ -58,7 +67,7 @@ def _main(pipeline: list[Step], home: Path, arguments: list[str]) -> int:
         return 0
     if options.accept:
         return _accept(tasks, home, options.accept)
-    return _run(tasks, home, options, _forced(options, wanted))
+    return _run(tasks, home, options, _forced(options, wanted), environment)
 
 
 def _parser(pipeline: list[Step]) -> argparse.ArgumentParser:
@@ -84,7 +93,7 @@ def _parser(pipeline: list[Step]) -> argparse.ArgumentParser:
     add("--only", metavar="STEP", help="this step alone")
     add("--force", nargs="?", const="", metavar="STEP", help="run though nothing has changed")
     add("--accept", metavar="STEP", help="declare an edited step up to date, without running it")
-    add("--jobs", type=int, default=0, metavar="N", help="kernels side by side (default: cores)")
+    add("--jobs", type=int, metavar="N", help="kernels side by side (default: cores)")
     add("--cold", action="store_true", help="start each kernel from nothing, not by a fork")
     add("--quiet", action="store_true", help="say nothing unless something goes wrong")
     add("--json", action="store_true", help="one JSON object a line for each event")
@@ -204,7 +213,13 @@ def _accept(tasks: list[Task], home: Path, name: str) -> int:
     return 0
 
 
-def _run(tasks: list[Task], home: Path, options: argparse.Namespace, forced: Any) -> int:
+def _run(
+    tasks: list[Task],
+    home: Path,
+    options: argparse.Namespace,
+    forced: frozenset[str],
+    environment: Mapping[str, str],
+) -> int:
     run_id = record.new_id()
     with lock.held(home / "var" / "pipeline.lock", run_id, _waiting) as descriptor:
         left = settle(home)
@@ -216,13 +231,14 @@ def _run(tasks: list[Task], home: Path, options: argparse.Namespace, forced: Any
         from pipeline.run import Options, Run
 
         check_defaults(tasks)
-        how = Options(forced, options.jobs, options.cold)
+        how = Options(forced, options.jobs or 0, options.cold, environment)
+        run = Run(run_id, tasks, home, how, _console(options, home))
         try:
-            run = Run(run_id, tasks, home, how, _console(options, home))
-            return run.go(descriptor)
+            run.prepare()
         except OSError as failed:
             print(f"the run could not start: {failed}", file=sys.stderr)
             return 2
+        return run.go(descriptor)
 
 
 def check_defaults(tasks: list[Task]) -> None:
@@ -247,16 +263,14 @@ def _nothing(tasks: list[Task], states: States, home: Path, options: argparse.Na
         pages.waiting = [one for one in run.steps if one.name == task.label]
         pages.finish()
     if options.json:
-        _console(options, home)("nothing to do", record.load(_newest(home)), None)
+        newest = record.load(home / "var" / "runs" / max(runs.values()))
+        newest.steps = [one for one in newest.steps if one.status not in record.ENDED_BADLY]
+        _console(options, home)("nothing to do", newest, None)
     elif not options.quiet:
         names = ", ".join(one.label for one in tasks)
         print(f"nothing to do: {names} up to date since run {max(runs.values())}")
         print(f"reports: {home / 'reports' / 'latest'}")
     return 0
-
-
-def _newest(home: Path) -> Path:
-    return max((home / "var" / "runs").glob("*"))
 
 
 def _console(options: argparse.Namespace, home: Path) -> Any:

@@ -142,6 +142,8 @@ def farewell(run: RunRecord, home: Path) -> str:
     lines = [f"  {name}: {value}" for name, value in run.headline.items()]
     if run.notice:
         lines.insert(0, f"  NOTE: {run.notice}")
+    if run.status != "done":
+        return "\n".join([f"run {run.id} did not run to its end", *run.problems])
     where = f"reports: {home / 'reports' / 'latest'}"
     return "\n".join([f"run {run.id} is done", *lines, where, *run.problems])
 

@@ -18,7 +18,7 @@ from papermill.translators import PythonTranslator, papermill_translators
 
 from pipeline.provisioner import Manager, manager
 from pipeline.saver import Saver
-from pipeline.streams import Tee, merged
+from pipeline.streams import Tee
 
 GRACE = 5.0  # seconds that an interrupted kernel has before it is killed
 FLOOD = 2_000  # letters of the last output that the record keeps
@@ -71,6 +71,7 @@ class _Execution:
         self.kernel_name = kernel_name
         self.manager: Manager | None = None
         self.heading = ""
+        self.ready = asyncio.Event()
         self.work: asyncio.Task | None = None
         self.stopping: asyncio.Task | None = None
 
@@ -97,18 +98,25 @@ class _Execution:
             for one in (*helpers, self.stopping):
                 if one:
                     one.cancel()
-            for number, cell in enumerate(self.notebook.cells):
-                if job.cells[number] == NOT_RUN:
-                    cell.metadata.papermill.status = NOT_RUN
-                    self.saver.touch(number)
             about.update(end_time=_now().isoformat(), exception=job.status != "done")
             about.update(duration=(_now() - started).total_seconds())
-            self._save_at_last()
-            for name in ("failure", "traceback", "output"):
-                setattr(job, name, self.saver.mask(getattr(job, name)))
+            self._conclude()
+
+    def _conclude(self) -> None:
+        """What is left is told and saved, without the secrets."""
+        for number, cell in enumerate(self.notebook.cells):
+            if self.job.cells[number] == NOT_RUN:
+                cell.metadata.papermill.status = NOT_RUN
+                self.saver.touch(number)
+        self._save_at_last()
+        for ending in (".stderr", ".json", ".trace"):
+            with contextlib.suppress(OSError):
+                self.saver.mask_file(self.job.executed.with_name(self.job.executed.stem + ending))
+        for name in ("failure", "traceback", "output"):
+            setattr(self.job, name, self.saver.mask(getattr(self.job, name)))
 
     async def _run_cells(self) -> None:
-        job, path = self.job, self.job.executed.with_suffix(".stderr")
+        job, path = self.job, self.job.executed.with_name(f"{self.job.executed.stem}.stderr")
         with path.open("ab") as errors:
             self.manager = manager(self.kernel_name, job.sockets)
             self.client, self.tee = _Client(self), Tee(job.sockets)
@@ -116,6 +124,7 @@ class _Execution:
                 environment = {**job.environment, "PIPELINE_TEE": str(self.tee.folder)}
                 await self.client.start(cwd=str(job.folder), env=environment, stderr=errors)
                 self.tee.opened()
+                self.ready.set()
                 for number in range(len(self.notebook.cells)):
                     if job.status != "done":
                         break
@@ -155,8 +164,6 @@ class _Execution:
             ended = job.status if job.status in (TIMED_OUT, KILLED) else ended
             ended = KILLED if job.status == "stopped" else ended
             job.output = _last_output(cell)
-        if cell.cell_type == "code":
-            cell.outputs = merged(cell.outputs)
         took = (_now() - started).total_seconds()
         state.update(status=PAPERMILL.get(ended, ended), exception=ended != RAN)
         state.update(end_time=_now().isoformat(), duration=took)
@@ -186,6 +193,7 @@ class _Execution:
     async def _watch(self) -> None:
         """Keeps the limits."""
         loop = asyncio.get_running_loop()
+        await self.ready.wait()
         end = loop.time() + (self.job.time_limit or float("inf"))
         while self.stopping is None:
             await asyncio.sleep(
@@ -208,7 +216,7 @@ class _Execution:
             kernel = psutil.Process(self.manager.provisioner.pid)
             for one in (kernel, *kernel.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
-                    total += one.memory_info().rss
+                    total += getattr(one.memory_full_info(), "pss", one.memory_info().rss)
         return total / 1e9
 
     def _save_at_last(self) -> None:

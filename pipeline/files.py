@@ -72,8 +72,11 @@ def changed(path: Path, known: Facts | None) -> str:
 
 
 def slug(label: str) -> str:
-    """A file name for a step's label: train[seed=1] is train-seed=1."""
-    return re.sub(r"[^\w.=+-]+", "-", label).strip("-")
+    """A file name for a step's label: train[seed=1] is train-seed=1; no two labels share one."""
+    clean = re.sub(r"[^\w.=+-]+", "-", label).strip("-")
+    if len(clean) > 100 or re.search(r"[^\w.=+,\[\]-]", label):
+        return f"{clean[:90]}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"
+    return clean
 
 
 def digest(content: Mapping[str, Any]) -> str:

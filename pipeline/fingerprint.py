@@ -6,6 +6,7 @@ Code is compared as Python's syntax tree, so that formatting and comments do not
 import ast
 import hashlib
 import sys
+import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import metadata, util
@@ -21,7 +22,7 @@ def code(notebook: Path) -> dict[str, str]:
 
     The parameters cell is left out: its values count, and they are compared by name.
     """
-    found, heading = {}, ""
+    found, heading = {"the kernel's name": parameters.kernel(notebook)}, ""
     for number, cell in enumerate(parameters.cells(notebook), 1):
         if cell["cell_type"] == "markdown":
             titles = [one for one in cell["source"].splitlines() if one.startswith("#")]
@@ -64,19 +65,19 @@ def _plain(source: str) -> ast.Module:
         return ast.Module([], [])
 
 
-def modules(notebook: Path) -> tuple[dict[str, str], set[str]]:
+def modules(notebook: Path) -> tuple[dict[str, str], list[str]]:
     """Our modules that the notebook imports, followed through their imports: path -> hash; and
-    the top-level names of the installed packages that they and the notebook import.
+    what they and the notebook import of installed packages, nearest first.
 
     Ours is what Python finds beside the notebook or on its path, but not among the installed
     packages. Imports inside functions count, those for type checkers only do not.
     """
     ours: dict[str, str] = {}
-    installed: set[str] = set()
+    installed: list[str] = []
     waiting = list(imports(notebook))
     seen = set()
     while waiting:
-        name = waiting.pop()
+        name = waiting.pop(0)
         if name in seen:
             continue
         seen.add(name)
@@ -84,7 +85,7 @@ def modules(notebook: Path) -> tuple[dict[str, str], set[str]]:
         root = _root(top, notebook.parent)
         if root is None:
             if top not in sys.stdlib_module_names:
-                installed.add(top)
+                installed.append(name)
             continue
         for path, package in _sources(name, root):
             if str(path) not in ours:
@@ -126,13 +127,25 @@ def _sources(name: str, root: Path) -> Iterator[tuple[Path, str]]:
             yield place.with_suffix(".py"), package
 
 
+def forget() -> None:
+    """What was read of our modules: they may have been edited."""
+    _read.cache_clear()
+
+
+def module(path: Path) -> str:
+    """A module's hash; "none" if it is gone."""
+    return _read(path, "")[0] if path.exists() else "none"
+
+
 @cache
 def _read(path: Path, package: str) -> tuple[str, list[str]]:
     """The file's hash, and the modules it imports."""
-    source = path.read_text()
     try:
+        with tokenize.open(path) as file:
+            source = file.read()
         tree = ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, UnicodeDecodeError):
+        source = path.read_bytes().decode(errors="replace")
         return _hash(source), []
     return _hash(source), list(_imports(tree, package))
 
@@ -157,8 +170,8 @@ def _for_type_checkers(node: ast.AST) -> bool:
 
 
 def packages(names: Iterable[str]) -> dict[str, str]:
-    """Distribution -> version, for the top-level names that modules import."""
-    found = sorted({one for name in names for one in _owners(name)})
+    """Distribution -> version, for the names that modules import."""
+    found = sorted({one for name in names for one in _owners(name.partition(".")[0])})
     return {one: metadata.version(one) for one in found}
 
 

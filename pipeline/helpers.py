@@ -31,7 +31,8 @@ class Helpers:
         self.sockets = Path(tempfile.mkdtemp(prefix="run-"))  # short: a socket's path is limited
         self.workers: list[Worker] = []
         self.nursery: subprocess.Popen | None = None
-        self.watchdog = self._start("watchdog", run, str(self.sockets), pass_fds=[lock], env=None)
+        self.run, self.lock = run, lock
+        self.watchdog = self._start_watchdog()
 
     def start_nursery(self, tasks: list[Task]) -> None:
         """Kernels of these find their imports done. Linux only: elsewhere forks are unsafe."""
@@ -42,6 +43,15 @@ class Helpers:
                 number = listener.fileno()
                 wanted = json.dumps(_preloads(tasks))
                 self.nursery = self._start("nursery", str(number), wanted, pass_fds=[number])
+
+    def _start_watchdog(self) -> subprocess.Popen:
+        told = (self.run, str(self.sockets))
+        return self._start("watchdog", *told, pass_fds=[self.lock], env=None)
+
+    def revive(self) -> None:
+        """There is a watchdog, whatever happened to the last one."""
+        if self.watchdog.poll() is not None:
+            self.watchdog = self._start_watchdog()
 
     def worker(self) -> "Worker":
         """An idle one, started if there is none."""
@@ -70,6 +80,7 @@ class Helpers:
         """Ends them, in the order in which they depend on each other."""
         for one in self.workers:
             one.close()
+        self.revive()
         for one in (self.nursery, self.watchdog):
             if one:
                 one.stdin.close()
@@ -112,17 +123,13 @@ class Worker:
 
 
 def _preloads(tasks: list[Task]) -> list[list[str]]:
-    """The modules that the notebooks import, but for those beside the notebook itself."""
+    """What the notebooks and our modules import of installed packages.
+
+    Our own modules are imported by each kernel itself: they may look at its folder, environment
+    or files, and may be edited while the run goes on.
+    """
     notebooks = dict.fromkeys(one.step.notebook for one in tasks)
-    return [
-        [
-            name
-            for name in fingerprint.imports(notebook)
-            if not (notebook.parent / name.partition(".")[0]).exists()
-            and not (notebook.parent / f"{name.partition('.')[0]}.py").exists()
-        ]
-        for notebook in notebooks
-    ]
+    return [fingerprint.modules(one)[1] for one in notebooks]
 
 
 def cores() -> int:

@@ -8,8 +8,7 @@ from pipeline.record import RunRecord, StepRecord, duration
 
 def table(home: Path, last: int) -> str:
     """The newest runs, a line each: id, status, duration, steps, results, parameters."""
-    folders = sorted((home / "var" / "runs").glob("*/run.json"), reverse=True)[:last]
-    rows = [_row(record.load(one.parent)) for one in folders]
+    rows = [_row(one) for one in record.load_all(home / "var" / "runs", last)]
     if not rows:
         return "no run yet"
     rows.insert(0, ("run", "status", "took", "steps", "result"))

@@ -6,12 +6,16 @@ Environment: PIPELINE_TRACE, the file that gets a line for each file read ("r") 
 PIPELINE_TEE, the folder of the files stdout and stderr, which get what is printed at once.
 """
 
+import atexit
 import contextlib
 import os
 import sys
+from collections.abc import Callable
+
+from pipeline import arrow
 
 # what the interpreter and its libraries read for themselves
-UNINTERESTING = (".py", ".pyc", ".so", ".pyd", ".dist-info", ".lock")
+UNINTERESTING = (".py", ".pyc", ".so", ".pyd", ".lock")
 
 
 def become(arguments: list[str]) -> None:
@@ -57,26 +61,49 @@ def _tee(folder: str) -> None:
 
 
 def _trace(place: str) -> None:
-    """Notes each file that Python code opens. What C code opens (SQLite, Arrow) is not seen."""
+    """Notes each file that Python code opens, as it was then: "KIND SIZE MTIME PATH".
+
+    What C code opens (SQLite) is not seen, but for Parquet files, which Arrow opens itself.
+    """
     out = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     here, seen = os.getpid(), set()
     ignored = tuple({sys.prefix + os.sep, sys.base_prefix + os.sep, "/proc/", "/dev/", "/sys/"})
 
     def note(kind: str, path: str) -> None:
         path = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - not resolved: links count too
-        if (kind, path) in seen or path.startswith(ignored) or path.endswith(UNINTERESTING):
+        dull = path.startswith(ignored) or (kind != "m" and path.endswith(UNINTERESTING))
+        if dull or (kind, path) in seen:
             return
         seen.add((kind, path))
+        try:
+            stat = os.stat(path)  # noqa: PTH116
+            known = f"{stat.st_size} {stat.st_mtime_ns}"
+        except OSError:
+            known = "0 0"
         line = path.replace("\n", "?")
-        os.write(out, f"{kind} {line}\n".encode(errors="surrogateescape"))
+        os.write(out, f"{kind} {known} {line}\n".encode(errors="surrogateescape"))
 
     def hook(event: str, found: tuple) -> None:
         if event == "open" and isinstance(found[0], str | bytes | os.PathLike):
             note(_kind(found[1], found[2]), found[0])
         elif event == "os.rename" and os.getpid() == here:
             note("w", found[1])  # written aside, then renamed
+            source, target = (os.path.abspath(os.fsdecode(one)) for one in found[:2])  # noqa: PTH100
+            for path in [one for kind, one in seen if kind == "w"]:
+                if path.startswith(source + os.sep):  # with its whole folder
+                    note("w", target + path.removeprefix(source))
 
     sys.addaudithook(hook)
+    arrow.watch(note)
+    atexit.register(_note_modules, note, ignored)
+
+
+def _note_modules(note: Callable[[str, str], None], ignored: tuple[str, ...]) -> None:
+    """The modules of ours that were imported in the end, however the code asked for them."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and file.endswith(".py") and not file.startswith(ignored):
+            note("m", file)
 
 
 def _kind(mode: str | None, flags: int) -> str:

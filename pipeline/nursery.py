@@ -34,10 +34,10 @@ def main(descriptor: int, wanted: list[list[str]]) -> None:
     import ipykernel.kernelapp
     import ipykernel.zmqshell  # noqa: F401
 
-    modules = list(wanted[0]) if wanted else []
-    while modules:
-        _preload(modules.pop(0))
-    _Nursery(listener, [one for later in wanted[1:] for one in later]).serve()
+    before = dict(os.environ)
+    for one in wanted[0] if wanted else []:
+        _preload(one)
+    _Nursery(listener, [one for later in wanted[1:] for one in later], before).serve()
 
 
 def _die_with_parent() -> None:
@@ -60,8 +60,8 @@ def _preload(module: str) -> None:
 class _Nursery:
     """The process that forks, and its kernels."""
 
-    def __init__(self, listener: socket.socket, modules: list[str]) -> None:
-        self.listener, self.modules = listener, modules
+    def __init__(self, listener: socket.socket, modules: list[str], before: dict[str, str]) -> None:
+        self.listener, self.modules, self.before = listener, modules, before
         self.kernels: dict[int, socket.socket] = {}
         self.selector = selectors.DefaultSelector()
         self.bell, ring = socket.socketpair()
@@ -88,12 +88,12 @@ class _Nursery:
         if request is None:
             connection.close()
             return
-        pid = self.fork(request)
+        pid = self.fork(request, connection)
         self.kernels[pid] = connection
         self.selector.register(connection, selectors.EVENT_READ, self.left)
         _send(connection, {"pid": pid})
 
-    def fork(self, request: dict[str, Any]) -> int:
+    def fork(self, request: dict[str, Any], connection: socket.socket) -> int:
         gc.freeze()  # else collecting garbage copies the shared pages
         parent = os.getpid()
         with warnings.catch_warnings():  # Python 3.12 sees the threads of BLAS; those take forks
@@ -102,9 +102,12 @@ class _Nursery:
         if pid:
             return pid
         self.selector.close()
-        for one in (self.listener, self.bell, self.ring, *self.kernels.values()):
+        for one in (connection, self.listener, self.bell, self.ring, *self.kernels.values()):
             one.close()
-        _settle(request, parent)
+        changed = {
+            name: value for name, value in os.environ.items() if self.before.get(name) != value
+        }
+        _settle(request, parent, changed)
         from pipeline.kernel import become
 
         become(request["arguments"])
@@ -136,7 +139,7 @@ class _Nursery:
         sys.exit()
 
 
-def _settle(request: dict[str, Any], parent: int) -> None:
+def _settle(request: dict[str, Any], parent: int, changed: dict[str, str]) -> None:
     """The fork as a fresh process: own session, folder, environment, files, random numbers."""
     os.setsid()
     signal.set_wakeup_fd(-1)
@@ -148,7 +151,7 @@ def _settle(request: dict[str, Any], parent: int) -> None:
         os._exit(1)
     os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(request["environment"])
+    os.environ.update(changed | request["environment"])  # what packages set when imported counts
     errors = os.open(request["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(errors, 1)

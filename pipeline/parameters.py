@@ -50,11 +50,25 @@ def literal(value: Any) -> dict[str, Any]:
         return {"code": f"__import__('pathlib').Path({str(value)!r})"}
     if isinstance(value, date):
         return {"code": f"__import__('datetime').date({value.year}, {value.month}, {value.day})"}
+    if isinstance(value, list):
+        parts = [literal(one) for one in value]
+        if any("code" in one for one in parts):
+            code = ", ".join(one.get("code") or repr(one["value"]) for one in parts)
+            return {"code": f"[{code}]"}
     return {"value": value}
+
+
+def kernel(notebook: Path) -> str:
+    """The name of the kernel it wants."""
+    return _content(notebook).get("metadata", {}).get("kernelspec", {}).get("name") or "python3"
 
 
 def cells(notebook: Path) -> list[dict[str, Any]]:
     """The notebook's cells, their sources whole; ValueError if it is no notebook of format 4."""
+    return [{**one, "source": "".join(one["source"])} for one in _content(notebook)["cells"]]
+
+
+def _content(notebook: Path) -> dict[str, Any]:
     try:
         content = json.loads(notebook.read_bytes())
     except FileNotFoundError:
@@ -67,7 +81,7 @@ def cells(notebook: Path) -> list[dict[str, Any]]:
             f"{notebook.name} has notebook format {found}, expected 4; to bring it up to date: "
             f"jupyter nbconvert --to notebook --inplace {notebook.name}"
         )
-    return [{**one, "source": "".join(one["source"])} for one in content["cells"]]
+    return content
 
 
 def read(notebook: Path) -> list[Parameter]:

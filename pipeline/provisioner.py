@@ -91,7 +91,8 @@ class Manager(AsyncKernelManager):
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         command = super().format_kernel_cmd(extra_arguments)
         if self.ours():
-            command[command.index("ipykernel_launcher")] = "pipeline.kernel"
+            place = command.index("-m")  # -P: a file beside the notebook must not stand for ours
+            command[place : place + 2] = ["-P", "-m", "pipeline.kernel"]
         return command
 
     def ours(self) -> bool:

@@ -129,10 +129,10 @@ class Keeper:
         self.save()
 
 
-def load_all(runs: Path) -> list[RunRecord]:
-    """All runs below the folder, newest first; one that cannot be read is left out."""
+def load_all(runs: Path, last: int | None = None) -> list[RunRecord]:
+    """The (last) runs below the folder, newest first; one that cannot be read is left out."""
     found = []
-    for path in sorted(runs.glob("*/run.json"), reverse=True):
+    for path in sorted(runs.glob("*/run.json"), reverse=True)[:last]:
         with suppress(ValueError, KeyError, TypeError):
             found.append(load(path.parent))
     return found

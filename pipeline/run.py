@@ -7,13 +7,15 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pipeline import helpers, parameters, record
+from pipeline import fingerprint, helpers, record
 from pipeline.helpers import Helpers, Worker
 from pipeline.pages import Pages
+from pipeline.parameters import Secret, literal
 from pipeline.record import Keeper, RunRecord, StepRecord
 from pipeline.state import States, present
 from pipeline.steps import Task
@@ -21,6 +23,7 @@ from pipeline.steps import Task
 # told of what happens: the event's name, the run, the step it is about
 Listener = Callable[[str, RunRecord, StepRecord | None], None]
 TICK = 0.25  # seconds
+HANDOVER = {"headline": dict, "notice": str, "made": dict, "read": list, "wrote": list}
 STOPS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "a closed terminal"}
 
 
@@ -30,6 +33,7 @@ class Options(NamedTuple):
     forced: frozenset[str] = frozenset()  # names of steps that run though nothing has changed
     jobs: int = 0  # kernels side by side; 0: as many as there are cores
     cold: bool = False  # start each kernel from nothing
+    environment: Mapping[str, str] = MappingProxyType({})  # the kernels', if it says nothing else
 
 
 class Run:
@@ -53,15 +57,19 @@ class Run:
         self.began: dict[str, Any] = {}
         self.stopped_by: int | None = None
 
-    def go(self, lock: int) -> int:
-        """Runs what must run; gives the exit code."""
+    def prepare(self) -> None:
+        """Makes the run's folders; OSError if it cannot."""
         self.pages.prepare()
         self.folder.mkdir(parents=True)
         self.keeper = Keeper(self.record, self.folder)
+
+    def go(self, lock: int) -> int:
+        """Runs what must run; gives the exit code."""
         width = min(self.options.jobs or helpers.cores(), _width(self.tasks))
         shared = {"PIPELINE_STARTED_IN": str(Path.cwd()), **helpers.threads(width)}
-        environment = {**os.environ, **shared, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-        self.listener("run started", self.record, None)
+        shared["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else each kernel warns on stderr
+        environment = {**self.options.environment, **os.environ, **shared}
+        self._tell("run started", self.record, None)
         self.helpers = Helpers(self.record.id, self.folder / "runner.log", lock, environment)
         self.selector = selectors.DefaultSelector()
         try:
@@ -95,7 +103,15 @@ class Run:
                     self._signalled(key.fileobj.recv(64))
             if not events:
                 self.pages.warm_up()
-            self.listener("tick", self.record, None)
+            self.helpers.revive()
+            self._tell("tick", self.record, None)
+
+    def _tell(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
+        """A terminal or a pipe that has gone is no reason to stop."""
+        try:
+            self.listener(event, run, step)
+        except OSError:
+            self.listener = lambda *_: None
 
     @property
     def busy(self) -> list[Worker]:
@@ -113,12 +129,12 @@ class Run:
             ends = [self.steps[one].status for one in task.needs if one in self.steps]
             if self.stopped_by or any(one in (*record.ENDED_BADLY, "skipped") for one in ends):
                 self._give_up(task)
-            elif all(one in ("done", "up to date") for one in ends):
+            elif all(one in ("done", "up to date") for one in ends) and len(self.busy) < width:
                 why = self._why(task)
-                if not why:
-                    self._reuse(task)
-                elif len(self.busy) < width:
+                if why:
                     self._start(task, why)
+                else:
+                    self._reuse(task)
 
     def _give_up(self, task: Task) -> None:
         """It will not run: what it needs has failed."""
@@ -143,18 +159,19 @@ class Run:
             step.__dict__.update({**found.__dict__, "report": step.report})
         step.status, step.reused, step.why = "up to date", made_by, []
         self.pages.due(step)
-        self.listener("step ended", self.record, step)
+        self._tell("step ended", self.record, step)
 
     def _start(self, task: Task, why: list[str]) -> None:
         step = self.steps[task.label]
         try:
             if task in self.waiting:
                 self.waiting.remove(task)
+                fingerprint.forget()  # a module may have been edited since the run began
                 self.began[task.label] = present(task.step, task.values)
                 self.states.start(task, self.record.id)
         except (OSError, ValueError) as failed:
             step.status, step.failure = "failed", f"it could not start: {failed}"
-            self.listener("step ended", self.record, step)
+            self._tell("step ended", self.record, step)
             return
         step.status, step.why, step.started = "running", why, record.now()
         step.cells_done, step.cell_status, step.cell_seconds = 0, [], []
@@ -164,7 +181,7 @@ class Run:
             self.selector.register(worker.events, selectors.EVENT_READ, worker)
         worker.task = task
         worker.send(self._job(task))
-        self.listener("step started", self.record, step)
+        self._tell("step started", self.record, step)
 
     def _job(self, task: Task) -> dict[str, Any]:
         """What a worker needs to know."""
@@ -176,7 +193,7 @@ class Run:
             "PIPELINE_HANDOVER": f"{place}.json",
             "PIPELINE_TRACE": f"{place}.trace",
         }
-        secrets = [one for one in task.values.values() if isinstance(one, parameters.Secret)]
+        secrets = [one for one in task.values.values() if isinstance(one, Secret)]
         return {
             "notebook": str(task.step.notebook),
             "executed": f"{place}.ipynb",
@@ -186,7 +203,7 @@ class Run:
             "time_limit": task.step.time_limit,
             "memory_limit": task.step.memory_limit,
             "secrets": [one.variable for one in secrets],
-            "values": {name: parameters.literal(one) for name, one in task.values.items()},
+            "values": {name: literal(one) for name, one in task.values.items()},
         }
 
     def _heard(self, worker: Worker, event: dict[str, Any]) -> None:
@@ -203,7 +220,7 @@ class Run:
         step = self.steps[worker.task.label]
         if event["event"] == "cell":
             _count(step, event)
-            self.listener("cell", self.record, step)
+            self._tell("cell", self.record, step)
             return
         task, worker.task = worker.task, None
         self._ended(task, step, event)
@@ -236,7 +253,7 @@ class Run:
             step.failure = f"its end could not be recorded: {failed}"
         self._save()
         self.pages.due(step)
-        self.listener("step ended", self.record, step)
+        self._tell("step ended", self.record, step)
 
     def _retry(self, task: Task, step: StepRecord, place: Path) -> None:
         number = len(step.attempts) + 1
@@ -250,13 +267,16 @@ class Run:
         step.status, step.failure = "running", ""
         self.later.append((time.monotonic() + wait, task))
         self._save()
-        self.listener("attempt ended", self.record, step)
+        self._tell("attempt ended", self.record, step)
 
     def _handed_over(self, step: StepRecord, path: Path) -> dict[str, Any]:
         """What the notebook said of itself, if it did."""
         if not path.exists():
             return {}
         told = json.loads(path.read_text())
+        for name, kind in HANDOVER.items():
+            if not isinstance(told, dict) or not isinstance(told.get(name, kind()), kind):
+                raise ValueError(f"it handed over {name} as no {kind.__name__} ({path})")
         step.headline, step.notice = told.get("headline", {}), told.get("notice", "")
         return told
 
@@ -309,7 +329,7 @@ class Run:
             self.later = []
             for worker in self.busy:
                 worker.send({"stop": "stopped", "why": f"stopped by {STOPS[number]}"})
-            self.listener("stopping", self.record, None)
+            self._tell("stopping", self.record, None)
 
     def _end(self) -> None:
         for step in self.record.steps:
@@ -322,7 +342,7 @@ class Run:
         except OSError as failed:
             self._problem(f"the run's record could not be written: {failed}")
         self._written(self.pages.finish())
-        self.listener("run ended", self.record, None)
+        self._tell("run ended", self.record, None)
 
 
 def _count(step: StepRecord, event: dict[str, Any]) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.files import write_whole
+from pipeline.streams import merged
 
 EVERY = 0.5  # seconds between two saves of a notebook that keeps changing
-SHARE = 5  # a save is followed by at least as many times its own duration without one
+SHARE = 5  # a save is followed by at least as many times its own duration without one, but
+LONGEST = 1.2  # seconds at most: what a cell shows is on disk within two
 MASK = "•••"
 
 
@@ -42,13 +44,13 @@ class Saver:
         except OSError as failure:
             self.failure = failure
         ended = time.monotonic()
-        self.due = ended + max(EVERY, SHARE * (ended - started))
+        self.due = ended + min(max(EVERY, SHARE * (ended - started)), LONGEST)
 
     def save(self, durable: bool = True) -> None:
         """Saves now; OSError if it cannot."""
         for one in self.touched:
             self.texts[one] = json.dumps(self._clean(self.notebook.cells[one]))
-        rest = {name: value for name, value in self.notebook.items() if name != "cells"}
+        rest = {name: self.mask(it) for name, it in self.notebook.items() if name != "cells"}
         head = json.dumps(rest).removesuffix("}")
         cells = ",\n".join(self.texts)
         write_whole(self.path, f'{head}, "cells": [\n{cells}\n]}}\n', durable)
@@ -61,19 +63,30 @@ class Saver:
                 cell.outputs = []
                 self.touch(number)
 
+    def mask_file(self, path: Path) -> None:
+        """Masks what another process has written."""
+        if self.masked and path.exists():
+            text = path.read_text(errors="surrogateescape")
+            clean = self.mask(text)
+            if clean != text:
+                write_whole(path, clean.encode(errors="surrogateescape"))
+
     def _clean(self, cell: Any) -> Any:
-        if not self.masked or cell.cell_type != "code":
+        """The cell as it is written; its own outputs stay, as nbclient knows them by number."""
+        if cell.cell_type != "code":
             return cell
-        return {**cell, "outputs": self.mask(cell.outputs)}
+        return {**cell, "outputs": self.mask(merged(cell.outputs))}
 
     def mask(self, content: Any) -> Any:
         """The content with the secrets in its texts masked."""
+        if not self.masked:
+            return content
         if isinstance(content, str):
             for one in self.masked:
                 content = content.replace(one, MASK)
             return content
         if isinstance(content, dict):
-            return {name: self.mask(value) for name, value in content.items()}
+            return {self.mask(name): self.mask(value) for name, value in content.items()}
         if isinstance(content, list):
             return [self.mask(one) for one in content]
         return content
@@ -81,7 +94,9 @@ class Saver:
 
 def _forms(secret: str) -> set[str]:
     """How a secret may be spelt in an output."""
+    cut = range(40, len(secret))  # a table shows the first letters of a long text
     return {
+        *(secret[:one] + end for one in cut for end in ("...", "…")),
         secret,
         html.escape(secret),
         html.escape(secret, quote=False),

@@ -23,6 +23,9 @@ def settle(home: Path) -> RunRecord | None:
     run = record.load(folder) if folder else None
     if run is None or run.ended:
         return None
+    from pipeline.watchdog import sweep
+
+    sweep(run.id)  # its own watchdog may have been killed too
     pages = Pages(home, run)
     for step in run.steps:
         if step.status == "running":

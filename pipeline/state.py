@@ -27,10 +27,7 @@ class States:
 
     def load(self, label: str) -> State:
         """What is known of the step; empty if it has never run here."""
-        try:
-            return json.loads(self._path(label).read_text())
-        except (OSError, ValueError):
-            return {}
+        return _read(self._path(label))
 
     def save(self, label: str, state: State) -> None:
         """Writes it, whole."""
@@ -44,15 +41,16 @@ class States:
         known = self.load(task.label)
         if not known:
             return ["it has never run here"]
-        if known["status"] != "done":
-            return [f"it did not finish in run {known['run']} ({known['status']})"]
+        if known.get("status") != "done":
+            return [f"it did not finish in run {known.get('run')} ({known.get('status')})"]
         if not (self.home / "var" / "runs" / known["run"] / f"{task.file}.ipynb").exists():
             return [f"its executed notebook of run {known['run']} is gone"]
         now = present(task.step, task.values)
+        dynamic = known.get("dynamic", {})
         return [
             *_code(known["code"], now["code"]),
             *_named("parameter", known["parameters"], now["parameters"]),
-            *_modules(known["modules"], now["modules"]),
+            *_modules(known["modules"] | dynamic, now["modules"] | _hashes(dynamic)),
             *_named("package", known["packages"], _versions(known["packages"])),
             *_files("input", known["inputs"]),
             *_files("output", known["outputs"]),
@@ -79,23 +77,42 @@ class States:
         (read, wrote) and results that are no files (made).
         began: what `present` gave before it ran, as the code may have changed since.
         """
-        read, wrote = self._opened(trace, task.step.notebook.parent)
-        read |= {Path(one) for one in told.get("read", [])}
-        wrote |= {Path(one) for one in told.get("wrote", [])}
+        opened = self._opened(trace, task.step.notebook.parent)
+        logs = set(opened["a"])  # what steps append to grows for ever: neither input nor output
+        wrote = (set(opened["w"]) | {Path(one) for one in told.get("wrote", [])}) - logs
         outputs = {str(one): files.facts(one) for one in sorted(wrote) if one.is_file()}
-        inputs = {str(one): files.facts(one) for one in sorted(read) if str(one) not in outputs}
+        inputs = {
+            str(one): _as_read(one, then)
+            for one, then in sorted(opened["r"].items())
+            if one not in wrote | logs and not one.is_dir()
+        }
+        inputs |= {one: files.facts(Path(one)) for one in told.get("read", [])}
         products = {name: facts["sha256"] for name, facts in outputs.items()}
+        unseen = {} if outputs or told.get("made") else began  # it may write what nobody sees
         state = {
             "run": run,
             "status": "done",
             **began,
             "packages": _packages(began.pop("installed")),
+            "dynamic": {
+                str(one): fingerprint.module(one)
+                for one in sorted(opened["m"])
+                if str(one) not in began["modules"]
+            },
             "inputs": inputs,
             "outputs": outputs,
             "upstream": self.upstream(task.needs),
             "watched": watched(task.step),
             "wrote": files.digest(
-                {"files": products, "made": told.get("made"), "headline": told.get("headline")}
+                {
+                    "files": products,
+                    "made": told.get("made"),
+                    "headline": told.get("headline"),
+                    "code": [unseen.get(one) for one in ("code", "parameters", "modules")],
+                    "read": {name: (facts or {}).get("sha256") for name, facts in inputs.items()}
+                    if unseen
+                    else None,
+                }
             ),
         }
         self._take_over(task.label, outputs)
@@ -117,14 +134,18 @@ class States:
         now.pop("installed")
         inputs = {one: files.facts(Path(one)) for one in known["inputs"]}
         fresh = {"packages": _versions(known["packages"]), "inputs": inputs}
+        fresh |= {"dynamic": _hashes(known.get("dynamic", {}))}
         fresh |= {"upstream": self.upstream(task.needs), "watched": watched(task.step)}
         self.save(task.label, {**known, **now, **fresh})
         return "; ".join(why) or "nothing had changed"
 
     def _take_over(self, label: str, outputs: dict[str, Any]) -> None:
         """A file belongs to who wrote it last: no other step misses its own version of it."""
+        plain = label.partition("[")[0]
         for path in self.folder.glob("*.json"):
-            other = json.loads(path.read_text())
+            if label != plain and path == self._path(plain):
+                continue  # a sweep's variant has spoilt the plain step's output: it must see that
+            other = _read(path)
             shared = other.get("outputs", {}).keys() & outputs.keys()
             if shared and path != self._path(label):
                 other["outputs"] = {
@@ -132,19 +153,20 @@ class States:
                 }
                 files.write_whole(path, json.dumps(other, indent=1))
 
-    def _opened(self, trace: Path, folder: Path) -> tuple[set[Path], set[Path]]:
-        """The files read and written that count."""
-        read, wrote = set(), set()
+    def _opened(self, trace: Path, folder: Path) -> dict[str, dict[Path, str]]:
+        """The files that count: kind (r, w, a, m) -> path -> size and time when it was opened."""
+        found: dict[str, dict[Path, str]] = {one: {} for one in "rwam"}
         lines = trace.read_text(errors="surrogateescape").splitlines() if trace.exists() else []
         for line in lines:
-            kind, path = line[0], Path(line[2:])
-            if self._counts(path, folder):
-                (wrote if kind == "w" else read if kind == "r" else set()).add(path)
-        return {one for one in read - wrote if one.is_file()}, wrote
+            kind, size, time, path = line.split(" ", 3)
+            if self._counts(Path(path), folder):
+                found[kind][Path(path)] = f"{size} {time}"
+        return found
 
     def _counts(self, path: Path, folder: Path) -> bool:
         """Whether a file is data: not the runner's own, a cache, a temporary, the system's."""
         own = [self.home / one for one in ("var/runs", "var/steps", "reports")]
+        own.append(Path(__file__).parent)
         if FOLDERS & set(path.parts) or any(path.is_relative_to(one) for one in own):
             return False
         if path.is_relative_to(sys.prefix) or path.suffix == ".ipynb":
@@ -157,6 +179,26 @@ class States:
         return not any(path.is_relative_to(one) for one in system)
 
 
+def _read(path: Path) -> State:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _as_read(path: Path, then: str) -> files.Facts | None:
+    """What the file was when it was opened: unknown, if it has changed since."""
+    facts = files.facts(path)
+    if facts and then != f"{facts['size']} {facts['mtime_ns']}":
+        return {"sha256": "", "size": -1, "mtime_ns": 0}
+    return facts
+
+
+def _hashes(paths: Iterable[str]) -> dict[str, str]:
+    return {one: fingerprint.module(Path(one)) for one in paths}
+
+
 def present(step: Step, values: dict[str, Any]) -> State:
     """Code, parameters, our modules and installed packages' names, as they are now."""
     modules, installed = fingerprint.modules(step.notebook)
@@ -165,17 +207,22 @@ def present(step: Step, values: dict[str, Any]) -> State:
         "code": fingerprint.code(step.notebook),
         "parameters": {name: _plain(value) for name, value in all_values.items()},
         "modules": modules,
-        "installed": sorted(installed),
+        "installed": sorted({one.partition(".")[0] for one in installed}),
     }
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | list | None) else str(value)
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, bool | int | float | None) else str(value)
 
 
 def watched(step: Step) -> dict[str, str]:
     """What the step depends on beside files, as it is now."""
-    return dict(step.watch()) if step.watch else {}
+    try:
+        return dict(step.watch()) if step.watch else {}
+    except OSError as failed:
+        return {"the world outside": f"cannot be asked ({failed})"}
 
 
 def _packages(names: list[str]) -> dict[str, str]:
@@ -204,7 +251,7 @@ def _named(kind: str, old: dict[str, Any], new: dict[str, Any], said: str = "") 
     found = []
     for name in [*new, *(one for one in old if one not in new)]:
         before, after = old.get(name, "none"), new.get(name, "none")
-        if before != after:
+        if repr(before) != repr(after):  # NaN is no other NaN
             found.append(f"{kind} {name}: {said or f'{before} -> {after}'}")
     return found
 

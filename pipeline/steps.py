@@ -29,16 +29,12 @@ class Task(NamedTuple):
     label: str  # the step's name, or train[seed=1] in a sweep
     values: dict[str, Any]  # those that differ from the notebook, typed
     needs: tuple[str, ...]  # the labels of the tasks it waits for
+    file: str  # what its files are called, without an ending
 
     @property
     def report(self) -> str:
         """The name of its page."""
         return f"{self.file}.html"
-
-    @property
-    def file(self) -> str:
-        """What its files are called, without an ending."""
-        return self.step.notebook.stem + files.slug(self.label)[len(files.slug(self.step.name)) :]
 
 
 class Given(NamedTuple):
@@ -60,7 +56,7 @@ def arrange(steps: list[Step]) -> list[Step]:
         missing = [one for one in needs if one not in before]
         if missing:
             raise ValueError(f"step {step.name!r} needs {missing[0]!r}, which is no step before it")
-        arranged.append(step._replace(needs=needs))
+        arranged.append(step._replace(needs=needs, notebook=step.notebook.resolve()))
     return arranged
 
 
@@ -101,21 +97,32 @@ def tasks(steps: list[Step], given: list[Given], sweeps: list[Given]) -> list[Ta
         for taker, name in _takers(declared, sweep, problems):
             swept[taker][name] = _choices(sweep.value)
     made: dict[str, list[Task]] = {}
+    stems = [one.notebook.stem for one in steps]
     for step in steps:
         labels = [one.label for need in step.needs for one in made.get(need, [])]
         waits = (*labels, *(one for one in step.needs if one not in made))
         made[step.name] = []
         for choice in product(*swept[step.name].values()):
             variant = dict(zip(swept[step.name], choice, strict=True))
-            texts = plain[step.name] | variant
+            texts = _secrets(declared[step.name]) | plain[step.name] | variant
             values, wrong = parameters.check(declared[step.name], texts) if texts else ({}, [])
             problems += wrong
             tail = ",".join(f"{name}={text}" for name, text in variant.items())
             label = f"{step.name}[{tail}]" if tail else step.name
-            made[step.name].append(Task(step, label, values, waits))
+            stem = step.notebook.stem if stems.count(step.notebook.stem) == 1 else step.name
+            file = f"{stem}-{files.slug(tail)}" if tail else stem
+            made[step.name].append(Task(step, label, values, waits, file))
     if problems:
         raise ValueError("\n".join(dict.fromkeys(problems)))
     return [one for variants in made.values() for one in variants]
+
+
+def _secrets(declared: list[parameters.Parameter]) -> dict[str, str]:
+    """The defaults that name a secret: the notebook itself would take them for a text."""
+    defaults = {one.name: one.default for one in declared}
+    return {
+        name: it for name, it in defaults.items() if isinstance(it, str) and it.startswith("env:")
+    }
 
 
 def _texts(
@@ -163,5 +170,7 @@ def _choices(text: str) -> list[str]:
 
 def nearest(name: str, names: list[str]) -> str:
     """What was probably meant, as the end of a sentence; else all there is."""
+    if not names:
+        return "; there are none"
     near = get_close_matches(name, names, 1, 0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"

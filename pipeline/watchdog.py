@@ -20,9 +20,14 @@ def main(run: str, folder: str) -> None:
     """Until none is left."""
     while os.read(0, 4096):
         pass
+    sweep(run)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(run: str) -> None:
+    """Kills the run's processes until none is left."""
     while _kill(run):
         time.sleep(0.02)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _kill(run: str) -> int:

@@ -23,6 +23,7 @@ sys.modules["rfc3987_syntax"] = None
 import papermill  # noqa: E402
 from papermill.exceptions import PapermillExecutionError  # noqa: E402
 
+from pipeline import parameters  # noqa: E402
 from pipeline.engine import FAILED, Code, Job  # noqa: E402
 
 
@@ -101,13 +102,11 @@ def _run(told: dict[str, Any], tell: Callable[..., None], lines: _Lines) -> dict
         tell=tell,
         listen=listen,
     )
-    about = json.loads(Path(told["notebook"]).read_bytes())["metadata"]
-    kernel = about.get("kernelspec", {}).get("name") or "python3"
     values = {name: _value(one) for name, one in told["values"].items()}
     try:
         papermill.execute_notebook(
             told["notebook"], None, values, engine_name="pipeline", progress_bar=False, job=job,
-            kernel_name=kernel, language="python",
+            kernel_name=parameters.kernel(Path(told["notebook"])), language="python",
         )  # fmt: skip
     except PapermillExecutionError:
         pass  # the job says it better

@@ -253,6 +253,33 @@ def test_retries_come_to_an_end(project, step):
     assert made.last.steps[0].status == "killed"
 
 
+@pytest.mark.slow
+def test_a_killed_nursery_does_not_hang_the_run_while_a_child_lives(project, step):
+    fork = "import multiprocessing as mp, time; mp.Process(target=time.sleep, args=(60,)).start()"
+    made = project(step("one", fork, "print('up', flush=True); time.sleep(60)"))
+    process = made.start()
+    made.wait_for("up", "one")
+    helpers = psutil.Process(process.pid).children()
+    next(one for one in helpers if "pipeline.nursery" in one.cmdline()).kill()
+    process.communicate(timeout=20)
+    assert made.last.steps[0].status == "killed"
+    assert made.processes() == []
+
+
+@pytest.mark.slow
+def test_nothing_survives_even_if_the_watchdog_was_killed_first(project, step):
+    made = project(step("one", SPAWN, LONG))
+    process = made.start()
+    made.wait_for("here we go", "one")
+    helpers = psutil.Process(process.pid).children()
+    next(one for one in helpers if "pipeline.watchdog" in one.cmdline()).kill()
+    time.sleep(1)  # another takes its place
+    process.kill()
+    process.communicate()
+    time.sleep(1)
+    assert made.processes() == []
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
 @pytest.mark.slow
 def test_the_kernel_s_own_words_are_in_the_report(project, step):

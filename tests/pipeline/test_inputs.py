@@ -255,3 +255,95 @@ def test_the_runner_works_inside_a_notebook_of_its_own(step, home, tmp_path, not
     assert main([step("one", cell)], home, []) == 0
     assert "within" in page(tmp_path / "in", "inner")
     assert os.environ.get("PIPELINE_RUN_ID") is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flag", [[], ["--cold"]])
+def test_our_modules_are_imported_by_the_kernel_itself(step, home, tmp_path, flag, monkeypatch):
+    """What they do when they are imported, they do in the notebook's folder and environment."""
+    (tmp_path / "apart").mkdir()
+    (tmp_path / "apart" / "settings.py").write_text(
+        "import logging, os, random\nos.environ['MADE'] = 'here'\nlogging.basicConfig()\n"
+        "FOLDER, REPORT = os.getcwd(), os.environ['PIPELINE_REPORT']\nprint('imported')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "apart"))
+    cells = [
+        "import settings, os, logging; logging.warning('a line of the log')",
+        "print(os.environ['MADE'], settings.FOLDER == os.getcwd(), settings.REPORT)",
+    ]
+    assert main([step("one", *cells)], home, flag) == 0
+    [run] = load_all(home / "var" / "runs")
+    for part in ("imported", "a line of the log", f"here True reports/{run.id}/one.html"):
+        assert part in page(home, "one")
+
+
+def test_a_display_may_be_updated_after_prints(step, home):
+    prints = "import time\nfor n in range(3):\n    print(n, flush=True); time.sleep(0.2)"
+    shown = f"{prints}\nh = display('OLD', display_id='h')\ndisplay('KEEP');"
+    one = step("one", shown, "h.update('NEW')")
+    assert main([one], home, []) == 0
+    assert "NEW" in page(home, "one")
+    assert "KEEP" in page(home, "one")
+    assert "OLD" not in page(home, "one").split("code</summary>")[0]
+
+
+@pytest.mark.parametrize("told", ['{"headline": [1]}', "[1]", '{"read": null}', "{"])
+def test_a_malformed_hand_over_is_one_failed_step(step, home, capsys, told):
+    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({told!r})"
+    assert main([step("one", cell)], home, []) == 1
+    assert "its end could not be recorded" in capsys.readouterr().out
+    assert main([step("one", "1")], home, []) == 0
+
+
+@pytest.mark.slow
+def test_notebooks_of_one_name_and_odd_values_get_files_of_their_own(step, home, tmp_path):
+    one = step("one", "print('this is', n)", parameters="n: str = ''")
+    (tmp_path / "other").mkdir()
+    two = step("two", "print('that')")
+    two.notebook.rename(tmp_path / "other" / "one.ipynb")
+    two = two._replace(notebook=tmp_path / "other" / "one.ipynb")
+    assert main([one, two], home, ["--sweep", f"one.n=a b,a-b,a/b,{'x' * 300}"]) == 0
+    [run] = load_all(home / "var" / "runs")
+    pages = [(home / "reports" / run.id / one.report).read_text() for one in run.steps]
+    for said, content in zip(["a b", "a-b", "a/b", "x" * 300], pages, strict=False):
+        assert f"this is {said}\n" in content
+    assert "that" in pages[4]
+
+
+def test_lists_of_dates_reach_the_notebook(step, home):
+    cell = "from datetime import date\n\ndays: list[date] = []"
+    one = step("one", "print([one.year for one in days])", parameters=cell)
+    assert main([one], home, ["-p", 'days=["2026-11-23", "1990-01-01"]']) == 0
+    assert "[2026, 1990]" in page(home, "one")
+
+
+def test_no_secret_leaves_by_the_back_door(step, home, monkeypatch, capfd):
+    """The hand-over, the kernel's own stderr, a long text cut short, a default."""
+    secret = "hush-" + "0123456789" * 6
+    monkeypatch.setenv("TOKEN", secret)
+    cell = (
+        "import json, os; os.write(2, token.encode()); "
+        "told = {'headline': {'key': token}, 'notice': token}; "
+        "open(os.environ['PIPELINE_HANDOVER'], 'w').write(json.dumps(told))"
+    )
+    table = "import pandas as pd; pd.DataFrame({'key': [token]})"
+    one = step("one", cell, table, parameters="token: str = 'env:TOKEN'")
+    assert main([one], home, ["--json"]) == 0
+    leaks = [
+        one for one in home.rglob("*") if one.is_file() and b"hush-0123456789" in one.read_bytes()
+    ]
+    assert leaks == []
+    assert "hush-0123456789" not in "".join(capfd.readouterr())
+
+
+def test_too_few_jobs_are_refused(step, home, capsys):
+    assert main([step("one", "1")], home, ["--jobs", "0"]) == 2
+    assert "--jobs is 0, expected at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_reader_that_leaves_does_not_stop_the_run(project, step):
+    made = project(step("one", "1"), step("two", "2"))
+    command = f"{sys.executable} run_pipeline.py | head -1"
+    subprocess.run(command, shell=True, cwd=made.folder, check=True, capture_output=True)
+    assert made.last.status == "done"

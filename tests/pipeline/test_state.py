@@ -225,3 +225,99 @@ def test_a_rewritten_file_belongs_to_who_wrote_it_last(step, home, tmp_path, cap
     assert "first      skip" in first
     assert "output" in second
     assert os.path.relpath(tmp_path / "model") in second or "model is altered" in second
+
+
+def explained(steps, home, capsys, *arguments):
+    capsys.readouterr()
+    assert main(steps, home, ["--explain", *arguments]) == 0
+    return capsys.readouterr().out.strip().splitlines()
+
+
+def test_parquet_files_are_seen_though_arrow_opens_them(step, home, tmp_path, capsys):
+    steps = [
+        step("one", "import pandas as pd; pd.DataFrame({'a': [n]}).to_parquet('t.parquet')",
+             parameters="n: int = 1"),
+        step("two", "import pandas as pd", "print('sum', pd.read_parquet('t.parquet').a.sum())"),
+    ]  # fmt: skip
+    assert main(steps, home, []) == 0
+    assert main(steps, home, ["-p", "one.n=5"]) == 0
+    assert "sum 5" in (home / "reports" / "latest" / "two.html").read_text()
+    (tmp_path / "t.parquet").unlink()
+    one, _ = explained(steps, home, capsys, "-p", "one.n=5")
+    assert "t.parquet is missing" in one
+
+
+@pytest.mark.slow
+def test_what_nobody_can_see_being_written_counts_as_new(step, home, capsys):
+    write = "import sqlite3; sqlite3.connect('d.db').execute(f'create table t{n} (a)')"
+    steps = [step("one", write, parameters="n: int = 1"), step("two", "1")]
+    assert main(steps, home, []) == 0
+    assert main(steps, home, ["-p", "n=2"]) == 0
+    assert steps_of(home) == {"one": "done", "two": "done"}
+
+
+@pytest.mark.slow
+def test_what_changes_while_a_step_runs_is_not_taken_for_read(project, step, tmp_path):
+    (tmp_path / "in.txt").write_text("old")
+    (tmp_path / "ours.py").write_text("VALUE = 'old'")
+    read = "words = open('in.txt').read(); import time; print('read', flush=True); time.sleep(2)"
+    made = project(step("one", read), step("two", "import ours; print('value', ours.VALUE)"))
+    process = made.start()
+    made.wait_for("read", "one")
+    (tmp_path / "in.txt").write_text("new")
+    (tmp_path / "ours.py").write_text("VALUE = 'new'")
+    process.communicate()
+    assert "value new" in made.page("two")
+    _, said = made.run("--explain")
+    one, two = said.strip().splitlines()
+    assert "input in.txt is altered" in one
+    assert "if one writes" in two
+
+
+@pytest.mark.slow
+def test_a_log_that_steps_append_to_is_no_reason(step, home, tmp_path, capsys):
+    append = "open('log.csv', 'a').write('x'); open('log.csv').read()"
+    steps = [step("one", append), step("two", append)]
+    assert main(steps, home, []) == 0
+    assert all("skip" in one for one in explained(steps, home, capsys))
+
+
+@pytest.mark.slow
+def test_a_sweep_spoils_the_plain_step_s_output_for_it(step, home, tmp_path, capsys):
+    one = step("one", "open('model', 'w').write(str(n))", parameters="n: int = 1")
+    assert main([one], home, []) == 0
+    assert main([one], home, ["--sweep", "n=2,3", "--jobs", "1"]) == 0
+    [line] = explained([one], home, capsys)
+    assert "model is altered" in line
+
+
+@pytest.mark.slow
+def test_a_file_that_was_missing_and_a_module_found_at_run_time_count(step, home, tmp_path, capsys):
+    (tmp_path / "late.py").write_text("VALUE = 1")
+    cell = (
+        "import importlib, os; importlib.import_module('late')\ntry: open('optional.cfg')\n"
+        "except FileNotFoundError: print('none')"
+    )
+    one = step("one", cell)
+    assert main([one], home, []) == 0
+    assert "skip" in explained([one], home, capsys)[0]
+    (tmp_path / "optional.cfg").write_text("a = 1")
+    assert "optional.cfg is new" in explained([one], home, capsys)[0]
+    (tmp_path / "late.py").write_text("VALUE = 2")
+    from pipeline import fingerprint
+
+    fingerprint.forget()
+    assert "late.py was edited" in explained([one], home, capsys)[0]
+
+
+def test_a_parameter_that_is_no_number_equals_itself(step, home, capsys):
+    one = step("one", "1", parameters="rate: float = 0.1")
+    assert main([one], home, ["-p", "rate=nan"]) == 0
+    assert "skip" in explained([one], home, capsys, "-p", "rate=nan")[0]
+
+
+def test_the_kernel_s_name_counts(step, home, capsys):
+    one = step("one", "1")
+    assert main([one], home, []) == 0
+    edit(one.notebook, lambda it: it.metadata.kernelspec.update(name="other"))
+    assert "the kernel's name was edited" in explained([one], home, capsys)[0]
