@@ -77,7 +77,7 @@ class States:
         (read, wrote) and results that are no files (made).
         began: what `present` gave before it ran, as the code may have changed since.
         """
-        opened = self._opened(trace, task.step.notebook.parent)
+        opened = self._opened(trace, task.step)
         logs = set(opened["a"])  # what steps append to grows for ever: neither input nor output
         wrote = (set(opened["w"]) | {Path(one) for one in told.get("wrote", [])}) - logs
         outputs = {str(one): files.facts(one) for one in sorted(wrote) if one.is_file()}
@@ -153,25 +153,26 @@ class States:
                 }
                 files.write_whole(path, json.dumps(other, indent=1))
 
-    def _opened(self, trace: Path, folder: Path) -> dict[str, dict[Path, str]]:
+    def _opened(self, trace: Path, step: Step) -> dict[str, dict[Path, str]]:
         """The files that count: kind (r, w, a, m) -> path -> size and time when it was opened."""
         found: dict[str, dict[Path, str]] = {one: {} for one in "rwam"}
         lines = trace.read_text(errors="surrogateescape").splitlines() if trace.exists() else []
         for line in lines:
             kind, size, time, path = line.split(" ", 3)
-            if self._counts(Path(path), folder):
+            if self._counts(Path(path), step):
                 found[kind][Path(path)] = f"{size} {time}"
         return found
 
-    def _counts(self, path: Path, folder: Path) -> bool:
+    def _counts(self, path: Path, step: Step) -> bool:
         """Whether a file is data: not the runner's own, a cache, a temporary, the system's."""
         own = [self.home / one for one in ("var/runs", "var/steps", "reports")]
         own.append(Path(__file__).parent)
         if FOLDERS & set(path.parts) or any(path.is_relative_to(one) for one in own):
             return False
-        if path.is_relative_to(sys.prefix) or path.suffix == ".ipynb":
+        ignored = (*step.ignore, "*.ipynb")
+        if path.is_relative_to(sys.prefix) or any(path.match(one) for one in ignored):
             return False
-        if path.is_relative_to(self.home) or path.is_relative_to(folder):
+        if path.is_relative_to(self.home) or path.is_relative_to(step.notebook.parent):
             return True
         system = [tempfile.gettempdir(), "/usr", "/etc", "/run", sys.base_prefix]
         if path.is_relative_to(Path.home()):  # ~/.cache, ~/.config and their like

@@ -20,6 +20,7 @@ class Step(NamedTuple):
     retries: int = 0  # after a dead kernel or a time-out, which may pass
     backoff: float = 5.0  # seconds before the first retry, doubled for each later one
     watch: Callable[[], Mapping[str, str]] | None = None  # what it depends on beside files
+    ignore: tuple[str, ...] = ()  # patterns of files that are neither input nor output
 
 
 class Task(NamedTuple):

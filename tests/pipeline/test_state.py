@@ -321,3 +321,10 @@ def test_the_kernel_s_name_counts(step, home, capsys):
     assert main([one], home, []) == 0
     edit(one.notebook, lambda it: it.metadata.kernelspec.update(name="other"))
     assert "the kernel's name was edited" in explained([one], home, capsys)[0]
+
+
+def test_a_file_to_ignore_is_neither_input_nor_output(step, home, tmp_path, capsys):
+    one = step("one", "open('cache.meta', 'w').write('a')", ignore=("*.meta",))
+    assert main([one], home, []) == 0
+    (tmp_path / "cache.meta").unlink()
+    assert "skip" in explained([one], home, capsys)[0]

@@ -60,6 +60,11 @@ def test_a_second_run_has_nothing_to_do_and_imports_nothing_heavy(inside):
     assert "imported []" in said
 
 
+def test_loading_the_champion_is_no_reason_to_register_again(inside):
+    registry.load_version(registry.champion("california-housing-sample"))
+    assert "register   skip" in pipeline(inside, "--explain")
+
+
 def test_a_champion_that_moved_is_noticed_and_only_registration_runs(inside):
     store = registry.client()
     name = "california-housing-sample"
