@@ -78,7 +78,8 @@ class States:
         began: what `present` gave before it ran, as the code may have changed since.
         """
         opened = self._opened(trace, task.step)
-        logs = set(opened["a"])  # what steps append to grows for ever: neither input nor output
+        # what steps only append to grows for ever: neither input nor output
+        logs = set(opened["a"]) - set(opened["w"])
         wrote = (set(opened["w"]) | {Path(one) for one in told.get("wrote", [])}) - logs
         outputs = {str(one): files.facts(one) for one in sorted(wrote) if one.is_file()}
         inputs = {

@@ -119,6 +119,21 @@ class Project:
 
 
 @pytest.fixture
+def mounted():
+    """Runs a shell script that may mount file systems, seen by nobody else; it exits with 77
+    where it cannot mount."""
+
+    def run(script):
+        command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if done.returncode == 77 or "unshare failed" in done.stderr:
+            pytest.skip(reason="no file system can be mounted here")
+        return done
+
+    return run
+
+
+@pytest.fixture
 def project(tmp_path, step):
     """Makes a project: `project(step("prep", "1"), ...)`."""
 

@@ -193,13 +193,10 @@ exec {python} {home}/run_pipeline.py
 """
 
 
-def test_a_read_only_reports_folder_is_one_sentence(project, step, tmp_path):
+def test_a_read_only_reports_folder_is_one_sentence(project, step, tmp_path, mounted):
     project(step("one", "1"))
     script = READ_ONLY.format(home=tmp_path, python=sys.executable)
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    if done.returncode == 77 or "unshare failed" in done.stderr:
-        pytest.skip(reason="no file system can be mounted here")
+    done = mounted(script)
     assert done.returncode == 2
     assert "the run could not start: [Errno 30] Read-only file system" in done.stderr
 

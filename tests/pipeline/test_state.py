@@ -328,3 +328,11 @@ def test_a_file_to_ignore_is_neither_input_nor_output(step, home, tmp_path, caps
     assert main([one], home, []) == 0
     (tmp_path / "cache.meta").unlink()
     assert "skip" in explained([one], home, capsys)[0]
+
+
+def test_a_file_written_and_then_appended_to_is_an_output(step, home, tmp_path, capsys):
+    one = step("one", "open('t.csv', 'w').write('a'); open('t.csv', 'a').write('b')")
+    assert main([one], home, []) == 0
+    assert "skip" in explained([one], home, capsys)[0]
+    (tmp_path / "t.csv").unlink()
+    assert "t.csv is missing" in explained([one], home, capsys)[0]
