@@ -4,57 +4,27 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import psutil
 from nbclient.exceptions import CellExecutionError, DeadKernelError
-from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
-from papermill.translators import PythonTranslator, papermill_translators
 
+from pipeline import limits
+from pipeline.client import Client
+from pipeline.job import FAILED, KILLED, NOT_RUN, RAN, TIMED_OUT, Job
 from pipeline.provisioner import Manager, manager
 from pipeline.saver import Saver
 from pipeline.streams import Tee
 
+NAME = "pipeline"  # papermill knows the engine by it
 GRACE = 5.0  # seconds that an interrupted kernel has before it is killed
 FLOOD = 2_000  # letters of the last output that the record keeps
-RAN, FAILED, KILLED, TIMED_OUT, NOT_RUN = "ran", "failed", "killed", "timed out", "not run"
 PAPERMILL = {RAN: "completed"}  # what papermill calls it in the notebook's metadata
 
 
-@dataclass
-class Job:
-    """A notebook to run, and what became of it."""
-
-    executed: Path
-    folder: Path
-    environment: dict[str, str]
-    sockets: Path  # a short folder: of the nursery's socket and the kernels'
-    time_limit: float | None
-    memory_limit: float | None  # GB
-    secrets: list[str]  # values to mask
-    tell: Callable[..., None]  # gets each cell's start and end
-    listen: Callable[[Callable[[str, str], None]], contextlib.AbstractContextManager]
-    status: str = "done"
-    failure: str = ""
-    traceback: str = ""
-    output: str = ""  # the last of the cell that did not end well
-    cells: list[str] = field(default_factory=list)  # how each ended
-    peak_mb: int = 0
-    may_pass: bool = False  # whether trying again may help
-
-    def ends(self, status: str, failure: str, may_pass: bool = False) -> None:
-        """The first reason counts."""
-        if self.status == "done":
-            self.status, self.failure, self.may_pass = status, failure, may_pass
-
-
 class Engine(NBClientEngine):
-    """papermill.execute_notebook(..., engine_name="pipeline", job=Job(...))."""
+    """papermill.execute_notebook(..., engine_name=NAME, job=Job(...))."""
 
     @classmethod
     def execute_notebook(cls, nb: Any, kernel_name: str, job: Job, **_options: Any) -> Any:
@@ -85,7 +55,10 @@ class _Execution:
             cell.metadata.papermill = {"status": "pending", "exception": None}
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
-        helpers = [asyncio.ensure_future(self._keep_saving()), asyncio.ensure_future(self._watch())]
+        keepers = [
+            asyncio.ensure_future(self._keep_saving()),
+            asyncio.ensure_future(self._keep_limits()),
+        ]
         try:
             self.work = asyncio.ensure_future(self._run_cells())
             with job.listen(self.stop):
@@ -95,7 +68,7 @@ class _Execution:
         except Exception as failed:
             job.ends(FAILED, f"{type(failed).__name__}: {failed}".splitlines()[0])
         finally:
-            for one in (*helpers, self.stopping):
+            for one in (*keepers, self.stopping):
                 if one:
                     one.cancel()
             about.update(end_time=_now().isoformat(), exception=job.status != "done")
@@ -119,7 +92,8 @@ class _Execution:
         job, path = self.job, self.job.executed.with_name(f"{self.job.executed.stem}.stderr")
         with path.open("ab") as errors:
             self.manager = manager(self.kernel_name, job.sockets)
-            self.client, self.tee = _Client(self), Tee(job.sockets)
+            self.client = Client(self.notebook, self.manager, self.saver)
+            self.tee = Tee(job.sockets)
             try:
                 environment = {**job.environment, "PIPELINE_TEE": str(self.tee.folder)}
                 await self.client.start(cwd=str(job.folder), env=environment, stderr=errors)
@@ -190,34 +164,9 @@ class _Execution:
             self.saver.save_if_due()
             await asyncio.sleep(0.1)
 
-    async def _watch(self) -> None:
-        """Keeps the limits."""
-        loop = asyncio.get_running_loop()
+    async def _keep_limits(self) -> None:
         await self.ready.wait()
-        end = loop.time() + (self.job.time_limit or float("inf"))
-        while self.stopping is None:
-            await asyncio.sleep(
-                0.2 if self.job.memory_limit else min(0.2, self.job.time_limit or 9)
-            )
-            if loop.time() >= end:
-                why = f"took longer than its limit of {self.job.time_limit:g} s"
-                self.job.ends(TIMED_OUT, why, may_pass=True)
-                self.stop(TIMED_OUT, why)
-            used = self._memory() if self.job.memory_limit else 0
-            if used > (self.job.memory_limit or 0):
-                limit = f"its limit is {self.job.memory_limit:g} GB"
-                self.job.ends(KILLED, f"used {used:.2f} GB of memory, {limit}")
-                await self.manager.kill()
-
-    def _memory(self) -> float:
-        """GB in use by the kernel and its children."""
-        total = 0
-        with contextlib.suppress(psutil.Error, AttributeError):
-            kernel = psutil.Process(self.manager.provisioner.pid)
-            for one in (kernel, *kernel.children(recursive=True)):
-                with contextlib.suppress(psutil.Error):
-                    total += getattr(one.memory_full_info(), "pss", one.memory_info().rss)
-        return total / 1e9
+        await limits.keep(self.job, self.manager, self.stop)
 
     def _save_at_last(self) -> None:
         try:
@@ -229,63 +178,6 @@ class _Execution:
             self.saver.drop_outputs()
             with contextlib.suppress(OSError):
                 self.saver.save()
-
-
-class _Client(PapermillNotebookClient):
-    """papermill's client, run in one event loop from start to end."""
-
-    def __init__(self, execution: _Execution) -> None:
-        self.execution, self.saver = execution, execution.saver
-        super().__init__(self, km=execution.manager, timeout=None)
-
-    @property
-    def nb(self) -> Any:
-        return self.execution.notebook
-
-    @nb.setter
-    def nb(self, _same: Any) -> None:
-        pass
-
-    def autosave_cell(self) -> None:
-        """papermill's hook after each message; the saver has its own clock."""
-
-    async def start(self, **options: Any) -> None:
-        """The kernel, ready; raises what keeps it from starting."""
-        self.reset_execution_trackers()
-        await self.async_start_new_kernel(**options)
-        await self.execution.manager.bound()
-        await self.async_start_new_kernel_client()
-        info = await self.async_wait_for_reply(self.kc.kernel_info())
-        self.nb.metadata.language_info = info["content"]["language_info"]
-
-    async def end(self, patience: float) -> None:
-        """The kernel and its children gone, its sockets closed."""
-        manager = self.execution.manager
-        self.set_widgets_metadata()
-        if self.kc is not None:
-            await manager.stop(self.kc, patience)
-            self.kc.stop_channels()
-        await manager.kill()
-        await manager._async_cleanup_resources()
-
-    async def drain(self, cell: Any, number: int) -> None:
-        """Takes the outputs that a dead kernel sent before its end."""
-        from queue import Empty
-
-        with contextlib.suppress(Empty):
-            while True:
-                message = await self.kc.get_iopub_msg(timeout=0.1)
-                with contextlib.suppress(Exception):
-                    self.process_message(message, cell, number)
-
-    def process_message(self, message: Any, cell: Any, number: int) -> Any:
-        self.saver.touch(number)
-        return super().process_message(message, cell, number)
-
-    def _update_display_id(self, display_id: str, message: Any) -> None:
-        super()._update_display_id(display_id, message)
-        for number in self._display_id_map.get(display_id, ()):
-            self.saver.touch(number)
 
 
 def _death(code: int | None) -> str:
@@ -312,19 +204,6 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Code(str):
-    """Python for the injected cell, where papermill would write a text."""
-
-
-class _Translator(PythonTranslator):
-    """papermill's Python literals, and code."""
-
-    @classmethod
-    def translate(cls, val: Any) -> str:
-        return str(val) if isinstance(val, Code) else super().translate(val)
-
-
-papermill_engines.register("pipeline", Engine)
-papermill_translators.register("python", _Translator)
+papermill_engines.register(NAME, Engine)
 logging.getLogger("papermill").setLevel(logging.ERROR)  # it takes Annotated parameters for unknown
 logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # what it says is in our record

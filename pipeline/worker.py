@@ -23,8 +23,9 @@ sys.modules["rfc3987_syntax"] = None
 import papermill  # noqa: E402
 from papermill.exceptions import PapermillExecutionError  # noqa: E402
 
-from pipeline import parameters  # noqa: E402
-from pipeline.engine import FAILED, Code, Job  # noqa: E402
+from pipeline import engine, parameters  # noqa: E402
+from pipeline.job import FAILED, Job  # noqa: E402
+from pipeline.translator import Code  # noqa: E402
 
 
 class _Lines:
@@ -105,7 +106,7 @@ def _run(told: dict[str, Any], tell: Callable[..., None], lines: _Lines) -> dict
     values = {name: _value(one) for name, one in told["values"].items()}
     try:
         papermill.execute_notebook(
-            told["notebook"], None, values, engine_name="pipeline", progress_bar=False, job=job,
+            told["notebook"], None, values, engine_name=engine.NAME, progress_bar=False, job=job,
             kernel_name=parameters.kernel(Path(told["notebook"])), language="python",
         )  # fmt: skip
     except PapermillExecutionError:
