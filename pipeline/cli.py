@@ -1,18 +1,16 @@
 """What a user types: `python run_pipeline.py`, and `runs`, `show RUN` after it."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import lock, parameters, record, steps
+from pipeline import lock, parameters, record, steps, usage, values
 from pipeline.settle import settle
 from pipeline.state import States
-from pipeline.steps import Given, Step, Task
+from pipeline.steps import Step, Task
 
-PREFIX = "PIPELINE_PARAM_"
 Command = Callable[[list[str]], int]
 
 
@@ -53,128 +51,21 @@ def main(
 def _main(
     pipeline: list[Step], home: Path, arguments: list[str], environment: Mapping[str, str]
 ) -> int:
-    options = _parser(pipeline).parse_args(arguments)
+    options = usage.parser(pipeline).parse_args(arguments)
     if options.jobs is not None and options.jobs < 1:
         raise ValueError(f"--jobs is {options.jobs}, expected at least 1")
     if options.list:
-        print(_listing(pipeline))
+        print(usage.listing(pipeline))
         return 0
     wanted = steps.select(pipeline, options.first, options.last, options.only)
-    given = _given(pipeline, wanted, options)
-    tasks = steps.tasks(wanted, given, _pairs(options.sweep, "--sweep"))
+    given = values.given(pipeline, wanted, options.params, options.parameters)
+    tasks = steps.tasks(wanted, given, values.pairs(options.sweep, "--sweep"))
     if options.explain:
         print(_explanation(tasks, States(home), _forced(options, wanted)))
         return 0
     if options.accept:
         return _accept(tasks, home, options.accept)
     return _run(tasks, home, options, _forced(options, wanted), environment)
-
-
-def _parser(pipeline: list[Step]) -> argparse.ArgumentParser:
-    names = ", ".join(one.name for one in pipeline)
-    parser = argparse.ArgumentParser(
-        prog="run_pipeline.py",
-        description=f"Runs the notebooks of the steps {names}, as far as something they depend on "
-        "has changed, and keeps each as a report.",
-        epilog="Also: run_pipeline.py runs, run_pipeline.py show RUN.\n\n" + _listing(pipeline),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("-p", dest="parameters", action="append", default=[], metavar="[STEP.]NAME=VALUE",
-        help="for one step, or for all that declare it; env:NAME is a secret")  # fmt: skip
-    add("--params", action="append", default=[], metavar="FILE", type=Path,
-        help="parameters from a YAML file: NAME: VALUE, or STEP: {NAME: VALUE}")  # fmt: skip
-    add("--sweep", action="append", default=[], metavar="STEP.NAME=V1,V2,...",
-        help="run the step once for each value, each with its own report")  # fmt: skip
-    add("--list", action="store_true", help="the steps and their parameters, and stop")
-    add("--explain", action="store_true", help="what would run and why, and stop")
-    add("--from", dest="first", metavar="STEP", help="start with this step")
-    add("--until", dest="last", metavar="STEP", help="stop after this step")
-    add("--only", metavar="STEP", help="this step alone")
-    add("--force", nargs="?", const="", metavar="STEP", help="run though nothing has changed")
-    add("--accept", metavar="STEP", help="declare an edited step up to date, without running it")
-    add("--jobs", type=int, metavar="N", help="kernels side by side (default: cores)")
-    add("--cold", action="store_true", help="start each kernel from nothing, not by a fork")
-    add("--quiet", action="store_true", help="say nothing unless something goes wrong")
-    add("--json", action="store_true", help="one JSON object a line for each event")
-    return parser
-
-
-def _listing(pipeline: list[Step]) -> str:
-    lines = []
-    for step in pipeline:
-        lines.append(f"{step.name}  ({step.notebook.name})")
-        rows = [
-            (one.name, one.annotation, repr(one.default), one.help)
-            for one in parameters.read(step.notebook)
-        ]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            lines.append(f"  {'  '.join(cells)}".rstrip())
-    return "\n".join(lines)
-
-
-def _given(pipeline: list[Step], wanted: list[Step], options: argparse.Namespace) -> list[Given]:
-    """The environment's values, then the files', then the command line's, which wins.
-
-    Environment and files may speak of steps that are not wanted this time.
-    """
-    declared = _declared(pipeline)
-    given = _environment(declared)
-    for path in options.params:
-        given += _file(path)
-    elsewhere = set(declared.values()) - set(_declared(wanted).values())
-    kept = [one for one in given if one.name not in elsewhere]
-    return kept + _pairs(options.parameters, "-p")
-
-
-def _declared(pipeline: list[Step]) -> dict[str, str]:
-    """The names of all parameters, with and without their step, by their small letters."""
-    return {
-        name.lower(): name
-        for step in pipeline
-        for one in parameters.read(step.notebook)
-        for name in (one.name, f"{step.name}.{one.name}")
-    }
-
-
-def _environment(declared: dict[str, str]) -> list[Given]:
-    """PIPELINE_PARAM_TRIALS or PIPELINE_PARAM_TRAIN__TRIALS; capitals do not matter."""
-    found = []
-    for variable, text in sorted(os.environ.items()):
-        if variable.startswith(PREFIX):
-            asked = variable.removeprefix(PREFIX).replace("__", ".").lower()
-            found.append(Given(declared.get(asked, asked), text, variable))
-    return found
-
-
-def _file(path: Path) -> list[Given]:
-    import yaml
-
-    try:
-        # every scalar stays the text that was written: 007 is for the annotation to understand
-        content = yaml.load(path.read_text(), yaml.BaseLoader) or {}
-    except OSError as failed:
-        raise ValueError(f"--params {path}: {failed.strerror}") from None
-    except yaml.YAMLError as failed:
-        raise ValueError(f"--params {path} is no YAML: {failed}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"--params {path}: expected NAME: VALUE, or STEP: {{NAME: VALUE}}")
-    given = []
-    for name, value in content.items():
-        inner = value if isinstance(value, dict) else {"": value}
-        given += [Given(f"{name}.{one}".rstrip("."), it, str(path)) for one, it in inner.items()]
-    return given
-
-
-def _pairs(texts: list[str], option: str) -> list[Given]:
-    wrong = [one for one in texts if "=" not in one]
-    if wrong:
-        raise ValueError(
-            "\n".join(f"{option} {one}: expected NAME=VALUE or STEP.NAME=VALUE" for one in wrong)
-        )
-    return [Given(*one.split("=", 1), option) for one in texts]
 
 
 def _forced(options: argparse.Namespace, wanted: list[Step]) -> frozenset[str]:

@@ -1,0 +1,74 @@
+"""Values for parameters, as a user gives them: environment, files, the command line."""
+
+import os
+from pathlib import Path
+
+from pipeline import parameters
+from pipeline.steps import Given, Step
+
+PREFIX = "PIPELINE_PARAM_"
+
+
+def given(
+    pipeline: list[Step], wanted: list[Step], files: list[Path], texts: list[str]
+) -> list[Given]:
+    """The environment's values, then the files', then the command line's, which wins.
+
+    Environment and files may speak of steps that are not wanted this time.
+    """
+    declared = _declared(pipeline)
+    found = _environment(declared)
+    for path in files:
+        found += _file(path)
+    elsewhere = set(declared.values()) - set(_declared(wanted).values())
+    kept = [one for one in found if one.name not in elsewhere]
+    return kept + pairs(texts, "-p")
+
+
+def _declared(pipeline: list[Step]) -> dict[str, str]:
+    """The names of all parameters, with and without their step, by their small letters."""
+    return {
+        name.lower(): name
+        for step in pipeline
+        for one in parameters.read(step.notebook)
+        for name in (one.name, f"{step.name}.{one.name}")
+    }
+
+
+def _environment(declared: dict[str, str]) -> list[Given]:
+    """PIPELINE_PARAM_TRIALS or PIPELINE_PARAM_TRAIN__TRIALS; capitals do not matter."""
+    found = []
+    for variable, text in sorted(os.environ.items()):
+        if variable.startswith(PREFIX):
+            asked = variable.removeprefix(PREFIX).replace("__", ".").lower()
+            found.append(Given(declared.get(asked, asked), text, variable))
+    return found
+
+
+def _file(path: Path) -> list[Given]:
+    import yaml
+
+    try:
+        # every scalar stays the text that was written: 007 is for the annotation to understand
+        content = yaml.load(path.read_text(), yaml.BaseLoader) or {}
+    except OSError as failed:
+        raise ValueError(f"--params {path}: {failed.strerror}") from None
+    except yaml.YAMLError as failed:
+        raise ValueError(f"--params {path} is no YAML: {failed}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"--params {path}: expected NAME: VALUE, or STEP: {{NAME: VALUE}}")
+    found = []
+    for name, value in content.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        found += [Given(f"{name}.{one}".rstrip("."), it, str(path)) for one, it in inner.items()]
+    return found
+
+
+def pairs(texts: list[str], option: str) -> list[Given]:
+    """What an option of the command line says; ValueError that lists all that are no pairs."""
+    wrong = [one for one in texts if "=" not in one]
+    if wrong:
+        raise ValueError(
+            "\n".join(f"{option} {one}: expected NAME=VALUE or STEP.NAME=VALUE" for one in wrong)
+        )
+    return [Given(*one.split("=", 1), option) for one in texts]
