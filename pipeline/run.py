@@ -12,12 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pipeline import fingerprint, helpers, record
+from pipeline import fingerprint, helpers, present, record
 from pipeline.helpers import Helpers, Worker
 from pipeline.pages import Pages
 from pipeline.parameters import Secret, literal
 from pipeline.record import Keeper, RunRecord, StepRecord
-from pipeline.state import States, present
+from pipeline.state import States
 from pipeline.steps import Task
 
 # told of what happens: the event's name, the run, the step it is about
@@ -167,7 +167,7 @@ class Run:
             if task in self.waiting:
                 self.waiting.remove(task)
                 fingerprint.forget()  # a module may have been edited since the run began
-                self.began[task.label] = present(task.step, task.values)
+                self.began[task.label] = present.found(task.step, task.values)
                 self.states.start(task, self.record.id)
         except (OSError, ValueError) as failed:
             step.status, step.failure = "failed", f"it could not start: {failed}"

@@ -1,0 +1,37 @@
+"""The trace that a kernel leaves: the files that it opened, and which of them are data."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from pipeline.steps import Step
+
+FOLDERS = {"__pycache__", ".git", ".dvc", ".ipynb_checkpoints"}  # nobody's input
+
+
+def opened(noted: Path, step: Step, home: Path) -> dict[str, dict[Path, str]]:
+    """The files that count: kind (r, w, a, m) -> path -> size and time when it was opened."""
+    found: dict[str, dict[Path, str]] = {one: {} for one in "rwam"}
+    lines = noted.read_text(errors="surrogateescape").splitlines() if noted.exists() else []
+    for line in lines:
+        kind, size, time, path = line.split(" ", 3)
+        if _counts(Path(path), step, home):
+            found[kind][Path(path)] = f"{size} {time}"
+    return found
+
+
+def _counts(path: Path, step: Step, home: Path) -> bool:
+    """Whether a file is data: not the runner's own, a cache, a temporary, the system's."""
+    own = [home / one for one in ("var/runs", "var/steps", "reports")]
+    own.append(Path(__file__).parent)
+    if FOLDERS & set(path.parts) or any(path.is_relative_to(one) for one in own):
+        return False
+    ignored = (*step.ignore, "*.ipynb")
+    if path.is_relative_to(sys.prefix) or any(path.match(one) for one in ignored):
+        return False
+    if path.is_relative_to(home) or path.is_relative_to(step.notebook.parent):
+        return True
+    system = [tempfile.gettempdir(), "/usr", "/etc", "/run", sys.base_prefix]
+    if path.is_relative_to(Path.home()):  # ~/.cache, ~/.config and their like
+        return not path.relative_to(Path.home()).parts[0].startswith(".")
+    return not any(path.is_relative_to(one) for one in system)
