@@ -1,0 +1,77 @@
+"""What became of a step, written into its record: cell by cell, and at its end."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline import record
+from pipeline.record import StepRecord
+
+HANDOVER = {"headline": dict, "notice": str, "made": dict, "read": list, "wrote": list}
+
+
+def count(step: StepRecord, event: dict[str, Any]) -> None:
+    """A cell has started or ended."""
+    number = event["number"]
+    if event["status"] == "running":
+        step.cells = event["of"]
+        step.heading = event["heading"]
+        step.cell_status = (step.cell_status + ["not run"] * step.cells)[: step.cells]
+        step.cell_seconds = (step.cell_seconds + [0.0] * step.cells)[: step.cells]
+    else:
+        step.cell_seconds[number] = event["seconds"]
+    step.cell_status[number] = event["status"]
+    step.cells_done = step.cell_status.count("ran")
+
+
+def end(step: StepRecord, event: dict[str, Any], place: Path) -> None:
+    """It has ended. place: where its files are, without an ending."""
+    for name in ("status", "failure", "traceback", "output", "peak_mb"):
+        setattr(step, name, event.get(name, getattr(step, name)))
+    step.cell_status = event.get("cells") or [
+        "killed" if one == "running" else one for one in step.cell_status
+    ]
+    step.seconds = round(record.since(step.started), 3)
+    step.stderr = _tail(place.with_name(f"{place.name}.stderr"))
+
+
+def put_aside(step: StepRecord, place: Path) -> None:
+    """It is to be tried again: what it did so far is an attempt of its own."""
+    kept = f"{place.name}.attempt-{len(step.attempts) + 1}.ipynb"
+    with contextlib.suppress(OSError):
+        place.with_name(f"{place.name}.ipynb").replace(place.with_name(kept))
+    names = ("status", "failure", "started", "seconds", "cell_status", "output")
+    attempt = {name: getattr(step, name) for name in names}
+    step.attempts.append({**attempt, "notebook": kept})
+    step.status, step.failure = "running", ""
+
+
+def take_over(step: StepRecord, path: Path) -> dict[str, Any]:
+    """What the notebook said of itself, if it did; ValueError if it is malformed."""
+    if not path.exists():
+        return {}
+    told = json.loads(path.read_text())
+    for name, kind in HANDOVER.items():
+        if not isinstance(told, dict) or not isinstance(told.get(name, kind()), kind):
+            raise ValueError(f"it handed over {name} as no {kind.__name__} ({path})")
+    step.headline, step.notice = told.get("headline", {}), told.get("notice", "")
+    return told
+
+
+def reuse(step: StepRecord, made_by: Path) -> None:
+    """It is up to date: its record is the one of the run that made it, if that can be read."""
+    with contextlib.suppress(LookupError):
+        earlier = record.load(made_by)
+        found = next(one for one in earlier.steps if one.name == step.name)
+        step.__dict__.update({**found.__dict__, "report": step.report})
+    step.status, step.reused, step.why = "up to date", made_by.name, []
+
+
+def _tail(path: Path, size: int = 4000) -> str:
+    """The end of a text file; empty if there is none."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - size))
+        return file.read().decode(errors="replace")

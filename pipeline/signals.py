@@ -1,0 +1,28 @@
+"""The signals that stop a run, as something a loop can wait for."""
+
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+
+STOPS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "a closed terminal"}
+
+
+@contextlib.contextmanager
+def bell() -> Iterator[socket.socket]:
+    """A socket that gets the number of each signal, a byte each; for as long as it is held, none
+    of STOPS does anything else."""
+    heard, ring = socket.socketpair()
+    ring.setblocking(False)
+    # what is ignored stays so: nohup means it
+    heeded = [one for one in STOPS if signal.getsignal(one) != signal.SIG_IGN]
+    before = {one: signal.signal(one, lambda *_: None) for one in heeded}
+    woken = signal.set_wakeup_fd(ring.fileno(), warn_on_full_buffer=False)
+    try:
+        yield heard
+    finally:
+        signal.set_wakeup_fd(woken)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        heard.close()
+        ring.close()
