@@ -65,8 +65,8 @@ class Run:
         self.helpers = Helpers(self.record.id, self.folder / "runner.log", lock, environment)
         self.selector = selectors.DefaultSelector()
         try:
-            with signals.bell() as bell:
-                self.selector.register(bell, selectors.EVENT_READ)
+            with signals.bell() as self.bell:
+                self.selector.register(self.bell, selectors.EVENT_READ)
                 self.helpers.worker()  # its imports take a while: meanwhile, plan
                 if not self.options.cold:
                     self.helpers.start_nursery(self.tasks)
@@ -83,17 +83,15 @@ class Run:
         for one in self.helpers.workers:
             self.selector.register(one.events, selectors.EVENT_READ, one)
         while True:
+            self._signalled(signals.rung(self.bell))  # a step's end may have taken a while
             self._start_what_can(width)
             self.pages.write_due(self._written)
             if not self.busy and not self.queue:
                 return
             events = self.selector.select(TICK)
             for key, _ in events:
-                if isinstance(key.data, Worker):
-                    for event in key.data.read():
-                        self._heard(key.data, event)
-                else:
-                    self._signalled(key.fileobj.recv(64))
+                for event in key.data.read() if key.data else []:  # the bell has no data
+                    self._heard(key.data, event)
             if not events:
                 self.pages.warm_up()
             self.helpers.revive()

@@ -13,6 +13,7 @@ def bell() -> Iterator[socket.socket]:
     """A socket that gets the number of each signal, a byte each; for as long as it is held, none
     of STOPS does anything else."""
     heard, ring = socket.socketpair()
+    heard.setblocking(False)
     ring.setblocking(False)
     # what is ignored stays so: nohup means it
     heeded = [one for one in STOPS if signal.getsignal(one) != signal.SIG_IGN]
@@ -26,3 +27,11 @@ def bell() -> Iterator[socket.socket]:
             signal.signal(one, handler)
         heard.close()
         ring.close()
+
+
+def rung(bell: socket.socket) -> bytes:
+    """The signals since the last look."""
+    try:
+        return bell.recv(64)
+    except BlockingIOError:
+        return b""

@@ -8,7 +8,8 @@ import time
 import psutil
 import pytest
 
-from pipeline import record
+from pipeline import main, record
+from pipeline.state import States
 
 KILL = "import os, signal; print('so', 'far'); os.kill(os.getpid(), signal.SIGKILL)"
 LONG = "import time; print('here we go', flush=True); time.sleep(60)"
@@ -103,6 +104,19 @@ def test_a_signal_to_the_runner_stops_it_in_order(project, step, number, says):
     assert one.cell_status == ["ran", "ran", "killed", "not run"]
     assert "here we go" in top(made)
     assert made.processes() == []
+
+
+def test_a_signal_while_an_end_is_recorded_starts_nothing_more(step, home, monkeypatch):
+    finish = States.finish
+
+    def interrupted(*arguments):
+        finish(*arguments)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(States, "finish", interrupted)
+    assert main([step("one", "1"), step("after", "1")], home, []) == 130
+    [run] = record.load_all(home / "var" / "runs")
+    assert [one.status for one in run.steps] == ["done", "not run"]
 
 
 @pytest.mark.slow
