@@ -1,8 +1,9 @@
 """What a user types: `python run_pipeline.py`, and `runs`, `show RUN` after it."""
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,24 +53,54 @@ def _main(
     pipeline: list[Step], home: Path, arguments: list[str], environment: Mapping[str, str]
 ) -> int:
     options = usage.parser(pipeline).parse_args(arguments)
-    if options.jobs is not None and options.jobs < 1:
-        raise ValueError(f"--jobs is {options.jobs}, expected at least 1")
     if options.list:
         print(usage.listing(pipeline))
         return 0
-    wanted = steps.select(pipeline, options.first, options.last, options.only)
-    given = values.given(pipeline, wanted, options.params, options.parameters)
-    tasks = steps.tasks(wanted, given, values.pairs(options.sweep, "--sweep"))
+    tasks, forced = _plan(pipeline, options)
     if options.explain:
-        print(_explanation(tasks, States(home), _forced(options, wanted)))
+        print(_explanation(tasks, States(home), forced))
         return 0
     if options.accept:
         return _accept(tasks, home, options.accept)
-    return _run(tasks, home, options, _forced(options, wanted), environment)
+    return _run(tasks, home, options, forced, environment)
 
 
-def _forced(options: argparse.Namespace, wanted: list[Step]) -> frozenset[str]:
+def _plan(pipeline: list[Step], options: argparse.Namespace) -> tuple[list[Task], frozenset[str]]:
+    """The tasks, and the names of the steps that are forced.
+
+    Raises ValueError that lists all that is wrong with the command line, whatever it is.
+    """
+    problems: list[str] = []
+    wanted, forced, tasks = pipeline, frozenset(), []
+    if options.jobs is not None and options.jobs < 1:
+        problems.append(f"--jobs is {options.jobs}, expected at least 1")
+    with _noted(problems):
+        wanted = steps.select(pipeline, options.first, options.last, options.only)
     names = [one.name for one in wanted]
+    with _noted(problems):
+        forced = _forced(options, names)
+    with _noted(problems):
+        steps.known(options.accept or names[0], names)
+    given = values.given(pipeline, wanted, options.params, problems)
+    given += values.pairs(options.parameters, "-p", problems)
+    sweeps = values.pairs(options.sweep, "--sweep", problems)
+    with _noted(problems):
+        tasks = steps.tasks(wanted, given, sweeps)
+    if problems:
+        raise ValueError("\n".join(dict.fromkeys(problems)))
+    return tasks, forced
+
+
+@contextlib.contextmanager
+def _noted(problems: list[str]) -> Iterator[None]:
+    """A problem is noted, so that others are found too."""
+    try:
+        yield
+    except ValueError as wrong:
+        problems.append(str(wrong))
+
+
+def _forced(options: argparse.Namespace, names: list[str]) -> frozenset[str]:
     if options.force:
         return frozenset({steps.known(options.force, names)})
     return frozenset(names if options.force == "" else ())
@@ -94,7 +125,6 @@ def _explanation(tasks: list[Task], states: States, forced: frozenset[str]) -> s
 
 
 def _accept(tasks: list[Task], home: Path, name: str) -> int:
-    steps.known(name, [one.step.name for one in tasks])
     with lock.held(home / "var" / "pipeline.lock", "--accept", _waiting):
         for task in tasks:
             if task.step.name == name:

@@ -64,11 +64,11 @@ def arrange(steps: list[Step]) -> list[Step]:
 def select(
     steps: list[Step], first: str | None = None, last: str | None = None, only: str | None = None
 ) -> list[Step]:
-    """The steps from `first` to `last`, or the `only` one. ValueError for an unknown name."""
+    """The steps from `first` to `last`, or the `only` one. ValueError that lists unknown names."""
     names = [one.name for one in steps]
-    for wanted in (first, last, only):
-        if wanted is not None:
-            known(wanted, names)
+    unknown = [one for one in (first, last, only) if one is not None and one not in names]
+    if unknown:
+        raise ValueError("\n".join(_unknown(one, names) for one in unknown))
     start = names.index(only or first) if only or first else 0
     stop = names.index(only or last) if only or last else len(names) - 1
     if start > stop:
@@ -79,8 +79,12 @@ def select(
 def known(name: str, names: Iterable[str]) -> str:
     """The name, if it is one of the steps'; else ValueError with the nearest."""
     if name not in names:
-        raise ValueError(f"there is no step {name!r}{nearest(name, list(names))}")
+        raise ValueError(_unknown(name, list(names)))
     return name
+
+
+def _unknown(name: str, names: list[str]) -> str:
+    return f"there is no step {name!r}{nearest(name, names)}"
 
 
 def tasks(steps: list[Step], given: list[Given], sweeps: list[Given]) -> list[Task]:

@@ -10,19 +10,21 @@ PREFIX = "PIPELINE_PARAM_"
 
 
 def given(
-    pipeline: list[Step], wanted: list[Step], files: list[Path], texts: list[str]
+    pipeline: list[Step], wanted: list[Step], files: list[Path], problems: list[str]
 ) -> list[Given]:
-    """The environment's values, then the files', then the command line's, which wins.
+    """The environment's values, then the files', which win; what is wrong goes to the problems.
 
-    Environment and files may speak of steps that are not wanted this time.
+    They may speak of steps that are not wanted this time.
     """
     declared = _declared(pipeline)
     found = _environment(declared)
     for path in files:
-        found += _file(path)
+        try:
+            found += _file(path)
+        except ValueError as wrong:
+            problems.append(str(wrong))
     elsewhere = set(declared.values()) - set(_declared(wanted).values())
-    kept = [one for one in found if one.name not in elsewhere]
-    return kept + pairs(texts, "-p")
+    return [one for one in found if one.name not in elsewhere]
 
 
 def _declared(pipeline: list[Step]) -> dict[str, str]:
@@ -64,11 +66,8 @@ def _file(path: Path) -> list[Given]:
     return found
 
 
-def pairs(texts: list[str], option: str) -> list[Given]:
-    """What an option of the command line says; ValueError that lists all that are no pairs."""
+def pairs(texts: list[str], option: str, problems: list[str]) -> list[Given]:
+    """What an option of the command line says; what is no pair goes to the problems."""
     wrong = [one for one in texts if "=" not in one]
-    if wrong:
-        raise ValueError(
-            "\n".join(f"{option} {one}: expected NAME=VALUE or STEP.NAME=VALUE" for one in wrong)
-        )
-    return [Given(*one.split("=", 1), option) for one in texts]
+    problems += [f"{option} {one}: expected NAME=VALUE or STEP.NAME=VALUE" for one in wrong]
+    return [Given(*one.split("=", 1), option) for one in texts if "=" in one]

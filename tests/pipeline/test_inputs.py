@@ -344,3 +344,25 @@ def test_a_reader_that_leaves_does_not_stop_the_run(project, step):
     command = f"{sys.executable} run_pipeline.py | head -1"
     subprocess.run(command, shell=True, cwd=made.folder, check=True, capture_output=True)
     assert made.last.status == "done"
+
+
+def test_all_that_is_wrong_is_told_together(step, home, tmp_path, capsys):
+    (tmp_path / "values.yaml").write_text("- 1")
+    arguments = "-p noequals --only trian --force prp -p trails=1 -p trials=many --jobs 0"
+    arguments += f" --accept tran --sweep odd --params {tmp_path / 'values.yaml'}"
+    one = step("train", "1", parameters="trials: int = 1")
+    assert main([one], home, arguments.split()) == 2
+    said = capsys.readouterr().err
+    for problem in (
+        "-p noequals: expected NAME=VALUE",
+        "--sweep odd: expected NAME=VALUE",
+        "there is no step 'trian'; did you mean 'train'?",
+        "there is no step 'prp'",
+        "there is no step 'tran'; did you mean 'train'?",
+        "there is no parameter 'trails'; did you mean 'trials'?",
+        "trials is 'many', expected int",
+        "--jobs is 0, expected at least 1",
+        "values.yaml: expected NAME: VALUE",
+    ):
+        assert said.count(problem) == 1
+    assert not (home / "var" / "runs").exists()
