@@ -1,6 +1,8 @@
 """Values for parameters, as a user gives them: environment, files, the command line."""
 
+import codecs
 import os
+import shlex
 from pathlib import Path
 
 from pipeline import parameters
@@ -52,7 +54,7 @@ def _file(path: Path) -> list[Given]:
 
     try:
         # every scalar stays the text that was written: 007 is for the annotation to understand
-        content = yaml.load(path.read_text(), yaml.BaseLoader) or {}
+        content = yaml.load(_text(path), yaml.BaseLoader) or {}
     except OSError as failed:
         raise ValueError(f"--params {path}: {failed.strerror}") from None
     except yaml.YAMLError as failed:
@@ -64,6 +66,21 @@ def _file(path: Path) -> list[Given]:
         inner = value if isinstance(value, dict) else {"": value}
         found += [Given(f"{name}.{one}".rstrip("."), it, str(path)) for one, it in inner.items()]
     return found
+
+
+def _text(path: Path) -> str:
+    raw = path.read_bytes()
+    marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return raw.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        line = raw.count(b"\n", 0, wrong.start) + 1
+        names = [shlex.quote(str(one)) for one in (path, path.with_stem(f"{path.stem}-utf8"))]
+        raise ValueError(
+            f"--params {path}, line {line}: expected UTF-8, but 0x{raw[wrong.start]:02x} is no "
+            "letter of it; if it is Latin-1, as old editors write it, this is the command "
+            f"to convert it: iconv -f LATIN1 -t UTF-8 {names[0]} > {names[1]}"
+        ) from None
 
 
 def pairs(texts: list[str], option: str, problems: list[str]) -> list[Given]:

@@ -366,3 +366,24 @@ def test_all_that_is_wrong_is_told_together(step, home, tmp_path, capsys):
     ):
         assert said.count(problem) == 1
     assert not (home / "var" / "runs").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_values_in_any_unicode_are_read(step, home, tmp_path, encoding):
+    path = tmp_path / "values.yaml"
+    path.write_bytes("# ünïcode\nname: Zoë\n".encode(encoding))
+    one = step("one", "print('I am', name)", parameters="name: str = ''")
+    assert main([one], home, ["--params", str(path)]) == 0
+    assert "I am Zoë" in page(home, "one")
+
+
+def test_a_file_in_another_encoding_is_named_with_the_way_out(step, home, tmp_path, capsys):
+    path = tmp_path / "my values.yaml"
+    path.write_bytes("# values\nname: Zoë\n".encode("latin-1"))
+    one = step("one", "1", parameters="name: str = ''")
+    assert main([one], home, ["--params", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert f"--params {path}, line 2: expected UTF-8, but 0xeb is no letter of it" in said
+    way_out = said.split("to convert it: ")[1].strip()
+    subprocess.run(way_out, shell=True, check=True, cwd=tmp_path)
+    assert main([one], home, ["--params", way_out.split("> ")[1].strip("'")]) == 0
