@@ -4,6 +4,7 @@ Code is compared as Python's syntax tree, so that formatting and comments do not
 """
 
 import ast
+import contextlib
 import hashlib
 import sys
 import tokenize
@@ -12,7 +13,7 @@ from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
-from pipeline import parameters
+from pipeline import magics, parameters
 
 INSTALLED = ("site-packages", "dist-packages")
 
@@ -37,9 +38,9 @@ def _is_signature(cell: dict) -> bool:
 
 
 def _hash(source: str) -> str:
-    """Of the syntax tree; of the text where it is no plain Python (a magic, a shell command)."""
+    """Of the syntax tree; of the text where it is no Python, nor would be without its magics."""
     try:
-        meaning = ast.dump(ast.parse(source))
+        meaning = ast.dump(magics.tree(source))
     except SyntaxError:
         meaning = "\n".join(one.rstrip() for one in source.strip().splitlines())
     return hashlib.sha256(meaning.encode()).hexdigest()[:16]
@@ -50,19 +51,9 @@ def imports(notebook: Path) -> list[str]:
     names: list[str] = []
     for cell in parameters.cells(notebook):
         if cell["cell_type"] == "code":
-            names += _imports(_plain(cell["source"]), "")
+            with contextlib.suppress(SyntaxError):
+                names += _imports(magics.tree(cell["source"]), "")
     return list(dict.fromkeys(names))
-
-
-def _plain(source: str) -> ast.Module:
-    """The cell's tree, without magics and shell commands."""
-    lines = [
-        "pass" if one.lstrip().startswith(("%", "!", "?")) else one for one in source.split("\n")
-    ]
-    try:
-        return ast.parse("\n".join(lines))
-    except SyntaxError:
-        return ast.Module([], [])
 
 
 def modules(notebook: Path) -> tuple[dict[str, str], list[str]]:

@@ -1,3 +1,5 @@
+import pytest
+
 from pipeline import fingerprint
 
 
@@ -69,3 +71,52 @@ def test_looking_imports_nothing(notebook):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def code(notebook, *cells):
+    return list(fingerprint.code(notebook("one", *cells)).values())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("%matplotlib inline\nx = 1", "# why\n%matplotlib inline\n\nx = (1)  # as ever"),
+        ("!ls\nx = 1", "!ls\n# a comment\nx = 1"),
+        ("files = !ls\nprint(files)", "files = !ls\nprint( files )  # all"),
+        ("for n in y:\n    %time f(n)", "for n in y:  # each\n    %time f(n)"),
+        ("!ls \\\n -l\nx = 1", "!ls \\\n -l\n# a comment\nx = 1"),
+        ("%%time\nf(1)", "%%time\n# long\nf( 1 )"),
+        ("f?\nx = 1", "f?\nx = 1  # one"),
+    ],
+)
+def test_comments_do_not_count_beside_a_magic(notebook, before, after):
+    assert code(notebook, before) == code(notebook, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("%matplotlib inline\nx = 1", "%matplotlib agg\nx = 1"),
+        ("%matplotlib inline\nx = 1", "%matplotlib inline\nx = 2"),
+        ("!ls\nx = 1", "x = 1\n!ls"),
+        ("!ls\nx = 1", "'!ls'\nx = 1"),
+        ("files = !ls", "files = !ls -a"),
+        ("files = !ls", "other = !ls"),
+        ("%%time\nf(1)", "%%time\nf(2)"),
+        ("%%time\nf(1)", "%%timeit\nf(1)"),
+        ("%%time\nf(1)", "f(1)"),
+        ("%%bash\necho 1", "%%bash\necho 2"),
+        ("%%bash\n# 1\nls", "%%bash\n# 2\nls"),  # the shell's own grammar: nobody here knows it
+        ("!ls \\\n -l", "!ls \\\n -a"),
+        ("if a:\n    %time f()\n    g()", "if a:\n    %time f()\ng()"),
+        ("s = '''\n%a\n'''\n!ls", "s = '''\n%b\n'''\n!ls"),
+        ("s = '''\n# a\n'''\n!ls", "s = '''\n# b\n'''\n!ls"),
+    ],
+)
+def test_magics_and_what_stands_beside_them_count(notebook, before, after):
+    assert code(notebook, before) != code(notebook, after)
+
+
+def test_imports_beside_magics_are_seen(notebook):
+    path = notebook("one", "%%time\nfiles = !ls\nimport yaml\nf?\n!ls")
+    assert fingerprint.imports(path) == ["yaml"]
