@@ -4,6 +4,7 @@ import contextlib
 from queue import Empty
 from typing import Any
 
+from nbclient.exceptions import CellExecutionError
 from papermill.clientwrap import PapermillNotebookClient
 
 from pipeline.provisioner import Manager
@@ -53,6 +54,13 @@ class Client(PapermillNotebookClient):
                 message = await self.kc.get_iopub_msg(timeout=0.1)
                 with contextlib.suppress(Exception):
                     self.process_message(message, cell, number)
+
+    async def _check_raise_for_error(self, cell: Any, number: int, reply: Any) -> None:
+        """A kernel that is not ours only asks to be stopped when a cell calls exit()."""
+        asked = (reply or {}).get("content", {}).get("payload") or []
+        if any(one.get("source") == "ask_exit" for one in asked):
+            raise CellExecutionError("", "SystemExit", "a cell called exit()")
+        await super()._check_raise_for_error(cell, number, reply)
 
     def process_message(self, message: Any, cell: Any, number: int) -> Any:
         self.saver.touch(number)

@@ -11,6 +11,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from pipeline import arrow
 
@@ -27,6 +28,9 @@ def become(arguments: list[str]) -> None:
     if tee:
         _tee(tee)
     from ipykernel.kernelapp import IPKernelApp
+    from ipykernel.zmqshell import ZMQExitAutocall
+
+    ZMQExitAutocall.__call__ = _leave
 
     class KernelApp(IPKernelApp):
         def close(self) -> None:
@@ -39,6 +43,12 @@ def become(arguments: list[str]) -> None:
     if "" not in sys.path:  # modules beside the notebook; Python's -P leaves them out
         sys.path.insert(0, "")
     KernelApp.launch_instance(arguments)
+
+
+def _leave(_exit: Any, code: Any = None) -> None:
+    """exit() and quit() end a cell as sys.exit() does; ipykernel would only ask its client to stop
+    it, and run the cell to its end."""
+    raise SystemExit("a cell called exit()" if code is None else code)
 
 
 def _tee(folder: str) -> None:

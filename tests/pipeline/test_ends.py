@@ -33,6 +33,9 @@ def top(project, name="one"):
         ("print('so far'); 1 / 0", "failed", "failed", "ZeroDivisionError: division by zero"),
         ("print('so far'); import sys; sys.exit(3)", "failed", "failed", "SystemExit: 3"),
         ("print('so far'); import sys; sys.exit()", "failed", "failed", "SystemExit"),
+        ("print('so far')\nexit()\nprint('on')", "failed", "failed", "a cell called exit()"),
+        ("print('so far'); quit()", "failed", "failed", "a cell called exit()"),
+        ("print('so far')\nexit(3)", "failed", "failed", "SystemExit: 3"),
         (KILL, "killed", "killed", "killed by SIGKILL"),
         (KILL.replace("KILL", "SEGV"), "killed", "killed", "killed by SIGSEGV"),
         (
@@ -51,6 +54,7 @@ def test_how_a_cell_can_end(project, step, cell, status, ended, says):
     assert one.cell_status == ["ran", "ran", ended, "not run"]
     assert statuses(made) == ["completed", "completed", ended, "not run"]
     assert "so far" in one.output
+    assert "on" not in one.output.splitlines()
     for text in (says, "so far", "The last output"):
         assert text in top(made)
 

@@ -177,6 +177,12 @@ def test_a_kernel_of_another_kind_is_started_as_it_says(step, home, tmp_path, mo
     one.notebook.write_text(one.notebook.read_text().replace("python3", "other"))
     assert main([one], home, []) == 0
     assert "from the other" in page(home, "one")
+    leaving = step("leaving", "exit()", "print('on')")
+    leaving.notebook.write_text(leaving.notebook.read_text().replace("python3", "other"))
+    assert main([leaving], home, []) == 1
+    [run, _] = load_all(home / "var" / "runs")
+    assert run.steps[0].failure == "SystemExit: a cell called exit()"
+    assert run.steps[0].cell_status == ["ran", "failed", "not run"]
 
 
 def test_a_run_without_a_reports_folder_to_write_to_does_not_start(step, home, capsys):
