@@ -1,18 +1,28 @@
-"""What a user types: `python run_pipeline.py`, and `runs`, `show RUN` after it."""
+"""What a user types: `python run_pipeline.py`, and a command after it."""
 
 import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from pipeline import commands as own
 from pipeline import lock, parameters, record, steps, usage, values
+from pipeline.pages import Keeps, nothing
 from pipeline.settle import settle
 from pipeline.state import States
 from pipeline.steps import Step, Task
 
 Command = Callable[[list[str]], int]
+
+
+class Around(NamedTuple):
+    """What a project gives to its runs."""
+
+    home: Path
+    environment: Mapping[str, str]
+    keeps: Keeps
 
 
 def main(
@@ -21,6 +31,7 @@ def main(
     arguments: list[str] | None = None,
     commands: Mapping[str, Command] | None = None,
     environment: Mapping[str, str] | None = None,
+    keeps: Keeps = nothing,
 ) -> int:
     """Does what the command line says; gives the exit code.
 
@@ -28,19 +39,21 @@ def main(
     started. 130, 143: stopped by Ctrl-C, by SIGTERM.
 
     home: gets var/ and reports/. commands: a project's own, name -> what gets their arguments.
-    environment: what the kernels' environment has unless the user's own says otherwise.
+    environment: what the kernels' environment has unless the user's own says otherwise. keeps:
+    gives the runs that something outside rests on, and what; they are marked, and never deleted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what a terminal cannot show is no reason to fail
             stream.reconfigure(errors="backslashreplace")
-    known = {"runs": _runs, "show": _show}
     try:
-        if arguments and arguments[0] in known:
-            return known[arguments[0]](home, arguments[1:])
+        if arguments and arguments[0] in own.KNOWN:
+            print(own.KNOWN[arguments[0]](home.resolve(), arguments[1:], keeps))
+            return 0
         if arguments and arguments[0] in (commands or {}):
             return commands[arguments[0]](arguments[1:])
-        return _main(steps.arrange(pipeline), home.resolve(), arguments, environment or {})
+        around = Around(home.resolve(), environment or {}, keeps)
+        return _main(steps.arrange(pipeline), arguments, around)
     except (ValueError, LookupError) as wrong:
         print(wrong.args[0] if wrong.args else wrong, file=sys.stderr)
         return 2
@@ -49,9 +62,8 @@ def main(
         return 130
 
 
-def _main(
-    pipeline: list[Step], home: Path, arguments: list[str], environment: Mapping[str, str]
-) -> int:
+def _main(pipeline: list[Step], arguments: list[str], around: Around) -> int:
+    home = around.home
     options = usage.parser(pipeline).parse_args(arguments)
     if options.list:
         print(usage.listing(pipeline))
@@ -62,7 +74,7 @@ def _main(
         return 0
     if options.accept:
         return _accept(tasks, home, options.accept)
-    return _run(tasks, home, options, forced, environment)
+    return _run(tasks, options, forced, around)
 
 
 def _plan(pipeline: list[Step], options: argparse.Namespace) -> tuple[list[Task], frozenset[str]]:
@@ -135,13 +147,9 @@ def _accept(tasks: list[Task], home: Path, name: str) -> int:
 
 
 def _run(
-    tasks: list[Task],
-    home: Path,
-    options: argparse.Namespace,
-    forced: frozenset[str],
-    environment: Mapping[str, str],
+    tasks: list[Task], options: argparse.Namespace, forced: frozenset[str], around: Around
 ) -> int:
-    run_id = record.new_id()
+    home, run_id = around.home, record.new_id()
     with lock.held(home / "var" / "pipeline.lock", run_id, _waiting) as descriptor:
         left = settle(home)
         if left:
@@ -152,7 +160,10 @@ def _run(
         from pipeline.run import Options, Run
 
         check_defaults(tasks)
-        how = Options(forced, options.jobs or 0, options.cold, environment)
+        how = Options(
+            forced, options.jobs or 0, options.cold, around.environment, around.keeps,
+            options.single_file,
+        )  # fmt: skip
         run = Run(run_id, tasks, home, how, _console(options, home))
         try:
             run.prepare()
@@ -206,22 +217,3 @@ def _console(options: argparse.Namespace, home: Path) -> Any:
 
 def _waiting(holder: str) -> None:
     print(f"another run is under way here ({holder}); waiting for its end", file=sys.stderr)
-
-
-def _runs(home: Path, arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser("run_pipeline.py runs", description="The runs, newest first.")
-    parser.add_argument("--last", type=int, default=20, metavar="N", help="so many (default: 20)")
-    last = parser.parse_args(arguments).last
-    from pipeline import history
-
-    print(history.table(home, last))
-    return 0
-
-
-def _show(home: Path, arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser("run_pipeline.py show", description="One run in detail.")
-    parser.add_argument("run", help="its id, the start of it, or latest")
-    from pipeline import history
-
-    print(history.detail(home, parser.parse_args(arguments).run))
-    return 0

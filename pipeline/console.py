@@ -23,6 +23,7 @@ class Console:
     def __call__(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
         if event == "run started":
             self.expected = _earlier(self.home / "var" / "runs", run)
+            print(f"run {run.id}: {self.home / 'reports' / run.id / 'index.html'}", flush=True)
         elif event == "step started":
             print(f"{step.name:10} starts: {some(step.why)}", flush=True)
         elif event == "attempt ended":
@@ -139,7 +140,7 @@ def farewell(run: RunRecord, home: Path) -> str:
     bad = [one for one in run.steps if one.status in record.ENDED_BADLY]
     if bad:
         return "\n".join([*(_epitaph(one, folder) for one in bad), *run.problems])
-    lines = [f"  {name}: {value}" for name, value in run.headline.items()]
+    lines = [f"  {name}: {record.said(value)}" for name, value in run.headline.items()]
     if run.notice:
         lines.insert(0, f"  NOTE: {run.notice}")
     if run.status != "done":

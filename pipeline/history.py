@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline import record
-from pipeline.record import RunRecord, StepRecord, duration
+from pipeline.record import RunRecord, StepRecord, duration, said
 
 
 def table(home: Path, last: int) -> str:
@@ -23,7 +23,7 @@ def table(home: Path, last: int) -> str:
 def _row(run: RunRecord) -> tuple[str, ...]:
     steps = " ".join(_mark(one) + one.name for one in run.steps[:5])
     steps += f" and {len(run.steps) - 5} more" if len(run.steps) > 5 else ""
-    results = [f"{name}: {value}" for name, value in run.headline.items()]
+    results = [f"{name}: {said(value)}" for name, value in run.headline.items()]
     results += [
         f"{step.name}.{name}={value}"
         for step in run.steps
@@ -40,14 +40,15 @@ def _mark(step: StepRecord) -> str:
 
 def detail(home: Path, name: str) -> str:
     """One run: each step's end, why it ran, its parameters, results, attempts, report."""
-    run = record.load(_folder(home, name))
+    run = record.load(folder(home, name))
     lines = [f"run {run.id}: {run.status}, started {run.started[:19]} UTC, {duration(run.seconds)}"]
     for step in run.steps:
         lines += ["", *_step(home, run, step)]
     return "\n".join(lines)
 
 
-def _folder(home: Path, name: str) -> Path:
+def folder(home: Path, name: str) -> Path:
+    """Of the run of that id, start of an id, or latest; LookupError if it is none or several."""
     runs = home / "var" / "runs"
     names = sorted(one.parent.name for one in runs.glob("*/run.json"))
     found = names[-1:] if name == "latest" else [one for one in names if one.startswith(name)]
@@ -65,7 +66,7 @@ def _step(home: Path, run: RunRecord, step: StepRecord) -> list[str]:
     lines = [f"{step.name}: {step.status}{since}, {cells}{duration(step.seconds)}"]
     lines += [f"  why: {one}" for one in step.why]
     lines += [f"  {name} = {value}" for name, value in step.parameters.items()]
-    lines += [f"  {name}: {value}" for name, value in step.headline.items()]
+    lines += [f"  {name}: {said(value)}" for name, value in step.headline.items()]
     lines += [f"  NOTE: {step.notice}"] if step.notice else []
     lines += [
         f"  attempt {number} {one['status']} after {duration(one['seconds'])}: {one['failure']}"

@@ -8,7 +8,10 @@ from typing import Any
 from pipeline import record
 from pipeline.record import StepRecord
 
-HANDOVER = {"headline": dict, "notice": str, "made": dict, "read": list, "wrote": list}
+HANDOVER = {
+    "headline": dict, "notice": str, "data": str, "champion": str, "links": dict,
+    "made": dict, "read": list, "wrote": list,
+}  # fmt: skip
 
 
 def count(step: StepRecord, event: dict[str, Any]) -> None:
@@ -55,7 +58,12 @@ def take_over(step: StepRecord, path: Path) -> dict[str, Any]:
     for name, kind in HANDOVER.items():
         if not isinstance(told, dict) or not isinstance(told.get(name, kind()), kind):
             raise ValueError(f"it handed over {name} as no {kind.__name__} ({path})")
-    step.headline, step.notice = told.get("headline", {}), told.get("notice", "")
+    for name, value in told.get("headline", {}).items():
+        numbers = [value.get("value"), value.get("before", 0)] if isinstance(value, dict) else []
+        if any(not isinstance(one, int | float | None) for one in numbers) or None in numbers[:1]:
+            raise ValueError(f"it handed over {name} as {value!r}, expected a number as value")
+    for name in ("headline", "notice", "data", "champion", "links"):
+        setattr(step, name, told.get(name, getattr(step, name)))
     return told
 
 

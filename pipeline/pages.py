@@ -1,68 +1,194 @@
-"""A run's pages below reports/: each written once its step has ended, the index at the end."""
+"""A run's pages below reports/: there from its first second, filled in as its cells finish."""
 
 import sys
+import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from pipeline import record
+from pipeline.files import write_whole
 from pipeline.record import RunRecord, StepRecord
+
+EVERY = 1.0  # seconds between two pages of a step that is running
+SHARE = 10  # at least as many times its own duration passes before the next
+Keeps = Callable[[], dict[str, str]]  # run -> why it matters, e.g. that its model serves
+
+
+def nothing() -> dict[str, str]:
+    """No run matters more than others."""
+    return {}
 
 
 class Pages:
     """The pages of one run."""
 
-    def __init__(self, home: Path, run: RunRecord) -> None:
+    def __init__(
+        self, home: Path, run: RunRecord, keeps: Keeps = nothing, single: bool = False
+    ) -> None:
+        self.home, self.run, self.keeps, self.single = home, run, keeps, single
         self.runs, self.reports = home / "var" / "runs", home / "reports"
-        self.run = run
+        self.folder = self.reports / run.id
         self.waiting: list[StepRecord] = []
-        self.finished: list[StepRecord] = []
+        self.answers: dict[str, str] = {}  # step -> its bottom line, HTML
+        self.again: dict[str, float] = {}  # step -> when its page may be written again
+        self.seen: dict[str, float] = {}  # step -> when the notebook that was shown was saved
+        self.live = True
 
     def prepare(self) -> None:
         """Makes the folder; OSError if it cannot be."""
-        (self.reports / self.run.id).mkdir(parents=True)
+        self.folder.mkdir(parents=True)
+
+    def begin(self) -> OSError | None:
+        """Writes what can be told before anything has run."""
+        from pipeline.report.page import FEW
+
+        try:
+            self._point_latest()
+            for step in self.run.steps[:FEW]:
+                self._write_step(step)
+            self._write_around()
+        except OSError as failed:
+            return failed
+        return None
 
     def warm_up(self) -> None:
         """Imports what writing needs, while there is nothing else to do."""
-        if "pipeline.report" not in sys.modules:
-            self._report()
+        sys.modules.setdefault("rfc3987_syntax", None)  # see pipeline.worker
+        import pipeline.report.body  # noqa: F401
 
     def due(self, step: StepRecord) -> None:
         """Says that the step's page is to be written."""
         self.waiting.append(step)
 
     def write_due(self, on_written: Callable[[OSError | None], None]) -> None:
-        """Writes one page that is due."""
-        if self.waiting:
-            on_written(self._write(self.waiting.pop(0)))
+        """Writes one page that is due: of a step that has ended, else of one that is running."""
+        try:
+            if self.waiting:
+                self._write_step(self.waiting.pop(0))
+                self._write_around()
+            elif "pipeline.report.body" in sys.modules:
+                self._show_running()
+        except OSError as failed:
+            on_written(failed)
+
+    def _show_running(self) -> None:
+        now = time.monotonic()
+        for step in self.run.steps:
+            if step.status == "running" and now >= self.again.get(step.name, 0):
+                saved = _saved(self._executed(step))
+                if saved != self.seen.get(step.name):
+                    self.seen[step.name] = saved
+                    self._write_step(step)
+                    took = time.monotonic() - now
+                    self.again[step.name] = time.monotonic() + max(EVERY, SHARE * took)
+                    return
 
     def finish(self) -> OSError | None:
-        """Writes what is left, the links between the pages, the index; gives what failed last."""
-        if len(self.run.steps) <= self._report().FEW:  # earlier pages do not link to later ones yet
-            self.waiting += [one for one in self.finished if one not in self.waiting]
-        failed = None
-        for step in self.waiting:
-            failed = self._write(step) or failed
-        try:
-            self._report().point_latest(self.reports, self.run)
-            self._report().write_index(self.reports, record.load_all(self.runs))
-        except OSError as index_failed:
-            failed = index_failed
-        return failed
+        """Writes all pages as they stay, the comparison with the run before, and the index."""
+        from pipeline.report.page import FEW
 
-    def _write(self, step: StepRecord) -> OSError | None:
-        made_by = self.runs / (step.reused or self.run.id)
-        executed = made_by / f"{Path(step.report).stem}.ipynb"
-        self.finished.append(step)
-        if not executed.exists():
-            return None
+        self.live, failed = False, self._try(self._point_latest)
+        self.__dict__.pop("_matters", None)  # the run may have changed what serves
+        few = len(self.run.steps) <= FEW  # in a long run, pages do not name all others
+        for step in self.run.steps if few else self.waiting:
+            failed = self._try(self._write_step, step) or failed
+        if self.run.status == "done" and any(one.status == "done" for one in self.run.steps):
+            failed = self._try(self._compare) or failed
+        return self._try(self._write_around) or failed
+
+    def write_again(self) -> OSError | None:
+        """The pages of a run that has ended; reports/latest stays where it is."""
+        self.live, failed = False, None
+        for step in self.run.steps:
+            failed = self._try(self._write_step, step) or failed
+        return self._try(self._write_around) or failed
+
+    def _try(self, write: Callable[..., None], *what: Any) -> OSError | None:
         try:
-            self._report().write_report(executed, self.reports / self.run.id, self.run, step)
+            write(*what)
         except OSError as failed:
             return failed
         return None
 
-    def _report(self):
-        sys.modules.setdefault("rfc3987_syntax", None)  # see pipeline.worker
-        from pipeline import report
+    def _executed(self, step: StepRecord) -> Path:
+        """The executed notebook, of the run that made it."""
+        return self.runs / (step.reused or self.run.id) / f"{Path(step.report).stem}.ipynb"
 
-        return report
+    def _write_step(self, step: StepRecord) -> None:
+        from pipeline.report import page
+
+        shown = page.empty(step)
+        executed = self._executed(step)
+        if executed.exists() and step.status != "not run":
+            if step.status != "running":
+                self.warm_up()
+            if "pipeline.report.body" in sys.modules:
+                from pipeline.report import body
+
+                shown = body.body(body.read(executed), step.name)
+        self.answers[step.name] = shown.answer
+        self._write(step.report, page.step_page(self.run, step, shown, self._place(step)))
+
+    def _place(self, step: StepRecord | None = None) -> Any:
+        from pipeline.report.index import comparisons
+        from pipeline.report.page import Place
+
+        known = comparisons(self.reports).get(self.run.id, {})
+        earlier = self.index.earlier(self.run, step.name) if step else ""
+        return Place(self.home, self.single, self.live, earlier, known.get("href", ""))
+
+    def _write_around(self) -> None:
+        """The run's own page, and the index."""
+        from pipeline.report import page
+
+        keeps = self._matters.get(self.run.id, "")
+        told = page.run_page(self.run, self.answers, self._place(), keeps)
+        self._write("index.html", told)
+        self.index.update(self.run)
+        self.index.write(self._matters)
+
+    @cached_property
+    def index(self) -> Any:
+        from pipeline.report.index import Index
+
+        return Index(self.home)
+
+    @cached_property
+    def _matters(self) -> dict[str, str]:
+        """What `keeps` says, asked for once: it may have to ask a server."""
+        try:
+            return self.keeps()
+        except Exception:  # whatever it asks: a page without that is better than none
+            return {}
+
+    def _write(self, name: str, content: str) -> None:
+        write_whole(self.folder / name, content, durable=not self.live)
+
+    def _compare(self) -> None:
+        from pipeline.report import compare
+
+        before = self.index.before(self.run)
+        if before:
+            compare.write(self.home, before, self.run.id)
+
+    def _point_latest(self) -> None:
+        """reports/latest/ is the folder of the newest run: a link, moved in one step."""
+        aside = self.reports / f".latest.{self.run.id}"
+        latest = self.reports / "latest"
+        try:
+            aside.symlink_to(self.run.id, target_is_directory=True)
+            aside.replace(latest)
+        except OSError:  # no links on this file system: a page that leads there
+            aside.unlink(missing_ok=True)
+            latest.mkdir(exist_ok=True)
+            there = f"../{self.run.id}/index.html"
+            told = f'<meta http-equiv="refresh" content="0;url={there}"><a href="{there}">here</a>'
+            write_whole(latest / "index.html", told, durable=False)
+
+
+def _saved(executed: Path) -> float:
+    try:
+        return executed.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -32,6 +32,9 @@ class StepRecord:
     parameters: dict[str, Any] = field(default_factory=dict)  # those that differ from the notebook
     headline: dict[str, Any] = field(default_factory=dict)  # what the notebook handed over
     notice: str = ""
+    data: str = ""  # which data it is about
+    champion: str = ""  # which version serves
+    links: dict[str, str] = field(default_factory=dict)  # to what it left elsewhere
     why: list[str] = field(default_factory=list)  # it was run: what had changed
     reused: str = ""  # the run that made it, if it was up to date
     failure: str = ""  # one sentence
@@ -51,6 +54,8 @@ class RunRecord:
     steps: list[StepRecord]
     ended: str = ""  # empty while it runs, and if nobody could write it any more
     problems: list[str] = field(default_factory=list)  # what could not be written
+    commit: str = ""  # of the notebooks, marked if files differ from it
+    commit_link: str = ""
 
     @property
     def status(self) -> str:
@@ -73,9 +78,19 @@ class RunRecord:
         return next((one.notice for one in self.steps if one.notice), "")
 
     @property
+    def data(self) -> str:
+        """Which data it was about; the first step that says so."""
+        return next((one.data for one in self.steps if one.data), "")
+
+    @property
     def headline(self) -> dict[str, Any]:
         """The results of the last step that handed any over."""
         return next((one.headline for one in reversed(self.steps) if one.headline), {})
+
+
+def said(value: Any) -> str:
+    """A headline's value as a text; a number that can be compared brings its own."""
+    return str(value["text"]) if isinstance(value, dict) else str(value)
 
 
 def new_id() -> str:
@@ -144,9 +159,14 @@ def load(folder: Path) -> RunRecord:
         content = json.loads((folder / "run.json").read_text())
     except OSError:
         raise LookupError(f"there is no run {folder.name}") from None
+    return of(content)
+
+
+def of(content: dict[str, Any]) -> RunRecord:
+    """The run that a record's JSON tells of."""
     known = {one.name for one in fields(StepRecord)}
     steps = [
         StepRecord(**{name: value for name, value in one.items() if name in known})
-        for one in content.pop("steps")
+        for one in content["steps"]
     ]
-    return RunRecord(**content, steps=steps)
+    return RunRecord(**{**content, "steps": steps})

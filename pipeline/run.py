@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pipeline import fingerprint, helpers, job, outcome, present, queue, record, signals
+from pipeline import fingerprint, helpers, job, origin, outcome, present, queue, record, signals
 from pipeline.helpers import Helpers, Worker
-from pipeline.pages import Pages
+from pipeline.pages import Keeps, Pages, nothing
 from pipeline.queue import Queue
 from pipeline.record import Keeper, RunRecord, StepRecord
 from pipeline.state import States
@@ -27,6 +27,8 @@ class Options(NamedTuple):
     jobs: int = 0  # kernels side by side; 0: as many as there are cores
     cold: bool = False  # start each kernel from nothing
     environment: Mapping[str, str] = MappingProxyType({})  # the kernels', if it says nothing else
+    keeps: Keeps = nothing  # run -> why it matters
+    single_file: bool = False  # pages that stand alone
 
 
 class Run:
@@ -44,7 +46,7 @@ class Run:
         )
         self.steps = {one.name: one for one in self.record.steps}
         self.folder = home / "var" / "runs" / run_id
-        self.pages = Pages(home, self.record)
+        self.pages = Pages(home, self.record, options.keeps, options.single_file)
         self.queue = Queue(tasks, self.steps)
         self.began: dict[str, Any] = {}
         self.stopped_by: int | None = None
@@ -70,6 +72,7 @@ class Run:
                 self.helpers.worker()  # its imports take a while: meanwhile, plan
                 if not self.options.cold:
                     self.helpers.start_nursery(self.tasks)
+                self._tell_of_itself()
                 self._loop(width)
         finally:
             self.helpers.close()
@@ -78,6 +81,13 @@ class Run:
         if self.stopped_by:
             return 128 + self.stopped_by
         return 0 if self.record.status == "done" and not self.record.problems else 1
+
+    def _tell_of_itself(self) -> None:
+        """Where its code comes from, and pages to look at from the first second."""
+        folder = self.tasks[0].step.notebook.parent
+        self.record.commit, self.record.commit_link = origin.commit(folder)
+        self._save()
+        self._written(self.pages.begin())
 
     def _loop(self, width: int) -> None:
         for one in self.helpers.workers:

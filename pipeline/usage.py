@@ -33,6 +33,7 @@ def parser(pipeline: list[Step]) -> argparse.ArgumentParser:
     add("--accept", metavar="STEP", help="declare an edited step up to date, without running it")
     add("--jobs", type=int, metavar="N", help="kernels side by side (default: cores)")
     add("--cold", action="store_true", help="start each kernel from nothing, not by a fork")
+    add("--single-file", action="store_true", help="reports that can be sent as one file each")
     add("--quiet", action="store_true", help="say nothing unless something goes wrong")
     add("--json", action="store_true", help="one JSON object a line for each event")
     return made

@@ -11,10 +11,11 @@ from pipeline import main
 def test_plain_lines_say_what_starts_why_and_how_it_ended(step, home, capsys):
     assert main([step("one", "1"), step("two", "2")], home, []) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "one        starts: it has never run here"
-    assert re.fullmatch(r"one +2/2 cells +[\d.]+ s  done", lines[1])
-    assert lines[2] == "two        starts: it has never run here"
-    assert re.fullmatch(r"run \S+ is done", lines[4])
+    assert re.fullmatch(r"run \S+: .*/reports/\S+/index.html", lines[0])
+    assert lines[1] == "one        starts: it has never run here"
+    assert re.fullmatch(r"one +2/2 cells +[\d.]+ s  done", lines[2])
+    assert lines[3] == "two        starts: it has never run here"
+    assert re.fullmatch(r"run \S+ is done", lines[5])
     assert "\x1b" not in "".join(lines)
 
 

@@ -1,5 +1,6 @@
 """Notebooks, values and folders as they come in the wild."""
 
+import html
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from pipeline.record import load_all
 
 
 def page(home, name):
-    return (home / "reports" / "latest" / f"{name}.html").read_text()
+    return html.unescape((home / "reports" / "latest" / f"{name}.html").read_text())
 
 
 def test_values_come_from_file_environment_and_command_line(step, home, tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ def test_a_failing_step_ends_the_run_with_one_sentence(home, step, capsys):
     top = page(home, "bad").split("</header>")[0]
     assert "ZeroDivisionError: division by zero" in top
     assert "Traceback" in top
-    assert not list(home.glob("reports/*/after.html"))
+    assert "It did not run, as bad failed." in page(home, "after")
     [run] = record.load_all(home / "var" / "runs")
     assert [one.status for one in run.steps] == ["failed", "not run"]
 

@@ -1,0 +1,31 @@
+"""Which version of the code a run is made from."""
+
+import re
+import subprocess
+from pathlib import Path
+
+
+def commit(folder: Path) -> tuple[str, str]:
+    """The commit of the folder's checkout, marked -dirty if files differ from it, and its web
+    address; both empty where there is no git, no checkout, or no such address."""
+    found = _git(folder, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+    remote = _git(folder, "config", "--get", "remote.origin.url") if found else ""
+    return found, _address(remote, found.removesuffix("-dirty"))
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
+
+
+def _address(remote: str, number: str) -> str:
+    """Of a remote on the web: without the name and password it may hold."""
+    found = re.fullmatch(
+        r"(?:https?://(?:[^@/]*@)?|(?:ssh://)?git@)([\w.-]+)(?::\d+)?[:/](.+?)(?:\.git)?/?", remote
+    )
+    return f"https://{found[1]}/{found[2]}/commit/{number}" if found and "." in found[1] else ""
