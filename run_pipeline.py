@@ -16,4 +16,4 @@ STEPS = [
 ]
 
 if __name__ == "__main__":
-    sys.exit(main(STEPS, home=paths.home(), environment=watch.MLFLOW))
+    sys.exit(main(STEPS, home=paths.home(), environment=watch.MLFLOW, keeps=watch.runs_in_use))

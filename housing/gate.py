@@ -86,6 +86,11 @@ def verdict(checks: list[Check]) -> tuple[bool, str]:
     return True, f"all {len(checks)} checks passed; {last.check}: {last.value:,.0f}"
 
 
+def rmse_usd(model: RegressorMixin | None, split: Split) -> float | None:
+    """The model's RMSE on the test part in dollars; None for no model."""
+    return None if model is None else _rmse_usd(split, model.predict(split.test[NAMES]))
+
+
 def _difference(model: RegressorMixin, served: bytes, split: Split) -> float:
     """The largest difference, relative above $100,000, on train, test and 10,000 random rows."""
     rows = np.vstack([split.train[NAMES], split.test[NAMES], graph.random_rows(10_000)])

@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from housing import paths
+from housing import paths, watch
+
+LABELS = {"california": "California housing", "sample": "Generated sample", "file": "A file"}
+Result = str | dict[str, Any]  # a text, or a number that can be compared (`error_usd`)
 
 
 def run_id() -> str:
@@ -25,26 +28,44 @@ def started_in() -> Path:
     return Path(os.environ.get("PIPELINE_STARTED_IN") or Path.cwd())
 
 
+def error_usd(dollars: float, before: float | None = None) -> dict[str, Any]:
+    """A result for the headline: an error in dollars, lower is better.
+
+    before: the champion's, on the same rows.
+    """
+    return {"value": dollars, "text": f"${dollars:,.0f}", "better": "lower", "before": before}
+
+
 def hand_over(
-    headline: dict[str, str | float],
+    headline: Mapping[str, Result],
     manifest: Mapping[str, Any],
     made: Mapping[str, str] | None = None,
     read: Iterable[Path] = (),
-) -> dict[str, str | float]:
+    links: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """Gives the runner the headline results, and a notice that no reader of the report may miss.
 
     manifest: the split's; a generated sample is the notice. made: results that are no files, name
     -> id; if one is new, later steps run again. read: files that the runner cannot see being
-    read, or that are not there yet. Gives the headline back, so that it is also the last cell's
-    output.
+    read, or that are not there yet. links: "what: its name" -> address, to what was left elsewhere.
+    Gives the headline back as texts, so that it is also the last cell's output.
     """
     place = os.environ.get("PIPELINE_HANDOVER")
     if place:
         told = {
             "headline": headline,
             "notice": manifest["said"] if manifest["source"] == "sample" else "",
+            "data": data(manifest),
+            "champion": ", ".join(f"{name} version {it}" for name, it in watch.serving().items()),
+            "links": dict(links or {}),
             "made": dict(made or {}),
             "read": [str(one) for one in read],
         }
         paths.write_whole(Path(place), json.dumps(told, indent=2).encode())
-    return headline
+    return {name: str(it["text"] if isinstance(it, dict) else it) for name, it in headline.items()}
+
+
+def data(manifest: Mapping[str, Any]) -> str:
+    """Which data it is, in a line: the kind, how many rows, the hash that tells it apart."""
+    rows, digest = manifest["rows"]["raw"], manifest["sha256"]["raw"]
+    return f"{LABELS[manifest['source']]}, {rows:,} block groups, sha256 {digest[:12]}"

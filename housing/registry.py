@@ -30,13 +30,9 @@ if TYPE_CHECKING:
     from housing.split import Split
 
 EXPERIMENT = "california-housing"
+LOCAL_PAGES = "http://127.0.0.1:5000"
 CHAMPION, CHALLENGER = "champion", "challenger"
-# a model's name says which data it learnt from: what is not the versioned real data never passes
-MODEL_NAMES = {
-    "california": "california-housing",
-    "sample": "california-housing-sample",
-    "file": "california-housing-file",
-}
+MODEL_NAMES = lineage.MODEL_NAMES
 
 
 class Candidate(NamedTuple):
@@ -62,6 +58,15 @@ class Version(NamedTuple):
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, else the sqlite file in var/ (absolute: notebooks run elsewhere)."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.var() / 'mlflow.db'}"
+
+
+def page(of: Candidate | Version) -> str:
+    """Where MLflow's own pages show it; for the file in var/ while `make mlflow` runs."""
+    server = tracking_uri() if tracking_uri().startswith("http") else LOCAL_PAGES
+    if isinstance(of, Version):
+        return f"{server.rstrip('/')}/#/models/{of.name}/versions/{of.version}"
+    experiment = _experiment_id(client())
+    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{of.run_id}"
 
 
 def client() -> MlflowClient:
