@@ -151,7 +151,7 @@ def _california(frame: pd.DataFrame) -> Axes:
     axes.text(-123.5, 35.2, "Pacific\nOcean", color="#3f6e93", style="italic", ha="center")
     for name, side in SHOWN.items():
         place = CITIES[name][::-1]
-        axes.plot(*place, "o", ms=4.5, color="white", mec=INK, mew=1.2, zorder=4)
+        axes.plot(*place, "o", ms=4.5, color=LAND, mec=INK, mew=1.2, zorder=4)
         axes.annotate(
             name, place, (7 if side == "right" else -7, 0), textcoords="offset points",
             ha="left" if side == "right" else "right", va="center", color=INK, fontsize=9.5,
