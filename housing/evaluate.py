@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.base import RegressorMixin
+from sklearn.inspection import permutation_importance
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 from sklearn.neighbors import NearestNeighbors
 
@@ -49,6 +51,21 @@ def by_group(truth: pd.Series, guess: np.ndarray, groups: pd.Series) -> pd.DataF
             "bias, $": by.mean(),
         }
     ).round(0).astype(float)  # fmt: skip
+
+
+def importance(
+    model: RegressorMixin, test: pd.DataFrame, seed: int = 42, repeats: int = 5
+) -> pd.DataFrame:
+    """A row a feature, the weightiest first: the RMSE that is lost when its column is shuffled.
+
+    In dollars, on the test rows: the mean over the repeats, and their standard deviation.
+    """
+    shuffled = permutation_importance(
+        model, test[NAMES], test[TARGET], n_repeats=repeats, random_state=seed,
+        scoring="neg_root_mean_squared_error",
+    )  # fmt: skip
+    lost = {"RMSE lost, $": shuffled.importances_mean, "spread, $": shuffled.importances_std}
+    return pd.DataFrame(lost, NAMES).mul(USD).sort_values("RMSE lost, $", ascending=False)
 
 
 def price_band(frame: pd.DataFrame) -> pd.Series:

@@ -8,70 +8,45 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython import get_ipython
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
-from matplotlib.ticker import FuncFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from housing import svg
 from housing.models import FAMILIES
 from housing.schema import CAP, FEATURES, HOUSE_VALUE, TARGET, USD
 
 CLIPPED_AT = 0.99  # the share of values a histogram shows; a few block groups lie far outside
+CAPPED = "#d55e00"  # what stands at the cap
+QUIET = "#9db8cf"  # the cloud behind what is to be read
 
 
 def use_style() -> None:
-    """Makes the house style the notebook's: figures crisp at 2x, tables with 12,345.6 numbers."""
-    pd.options.display.float_format = "{:,.6g}".format
+    """Makes the house style the notebook's: figures as SVG and as PNG, both crisp at 2x."""
+    pd.options.display.float_format = "{:,.6g}".format  # 12,345.6
+    shell = get_ipython()
+    if shell and plt.get_backend().endswith("inline"):
+        # a kernel that was forked with pyplot already imported would show no figure at all
+        shell.enable_matplotlib("inline")
+        set_matplotlib_formats("retina", metadata={"Software": None})
+        shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg.draw)
     plt.style.use(Path(__file__).with_name("housing.mplstyle"))
-    from matplotlib_inline.backend_inline import set_matplotlib_formats
-
-    set_matplotlib_formats("retina")
-
-
-def value_map(frame: pd.DataFrame) -> Axes:
-    """Where houses are dear: a dot a block group, colour the house value, area its people."""
-    axes = _california()
-    dots = axes.scatter(
-        frame.Longitude, frame.Latitude, c=frame[TARGET] * USD, s=frame.Population / 400, alpha=0.6,
-        linewidths=0, rasterized=True,
-    )  # fmt: skip
-    axes.figure.colorbar(dots, label="median house value", format=_dollars(), shrink=0.8)
-    axes.set_title("House values are high along the coast")
-    return axes
-
-
-def error_map(frame: pd.DataFrame, error: pd.Series) -> Axes:
-    """Where the model is wrong: a dot a block group, colour the error (n,) in dollars."""
-    axes = _california()
-    limit = float(np.quantile(np.abs(error), 0.98)) or 1.0
-    order = np.argsort(np.abs(error))  # the largest errors on top
-    dots = axes.scatter(
-        frame.Longitude.iloc[order], frame.Latitude.iloc[order], c=error.iloc[order], s=7,
-        cmap="RdBu_r", norm=TwoSlopeNorm(0, -limit, limit), linewidths=0, rasterized=True,
-    )  # fmt: skip
-    label = "guess minus truth (red: too high)"
-    bar = axes.figure.colorbar(dots, label=label, format=_dollars(), shrink=0.8, extend="both")
-    bar.ax.axhline(0, color="#333a48", linewidth=0.8)
-    axes.set_title("Where the guesses are off")
-    return axes
-
-
-def _california() -> Axes:
-    axes = plt.figure(figsize=(7.2, 6.2)).gca()
-    axes.set_aspect(1 / np.cos(np.radians(37)))  # a degree of longitude is shorter up north
-    axes.set(xlabel="longitude, degrees east", ylabel="latitude, degrees north")
-    axes.set_facecolor("#eef1f5")
-    axes.grid(color="white")
-    return axes
 
 
 def histograms(frame: pd.DataFrame) -> np.ndarray:
     """How each feature is spread: one small histogram each, the last percent cut off."""
-    _, axes = plt.subplots(2, 4, figsize=(10.5, 4.8))
+    _, axes = plt.subplots(2, 4, figsize=(9.6, 4.8))
     for axis, (name, feature) in zip(axes.flat, FEATURES.items(), strict=True):
         values = frame[name]
-        axis.hist(values[values <= values.quantile(CLIPPED_AT)], bins=40)
+        axis.stairs(*np.histogram(values[values <= values.quantile(CLIPPED_AT)], 40), fill=True)
         axis.set_title(name, fontsize=11)
         axis.set_xlabel(feature.unit)
+        axis.xaxis.set_major_locator(MaxNLocator(3))
+        axis.yaxis.set_major_locator(MaxNLocator(4))
+        axis.yaxis.set_major_formatter("{x:,.0f}")
+        axis.grid(visible=False)
     for axis in axes[:, 0]:
         axis.set_ylabel("block groups")
     return axes
@@ -79,15 +54,20 @@ def histograms(frame: pd.DataFrame) -> np.ndarray:
 
 def cap(frame: pd.DataFrame) -> Axes:
     """The wall at $500,000: how many block groups stand at each house value."""
-    axes = plt.figure().gca()
-    axes.hist(frame[TARGET] * USD, bins=np.arange(0, 5.2, 0.1) * USD)
-    count = int((frame[TARGET] >= CAP).sum())
+    axes = plt.figure(figsize=(7.2, 3.8)).gca()
+    capped = frame[TARGET] >= CAP
+    edges = np.arange(0, 5.2, 0.1) * USD
+    axes.stairs(*np.histogram(frame[TARGET][~capped] * USD, edges), fill=True)
+    count = int(capped.sum())
+    axes.stairs([count], [5 * USD, 5.1 * USD], fill=True, color=CAPPED)
     axes.annotate(
-        f"{count:,} block groups\nstand at the cap", (5.05 * USD, count), (3.5 * USD, count * 0.9),
-        arrowprops={"arrowstyle": "->", "color": "#5d6778"}, va="center",
+        f"{count:,} block groups\nstand at the cap", (4.98 * USD, count * 0.9),
+        (4.5 * USD, count * 0.9), va="center", ha="right", color=CAPPED, weight="bold",
+        arrowprops={"arrowstyle": "->", "color": CAPPED},
     )  # fmt: skip
-    axes.xaxis.set_major_formatter(_dollars())
-    axes.set(xlabel=HOUSE_VALUE.meaning, ylabel="block groups")
+    axes.xaxis.set_major_formatter(dollars())
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.set(xlabel=f"{HOUSE_VALUE.meaning}, steps of $10k", ylabel="block groups")
     axes.set_title("The census wrote no value above $500,000")
     return axes
 
@@ -97,64 +77,125 @@ def comparison(table: pd.DataFrame) -> Axes:
     axes = plt.figure(figsize=(7.2, 3.2)).gca()
     rmse = table[["cross-validation RMSE, $", "test RMSE, $"]].iloc[::-1]
     rmse.columns = ["cross-validation", "test"]
-    rmse.rename(index=lambda one: FAMILIES[one].title).plot.barh(ax=axes, width=0.7)
+    names = rmse.rename(index=lambda one: FAMILIES[one].title)
+    names.plot.barh(ax=axes, width=0.72, color=[QUIET, "C0"])
     for bars in axes.containers:
         axes.bar_label(bars, fmt="${:,.0f}", padding=4)
     axes.margins(x=0.15)
-    axes.xaxis.set_major_formatter(_dollars())
+    axes.xaxis.set_major_formatter(dollars())
     axes.set(xlabel="RMSE (lower is better)", ylabel="")
     axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
     _legend_above(axes, "How far off each family is")
     return axes
 
 
-def search_progress(trials: dict[str, pd.DataFrame]) -> Axes:
-    """What the search brought: each family's best RMSE so far, trial by trial."""
-    axes = plt.figure(figsize=(7.2, 3.4)).gca()
-    for family, table in trials.items():
-        best = (table.rmse * USD).cummin().ffill()
-        [line] = axes.plot(best.index + 1, best, drawstyle="steps-post", linewidth=2)
-        line.set_label(FAMILIES[family].title)
-        axes.plot(table.index + 1, table.rmse * USD, "o", ms=4, alpha=0.5, color=line.get_color())
-    axes.yaxis.set_major_formatter(_dollars())
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set(xlabel="trial", ylabel="cross-validated RMSE")
-    _legend_above(axes, "The search: best so far, and each trial")
+def search_progress(trials: dict[str, pd.DataFrame]) -> np.ndarray:
+    """What the search brought: a panel a family, with its trials and the best RMSE so far.
+
+    Each panel shows the better half of its trials; the others are triangles at its upper edge.
+    """
+    figure, panels = plt.subplots(1, len(trials), figsize=(7.6, 3.2), squeeze=False)
+    for axes, (family, table) in zip(panels[0], trials.items(), strict=True):
+        rmse = table.rmse * USD
+        best = rmse.cummin().ffill()
+        low, high = best.min(), max(best.max(), rmse.median())
+        margin = max(0.1 * (high - low), 0.002 * low)
+        outside = rmse.index[rmse > high + margin]
+        axes.plot(best.index + 1, best, drawstyle="steps-post", linewidth=2.2)
+        axes.plot(rmse.index + 1, rmse.where(rmse <= high + margin), "o", ms=5, color=CAPPED)
+        axes.plot(outside + 1, [high + margin] * len(outside), "^", ms=6, color=CAPPED)
+        axes.set_ylim(low - margin, high + 1.4 * margin)
+        axes.yaxis.set_major_formatter("${x:,.0f}")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.set_title(f"{FAMILIES[family].title}\nbest: ${low:,.0f}", fontsize=10.5)
+        axes.set_xlabel("trial")
+    panels[0, 0].set_ylabel("cross-validated RMSE")
+    figure.suptitle(
+        "The search: the best so far (line), each trial (dot), and off the axis (▲)",
+        x=0.01, ha="left", weight="bold", fontsize=12,
+    )  # fmt: skip
+    return panels[0]
+
+
+def residuals(truth: pd.Series, guess: np.ndarray) -> Axes:
+    """How far off guesses are, by how high they are: a dot a block group, median, and bands.
+
+    truth, guess: (n,) each, in $100,000. The bands hold half and 80% of the block groups.
+    """
+    axes = plt.figure(figsize=(7.2, 4.4)).gca()
+    table = pd.DataFrame({"guess": guess * USD, "error": (guess - truth.to_numpy()) * USD})
+    capped = truth.to_numpy() >= CAP
+    by = table.groupby(pd.qcut(table.guess, 20, labels=False, duplicates="drop"))
+    middle = by.median()
+    axes.plot(*middle.to_numpy().T, color="C0", linewidth=2.2, label="median", zorder=3)
+    for low, high, alpha, label in ((0.25, 0.75, 0.3, "half of all"), (0.1, 0.9, 0.2, "80%")):
+        band = by.error.quantile(low), by.error.quantile(high)
+        axes.fill_between(middle.guess, *band, color="C0", alpha=alpha, linewidth=0, label=label)
+    for chosen, color, label in ((~capped, QUIET, None), (capped, CAPPED, "true value at the cap")):
+        axes.scatter(
+            *table[chosen].to_numpy().T, s=2.2, color=color, linewidths=0, label=label, zorder=1,
+            antialiased=False, rasterized=True,
+        )  # fmt: skip
+    axes.axhline(0, color="#666666", linewidth=1)
+    axes.set_ylim(*np.clip(table.error.quantile([0.001, 0.999]) * 1.4, -5 * USD, 5 * USD))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(dollars())
+    axes.set(xlabel="guess", ylabel="guess minus true value")
+    _legend_above(axes, "How far off, by how high the guess is", columns=4)
     return axes
 
 
-def guess_against_truth(truth: pd.Series, guess: np.ndarray) -> Axes:
-    """How guesses follow the truth: (n,) each, in $100,000; on the line they would agree."""
-    axes = plt.figure(figsize=(6.2, 5.4)).gca()
-    shade = axes.hexbin(truth * USD, guess * USD, gridsize=45, bins="log", mincnt=1)
-    axes.axline((0, 0), slope=1, color="#d1782e", linewidth=1.2)
-    axes.figure.colorbar(shade, label="block groups", shrink=0.8)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(_dollars())
-    axes.set(xlabel="true house value", ylabel="guess")
-    axes.set_title("Guess against truth, test part")
+def importance(table: pd.DataFrame) -> Axes:
+    """What the model leans on: a bar a feature, from `evaluate.importance`'s table."""
+    axes = plt.figure(figsize=(7.2, 3.6)).gca()
+    lost = table["RMSE lost, $"].iloc[::-1]
+    names = [FEATURES[one].meaning for one in lost.index]
+    spread = {"ecolor": "#444444", "elinewidth": 1.2, "capsize": 3}
+    bars = axes.barh(names, lost, 0.66, xerr=table["spread, $"].iloc[::-1], error_kw=spread)
+    axes.bar_label(bars, fmt="${:,.0f}", padding=5, fontsize=9.5)
+    axes.margins(x=0.13)
+    axes.xaxis.set_major_formatter(dollars())
+    axes.set(xlabel="test RMSE lost when the feature is shuffled")
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.set_title("What the model leans on")
     return axes
 
 
 def group_errors(table: pd.DataFrame) -> Axes:
-    """Where errors are large: the typical error of each group, `evaluate.by_group`'s table."""
-    axes = plt.figure(figsize=(7.2, 3.2)).gca()
-    bars = axes.bar(table.index.astype(str), table["typical error, $"], width=0.65)
-    axes.bar_label(bars, fmt="${:,.0f}", padding=3, fontsize=9)
-    axes.yaxis.set_major_formatter(_dollars())
-    axes.set(xlabel=table.index.name, ylabel="typical error")
-    axes.tick_params(axis="x", labelsize=8.5)
+    """Where errors are large: typical error and bias of each group, `evaluate.by_group`'s table."""
+    axes = plt.figure(figsize=(7.2, 3.6)).gca()
+    place = np.arange(len(table))
+    bars = axes.bar(place - 0.14, table["typical error, $"], 0.46, color=QUIET)
+    axes.bar_label(bars, fmt="${:,.0f}", padding=3, fontsize=8.5)
+    bias = axes.bar(place + 0.22, table["bias, $"], 0.22, color=CAPPED)
+    bars.set_label("typical (median) error")
+    bias.set_label("bias: mean of guess minus truth")
+    axes.axhline(0, color="#666666", linewidth=1)
+    counts = table["block groups"].items()
+    axes.set_xticks(place, [f"{name}\n{count:,.0f}" for name, count in counts], fontsize=8.5)
+    axes.yaxis.set_major_formatter(dollars())
+    axes.set(xlabel=f"{table.index.name}, and how many block groups", ylabel="error")
+    axes.tick_params(axis="x", length=0)
+    axes.margins(y=0.12)
     axes.grid(axis="x", visible=False)
-    axes.set_title(f"Typical error by {table.index.name}")
+    _legend_above(axes, f"Typical error and bias by {table.index.name}")
     return axes
 
 
-def _legend_above(axes: Axes, title: str) -> None:
+def _legend_above(axes: Axes, title: str, columns: int = 3) -> None:
     """Title, then legend, then the plot: the legend hides no data."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.2)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=columns, borderaxespad=0.2,
+        columnspacing=1.4, handlelength=1.4, fontsize=9.5, markerscale=3,
+    )  # fmt: skip
     axes.set_title(title, pad=32)
 
 
-def _dollars() -> FuncFormatter:
-    """$85k, $1.2M."""
-    return FuncFormatter(lambda value, _: f"{'-' if value < 0 else ''}${abs(value) / 1000:,.0f}k")
+def dollars() -> FuncFormatter:
+    """What an axis in dollars writes: $0, $85k, -$150k."""
+    return FuncFormatter(
+        lambda value, _: f"{'-' if value < 0 else ''}${abs(value) / 1000:,.0f}k" if value else "$0"
+    )

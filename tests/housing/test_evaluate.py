@@ -1,10 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.tree import DecisionTreeRegressor
 
 from housing import evaluate
 from housing.sample import sample
-from housing.schema import CAP
+from housing.schema import CAP, NAMES, TARGET
 
 
 def test_scores_are_those_of_the_definition():
@@ -33,3 +34,20 @@ def test_every_block_group_has_a_price_band_and_capped_ones_their_own():
 def test_age_bands_are_decades():
     bands = evaluate.age_band(pd.DataFrame({"HouseAge": [9.0, 10.0, 52.0]}))
     assert list(bands) == ["0 to 9 years", "10 to 19 years", "50 to 59 years"]
+
+
+def test_importance_is_in_dollars_and_finds_what_the_model_leans_on(trained_on_income):
+    table = evaluate.importance(trained_on_income, sample(500, seed=1), seed=0, repeats=3)
+    assert table.index[0] == "MedInc"
+    assert table["RMSE lost, $"].iloc[0] > 10_000
+    assert (table["RMSE lost, $"].iloc[1:] == 0).all()  # no other column is looked at
+    again = evaluate.importance(trained_on_income, sample(500, seed=1), seed=0, repeats=3)
+    pd.testing.assert_frame_equal(table, again)
+
+
+@pytest.fixture
+def trained_on_income():
+    frame = sample(500)
+    others = [one for one in NAMES if one != "MedInc"]
+    same = frame[NAMES].assign(**dict.fromkeys(others, 1.0))  # nothing else to split on
+    return DecisionTreeRegressor(max_depth=3).fit(same, frame[TARGET])

@@ -1,0 +1,45 @@
+"""A figure as SVG, light enough for a report: the same figure gives the same bytes."""
+
+import re
+from base64 import b64decode, b64encode
+from io import BytesIO, StringIO
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from PIL import Image
+
+DENSITY = 200  # dots an inch of the rasterized parts: crisp on screens of two pixels a point
+SAME = {"svg.fonttype": "none", "svg.hashsalt": "housing"}  # text stays text, ids stay the same
+
+
+def draw(figure: Figure, margin: str | None = "tight") -> str:
+    """The figure as an SVG document; `margin=None` keeps the figure's own size."""
+    text = StringIO()
+    with rc_context(SAME):
+        figure.savefig(
+            text, format="svg", dpi=DENSITY, bbox_inches=margin, metadata={"Date": None},
+            facecolor=figure.get_facecolor(),
+        )  # fmt: skip
+    return _slim(text.getvalue())
+
+
+def _slim(document: str) -> str:
+    """The same picture in fewer bytes: tenths of a point, images packed without loss."""
+    document = re.sub(r"\s*<metadata>.*?</metadata>|<!--.*?-->", "", document, flags=re.DOTALL)
+    document = re.sub(
+        r'(?<= d=")[^"]+',
+        lambda found: re.sub(r"\s*\n\s*", "", _tenths(found[0])),
+        document,
+    )
+    document = re.sub(r"data:image/png;base64,([^\"]+)", lambda found: _packed(found[1]), document)
+    return re.sub(r">\s*\n\s*<", ">\n<", document)
+
+
+def _tenths(path: str) -> str:
+    return re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), path)
+
+
+def _packed(png: str) -> str:
+    packed = BytesIO()
+    Image.open(BytesIO(b64decode(png))).save(packed, "webp", lossless=True, quality=100, method=6)
+    return f"data:image/webp;base64,{b64encode(packed.getvalue()).decode()}"
