@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Flask
 
-from app import champion, contract, log, metrics, views
+from app import champion, contract, log, metrics, reports, views
 from housing import paths
 
 
@@ -16,6 +16,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         DATABASE=str(var / "logs.db"),
         LOG_FILE=str(var / "api.log"),
         SERVING=str(var / "serving"),
+        REPORTS=str(paths.home() / "reports"),
         MAX_CONTENT_LENGTH=8_000_000,  # bytes; 10,000 rows with long decimals are 3 MB
         MAX_ROWS=contract.MOST_ROWS,
     )
@@ -25,4 +26,5 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     champion.init_app(app)
     metrics.init_app(app)
     app.register_blueprint(views.bp)
+    app.register_blueprint(reports.bp)
     return app

@@ -56,13 +56,18 @@ def hand_over(
             "headline": headline,
             "notice": manifest["said"] if manifest["source"] == "sample" else "",
             "data": data(manifest),
-            "champion": ", ".join(f"{name} version {it}" for name, it in watch.serving().items()),
+            "champion": _champion(watch.MODEL_NAMES[manifest["source"]]),
             "links": dict(links or {}),
             "made": dict(made or {}),
             "read": [str(one) for one in read],
         }
         paths.write_whole(Path(place), json.dumps(told, indent=2).encode())
     return {name: str(it["text"] if isinstance(it, dict) else it) for name, it in headline.items()}
+
+
+def _champion(name: str) -> str:
+    version = watch.serving().get(name)
+    return f"{name} version {version}" if version else "none yet"
 
 
 def data(manifest: Mapping[str, Any]) -> str:

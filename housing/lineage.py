@@ -6,13 +6,6 @@ from typing import Any
 
 from housing import handover, paths
 
-# a model's name says which data it learnt from: what is not the versioned real data never passes
-MODEL_NAMES = {
-    "california": "california-housing",
-    "sample": "california-housing-sample",
-    "file": "california-housing-file",
-}
-
 
 def tags(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Data source and hashes (from the split's manifest), report, and commit."""

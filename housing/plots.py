@@ -28,8 +28,6 @@ def use_style() -> None:
     pd.options.display.float_format = "{:,.6g}".format  # 12,345.6
     shell = get_ipython()
     if shell and plt.get_backend().endswith("inline"):
-        # a kernel that was forked with pyplot already imported would show no figure at all
-        shell.enable_matplotlib("inline")
         set_matplotlib_formats("retina", metadata={"Software": None})
         shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg.draw)
     plt.style.use(Path(__file__).with_name("housing.mplstyle"))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "california-housing"
 LOCAL_PAGES = "http://127.0.0.1:5000"
 CHAMPION, CHALLENGER = "champion", "challenger"
-MODEL_NAMES = lineage.MODEL_NAMES
+MODEL_NAMES = watch.MODEL_NAMES
 
 
 class Candidate(NamedTuple):

@@ -14,6 +14,12 @@ from urllib.request import urlopen
 
 from housing import paths
 
+# a model's name says which data it learnt from: what is not the versioned real data never passes
+MODEL_NAMES = {
+    "california": "california-housing",
+    "sample": "california-housing-sample",
+    "file": "california-housing-file",
+}
 NONE = "none yet"
 # MLflow reads these when it is imported
 MLFLOW = {

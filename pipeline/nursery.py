@@ -55,6 +55,8 @@ def _preload(module: str) -> None:
         contextlib.redirect_stderr(nowhere),
     ):
         importlib.import_module(module)
+    # it tells the shell to show figures when it is imported: that is for each kernel to do
+    sys.modules.pop("matplotlib_inline.backend_inline", None)
 
 
 class _Nursery:

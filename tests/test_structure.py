@@ -116,6 +116,15 @@ class TestNotebook:
             assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Try, ast.With, ast.While}
             assert "sys.path" not in source(cell)
 
+    def test_a_price_is_no_formula(self, path):
+        """Jupyter takes what stands between two bare dollar signs for a formula."""
+        for cell in cells(path, "markdown"):
+            assert not re.search(r"(?<!\\)\$", source(cell)), source(cell)
+        for cell in cells(path):
+            for said in re.findall(r"Markdown\((.*)\)", source(cell), re.DOTALL):
+                shown = re.sub(r"\{[^{}]*\}", "", said)
+                assert not re.search(r"(?<!\\)\$", shown), said
+
     def test_its_cells_are_short(self, path):
         for cell in cells(path)[2:]:
             statements = ast.parse(source(cell)).body

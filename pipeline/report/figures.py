@@ -65,7 +65,9 @@ def _points(drawing: str) -> int | None:
 def _said(drawing: str) -> str:
     """The title drawn in it: what is set in bold."""
     bold = re.findall(
-        r"<text[^>]*font:[^\"';]*?\b(?:bold|[6-9]00)\b[^>]*>(.*?)</text>", drawing, re.DOTALL
+        r"<text[^>]*font(?:-weight)?:[^\"';]*?\b(?:bold|[6-9]00)\b[^>]*>(.*?)</text>",
+        drawing,
+        re.DOTALL,
     )
     words = (re.sub(r"<[^>]+>", " ", one).split() for one in bold[:12])
     return "; ".join(" ".join(one) for one in words)

@@ -13,6 +13,10 @@ NUMBER = re.compile(
     r"\s*(?:[-+−±]?[$€£]?[-+−]?[\d.,]+(?:e[-+]?\d+)?\s*%?|NaN|nan|inf|-|–|)\s*", re.I
 )
 CELL = re.compile(r"<td((?:\s[^>]*)?)>([^<]*)</td>")
+INDEX_NAMES = re.compile(
+    r"<thead>\s*<tr[^>]*>((?:(?!</tr>).)*)</tr>\s*<tr[^>]*>((?:(?!</tr>).)*)</tr>\s*</thead>",
+    re.DOTALL,
+)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -102,7 +106,18 @@ def aligned(table: str) -> str:
         kind = "" if number or "class=" in cell[1] else ' class="t"'
         return f"<td{cell[1]}{kind}>{cell[2]}</td>"
 
-    return CELL.sub(mark, table)
+    return CELL.sub(mark, INDEX_NAMES.sub(_one_line, table))
+
+
+def _one_line(head: re.Match[str]) -> str:
+    """pandas gives the index's names a line of their own in the head: they fit into the first."""
+    columns, names = (re.findall(r"<th[^>]*>(.*?)</th>", one, re.DOTALL) for one in head.groups())
+    if len(columns) != len(names):
+        return head[0]
+    if any(one and other for one, other in zip(columns, names, strict=True)):
+        return head[0]
+    merged = "".join(f"<th>{one or other}</th>" for one, other in zip(columns, names, strict=True))
+    return f"<thead><tr>{merged}</tr></thead>"
 
 
 def picture(found: figures.Figure, metadata: Mapping[str, Any], section: str) -> str:

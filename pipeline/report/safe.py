@@ -111,8 +111,10 @@ def frame(source: str) -> str:
         "{height:document.documentElement.offsetHeight},'*')).observe(document.documentElement)"
         "</script>"
     )
+    named = re.search(r'aria-label="([^"]*)"', source)
+    title = named[1] if named else "an interactive output"
     return (
-        f'{missing}<iframe class="output" title="an interactive output" '
+        f'{missing}<iframe class="output" title="{title}" '
         f'sandbox="allow-scripts" srcdoc="{html.escape(document)}"></iframe>'
     )
 

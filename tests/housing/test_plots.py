@@ -138,17 +138,3 @@ def test_a_notebook_keeps_each_figure_as_svg_and_as_png_of_twice_the_size():
     assert width == pytest.approx(2 * shown.metadata["image/png"]["width"], abs=1)
     [again] = outputs(*CELLS)
     assert shown.data == again.data
-
-
-def test_a_kernel_that_was_forked_with_pyplot_loaded_shows_figures_too():
-    preloaded = (
-        "import sys, matplotlib\n"
-        "matplotlib.use('module://matplotlib_inline.backend_inline')\n"
-        "import IPython.core.getipython as place\n"
-        "real, place.get_ipython = place.get_ipython, lambda: None\n"
-        "import IPython; IPython.get_ipython = lambda: None\n"
-        "import matplotlib_inline.backend_inline\n"
-        "place.get_ipython = IPython.get_ipython = real"
-    )
-    [shown] = outputs(preloaded, *CELLS)
-    assert {"image/svg+xml", "image/png"} <= set(shown.data)

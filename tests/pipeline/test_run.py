@@ -47,6 +47,15 @@ def test_a_step_that_fails_at_once_still_counts_its_cells(home, step, capsys):
     assert "failed after 0 of 2 cells: ZeroDivisionError" in capsys.readouterr().out
 
 
+def test_figures_are_shown_whatever_was_imported_before(home, step):
+    imports = (
+        "import matplotlib.pyplot as plt\n"
+        "from matplotlib_inline.backend_inline import set_matplotlib_formats"
+    )
+    assert main([step("one", imports, "plt.plot([1, 2]);")], home, []) == 0
+    assert page(home, "one").count("<figure data-kind=") == 1
+
+
 def test_a_missing_kernel_is_a_failed_step(home, step, capsys):
     odd = step("odd", "1")
     odd.notebook.write_text(odd.notebook.read_text().replace("python3", "no such kernel"))
