@@ -90,11 +90,11 @@ class Pages:
 
         self.live, failed = False, self._try(self._point_latest)
         self.__dict__.pop("_matters", None)  # the run may have changed what serves
+        if self.run.status == "done" and any(one.status == "done" for one in self.run.steps):
+            failed = self._try(self._compare) or failed
         few = len(self.run.steps) <= FEW  # in a long run, pages do not name all others
         for step in self.run.steps if few else self.waiting:
             failed = self._try(self._write_step, step) or failed
-        if self.run.status == "done" and any(one.status == "done" for one in self.run.steps):
-            failed = self._try(self._compare) or failed
         return self._try(self._write_around) or failed
 
     def write_again(self) -> OSError | None:

@@ -155,7 +155,6 @@ def _parameters(run: RunRecord) -> list[tuple[str, Any]]:
     return [
         (f"{step.name}.{name}", value)
         for step in run.steps
-        if step.status != "up to date"
         for name, value in step.parameters.items()
     ]
 

@@ -140,7 +140,8 @@
     const html = [...[...body.rows].map((row) => row.outerHTML), ...told.rows];
     const runs = told.keys.map(([id, status, seconds, source, metric], place) =>
       ({ id, status, source, html: html[place], keys: [id, status, seconds, source, metric] }));
-    const words = (run) => run.words ??= `${run.id} ${run.html.replace(/<[^>]*>/g, " ")}`.toLowerCase();
+    const joined = (text) => text.toLowerCase().replace(/\s*=\s*/g, "=");
+    const words = (run) => run.words ??= joined(`${run.id} ${run.html.replace(/<[^>]*>/g, " ")}`);
     const search = one("#search"), status = one("#by-status"), source = one("#by-data"), more = one("#more");
     const picked = [];
     let found = runs, shown = few;
@@ -158,7 +159,7 @@
       count();
     };
     const filter = () => {
-      const asked = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const asked = joined(search.value).split(/\s+/).filter(Boolean);
       found = runs.filter((run) => (!status.value || run.status === status.value)
         && (!source.value || run.source === source.value) && asked.every((word) => words(run).includes(word)));
       shown = few;

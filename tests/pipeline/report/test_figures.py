@@ -1,0 +1,69 @@
+import base64
+import io
+import random
+from urllib.parse import unquote
+
+from PIL import Image
+
+from pipeline.report import figures
+
+INK = '<text style="fill: #333333; font-weight: 700; font-size: 12px">Where it is</text>'
+DATA = '<path style="fill: #d55e00; stroke: #808080" d="M 0 0"/>'
+DRAWING = f'<svg width="72pt" height="36pt" xmlns="http://www.w3.org/2000/svg">{INK}{DATA}</svg>'
+
+
+def noisy(colours):
+    source = random.Random(1)
+    image = Image.new("RGB", (200, 100))
+    palette = [tuple(source.randrange(256) for _ in range(3)) for _ in range(colours)]
+    image.putdata([source.choice(palette) for _ in range(20_000)])
+    written = io.BytesIO()
+    image.save(written, "PNG")
+    return image, written.getvalue()
+
+
+def smooth():
+    image = Image.linear_gradient("L").convert("RGB").resize((400, 400))
+    written = io.BytesIO()
+    image.save(written, "PNG", compress_level=0)
+    return image, written.getvalue()
+
+
+def test_the_smaller_form_is_shown():
+    large = base64.b64encode(noisy(4)[1]).decode()
+    small = base64.b64encode(smooth()[1][:60]).decode()
+    assert figures.figure({"image/svg+xml": DRAWING, "image/png": large}, {}).name == "svg"
+    assert figures.figure({"image/svg+xml": DRAWING, "image/png": small}, {}).name == "png"
+
+
+def test_a_png_gets_smaller_and_looks_the_same():
+    image, raw = smooth()
+    small = figures.compressed(raw)
+    assert len(small) < len(raw) / 4
+    assert figures.alike(image, Image.open(io.BytesIO(small)))
+
+
+def test_a_picture_that_would_suffer_stays_as_it_is():
+    _, raw = noisy(20_000)
+    assert figures.compressed(raw) == raw
+    assert figures.compressed(b"no picture") == b"no picture"
+
+
+def test_ink_turns_light_on_a_dark_page_and_data_keeps_its_colour():
+    made = unquote(figures.figure({"image/svg+xml": DRAWING}, {}).source)
+    dark = made.split("@media (prefers-color-scheme:dark)")[1].split("</style>")[0]
+    assert "[style*='fill: #333333']" in dark
+    assert "#808080" in dark
+    assert "d55e00" not in dark
+    shade = int(dark.split("#333333']{fill:#")[1][:2], 16)
+    assert shade > 0xA0
+
+
+def test_a_drawing_tells_its_size_and_title():
+    found = figures.figure({"image/svg+xml": DRAWING}, {})
+    assert (found.width, found.title) == (96, "Where it is")
+
+
+def test_what_cannot_be_read_is_no_picture():
+    assert figures.figure({"text/plain": "x"}, {}) is None
+    assert figures.figure({"image/svg+xml": "<p>no drawing"}, {}) is None

@@ -1,0 +1,185 @@
+"""The reports in Chromium: nothing asked of the network, nothing broken, all within reach."""
+
+import json
+import re
+
+import pytest
+
+from pipeline import Step, main
+from tests.system.odd import failing, odd
+from tests.system.test_browser import look, serious
+
+pytestmark = pytest.mark.slow
+SIZES = [(1440, "light"), (390, "dark")]
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """A home with two runs of a notebook that shows all there is, and one that failed."""
+    home = tmp_path_factory.mktemp("shown") / "a home"
+    home.mkdir()
+    steps = [Step("odd", odd(home / "odd.ipynb")), Step("train", failing(home / "train.ipynb"))]
+    assert main(steps, home, ["--quiet"]) == 0
+    assert main(steps, home, ["--quiet", "-p", "rows=60"]) == 0
+    assert main(steps, home, ["--quiet", "-p", "rows=60", "-p", "divisor=0"]) == 1
+    return home / "reports"
+
+
+def pages(reports):
+    runs = sorted(one for one in reports.glob("2*"))
+    [compared] = (reports / "compare").iterdir()
+    return {
+        "index": reports / "index.html",
+        "run": runs[1] / "index.html",
+        "odd": runs[1] / "odd.html",
+        "failed": runs[2] / "train.html",
+        "compare": compared,
+    }
+
+
+@pytest.mark.parametrize("name", ["index", "run", "odd", "failed", "compare"])
+@pytest.mark.parametrize(("width", "scheme"), SIZES)
+def test_a_page_asks_nothing_fits_and_is_accessible(browser, shown, name, width, scheme):
+    page, requests, said = look(browser, f"file://{pages(shown)[name]}", width, scheme)
+    page.wait_for_timeout(300)
+    assert all(one.startswith(("file:", "data:", "about:")) for one in requests), requests
+    assert [one for one in said if "alert" not in one] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert serious(page) == []
+    page.close()
+
+
+def test_what_a_notebook_prints_is_shown_and_does_nothing(browser, shown):
+    page, _, _ = look(browser, f"file://{pages(shown)['odd']}", 1440)
+    text = page.inner_text("main")
+    for part in (
+        "<script>alert(1)</script>", "line 0 of", "line 29999 of", "lines left out", "50/50",
+        "its state was not kept", "1,001 more rows",
+    ):  # fmt: skip
+        assert part in text, part
+    assert "a report loads nothing from elsewhere" in text
+    assert page.title().startswith("Everything a notebook may show")
+    assert page.locator("math").count() >= 3
+    assert page.locator(".ansi-red-fg").count() >= 1
+    assert page.locator("figure img").count() >= 2
+    for image in page.locator("figure img").all():
+        assert image.evaluate("(it) => it.decode().then(() => it.naturalWidth > 0)")
+    frame = page.locator("iframe.output").first.element_handle().content_frame()
+    assert "a script ran in here" in frame.inner_text("body")
+    assert frame.evaluate("document.body.dataset.ran") == "yes"
+    reach = "(() => { try { return !!parent.document } catch { return false } })()"
+    assert frame.evaluate(reach) is False
+    ask = "fetch('https://example.com').then(() => 'reached', () => 'cut')"
+    assert frame.evaluate(ask) == "cut"
+    page.close()
+
+
+def test_code_unfolds_and_the_page_remembers(browser, shown):
+    page, _, _ = look(browser, f"file://{pages(shown)['odd']}", 1440)
+    folded = page.locator("details.code:not([open])").count()
+    assert folded == page.locator("details.code").count() > 5
+    page.locator("details.code summary").nth(2).click()
+    page.reload()
+    assert page.locator("details.code[open]").count() == 1
+    page.click("#code")
+    assert page.locator("details.code:not([open])").count() == 0
+    page.reload()
+    assert page.locator("details.code:not([open])").count() == 0
+    assert page.inner_text("#code") == "Hide all code"
+    page.click("#code")
+    assert page.locator("details.code[open]").count() == 0
+    page.close()
+
+
+def test_tables_sort_by_number_and_by_keyboard(browser, shown):
+    page, _, _ = look(browser, f"file://{pages(shown)['odd']}", 1440)
+    table = page.locator("table").first
+    head = table.get_by_role("button", name="value")
+
+    def column():
+        return [float(one) for one in table.locator("tbody tr td:nth-child(3)").all_inner_texts()]
+
+    before = column()
+    head.click()
+    assert column() == sorted(before)
+    head.focus()
+    page.keyboard.press("Enter")
+    assert column() == sorted(before, reverse=True)
+    assert table.locator("th[aria-sort=descending]").count() == 1
+    page.close()
+
+
+def test_a_figure_opens_large_and_can_be_saved(browser, shown):
+    page, _, _ = look(browser, f"file://{pages(shown)['odd']}", 1440)
+    image = page.locator("figure img").last
+    small = image.bounding_box()["width"]
+    page.locator("figure .open").last.click()
+    assert page.locator("dialog img").bounding_box()["width"] > 1.5 * small
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save").click()
+    assert re.fullmatch(r"[a-z0-9-]+\.(svg|png)", download.value.suggested_filename)
+    assert download.value.path().stat().st_size > 1_000
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    page.close()
+
+
+def test_the_index_filters_sorts_and_says_how_to_compare(browser, shown):
+    page, _, _ = look(browser, f"file://{pages(shown)['index']}", 1440)
+    rows = page.locator(".runs tbody tr")
+    assert rows.count() == 3
+    page.fill("#search", "rows = 60")
+    assert rows.count() == 2
+    page.select_option("#by-status", "failed")
+    assert rows.count() == 1
+    assert page.inner_text("#count") == "1 of 3 runs"
+    page.select_option("#by-status", "")
+    page.fill("#search", "")
+    page.get_by_role("button", name="took").click()
+    assert page.locator("th[aria-sort=ascending]").inner_text() == "took"
+    page.get_by_role("button", name="run", exact=True).click()
+    for place in (0, 1):
+        page.locator(".pick-run").nth(place).check()
+    picked = sorted(page.locator("tr.picked").evaluate_all("all => all.map(it => it.dataset.run)"))
+    assert page.inner_text("#pick code").endswith(f"compare {picked[0]} {picked[1]}")
+    page.locator("#pick a").click()
+    assert "What changed between two runs" in page.inner_text("h1")
+    page.close()
+
+
+def test_a_page_without_scripts_still_says_it_all(browser, shown):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"file://{pages(shown)['odd']}")
+    assert "40 rows" in page.inner_text(".answer") or "60 rows" in page.inner_text(".answer")
+    page.locator("details.code summary").first.click()
+    assert page.locator("details.code[open]").count() == 1
+    page.goto(f"file://{pages(shown)['index']}")
+    assert page.locator(".runs tbody tr").count() == 3
+    context.close()
+
+
+def test_thousands_of_runs_show_those_that_are_looked_at(browser, shown, tmp_path):
+    from pipeline.report.index import SHOWN, Index
+
+    [path] = sorted((shown.parent / "var" / "runs").glob("2*/run.json"))[1:2]
+    told = json.loads(path.read_text())
+    for number in range(1_000):
+        name = f"20260101-{number:06}-aaaa"
+        folder = tmp_path / "var" / "runs" / name
+        folder.mkdir(parents=True)
+        told["steps"][0]["parameters"] = {"rows": number}
+        (folder / "run.json").write_text(json.dumps(told | {"id": name}))
+    page, _, said = look(browser, f"file://{Index(tmp_path).write({})}", 1440)
+    rows = page.locator(".runs tbody tr")
+    assert rows.count() == SHOWN
+    assert rows.first.get_attribute("data-run") == "20260101-000999-aaaa"
+    page.click("#more")
+    assert rows.count() == SHOWN + 200
+    page.fill("#search", "rows = 7")  # found among those that are not shown
+    assert page.inner_text("#count") == "111 of 1000 runs"
+    page.fill("#search", "")
+    page.get_by_role("button", name="run", exact=True).click()
+    assert rows.first.get_attribute("data-run") == "20260101-000000-aaaa"
+    assert said == []
+    page.close()
