@@ -1,10 +1,13 @@
 """What has changed since a step last ran, in sentences."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pipeline.files import changed
+from pipeline.folders import changed as changed_folder
+from pipeline.steps import Step
 
 
 def code(old: dict[str, str], new: dict[str, str]) -> list[str]:
@@ -44,6 +47,12 @@ def files(kind: str, known: dict[str, Any]) -> list[str]:
     """Which files are not as they were: path -> facts."""
     found = ((one, changed(Path(one), facts)) for one, facts in known.items())
     return [f"{kind} {_near(path)} is {how}" for path, how in found if how]
+
+
+def folders(step: Step, known: dict[str, Any], made: Callable[[], set[str]]) -> list[str]:
+    """What has come into folders or gone: path -> facts; made: the files that are no news."""
+    found = ((one, changed_folder(Path(one), it, step.ignore, made)) for one, it in known.items())
+    return [f"folder {_near(path)} {how}" for path, how in found if how]
 
 
 def _near(path: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline import changes, files, fingerprint, present, trace
+from pipeline import changes, files, fingerprint, folders, present, trace
 from pipeline.steps import Task
 
 State = dict[str, Any]
@@ -49,6 +49,7 @@ class States:
             *changes.named("package", known["packages"], present.versions(known["packages"])),
             *changes.files("input", known["inputs"]),
             *changes.files("output", known["outputs"]),
+            *changes.folders(task.step, known.get("folders", {}), lambda: self._made(task)),
             *changes.named(
                 "upstream", known["upstream"], self.upstream(task.needs), "wrote new results"
             ),
@@ -61,11 +62,11 @@ class States:
 
     def start(self, task: Task, run: str) -> None:
         """From now on, until `finish`, the step is one that did not finish."""
-        self.save(task.label, {"run": run, "status": "running"})
+        self.save(task.label, {"run": run, "status": "running", "left": self._left(task.label)})
 
     def stop(self, task: Task, run: str, status: str) -> None:
         """It ended, but not well."""
-        self.save(task.label, {"run": run, "status": status})
+        self.save(task.label, {"run": run, "status": status, "left": self._left(task.label)})
 
     def finish(self, task: Task, run: str, noted: Path, told: dict[str, Any], began: State) -> None:
         """It is done: remembers all that it was done with.
@@ -85,6 +86,11 @@ class States:
             if one not in wrote | logs and not one.is_dir()
         }
         inputs |= {one: files.facts(Path(one)) for one in told.get("read", [])}
+        made = self._made(task) | set(outputs)
+        listed = {
+            str(one): folders.facts(one, task.step.ignore, made)
+            for one in trace.listed(opened, self.home)
+        }
         state = {
             "run": run,
             "status": "done",
@@ -97,9 +103,11 @@ class States:
             },
             "inputs": inputs,
             "outputs": outputs,
+            "left": self._left(task.label),
+            "folders": listed,
             "upstream": self.upstream(task.needs),
             "watched": present.watched(task.step),
-            "wrote": _results(told, outputs, inputs, began),
+            "wrote": _results(told, outputs, inputs | listed, began),
         }
         self._take_over(task.label, outputs)
         self.save(task.label, state)
@@ -122,8 +130,37 @@ class States:
         fresh = {"packages": present.versions(known["packages"]), "inputs": inputs}
         fresh |= {"dynamic": present.hashes(known.get("dynamic", {}))}
         fresh |= {"upstream": self.upstream(task.needs), "watched": present.watched(task.step)}
+        made = self._made(task)
+        fresh |= {
+            "folders": {
+                one: folders.facts(Path(one), task.step.ignore, made)
+                for one in known.get("folders", {})
+            }
+        }
         self.save(task.label, {**known, **now, **fresh})
         return "; ".join(why) or "nothing had changed"
+
+    def _left(self, label: str) -> list[str]:
+        """The files that it wrote in earlier runs, and that are still there."""
+        known = self.load(label)
+        found = {*known.get("outputs", {}), *known.get("left", [])}
+        return sorted(one for one in found if Path(one).exists())
+
+    def _made(self, task: Task) -> set[str]:
+        """The files that are no news to the step: its own, and those of steps it does not need."""
+        needed = {self._path(one) for one in self._ancestors(task.needs)}
+        others = [_read(one) for one in self.folder.glob("*.json") if one not in needed]
+        return {name for it in others for name in (*it.get("outputs", {}), *it.get("left", []))}
+
+    def _ancestors(self, needs: Iterable[str]) -> set[str]:
+        """The steps that must be done before, and before those."""
+        found, waiting = set(), list(needs)
+        while waiting:
+            one = waiting.pop()
+            if one not in found:
+                found.add(one)
+                waiting += self.load(one).get("upstream", {})
+        return found
 
     def _take_over(self, label: str, outputs: dict[str, Any]) -> None:
         """A file belongs to who wrote it last: no other step misses its own version of it."""
@@ -151,7 +188,9 @@ def _read(path: Path) -> State:
 def _results(told: State, outputs: State, inputs: State, began: State) -> str:
     """A hash of all that later steps may find new."""
     unseen = not outputs and not told.get("made")  # it may write what nobody sees
-    sources = {name: (facts or {}).get("sha256") for name, facts in inputs.items()}
+    sources = {
+        name: facts and facts.get("sha256", facts.get("names")) for name, facts in inputs.items()
+    }
     return files.digest(
         {
             "files": {name: facts["sha256"] for name, facts in outputs.items()},
