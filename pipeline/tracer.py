@@ -52,7 +52,8 @@ class _Tracer:
 
     def opened(self, path: Any, mode: str | None, flags: int) -> None:
         if isinstance(path, str | bytes | os.PathLike):
-            self.note(_kind(mode, flags), path)
+            for kind in _kinds(mode, flags):
+                self.note(kind, path)
 
     def renamed(self, source: Any, target: Any, *_folders: int) -> None:
         """Written aside, then renamed; or a whole folder is."""
@@ -92,13 +93,13 @@ class _Tracer:
                 self.note("m", file)
 
 
-def _kind(mode: str | None, flags: int) -> str:
-    """r: read. w: written. a: appended to, as a log is."""
+def _kinds(mode: str | None, flags: int) -> str:
+    """r: read. w: written. rw: changed in place. a: appended to, as a log is."""
     if (mode and "a" in mode) or flags & os.O_APPEND:
         return "a"
-    if flags & (os.O_WRONLY | os.O_RDWR):
-        return "w"
-    return "r"
+    if flags & os.O_RDWR and not flags & (os.O_TRUNC | os.O_EXCL):
+        return "rw"
+    return "w" if flags & (os.O_WRONLY | os.O_RDWR) else "r"
 
 
 def _lister(frame: FrameType | None) -> str:
