@@ -1,10 +1,13 @@
 """What has changed since a step last ran, in sentences."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pipeline.files import changed
+from pipeline.folders import changed as changed_folder
+from pipeline.steps import Step
 
 
 def code(old: dict[str, str], new: dict[str, str]) -> list[str]:
@@ -36,17 +39,30 @@ def modules(old: dict[str, str], new: dict[str, str]) -> list[str]:
     for path in [*new, *(one for one in old if one not in new)]:
         if old.get(path) != new.get(path):
             how = "is new" if path not in old else "is gone" if path not in new else "was edited"
-            found.append(f"module {_near(path)} {how}")
+            found.append(f"module {near(path)} {how}")
     return found
 
 
 def files(kind: str, known: dict[str, Any]) -> list[str]:
     """Which files are not as they were: path -> facts."""
     found = ((one, changed(Path(one), facts)) for one, facts in known.items())
-    return [f"{kind} {_near(path)} is {how}" for path, how in found if how]
+    return [f"{kind} {near(path)} is {how}" for path, how in found if how]
 
 
-def _near(path: str) -> str:
+def folders(step: Step, known: dict[str, Any], made: Callable[[], set[str]]) -> list[str]:
+    """What has come into folders or gone: path -> facts; made: the files that are no news."""
+    found = ((one, changed_folder(Path(one), it, step.ignore, made)) for one, it in known.items())
+    return [f"folder {near(path)} {how}" for path, how in found if how]
+
+
+def undone(known: dict[str, str]) -> list[str]:
+    """Which files that it had changed are not changed any more: path -> who wrote them again."""
+    return [
+        f"{who} has written {near(path)} again, which it changes" for path, who in known.items()
+    ]
+
+
+def near(path: str) -> str:
     """Relative to where the user stands, if that is shorter."""
     near = os.path.relpath(path)
     return near if len(near) < len(path) else path

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline import chain, lock, parameters, record, steps, usage, values
 from pipeline import commands as own
-from pipeline import lock, parameters, record, steps, usage, values
 from pipeline.pages import Keeps, nothing
 from pipeline.settle import settle
 from pipeline.state import States
@@ -70,11 +70,11 @@ def _main(pipeline: list[Step], arguments: list[str], around: Around) -> int:
         return 0
     tasks, forced = _plan(pipeline, options)
     if options.explain:
-        print(_explanation(tasks, States(home), forced))
+        print(_explanation(tasks, States(home), _forced_too(tasks, States(home), forced, pipeline)))
         return 0
     if options.accept:
         return _accept(tasks, home, options.accept)
-    return _run(tasks, options, forced, around)
+    return _run(tasks, options, lambda it: _forced_too(tasks, it, forced, pipeline), around)
 
 
 def _plan(pipeline: list[Step], options: argparse.Namespace) -> tuple[list[Task], frozenset[str]]:
@@ -118,11 +118,20 @@ def _forced(options: argparse.Namespace, names: list[str]) -> frozenset[str]:
     return frozenset(names if options.force == "" else ())
 
 
-def _explanation(tasks: list[Task], states: States, forced: frozenset[str]) -> str:
+def _forced_too(
+    tasks: list[Task], states: States, forced: frozenset[str], pipeline: list[Step]
+) -> dict[str, str]:
+    """Label -> why the task runs even if nothing has changed for it."""
+    found = {one.label: "it was forced" for one in tasks if one.step.name in forced}
+    running = {one.label for one in tasks if one.label in found or states.reasons(one)}
+    names = [one.name for one in pipeline]
+    return found | (chain.again(tasks, states.all(), running, names) if running else {})
+
+
+def _explanation(tasks: list[Task], states: States, forced: Mapping[str, str]) -> str:
     lines, running = [], set()
     for task in tasks:
-        why = ["it was forced"] if task.step.name in forced else []
-        why += states.reasons(task)
+        why = [it for one, it in forced.items() if one == task.label] + states.reasons(task)
         first = [one for one in task.needs if one in running]
         if why:
             said = f"run   {'; '.join(why)}"
@@ -147,7 +156,10 @@ def _accept(tasks: list[Task], home: Path, name: str) -> int:
 
 
 def _run(
-    tasks: list[Task], options: argparse.Namespace, forced: frozenset[str], around: Around
+    tasks: list[Task],
+    options: argparse.Namespace,
+    forced_by: Callable[[States], dict[str, str]],
+    around: Around,
 ) -> int:
     home, run_id = around.home, record.new_id()
     with lock.held(home / "var" / "pipeline.lock", run_id, _waiting) as descriptor:
@@ -155,6 +167,7 @@ def _run(
         if left:
             print(f"run {left.id} was killed; its finished steps are kept", file=sys.stderr)
         states = States(home)
+        forced = forced_by(states)
         if not forced and not any(states.reasons(one) for one in tasks):
             return _nothing(tasks, states, home, options)
         from pipeline.run import Options, Run

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+# what the interpreter and its libraries read for themselves
+UNINTERESTING = (".py", ".pyc", ".so", ".pyd", ".lock")
 Facts = dict[str, Any]  # sha256, size and mtime_ns of a file as it was seen
 
 

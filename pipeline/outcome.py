@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import record
+from pipeline.changes import near
 from pipeline.record import StepRecord
+from pipeline.state import States
+from pipeline.steps import Task
 
 HANDOVER = {
     "headline": dict, "notice": str, "data": str, "champion": str, "links": dict,
@@ -39,6 +42,36 @@ def end(step: StepRecord, event: dict[str, Any], place: Path) -> None:
     step.stderr = _tail(place.with_name(f"{place.name}.stderr"))
 
 
+def can_try_again(step: StepRecord, task: Task, states: States, place: Path) -> bool:
+    """Whether it has attempts left, and would find other steps' files as it found them before."""
+    if len(step.attempts) >= task.step.retries:
+        return False
+    spoilt = states.spoilt(task, place.with_name(f"{place.name}.trace"))
+    if spoilt:
+        step.failure += f"; not tried again, as it had changed {near(spoilt[0])} already"
+    return not spoilt
+
+
+def remember(
+    step: StepRecord, task: Task, states: States, run: str, place: Path, began: dict[str, Any]
+) -> list[str]:
+    """How it ended decides whether it runs the next time; gives sentences that no reader may miss.
+
+    began: what it depended on when it began.
+    """
+    try:
+        if step.status == "done":
+            told = _take_over(step, place.with_name(f"{place.name}.json"))
+            noted = place.with_name(f"{place.name}.trace")
+            known = {**began, "cell_seconds": step.cell_seconds}
+            return states.finish(task, run, noted, told, known)
+        states.stop(task, run, step.status)
+    except (OSError, ValueError) as failed:
+        step.status = "failed"
+        step.failure = f"its end could not be recorded: {failed}"
+    return []
+
+
 def put_aside(step: StepRecord, place: Path) -> None:
     """It is to be tried again: what it did so far is an attempt of its own."""
     kept = f"{place.name}.attempt-{len(step.attempts) + 1}.ipynb"
@@ -50,7 +83,16 @@ def put_aside(step: StepRecord, place: Path) -> None:
     step.status, step.failure = "running", ""
 
 
-def take_over(step: StepRecord, path: Path) -> dict[str, Any]:
+def reuse(step: StepRecord, made_by: Path) -> None:
+    """It is up to date: its record is the one of the run that made it, if that can be read."""
+    with contextlib.suppress(LookupError):
+        earlier = record.load(made_by)
+        found = next(one for one in earlier.steps if one.name == step.name)
+        step.__dict__.update({**found.__dict__, "report": step.report})
+    step.status, step.reused, step.why = "up to date", made_by.name, []
+
+
+def _take_over(step: StepRecord, path: Path) -> dict[str, Any]:
     """What the notebook said of itself, if it did; ValueError if it is malformed."""
     if not path.exists():
         return {}
@@ -65,15 +107,6 @@ def take_over(step: StepRecord, path: Path) -> dict[str, Any]:
     for name in ("headline", "notice", "data", "champion", "links"):
         setattr(step, name, told.get(name, getattr(step, name)))
     return told
-
-
-def reuse(step: StepRecord, made_by: Path) -> None:
-    """It is up to date: its record is the one of the run that made it, if that can be read."""
-    with contextlib.suppress(LookupError):
-        earlier = record.load(made_by)
-        found = next(one for one in earlier.steps if one.name == step.name)
-        step.__dict__.update({**found.__dict__, "report": step.report})
-    step.status, step.reused, step.why = "up to date", made_by.name, []
 
 
 def _tail(path: Path, size: int = 4000) -> str:

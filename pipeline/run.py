@@ -23,7 +23,7 @@ TICK = 0.25  # seconds
 class Options(NamedTuple):
     """How to run."""
 
-    forced: frozenset[str] = frozenset()  # names of steps that run though nothing has changed
+    forced: Mapping[str, str] = MappingProxyType({})  # label -> why it runs in any case
     jobs: int = 0  # kernels side by side; 0: as many as there are cores
     cold: bool = False  # start each kernel from nothing
     environment: Mapping[str, str] = MappingProxyType({})  # the kernels', if it says nothing else
@@ -50,6 +50,7 @@ class Run:
         self.queue = Queue(tasks, self.steps)
         self.began: dict[str, Any] = {}
         self.stopped_by: int | None = None
+        self.is_flawed = False  # something could not be written
 
     def prepare(self) -> None:
         """Makes the run's folders; OSError if it cannot."""
@@ -80,7 +81,7 @@ class Run:
             self._end()
         if self.stopped_by:
             return 128 + self.stopped_by
-        return 0 if self.record.status == "done" and not self.record.problems else 1
+        return 0 if self.record.status == "done" and not self.is_flawed else 1
 
     def _tell_of_itself(self) -> None:
         """Where its code comes from, and pages to look at from the first second."""
@@ -130,7 +131,7 @@ class Run:
     def _why(self, task: Task) -> list[str]:
         if self.steps[task.label].attempts:
             return [f"attempt {len(self.steps[task.label].attempts) + 1}"]
-        forced = ["it was forced"] if task.step.name in self.options.forced else []
+        forced = [it for one, it in self.options.forced.items() if one == task.label]
         return [*forced, *self.states.reasons(task)]
 
     def _reuse(self, task: Task) -> None:
@@ -184,25 +185,17 @@ class Run:
         """Completes the record; tries again what may pass."""
         place = self.folder / task.file
         outcome.end(step, event, place)
-        again = event.get("may_pass") and len(step.attempts) < task.step.retries
-        if again and not self.stopped_by:
+        may_pass = event.get("may_pass") and not self.stopped_by
+        if may_pass and outcome.can_try_again(step, task, self.states, place):
             wait = task.step.backoff * 2 ** len(step.attempts)
             outcome.put_aside(step, place)
             self.queue.put_off(task, wait)
             self._save()
             self._tell("attempt ended", self.record, step)
             return
-        try:
-            if step.status == "done":
-                told = outcome.take_over(step, place.with_name(f"{task.file}.json"))
-                trace = place.with_name(f"{task.file}.trace")
-                began = {**self.began[task.label], "cell_seconds": step.cell_seconds}
-                self.states.finish(task, self.record.id, trace, told, began)
-            else:
-                self.states.stop(task, self.record.id, step.status)
-        except (OSError, ValueError) as failed:
-            step.status = "failed"
-            step.failure = f"its end could not be recorded: {failed}"
+        began = self.began[task.label]
+        for one in outcome.remember(step, task, self.states, self.record.id, place, began):
+            self._note(one)
         self._save()
         self.pages.due(step)
         self._tell("step ended", self.record, step)
@@ -218,6 +211,10 @@ class Run:
             self._problem(f"a report could not be written: {failed}")
 
     def _problem(self, sentence: str) -> None:
+        self.is_flawed = True
+        self._note(sentence)
+
+    def _note(self, sentence: str) -> None:
         if sentence not in self.record.problems:
             self.record.problems.append(sentence)
 

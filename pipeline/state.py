@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline import changes, files, fingerprint, present, trace
+from pipeline import chain, changes, files, fingerprint, folders, present, trace
 from pipeline.steps import Task
 
 State = dict[str, Any]
@@ -26,7 +26,13 @@ class States:
 
     def save(self, label: str, state: State) -> None:
         """Writes it, whole."""
-        files.write_whole(self._path(label), json.dumps(state, indent=1, default=str))
+        content = {"label": label, **state}
+        files.write_whole(self._path(label), json.dumps(content, indent=1, default=str))
+
+    def all(self) -> dict[str, State]:
+        """All that is known of any step, by the steps' labels."""
+        found = [(one.stem, _read(one)) for one in sorted(self.folder.glob("*.json"))]
+        return {it.get("label", stem): it for stem, it in found}
 
     def _path(self, label: str) -> Path:
         return self.folder / f"{files.slug(label)}.json"
@@ -47,13 +53,23 @@ class States:
             *changes.named("parameter", known["parameters"], now["parameters"]),
             *changes.modules(known["modules"] | dynamic, now["modules"] | present.hashes(dynamic)),
             *changes.named("package", known["packages"], present.versions(known["packages"])),
-            *changes.files("input", known["inputs"]),
+            *changes.files("input", self._altered(task.label, known["inputs"])),
             *changes.files("output", known["outputs"]),
+            *changes.folders(task.step, known.get("folders", {}), lambda: self._made(task)),
             *changes.named(
                 "upstream", known["upstream"], self.upstream(task.needs), "wrote new results"
             ),
             *changes.named("outside", known["watched"], present.watched(task.step)),
+            *changes.undone(known.get("undone", {})),
         ]
+
+    def _altered(self, label: str, inputs: State) -> State:
+        """The inputs that are not as they were, but for what later steps have made of them."""
+        found = {one: it for one, it in inputs.items() if files.changed(Path(one), it)}
+        states = self.all() if found else {}
+        return {
+            one: it for one, it in found.items() if not chain.is_later_version(label, one, states)
+        }
 
     def upstream(self, needs: Iterable[str]) -> dict[str, str]:
         """Step -> a hash of what it wrote."""
@@ -61,30 +77,31 @@ class States:
 
     def start(self, task: Task, run: str) -> None:
         """From now on, until `finish`, the step is one that did not finish."""
-        self.save(task.label, {"run": run, "status": "running"})
+        self.stop(task, run, "running")
 
     def stop(self, task: Task, run: str, status: str) -> None:
         """It ended, but not well."""
-        self.save(task.label, {"run": run, "status": status})
+        kept = {"left": self._left(task.label), "over": self.load(task.label).get("over", {})}
+        self.save(task.label, {"run": run, "status": status, **kept})
 
-    def finish(self, task: Task, run: str, noted: Path, told: dict[str, Any], began: State) -> None:
-        """It is done: remembers all that it was done with.
+    def finish(
+        self, task: Task, run: str, noted: Path, told: dict[str, Any], began: State
+    ) -> list[str]:
+        """It is done: remembers all that it was done with; gives sentences about what it has
+        written over other steps' files.
 
         noted: the files its kernel opened. told: what it handed over, which may name files
         (read, wrote) and results that are no files (made).
         began: what `present.found` gave before it ran, as the code may have changed since.
         """
-        opened = trace.opened(noted, task.step, self.home)
-        # what steps only append to grows for ever: neither input nor output
-        logs = set(opened["a"]) - set(opened["w"])
-        wrote = (set(opened["w"]) | {Path(one) for one in told.get("wrote", [])}) - logs
-        outputs = {str(one): files.facts(one) for one in sorted(wrote) if one.is_file()}
-        inputs = {
-            str(one): _as_read(one, then)
-            for one, then in sorted(opened["r"].items())
-            if one not in wrote | logs and not one.is_dir()
-        }
-        inputs |= {one: files.facts(Path(one)) for one in told.get("read", [])}
+        opened, states = trace.opened(noted, task.step, self.home), self.all()
+        appended = {one for one in opened["a"] if chain.owner(str(one), states)}
+        inputs, outputs = _data(opened, appended, told)
+        listed = self._folders(task, trace.listed(opened, self.home), outputs)
+        earlier = chain.earlier_writers(task.label, outputs, states)
+        changed = {str(one) for one in (*opened["u"], *appended, *told.get("read", []))}
+        over = {one: it for one, it in earlier.items() if not chain.is_variant(it, task.label)}
+        over = states.get(task.label, {}).get("over", {}) | over
         state = {
             "run": run,
             "status": "done",
@@ -97,12 +114,25 @@ class States:
             },
             "inputs": inputs,
             "outputs": outputs,
+            "left": self._left(task.label),
+            "folders": listed,
+            "over": {one: it for one, it in over.items() if one in outputs},
+            "in_place": sorted(changed & over.keys() & outputs.keys()),
             "upstream": self.upstream(task.needs),
             "watched": present.watched(task.step),
-            "wrote": _results(told, outputs, inputs, began),
+            "wrote": _results(told, outputs, inputs | listed, began),
         }
-        self._take_over(task.label, outputs)
+        self._take_over(task.label, outputs, states)
         self.save(task.label, state)
+        return chain.told(task.label, earlier, changed, {**states, task.label: state})
+
+    def spoilt(self, task: Task, noted: Path) -> list[str]:
+        """Other steps' files that it has changed, though it did not come to its end."""
+        opened, states = trace.opened(noted, task.step, self.home), self.all()
+        found = {str(one) for one in (*opened["u"], *opened["a"])}
+        owners = {one: chain.owner(one, states) for one in sorted(found)}
+        known = {one: states[it]["outputs"][one] for one, it in owners.items() if it}
+        return [one for one, facts in known.items() if files.changed(Path(one), facts)]
 
     def accept(self, task: Task) -> str:
         """Declares an edited step up to date; gives what was accepted, as a sentence.
@@ -122,22 +152,41 @@ class States:
         fresh = {"packages": present.versions(known["packages"]), "inputs": inputs}
         fresh |= {"dynamic": present.hashes(known.get("dynamic", {}))}
         fresh |= {"upstream": self.upstream(task.needs), "watched": present.watched(task.step)}
+        fresh |= {"folders": self._folders(task, map(Path, known.get("folders", {})), {})}
         self.save(task.label, {**known, **now, **fresh})
         return "; ".join(why) or "nothing had changed"
 
-    def _take_over(self, label: str, outputs: dict[str, Any]) -> None:
-        """A file belongs to who wrote it last: no other step misses its own version of it."""
+    def _folders(self, task: Task, listed: Iterable[Path], outputs: State) -> State:
+        made = self._made(task) | outputs.keys()
+        return {str(one): folders.facts(one, task.step.ignore, made) for one in listed}
+
+    def _left(self, label: str) -> list[str]:
+        """The files that it wrote in earlier runs, and that are still there."""
+        known = self.load(label)
+        found = {*known.get("outputs", {}), *known.get("left", [])}
+        return sorted(one for one in found if Path(one).exists())
+
+    def _made(self, task: Task) -> set[str]:
+        """The files that are no news to the step: its own, and those of steps it does not need."""
+        states = self.all()
+        needed = chain.ancestors(task.needs, states)
+        others = [it for one, it in states.items() if one not in needed]
+        return {name for it in others for name in (*it.get("outputs", {}), *it.get("left", []))}
+
+    def _take_over(self, label: str, outputs: State, states: dict[str, State]) -> None:
+        """A file belongs to who wrote it last: no other step misses its own version of it, but
+        one that had changed it since must do so again."""
         plain = label.partition("[")[0]
-        for path in self.folder.glob("*.json"):
-            if label != plain and path == self._path(plain):
+        for name, other in states.items():
+            if name == label or (label != plain and name == plain):
                 continue  # a sweep's variant has spoilt the plain step's output: it must see that
-            other = _read(path)
-            shared = other.get("outputs", {}).keys() & outputs.keys()
-            if shared and path != self._path(label):
-                other["outputs"] = {
-                    name: facts for name, facts in other["outputs"].items() if name not in shared
+            undone = chain.undone(name, label, outputs, states)
+            if undone or other.get("outputs", {}).keys() & outputs.keys():
+                kept = {
+                    one: it for one, it in other.get("outputs", {}).items() if one not in outputs
                 }
-                files.write_whole(path, json.dumps(other, indent=1))
+                undone = {**other.get("undone", {}), **dict.fromkeys(undone, label)}
+                self.save(name, {**other, "outputs": kept, "undone": undone})
 
 
 def _read(path: Path) -> State:
@@ -148,10 +197,26 @@ def _read(path: Path) -> State:
     return found if isinstance(found, dict) else {}
 
 
+def _data(opened: trace.Opened, appended: set[Path], told: State) -> tuple[State, State]:
+    """The facts of the files that are inputs, and of those that are outputs."""
+    # what steps only append to grows for ever: neither input nor output
+    logs = set(opened["a"]) - set(opened["w"]) - appended
+    wrote = {*opened["w"], *appended, *map(Path, told.get("wrote", []))} - logs
+    outputs = {str(one): files.facts(one) for one in sorted(wrote) if one.is_file()}
+    inputs = {
+        str(one): _as_read(one, then)
+        for one, then in sorted(opened["r"].items())
+        if one not in wrote | logs and not one.is_dir()
+    }
+    return inputs | {one: files.facts(Path(one)) for one in told.get("read", [])}, outputs
+
+
 def _results(told: State, outputs: State, inputs: State, began: State) -> str:
     """A hash of all that later steps may find new."""
     unseen = not outputs and not told.get("made")  # it may write what nobody sees
-    sources = {name: (facts or {}).get("sha256") for name, facts in inputs.items()}
+    sources = {
+        name: facts and facts.get("sha256", facts.get("names")) for name, facts in inputs.items()
+    }
     return files.digest(
         {
             "files": {name: facts["sha256"] for name, facts in outputs.items()},

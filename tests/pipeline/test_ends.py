@@ -114,8 +114,8 @@ def test_a_signal_while_an_end_is_recorded_starts_nothing_more(step, home, monke
     finish = States.finish
 
     def interrupted(*arguments):
-        finish(*arguments)
         os.kill(os.getpid(), signal.SIGINT)
+        return finish(*arguments)
 
     monkeypatch.setattr(States, "finish", interrupted)
     assert main([step("one", "1"), step("after", "1")], home, []) == 130
