@@ -32,17 +32,21 @@ def show(home: Path, arguments: list[str], _keeps: Keeps) -> str:
 
 
 def compare(home: Path, arguments: list[str], keeps: Keeps) -> str:
-    """Two runs on one page, with what differs marked."""
+    """Two runs on one page, with what differs marked; by default the newest and the one before."""
     parser = _parser("compare", compare)
-    parser.add_argument("before", help="a run: its id, the start of it, or latest")
-    parser.add_argument("now", help="the run to compare with it")
+    parser.add_argument("before", nargs="?", help="a run: its id, the start of it, or latest")
+    parser.add_argument("now", nargs="?", default="latest", help="the run to compare with it")
     parser.add_argument("--single-file", action="store_true", help="style and script in the page")
     told = parser.parse_args(arguments)
-    from pipeline import history
+    from pipeline import history, record
     from pipeline.report.compare import write
     from pipeline.report.index import Index
 
-    before, now = (history.folder(home, one).name for one in (told.before, told.now))
+    now = history.folder(home, told.now)
+    found = told.before or Index(home).before(record.load(now))
+    if not found:
+        raise LookupError(f"there is no finished run before {now.name} to compare it with")
+    before, now = history.folder(home, found).name, now.name
     path = write(home, before, now, told.single_file)
     Index(home).write(keeps())
     return str(path)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -102,14 +103,29 @@ def test_the_checked_cells_are_compared(clone, ran, environment):
     assert "Cell outputs differ" in done.stdout
 
 
-@pytest.mark.parametrize("part", ["--list", "--explain", "--only register", "runs"])
-def test_the_runner_s_commands(clone, ran, environment, part):
+def typed(part, clone, environment):
+    """What the README's line with that part says."""
     [line] = [one for one in "".join(COMMANDS).splitlines() if part in one]
     done = subprocess.run(
         line, shell=True, cwd=clone, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "register" in done.stdout
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("part", ["--list", "--explain", "--only register", "run_pipeline.py runs"])
+def test_the_runner_s_commands(clone, ran, environment, part):
+    assert "register" in typed(part, clone, environment)
+
+
+def test_the_commands_about_reports(clone, ran, environment):
+    again = ".venv/bin/python run_pipeline.py --only register -p min_gain=1"
+    subprocess.run(again, shell=True, cwd=clone, env=environment, check=True)
+    compared = Path(typed("run_pipeline.py compare", clone, environment))
+    assert "register.min_gain was the default, is 1" in compared.read_text()
+    folder = Path(typed("run_pipeline.py render latest", clone, environment))
+    assert "<style>" in (folder / "03_register.html").read_text()
+    assert "would go" not in typed("run_pipeline.py prune", clone, environment)
 
 
 def test_make_lab_and_make_mlflow_open(clone, ran, environment):

@@ -132,5 +132,7 @@ def test_the_command_says_where_the_page_is(home, step, capsys):
     assert path.endswith(f"{runs[0]}..{runs[1]}.html")
     assert "<style>" in Path(path).read_text()
     assert f'data-compares="{runs[0]} {runs[1]}"' in (home / "reports" / "index.html").read_text()
+    assert main([], home, ["compare"]) == 0
+    assert capsys.readouterr().out.strip() == path
     assert main([], home, ["compare", "never", "latest"]) == 2
     assert "there is no run 'never'" in capsys.readouterr().err
