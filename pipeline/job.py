@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.helpers import Helpers
 from pipeline.parameters import Secret, literal
+from pipeline.processes import Processes
 from pipeline.steps import Task
 
 RAN, FAILED, KILLED, TIMED_OUT, NOT_RUN = "ran", "failed", "killed", "timed out", "not run"
 
 
-def told(task: Task, place: Path, helpers: Helpers) -> dict[str, Any]:
+def told(task: Task, place: Path, processes: Processes) -> dict[str, Any]:
     """What a worker needs to know, as JSON can carry it.
 
     place: where the files of the task are, without an ending.
@@ -21,7 +21,7 @@ def told(task: Task, place: Path, helpers: Helpers) -> dict[str, Any]:
     for ending in ("json", "trace"):  # an earlier attempt's
         place.with_name(f"{task.file}.{ending}").unlink(missing_ok=True)
     variables = {
-        "PIPELINE_REPORT": f"reports/{helpers.run}/{task.report}",
+        "PIPELINE_REPORT": f"reports/{processes.run}/{task.report}",
         "PIPELINE_HANDOVER": f"{place}.json",
         "PIPELINE_TRACE": f"{place}.trace",
     }
@@ -30,8 +30,8 @@ def told(task: Task, place: Path, helpers: Helpers) -> dict[str, Any]:
         "notebook": str(task.step.notebook),
         "executed": f"{place}.ipynb",
         "folder": str(task.step.notebook.parent),
-        "environment": {**helpers.environment, **variables},
-        "sockets": str(helpers.sockets),
+        "environment": {**processes.environment, **variables},
+        "sockets": str(processes.sockets),
         "time_limit": task.step.time_limit,
         "memory_limit": task.step.memory_limit,
         "secrets": [one.variable for one in secrets],

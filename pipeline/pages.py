@@ -31,7 +31,7 @@ class Pages:
         self.folder = self.reports / run.id
         self.waiting: list[StepRecord] = []
         self.answers: dict[str, str] = {}  # step -> its bottom line, HTML
-        self.again: dict[str, float] = {}  # step -> when its page may be written again
+        self.again: dict[str, float] = {}  # step, or "" -> when it, the index, may be written again
         self.seen: dict[str, float] = {}  # step -> when the notebook that was shown was saved
         self.live = True
 
@@ -39,18 +39,14 @@ class Pages:
         """Makes the folder; OSError if it cannot be."""
         self.folder.mkdir(parents=True)
 
-    def begin(self) -> OSError | None:
+    def begin(self) -> Exception | None:
         """Writes what can be told before anything has run."""
         from pipeline.report.page import FEW
 
-        try:
-            self._point_latest()
-            for step in self.run.steps[:FEW]:
-                self._write_step(step)
-            self._write_around()
-        except OSError as failed:
-            return failed
-        return None
+        failed = self._try(self._point_latest)
+        for step in self.run.steps[:FEW]:
+            failed = self._try(self._write_step, step) or failed
+        return self._try(self._write_around) or failed
 
     def warm_up(self) -> None:
         """Imports what writing needs, while there is nothing else to do."""
@@ -61,16 +57,14 @@ class Pages:
         """Says that the step's page is to be written."""
         self.waiting.append(step)
 
-    def write_due(self, on_written: Callable[[OSError | None], None]) -> None:
+    def write_due(self) -> Exception | None:
         """Writes one page that is due: of a step that has ended, else of one that is running."""
-        try:
-            if self.waiting:
-                self._write_step(self.waiting.pop(0))
-                self._write_around()
-            elif "pipeline.report.body" in sys.modules:
-                self._show_running()
-        except OSError as failed:
-            on_written(failed)
+        if self.waiting:
+            step = self.waiting.pop(0)
+            return self._try(self._write_step, step) or self._try(self._write_around)
+        if "pipeline.report.body" in sys.modules:
+            return self._try(self._show_running)
+        return None
 
     def _show_running(self) -> None:
         now = time.monotonic()
@@ -84,7 +78,7 @@ class Pages:
                     self.again[step.name] = time.monotonic() + max(EVERY, SHARE * took)
                     return
 
-    def finish(self) -> OSError | None:
+    def finish(self) -> Exception | None:
         """Writes all pages as they stay, the comparison with the run before, and the index."""
         from pipeline.report.page import FEW
 
@@ -92,22 +86,26 @@ class Pages:
         self.__dict__.pop("_matters", None)  # the run may have changed what serves
         if self.run.status == "done" and any(one.status == "done" for one in self.run.steps):
             failed = self._try(self._compare) or failed
-        few = len(self.run.steps) <= FEW  # in a long run, pages do not name all others
-        for step in self.run.steps if few else self.waiting:
+        steps = self.run.steps
+        if len(steps) > FEW:  # pages do not name all others: those that are written may stay
+            waiting = [one for one in steps[:FEW] if one.status == "not run"]
+            steps = [*self.waiting, *(one for one in waiting if one not in self.waiting)]
+        for step in steps:
             failed = self._try(self._write_step, step) or failed
         return self._try(self._write_around) or failed
 
-    def write_again(self) -> OSError | None:
+    def write_again(self) -> Exception | None:
         """The pages of a run that has ended; reports/latest stays where it is."""
         self.live, failed = False, None
         for step in self.run.steps:
             failed = self._try(self._write_step, step) or failed
         return self._try(self._write_around) or failed
 
-    def _try(self, write: Callable[..., None], *what: Any) -> OSError | None:
+    def _try(self, write: Callable[..., None], *what: Any) -> Exception | None:
+        """Whatever is wrong with a page, or its disk, is to be told, and no reason to stop."""
         try:
             write(*what)
-        except OSError as failed:
+        except Exception as failed:
             return failed
         return None
 
@@ -136,7 +134,8 @@ class Pages:
 
         known = comparisons(self.reports).get(self.run.id, {})
         earlier = self.index.earlier(self.run, step.name) if step else ""
-        return Place(self.home, self.single, self.live, earlier, known.get("href", ""))
+        goes_on = self.live and (step is None or step.status in ("running", "not run"))
+        return Place(self.home, self.single, goes_on, earlier, known.get("href", ""))
 
     def _write_around(self) -> None:
         """The run's own page, and the index."""
@@ -145,8 +144,11 @@ class Pages:
         keeps = self._matters.get(self.run.id, "")
         told = page.run_page(self.run, self.answers, self._place(), keeps)
         self._write("index.html", told)
-        self.index.update(self.run)
-        self.index.write(self._matters)
+        started = time.monotonic()
+        if not self.live or started >= self.again.get("", 0):
+            self.index.update(self.run)
+            self.index.write(self._matters)
+            self.again[""] = time.monotonic() + SHARE * (time.monotonic() - started)
 
     @cached_property
     def index(self) -> Any:

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pipeline import fingerprint, helpers, job, origin, outcome, present, queue, record, signals
-from pipeline.helpers import Helpers, Worker
+from pipeline import fingerprint, job, origin, outcome, present, processes, queue, record, signals
 from pipeline.pages import Keeps, Pages, nothing
+from pipeline.processes import Processes, Worker
 from pipeline.queue import Queue
 from pipeline.record import Keeper, RunRecord, StepRecord
 from pipeline.state import States
@@ -60,23 +60,23 @@ class Run:
 
     def go(self, lock: int) -> int:
         """Runs what must run; gives the exit code."""
-        width = min(self.options.jobs or helpers.cores(), queue.width(self.tasks))
-        shared = {"PIPELINE_STARTED_IN": str(Path.cwd()), **helpers.threads(width)}
+        width = min(self.options.jobs or processes.cores(), queue.width(self.tasks))
+        shared = {"PIPELINE_STARTED_IN": str(Path.cwd()), **processes.threads(width)}
         shared["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else each kernel warns on stderr
         environment = {**self.options.environment, **os.environ, **shared}
         self._tell("run started", self.record, None)
-        self.helpers = Helpers(self.record.id, self.folder / "runner.log", lock, environment)
+        self.processes = Processes(self.record.id, self.folder / "runner.log", lock, environment)
         self.selector = selectors.DefaultSelector()
         try:
             with signals.bell() as self.bell:
                 self.selector.register(self.bell, selectors.EVENT_READ)
-                self.helpers.worker()  # its imports take a while: meanwhile, plan
+                self.processes.worker()  # its imports take a while: meanwhile, plan
                 if not self.options.cold:
-                    self.helpers.start_nursery(self.tasks)
+                    self.processes.start_nursery(self.tasks)
                 self._tell_of_itself()
                 self._loop(width)
         finally:
-            self.helpers.close()
+            self.processes.close()
             self.selector.close()
             self._end()
         if self.stopped_by:
@@ -91,12 +91,12 @@ class Run:
         self._written(self.pages.begin())
 
     def _loop(self, width: int) -> None:
-        for one in self.helpers.workers:
+        for one in self.processes.workers:
             self.selector.register(one.events, selectors.EVENT_READ, one)
         while True:
             self._signalled(signals.rung(self.bell))  # a step's end may have taken a while
             self._start_what_can(width)
-            self.pages.write_due(self._written)
+            self._written(self.pages.write_due())
             if not self.busy and not self.queue:
                 return
             events = self.selector.select(TICK)
@@ -105,7 +105,7 @@ class Run:
                     self._heard(key.data, event)
             if not events:
                 self.pages.warm_up()
-            self.helpers.revive()
+            self.processes.revive()
             self._tell("tick", self.record, None)
 
     def _tell(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
@@ -118,7 +118,7 @@ class Run:
     @property
     def busy(self) -> list[Worker]:
         """The workers that have a task."""
-        return [one for one in self.helpers.workers if one.task]
+        return [one for one in self.processes.workers if one.task]
 
     def _start_what_can(self, width: int) -> None:
         for task in self.queue.ready(lambda: len(self.busy) < width, bool(self.stopped_by)):
@@ -155,11 +155,11 @@ class Run:
         step.status, step.why, step.started = "running", why, record.now()
         step.cells_done, step.cell_status, step.cell_seconds = 0, [], []
         self._save()
-        worker = self.helpers.worker()
+        worker = self.processes.worker()
         if worker.events not in {key.fileobj for key in self.selector.get_map().values()}:
             self.selector.register(worker.events, selectors.EVENT_READ, worker)
         worker.task = task
-        worker.send(job.told(task, self.folder / task.file, self.helpers))
+        worker.send(job.told(task, self.folder / task.file, self.processes))
         self._tell("step started", self.record, step)
 
     def _heard(self, worker: Worker, event: dict[str, Any]) -> None:
@@ -206,7 +206,7 @@ class Run:
         except OSError as failed:
             self._problem(f"the run's record could not be written: {failed}")
 
-    def _written(self, failed: OSError | None) -> None:
+    def _written(self, failed: Exception | None) -> None:
         if failed:
             self._problem(f"a report could not be written: {failed}")
 
@@ -224,7 +224,7 @@ class Run:
             if number not in signals.STOPS:
                 continue
             if self.stopped_by:
-                self.helpers.kill()
+                self.processes.kill()
                 continue
             self.stopped_by = number
             for task in self.queue.clear_later():

@@ -51,7 +51,8 @@ def _one(output: Any, widgets: Mapping[str, Any], section: str) -> str:
 
 def joined(content: Any) -> Any:
     """A text that a notebook's file may keep as a list of lines."""
-    return "".join(content) if isinstance(content, list) else content
+    texts = isinstance(content, list) and all(isinstance(one, str) for one in content)
+    return "".join(content) if texts else content
 
 
 def _richest(

@@ -182,8 +182,8 @@ def test_a_killed_helper_does_no_harm_or_is_told(project, step, part):
     made = project(step("one", "import time; print('up', flush=True); time.sleep(2)"))
     process = made.start()
     made.wait_for("up", "one")
-    helpers = psutil.Process(process.pid).children()
-    next(one for one in helpers if part in " ".join(one.cmdline())).kill()
+    processes = psutil.Process(process.pid).children()
+    next(one for one in processes if part in " ".join(one.cmdline())).kill()
     process.communicate(timeout=30)
     expected = "killed" if part == "pipeline.nursery" else "done"
     assert made.last.steps[0].status == expected
@@ -273,8 +273,8 @@ def test_a_killed_nursery_does_not_hang_the_run_while_a_child_lives(project, ste
     made = project(step("one", fork, "print('up', flush=True); time.sleep(60)"))
     process = made.start()
     made.wait_for("up", "one")
-    helpers = psutil.Process(process.pid).children()
-    next(one for one in helpers if "pipeline.nursery" in one.cmdline()).kill()
+    processes = psutil.Process(process.pid).children()
+    next(one for one in processes if "pipeline.nursery" in one.cmdline()).kill()
     process.communicate(timeout=20)
     assert made.last.steps[0].status == "killed"
     assert made.processes() == []
@@ -285,8 +285,8 @@ def test_nothing_survives_even_if_the_watchdog_was_killed_first(project, step):
     made = project(step("one", SPAWN, LONG))
     process = made.start()
     made.wait_for("here we go", "one")
-    helpers = psutil.Process(process.pid).children()
-    next(one for one in helpers if "pipeline.watchdog" in one.cmdline()).kill()
+    processes = psutil.Process(process.pid).children()
+    next(one for one in processes if "pipeline.watchdog" in one.cmdline()).kill()
     time.sleep(1)  # another takes its place
     process.kill()
     process.communicate()

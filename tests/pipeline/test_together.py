@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from pipeline import main
-from pipeline.helpers import threads
+from pipeline.processes import threads
 from pipeline.record import load_all
 
 WAIT = "import time; began = time.time(); time.sleep(1.5); print('times', began, time.time())"

@@ -2,11 +2,14 @@
 
 import json
 import re
+import sys
+import time
 
 import pytest
 
 from pipeline import Step, main
-from tests.system.odd import failing, odd
+from tests.system.conftest import process
+from tests.system.odd import failing, odd, write
 from tests.system.test_browser import look, serious
 
 pytestmark = pytest.mark.slow
@@ -183,3 +186,25 @@ def test_thousands_of_runs_show_those_that_are_looked_at(browser, shown, tmp_pat
     assert rows.first.get_attribute("data-run") == "20260101-000000-aaaa"
     assert said == []
     page.close()
+
+
+def test_a_page_that_is_open_follows_the_run(browser, tmp_path):
+    """It needs no server, and nobody to reload it."""
+    slow = "import time\nprint('first words', flush=True)\ntime.sleep(8)\nprint('last words')"
+    notebook = write(tmp_path / "slow.ipynb", ["# A slow one\n\nHow long?", "1", slow])
+    runner = (
+        "import sys; from pathlib import Path; from pipeline import Step, main; "
+        f"sys.exit(main([Step('slow', Path({str(notebook)!r}))], Path({str(tmp_path)!r})))"
+    )
+    with process(sys.executable, "-c", runner):
+        index = tmp_path / "reports" / "latest" / "index.html"
+        while not index.exists():
+            time.sleep(0.05)
+        page, _, _ = look(browser, f"file://{index}")
+        page.get_by_role("link", name="slow").first.click()
+        page.get_by_text("first words").first.wait_for(timeout=20_000)
+        assert "It is running" in page.inner_text(".live")
+        page.get_by_text("last words").first.wait_for(timeout=30_000)
+        page.locator(".status.done").first.wait_for(timeout=20_000)
+        assert not page.evaluate("document.documentElement.hasAttribute('data-live')")
+        page.close()

@@ -59,6 +59,10 @@ def test_latex_and_json_and_the_unknown_are_shown():
     assert "application/x-odd" in shown(output(**{"application/x-odd": "?"}))
 
 
+def test_a_list_is_no_text():
+    assert "7" in shown(output(**{"application/json": [7]}))
+
+
 def test_a_script_alone_is_not_run():
     assert "go()" not in shown(output(**{"application/javascript": "go()"}))
 

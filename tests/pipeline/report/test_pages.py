@@ -149,3 +149,25 @@ def test_a_record_of_an_older_version_is_still_listed(home, step):
     path.write_text(json.dumps(told))
     assert main([step("one", "2")], home, []) == 0
     assert (home / "reports" / "index.html").read_text().count("<tr data-run=") == 2
+
+
+def test_no_page_of_a_long_run_waits_for_ever(home, step):
+    notebooks = [step(f"s{number}", "1") for number in range(14)]
+    bad = step("s14", "1 / 0")
+    assert main([*notebooks[:3], bad, *notebooks[3:]], home, ["--quiet"]) == 1
+    written = list((home / "reports" / "latest").glob("*.html"))
+    assert len(written) >= 13
+    assert [one.name for one in written if "data-live" in one.read_text()] == []
+
+
+def test_a_page_that_cannot_be_made_is_told_and_stops_nothing(home, step, capsys, monkeypatch):
+    from pipeline.report import body
+
+    def broken(*_):
+        raise KeyError("nobody thought of that")
+
+    monkeypatch.setattr(body, "body", broken)
+    assert main([step("one", "1"), step("two", "1")], home, []) == 1
+    said = capsys.readouterr().out
+    assert "a report could not be written: 'nobody thought of that'" in said
+    assert said.count("cells ") == 2

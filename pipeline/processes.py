@@ -22,7 +22,7 @@ THREADS = (
 )  # fmt: skip
 
 
-class Helpers:
+class Processes:
     """All that a run starts; gone with it, whatever happens to the runner."""
 
     def __init__(self, run: str, log: Path, lock: int, environment: dict[str, str]) -> None:
