@@ -6,7 +6,8 @@ from housing import paths, watch
 from pipeline import Step, main
 
 NOTEBOOKS = paths.CHECKOUT / "notebooks"
-NOTES = ("registered_model_meta",)  # MLflow writes one into a model's folder whenever it is loaded
+# MLflow writes a note into a model's folder when it is loaded, the registration the served graph
+NOTES = ("registered_model_meta", "MLmodel")
 STEPS = [
     Step("prep", NOTEBOOKS / "01_prep.ipynb"),
     Step("train", NOTEBOOKS / "02_train.ipynb", retries=1, watch=watch.store, ignore=NOTES),

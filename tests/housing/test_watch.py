@@ -1,3 +1,4 @@
+import sqlite3
 import sys
 from subprocess import run
 
@@ -19,6 +20,18 @@ def test_the_champion_is_seen_and_its_move_too(champion_home):
     store.delete_registered_model_alias("california-housing-sample", "champion")
     assert watch.champions() == watch.store()
     assert watch.store()["tracking store"] == before["tracking store"]
+
+
+def test_the_run_behind_the_champion_is_known(champion_home, monkeypatch):
+    known = {"first": "california-housing-sample version 1, champion"}
+    assert watch.runs_in_use() == known
+    store = registry.client()
+    report = "reports/20261123-120000-aaaa/03_register.html"
+    store.set_model_version_tag("california-housing-sample", "1", "report", report)
+    of_both = known | {"20261123-120000-aaaa": known["first"]}
+    assert watch.runs_in_use() == of_both
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{champion_home}/var/mlflow.db")
+    assert watch.runs_in_use() == of_both
 
 
 def test_another_store_is_another_store(champion_home, tmp_path, monkeypatch):
@@ -55,3 +68,10 @@ def test_a_tracking_server_is_asked(champion_home, monkeypatch):
             "tracking store": f"http://127.0.0.1:{port}",
             "champion of california-housing-sample": "1",
         }
+        assert watch.runs_in_use() == {"first": "california-housing-sample version 1, champion"}
+
+
+def test_a_store_that_cannot_be_read_is_no_empty_store(home):
+    (paths.var() / "mlflow.db").write_text("no database, but a file of some length " * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        watch.runs_in_use()

@@ -11,9 +11,10 @@ import nbformat
 import numpy as np
 import pytest
 
-from housing import registry, split
+from housing import registry, split, watch
 from housing.paths import CHECKOUT
 from housing.schema import FEATURES, NAMES
+from pipeline.record import load_all
 from tests.system.conftest import SMALL, ask, free_port, get, process, service
 
 pytestmark = pytest.mark.slow
@@ -26,10 +27,26 @@ def inside(piped, monkeypatch):
     return piped
 
 
+def test_nothing_about_the_run_is_odd(inside):
+    [run] = load_all(inside / "var" / "runs")
+    assert (run.status, run.problems) == ("done", [])
+    assert run.headline["test RMSE"]["value"] > 0
+    assert set(run.steps[2].links) == {
+        "model version: california-housing-sample 1",
+        f"MLflow run: {registry.champion('california-housing-sample').tags['family']}",
+    }
+
+
+def test_the_run_behind_the_champion_is_known(inside):
+    [run] = load_all(inside / "var" / "runs")
+    assert watch.runs_in_use() == {run.id: "california-housing-sample version 1, champion"}
+    assert "california-housing-sample version 1" in (inside / "reports" / "index.html").read_text()
+
+
 def test_the_sample_is_loud_everywhere(inside):
     assert "NOTE: A GENERATED SAMPLE, not real data" in (inside / "said").read_text()
     pages = [*(inside / "reports" / "latest").glob("*.html"), inside / "reports" / "index.html"]
-    assert len(pages) == 4
+    assert len(pages) == 5
     assert all("A GENERATED SAMPLE" in one.read_text() for one in pages)
     assert registry.champion("california-housing") is None
     champion = registry.champion("california-housing-sample")
