@@ -22,7 +22,7 @@ mlflow: .venv/run.done  ## MLflow's pages on http://127.0.0.1:5000
 	$(PY) -m mlflow ui --backend-store-uri "$$($(PY) -c 'from housing import registry; print(registry.tracking_uri())')"
 
 test: .venv/dev.done  ## the fast tests
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto --maxprocesses 8 $(ARGS)
 
 slow: .venv/dev.done  ## the whole-system tests, the real data among them
 	$(PY) -m pytest -m slow $(ARGS)

@@ -107,7 +107,7 @@ def _summary(old: RunRecord, new: RunRecord, steps: list[Step]) -> list[str]:
         (sum(its.figures for its in steps), "picture differs", "pictures differ"),
     ):
         found += [f"{count} {one if count == 1 else several}."] if count else []
-    return found or ["Nothing differs."]
+    return list(dict.fromkeys(found)) or ["Nothing differs."]
 
 
 def _step(runs: Path, old: RunRecord, new: RunRecord, name: str) -> Step:
@@ -128,7 +128,7 @@ def _step(runs: Path, old: RunRecord, new: RunRecord, name: str) -> Step:
     if missing:
         made.note = f"The notebook executed by run {missing[0]} is not there any more."
         return made
-    if a.status != b.status:
+    if a.status != b.status and {a.status, b.status} != {"done", "up to date"}:
         made.note = f"It was {a.status}, is {b.status}."
     for one, other in align.pairs(*(align.cells(body.read(path)) for path in paths)):
         _cell(one, other, made)

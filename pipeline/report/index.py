@@ -73,12 +73,15 @@ class Index:
         return ""
 
     def before(self, run: RunRecord) -> str:
-        """The finished run before this one that shares a step with it."""
+        """The finished run before this one that shares a step with it; of the same data, if any."""
         steps = {one.name for one in run.steps}
-        for one in self.runs:
-            if one.id < run.id and one.status == "done" and steps & {its.name for its in one.steps}:
-                return one.id
-        return ""
+        found = [
+            one
+            for one in self.runs
+            if one.id < run.id and one.status == "done" and steps & {its.name for its in one.steps}
+        ]
+        alike = [one for one in found if source(one) == source(run)]
+        return next((one.id for one in [*alike, *found]), "")
 
     def write(self, keeps: dict[str, str]) -> Path:
         """Writes the page. keeps: run -> why it matters, e.g. that its model serves."""

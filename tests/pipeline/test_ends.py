@@ -110,7 +110,15 @@ def test_a_signal_to_the_runner_stops_it_in_order(project, step, number, says):
     assert made.processes() == []
 
 
-def test_a_signal_while_an_end_is_recorded_starts_nothing_more(step, home, monkeypatch):
+@pytest.fixture
+def heeded():
+    """Ctrl-C is heeded: a shell that starts the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_signal_while_an_end_is_recorded_starts_nothing_more(step, home, monkeypatch, heeded):
     finish = States.finish
 
     def interrupted(*arguments):

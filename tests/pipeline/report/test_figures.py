@@ -43,6 +43,18 @@ def test_a_png_gets_smaller_and_looks_the_same():
     assert figures.alike(image, Image.open(io.BytesIO(small)))
 
 
+def test_a_pale_area_keeps_its_colour():
+    image = smooth()[0]
+    image.paste((244, 246, 249), (300, 0, 360, 60))
+    image.paste((255, 255, 255), (300, 60, 360, 120))
+    written = io.BytesIO()
+    image.save(written, "PNG", compress_level=0)
+    small = Image.open(io.BytesIO(figures.compressed(written.getvalue()))).convert("RGB")
+    pale, white = small.getpixel((330, 30)), small.getpixel((330, 90))
+    assert max(abs(one - other) for one, other in zip(pale, (244, 246, 249), strict=True)) <= 4
+    assert min(white) >= 251
+
+
 def test_a_picture_that_would_suffer_stays_as_it_is():
     _, raw = noisy(20_000)
     assert figures.compressed(raw) == raw

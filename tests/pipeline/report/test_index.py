@@ -106,3 +106,11 @@ def test_prune_deletes_nothing_if_it_cannot_ask(home, step, capsys):
     assert "none was deleted: the registry is down" in capsys.readouterr().err
     assert main([], home, ["prune", "--keep", "0"]) == 2
     assert "expected at least 1" in capsys.readouterr().err
+
+
+def test_a_run_is_compared_with_the_last_one_on_the_same_data(home, recorded):
+    other = told(10) | {"data": "A sample, 5 rows"}
+    for number, it in enumerate((told(10), other, told(9), other), 1):
+        run = recorded(f"20261101-0{number}", it, train=executed(code("1")))
+        before = Index(home).before(run)
+        assert before == ["", "20261101-01", "20261101-01", "20261101-02"][number - 1]
