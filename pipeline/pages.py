@@ -135,7 +135,7 @@ class Pages:
         known = comparisons(self.reports).get(self.run.id, {})
         earlier = self.index.earlier(self.run, step.name) if step else ""
         goes_on = self.live and (step is None or step.status in ("running", "not run"))
-        return Place(self.home, self.single, goes_on, earlier, known.get("href", ""))
+        return Place(self.single, goes_on, earlier, known.get("href", ""))
 
     def _write_around(self) -> None:
         """The run's own page, and the index."""

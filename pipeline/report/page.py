@@ -1,7 +1,5 @@
 """A step's report, and the page of the run it belongs to."""
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.record import ENDED_BADLY, RunRecord, StepRecord, duration
@@ -15,7 +13,6 @@ MANY = 100  # steps that a run's page tells of
 class Place(NamedTuple):
     """What a page knows of the pages around it."""
 
-    home: Path
     single: bool = False  # it is to stand alone: no links to others
     live: bool = False  # the run goes on
     earlier: str = ""  # the run of the step's last report that was finished, if there is one
@@ -34,13 +31,17 @@ class Fact(NamedTuple):
 def step_page(run: RunRecord, step: StepRecord, body: Body, place: Place) -> str:
     """The HTML of a step's report."""
     number = [one.name for one in run.steps].index(step.name)
-    around = run.steps if len(run.steps) <= FEW else run.steps[max(0, number - 1) : number + 2]
+    few = len(run.steps) <= FEW
+    around = run.steps if few else run.steps[max(0, number - 1) : number + 2]
+    # of a long run's steps only those that ran have a page
+    there = [one for one in around if not place.single and (few or one.status != "not run")]
     return layout.render(
         "page.html.j2",
         "../",
         place.single,
         run=run,
-        run_shown={"steps": around},
+        around=around,
+        there=there,
         step=step,
         body=body,
         notice=step.notice or run.notice,
@@ -48,9 +49,13 @@ def step_page(run: RunRecord, step: StepRecord, body: Body, place: Place) -> str
         waiting=_waiting(run, step, place),
         failure=failure.of(run, step, body, place) if step.status in ENDED_BADLY else None,
         facts=_facts(run, step, place),
-        before=run.steps[number - 1] if number else None,
-        after=run.steps[number + 1] if number + 1 < len(run.steps) else None,
+        before=next((one for one in there if one is _at(run, number - 1)), None),
+        after=next((one for one in there if one is _at(run, number + 1)), None),
     )
+
+
+def _at(run: RunRecord, number: int) -> StepRecord | None:
+    return run.steps[number] if 0 <= number < len(run.steps) else None
 
 
 def _waiting(run: RunRecord, step: StepRecord, place: Place) -> str:
@@ -71,7 +76,7 @@ def _facts(run: RunRecord, step: StepRecord, place: Place) -> list[Fact]:
     here = not place.single
     found = [Fact("status", step.status, kind=f"status {step.status.replace(' ', '-')}")]
     if step.data or run.data:
-        found.append(Fact("data", step.data or run.data, kind="wide-fact"))
+        found.append(Fact("data", step.data or run.data))
     if step.started or step.status != "not run":
         found.append(Fact("when", layout.moment(step.started or run.started)))
         found.append(Fact("took", duration(step.seconds)))
@@ -115,7 +120,7 @@ def run_page(run: RunRecord, answers: dict[str, str], place: Place, keeps: str) 
     if keeps:
         facts.append(Fact("serves as", keeps))
     if run.data:
-        facts.append(Fact("data", run.data, kind="wide-fact"))
+        facts.append(Fact("data", run.data))
     elsewhere = {name: it for one in run.steps for name, it in one.links.items()}
     facts += links(run, elsewhere)
     if place.comparison and not place.single:
@@ -123,7 +128,12 @@ def run_page(run: RunRecord, answers: dict[str, str], place: Place, keeps: str) 
             Fact("what is different", "compare with the run before", f"../{place.comparison}")
         )
     steps = [
-        {"step": one, "answer": answers.get(one.name, ""), "about": _about(one)}
+        {
+            "step": one,
+            "answer": answers.get(one.name, ""),
+            "about": _about(one),
+            "there": not place.single and (len(run.steps) <= FEW or one.status != "not run"),
+        }
         for one in run.steps[:MANY]
     ]
     return layout.render(
@@ -142,12 +152,6 @@ def _about(step: StepRecord) -> str:
         said.append(f"made by run {step.reused}")
     said += [f"{name} = {value}" for name, value in step.parameters.items()]
     return ", ".join(said)
-
-
-def named(steps: Iterable[StepRecord]) -> str:
-    """Their names, as a list in a sentence."""
-    *most, last = [one.name for one in steps]
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def empty(step: StepRecord) -> Body:

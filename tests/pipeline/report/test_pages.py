@@ -158,6 +158,9 @@ def test_no_page_of_a_long_run_waits_for_ever(home, step):
     written = list((home / "reports" / "latest").glob("*.html"))
     assert len(written) >= 13
     assert [one.name for one in written if "data-live" in one.read_text()] == []
+    for one in written:  # and every link leads somewhere
+        for href in re.findall(r'href="([^"#?:]+\.html)"', one.read_text()):
+            assert (one.parent / href).exists(), (one.name, href)
 
 
 def test_a_page_that_cannot_be_made_is_told_and_stops_nothing(home, step, capsys, monkeypatch):
