@@ -120,6 +120,7 @@ class Index:
                 source=source(run),
                 kept=keeps,
                 comparison=comparison,
+                name=metric,
                 metric=headline.get(metric) if metric in _numbers(run) else None,
                 others={name: it for name, it in headline.items() if name != metric},
                 parameters=_parameters(run),
