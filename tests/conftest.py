@@ -9,6 +9,12 @@ import pytest
 from housing import convert, data, gate, paths, registry, search, split
 from housing.schema import NAMES
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
@@ -68,3 +74,16 @@ def champion_home(trained, home):
     """The trained home, copied, so that a test may change it. Artefacts stay where they are."""
     shutil.copytree(trained, home, dirs_exist_ok=True)
     return Path(home)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, its network cut but for this machine."""
+    if not CHROMIUM:
+        pytest.skip(reason="chromium is not installed here")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from housing.hover import hover
-from tests.system.conftest import browser as browser
 
 FORMATS = {"error": "${:+,.0f}", "share": "{:.2f} %"}
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"

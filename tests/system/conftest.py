@@ -1,9 +1,8 @@
-"""Whole-system fixtures: real processes, real ports, a real browser."""
+"""Whole-system fixtures: real processes, real ports."""
 
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,12 +13,7 @@ import pytest
 
 from housing.paths import CHECKOUT
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SMALL = ["-p", "source=sample", "-p", "sample_rows=2000", "-p", "trials=1"]
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 
 
 def free_port():
@@ -85,16 +79,3 @@ def piped(tmp_path_factory):
     assert done.returncode == 0, done.stdout + done.stderr
     (home / "said").write_text(done.stdout)
     return home
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium, its network cut but for this machine."""
-    if not CHROMIUM:
-        pytest.skip(reason="chromium is not installed here")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
