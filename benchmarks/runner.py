@@ -120,10 +120,10 @@ def sweep(place: Path, repeats: int) -> None:
     (folder / "run_pipeline.py").write_text(MAIN.format(count=1))
     (folder / "plain.py").write_text(PAPERMILL.format(count=100, files=1))
     values = ",".join(str(one) for one in range(100))
-    for jobs, what in (("1", "one at a time"), ("0", "side by side")):
+    for jobs, what in ((["--jobs", "1"], "one at a time"), ([], "side by side")):
 
-        def ours(_number: int, jobs: str = jobs) -> None:
-            arguments = ["--sweep", f"s0.x={values}", "--jobs", jobs, "--force"]
+        def ours(_number: int, jobs: list[str] = jobs) -> None:
+            arguments = ["--sweep", f"s0.x={values}", *jobs, "--force"]
             run(PYTHON, "run_pipeline.py", *arguments, folder=folder)
 
         pair(

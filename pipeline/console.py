@@ -153,8 +153,4 @@ def _epitaph(step: StepRecord, folder: Path) -> str:
     far = f"after {step.cells_done} of {step.cells} cells" if step.cells else "before its start"
     page = folder / step.report
     where = f" Its report: {page}" if page.exists() else ""
-    return f"The step {step.name} {_verb(step.status)} {far}: {step.failure}.{where}"
-
-
-def _verb(status: str) -> str:
-    return {"killed": "was killed", "stopped": "was stopped"}.get(status, status)
+    return f"The step {step.name} {record.verb(step.status)} {far}: {step.failure}.{where}"

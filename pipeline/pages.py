@@ -50,7 +50,6 @@ class Pages:
 
     def warm_up(self) -> None:
         """Imports what writing needs, while there is nothing else to do."""
-        sys.modules.setdefault("rfc3987_syntax", None)  # see pipeline.worker
         import pipeline.report.body  # noqa: F401
 
     def due(self, step: StepRecord) -> None:

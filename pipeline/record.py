@@ -93,6 +93,11 @@ def said(value: Any) -> str:
     return str(value["text"]) if isinstance(value, dict) else str(value)
 
 
+def verb(status: str) -> str:
+    """How a step ended badly, as in: it was killed."""
+    return {"killed": "was killed", "stopped": "was stopped"}.get(status, status)
+
+
 def new_id() -> str:
     """Sorts by time, and two runs in one second differ."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -2,3 +2,7 @@
 
 They ask nothing of any network, and run a notebook's scripts only in a frame that reaches nothing.
 """
+
+import sys
+
+sys.modules.setdefault("rfc3987_syntax", None)  # two seconds of import: see pipeline.worker

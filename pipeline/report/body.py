@@ -1,7 +1,6 @@
 """An executed notebook's cells as the body of a page, by our own nbconvert template."""
 
 import re
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,25 +12,13 @@ from nbconvert.exporters import TemplateExporter
 from traitlets.config import Config
 
 from pipeline.report import outputs, text
+from pipeline.report.page import Body
 
 TEMPLATES = Path(__file__).parent / "templates"
 ANSWER = "the bottom line"  # the section whose outputs are the report's answer
 PLUMBING = {"injected-parameters", "remove_cell", "remove-cell"}
 HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$")
 DEPTH = 3  # of the headings in the table of contents
-
-
-@dataclass
-class Body:
-    """What a notebook gives to its page."""
-
-    title: str = ""
-    question: str = ""  # HTML: what stands below the title
-    answer: str = ""  # HTML
-    html: str = ""
-    contents: list[tuple[int, str, str]] = field(default_factory=list)  # level, anchor, words
-    source: str = ""  # the notebook it was made from, as papermill was told it
-    cells: dict[int, "Shown"] = field(default_factory=dict)  # those shown, by their number
 
 
 def read(executed: Path) -> Any:

@@ -1,24 +1,16 @@
 """What a report says of a step that did not end well: what, where, why, and what to do."""
 
 import html
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipeline.record import RunRecord, StepRecord
+from pipeline.record import RunRecord, StepRecord, verb
 from pipeline.report import text
-from pipeline.report.body import Body
-
-if TYPE_CHECKING:
-    from pipeline.report.page import Place
+from pipeline.report.page import Body, Place
 
 LONG = 40  # lines of a traceback that is folded
 
 
-def verb(status: str) -> str:
-    """As in: the step was killed."""
-    return {"killed": "was killed", "stopped": "was stopped"}.get(status, status)
-
-
-def of(run: RunRecord, step: StepRecord, body: Body, place: "Place") -> dict[str, Any]:
+def of(run: RunRecord, step: StepRecord, body: Body, place: Place) -> dict[str, Any]:
     """What the page's box of the failure shows."""
     number = _cell(step)
     cell = body.cells.get(number) if number is not None else None

@@ -1,13 +1,26 @@
 """A step's report, and the page of the run it belongs to."""
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from pipeline.record import ENDED_BADLY, RunRecord, StepRecord, duration
-from pipeline.report import failure, layout
-from pipeline.report.body import Body
+from pipeline.record import ENDED_BADLY, RunRecord, StepRecord, duration, verb
+from pipeline.report import layout
 
 FEW = 12  # with more steps a page names its neighbours only
 MANY = 100  # steps that a run's page tells of
+
+
+@dataclass
+class Body:
+    """What a notebook gives to its page."""
+
+    title: str = ""
+    question: str = ""  # HTML: what stands below the title
+    answer: str = ""  # HTML
+    html: str = ""
+    contents: list[tuple[int, str, str]] = field(default_factory=list)  # level, anchor, words
+    source: str = ""  # the notebook it was made from, as papermill was told it
+    cells: dict[int, Any] = field(default_factory=dict)  # those shown, by their number
 
 
 class Place(NamedTuple):
@@ -47,11 +60,19 @@ def step_page(run: RunRecord, step: StepRecord, body: Body, place: Place) -> str
         notice=step.notice or run.notice,
         live=place.live,
         waiting=_waiting(run, step, place),
-        failure=failure.of(run, step, body, place) if step.status in ENDED_BADLY else None,
+        failure=_failure(run, step, body, place),
         facts=_facts(run, step, place),
         before=next((one for one in there if one is _at(run, number - 1)), None),
         after=next((one for one in there if one is _at(run, number + 1)), None),
     )
+
+
+def _failure(run: RunRecord, step: StepRecord, body: Body, place: Place) -> dict[str, Any] | None:
+    if step.status not in ENDED_BADLY:
+        return None
+    from pipeline.report import failure  # colours code, which takes half a second to learn
+
+    return failure.of(run, step, body, place)
 
 
 def _at(run: RunRecord, number: int) -> StepRecord | None:
@@ -68,7 +89,7 @@ def _waiting(run: RunRecord, step: StepRecord, place: Place) -> str:
     if place.live:
         return "It has not started yet: it waits for the steps before it."
     bad = [one for one in run.steps if one.status in ENDED_BADLY]
-    why = f", as {bad[0].name} {failure.verb(bad[0].status)}" if bad else ""
+    why = f", as {bad[0].name} {verb(bad[0].status)}" if bad else ""
     return f"It did not run{why}."
 
 

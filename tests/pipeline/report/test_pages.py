@@ -3,6 +3,8 @@
 import html
 import json
 import re
+import subprocess
+import sys
 import time
 
 import pytest
@@ -92,12 +94,12 @@ def test_a_page_is_there_from_the_first_second_and_fills_in(project, step):
         time.sleep(0.02)
     assert "data-live" in (reports / "latest" / "index.html").read_text()
     assert "has not started yet" in (reports / "latest" / "two.html").read_text()
-    while "first words" not in made.page("one"):
+    while "<pre tabindex=0>first words" not in made.page("one"):  # printed, not the code's
         assert process.poll() is None
         time.sleep(0.05)
     assert "It is running: 2 of 3 cells are done" in made.page("one")
     assert process.wait(60) == 0
-    assert "last words" in made.page("one")
+    assert "first words\nlast words" in made.page("one")
     assert "data-live" not in made.page("one") + made.page("index") + made.page("two")
 
 
@@ -120,15 +122,13 @@ def test_a_page_without_pictures_is_small(home, step):
 
 
 def test_the_commit_is_told_without_a_password(home, tmp_path, step, monkeypatch):
-    from subprocess import run
-
     one = step("one", "1")
     for told in (
         ["init", "-q"], ["add", "-A"],
         ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "x"],
         ["remote", "add", "origin", "https://me:hush@example.com/team/work.git"],
     ):  # fmt: skip
-        run(["git", *told], cwd=tmp_path, check=True)
+        subprocess.run(["git", *told], cwd=tmp_path, check=True)
     assert main([one], home, []) == 0
     said = top(home, "one")
     assert re.search(r'href="https://example.com/team/work/commit/[0-9a-f]{40}"', said)
@@ -174,3 +174,13 @@ def test_a_page_that_cannot_be_made_is_told_and_stops_nothing(home, step, capsys
     said = capsys.readouterr().out
     assert "a report could not be written: 'nobody thought of that'" in said
     assert said.count("cells ") == 2
+
+
+def test_the_first_page_waits_for_no_import():
+    """What shows cells takes a second to import: that is done while the first kernel starts."""
+    code = (
+        "import sys, pipeline.report.page, pipeline.report.index; "
+        "print([one for one in ('nbconvert', 'nbformat', 'pygments', 'PIL') if one in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
