@@ -126,12 +126,12 @@ def test_the_commit_is_told_without_a_password(home, tmp_path, step, monkeypatch
     for told in (
         ["init", "-q"], ["add", "-A"],
         ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "x"],
-        ["remote", "add", "origin", "https://me:hush@example.com/team/work.git"],
+        ["remote", "add", "origin", "https://me:hush@example.com/team/houses.git"],
     ):  # fmt: skip
         subprocess.run(["git", *told], cwd=tmp_path, check=True)
     assert main([one], home, []) == 0
     said = top(home, "one")
-    assert re.search(r'href="https://example.com/team/work/commit/[0-9a-f]{40}"', said)
+    assert re.search(r'href="https://example.com/team/houses/commit/[0-9a-f]{40}"', said)
     assert "hush" not in said
     one.notebook.write_text(one.notebook.read_text().replace('"1"', '"2"'))
     assert main([one], home, []) == 0
