@@ -41,5 +41,7 @@ def _tenths(path: str) -> str:
 
 def _packed(png: str) -> str:
     packed = BytesIO()
-    Image.open(BytesIO(b64decode(png))).save(packed, "webp", lossless=True, quality=100, method=6)
+    # without loss, quality is the effort: 100 takes 2.6 s for the value map instead of 0.05 s, and
+    # makes it one per cent smaller
+    Image.open(BytesIO(b64decode(png))).save(packed, "webp", lossless=True, quality=75, method=4)
     return f"data:image/webp;base64,{b64encode(packed.getvalue()).decode()}"
