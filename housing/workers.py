@@ -1,0 +1,141 @@
+"""Where tasks run: in processes of this machine, or on the workers of a Dask cluster.
+
+A task is a function that can be imported, and a tuple of small arguments: what is large the
+function loads itself, from a path that its worker can read. A task may be run twice.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky.process_executor import BrokenProcessPool
+
+VARIABLE = "HOUSING_DASK"
+LOCAL = "local"
+PATIENCE = 4  # seconds for a scheduler to answer, and for its first worker to be there
+RETRIES = 2
+
+# run(function, arguments, tell=None): the results, in the order of the arguments. arguments: a
+# tuple for each task. tell gets each result as soon as those before it are there too.
+Run = Callable[..., list[Any]]
+
+
+@contextmanager
+def workers(address: str | None = None, processes: int = -1) -> Iterator[Run]:
+    """What runs tasks side by side; its processes are kept from one call to the next.
+
+    address: "" is this machine, by joblib (whose `parallel_config` is honoured); "local" a Dask
+    cluster of this machine's processes, one thread each; "tcp://host:8786" a Dask scheduler; None
+    is what HOUSING_DASK says, else this machine. processes: how many on this machine; -1 is one a
+    core. With Dask a worker that is killed costs its tasks one more try, not the others.
+
+    Raises LookupError if no scheduler or no worker answers at the address. The call raises what
+    a task raised, with Dask after two more tries, and RuntimeError if its worker was lost.
+    """
+    address = os.environ.get(VARIABLE, "") if address is None else address
+    if not address:
+        with Parallel(n_jobs=processes, return_as="generator") as pool:
+            yield partial(_here, pool)
+    else:
+        with _client(address, processes) as client:
+            yield partial(_there, client, address)
+
+
+def _here(
+    pool: Parallel,
+    function: Callable[..., Any],
+    arguments: Sequence[tuple],
+    tell: Callable[[Any], None] | None = None,
+) -> list[Any]:
+    try:
+        return _told(pool(delayed(function)(*one) for one in arguments), tell)
+    except BrokenProcessPool as lost:
+        raise RuntimeError("a worker process was killed, perhaps for want of memory") from lost
+
+
+def _there(
+    client: Any,
+    address: str,
+    function: Callable[..., Any],
+    arguments: Sequence[tuple],
+    tell: Callable[[Any], None] | None = None,
+) -> list[Any]:
+    if not arguments:
+        return []
+    dask = import_module("distributed")
+    try:
+        futures = client.map(function, *zip(*arguments, strict=True), pure=False, retries=RETRIES)
+        try:
+            return _told((one.result() for one in futures), tell)
+        finally:
+            client.cancel(futures)  # those that are done do not mind
+    except dask.KilledWorker as lost:
+        raise RuntimeError(f"workers at {address} were killed again and again: {lost}") from lost
+    except (CancelledError, dask.comm.CommClosedError) as gone:
+        raise RuntimeError(f"the Dask scheduler at {address} has gone") from gone
+
+
+def _told(results: Iterator[Any], tell: Callable[[Any], None] | None) -> list[Any]:
+    kept = []
+    for one in results:
+        kept.append(one)
+        if tell:
+            tell(one)
+    return kept
+
+
+@contextmanager
+def _client(address: str, processes: int) -> Iterator[Any]:
+    # not an import statement: where the tasks run changes no result, so that neither Dask's
+    # version nor its second of importing belongs to a step that may run without it
+    dask = import_module("distributed")
+    if address == LOCAL:
+        with (
+            dask.LocalCluster(
+                n_workers=processes if processes > 0 else cpu_count(),
+                threads_per_worker=1,
+                memory_limit=0,  # joblib has none either
+                dashboard_address=None,
+                # else it takes port 8787 on every interface, with no dashboard there
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            dask.Client(cluster, set_as_default=False) as client,
+        ):
+            yield client
+        return
+    try:
+        client = dask.Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as nobody:
+        raise LookupError(_way_out(address, "no Dask scheduler answers")) from nobody
+    with _silence("distributed.client"), client:  # a scheduler that goes is our error to tell
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError as nobody:
+            raise LookupError(_way_out(address, "the Dask scheduler has no worker")) from nobody
+        yield client
+
+
+@contextmanager
+def _silence(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _way_out(address: str, problem: str) -> str:
+    return (
+        f"{problem} at {address}. Start them with `dask scheduler` and, on each machine, "
+        f"`dask worker {address} --nworkers -1 --nthreads 1`; or do without: `local` uses the "
+        "processes of this machine."
+    )
