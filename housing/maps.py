@@ -12,6 +12,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from sklearn.neighbors import KDTree
 
 from housing.hover import Hover, hover
+from housing.places import CITIES, place
 from housing.plots import dollars
 from housing.schema import TARGET, USD
 
@@ -26,20 +27,6 @@ SHOWN = {  # the names on the map, and on which side of its mark each stands
     "San Francisco": "left", "Sacramento": "right", "Fresno": "right", "Los Angeles": "left",
     "San Diego": "left",
 }  # fmt: skip
-CITIES = {  # degrees north and east
-    "Anaheim": (33.84, -117.91), "Bakersfield": (35.37, -119.02), "Barstow": (34.90, -117.02),
-    "Bishop": (37.36, -118.40), "Chico": (39.73, -121.84), "El Centro": (32.79, -115.56),
-    "Eureka": (40.80, -124.16), "Fresno": (36.74, -119.79), "Long Beach": (33.77, -118.19),
-    "Los Angeles": (34.05, -118.24), "Modesto": (37.64, -121.00), "Monterey": (36.60, -121.89),
-    "Oakland": (37.80, -122.27), "Palm Springs": (33.83, -116.55), "Redding": (40.59, -122.39),
-    "Riverside": (33.95, -117.40), "Sacramento": (38.58, -121.49), "San Diego": (32.72, -117.16),
-    "San Francisco": (37.77, -122.42), "San Jose": (37.34, -121.89),
-    "San Luis Obispo": (35.28, -120.66), "Santa Barbara": (34.42, -119.70),
-    "Santa Rosa": (38.44, -122.71), "South Lake Tahoe": (38.94, -119.98),
-    "Stockton": (37.96, -121.29), "Susanville": (40.42, -120.65), "Ukiah": (39.15, -123.21),
-    "Ventura": (34.28, -119.29),
-}  # fmt: skip
-KM = 111  # a degree of latitude
 
 
 def value_map(frame: pd.DataFrame) -> Axes:
@@ -98,17 +85,6 @@ def look_around(axes: Axes, frame: pd.DataFrame, guess: np.ndarray) -> Hover:
     return hover(axes, frame.Longitude.iloc[order], frame.Latitude.iloc[order], facts, formats, alt)
 
 
-def place(frame: pd.DataFrame) -> pd.Series:
-    """Where each block group is, in words: "near Fresno", or from 20 km on "40 km from Fresno"."""
-    towns = KDTree([(north, east * NARROWING) for north, east in CITIES.values()])
-    here = np.column_stack([frame.Latitude, frame.Longitude * NARROWING])
-    distance, nearest = (found.ravel() for found in towns.query(here))
-    names = np.array(list(CITIES))[nearest]
-    tens = (distance * KM / 10).round().astype(int) * 10
-    far = [f"{km} km from {name}" for km, name in zip(tens, names, strict=True)]
-    return pd.Series(np.where(tens >= 20, far, [f"near {name}" for name in names]), frame.index)
-
-
 def _dots(
     axes: Axes,
     frame: pd.DataFrame,
@@ -150,10 +126,10 @@ def _california(frame: pd.DataFrame) -> Axes:
     _land(axes, frame)
     axes.text(-123.5, 35.2, "Pacific\nOcean", color="#3f6e93", style="italic", ha="center")
     for name, side in SHOWN.items():
-        place = CITIES[name][::-1]
-        axes.plot(*place, "o", ms=4.5, color=LAND, mec=INK, mew=1.2, zorder=4)
+        spot = CITIES[name][::-1]
+        axes.plot(*spot, "o", ms=4.5, color=LAND, mec=INK, mew=1.2, zorder=4)
         axes.annotate(
-            name, place, (7 if side == "right" else -7, 0), textcoords="offset points",
+            name, spot, (7 if side == "right" else -7, 0), textcoords="offset points",
             ha="left" if side == "right" else "right", va="center", color=INK, fontsize=9.5,
             bbox={"boxstyle": "round,pad=0.15", "fc": LAND, "ec": "none", "alpha": 0.75}, zorder=4,
         )  # fmt: skip

@@ -83,11 +83,6 @@ def test_a_map_of_a_handful_of_block_groups_can_be_drawn():
     assert len(dots(maps.value_map(sample(5))).get_offsets()) == 5
 
 
-def test_a_place_is_named_after_the_nearest_city():
-    frame = pd.DataFrame({"Latitude": [36.75, 37.2], "Longitude": [-119.80, -119.80]})
-    assert list(maps.place(frame)) == ["near Fresno", "50 km from Fresno"]
-
-
 def test_looking_around_tells_guess_truth_and_error(frame):
     guess = frame[TARGET].to_numpy() + 0.123
     axes = maps.error_map(frame, (guess - frame[TARGET]) * 100_000)

@@ -1,0 +1,85 @@
+"""Where block groups are: the nearest town, the region in words, and distances in kilometres."""
+
+import numpy as np
+import pandas as pd
+from sklearn.neighbors import BallTree
+
+EARTH = 6371.0088  # km, the mean radius
+REGIONS = {  # towns of each region, degrees north and east
+    "Bay Area": {
+        "Concord": (37.98, -122.03), "Oakland": (37.80, -122.27),
+        "San Francisco": (37.77, -122.42), "San Jose": (37.34, -121.89),
+        "Santa Rosa": (38.44, -122.71),
+    },
+    "Los Angeles and Orange": {
+        "Anaheim": (33.84, -117.91), "Lancaster": (34.70, -118.14), "Long Beach": (33.77, -118.19),
+        "Los Angeles": (34.05, -118.24),
+    },
+    "San Diego": {"San Diego": (32.72, -117.16)},
+    "Inland Empire and desert": {
+        "Barstow": (34.90, -117.02), "El Centro": (32.79, -115.56),
+        "Palm Springs": (33.83, -116.55), "Riverside": (33.95, -117.40),
+    },
+    "Central Coast": {
+        "Monterey": (36.60, -121.89), "San Luis Obispo": (35.28, -120.66),
+        "Santa Barbara": (34.42, -119.70), "Santa Cruz": (36.97, -122.03),
+        "Ventura": (34.28, -119.29),
+    },
+    "San Joaquin Valley": {
+        "Bakersfield": (35.37, -119.02), "Fresno": (36.74, -119.79), "Modesto": (37.64, -121.00),
+        "Stockton": (37.96, -121.29),
+    },
+    "Sacramento Valley": {"Chico": (39.73, -121.84), "Sacramento": (38.58, -121.49)},
+    "North and Sierra": {
+        "Bishop": (37.36, -118.40), "Eureka": (40.80, -124.16), "Redding": (40.59, -122.39),
+        "South Lake Tahoe": (38.94, -119.98), "Susanville": (40.42, -120.65),
+        "Ukiah": (39.15, -123.21),
+    },
+}  # fmt: skip
+CITIES = {name: place for towns in REGIONS.values() for name, place in towns.items()}
+REGION_OF = {name: region for region, towns in REGIONS.items() for name in towns}
+
+
+def place(frame: pd.DataFrame) -> pd.Series:
+    """Where each block group is, in words: "near Fresno", or from 20 km on "40 km from Fresno"."""
+    names, distance = _nearest_town(frame)
+    tens = (distance / 10).round().astype(int) * 10
+    far = [f"{km} km from {name}" for km, name in zip(tens, names, strict=True)]
+    return pd.Series(np.where(tens >= 20, far, [f"near {name}" for name in names]), frame.index)
+
+
+def region(frame: pd.DataFrame) -> pd.Series:
+    """Which of the `REGIONS` each block group is in: that of its nearest town."""
+    names, _ = _nearest_town(frame)
+    found = pd.Categorical([REGION_OF[name] for name in names], list(REGIONS))
+    return pd.Series(found, frame.index, name="region")
+
+
+def distance_km(frame: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
+    """(n,) kilometres from each block group to the nearest one that is known.
+
+    Raises ValueError if none is known.
+    """
+    if known.empty:
+        raise ValueError("no block group is known, so none is nearest")
+    return nearest(_points(frame), _points(known))[0]
+
+
+def nearest(points: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) kilometres to the nearest known point, and (n,) its number.
+
+    points, known: (n, 2) and (m, 2) degrees north and east. Great-circle distance, by the
+    haversine formula (Sinnott, 1984).
+    """
+    tree = BallTree(np.radians(known), metric="haversine")
+    distance, found = tree.query(np.radians(points))
+    return distance.ravel() * EARTH, found.ravel()
+
+
+def _nearest_town(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    distance, found = nearest(_points(frame), np.array(list(CITIES.values())))
+    return np.array(list(CITIES))[found], distance
+
+
+def _points(frame: pd.DataFrame) -> np.ndarray:
+    return frame[["Latitude", "Longitude"]].to_numpy()
