@@ -1,9 +1,13 @@
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import Parallel
+from sklearn.dummy import DummyRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-from housing import evaluate
+from housing import evaluate, folds
 from housing.sample import sample
 from housing.schema import CAP, NAMES, TARGET
 
@@ -17,25 +21,6 @@ def test_scores_are_those_of_the_definition():
     assert found["r2"] == pytest.approx(1 - 9 / 2)
 
 
-def test_groups_are_counted_and_in_dollars():
-    truth, guess = pd.Series([1.0, 1.0, 2.0]), np.array([1.5, 1.5, 1.0])
-    found = evaluate.by_group(truth, guess, pd.Series(["a", "a", "b"]))
-    assert list(found.loc["a"]) == [2, 50_000, 50_000, 50_000]
-    assert list(found.loc["b"]) == [1, 100_000, 100_000, -100_000]
-
-
-def test_every_block_group_has_a_price_band_and_capped_ones_their_own():
-    frame = sample(5_000)
-    bands = evaluate.price_band(frame)
-    assert bands.notna().all()
-    assert ((bands == "capped at $500k") == (frame.MedHouseVal >= CAP)).all()
-
-
-def test_age_bands_are_decades():
-    bands = evaluate.age_band(pd.DataFrame({"HouseAge": [9.0, 10.0, 52.0]}))
-    assert list(bands) == ["0 to 9 years", "10 to 19 years", "50 to 59 years"]
-
-
 def test_importance_is_in_dollars_and_finds_what_the_model_leans_on(trained_on_income):
     table = evaluate.importance(trained_on_income, sample(500, seed=1), seed=0, repeats=3)
     assert table.index[0] == "MedInc"
@@ -43,6 +28,165 @@ def test_importance_is_in_dollars_and_finds_what_the_model_leans_on(trained_on_i
     assert (table["RMSE lost, $"].iloc[1:] == 0).all()  # no other column is looked at
     again = evaluate.importance(trained_on_income, sample(500, seed=1), seed=0, repeats=3)
     pd.testing.assert_frame_equal(table, again)
+
+
+def test_scores_lie_in_their_intervals_and_are_in_dollars():
+    frame, guess = guessed(2_000)
+    table = evaluate.with_intervals(frame[TARGET], guess, draws=200)
+    plain = evaluate.scores(frame[TARGET], guess)
+    expected = [plain["rmse"] * 1e5, plain["mae"] * 1e5, plain["median_error"] * 1e5]
+    assert list(table.value[["RMSE, $", "mean error, $", "typical error, $"]]) == pytest.approx(
+        expected
+    )
+    assert table.value["R2"] == pytest.approx(plain["r2"])
+    percent = (abs(guess - frame[TARGET]) / frame[TARGET]).median() * 100
+    assert table.value["typical error, %"] == pytest.approx(percent)
+    assert ((table.low < table.value) & (table.value < table.high)).all()
+
+
+def test_the_interval_of_a_mean_is_as_wide_as_theory_says():
+    frame, guess = guessed(2_000)
+    [low, high] = evaluate.with_intervals(frame[TARGET], guess).loc["mean error, $"][1:]
+    error = abs(guess - frame[TARGET]) * 1e5
+    assert high - low == pytest.approx(2 * 1.645 * error.std() / 2_000**0.5, rel=0.1)
+
+
+def test_a_higher_level_and_fewer_rows_widen_the_interval():
+    frame, guess = guessed(2_000)
+    width = {}
+    for rows, level in ((2_000, 0.9), (2_000, 0.99), (200, 0.9)):
+        part = frame[TARGET][:rows], guess[:rows]
+        table = evaluate.with_intervals(*part, draws=300, level=level)
+        width[rows, level] = (table.high - table.low)["RMSE, $"]
+    assert width[2_000, 0.99] > 1.2 * width[2_000, 0.9]
+    assert width[200, 0.9] > 2 * width[2_000, 0.9]
+
+
+def test_a_seed_repeats_the_intervals():
+    frame, guess = guessed(300)
+    [one, again, other] = [
+        evaluate.with_intervals(frame[TARGET], guess, seed, draws=120) for seed in (1, 1, 2)
+    ]
+    pd.testing.assert_frame_equal(one, again)
+    assert (one.low != other.low).any()
+    with pytest.raises(ValueError, match="level is 90, expected a number between 0 and 1"):
+        evaluate.with_intervals(frame[TARGET], guess, level=90)
+
+
+def test_a_thousand_draws_of_the_test_part_take_about_a_second():
+    frame, guess = guessed(4_128)
+    started = time.process_time()
+    evaluate.with_intervals(frame[TARGET], guess)
+    assert time.process_time() - started < 3  # 0.4 s on a quiet machine
+
+
+def test_the_cap_is_told_apart_from_all_else():
+    truth = pd.Series([1.0, 2.0, CAP, CAP])
+    table = evaluate.cap(truth, np.array([1.0, 4.0, CAP - 1, 4.6]))
+    assert list(table.index) == ["all", "below the cap", "at the cap"]
+    assert list(table["block groups"]) == [4, 2, 2]
+    assert list(table["share, %"]) == [100, 50, 50]
+    assert table["RMSE, $"]["below the cap"] == pytest.approx(2**0.5 * 1e5)
+    assert table["RMSE, $"]["at the cap"] == pytest.approx(((1 + 0.40001**2) / 2) ** 0.5 * 1e5)
+    assert table["bias, $"]["at the cap"] == pytest.approx(-70_000.5)
+    assert list(table["guessed $450k or more, %"]) == [25, 0, 50]
+
+
+def test_a_part_without_capped_rows_has_no_error_at_the_cap():
+    table = evaluate.cap(pd.Series([1.0, 2.0]), np.array([1.0, 2.5]))
+    assert table["block groups"]["at the cap"] == 0
+    assert np.isnan(table["RMSE, $"]["at the cap"])
+
+
+def test_near_and_far_are_two_rows_in_dollars():
+    frame, guess = guessed(500)
+    table = evaluate.near_and_far(frame[TARGET], frame[TARGET].to_numpy(), guess)
+    assert list(table.index) == ["a place among known places", "a place without data nearby"]
+    assert list(table.iloc[0]) == [0, 0, 1]
+    expected = evaluate.scores(frame[TARGET], guess)
+    assert table.iloc[1]["RMSE, $"] == pytest.approx(expected["rmse"] * 1e5)
+    assert table.iloc[1]["R2"] == pytest.approx(expected["r2"])
+
+
+seen = []
+
+
+class Remembers(DummyRegressor):
+    """Guesses a hundredth of how many rows it learnt from, and notes which they were."""
+
+    def fit(self, X, y):
+        seen.append(set(X.index))
+        self.rows = len(X)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.rows / 100)
+
+
+def test_a_larger_training_set_holds_the_smaller_one(one_process):
+    frame = sample(300)
+    seen.clear()
+    table = evaluate.learning_curve(Remembers, frame[:200], frame[200:], [50, 100, 200])
+    assert [len(one) for one in seen] == [50, 100, 200]
+    assert seen[0] < seen[1] < seen[2] == set(range(200))
+    assert seen[0] != set(range(50))
+    assert list(table.index) == [50, 100, 200]
+    rest = frame[TARGET][200:]
+    assert table["RMSE, $"][100] == pytest.approx(((rest - 1) ** 2).mean() ** 0.5 * 1e5)
+    assert list(table["spread, $"]) == [0, 0, 0]
+
+
+def test_a_learning_curve_over_folds_is_their_mean(one_process):
+    frame = sample(300)
+    cuts = folds.random(300, 3)
+    table = evaluate.learning_curve(Remembers, frame, cuts, [200, 100])
+    rmse = [((frame[TARGET].iloc[rest] - 1) ** 2).mean() ** 0.5 * 1e5 for _, rest in cuts]
+    assert list(table.index) == [100, 200]
+    assert table["RMSE, $"][100] == pytest.approx(np.mean(rmse))
+    assert table["spread, $"][100] == pytest.approx(np.std(rmse))
+
+
+def test_more_rows_help_a_tree_in_worker_processes_too():
+    frame = sample(2_000)
+    build = lambda: DecisionTreeRegressor(min_samples_leaf=5, random_state=0)  # noqa: E731
+    table = evaluate.learning_curve(build, frame[:1_500], frame[1_500:], [100, 400, 1_500])
+    assert table["RMSE, $"].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("sizes", [[100, 301], [0, 100]])
+def test_more_rows_than_there_are_cannot_be_learnt_from(sizes):
+    with pytest.raises(ValueError, match=r"sizes are .*, expected numbers of rows from 1 to 300"):
+        evaluate.learning_curve(Remembers, sample(300), sample(50), sizes)
+
+
+def test_a_doubling_is_measured_at_the_end_of_the_curve():
+    rmse = [90_000.0, 60_000.0, 59_000.0, 58_000.0]
+    table = pd.DataFrame({"RMSE, $": rmse}, [1_000, 2_000, 4_000, 8_000])
+    assert evaluate.per_doubling(table) == pytest.approx(1_000)
+
+
+def test_coverage_counts_who_is_inside_of_all_and_by_group():
+    truth = pd.Series([1.0, 2.0, 3.0, 4.0], [7, 8, 9, 10])
+    groups = pd.Series(["a", "a", "a", "b"], truth.index, name="band")
+    low = np.array([1.0, 0.0, 3.5, 3.0])
+    table = evaluate.coverage(truth, low, low + np.array([0.5, 1.0, 1.0, 1.5]), groups)
+    assert list(table.index) == ["all", "a", "b"]
+    assert table.index.name == "band"
+    assert list(table["block groups"]) == [4, 3, 1]
+    assert list(table["inside, %"]) == pytest.approx([50, 100 / 3, 100])
+    assert list(table["mean width, $"]) == pytest.approx([100_000, 250_000 / 3, 150_000])
+
+
+def guessed(rows):
+    """A sample and guesses that are wrong by $30,000 or so."""
+    frame = sample(rows)
+    return frame, frame[TARGET].to_numpy() + np.random.default_rng(0).normal(0, 0.3, rows)
+
+
+@pytest.fixture
+def one_process(monkeypatch):
+    """What the workers do stays in sight of the test."""
+    monkeypatch.setattr(evaluate, "Parallel", lambda n_jobs: Parallel(n_jobs=1))
 
 
 @pytest.fixture
