@@ -13,8 +13,8 @@ from sklearn.neighbors import KDTree
 
 from housing.hover import Hover, hover
 from housing.places import CITIES, place
-from housing.plots import dollars
 from housing.schema import TARGET, USD
+from housing.style import dollars
 
 WEST, EAST, SOUTH, NORTH = -125.0, -113.7, 32.2, 42.3  # the panel, in degrees
 STEP = 0.05  # degrees between the places that are asked whether they are land

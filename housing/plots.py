@@ -3,34 +3,24 @@
 Each function takes data, labels itself with units, and returns its Axes.
 """
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython import get_ipython
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
-from matplotlib_inline.backend_inline import set_matplotlib_formats
+from matplotlib.ticker import MaxNLocator
 
-from housing import svg
 from housing.models import FAMILIES
+from housing.reasons import contribution_spread, contributions
 from housing.schema import CAP, FEATURES, HOUSE_VALUE, TARGET, USD
+from housing.style import CAPPED, QUIET, dollars, legend_above, use_style
+from housing.trust import by_distance, coverage, intervals, learning_curve
 
+__all__ = [
+    "by_distance", "cap", "comparison", "contribution_spread", "contributions", "coverage",
+    "dollars", "group_errors", "histograms", "importance", "intervals", "learning_curve",
+    "residuals", "search_progress", "use_style",
+]  # fmt: skip
 CLIPPED_AT = 0.99  # the share of values a histogram shows; a few block groups lie far outside
-CAPPED = "#d55e00"  # what stands at the cap
-QUIET = "#9db8cf"  # the cloud behind what is to be read
-
-
-def use_style() -> None:
-    """Makes the house style the notebook's: figures as SVG and as PNG, both crisp at 2x."""
-    pd.options.display.float_format = "{:,.6g}".format  # 12,345.6
-    shell = get_ipython()
-    if shell and plt.get_backend().endswith("inline"):
-        set_matplotlib_formats("retina", metadata={"Software": None})
-        shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg.draw)
-    plt.style.use(Path(__file__).with_name("housing.mplstyle"))
 
 
 def histograms(frame: pd.DataFrame) -> np.ndarray:
@@ -84,7 +74,7 @@ def comparison(table: pd.DataFrame) -> Axes:
     axes.set(xlabel="RMSE (lower is better)", ylabel="")
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    _legend_above(axes, "How far off each family is")
+    legend_above(axes, "How far off each family is")
     return axes
 
 
@@ -141,7 +131,7 @@ def residuals(truth: pd.Series, guess: np.ndarray) -> Axes:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(dollars())
     axes.set(xlabel="guess", ylabel="guess minus true value")
-    _legend_above(axes, "How far off, by how high the guess is", columns=4)
+    legend_above(axes, "How far off, by how high the guess is", columns=4)
     return axes
 
 
@@ -179,21 +169,5 @@ def group_errors(table: pd.DataFrame) -> Axes:
     axes.tick_params(axis="x", length=0)
     axes.margins(y=0.12)
     axes.grid(axis="x", visible=False)
-    _legend_above(axes, f"Typical error and bias by {table.index.name}")
+    legend_above(axes, f"Typical error and bias by {table.index.name}")
     return axes
-
-
-def _legend_above(axes: Axes, title: str, columns: int = 3) -> None:
-    """Title, then legend, then the plot: the legend hides no data."""
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=columns, borderaxespad=0.2,
-        columnspacing=1.4, handlelength=1.4, fontsize=9.5, markerscale=3,
-    )  # fmt: skip
-    axes.set_title(title, pad=32)
-
-
-def dollars() -> FuncFormatter:
-    """What an axis in dollars writes: $0, $85k, -$150k."""
-    return FuncFormatter(
-        lambda value, _: f"{'-' if value < 0 else ''}${abs(value) / 1000:,.0f}k" if value else "$0"
-    )
