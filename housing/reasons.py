@@ -43,12 +43,8 @@ def contributions(
     axes.barh(place, amounts, 0.6, left=start, color=colors)
     ends = np.concatenate([[base], start + amounts])
     for row, end in enumerate(ends):  # from the end of a bar to the start of the next one
-        axes.plot(
-            [end, end],
-            [max(row - 0.3, 0), min(row + 1.3, len(place) + 1)],
-            color=ZERO,
-            linewidth=0.8,
-        )
+        rows = [max(row - 0.3, 0), min(row + 1.3, len(place) + 1)]
+        axes.plot([end, end], rows, color=ZERO, linewidth=0.8)
     for row, value in ((0, base), (len(amounts) + 1, prediction)):
         axes.plot(value, row, "D", ms=8, color=ZERO)
     said = [f"${base:,.0f}", *(_signed(one) for one in amounts), f"${prediction:,.0f}"]
