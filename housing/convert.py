@@ -4,44 +4,28 @@ Our own, as no converter tried writes trees in double precision that onnxruntime
 float32 thresholds answer wrong by up to $45,758.
 """
 
-from collections.abc import Iterator
+import json
 from functools import singledispatch
-from itertools import count
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
+from housing import features
+from housing.blend import TOUCHING, Blend
+from housing.draft import Draft, Node, tensor, trees
+from housing.features import Neighbours, Places
+from housing.models import LGBMRegressor
+from housing.network import Network
 from housing.schema import NAMES
-
-
-class _Draft:
-    """A graph in the making: nodes and constants, each with a name of its own."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-        self._names = (f"t{number}" for number in count())
-
-    def add(self, operator: str, *inputs: str | np.ndarray, **attributes: Any) -> str:
-        """Adds a node; arrays among its inputs become constants. Gives its output's name."""
-        names = [one if isinstance(one, str) else self._constant(one) for one in inputs]
-        output = next(self._names)
-        self.nodes.append(helper.make_node(operator, names, [output], **attributes))
-        return output
-
-    def _constant(self, value: np.ndarray) -> str:
-        name = next(self._names)
-        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
 
 
 def convert(model: BaseEstimator) -> bytes:
@@ -49,23 +33,20 @@ def convert(model: BaseEstimator) -> bytes:
 
     Raises TypeError for a kind of model or transformer that has no conversion here.
     """
-    draft = _Draft()
-    flat = draft.add("Reshape", _write(model, draft, "rows"), np.array([-1]))
+    draft = Draft()
+    draft.add("Reshape", _write(model, draft, "rows"), np.array([-1]), to="house_value")
     graph = helper.make_graph(
-        draft.nodes,
-        "house_value",
-        [helper.make_tensor_value_info("rows", TensorProto.DOUBLE, [None, len(NAMES)])],
-        [helper.make_tensor_value_info(flat, TensorProto.DOUBLE, [None])],
-        draft.constants,
+        draft.nodes, "house_value", draft.inputs, draft.outputs, draft.constants
     )
     versions = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 5)]
     made = helper.make_model(graph, opset_imports=versions, ir_version=10)
+    helper.set_model_props(made, draft.told)
     onnx.checker.check_model(made)
     return made.SerializeToString()
 
 
 @singledispatch
-def _write(model: BaseEstimator, draft: _Draft, x: str) -> str:
+def _write(model: BaseEstimator, draft: Draft, x: str) -> str:
     """Adds the nodes of one estimator, applied to the tensor x; gives its output's name."""
     raise TypeError(
         f"{type(model).__name__} cannot be served: housing/convert.py has no conversion for it"
@@ -73,14 +54,14 @@ def _write(model: BaseEstimator, draft: _Draft, x: str) -> str:
 
 
 @_write.register
-def _(model: Pipeline, draft: _Draft, x: str) -> str:
+def _(model: Pipeline, draft: Draft, x: str) -> str:
     for step in model:
         x = _write(step, draft, x)
     return x
 
 
 @_write.register
-def _(model: ColumnTransformer, draft: _Draft, x: str) -> str:
+def _(model: ColumnTransformer, draft: Draft, x: str) -> str:
     parts = []
     for _name, transformer, columns in model.transformers_:
         names = [NAMES[one] if isinstance(one, int) else one for one in columns]
@@ -90,7 +71,7 @@ def _(model: ColumnTransformer, draft: _Draft, x: str) -> str:
 
 
 @_write.register
-def _(model: FunctionTransformer, draft: _Draft, x: str) -> str:
+def _(model: FunctionTransformer, draft: Draft, x: str) -> str:
     if model.func is None:
         return x
     if model.func is np.log1p:
@@ -99,12 +80,12 @@ def _(model: FunctionTransformer, draft: _Draft, x: str) -> str:
 
 
 @_write.register
-def _(model: StandardScaler, draft: _Draft, x: str) -> str:
+def _(model: StandardScaler, draft: Draft, x: str) -> str:
     return draft.add("Div", draft.add("Sub", x, model.mean_), model.scale_)
 
 
 @_write.register
-def _(model: PolynomialFeatures, draft: _Draft, x: str) -> str:
+def _(model: PolynomialFeatures, draft: Draft, x: str) -> str:
     """Each product is a chain of columns; a column of ones fills the shorter chains."""
     ones = model.n_features_in_
     wide = draft.add(
@@ -121,80 +102,165 @@ def _(model: PolynomialFeatures, draft: _Draft, x: str) -> str:
 
 
 @_write.register
-def _(model: Ridge, draft: _Draft, x: str) -> str:
+def _(model: Ridge, draft: Draft, x: str) -> str:
     return draft.add("Add", draft.add("MatMul", x, model.coef_), np.asarray(model.intercept_))
 
 
 @_write.register
-def _(model: DecisionTreeRegressor, draft: _Draft, x: str) -> str:
+def _(model: DecisionTreeRegressor, draft: Draft, x: str) -> str:
     """scikit-learn's trees look at rows in float32, so the graph rounds them the same way."""
-    rounded = draft.add("Cast", draft.add("Cast", x, to=TensorProto.FLOAT), to=TensorProto.DOUBLE)
-    tree = model.tree_
-    nodes = zip(
-        tree.children_left == -1, tree.feature, tree.threshold,
-        tree.children_left, tree.children_right, tree.value.ravel(), strict=True,
-    )  # fmt: skip
-    return _trees([list(nodes)], draft, rounded)
+    return trees([_nodes(model)], draft, _rounded(draft, x))
 
 
 @_write.register
-def _(model: HistGradientBoostingRegressor, draft: _Draft, x: str) -> str:
+def _(model: ExtraTreesRegressor, draft: Draft, x: str) -> str:
+    total = trees([_nodes(one) for one in model.estimators_], draft, _rounded(draft, x))
+    return draft.add("Div", total, np.array(float(len(model.estimators_))))
+
+
+def _rounded(draft: Draft, x: str) -> str:
+    return draft.cast(draft.cast(x, TensorProto.FLOAT), TensorProto.DOUBLE)
+
+
+def _nodes(model: DecisionTreeRegressor) -> list[Node]:
+    tree = model.tree_
+    return list(
+        zip(
+            tree.children_left == -1, tree.feature, tree.threshold,
+            tree.children_left, tree.children_right, tree.value.ravel(), strict=True,
+        )
+    )  # fmt: skip
+
+
+@_write.register
+def _(model: HistGradientBoostingRegressor, draft: Draft, x: str) -> str:
     """The baseline is the first tree's only leaf: sums then run in scikit-learn's order."""
     baseline = [(True, 0, 0.0, 0, 0, float(model._baseline_prediction.item()))]
     fields = ["is_leaf", "feature_idx", "num_threshold", "left", "right", "value"]
     boosted = (predictor.nodes for [predictor] in model._predictors)
-    return _trees([baseline, *(nodes[fields].tolist() for nodes in boosted)], draft, x)
+    return trees([baseline, *(nodes[fields].tolist() for nodes in boosted)], draft, x)
 
 
-def _trees(trees: list[list[tuple]], draft: _Draft, x: str) -> str:
-    """One TreeEnsemble of (is leaf, feature, threshold, left, right, value) nodes, summed."""
-    roots, splits, features, children = [], [], [], ([], [])
-    is_leaf, leaves = ([], []), []
-    for nodes in trees:
-        if nodes[0][0]:  # a lone leaf cannot be a root: a split with the same leaf on both sides
-            nodes = [(False, 0, 0.0, 1, 1, 0.0), *nodes]
-        place = _places(nodes, len(splits), len(leaves))
-        roots.append(len(splits))
-        for leaf, feature, threshold, left, right, value in nodes:
-            if leaf:
-                leaves.append(value)
-                continue
-            splits.append(threshold)
-            features.append(feature)
-            for side, child in enumerate((left, right)):
-                children[side].append(place[child])
-                is_leaf[side].append(int(nodes[child][0]))
-    return draft.add(
-        "TreeEnsemble",
-        x,
-        domain="ai.onnx.ml",
-        n_targets=1,
-        aggregate_function=1,
-        tree_roots=roots,
-        nodes_featureids=[int(one) for one in features],
-        nodes_splits=_double("splits", splits),
-        nodes_modes=helper.make_tensor(
-            "modes", TensorProto.UINT8, [len(splits)], [0] * len(splits)
-        ),
-        nodes_truenodeids=children[0],
-        nodes_falsenodeids=children[1],
-        nodes_trueleafs=is_leaf[0],
-        nodes_falseleafs=is_leaf[1],
-        leaf_targetids=[0] * len(leaves),
-        leaf_weights=_double("leaves", leaves),
+def _lightgbm(model: LGBMRegressor, draft: Draft, x: str) -> str:
+    described = model.booster_.dump_model()["tree_info"]
+    return trees([_flat(one["tree_structure"]) for one in described], draft, x)
+
+
+if LGBMRegressor is not None:
+    _write.register(LGBMRegressor, _lightgbm)
+
+
+def _flat(root: dict[str, Any]) -> list[Node]:
+    """LightGBM's nested nodes as a list, each before its children."""
+    nodes: list[Node] = []
+
+    def add(node: dict[str, Any]) -> int:
+        at = len(nodes)
+        nodes.append((True, 0, 0.0, 0, 0, node.get("leaf_value", 0.0)))
+        if "split_feature" in node:
+            left, right = add(node["left_child"]), add(node["right_child"])
+            nodes[at] = (False, node["split_feature"], node["threshold"], left, right, 0.0)
+        return at
+
+    add(root)
+    return nodes
+
+
+@_write.register
+def _(model: Places, draft: Draft, x: str) -> str:
+    """Products and sums one by one: a matrix product would round otherwise."""
+    north = draft.add("Gather", x, np.array([features.LATITUDE]), axis=1)
+    east = draft.add("Gather", x, np.array([features.LONGITUDE]), axis=1)
+    turned = draft.add(
+        "Add",
+        draft.add("Mul", north, features.AXES[:1]),
+        draft.add("Mul", east, features.AXES[1:]),
     )
+    cities = np.array(list(features.CITIES.values()))
+    up = draft.add("Sub", north, cities[None, :, 0])
+    aside = draft.add("Sub", east, cities[None, :, 1])
+    aside = draft.add("Mul", aside, np.array(features.SHRINK))
+    squares = draft.add("Add", draft.add("Mul", up, up), draft.add("Mul", aside, aside))
+    tops = np.array([features.ROOMS, features.PEOPLE, features.INCOME])
+    bottoms = np.array([features.BEDROOMS, features.OCCUPANCY, features.ROOMS])
+    bottom = draft.add("Gather", x, bottoms, axis=1)
+    bottom = draft.add("Max", bottom, np.array(features.NEAR))
+    ratios = draft.add("Div", draft.add("Gather", x, tops, axis=1), bottom)
+    return draft.add("Concat", x, turned, ratios, draft.add("Sqrt", squares), axis=1)
 
 
-def _places(nodes: list[tuple], split: int, leaf: int) -> list[int]:
-    """Where each node will stand: the graph numbers splits and leaves apart, over all trees."""
-    splits, leaves = count(split), count(leaf)
+@_write.register
+def _(model: Neighbours, draft: Draft, x: str) -> str:
+    """Who the neighbours are comes in from outside; what is known of them is in the graph.
 
-    def place() -> Iterator[int]:
-        for node in nodes:
-            yield next(leaves) if node[0] else next(splits)
+    All spaces at once, as few nodes answer one row fast; the sums are those of `Neighbours._part`.
+    """
+    spaces, nearest = len(model.spaces_), model.nearest_
+    told = {"spaces": model.spaces_, "count": nearest[-1]}
+    draft.told["neighbours"] = json.dumps(told)
+    draft.inputs.append(tensor("distance", TensorProto.DOUBLE, None, spaces, nearest[-1]))
+    draft.inputs.append(tensor("which", TensorProto.INT64, None, spaces, nearest[-1]))
+    for at, points in enumerate(model.points_):
+        draft.outputs.append(tensor(f"points_{at}", TensorProto.DOUBLE, *points.shape))
+        draft.add("Identity", points, to=f"points_{at}")
 
-    return list(place())
+    def take(tensor: str, axis: int, place: list[int]) -> str:
+        return draft.add("Gather", tensor, np.array(place), axis=axis)
+
+    values = draft.add("Gather", model.values_, "which")
+    apart = draft.add("Add", "distance", np.array(features.NEAR))
+    weights = draft.add("Div", np.array(1.0), apart)
+    products = draft.add("Mul", weights, values), draft.add("Mul", values, values)
+    theirs = draft.add("Gather", model.first_, "which")
+    together = draft.add("Concat", values, products[0], weights, products[1], theirs, axis=1)
+    sums = take(draft.add("CumSum", together, np.array(2)), 2, [one - 1 for one in nearest])
+    total, weighted, weight, squares, theirs = (
+        take(sums, 1, [*range(at * spaces, (at + 1) * spaces)]) for at in range(5)
+    )
+    last, count = [len(nearest) - 1], np.array(float(nearest[-1]))
+    means = draft.add("Div", total, np.array(nearest, float))
+    mean = take(means, 2, last)
+    square = draft.add("Div", take(squares, 2, last), count)
+    varies = draft.add("Sub", square, draft.add("Mul", mean, mean))
+    spread = draft.add("Sqrt", draft.add("Max", varies, np.array(0.0)))
+    ends = [take("distance", 2, [0]), take("distance", 2, [nearest[-1] - 1])]
+    first = draft.add("Unsqueeze", take(x, 1, [0]), np.array([2]))
+    richer = draft.add("Sub", first, draft.add("Div", take(theirs, 2, last), count))
+    means = [means, draft.add("Div", weighted, weight)]
+    wide = [draft.add("Reshape", one, np.array([-1, spaces * len(nearest)])) for one in means]
+    slim = draft.add("Concat", spread, *ends, richer, axis=1)
+    return draft.add("Concat", x, *wide, draft.add("Squeeze", slim, np.array([2])), axis=1)
 
 
-def _double(name: str, values: list[float]) -> onnx.TensorProto:
-    return helper.make_tensor(name, TensorProto.DOUBLE, [len(values)], values)
+@_write.register
+def _(model: Network, draft: Draft, x: str) -> str:
+    at = draft.add("Min", draft.add("Max", x, model.low_), model.high_)
+    *hidden, last = zip(model.weights_, model.biases_, strict=True)
+    for weight, bias in hidden:
+        at = draft.add("Relu", draft.add("Gemm", at, weight, bias))
+    return draft.add("Gemm", at, *last)
+
+
+@_write.register
+def _(model: Blend, draft: Draft, x: str) -> str:
+    few = draft.add("Gather", x, np.arange(model.columns), axis=1)
+    wide = len(model.wide)
+    guesses = [_write(one, draft, x if at < wide else few) for at, one in enumerate(model.models_)]
+    distance = draft.add("Gather", x, np.array([model.distance]), axis=1)
+    distance = draft.add("Max", distance, np.array(TOUCHING))
+    ratio = draft.add("Div", np.array(float(model.reach)), distance)
+    cube = draft.add("Mul", draft.add("Mul", ratio, ratio), ratio)
+    far = draft.add("Div", np.array(1.0), draft.add("Add", np.array(1.0), cube))
+    near = draft.add(
+        "Mul", draft.add("Sub", np.array(1.0), far), _mixed(draft, guesses, model.near)
+    )
+    return draft.add("Add", near, draft.add("Mul", far, _mixed(draft, guesses, model.far)))
+
+
+def _mixed(draft: Draft, guesses: list[str], weights: list[float]) -> str:
+    shares = zip(guesses, weights, strict=True)
+    used = [draft.add("Mul", one, np.array(float(share))) for one, share in shares if share]
+    total = used[0]
+    for one in used[1:]:
+        total = draft.add("Add", total, one)
+    return total

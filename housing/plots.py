@@ -83,28 +83,35 @@ def search_progress(trials: dict[str, pd.DataFrame]) -> np.ndarray:
 
     Each panel shows the better half of its trials; the others are triangles at its upper edge.
     """
-    figure, panels = plt.subplots(1, len(trials), figsize=(7.6, 3.2), squeeze=False)
-    for axes, (family, table) in zip(panels[0], trials.items(), strict=True):
-        rmse = table.rmse * USD
+    rows = -(-len(trials) // 3)
+    size = {"figsize": (7.6, 0.5 + 2.6 * rows), "squeeze": False, "layout": "constrained"}
+    figure, panels = plt.subplots(rows, min(len(trials), 3), **size)
+    for axes in panels.flat[len(trials) :]:
+        axes.set_axis_off()
+    for axes, (family, table) in zip(panels.flat, trials.items(), strict=False):
+        rmse, first = table.rmse * USD, table.first_fold * USD
         best = rmse.cummin().ffill()
         low, high = best.min(), max(best.max(), rmse.median())
         margin = max(0.1 * (high - low), 0.002 * low)
-        outside = rmse.index[rmse > high + margin]
         axes.plot(best.index + 1, best, drawstyle="steps-post", linewidth=2.2)
-        axes.plot(rmse.index + 1, rmse.where(rmse <= high + margin), "o", ms=5, color=CAPPED)
-        axes.plot(outside + 1, [high + margin] * len(outside), "^", ms=6, color=CAPPED)
+        for value, marker in ((rmse, "o"), (first[rmse.isna()], "x")):
+            inside = value[value <= high + margin]
+            axes.plot(inside.index + 1, inside, marker, ms=5, color=CAPPED)
+            outside = value.index[value > high + margin]
+            axes.plot(outside + 1, [high + margin] * len(outside), "^", ms=6, color=CAPPED)
         axes.set_ylim(low - margin, high + 1.4 * margin)
         axes.yaxis.set_major_formatter("${x:,.0f}")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_title(f"{FAMILIES[family].title}\nbest: ${low:,.0f}", fontsize=10.5)
         axes.set_xlabel("trial")
-    panels[0, 0].set_ylabel("cross-validated RMSE")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("cross-validated RMSE")
     figure.suptitle(
-        "The search: the best so far (line), each trial (dot), and off the axis (▲)",
+        "Best so far (line), trials (●), given up (×), off the axis (▲)",
         x=0.01, ha="left", weight="bold", fontsize=12,
     )  # fmt: skip
-    return panels[0]
+    return panels.ravel()[: len(trials)]
 
 
 def residuals(truth: pd.Series, guess: np.ndarray) -> Axes:

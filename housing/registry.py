@@ -17,7 +17,7 @@ from housing.schema import NAMES, TARGET
 os.environ.update(watch.MLFLOW | dict(os.environ))
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 if TYPE_CHECKING:
@@ -156,18 +156,28 @@ def _requirements() -> list[str]:
     """Named by us: MLflow needs six seconds to infer them."""
     from importlib.metadata import version
 
-    return [f"{name}=={version(name)}" for name in ("scikit-learn", "skops", "numpy", "pandas")]
+    return [
+        f"{name}=={version(name)}"
+        for name in ("scikit-learn", "lightgbm", "pykdtree", "skops", "numpy", "pandas")
+    ]
 
 
 def _log_trials(store: MlflowClient, parent: mlflow.entities.RunInfo, found: Search) -> None:
+    """All at once after the search, so that no trial waits for the store."""
     for number, trial in enumerate(found.trials.to_dict("records")):  # keeps whole numbers whole
         tags = {"mlflow.parentRunId": parent.run_id, "mlflow.runName": f"trial {number}"}
         run = store.create_run(parent.experiment_id, tags=tags).info
-        scores = {name: trial.pop(name) for name in ("rmse", "seconds")}
+        scores = {name: trial.pop(name) for name in ("rmse", "first_fold", "seconds")}
+        given_up = scores["rmse"] != scores["rmse"]  # NaN
         store.log_batch(
             run.run_id,
-            metrics=[Metric(name, value, run.start_time, 0) for name, value in scores.items()],
+            metrics=[
+                Metric(name, value, run.start_time, 0)
+                for name, value in scores.items()
+                if value == value
+            ],
             params=[Param(name, str(value)) for name, value in trial.items()],
+            tags=[RunTag("pruned", str(given_up).lower())],
         )
         store.set_terminated(run.run_id)
 

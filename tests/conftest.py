@@ -50,8 +50,8 @@ def trained(tmp_path_factory):
     try:
         split.write(data.load("sample", rows=1_500))
         parts = split.read()
-        for family in ("linear", "tree"):
-            registry.log_candidate(search.search(family, parts.train, 2), parts, {}, "first")
+        for found in search.search(["linear", "tree"], parts.train, trials=2).values():
+            registry.log_candidate(found, parts, {}, "first")
         promote(parts, "tree")
     finally:
         del os.environ["HOUSING_HOME"]

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.svm import SVR
 
-from housing import convert, graph
+from housing import convert, graph, models
 from housing.models import FAMILIES
 from housing.sample import sample
 from housing.schema import NAMES, TARGET
@@ -16,7 +16,7 @@ def test_the_graph_answers_what_the_model_predicts(family):
     served = graph.session(convert.convert(model))
     rows = np.vstack([train[NAMES], graph.random_rows(10_000), _on_thresholds(model, train)])
     expected = model.predict(pd.DataFrame(rows, columns=NAMES))
-    if family == "linear":
+    if family in ("linear", "blend"):  # a matrix product adds in an order of its own
         np.testing.assert_allclose(graph.predict(served, rows), expected, rtol=1e-12, atol=1e-12)
     else:
         np.testing.assert_array_equal(graph.predict(served, rows), expected)
@@ -24,16 +24,36 @@ def test_the_graph_answers_what_the_model_predicts(family):
 
 def _on_thresholds(model, train):
     """Rows whose income stands exactly on a split, where <= and < part ways."""
-    if hasattr(model, "tree_"):
-        splits = model.tree_.threshold[model.tree_.feature == 0]
-    elif hasattr(model, "_predictors"):
-        nodes = np.concatenate([one.nodes for [one] in model._predictors])
-        splits = nodes["num_threshold"][(nodes["feature_idx"] == 0) & (nodes["is_leaf"] == 0)]
+    trees = model[-1] if hasattr(model, "steps") else model
+    if hasattr(trees, "tree_"):
+        splits = trees.tree_.threshold[trees.tree_.feature == 0]
+    elif hasattr(trees, "booster_"):
+        told = trees.booster_.trees_to_dataframe()
+        splits = told.threshold[told.split_feature == "Column_0"].unique()
     else:
         return train[NAMES][:1]
+    assert len(splits)
     rows = np.repeat(train[NAMES].to_numpy()[:1], len(splits), axis=0)
     rows[:, 0] = splits
     return rows
+
+
+def test_trees_of_scikit_learn_stand_in_where_lightgbm_cannot_be_loaded(monkeypatch):
+    monkeypatch.setattr(models, "LGBMRegressor", None)
+    train = sample(500)
+    model = models.boosting(models.TREES | {"trees": 30}, 0).fit(train[NAMES], train[TARGET])
+    answers = graph.predict(graph.session(convert.convert(model)), train[NAMES].to_numpy())
+    np.testing.assert_array_equal(answers, model.predict(train[NAMES]))
+
+
+def test_many_rows_are_answered_like_one():
+    """Neighbours are looked for in parts; on the edge of a part nothing is lost."""
+    train, rows = sample(400), graph.random_rows(5_000)
+    model = models.neighbours(models.TREES | {"trees": 20}, 0).fit(train[NAMES], train[TARGET])
+    served = graph.session(convert.convert(model))
+    single = [graph.predict(served, rows[at : at + 1])[0] for at in range(2_040, 2_060)]
+    np.testing.assert_array_equal(graph.predict(served, rows)[2_040:2_060], single)
+    assert graph.predict(served, rows[:0]).shape == (0,)
 
 
 def test_a_tree_that_is_one_leaf_is_served_too():

@@ -11,6 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from housing import evaluate, plots
+from housing.models import FAMILIES
 from housing.sample import sample
 from housing.schema import CAP, FEATURES, TARGET
 
@@ -85,7 +86,7 @@ def test_importance_says_what_the_features_mean():
 
 def test_a_trial_far_worse_than_the_others_does_not_flatten_the_picture():
     rmse = [0.50, 0.49, 0.48, 5.0, 0.47]
-    [axes] = plots.search_progress({"tree": pd.DataFrame({"rmse": rmse})})
+    [axes] = plots.search_progress({"tree": pd.DataFrame({"rmse": rmse, "first_fold": rmse})})
     low, high = axes.get_ylim()
     assert low < 47_000
     assert 50_000 < high < 60_000
@@ -95,8 +96,22 @@ def test_a_trial_far_worse_than_the_others_does_not_flatten_the_picture():
     assert in_dollars(axes.yaxis)
 
 
+def test_a_trial_given_up_is_a_cross_where_its_first_fold_was():
+    trials = pd.DataFrame({"rmse": [0.5, np.nan, 0.49], "first_fold": [0.5, 0.495, 0.49]})
+    [axes] = plots.search_progress({"tree": trials})
+    [cross] = [one for one in axes.get_lines() if one.get_marker() == "x"]
+    assert (list(cross.get_xdata()), list(cross.get_ydata())) == ([2], [49_500])
+
+
+def test_six_families_stand_in_two_rows_with_a_panel_each():
+    trials = pd.DataFrame({"rmse": [0.5], "first_fold": [0.5]})
+    panels = plots.search_progress(dict.fromkeys(FAMILIES, trials))
+    titles = [one.get_title().split("\n")[0] for one in panels]
+    assert titles == [one.title for one in FAMILIES.values()]
+
+
 def test_a_search_of_one_trial_can_be_drawn():
-    [axes] = plots.search_progress({"tree": pd.DataFrame({"rmse": [0.5]})})
+    [axes] = plots.search_progress({"tree": pd.DataFrame({"rmse": [0.5], "first_fold": [0.5]})})
     assert axes.get_ylim()[0] < 50_000 < axes.get_ylim()[1]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from housing.paths import CHECKOUT
 
-SMALL = ["-p", "source=sample", "-p", "sample_rows=2000", "-p", "trials=1"]
+SMALL = ["-p", "source=sample", "-p", "sample_rows=2000", "-p", "budget=quick"]
 
 
 def free_port():

@@ -148,7 +148,7 @@ def test_a_taken_port_is_one_sentence(inside):
 def test_a_notebook_runs_by_papermill_alone(inside, tmp_path):
     for name, parameters in (
         ("01_prep", ["-p", "source", "sample", "-p", "sample_rows", "1000"]),
-        ("02_train", ["-p", "trials", "1"]),
+        ("02_train", ["-p", "budget", "quick"]),
         ("03_register", []),
         ("explore", []),
     ):
