@@ -3,7 +3,7 @@ PYTHON ?= >=3.11,<3.14
 PY := .venv/bin/python
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help run serve lab mlflow test slow lint format lock clean
+.PHONY: help run serve lab mlflow test slow accuracy lint format lock clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## /\1\t/p' Makefile | expand -t 10
@@ -26,6 +26,9 @@ test: .venv/dev.done  ## the fast tests
 
 slow: .venv/dev.done  ## the whole-system tests, the real data among them
 	$(PY) -m pytest -m slow $(ARGS)
+
+accuracy: .venv/bench.done  ## how good the models are, beside CatBoost and others
+	$(PY) benchmarks/accuracy.py $(ARGS)
 
 lint: .venv/dev.done  ## ruff, notebooks included
 	$(PY) -m ruff check
@@ -54,3 +57,7 @@ clean:  ## everything generated but the data: runs, reports, models, logs
 .venv/dev.done: requirements-dev.txt pyproject.toml .uv.done
 	@.ci/environment "$(PYTHON)" requirements-dev.txt
 	@touch $@ .venv/run.done
+
+.venv/bench.done: requirements-bench.txt pyproject.toml .uv.done
+	@.ci/environment "$(PYTHON)" requirements-bench.txt
+	@touch $@ .venv/dev.done .venv/run.done

@@ -97,8 +97,9 @@ def search_progress(trials: dict[str, pd.DataFrame]) -> np.ndarray:
         for value, marker in ((rmse, "o"), (first[rmse.isna()], "x")):
             inside = value[value <= high + margin]
             axes.plot(inside.index + 1, inside, marker, ms=5, color=CAPPED)
-            outside = value.index[value > high + margin]
-            axes.plot(outside + 1, [high + margin] * len(outside), "^", ms=6, color=CAPPED)
+        seen = rmse.fillna(first)
+        outside = seen.index[seen > high + margin]
+        axes.plot(outside + 1, [high + margin] * len(outside), "^", ms=6, color=CAPPED)
         axes.set_ylim(low - margin, high + 1.4 * margin)
         axes.yaxis.set_major_formatter("${x:,.0f}")
         for axis in (axes.xaxis, axes.yaxis):

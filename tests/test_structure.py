@@ -169,7 +169,12 @@ def versions(pinned):
     return {one.split(" ;")[0] for one in pinned}
 
 
-LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-serve.txt"]
+LOCKS = [
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-serve.txt",
+    "requirements-bench.txt",
+]
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -181,9 +186,9 @@ def test_locks_have_hashes_and_name_no_host(name):
 
 
 def test_the_locks_agree_with_each_other_and_with_the_project():
-    run, dev, serve = (pins(CHECKOUT / name) for name in LOCKS)
-    for small in (run, serve):
-        assert {name: versions(dev[name]) for name in small} == {
+    run, dev, serve, bench = (pins(CHECKOUT / name) for name in LOCKS)
+    for small, large in ((run, dev), (serve, dev), (dev, bench)):
+        assert {name: versions(large[name]) for name in small} == {
             name: versions(found) for name, found in small.items()
         }
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
