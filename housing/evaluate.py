@@ -161,7 +161,7 @@ def learning_curve(
     if not 0 < min(sizes) <= max(sizes) <= most:
         raise ValueError(f"sizes are {list(sizes)}, expected numbers of rows from 1 to {most:,}")
     mixed = [(fit.sample(frac=1, random_state=seed), rest) for fit, rest in pairs]
-    jobs = [(size, fit[:size], rest) for size in sorted(sizes) for fit, rest in mixed]
+    jobs = [(size, fit[:size], rest) for size in sizes for fit, rest in mixed]
     rmse = Parallel(n_jobs=-1)(delayed(_rmse)(build(), fit, rest) for _, fit, rest in jobs)
     by = pd.Series(rmse).mul(USD).groupby([size for size, _, _ in jobs])
     table = pd.DataFrame({"RMSE, $": by.mean(), "spread, $": by.std(ddof=0)})

@@ -27,15 +27,15 @@ def in_dollars(axis):
 
 def test_errors_by_distance_are_those_of_their_band():
     truth = pd.Series(np.ones(100))
-    near = truth.to_numpy() + np.tile([0.1, 0.3], 50)
+    near = truth.to_numpy() + np.tile([0.1, 0.1, 0.1, 0.3], 25)
     km = np.repeat([0.0, 1.5], [60, 40])
     axes = plots.by_distance(truth, {"near": near, "far": near}, {"near": km, "far": km + 4})
     by = {one.get_label(): one for one in axes.get_lines()}
     assert list(by) == ["RMSE, near", "typical, near", "RMSE, far", "typical, far"]
     assert list(by["RMSE, near"].get_xdata()) == [0, 2]
     assert list(by["RMSE, far"].get_xdata()) == [3, 4]
-    assert by["RMSE, near"].get_ydata() == pytest.approx(0.05**0.5 * 1e5)
-    assert by["typical, near"].get_ydata() == pytest.approx(20_000)
+    assert by["RMSE, near"].get_ydata() == pytest.approx(0.03**0.5 * 1e5)
+    assert by["typical, near"].get_ydata() == pytest.approx(10_000)
     assert ticks(axes.xaxis) == ["0", "to 1", "to 2", "to 5", "to 10"]
     assert in_dollars(axes.yaxis)
     assert "km" in axes.get_xlabel()
