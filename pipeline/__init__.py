@@ -6,15 +6,19 @@ Knows nothing of the domain: a project gives it a list of steps and a folder.
 
 from typing import Any
 
-__all__ = ["Step", "main"]
+__all__ = ["Option", "Step", "main"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when asked for: the processes that the runner starts need neither."""
+    """Imported when asked for: the processes that the runner starts need none."""
     if name == "Step":
         from pipeline.steps import Step
 
         return Step
+    if name == "Option":
+        from pipeline.usage import Option
+
+        return Option
     if name == "main":
         from pipeline.cli import main
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.pages import Keeps, nothing
 from pipeline.settle import settle
 from pipeline.state import States
 from pipeline.steps import Step, Task
+from pipeline.usage import Option
 
 Command = Callable[[list[str]], int]
 
@@ -23,6 +25,8 @@ class Around(NamedTuple):
     home: Path
     environment: Mapping[str, str]
     keeps: Keeps
+    options: Mapping[str, Option]
+    commands: Mapping[str, Command]
 
 
 def main(
@@ -32,6 +36,7 @@ def main(
     commands: Mapping[str, Command] | None = None,
     environment: Mapping[str, str] | None = None,
     keeps: Keeps = nothing,
+    options: Mapping[str, Option] | None = None,
 ) -> int:
     """Does what the command line says; gives the exit code.
 
@@ -41,6 +46,7 @@ def main(
     home: gets var/ and reports/. commands: a project's own, name -> what gets their arguments.
     environment: what the kernels' environment has unless the user's own says otherwise. keeps:
     gives the runs that something outside rests on, and what; they are marked, and never deleted.
+    options: a project's own, "--name" -> what it sets in the kernels' environment.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
@@ -52,7 +58,7 @@ def main(
             return 0
         if arguments and arguments[0] in (commands or {}):
             return commands[arguments[0]](arguments[1:])
-        around = Around(home.resolve(), environment or {}, keeps)
+        around = Around(home.resolve(), environment or {}, keeps, options or {}, commands or {})
         return _main(steps.arrange(pipeline), arguments, around)
     except (ValueError, LookupError) as wrong:
         print(wrong.args[0] if wrong.args else wrong, file=sys.stderr)
@@ -64,7 +70,8 @@ def main(
 
 def _main(pipeline: list[Step], arguments: list[str], around: Around) -> int:
     home = around.home
-    options = usage.parser(pipeline).parse_args(arguments)
+    known = {**own.KNOWN, **around.commands}
+    options = usage.parser(pipeline, around.options, known).parse_args(arguments)
     if options.list:
         print(usage.listing(pipeline))
         return 0
@@ -174,7 +181,7 @@ def _run(
 
         check_defaults(tasks)
         how = Options(
-            forced, options.jobs or 0, options.cold, around.environment, around.keeps,
+            forced, options.jobs or 0, options.cold, _environment(options, around), around.keeps,
             options.single_file,
         )  # fmt: skip
         run = Run(run_id, tasks, home, how, _console(options, home))
@@ -184,6 +191,13 @@ def _run(
             print(f"the run could not start: {failed}", file=sys.stderr)
             return 2
         return run.go(descriptor)
+
+
+def _environment(options: argparse.Namespace, around: Around) -> dict[str, str]:
+    """The kernels': the project's, which the user's own overrules, which an option overrules."""
+    asked = {one.variable: getattr(options, one.variable) for one in around.options.values()}
+    told = {name: value for name, value in asked.items() if value is not None}
+    return {**around.environment, **os.environ, **told}
 
 
 def check_defaults(tasks: list[Task]) -> None:

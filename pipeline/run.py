@@ -1,6 +1,5 @@
 """A run: the tasks that must run, side by side where they may, each with its record and report."""
 
-import os
 import selectors
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,7 +25,7 @@ class Options(NamedTuple):
     forced: Mapping[str, str] = MappingProxyType({})  # label -> why it runs in any case
     jobs: int = 0  # kernels side by side; 0: as many as there are cores
     cold: bool = False  # start each kernel from nothing
-    environment: Mapping[str, str] = MappingProxyType({})  # the kernels', if it says nothing else
+    environment: Mapping[str, str] = MappingProxyType({})  # of the kernels
     keeps: Keeps = nothing  # run -> why it matters
     single_file: bool = False  # pages that stand alone
 
@@ -63,7 +62,7 @@ class Run:
         width = min(self.options.jobs or processes.cores(), queue.width(self.tasks))
         shared = {"PIPELINE_STARTED_IN": str(Path.cwd()), **processes.threads(width)}
         shared["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else each kernel warns on stderr
-        environment = {**self.options.environment, **os.environ, **shared}
+        environment = {**self.options.environment, **shared}
         self._tell("run started", self.record, None)
         self.processes = Processes(self.record.id, self.folder / "runner.log", lock, environment)
         self.selector = selectors.DefaultSelector()

@@ -1,20 +1,36 @@
 """The command line's options, and the steps and parameters they speak of."""
 
 import argparse
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline import parameters
 from pipeline.steps import Step
 
 
-def parser(pipeline: list[Step]) -> argparse.ArgumentParser:
-    """Of `run_pipeline.py`."""
+class Option(NamedTuple):
+    """An option of a project's own: its value reaches the kernels by their environment.
+
+    It is for where and how they work, not for what comes out: another value is no reason to run
+    a step again. What changes the result is a parameter.
+    """
+
+    variable: str
+    metavar: str
+    help: str
+
+
+def parser(
+    pipeline: list[Step], options: Mapping[str, Option], commands: Mapping[str, Callable]
+) -> argparse.ArgumentParser:
+    """Of `run_pipeline.py`. options: a project's own. commands: the runner's and the project's."""
     names = ", ".join(one.name for one in pipeline)
     made = argparse.ArgumentParser(
         prog="run_pipeline.py",
         description=f"Runs the notebooks of the steps {names}, as far as something they depend on "
         "has changed, and keeps each as a report.",
-        epilog="Also: run_pipeline.py runs, run_pipeline.py show RUN.\n\n" + listing(pipeline),
+        epilog=_told(commands) + "\n\n" + listing(pipeline),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
@@ -36,7 +52,18 @@ def parser(pipeline: list[Step]) -> argparse.ArgumentParser:
     add("--single-file", action="store_true", help="reports that can be sent as one file each")
     add("--quiet", action="store_true", help="say nothing unless something goes wrong")
     add("--json", action="store_true", help="one JSON object a line for each event")
+    for name, option in options.items():
+        add(name, dest=option.variable, metavar=option.metavar, help=option.help)
     return made
+
+
+def _told(commands: Mapping[str, Callable]) -> str:
+    """Each command with the first line of what it says of itself."""
+    lines = ["also, each with a --help of its own:"]
+    for name, command in commands.items():
+        first = (command.__doc__ or "").partition("\n")[0]
+        lines.append(f"  run_pipeline.py {name:8} {first}".rstrip())
+    return "\n".join(lines)
 
 
 def listing(pipeline: list[Step]) -> str:

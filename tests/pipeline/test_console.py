@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 
-from pipeline import main
+import pytest
+
+from pipeline import Option, main
 
 
 def test_plain_lines_say_what_starts_why_and_how_it_ended(step, home, capsys):
@@ -107,3 +109,37 @@ def test_a_project_adds_commands_of_its_own(step, home):
     commands = {"champions": lambda arguments: heard.append(arguments) or 5}
     assert main([step("one", "1")], home, ["champions", "-v"], commands) == 5
     assert heard == [["-v"]]
+
+
+def test_a_project_s_option_reaches_the_kernels_and_is_no_reason_to_run(
+    step, home, capsys, monkeypatch
+):
+    one = step("one", "import os; print('seen from ' + os.environ['PLACE'])")
+    options = {"--place": Option("PLACE", "WHERE", "where the work is done")}
+    monkeypatch.setenv("PLACE", "the shell")
+    page = home / "reports" / "latest" / "one.html"
+    assert main([one], home, ["--place", "the option"], options=options) == 0
+    assert "seen from the option" in page.read_text()
+    for arguments in (["--place", "elsewhere"], []):
+        assert main([one], home, arguments, options=options) == 0
+        assert "nothing to do" in capsys.readouterr().out
+    assert main([one], home, ["--force"], options=options) == 0
+    assert "seen from the shell" in page.read_text()
+    assert os.environ["PLACE"] == "the shell"
+
+
+def test_help_tells_a_project_s_commands_and_options(step, home, capsys):
+    def sing(_arguments):
+        """A song, in full.
+
+        Not this.
+        """
+
+    options = {"--place": Option("PLACE", "WHERE", "where the work is done")}
+    with pytest.raises(SystemExit):
+        main([step("one", "1")], home, ["--help"], {"sing": sing}, options=options)
+    said = capsys.readouterr().out
+    assert "run_pipeline.py sing     A song, in full.\n" in said
+    assert "run_pipeline.py prune " in said
+    assert re.search(r"--place WHERE +where the work is done", said)
+    assert "Not this" not in said
