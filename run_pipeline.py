@@ -2,8 +2,8 @@
 
 import sys
 
-from housing import paths, watch
-from pipeline import Step, main
+from housing import commands, paths, watch
+from pipeline import Option, Step, main
 
 NOTEBOOKS = paths.CHECKOUT / "notebooks"
 # MLflow writes a note into a model's folder when it is loaded, the registration the served graph
@@ -15,6 +15,17 @@ STEPS = [
         "register", NOTEBOOKS / "03_register.ipynb", retries=1, watch=watch.champions, ignore=NOTES
     ),
 ]
+DASK = Option("HOUSING_DASK", "ADDRESS", "where the search's trials run: a Dask scheduler "
+              "(tcp://host:8786), or local; the results are the same")  # fmt: skip
 
 if __name__ == "__main__":
-    sys.exit(main(STEPS, home=paths.home(), environment=watch.MLFLOW, keeps=watch.runs_in_use))
+    sys.exit(
+        main(
+            STEPS,
+            home=paths.home(),
+            commands={"score": commands.score},
+            environment=watch.MLFLOW,
+            keeps=watch.runs_in_use,
+            options={"--dask": DASK},
+        )
+    )

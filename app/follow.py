@@ -30,8 +30,7 @@ def refresh(serving: Path, name: str | None = None) -> str | None:
 
     name: the registered model; by default the real one, else the one trained on the sample.
     """
-    names = [name] if name else [registry.MODEL_NAMES[one] for one in ("california", "sample")]
-    found = next(filter(None, map(registry.champion, names)), None)
+    found = registry.served(name)
     pointer = serving / "current.json"
     if found is None:
         pointer.unlink(missing_ok=True)

@@ -228,6 +228,14 @@ def load_version(found: Version) -> RegressorMixin:
     return mlflow.sklearn.load_model(f"models:/{found.name}/{found.version}")
 
 
+def served(name: str | None = None) -> Version | None:
+    """The champion that answers: of the model of that name, else of the real one, else of the
+    one that learnt from the sample; None if there is none.
+    """
+    names = [name] if name else [MODEL_NAMES[one] for one in ("california", "sample")]
+    return next(filter(None, map(champion, names)), None)
+
+
 def champion(name: str) -> Version | None:
     """The version that the alias champion names; None if there is none, or no store yet."""
     own_store = not os.environ.get("MLFLOW_TRACKING_URI")
