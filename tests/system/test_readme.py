@@ -6,6 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from housing.paths import CHECKOUT
@@ -126,6 +127,18 @@ def test_the_commands_about_reports(clone, ran, environment):
     folder = Path(typed("run_pipeline.py render latest", clone, environment))
     assert "<style>" in (folder / "03_register.html").read_text()
     assert "would go" not in typed("run_pipeline.py prune", clone, environment)
+
+
+def test_the_scored_files_have_what_the_readme_says(clone, ran, environment):
+    said = typed("run_pipeline.py score", clone, environment)
+    assert "model: california-housing version 1\nscored: 20,640 rows of 2 files in" in said
+    assert said.endswith(f"refused: 0 rows\nanswers: {clone / 'var' / 'scored'}")
+    scored = pq.read_table(clone / "var" / "scored" / "test.parquet")
+    assert {"MedInc", "prediction", "prediction_usd", "problem"} <= set(scored.column_names)
+    assert scored["problem"].null_count == len(scored) == 4_128
+    told = pq.read_metadata(clone / "var" / "scored" / "test.parquet").metadata
+    assert told[b"housing.model_version"] == b"1"
+    assert "there already: 20,640 rows" in typed("run_pipeline.py score", clone, environment)
 
 
 def test_make_lab_and_make_mlflow_open(clone, ran, environment):
