@@ -37,7 +37,7 @@ class Budget(NamedTuple):
 BUDGETS = {
     "quick": Budget(dict.fromkeys(FAMILIES, 1), folds=2, minutes=1),
     "default": Budget(
-        {"linear": 8, "tree": 8, "forest": 2, "boosting": 4, "neighbours": 4, "blend": 1},
+        {"linear": 8, "tree": 8, "forest": 1, "boosting": 4, "neighbours": 4, "blend": 1},
         folds=3,
         minutes=2,
     ),
@@ -58,6 +58,7 @@ class Search(NamedTuple):
     rmse: float  # their mean over the folds, in $100,000
     spread: float  # the folds' standard deviation, in $100,000
     trials: pd.DataFrame  # a row a trial: rmse (NaN: given up), first_fold, seconds, its params
+    guesses: np.ndarray  # (n,) in $100,000: of each training row by a model that has not seen it
 
 
 def search(
@@ -101,12 +102,10 @@ def search(
         best = [one.best_trial.user_attrs["params"] for one in studies]
         tasks = zip(families, best, strict=True)
         trained = run(_trained, [(*one, seed, scores.data) for one in tasks])
+        guesses = [scores.guesses(*one) for one in zip(families, best, strict=True)]
     tried = sum(len(one.trials) for one in studies)
     say(f"{len(families)} families, {tried} trials, {time.monotonic() - started:,.0f} s")
-    return {
-        one: _found(one, study, model)
-        for one, study, model in zip(families, studies, trained, strict=True)
-    }
+    return {one[0]: _found(*one) for one in zip(families, studies, trained, guesses, strict=True)}
 
 
 def out_of_fold(
@@ -119,10 +118,7 @@ def out_of_fold(
     data = _kept(train)
     with workers.workers(where) as run:
         parts = run(_guesses, [(found.family, found.params, seed, data, *cut) for cut in cuts])
-    guesses = np.empty(len(train))
-    for (_, rest), part in zip(cuts, parts, strict=True):
-        guesses[rest] = part
-    return guesses
+    return _together(cuts, parts)
 
 
 def _study(family: str, trials: int, scores: "_Scores", deadline: float, say: Say) -> optuna.Study:
@@ -167,10 +163,10 @@ def _try(study: optuna.Study, family: str, batch: list[optuna.Trial], scores: "_
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
 
 
-def _found(family: str, study: optuna.Study, model: RegressorMixin) -> Search:
+def _found(family: str, study: optuna.Study, model: RegressorMixin, guesses: np.ndarray) -> Search:
     best = study.best_trial
-    told = best.user_attrs
-    return Search(family, told["params"], model, best.value, told["spread"], _table(study))
+    params, spread = best.user_attrs["params"], best.user_attrs["spread"]
+    return Search(family, params, model, best.value, spread, _table(study), guesses)
 
 
 def _table(study: optuna.Study) -> pd.DataFrame:
@@ -207,6 +203,7 @@ class _Scores:
         name = hashlib.sha256(told.encode()).hexdigest()[:16]
         self.file = self.data.with_name(f"{name}.jsonl")
         self.known: dict[str, _Score] = {}
+        self.guessed: dict[str, np.ndarray] = {}  # in memory alone: they can be made again
         if self.file.exists():
             for line in self.file.read_text().splitlines(keepends=True):
                 if line.endswith("\n"):  # else the process died while it wrote
@@ -215,14 +212,36 @@ class _Scores:
 
     def of(self, family: str, asked: list[tuple[dict[str, Any], int]]) -> list[_Score]:
         """One for each of (settings, fold)."""
-        keys = [json.dumps([family, fold, params], sort_keys=True) for params, fold in asked]
+        keys = [_key(family, params, fold) for params, fold in asked]
         new = [at for at, key in enumerate(keys) if key not in self.known]
         tasks = [(family, *asked[at], self.folds, self.seed, self.data) for at in new]
         with self.file.open("a") as file:
-            for at, score in zip(new, self.run(_score, tasks) if tasks else [], strict=True):
-                self.known[keys[at]] = _Score(*score)
+            scored = self.run(_score, tasks) if tasks else []
+            for at, (*score, guesses) in zip(new, scored, strict=True):
+                self.known[keys[at]], self.guessed[keys[at]] = _Score(*score), guesses
                 file.write(json.dumps([keys[at], *score]) + "\n")
         return [self.known[one] for one in keys]
+
+    def guesses(self, family: str, params: dict[str, Any]) -> np.ndarray:
+        """(n,) of each row by the model of the fold that held it out."""
+        cuts = folds.random(len(_read(self.data)[1]), self.folds, self.seed)
+        keys = [_key(family, params, fold) for fold in range(self.folds)]
+        new = [at for at, key in enumerate(keys) if key not in self.guessed]
+        tasks = [(family, params, self.seed, self.data, *cuts[at]) for at in new]
+        for at, guesses in zip(new, self.run(_guesses, tasks) if tasks else [], strict=True):
+            self.guessed[keys[at]] = guesses
+        return _together(cuts, [self.guessed[one] for one in keys])
+
+
+def _key(family: str, params: dict[str, Any], fold: int) -> str:
+    return json.dumps([family, fold, params], sort_keys=True)
+
+
+def _together(cuts: folds.Cuts, parts: list[np.ndarray]) -> np.ndarray:
+    guesses = np.empty(sum(map(len, parts)))
+    for (_, rest), part in zip(cuts, parts, strict=True):
+        guesses[rest] = part
+    return guesses
 
 
 def _kept(train: pd.DataFrame) -> Path:
@@ -244,13 +263,14 @@ def _read(file: Path) -> tuple[pd.DataFrame, pd.Series]:
 
 def _score(
     family: str, params: dict[str, Any], fold: int, count: int, seed: int, data: Path
-) -> tuple[float, float]:
-    """RMSE on a fold of a model trained on the others, and the seconds it took."""
+) -> tuple[float, float, np.ndarray]:
+    """RMSE on a fold of a model trained on the others, the seconds it took, and its guesses."""
     started = time.perf_counter()
     _, values = _read(data)
     fit, rest = folds.random(len(values), count, seed)[fold]
     guesses = _guesses(family, params, seed, data, fit, rest)
-    return float(root_mean_squared_error(values.iloc[rest], guesses)), time.perf_counter() - started
+    rmse = float(root_mean_squared_error(values.iloc[rest], guesses))
+    return rmse, time.perf_counter() - started, guesses
 
 
 def _guesses(

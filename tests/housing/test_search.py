@@ -109,6 +109,14 @@ def test_out_of_fold_guesses_are_made_without_the_row(train):
     assert np.isfinite(guesses).all()
 
 
+def test_the_search_s_own_guesses_are_out_of_fold(train):
+    found = search.search(["tree"], train, trials=2)["tree"]
+    expected = search.out_of_fold(found, train, folds.random(len(train), 3))
+    np.testing.assert_array_equal(found.guesses, expected)
+    again = search.search(["tree"], train, trials=2)["tree"]  # whose scores are known already
+    np.testing.assert_array_equal(again.guesses, expected)
+
+
 def test_shuffled_values_cannot_be_learnt(train):
     shuffled = train.assign(**{TARGET: train[TARGET].sample(frac=1, random_state=0).to_numpy()})
     for found in search.search(["tree", "neighbours"], shuffled, "quick").values():
