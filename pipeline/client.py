@@ -1,6 +1,7 @@
 """papermill's client of a kernel, run in one event loop from start to end."""
 
 import contextlib
+from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
@@ -12,10 +13,15 @@ from pipeline.saver import Saver
 
 
 class Client(PapermillNotebookClient):
-    """Executes a notebook's cells in one kernel; the saver is told which cells have changed."""
+    """Executes a notebook's cells in one kernel; the saver is told which cells have changed.
 
-    def __init__(self, notebook: Any, manager: Manager, saver: Saver) -> None:
-        self.notebook, self.manager, self.saver = notebook, manager, saver
+    heard: gets the line that an output, while it changes, says of how far its cell is.
+    """
+
+    def __init__(
+        self, notebook: Any, manager: Manager, saver: Saver, heard: Callable[[str], None]
+    ) -> None:
+        self.notebook, self.manager, self.saver, self.heard = notebook, manager, saver, heard
         super().__init__(self, km=manager, timeout=None)
 
     @property
@@ -70,3 +76,7 @@ class Client(PapermillNotebookClient):
         super()._update_display_id(display_id, message)
         for number in self._display_id_map.get(display_id, ()):
             self.saver.touch(number)
+        said = message["content"]["data"].get("text/plain", "")
+        line = "".join(said).strip()  # a text, or its lines
+        if line and "\n" not in line:
+            self.heard(line)

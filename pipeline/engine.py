@@ -40,7 +40,7 @@ class _Execution:
         self.saver = Saver(notebook, job.executed, job.secrets)
         self.kernel_name = kernel_name
         self.manager: Manager | None = None
-        self.heading = ""
+        self.heading, self.number = "", 0
         self.ready = asyncio.Event()
         self.work: asyncio.Task | None = None
         self.stopping: asyncio.Task | None = None
@@ -92,7 +92,7 @@ class _Execution:
         job, path = self.job, self.job.executed.with_name(f"{self.job.executed.stem}.stderr")
         with path.open("ab") as errors:
             self.manager = manager(self.kernel_name, job.sockets)
-            self.client = Client(self.notebook, self.manager, self.saver)
+            self.client = Client(self.notebook, self.manager, self.saver, self._heard)
             self.tee = Tee(job.sockets)
             try:
                 environment = {**job.environment, "PIPELINE_TEE": str(self.tee.folder)}
@@ -109,6 +109,14 @@ class _Execution:
                 self.tee.close()
                 job.peak_mb = getattr(self.manager.provisioner, "peak_mb", 0)
 
+    def _heard(self, line: str) -> None:
+        """An output that changes tells how far its cell is."""
+        self._begun(self.saver.mask(f"{self.heading}: {line}" if self.heading else line))
+
+    def _begun(self, heading: str) -> None:
+        cells = len(self.notebook.cells)
+        self.job.tell("cell", number=self.number, status="running", of=cells, heading=heading)
+
     async def _run_cell(self, number: int) -> None:
         job, cell = self.job, self.notebook.cells[number]
         state, started = cell.metadata.papermill, _now()
@@ -117,10 +125,8 @@ class _Execution:
         if cell.cell_type == "markdown":
             titles = [one for one in cell.source.splitlines() if one.startswith("#")]
             self.heading = titles[-1].lstrip("# ") if titles else self.heading
-        job.tell(
-            "cell", number=number, status="running", of=len(self.notebook.cells),
-            heading=self.heading,
-        )  # fmt: skip
+        self.number = number
+        self._begun(self.heading)
         ended = RAN
         self.tee.mark()
         try:

@@ -45,6 +45,21 @@ def test_json_is_one_object_a_line_for_each_event(step, home, capsys):
     assert event["event"] == "nothing to do"
 
 
+def test_a_cell_that_says_how_far_it_is_is_heard(step, home, capsys, monkeypatch):
+    monkeypatch.setenv("WORD", "hush-hush")
+    shown = "h = display({'text/plain': 'trial 1'}, raw=True, display_id=True)"
+    told = "for one in (2, word): h.update({'text/plain': f'trial {one}'}, raw=True)"
+    lines = "h.update({'text/plain': 'two\\nlines'}, raw=True)"
+    one = step("one", f"{shown}\n{told}\n{lines}", parameters="word: str = 'none'")
+    assert main([one], home, ["--json", "-p", "word=env:WORD"]) == 0
+    said = capsys.readouterr().out
+    events = [json.loads(line) for line in said.splitlines()]
+    headings = [event["heading"] for event in events if event["event"] == "cell"]
+    assert "The one report: trial 2" in headings
+    assert not any("lines" in heading for heading in headings)
+    assert "hush" not in said
+
+
 def on_a_terminal(project, *arguments):
     """What the run wrote, as a terminal got it."""
     ours, its = pty.openpty()
