@@ -1,3 +1,8 @@
+import os
+import signal
+import threading
+
+import distributed
 import joblib
 import numpy as np
 import optuna
@@ -8,6 +13,7 @@ from housing import evaluate, folds, paths, search
 from housing.models import FAMILIES
 from housing.sample import sample
 from housing.schema import NAMES, TARGET
+from tests.housing.test_workers import cluster
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +136,29 @@ def test_bad_requests_are_named(train):
         search.search(["tree"], train, "huge")
     with pytest.raises(ValueError, match="trials is -1"):
         search.search(["tree"], train, trials=-1)
+
+
+@pytest.mark.slow
+def test_a_worker_killed_half_way_costs_the_search_nothing(train, home, tmp_path, monkeypatch):
+    """Two workers of a Dask cluster, one killed while it works on the second batch of trials."""
+    here = search.search(["boosting"], train, trials=8)["boosting"]
+    monkeypatch.setenv("HOUSING_HOME", str(home / "another"))  # where no score is known yet
+    killed = []
+    with cluster(tmp_path) as (address, _), distributed.Client(address) as client:
+        client.wait_for_workers(2)
+        [victim, other] = client.run(os.getpid).values()
+
+        def say(line):
+            if "trial 5 of 8" in line:
+                killed.append(threading.Timer(0.5, os.kill, (victim, signal.SIGKILL)))
+                killed[0].start()
+
+        there = search.search(["boosting"], train, trials=8, say=say, where=address)["boosting"]
+        killed[0].join()
+        assert victim not in client.run(os.getpid).values()
+        assert other in client.run(os.getpid).values()
+    assert there.params == here.params
+    np.testing.assert_array_equal(there.guesses, here.guesses)
+    pd.testing.assert_frame_equal(
+        there.trials.drop(columns="seconds"), here.trials.drop(columns="seconds")
+    )
