@@ -97,7 +97,7 @@ def test_the_batches_of_a_partition_are_one_file(served, given, out, monkeypatch
 
 
 def _model(served):
-    return served._model_path
+    return served.run._model_path
 
 
 def test_the_file_says_which_model_answered(champion_home, given, out):
