@@ -11,6 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+STEPS = 20_000  # of training: with more rows than fit in them, each is seen less often
+
 
 class Network(RegressorMixin, BaseEstimator):
     """Layers of rectified units on standardised columns, by scikit-learn's MLPRegressor (Adam).
@@ -20,7 +22,8 @@ class Network(RegressorMixin, BaseEstimator):
     answers in double. Where trees stay flat beyond the last value they saw, it goes on, so it is
     better far from all training rows.
 
-    units: in each hidden layer. epochs: times each row is seen. alpha: L2 penalty.
+    units: in each hidden layer. epochs: times each row is seen, as far as `STEPS` allows. alpha:
+    L2 penalty. batch: rows a step.
     """
 
     def __init__(
@@ -45,9 +48,11 @@ class Network(RegressorMixin, BaseEstimator):
         mean, scale = cut.mean(0), cut.std(0)
         scale[scale < 1e-12 * np.maximum(1, abs(mean))] = 1
         middle, spread = y.mean(), y.std() or 1.0
+        batch = min(self.batch, len(X))
+        epochs = min(self.epochs, max(1, STEPS * batch // len(X)))
         layers = MLPRegressor(
-            hidden_layer_sizes=self.units, alpha=self.alpha, batch_size=min(self.batch, len(X)),
-            max_iter=self.epochs, n_iter_no_change=self.epochs + 1, random_state=self.random_state,
+            hidden_layer_sizes=self.units, alpha=self.alpha, batch_size=batch,
+            max_iter=epochs, n_iter_no_change=epochs + 1, random_state=self.random_state,
         )  # fmt: skip
         with warnings.catch_warnings():  # the number of epochs is chosen, not awaited
             warnings.simplefilter("ignore", ConvergenceWarning)
