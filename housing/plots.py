@@ -62,7 +62,7 @@ def cap(frame: pd.DataFrame) -> Axes:
 
 def comparison(table: pd.DataFrame) -> Axes:
     """Which family guesses best: two bars a family, from `evaluate.compare`'s table."""
-    axes = plt.figure(figsize=(7.2, 3.2)).gca()
+    axes = plt.figure(figsize=(7.2, 1.4 + 0.6 * len(table))).gca()
     rmse = table[["cross-validation RMSE, $", "test RMSE, $"]].iloc[::-1]
     rmse.columns = ["cross-validation", "test"]
     names = rmse.rename(index=lambda one: FAMILIES[one].title)
@@ -101,10 +101,11 @@ def search_progress(trials: dict[str, pd.DataFrame]) -> np.ndarray:
         outside = seen.index[seen > high + margin]
         axes.plot(outside + 1, [high + margin] * len(outside), "^", ms=6, color=CAPPED)
         axes.set_ylim(low - margin, high + 1.4 * margin)
+        axes.set_xlim(0.7, len(table) + 0.3 if len(table) > 1 else 1.3)
         axes.yaxis.set_major_formatter("${x:,.0f}")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.set_title(f"{FAMILIES[family].title}\nbest: ${low:,.0f}", fontsize=10.5)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.set_title(f"{FAMILIES[family].title}\nbest: ${low:,.0f}", fontsize=9.5)
         axes.set_xlabel("trial")
     for axes in panels[:, 0]:
         axes.set_ylabel("cross-validated RMSE")

@@ -113,6 +113,7 @@ def test_six_families_stand_in_two_rows_with_a_panel_each():
 def test_a_search_of_one_trial_can_be_drawn():
     [axes] = plots.search_progress({"tree": pd.DataFrame({"rmse": [0.5], "first_fold": [0.5]})})
     assert axes.get_ylim()[0] < 50_000 < axes.get_ylim()[1]
+    assert {float(one) for one in axes.get_xticks() if 0.7 <= one <= 1.3} == {1}
 
 
 def test_groups_show_typical_error_bias_and_their_size(frame, guess):
