@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import distributed
 import joblib
 import psutil
 import pytest
@@ -90,6 +91,8 @@ def cluster(folder):
         dask(folder, "worker", address, *of_worker),
     ):
         listens(address)
+        with distributed.Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
         yield address, scheduler
 
 

@@ -144,4 +144,5 @@ def test_a_sweep_of_many_leaves_no_process_behind(step, home, jobs):
     values = ",".join(str(n) for n in range(5))
     before = set(psutil.Process().children(recursive=True))
     assert main([one], home, ["--sweep", f"n={values}", "--jobs", jobs]) == 0
-    assert set(psutil.Process().children(recursive=True)) <= before
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert psutil.wait_procs(left, timeout=10)[1] == []
