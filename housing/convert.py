@@ -184,7 +184,7 @@ def _(model: Places, draft: Draft, x: str) -> str:
     tops = np.array([features.ROOMS, features.PEOPLE, features.INCOME])
     bottoms = np.array([features.BEDROOMS, features.OCCUPANCY, features.ROOMS])
     bottom = draft.add("Gather", x, bottoms, axis=1)
-    bottom = draft.add("Max", bottom, np.array(features.NEAR))
+    bottom = draft.add("Max", bottom, np.array(features.LEAST))
     ratios = draft.add("Div", draft.add("Gather", x, tops, axis=1), bottom)
     return draft.add("Concat", x, turned, ratios, draft.add("Sqrt", squares), axis=1)
 

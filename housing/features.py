@@ -45,6 +45,7 @@ SPACES = [
     ),
 ]
 NEAREST = [1, 3, 5, 10]  # how many of the nearest rows are looked at together
+LEAST = 0.001  # rooms or people: keeps a household of none out of the denominators
 NEAR = 0.001  # degrees added to distances before they are inverted: about 100 m
 
 
@@ -75,9 +76,9 @@ class Places(TransformerMixin, BaseEstimator):
         turned = north * AXES[0] + east * AXES[1]
         up, aside = north - cities[:, 0], (east - cities[:, 1]) * SHRINK
         ratios = [
-            X[:, ROOMS] / np.maximum(X[:, BEDROOMS], NEAR),
-            X[:, PEOPLE] / np.maximum(X[:, OCCUPANCY], NEAR),
-            X[:, INCOME] / np.maximum(X[:, ROOMS], NEAR),
+            X[:, ROOMS] / np.maximum(X[:, BEDROOMS], LEAST),
+            X[:, PEOPLE] / np.maximum(X[:, OCCUPANCY], LEAST),
+            X[:, INCOME] / np.maximum(X[:, ROOMS], LEAST),
         ]
         distance = np.sqrt(up * up + aside * aside)
         return np.hstack([X, turned, np.stack(ratios, 1), distance])

@@ -53,7 +53,6 @@ class Family(NamedTuple):
     build: Callable[[dict[str, Any], int], RegressorMixin]
     space: Callable[[optuna.Trial], dict[str, Any]]
     first: dict[str, Any]  # params worth trying before any search
-    weight: int  # seconds that one training on 16,512 rows takes, about
 
 
 def linear(params: dict[str, Any], seed: int) -> Pipeline:
@@ -186,24 +185,20 @@ def _blend_space(trial: optuna.Trial) -> dict[str, Any]:
 
 
 FAMILIES = {
-    "linear": Family("ridge regression", linear, _linear_space, {"degree": 2, "alpha": 1.0}, 0),
-    "tree": Family(
-        "decision tree", tree, _tree_space, {"max_depth": 12, "min_samples_leaf": 10}, 0
-    ),
+    "linear": Family("ridge regression", linear, _linear_space, {"degree": 2, "alpha": 1.0}),
+    "tree": Family("decision tree", tree, _tree_space, {"max_depth": 12, "min_samples_leaf": 10}),
     "forest": Family(
         "extra trees",
         forest,
         _forest_space,
         {"n_estimators": 40, "min_samples_leaf": 4, "max_features": 0.7},
-        3,
     ),
-    "boosting": Family("gradient boosting", boosting, _trees_space, TREES, 2),
-    "neighbours": Family("boosting with neighbours", neighbours, _trees_space, TREES, 3),
+    "boosting": Family("gradient boosting", boosting, _trees_space, TREES),
+    "neighbours": Family("boosting with neighbours", neighbours, _trees_space, TREES),
     "blend": Family(
         "blend of near and far",
         blend,
         _blend_space,
         TREES | {"network": 0.25, "narrow": 0.25, "reach": 0.08},
-        8,
     ),
 }

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from housing.models import FAMILIES
 from housing.reasons import contribution_spread, contributions
 from housing.schema import CAP, FEATURES, HOUSE_VALUE, TARGET, USD
-from housing.style import CAPPED, QUIET, dollars, legend_above, use_style
+from housing.style import CAPPED, QUIET, by_row, dollars, legend_above, use_style
 from housing.trust import by_distance, coverage, intervals, learning_curve
 
 __all__ = [
@@ -153,11 +153,7 @@ def importance(table: pd.DataFrame) -> Axes:
     bars = axes.barh(names, lost, 0.66, xerr=table["spread, $"].iloc[::-1], error_kw=spread)
     axes.bar_label(bars, fmt="${:,.0f}", padding=5, fontsize=9.5)
     axes.margins(x=0.13)
-    axes.xaxis.set_major_formatter(dollars())
-    axes.set(xlabel="test RMSE lost when the feature is shuffled")
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
-    axes.set_title("What the model leans on")
+    by_row(axes, "What the model leans on", "test RMSE lost when the feature is shuffled")
     return axes
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from housing.schema import FEATURES
-from housing.style import CAPPED, QUIET, ZERO, dollars
+from housing.style import CAPPED, QUIET, ZERO, by_row
 
 WIDTH = 6.0  # inches
 SHOWN = 1_000  # block groups a strip shows
@@ -60,11 +60,7 @@ def contributions(
     axes.invert_yaxis()
     low, high = ends.min(), ends.max()
     axes.set_xlim(low - 0.06 * (high - low), high + 0.3 * (high - low))  # room for the numbers
-    axes.xaxis.set_major_formatter(dollars())
-    axes.set(xlabel="house value")
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
-    axes.set_title("What makes this guess")
+    by_row(axes, "What makes this guess", "house value")
     return axes
 
 
@@ -90,11 +86,11 @@ def contribution_spread(table: pd.DataFrame) -> Axes:
     axes.invert_yaxis()
     low, high = shown.quantile(TAIL).min(), shown.quantile(1 - TAIL).max()
     axes.set_xlim(min(1.1 * low, 0), max(1.1 * high, 0))
-    axes.xaxis.set_major_formatter(dollars())
-    axes.set(xlabel="added to the guess\n(line: 80% of the block groups; ±: mean size)")
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
-    axes.set_title("How much each feature moves a guess")
+    by_row(
+        axes,
+        "How much each feature moves a guess",
+        "added to the guess\n(line: 80% of the block groups; ±: mean size)",
+    )
     return axes
 
 

@@ -44,3 +44,12 @@ def dollars() -> FuncFormatter:
     return FuncFormatter(
         lambda value, _: f"{'-' if value < 0 else ''}${abs(value) / 1000:,.0f}k" if value else "$0"
     )
+
+
+def by_row(axes: Axes, title: str, xlabel: str) -> None:
+    """Finishes a picture with something on each row: dollars along the other axis."""
+    axes.xaxis.set_major_formatter(dollars())
+    axes.set(xlabel=xlabel)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.set_title(title)

@@ -8,6 +8,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
+from housing import network
 from housing.blend import Blend
 from housing.features import CITIES, NEAREST, PLACES, SPACES, Neighbours, Places, distance_column
 from housing.models import TREES, boosted_trees
@@ -137,3 +138,14 @@ def test_a_network_goes_on_where_trees_stay_flat():
     model = Network(units=(16,), epochs=30, alpha=0, random_state=0).fit(rows, 3 * rows.ravel() + 5)
     np.testing.assert_allclose(model.predict([[0.25], [0.75]]), [5.75, 7.25], atol=0.05)
     assert model.predict([[50.0]]) == model.predict([[rows.max()]])  # cut, not carried away
+
+
+def test_many_rows_are_seen_less_often(monkeypatch):
+    rows = np.random.default_rng(0).uniform(0, 1, (640, 1))
+    few = Network(units=(4,), epochs=5, batch=64, random_state=0)
+    seen = few.fit(rows, rows.ravel()).predict(rows)
+    monkeypatch.setattr(network, "STEPS", 50)  # as many as five epochs have
+    np.testing.assert_array_equal(few.fit(rows, rows.ravel()).predict(rows), seen)
+    monkeypatch.setattr(network, "STEPS", 20)
+    twice = Network(units=(4,), epochs=2, batch=64, random_state=0).fit(rows, rows.ravel())
+    np.testing.assert_array_equal(few.fit(rows, rows.ravel()).predict(rows), twice.predict(rows))
