@@ -168,68 +168,73 @@ def _flat(root: dict[str, Any]) -> list[Node]:
 
 @_write.register
 def _(model: Places, draft: Draft, x: str) -> str:
-    """Products and sums one by one: a matrix product would round otherwise."""
-    north = draft.add("Gather", x, np.array([features.LATITUDE]), axis=1)
-    east = draft.add("Gather", x, np.array([features.LONGITUDE]), axis=1)
-    turned = draft.add(
-        "Add",
-        draft.add("Mul", north, features.AXES[:1]),
-        draft.add("Mul", east, features.AXES[1:]),
-    )
-    cities = np.array(list(features.CITIES.values()))
-    up = draft.add("Sub", north, cities[None, :, 0])
-    aside = draft.add("Sub", east, cities[None, :, 1])
-    aside = draft.add("Mul", aside, np.array(features.SHRINK))
-    squares = draft.add("Add", draft.add("Mul", up, up), draft.add("Mul", aside, aside))
-    tops = np.array([features.ROOMS, features.PEOPLE, features.INCOME])
-    bottoms = np.array([features.BEDROOMS, features.OCCUPANCY, features.ROOMS])
-    bottom = draft.add("Gather", x, bottoms, axis=1)
-    bottom = draft.add("Max", bottom, np.array(features.LEAST))
-    ratios = draft.add("Div", draft.add("Gather", x, tops, axis=1), bottom)
-    return draft.add("Concat", x, turned, ratios, draft.add("Sqrt", squares), axis=1)
+    """Products and sums one by one: a matrix product would round otherwise.
+
+    Turned axes and cities at once, (n, 2, both): north and east, less an offset, times a scale.
+    """
+    cities = np.array(list(features.CITIES.values())).T
+    turned, both = features.AXES.shape[1], features.AXES.shape[1] + cities.shape[1]
+    offsets = np.hstack([np.zeros_like(features.AXES), cities])
+    shrunk = np.array([[1.0], [features.SHRINK]]).repeat(cities.shape[1], 1)
+    scales = np.hstack([features.AXES, shrunk])
+    sides = np.array([[features.LATITUDE], [features.LONGITUDE]]).repeat(both, 1)
+    apart = draft.add("Sub", draft.add("Gather", x, sides, axis=1), offsets)
+    apart = draft.add("Mul", apart, scales)
+    along, away = draft.split(apart, [turned, both - turned], 2)
+    across = np.array([1])
+    along = draft.add("ReduceSum", along, across, keepdims=0)
+    squares = draft.add("ReduceSum", draft.add("Mul", away, away), across, keepdims=0)
+    of = [features.ROOMS, features.PEOPLE, features.INCOME]
+    by = [features.BEDROOMS, features.OCCUPANCY, features.ROOMS]
+    tops, bottoms = draft.split(draft.add("Gather", x, np.array(of + by), axis=1), [3, 3], 1)
+    ratios = draft.add("Div", tops, draft.add("Max", bottoms, np.array(features.LEAST)))
+    return draft.add("Concat", x, along, ratios, draft.add("Sqrt", squares), axis=1)
 
 
 @_write.register
 def _(model: Neighbours, draft: Draft, x: str) -> str:
     """Who the neighbours are comes in from outside; what is known of them is in the graph.
 
-    All spaces at once, as few nodes answer one row fast; the sums are those of `Neighbours._part`.
+    All spaces and figures at once, (n, spaces, neighbours, figures), as few nodes answer one row
+    fast; the sums are those of `Neighbours._part`, and the last node puts the columns in its order.
     """
     spaces, nearest = len(model.spaces_), model.nearest_
-    told = {"spaces": model.spaces_, "count": nearest[-1]}
-    draft.told["neighbours"] = json.dumps(told)
-    draft.inputs.append(tensor("distance", TensorProto.DOUBLE, None, spaces, nearest[-1]))
+    draft.told["neighbours"] = json.dumps({"spaces": model.spaces_, "count": nearest[-1]})
+    draft.inputs.append(tensor("distance", TensorProto.DOUBLE, None, spaces, nearest[-1], 1))
     draft.inputs.append(tensor("which", TensorProto.INT64, None, spaces, nearest[-1]))
     for at, points in enumerate(model.points_):
         draft.outputs.append(tensor(f"points_{at}", TensorProto.DOUBLE, *points.shape))
         draft.add("Identity", points, to=f"points_{at}")
 
-    def take(tensor: str, axis: int, place: list[int]) -> str:
-        return draft.add("Gather", tensor, np.array(place), axis=axis)
-
-    values = draft.add("Gather", model.values_, "which")
-    apart = draft.add("Add", "distance", np.array(features.NEAR))
-    weights = draft.add("Div", np.array(1.0), apart)
-    products = draft.add("Mul", weights, values), draft.add("Mul", values, values)
-    theirs = draft.add("Gather", model.first_, "which")
-    together = draft.add("Concat", values, products[0], weights, products[1], theirs, axis=1)
-    sums = take(draft.add("CumSum", together, np.array(2)), 2, [one - 1 for one in nearest])
-    total, weighted, weight, squares, theirs = (
-        take(sums, 1, [*range(at * spaces, (at + 1) * spaces)]) for at in range(5)
-    )
-    last, count = [len(nearest) - 1], np.array(float(nearest[-1]))
-    means = draft.add("Div", total, np.array(nearest, float))
-    mean = take(means, 2, last)
-    square = draft.add("Div", take(squares, 2, last), count)
+    known = draft.add("Gather", np.stack([model.values_, model.first_], 1), "which")
+    values = draft.add("Gather", known, np.array([0]), axis=3)
+    weights = draft.add("Div", np.array(1.0), draft.add("Add", "distance", np.array(features.NEAR)))
+    products = draft.add("Mul", values, values), draft.add("Mul", weights, values)
+    sums = draft.add("CumSum", draft.add("Concat", known, *products, weights, axis=3), np.array(2))
+    upto = np.array([one - 1 for one in nearest])
+    evenly, weighted, weight = draft.split(draft.add("Gather", sums, upto, axis=2), [3, 1, 1], 3)
+    counts = np.array(nearest, float)[:, None]
+    mean, theirs, square = draft.split(draft.add("Div", evenly, counts), [1, 1, 1], 3)
     varies = draft.add("Sub", square, draft.add("Mul", mean, mean))
-    spread = draft.add("Sqrt", draft.add("Max", varies, np.array(0.0)))
-    ends = [take("distance", 2, [0]), take("distance", 2, [nearest[-1] - 1])]
-    first = draft.add("Unsqueeze", take(x, 1, [0]), np.array([2]))
-    richer = draft.add("Sub", first, draft.add("Div", take(theirs, 2, last), count))
-    means = [means, draft.add("Div", weighted, weight)]
-    wide = [draft.add("Reshape", one, np.array([-1, spaces * len(nearest)])) for one in means]
-    slim = draft.add("Concat", spread, *ends, richer, axis=1)
-    return draft.add("Concat", x, *wide, draft.add("Squeeze", slim, np.array([2])), axis=1)
+    first = draft.add("Gather", x, np.array([[[0]]]), axis=1)
+    figures = [
+        mean,
+        draft.add("Div", weighted, weight),
+        draft.add("Sqrt", draft.add("Max", varies, np.array(0.0))),
+        draft.add("Gather", "distance", upto, axis=2),
+        draft.add("Sub", first, theirs),
+    ]
+    flat = draft.add("Concat", *figures, axis=3)
+    flat = draft.add("Reshape", flat, np.array([-1, spaces * len(nearest) * len(figures)]))
+    own = model.n_features_in_
+    place = own + np.arange(spaces * len(nearest) * len(figures))
+    place = place.reshape(spaces, len(nearest), len(figures))
+    picked = [
+        np.arange(own), place[..., 0], place[..., 1],
+        place[:, -1, 2], place[:, 0, 3], place[:, -1, 3], place[:, -1, 4],
+    ]  # fmt: skip
+    columns = np.concatenate([one.ravel() for one in picked])
+    return draft.add("Gather", draft.add("Concat", x, flat, axis=1), columns, axis=1)
 
 
 @_write.register
@@ -246,21 +251,13 @@ def _(model: Blend, draft: Draft, x: str) -> str:
     few = draft.add("Gather", x, np.arange(model.columns), axis=1)
     wide = len(model.wide)
     guesses = [_write(one, draft, x if at < wide else few) for at, one in enumerate(model.models_)]
+    weights = np.array([model.near, model.far]).T
+    mixed = draft.add("MatMul", draft.add("Concat", *guesses, axis=1), weights)
     distance = draft.add("Gather", x, np.array([model.distance]), axis=1)
-    distance = draft.add("Max", distance, np.array(TOUCHING))
-    ratio = draft.add("Div", np.array(float(model.reach)), distance)
+    ratio = draft.add(
+        "Div", np.array(float(model.reach)), draft.add("Max", distance, np.array(TOUCHING))
+    )
     cube = draft.add("Mul", draft.add("Mul", ratio, ratio), ratio)
     far = draft.add("Div", np.array(1.0), draft.add("Add", np.array(1.0), cube))
-    near = draft.add(
-        "Mul", draft.add("Sub", np.array(1.0), far), _mixed(draft, guesses, model.near)
-    )
-    return draft.add("Add", near, draft.add("Mul", far, _mixed(draft, guesses, model.far)))
-
-
-def _mixed(draft: Draft, guesses: list[str], weights: list[float]) -> str:
-    shares = zip(guesses, weights, strict=True)
-    used = [draft.add("Mul", one, np.array(float(share))) for one, share in shares if share]
-    total = used[0]
-    for one in used[1:]:
-        total = draft.add("Add", total, one)
-    return total
+    shares = draft.add("Concat", draft.add("Sub", np.array(1.0), far), far, axis=1)
+    return draft.add("ReduceSum", draft.add("Mul", mixed, shares), np.array([1]))

@@ -33,6 +33,13 @@ class Draft:
         self.nodes.append(helper.make_node(operator, names, [output], **attributes))
         return output
 
+    def split(self, x: str, sizes: list[int], axis: int) -> list[str]:
+        """The tensor in parts of these sizes along an axis."""
+        parts = [next(self._names) for _ in sizes]
+        names = [x, self._constant(np.array(sizes))]
+        self.nodes.append(helper.make_node("Split", names, parts, axis=axis))
+        return parts
+
     def cast(self, x: str, kind: int) -> str:
         """The tensor in another type."""
         output = next(self._names)

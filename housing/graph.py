@@ -50,10 +50,10 @@ def _feed(served: Served, rows: np.ndarray) -> dict[str, np.ndarray]:
     feed = {"rows": rows}
     if served.spaces:
         shape = len(rows), len(served.spaces), served.count
-        feed["distance"], feed["which"] = np.empty(shape), np.empty(shape, np.int64)
+        feed["distance"], feed["which"] = np.empty((*shape, 1)), np.empty(shape, np.int64)
     for at, index in enumerate(served.indexes):
         found = index.nearest(place(rows, served.spaces[at]), served.count)
-        feed["distance"][:, at], feed["which"][:, at] = found
+        feed["distance"][:, at, :, 0], feed["which"][:, at] = found
     return feed
 
 
