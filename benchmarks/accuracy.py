@@ -11,11 +11,12 @@ import time
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from housing import data, folds, search, split
-from housing.models import FAMILIES
+from housing.models import FAMILIES, sklearn_trees
 from housing.schema import NAMES, TARGET
 
 SEEDS = [42, 0, 1, 2, 3, 4]
@@ -82,10 +83,15 @@ def _catboost(train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
 def _plain():
     from lightgbm import LGBMRegressor
 
+    neighbours = FAMILIES["neighbours"]
+    by_lightgbm = neighbours.build(neighbours.first, 42)
+    by_sklearn = clone(by_lightgbm).set_params(trees=sklearn_trees(neighbours.first, 42))
     models = {
         "linear regression, untuned": LinearRegression(),
         "decision tree of depth 5, untuned": DecisionTreeRegressor(max_depth=5, random_state=42),
         "LightGBM, default settings": LGBMRegressor(random_state=42, verbose=-1),
+        "boosting with neighbours, untuned, by scikit-learn": by_sklearn,
+        "boosting with neighbours, untuned, by LightGBM": by_lightgbm,
     }
     return {name: _fitted(model) for name, model in models.items()}
 

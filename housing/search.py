@@ -37,7 +37,7 @@ class Budget(NamedTuple):
 BUDGETS = {
     "quick": Budget(dict.fromkeys(FAMILIES, 1), folds=2, minutes=1),
     "default": Budget(
-        {"linear": 8, "tree": 8, "forest": 1, "boosting": 4, "neighbours": 4, "blend": 1},
+        {"linear": 8, "tree": 8, "forest": 1, "boosting": 3, "neighbours": 3, "blend": 1},
         folds=3,
         minutes=2,
     ),
@@ -59,6 +59,7 @@ class Search(NamedTuple):
     spread: float  # the folds' standard deviation, in $100,000
     trials: pd.DataFrame  # a row a trial: rmse (NaN: given up), first_fold, seconds, its params
     guesses: np.ndarray  # (n,) in $100,000: of each training row by a model that has not seen it
+    folds: int  # of the cross-validation those models come from
 
 
 def search(
@@ -105,7 +106,8 @@ def search(
         guesses = [scores.guesses(*one) for one in zip(families, best, strict=True)]
     tried = sum(len(one.trials) for one in studies)
     say(f"{len(families)} families, {tried} trials, {time.monotonic() - started:,.0f} s")
-    return {one[0]: _found(*one) for one in zip(families, studies, trained, guesses, strict=True)}
+    every = zip(families, studies, trained, guesses, strict=True)
+    return {one[0]: _found(*one, budget.folds) for one in every}
 
 
 def out_of_fold(
@@ -163,10 +165,12 @@ def _try(study: optuna.Study, family: str, batch: list[optuna.Trial], scores: "_
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
 
 
-def _found(family: str, study: optuna.Study, model: RegressorMixin, guesses: np.ndarray) -> Search:
+def _found(
+    family: str, study: optuna.Study, model: RegressorMixin, guesses: np.ndarray, count: int
+) -> Search:
     best = study.best_trial
     params, spread = best.user_attrs["params"], best.user_attrs["spread"]
-    return Search(family, params, model, best.value, spread, _table(study), guesses)
+    return Search(family, params, model, best.value, spread, _table(study), guesses, count)
 
 
 def _table(study: optuna.Study) -> pd.DataFrame:
