@@ -151,7 +151,8 @@ def importance(table: pd.DataFrame) -> Axes:
     names = [FEATURES[one].meaning for one in lost.index]
     spread = {"ecolor": "#444444", "elinewidth": 1.2, "capsize": 3}
     bars = axes.barh(names, lost, 0.66, xerr=table["spread, $"].iloc[::-1], error_kw=spread)
-    axes.bar_label(bars, fmt="${:,.0f}", padding=5, fontsize=9.5)
+    labels = [f"{'−' if one < 0 else ''}${abs(one):,.0f}" for one in lost]
+    axes.bar_label(bars, labels, padding=5, fontsize=9.5)
     axes.margins(x=0.13)
     by_row(axes, "What the model leans on", "test RMSE lost when the feature is shuffled")
     return axes

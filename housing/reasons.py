@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from housing.schema import FEATURES
 from housing.style import CAPPED, QUIET, ZERO, by_row
@@ -22,11 +23,11 @@ TAIL = 0.005  # of a feature's dots that may lie off the picture at either end
 def contributions(
     names: Sequence[str], dollars_each: Sequence[float], base: float, prediction: float
 ) -> Axes:
-    """From the mean guess to this one: a bar a feature, the weightiest first, in dollars.
+    """From an ordinary guess to this one: a bar a feature, the weightiest first, in dollars.
 
     names: columns of `schema.FEATURES`, or words of your own. base: where the first bar starts,
-    what the model guesses of nobody in particular. Raises ValueError if base and contributions do
-    not add up to the prediction.
+    what the model guesses of the ordinary place compared with. Raises ValueError if base and
+    contributions do not add up to the prediction.
     """
     amounts = np.asarray(dollars_each, float)
     if abs(base + amounts.sum() - prediction) > 1:
@@ -55,7 +56,7 @@ def contributions(
             text, (x, row), (9 if ends_row else 5, 0), textcoords="offset points", va="center",
             weight="bold" if ends_row else "normal",
         )  # fmt: skip
-    labels = ["the mean guess", *labels, "this guess"]
+    labels = ["an ordinary place", *labels, "this guess"]
     axes.set_yticks(range(len(said)), labels, parse_math=False)
     axes.invert_yaxis()
     low, high = ends.min(), ends.max()
@@ -91,6 +92,7 @@ def contribution_spread(table: pd.DataFrame) -> Axes:
         "How much each feature moves a guess",
         "added to the guess\n(line: 80% of the block groups; ±: mean size)",
     )
+    axes.xaxis.set_major_locator(MaxNLocator(6))  # as many as do not run into each other
     return axes
 
 

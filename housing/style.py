@@ -39,11 +39,13 @@ def legend_above(
     axes.set_title(title, pad=14 + 18 * rows)
 
 
-def dollars() -> FuncFormatter:
-    """What an axis in dollars writes: $0, $85k, -$150k."""
-    return FuncFormatter(
-        lambda value, _: f"{'-' if value < 0 else ''}${abs(value) / 1000:,.0f}k" if value else "$0"
-    )
+def dollars(digits: int = 0) -> FuncFormatter:
+    """What an axis in dollars writes: $0, $85k, −$150k; digits after the point for close ticks."""
+    return FuncFormatter(lambda value, _: _dollars(value, digits))
+
+
+def _dollars(value: float, digits: int) -> str:
+    return f"{'−' if value < 0 else ''}${abs(value) / 1000:,.{digits}f}k" if value else "$0"
 
 
 def by_row(axes: Axes, title: str, xlabel: str) -> None:

@@ -27,7 +27,7 @@ def _slim(document: str) -> str:
     """The same picture in fewer bytes: tenths of a point, images packed without loss."""
     document = re.sub(r"\s*<metadata>.*?</metadata>|<!--.*?-->", "", document, flags=re.DOTALL)
     document = re.sub(
-        r'(?<= d=")[^"]+',
+        r'(?<= (?:d|x|y)=")[^"]+',
         lambda found: re.sub(r"\s*\n\s*", "", _tenths(found[0])),
         document,
     )

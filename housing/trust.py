@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from housing.evaluate import per_doubling
 from housing.schema import USD
@@ -76,7 +76,7 @@ def learning_curve(table: pd.DataFrame) -> Axes:
     axes.annotate(f"${rmse.iloc[0]:,.0f}", (table.index[0], rmse.iloc[0]), (6, 5), **bold)
     axes.annotate(end, (table.index[-1], rmse.iloc[-1]), (2, -12), ha="right", va="top", **bold)
     axes.set_ylim(rmse.min() - 0.35 * np.ptp(rmse), rmse.max() + 0.15 * np.ptp(rmse))
-    axes.yaxis.set_major_formatter(dollars())
+    axes.yaxis.set_major_formatter(dollars(1 if np.ptp(rmse) < 5_000 else 0))
     axes.set(xlabel="training rows (log scale)", ylabel="RMSE on held-out rows")
     axes.set_title("What more data brings")
     return axes
@@ -86,7 +86,8 @@ def coverage(table: pd.DataFrame, wanted: float = 0.9) -> Axes:
     """Do intervals hold what they promise: a dot a group, from `evaluate.coverage`'s table.
 
     The thin lines are what chance allows the share of so few block groups: 90% intervals of
-    Wilson (1927). Groups that surely fall short of the wanted share are vermilion.
+    Wilson (1927). Groups that surely fall short of the wanted share are vermilion. How wide the
+    intervals are stands on the right.
     """
     axes = plt.figure(figsize=(WIDTH, 1.4 + 0.4 * len(table))).gca()
     share, count = table["inside, %"] / 100, table["block groups"]
@@ -98,7 +99,12 @@ def coverage(table: pd.DataFrame, wanted: float = 0.9) -> Axes:
     axes.axvline(wanted * 100, color=ZERO, linewidth=1.2, linestyle="--")
     labels = [f"{name}  ({n:,.0f})" for name, n in count.items()]
     axes.set_yticks(range(len(table)), labels, parse_math=False)
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(len(table)), [dollars()(one) for one in table["mean width, $"]])
+    right.tick_params(length=0)
+    right.set_ylabel("mean width", rotation=-90, va="bottom")
     axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.xaxis.set_major_formatter("{x:.0f}%")
     axes.set(xlabel=f"true values inside their interval; promised: {wanted:.0%}")
     axes.grid(axis="y", visible=False)
@@ -120,7 +126,11 @@ def intervals(
     table = table.sample(min(rows, len(table)), random_state=seed).sort_values("guess") * USD
     place = np.arange(len(table))
     inside = (table.low <= table.truth) & (table.truth <= table.high)
-    axes.vlines(place, table.low, table.high, color=QUIET, linewidth=3.4, label="interval")
+    ends = np.stack([table.low, table.high, np.full(len(table), np.nan)], axis=1)  # one light path
+    axes.plot(
+        np.repeat(place, 3), ends.ravel(), color=QUIET, linewidth=3.4, solid_capstyle="butt",
+        label="interval",
+    )  # fmt: skip
     axes.plot(place, table.guess, "_", color="C0", ms=6, mew=2, label="guess")
     for chosen, mark, color, label in (
         (inside, "o", "C0", "true value inside"), (~inside, "D", MISSED, "true value outside"),

@@ -56,7 +56,7 @@ def test_an_error_has_the_colour_that_the_legend_gives_it(frame, error, color):
     axes = maps.error_map(frame.head(1), pd.Series([float(error)], [0]), everywhere=frame)
     assert color_of(axes, 0) == pytest.approx(to_rgb(maps.WRONG[color]), abs=0.01)
     bar, ticks = legend(axes)
-    assert ticks == ["-$150k", "-$25k", "$25k", "$150k"]
+    assert ticks == ["−$150k", "−$25k", "$25k", "$150k"]
     words = [one.get_text() for one in bar.texts]
     assert ["low" in words[0], "high" in words[1]] == [True, True]
 

@@ -39,7 +39,7 @@ def ticks(axis):
 
 
 def in_dollars(axis):
-    return all(one.lstrip("-").startswith("$") for one in ticks(axis))
+    return all(one.lstrip("−").startswith("$") for one in ticks(axis))
 
 
 def test_histograms_name_each_feature_and_its_unit(frame):

@@ -17,14 +17,14 @@ def labels(axes):
     return [one.get_text().replace("\n", " ") for one in axes.get_yticklabels()]
 
 
-def test_contributions_lead_from_the_mean_guess_to_this_one():
+def test_contributions_lead_from_an_ordinary_guess_to_this_one():
     names = ["HouseAge", "MedInc", "where it is, $9 and $10"]
     axes = plots.contributions(names, [-3_000.0, 50_000.0, 7_000.0], 200_000.0, 254_000.0)
     [bars] = axes.containers
     spans = [(one.get_x(), one.get_x() + one.get_width()) for one in bars]
     assert spans == [(200_000, 250_000), (250_000, 257_000), (257_000, 254_000)]
     assert labels(axes) == [
-        "the mean guess", "median household income", "where it is, $9 and $10",
+        "an ordinary place", "median household income", "where it is, $9 and $10",
         "median age of the houses", "this guess",
     ]  # fmt: skip
     said = [one.get_text() for one in axes.texts]

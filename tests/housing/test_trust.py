@@ -22,7 +22,7 @@ def ticks(axis):
 
 
 def in_dollars(axis):
-    return all(one.lstrip("-").startswith("$") for one in ticks(axis))
+    return all(one.lstrip("−").startswith("$") for one in ticks(axis))
 
 
 def test_errors_by_distance_are_those_of_their_band():
@@ -72,7 +72,11 @@ def test_a_learning_curve_shows_the_spread_over_folds_where_there_is_one():
 
 def test_a_group_that_surely_falls_short_is_told_apart_from_one_that_may_not():
     table = pd.DataFrame(
-        {"block groups": [1_000, 10, 500, 300], "inside, %": [90.0, 80.0, 82.0, 97.0]},
+        {
+            "block groups": [1_000, 10, 500, 300],
+            "inside, %": [90.0, 80.0, 82.0, 97.0],
+            "mean width, $": [93_000.0, 20_000.0, 50_400.0, 120_000.0],
+        },
         pd.Index(["all", "few", "$1 to $2", "wide"], name="region"),
     )
     axes = plots.coverage(table, wanted=0.9)
@@ -83,6 +87,8 @@ def test_a_group_that_surely_falls_short_is_told_apart_from_one_that_may_not():
     assert [one.get_color() for one in marks] == ["C0", "C0", style.MISSED, "C0"]
     assert bars[2].get_xdata() == pytest.approx([79.0, 84.6], abs=0.1)  # Wilson's, of 410 in 500
     assert ticks(axes.yaxis)[2] == "$1 to $2  (500)"
+    [widths] = axes.child_axes
+    assert ticks(widths.yaxis) == ["$93k", "$20k", "$50k", "$120k"]
     assert not axes.get_yticklabels()[2].get_parse_math()
     assert "90%" in axes.get_xlabel()
 
@@ -91,11 +97,12 @@ def test_intervals_are_drawn_by_guess_and_those_that_miss_are_counted():
     truth = sample(300)[TARGET]
     guess = truth.to_numpy() + np.random.default_rng(0).normal(0, 0.3, 300)
     axes = plots.intervals(truth, guess, guess - 0.4, guess + 0.4, rows=60)
-    [bars] = axes.collections
-    middle = np.array([one.mean(axis=0)[1] for one in bars.get_segments()])
-    assert len(middle) == 60
+    bars, guesses, inside, outside = axes.get_lines()
+    low, high, gap = bars.get_ydata().reshape(60, 3).T
+    assert high - low == pytest.approx(80_000)
+    assert np.isnan(gap).all()
+    middle = (low + high) / 2
     assert (np.diff(middle) >= 0).all()
-    guesses, inside, outside = axes.get_lines()
     assert guesses.get_ydata() == pytest.approx(middle)
     assert len(inside.get_ydata()) + len(outside.get_ydata()) == 60
     assert abs(inside.get_ydata() - middle[inside.get_xdata()]).max() <= 40_000
