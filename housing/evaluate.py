@@ -10,7 +10,9 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 from threadpoolctl import threadpool_limits
 
+from housing import folds
 from housing.folds import Cuts
+from housing.models import FAMILIES
 from housing.schema import CAP, NAMES, TARGET, USD
 from housing.search import Search
 from housing.slices import (
@@ -25,8 +27,8 @@ from housing.slices import (
 
 __all__ = [
     "age_band", "by_group", "cap", "compare", "coverage", "distance_band", "importance",
-    "income_band", "learning_curve", "near_and_far", "per_doubling", "price_band", "scores",
-    "slices", "with_intervals", "worst",
+    "income_band", "learning_curve", "metrics", "more_data", "near_and_far", "per_doubling",
+    "price_band", "scores", "shrinkage", "slices", "with_intervals", "worst",
 ]  # fmt: skip
 
 NEAR, FAR = "a place among known places", "a place without data nearby"
@@ -93,7 +95,7 @@ def importance(
     """
     shuffled = permutation_importance(
         model, test[NAMES], test[TARGET], n_repeats=repeats, random_state=seed,
-        scoring="neg_root_mean_squared_error",
+        scoring="neg_root_mean_squared_error", n_jobs=-1,
     )  # fmt: skip
     lost = {"RMSE lost, $": shuffled.importances_mean, "spread, $": shuffled.importances_std}
     return pd.DataFrame(lost, NAMES).mul(USD).sort_values("RMSE lost, $", ascending=False)
@@ -161,11 +163,25 @@ def learning_curve(
     if not 0 < min(sizes) <= max(sizes) <= most:
         raise ValueError(f"sizes are {list(sizes)}, expected numbers of rows from 1 to {most:,}")
     mixed = [(fit.sample(frac=1, random_state=seed), rest) for fit, rest in pairs]
-    jobs = [(size, fit[:size], rest) for size in sizes for fit, rest in mixed]
+    largest_first = sorted(sizes, reverse=True)  # else the last one would run alone
+    jobs = [(size, fit[:size], rest) for size in largest_first for fit, rest in mixed]
     rmse = Parallel(n_jobs=-1)(delayed(_rmse)(build(), fit, rest) for _, fit, rest in jobs)
     by = pd.Series(rmse).mul(USD).groupby([size for size, _, _ in jobs])
     table = pd.DataFrame({"RMSE, $": by.mean(), "spread, $": by.std(ddof=0)})
     return table.rename_axis("training rows")
+
+
+def more_data(found: Search, train: pd.DataFrame, seed: int = 42) -> pd.DataFrame:
+    """The `learning_curve` of a search's best settings: a quarter of the training rows held out.
+
+    From an eighth of the other rows on, each size twice the one before, up to all of them.
+    """
+    family = FAMILIES[found.family]
+    fit, rest = folds.random(len(train), 4, seed)[0]
+    rows = [len(fit) >> step for step in (3, 2, 1, 0)]
+    return learning_curve(
+        lambda: family.build(found.params, seed), train.iloc[fit], train.iloc[rest], rows, seed
+    )
 
 
 def per_doubling(table: pd.DataFrame) -> float:
@@ -176,6 +192,16 @@ def per_doubling(table: pd.DataFrame) -> float:
     """
     end = table["RMSE, $"].iloc[-3:]
     return float(-np.polyfit(np.log2(end.index.to_numpy(float)), end, 1)[0])
+
+
+def shrinkage(table: pd.DataFrame, times: float) -> float:
+    """What share of RMSE is left when there are `times` as many training rows.
+
+    table: as `learning_curve` gives it; its slope goes on. At most 1: more rows do no harm, and a
+    curve that says so is one of chance.
+    """
+    left = 1 - per_doubling(table) / table["RMSE, $"].iloc[-1]
+    return float(min(1.0, left ** np.log2(times)))
 
 
 def coverage(
@@ -200,6 +226,22 @@ def coverage(
         for by in (everything, groups)
     ]
     return pd.concat(tables).rename_axis(groups.name)
+
+
+def metrics(
+    limits: pd.DataFrame, apart: pd.DataFrame, covered: pd.DataFrame, curve: pd.DataFrame
+) -> dict[str, float]:
+    """What those four tables say in numbers that runs can be compared by: $100,000, and percent.
+
+    limits: `with_intervals`. apart: `near_and_far`. covered: `coverage`. curve: `learning_curve`.
+    """
+    found = {"far_rmse": apart.loc[FAR, "RMSE, $"], "rmse_less_per_doubling": per_doubling(curve)}
+    found["interval_width"] = covered.loc["all", "mean width, $"]
+    found |= {f"test_rmse_{end}": limits.loc["RMSE, $", end] for end in ("low", "high")}
+    found = {name: dollars / USD for name, dollars in found.items()}
+    found["test_typical_error_percent"] = limits.loc["typical error, %", "value"]
+    found["interval_coverage_percent"] = covered.loc["all", "inside, %"]
+    return {name: float(value) for name, value in found.items()}
 
 
 def _bootstrapped(value: np.ndarray, error: np.ndarray) -> pd.DataFrame:

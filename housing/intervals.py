@@ -8,6 +8,7 @@ Inference for Regression, 2018, section 5.2): with one pair for all, dear block 
 twice as often as cheap ones.
 """
 
+import json
 from typing import Any, NamedTuple
 
 import lightgbm
@@ -32,6 +33,7 @@ PARAMS = {
     "alpha": 0.3,  # $30,000: from there on a residual weighs no more for being further off
     "num_leaves": 15,
     "learning_rate": 0.06,
+    "feature_fraction": 0.33,  # faster, and intervals 1 % narrower than with all at each tree
     "num_threads": 1,
     "deterministic": True,
     "force_row_wise": True,
@@ -61,6 +63,24 @@ class Intervals(NamedTuple):
                 "it was calibrated on"
             )
         return ends(guess, _scale(self.scale, signs), self.lows, self.highs)
+
+    def to_json(self) -> str:
+        """A text that `from_json` makes the same intervals of."""
+        return json.dumps(
+            {
+                "scale": self.scale.model_to_string(),
+                "lows": self.lows.tolist(),
+                "highs": self.highs.tolist(),
+                "level": self.level,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Intervals":
+        """What `to_json` wrote."""
+        told = json.loads(text)
+        booster = lightgbm.Booster(model_str=told["scale"])
+        return cls(booster, np.array(told["lows"]), np.array(told["highs"]), told["level"])
 
 
 def calibrate(

@@ -4,9 +4,10 @@ from __future__ import annotations  # the service reads the registry without pan
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock
@@ -22,10 +23,12 @@ from mlflow.exceptions import MlflowException
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from matplotlib.figure import Figure
     from mlflow.entities.model_registry import ModelVersion
     from sklearn.base import RegressorMixin
 
+    from housing.intervals import Intervals
     from housing.search import Search
     from housing.split import Split
 
@@ -44,6 +47,15 @@ class Candidate(NamedTuple):
     training: str  # the training it belongs to
     cv_rmse: float  # in $100,000, on the training part
     test_rmse: float  # in $100,000
+
+
+class Evidence(NamedTuple):
+    """What is known of a candidate beyond its scores, to be kept in its run."""
+
+    metrics: Mapping[str, float] = MappingProxyType({})
+    tables: Mapping[str, pd.DataFrame] = MappingProxyType({})  # name -> table, kept as CSV
+    figures: Mapping[str, Figure] = MappingProxyType({})  # name -> picture, kept as PNG
+    intervals: Intervals | None = None  # goes into the model's own folder
 
 
 class Version(NamedTuple):
@@ -94,20 +106,32 @@ def _experiment_id(store: MlflowClient) -> str:
     return store.get_experiment_by_name(EXPERIMENT).experiment_id
 
 
-def log_candidate(
+def log_candidates(
+    found: Iterable[Search],
+    split: Split,
+    training: str,
+    evidence: Mapping[str, Evidence] | None = None,
+) -> list[Candidate]:
+    """An MLflow run for each search's best model, its trials nested below.
+
+    training: the id that these candidates share. evidence: family -> what else is known of it.
+    """
+    evidence = evidence or {}
+    data = {context: _dataset(split, context) for context in ("train", "test")}
+    return [_log(one, split, training, evidence.get(one.family), data) for one in found]
+
+
+def _log(
     found: Search,
     split: Split,
-    figures: Mapping[str, Figure],
     training: str,
+    evidence: Evidence | None,
+    data: Mapping[str, mlflow.data.Dataset],
 ) -> Candidate:
-    """One MLflow run for a search's best model, its trials nested below.
-
-    training: the id that the candidates of one training share.
-    """
     from housing import evaluate  # the service has no scikit-learn
     from housing.models import TRUSTED_TYPES
 
-    store = client()
+    store, evidence = client(), evidence or Evidence()
     test_scores = evaluate.scores(split.test[TARGET], found.model.predict(split.test[NAMES]))
     with mlflow.start_run(
         experiment_id=_experiment_id(store),
@@ -117,10 +141,13 @@ def log_candidate(
         mlflow.log_params(found.params)
         mlflow.log_metrics({"cv_rmse": found.rmse, "cv_rmse_std": found.spread})
         mlflow.log_metrics({f"test_{name}": value for name, value in test_scores.items()})
-        for context in ("train", "test"):
-            mlflow.log_input(_dataset(split, context), context=context)
-        for name, figure in figures.items():
+        for context, dataset in data.items():
+            mlflow.log_input(dataset, context=context)
+        mlflow.log_metrics(dict(evidence.metrics))
+        for name, figure in evidence.figures.items():
             mlflow.log_figure(figure, f"figures/{name}.png")
+        for name, table in evidence.tables.items():
+            mlflow.log_text(table.to_csv(), f"tables/{name}.csv")
         model = mlflow.sklearn.log_model(
             found.model,
             name="model",
@@ -129,6 +156,10 @@ def log_candidate(
             pip_requirements=_requirements(),
             skops_trusted_types=TRUSTED_TYPES,
         )
+    if evidence.intervals:
+        with TemporaryDirectory() as folder:
+            (Path(folder) / "intervals.json").write_text(evidence.intervals.to_json())
+            store.log_model_artifacts(model.model_id, folder)
     _log_trials(store, run.info, found)
     return Candidate(
         run.info.run_id, model.model_id, found.family, training, found.rmse, test_scores["rmse"]

@@ -50,8 +50,8 @@ def trained(tmp_path_factory):
     try:
         split.write(data.load("sample", rows=1_500))
         parts = split.read()
-        for found in search.search(["linear", "tree"], parts.train, trials=2).values():
-            registry.log_candidate(found, parts, {}, "first")
+        found = search.search(["linear", "tree"], parts.train, trials=2)
+        registry.log_candidates(found.values(), parts, "first")
         promote(parts, "tree")
     finally:
         del os.environ["HOUSING_HOME"]

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
-from housing import graph, paths, registry, split
-from housing.schema import NAMES
+from housing import graph, intervals, paths, registry, search, split
+from housing.schema import NAMES, TARGET
 from tests.conftest import promote
 
 NAME = "california-housing-sample"
@@ -52,6 +54,26 @@ def test_the_model_has_signature_example_and_no_pickle(champion_home):
     assert (folder / "model.skops").exists()
     assert not list(folder.rglob("*.pkl"))
     assert "double_precision_graph" in info.flavors
+
+
+def test_what_else_is_known_of_a_candidate_is_kept_in_its_run(champion_home):
+    parts = split.read()
+    found = search.search(["tree"], parts.train, trials=2)
+    table = pd.DataFrame({"RMSE, $": [1.5]}, ["all"])
+    figure, drawn = (
+        Figure(),
+        intervals.calibrate(parts.train[NAMES], parts.train[TARGET], found["tree"].guesses),
+    )
+    evidence = registry.Evidence({"far_rmse": 0.6}, {"slices": table}, {"map": figure}, drawn)
+    [made] = registry.log_candidates(found.values(), parts, "other", {"tree": evidence})
+    store = registry.client()
+    assert store.get_run(made.run_id).data.metrics["far_rmse"] == 0.6
+    folder = Path(mlflow.artifacts.download_artifacts(run_id=made.run_id))
+    assert pd.read_csv(folder / "tables" / "slices.csv", index_col=0).equals(table)
+    assert (folder / "figures" / "map.png").stat().st_size > 0
+    model = Path(mlflow.artifacts.download_artifacts(f"models:/{made.model_id}"))
+    again = intervals.Intervals.from_json((model / "intervals.json").read_text())
+    np.testing.assert_array_equal(again.highs, drawn.highs)
 
 
 def test_artefacts_are_in_var_wherever_the_notebook_runs(home, tmp_path):

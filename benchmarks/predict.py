@@ -1,0 +1,65 @@
+"""How fast the served form of each family answers on one core, and how equal it is to the model.
+
+.venv/bin/python benchmarks/predict.py [--families blend ...]
+
+Each family with its first settings, trained on the real data. One row: 4,000 calls, another row
+each. Many: 100,000 rows drawn from the accepted ranges, the best of three.
+"""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before any library starts its threads
+
+import argparse
+import time
+
+import numpy as np
+
+from housing import convert, data, graph, split
+from housing.models import FAMILIES
+from housing.schema import NAMES, TARGET
+
+MANY = 100_000
+
+
+def main() -> None:
+    """Prints a Markdown table: a row a family."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--families", nargs="+", default=list(FAMILIES))
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    train, test = split.split(data.load("california").frame)
+    rows, many = test[NAMES].to_numpy(), graph.random_rows(MANY)
+    print("| family | a row: least, median, p99 | by the model | 100,000 rows | differs by | MB |")
+    print("|---|---|---|---|---|---|", flush=True)
+    for name in parser.parse_args().families:
+        family = FAMILIES[name]
+        model = family.build(family.first, 42).fit(train[NAMES], train[TARGET])
+        content = convert.convert(model)
+        served = graph.session(content)
+        calls = timed(lambda at, served=served: graph.predict(served, rows[at : at + 1]), 4_000)
+        plain = timed(lambda at, model=model: model.predict(test[at : at + 1][NAMES]), 100)
+        best = timed(lambda _, served=served: graph.predict(served, many), 3).min() / 1e3
+        off = np.abs(graph.predict(served, rows) / model.predict(test[NAMES]) - 1).max()
+        three = calls.min(), np.median(calls), np.percentile(calls, 99)
+        said = ", ".join(f"{one:.3f}" for one in three)
+        print(
+            f"| {family.title} | {said} ms | {np.median(plain):.1f} ms | {best:.2f} s "
+            f"| {off:.0e} | {len(content) / 1e6:.1f} |",
+            flush=True,
+        )
+
+
+def timed(call, count: int) -> np.ndarray:
+    """Milliseconds of each call, which is told its number."""
+    call(0)
+    took = np.empty(count)
+    for at in range(count):
+        started = time.perf_counter()
+        call(at)
+        took[at] = time.perf_counter() - started
+    return took * 1e3
+
+
+if __name__ == "__main__":
+    main()
