@@ -50,14 +50,14 @@ clean:  ## everything generated but the data: runs, reports, models, logs
 	@command -v uv >$@.new || { python3 -m pip install --quiet --root-user-action=ignore --target .uv uv && echo .uv/bin/uv >$@.new; }
 	@mv $@.new $@
 
-.venv/run.done: requirements.txt pyproject.toml .uv.done
+.venv/run.done: requirements.txt pyproject.toml housing/native.c .uv.done
 	@.ci/environment "$(PYTHON)" requirements.txt
 	@touch $@
 
-.venv/dev.done: requirements-dev.txt pyproject.toml .uv.done
+.venv/dev.done: requirements-dev.txt pyproject.toml housing/native.c .uv.done
 	@.ci/environment "$(PYTHON)" requirements-dev.txt
 	@touch $@ .venv/run.done
 
-.venv/bench.done: requirements-bench.txt pyproject.toml .uv.done
+.venv/bench.done: requirements-bench.txt pyproject.toml housing/native.c .uv.done
 	@.ci/environment "$(PYTHON)" requirements-bench.txt
 	@touch $@ .venv/dev.done .venv/run.done

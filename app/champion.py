@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 from flask import Flask, current_app
 
 from housing import graph
@@ -18,12 +17,12 @@ LOOK_EVERY = 1.0  # seconds between two looks at the pointer
 class Champion(NamedTuple):
     """A model that answers."""
 
-    session: onnxruntime.InferenceSession
+    served: graph.Served
     about: dict[str, Any]  # as `registry.export` writes it
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """(n,) house values in $100,000 for (n, 8) rows."""
-        return graph.predict(self.session, rows)
+        return graph.predict(self.served, rows)
 
 
 class Copy:

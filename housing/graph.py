@@ -1,60 +1,85 @@
-"""The served form of a model: a double-precision ONNX graph. Needs numpy, onnxruntime, pykdtree."""
+"""The served form of a model: a double-precision ONNX graph, and who a row's neighbours are.
+
+Needs numpy and pykdtree; onnxruntime only where native.c was not compiled.
+"""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import onnxruntime
 
+from housing import native, onnx_file
 from housing.neighbours import PART, Index, Space, place
+from housing.program import Program
 from housing.schema import FEATURES, NAMES
+
+Answer = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of rows, distance, which
 
 
 class Served(NamedTuple):
     """A graph ready to predict, and where it looks for each row's neighbours."""
 
-    run: onnxruntime.InferenceSession
+    answer: Answer
     count: int  # neighbours in each space
     spaces: list[Space]  # empty for a model that knows no neighbours
     indexes: list[Index]
 
 
-def session(graph: bytes | Path) -> Served:
-    """The graph, ready to predict on one thread (a row takes microseconds; more threads cost)."""
+def session(graph: bytes | Path, compiled: bool = True) -> Served:
+    """The graph, ready to predict on one thread (a row takes microseconds; more threads cost).
+
+    Compiled graphs run in C, twice to five times as fast; others, and all graphs where the
+    installation found no C compiler, in onnxruntime. Raises ValueError for what is no graph.
+    """
+    content = graph if isinstance(graph, bytes) else graph.read_bytes()
+    file = onnx_file.read(content)
+    told = json.loads(file.told.get("neighbours", '{"spaces": [], "count": 0}'))
+    spaces = [Space(columns, np.array(scales)) for columns, scales in told["spaces"]]
+    named = {one.outputs[0]: one.inputs for one in file.nodes}
+    points = [file.constants[named[f"points_{at}"][0]] for at in range(len(spaces))]
+    library = native.library() if compiled else None
+    try:
+        program = Program(file, len(NAMES), (len(spaces), told["count"]) if spaces else ())
+        answer = native.Native(program, library) if library else _by_onnxruntime(content)
+    except ValueError:  # an operator that only onnxruntime knows
+        answer = _by_onnxruntime(content)
+    return Served(answer, told["count"], spaces, [Index(one) for one in points])
+
+
+def _by_onnxruntime(content: bytes) -> Answer:
+    import onnxruntime  # takes as much memory as a whole worker, so only where it is needed
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    source = graph if isinstance(graph, bytes) else str(graph)
-    run = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    told = run.get_modelmeta().custom_metadata_map.get("neighbours")
-    if not told:
-        return Served(run, 0, [], [])
-    told = json.loads(told)
-    spaces = [Space(*one) for one in told["spaces"]]
-    served = Served(run, told["count"], spaces, [])
-    names = [f"points_{at}" for at in range(len(spaces))]
-    points = run.run(names, _feed(served, np.empty((0, len(NAMES)))))
-    return served._replace(indexes=[Index(one) for one in points])
+    run = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    taken = {one.name for one in run.get_inputs()}
+
+    def answer(rows: np.ndarray, distance: np.ndarray, which: np.ndarray) -> np.ndarray:
+        feed = {"rows": rows, "distance": distance[..., None], "which": which}
+        return run.run(["house_value"], {name: feed[name] for name in taken})[0]
+
+    return answer
 
 
 def predict(served: Served, rows: np.ndarray) -> np.ndarray:
     """(n,) house values in $100,000 for (n, 8) float64 rows in the order of `schema.NAMES`."""
     if len(rows) <= PART:
-        return served.run.run(["house_value"], _feed(served, rows))[0]
+        return served.answer(rows, *_neighbours(served, rows))
     parts = (rows[at : at + PART] for at in range(0, len(rows), PART))
     return np.concatenate([predict(served, one) for one in parts])
 
 
-def _feed(served: Served, rows: np.ndarray) -> dict[str, np.ndarray]:
-    feed = {"rows": rows}
-    if served.spaces:
-        shape = len(rows), len(served.spaces), served.count
-        feed["distance"], feed["which"] = np.empty((*shape, 1)), np.empty(shape, np.int64)
+def _neighbours(served: Served, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, spaces, count) distances, and which training rows they lead to."""
+    shape = len(rows), len(served.spaces), served.count
+    distance, which = np.empty(shape), np.empty(shape, np.int64)
     for at, index in enumerate(served.indexes):
         found = index.nearest(place(rows, served.spaces[at]), served.count)
-        feed["distance"][:, at, :, 0], feed["which"][:, at] = found
-    return feed
+        distance[:, at], which[:, at] = found
+    return distance, which
 
 
 def random_rows(count: int, seed: int = 0) -> np.ndarray:

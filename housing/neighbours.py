@@ -5,7 +5,7 @@ Needs numpy and pykdtree only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +18,12 @@ class Space(NamedTuple):
     """A way to say how near two rows are: some columns, each in a unit of its own."""
 
     columns: list[int]  # places in the row
-    scales: list[float]  # a column's value is multiplied by it before distances are taken
+    scales: Sequence[float]  # a column's value is multiplied by it before distances are taken
 
 
 def place(rows: np.ndarray, space: Space) -> np.ndarray:
     """(n, d) where (n, m) rows stand in a space."""
-    return np.ascontiguousarray(rows[:, space.columns] * np.asarray(space.scales, float))
+    return rows.take(space.columns, 1) * space.scales
 
 
 class Index:

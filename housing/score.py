@@ -21,8 +21,6 @@ from housing import graph
 from housing.schema import FEATURES, NAMES, USD
 
 if TYPE_CHECKING:
-    import onnxruntime
-
     from housing.registry import Version
     from housing.workers import Run
 
@@ -180,7 +178,7 @@ def score_partition(source: Path, target: Path, stamp: Mapping[str, str], model:
 
 
 @lru_cache(maxsize=1)
-def _session(model: Path) -> onnxruntime.InferenceSession:
+def _session(model: Path) -> graph.Served:
     return graph.session(model)
 
 
@@ -198,7 +196,7 @@ def _whole(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-def answer(served: onnxruntime.InferenceSession, batch: pa.RecordBatch) -> list[pa.Array]:
+def answer(served: graph.Served, batch: pa.RecordBatch) -> list[pa.Array]:
     """The columns `COLUMNS` for a batch that has the eight features, and others or not.
 
     prediction in $100,000, prediction_usd in dollars to the cent. A row with a missing value or

@@ -1,25 +1,50 @@
+import shutil
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.svm import SVR
 
-from housing import convert, graph, models
+from housing import convert, graph, models, native
 from housing.models import FAMILIES
 from housing.sample import sample
 from housing.schema import NAMES, TARGET
 
 
+@pytest.fixture(scope="module")
+def train():
+    return sample(3_000)
+
+
+@pytest.fixture(scope="module")
+def fitted(train):
+    """Each family's model and graph, made once."""
+
+    @cache
+    def fit(family):
+        model = FAMILIES[family].build(FAMILIES[family].first, 0).fit(train[NAMES], train[TARGET])
+        return model, convert.convert(model)
+
+    return fit
+
+
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_graph_answers_what_the_model_predicts(family):
-    train = sample(3_000)
-    model = FAMILIES[family].build(FAMILIES[family].first, 0).fit(train[NAMES], train[TARGET])
-    served = graph.session(convert.convert(model))
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "onnxruntime"])
+def test_the_graph_answers_what_the_model_predicts(family, compiled, fitted, train):
+    model, content = fitted(family)
+    served = graph.session(content, compiled)
     rows = np.vstack([train[NAMES], graph.random_rows(10_000), _on_thresholds(model, train)])
     expected = model.predict(pd.DataFrame(rows, columns=NAMES))
     if family in ("linear", "blend"):  # a matrix product adds in an order of its own
         np.testing.assert_allclose(graph.predict(served, rows), expected, rtol=1e-12, atol=1e-12)
     else:
         np.testing.assert_array_equal(graph.predict(served, rows), expected)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_where_there_is_a_compiler_c_answers():
+    assert native.library() is not None
 
 
 def _on_thresholds(model, train):

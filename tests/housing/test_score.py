@@ -38,10 +38,15 @@ def out(tmp_path):
 
 
 @pytest.fixture
-def served(champion_home, tmp_path):
-    """The champion's graph."""
+def file(champion_home, tmp_path):
+    """The champion's graph on the disk."""
     registry.export(registry.champion(NAME), tmp_path / "served")
-    return graph.session(tmp_path / "served" / "model.onnx")
+    return tmp_path / "served" / "model.onnx"
+
+
+@pytest.fixture
+def served(file):
+    return graph.session(file)
 
 
 def typed(*arguments):
@@ -86,18 +91,14 @@ def test_each_row_gets_what_the_graph_says(served, given, out, capsys):
     assert said.err == ""
 
 
-def test_the_batches_of_a_partition_are_one_file(served, given, out, monkeypatch):
+def test_the_batches_of_a_partition_are_one_file(file, served, given, out, monkeypatch):
     monkeypatch.setattr(score, "BATCH", 100)
-    count = score.score_partition(given / "b.parquet", out / "b.parquet", {}, _model(served))
+    count = score.score_partition(given / "b.parquet", out / "b.parquet", {}, file)
     assert count == (301, 0)
     rows = sample(301, 1)[NAMES].to_numpy()
     found = pq.read_table(out / "b.parquet")
     assert found["prediction"].to_pylist() == graph.predict(served, rows).tolist()
     assert pq.read_metadata(out / "b.parquet").num_row_groups == 4
-
-
-def _model(served):
-    return served.run._model_path
 
 
 def test_the_file_says_which_model_answered(champion_home, given, out):

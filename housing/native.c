@@ -1,0 +1,188 @@
+/* Answers rows with a compiled graph: see native.py, which compiles it and checks every index.
+
+   A graph is a list of operations on registers, each of which holds some numbers of each row of a
+   block. Sums run in the order of training, and nothing is fused: the same bits on each machine. */
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDE
+#endif
+
+enum { COPY, ADD, SUB, MUL, DIV, MAX, MIN, SQRT, LOG, SINGLE, SUM, CUMSUM, LOOKUP, GEMM, TREES };
+enum { BLOCK = 32, LANES = 8 };
+enum { NO_MEMORY = 1, NOBODY = 2 }; /* what may go wrong */
+
+typedef struct {
+    int64_t where;  /* the register's place in a row's memory, or -1 for constants */
+    int64_t stride; /* numbers of a row in it */
+    int64_t map;    /* where the places of the numbers taken begin among the maps */
+} Operand;
+
+typedef struct {
+    int64_t code;
+    int64_t out, stride, at; /* the register, its numbers a row, and the first one written */
+    int64_t size;            /* numbers written, a row */
+    Operand a, b;
+    int64_t n, m, k; /* SUM: a group's size. CUMSUM: the axis, and within it. LOOKUP: the table, its
+                        columns and rows. GEMM: the inputs, and the weights. TREES: the first tree, and how many */
+} Op;
+
+typedef struct {
+    double split;
+    int32_t feature, left; /* the right child stands behind the left; a leaf is its own child */
+} Node;
+
+typedef struct {
+    int64_t ops, memory, columns, looked; /* numbers a row: in all registers, in rows, in which */
+    const Op *op;
+    const double *constants;
+    const int32_t *maps, *roots, *depths;
+    const Node *nodes;
+    const double *leaves;
+} Program;
+
+static void each(const Op *op, const double *a, const int32_t *ia, const double *b,
+                 const int32_t *ib, double *out)
+{
+    int64_t j, size = op->size;
+    switch (op->code) {
+    case COPY: for (j = 0; j < size; j++) out[j] = a[ia[j]]; break;
+    case ADD: for (j = 0; j < size; j++) out[j] = a[ia[j]] + b[ib[j]]; break;
+    case SUB: for (j = 0; j < size; j++) out[j] = a[ia[j]] - b[ib[j]]; break;
+    case MUL: for (j = 0; j < size; j++) out[j] = a[ia[j]] * b[ib[j]]; break;
+    case DIV: for (j = 0; j < size; j++) out[j] = a[ia[j]] / b[ib[j]]; break;
+    case MAX: for (j = 0; j < size; j++) { double x = a[ia[j]], y = b[ib[j]]; out[j] = x < y ? y : x; } break;
+    case MIN: for (j = 0; j < size; j++) { double x = a[ia[j]], y = b[ib[j]]; out[j] = y < x ? y : x; } break;
+    case SQRT: for (j = 0; j < size; j++) out[j] = sqrt(a[ia[j]]); break;
+    case LOG: for (j = 0; j < size; j++) out[j] = log(a[ia[j]]); break;
+    case SINGLE: for (j = 0; j < size; j++) out[j] = (float)a[ia[j]]; break;
+    case SUM:
+        for (j = 0; j < size; j++) {
+            double total = a[ia[j * op->n]];
+            for (int64_t i = 1; i < op->n; i++) total += a[ia[j * op->n + i]];
+            out[j] = total;
+        }
+        break;
+    case CUMSUM:
+        for (j = 0; j < size; j++)
+            out[j] = (j / op->m) % op->n ? out[j - op->m] + a[ia[j]] : a[ia[j]];
+        break;
+    }
+}
+
+/* One row at a time: each product is added to its sum in the order of the inputs. */
+WIDE static void gemm(int64_t inputs, int64_t outputs, const double *x, const double *weights,
+                      double *out)
+{
+    for (int64_t j = 0; j < outputs; j++) out[j] = 0.0;
+    for (int64_t i = 0; i < inputs; i++) {
+        const double value = x[i], *weight = weights + i * outputs;
+        if (value != 0.0) /* half of a rectified layer */
+            for (int64_t j = 0; j < outputs; j++) out[j] += value * weight[j];
+    }
+}
+
+static void descend(const Node *nodes, int32_t depth, const double *const x[LANES], int32_t at[LANES])
+{
+    int32_t a0 = at[0], a1 = at[1], a2 = at[2], a3 = at[3], a4 = at[4], a5 = at[5], a6 = at[6], a7 = at[7];
+    const double *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3], *x4 = x[4], *x5 = x[5], *x6 = x[6], *x7 = x[7];
+#define STEP(a, x) a = nodes[a].left + (x[nodes[a].feature] > nodes[a].split)
+    while (depth-- > 0) { /* eight at once, without a branch: the waits for memory overlap */
+        STEP(a0, x0); STEP(a1, x1); STEP(a2, x2); STEP(a3, x3);
+        STEP(a4, x4); STEP(a5, x5); STEP(a6, x6); STEP(a7, x7);
+    }
+    at[0] = a0; at[1] = a1; at[2] = a2; at[3] = a3; at[4] = a4; at[5] = a5; at[6] = a6; at[7] = a7;
+}
+
+static void trees(const Program *p, const Op *op, int64_t count, const double *x, int64_t wide, double *out)
+{
+    const int32_t *roots = p->roots + op->n, *depths = p->depths + op->n;
+    const double *lane[LANES];
+    int32_t at[LANES];
+    int64_t row = 0;
+    for (; row + LANES <= count; row += LANES) { /* a tree at a time for eight rows */
+        double total[LANES] = {0};
+        for (int l = 0; l < LANES; l++) lane[l] = x + (row + l) * wide;
+        for (int64_t tree = 0; tree < op->m; tree++) {
+            for (int l = 0; l < LANES; l++) at[l] = roots[tree];
+            descend(p->nodes, depths[tree], lane, at);
+            for (int l = 0; l < LANES; l++) total[l] += p->leaves[at[l]];
+        }
+        for (int l = 0; l < LANES; l++) out[(row + l) * op->stride] = total[l];
+    }
+    for (; row < count; row++) { /* eight trees at a time for a row */
+        double total = 0.0;
+        for (int l = 0; l < LANES; l++) lane[l] = x + row * wide;
+        for (int64_t tree = 0; tree < op->m; tree += LANES) {
+            int64_t some = op->m - tree < LANES ? op->m - tree : LANES;
+            int32_t depth = 0;
+            for (int l = 0; l < LANES; l++) {
+                int64_t one = tree + (l < some ? l : 0);
+                at[l] = roots[one];
+                if (depths[one] > depth) depth = depths[one];
+            }
+            descend(p->nodes, depth, lane, at);
+            for (int64_t l = 0; l < some; l++) total += p->leaves[at[l]];
+        }
+        out[row * op->stride] = total;
+    }
+}
+
+static int lookup(const Op *op, const double *table, const int64_t *which, double *out)
+{
+    for (int64_t j = 0; j < op->size / op->m; j++) {
+        if (which[j] < 0 || which[j] >= op->k) return NOBODY; /* as for a row that is no number */
+        memcpy(out + j * op->m, table + which[j] * op->m, op->m * sizeof(double));
+    }
+    return 0;
+}
+
+static int block(const Program *p, double *memory, const int64_t *which, int64_t count, int64_t room)
+{
+    for (const Op *op = p->op; op < p->op + p->ops; op++) {
+        double *out = memory + op->out * room + op->at;
+        const double *a = op->a.where < 0 ? p->constants : memory + op->a.where * room;
+        const double *b = op->b.where < 0 ? p->constants : memory + op->b.where * room;
+        int64_t as = op->a.where < 0 ? 0 : op->a.stride, bs = op->b.where < 0 ? 0 : op->b.stride;
+        if (op->code == TREES) {
+            trees(p, op, count, a, as, out);
+            continue;
+        }
+        for (int64_t row = 0; row < count; row++, out += op->stride, a += as, b += bs) {
+            if (op->code == GEMM)
+                gemm(op->n, op->size, a, p->constants + op->m, out);
+            else if (op->code == LOOKUP) {
+                if (lookup(op, p->constants + op->n, which + row * p->looked, out)) return NOBODY;
+            } else
+                each(op, a, p->maps + op->a.map, b, p->maps + op->b.map, out);
+        }
+    }
+    return 0;
+}
+
+/* (count,) answers to (count, columns) rows with their (count, looked) neighbours. The first
+   register is for rows, the second for distances, the last one has the answer. 0 if all is well. */
+int housing_answer(const Program *p, int64_t count, const double *rows, const double *distance,
+                   const int64_t *which, double *answer)
+{
+    int64_t room = count < BLOCK ? count : BLOCK;
+    double *memory = malloc(p->memory * (room ? room : 1) * sizeof(double));
+    if (!memory) return NO_MEMORY;
+    int failed = 0;
+    for (int64_t start = 0; start < count && !failed; start += room) {
+        int64_t some = count - start < room ? count - start : room;
+        memcpy(memory, rows + start * p->columns, some * p->columns * sizeof(double));
+        if (p->looked)
+            memcpy(memory + p->columns * room, distance + start * p->looked, some * p->looked * sizeof(double));
+        failed = block(p, memory, which + start * p->looked, some, room);
+        memcpy(answer + start, memory + (p->memory - 1) * room, some * sizeof(double));
+    }
+    free(memory);
+    return failed;
+}

@@ -1,0 +1,126 @@
+import os
+import shutil
+import time
+from contextlib import suppress
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from housing import convert, graph, native, onnx_file
+from housing.models import FAMILIES
+from housing.program import Program
+from housing.sample import sample
+from housing.schema import NAMES, TARGET
+
+pytestmark = pytest.mark.skipif(native.library() is None, reason="no C compiler built native.c")
+
+
+@pytest.fixture(scope="module")
+def content():
+    train, family = sample(400), FAMILIES["blend"]
+    params = family.first | {"trees": 21}  # two times eight, and five
+    model = family.build(params, 0).fit(train[NAMES], train[TARGET])
+    return convert.convert(model)
+
+
+def test_it_is_c_that_answers(content):
+    assert isinstance(graph.session(content).answer, native.Native)
+    assert not isinstance(graph.session(content, compiled=False).answer, native.Native)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 31, 32, 33, 100])
+def test_a_row_gets_the_same_answer_in_any_company(content, count):
+    """Eight rows walk down a tree together; the rest walk down eight trees one by one."""
+    served, rows = graph.session(content), graph.random_rows(100)
+    one_by_one = [graph.predict(served, row[None, :])[0] for row in rows[:count]]
+    assert graph.predict(served, rows[:count]).tolist() == one_by_one
+
+
+def test_a_row_that_is_no_number_is_refused(content):
+    rows = graph.random_rows(10)
+    rows[3, 6] = np.nan
+    with pytest.raises(ValueError, match="no number"):
+        graph.predict(graph.session(content), rows)
+
+
+def test_rows_of_another_width_are_refused(content):
+    with pytest.raises(ValueError, match=r"expected \(n, 8\)"):
+        graph.session(content).answer(
+            np.zeros((2, 7)), np.zeros((2, 2, 10)), np.zeros((2, 2, 10), np.int64)
+        )
+
+
+def test_an_operator_that_c_does_not_know_is_left_to_onnxruntime(content):
+    model = onnx.load_from_string(content)
+    model.graph.node[-1].output[0] = "before"
+    model.graph.node.append(onnx.helper.make_node("Abs", ["before"], ["house_value"]))
+    rows = graph.random_rows(20)
+    served = graph.session(model.SerializeToString())
+    assert not isinstance(served.answer, native.Native)
+    expected = np.abs(graph.predict(graph.session(content, compiled=False), rows))
+    np.testing.assert_array_equal(graph.predict(served, rows), expected)
+
+
+def _with_trees(content, **changed):
+    """The graph with other attributes in its first TreeEnsemble."""
+    model = onnx.load_from_string(content)
+    trees = next(one for one in model.graph.node if one.op_type == "TreeEnsemble")
+    for attribute in trees.attribute:
+        if attribute.name in changed:
+            changed[attribute.name](attribute)
+    return model.SerializeToString()
+
+
+def test_trees_that_lead_out_of_bounds_are_refused(content):
+    def program(**changed):
+        file = onnx_file.read(_with_trees(content, **changed))
+        return Program(file, len(NAMES), (2, 10))
+
+    def to(value):
+        return lambda attribute: attribute.ints.__setitem__(0, value)
+
+    program()
+    with pytest.raises(ValueError, match="ask feature 999"):
+        program(nodes_featureids=to(999))
+    with pytest.raises(ValueError, match="ask feature"):
+        program(nodes_featureids=to(-1))
+    with pytest.raises(ValueError, match="reached twice"):
+        program(nodes_truenodeids=to(0), nodes_trueleafs=to(0))
+    for bad in (10**9, -1):
+        with pytest.raises(ValueError, match="lead to"):
+            program(nodes_truenodeids=to(bad))
+        with pytest.raises(ValueError, match="lead to"):
+            program(tree_roots=to(bad))
+
+
+def test_a_damaged_file_is_refused_or_answered_but_never_brings_the_process_down(content):
+    """One byte wrong, here and there: an index that leads elsewhere must not be followed."""
+    rng, rows = np.random.default_rng(0), graph.random_rows(3)
+    answered = 0
+    for _ in range(150):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(damaged))] = rng.integers(256)
+        with suppress(Exception):
+            answered += len(graph.predict(graph.session(bytes(damaged)), rows)) == 3
+    assert answered > 75  # most bytes are digits of numbers
+
+
+def test_a_library_older_than_its_source_is_not_used(tmp_path, monkeypatch):
+    """After `git pull` the old one would read what the new program says in the old way."""
+    for path in native.Path(native.__file__).parent.glob("*native*"):
+        shutil.copy2(path, tmp_path)
+    monkeypatch.setattr(native, "__file__", str(tmp_path / "native.py"))
+    assert native.library.__wrapped__() is not None
+    source = tmp_path / "native.c"
+    os.utime(source, (time.time() + 60,) * 2)
+    assert native.library.__wrapped__() is None
+
+
+def test_constants_keep_their_last_digit(content):
+    """What C reads of the file is what training wrote."""
+    expected = onnx.load_from_string(content).graph.initializer
+    constants = onnx_file.read(content).constants
+    for one in expected:
+        assert constants[one.name].tobytes() == numpy_helper.to_array(one).tobytes()
