@@ -171,13 +171,17 @@ def blend(params: dict[str, Any], seed: int) -> Pipeline:
     """Trees and a network with neighbours where some are near, and without where none are.
 
     Cross-validation at random cannot see the far side of it: its weights and reach are ours.
+    networks: how many share the near side's network's weight; more answer more evenly.
     """
-    network, narrow = params["network"], params["narrow"]
+    network, narrow, networks = params["network"], params["narrow"], params["networks"]
     mixed = Blend(
-        wide=[boosted_trees(params, seed), Network(random_state=seed)],
+        wide=[
+            boosted_trees(params, seed),
+            *(Network(random_state=seed + at) for at in range(networks)),
+        ],
         narrow=[boosted_trees(NARROW, seed), Network(random_state=seed)],
-        near=[1 - network - narrow, network, narrow, 0.0],
-        far=[0.0, 0.0, 0.65, 0.35],
+        near=[1 - network - narrow, *[network / networks] * networks, narrow, 0.0],
+        far=[*[0.0] * (1 + networks), 0.65, 0.35],
         columns=PLACES,
         distance=distance_column(SPACES, PLACES),
         reach=params["reach"],
@@ -189,6 +193,7 @@ def _blend_space(trial: optuna.Trial) -> dict[str, Any]:
     return _trees_space(trial, WIDE["trees"]) | {
         "network": trial.suggest_float("network", 0.1, 0.4),
         "narrow": trial.suggest_float("narrow", 0.1, 0.4),
+        "networks": 1,
         "reach": 0.08,
     }
 
@@ -208,6 +213,6 @@ FAMILIES = {
         "blend of near and far",
         blend,
         _blend_space,
-        WIDE | {"network": 0.25, "narrow": 0.25, "reach": 0.08},
+        WIDE | {"networks": 1, "network": 0.25, "narrow": 0.25, "reach": 0.08},
     ),
 }

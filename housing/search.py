@@ -1,28 +1,23 @@
 """The hyper-parameter search: Optuna proposes, cross-validation on the training part decides."""
 
-import hashlib
-import inspect
-import json
 import time
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from io import BytesIO
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
 import pandas as pd
 from sklearn.base import RegressorMixin
-from sklearn.metrics import root_mean_squared_error
-from threadpoolctl import threadpool_limits
 
-from housing import blend, features, folds, models, neighbours, network, paths, workers
+from housing import folds, workers
 from housing.models import FAMILIES
-from housing.schema import NAMES, TARGET, USD
+from housing.schema import USD
+from housing.scores import Scores, out_of_fold_guesses
 
 BATCH = 4  # trials proposed at once: more use more cores, fewer learn more from each other
 START = 4  # trials whose first fold is seen before one is given up after it
+SURE = 2  # standard errors that a trial must be better than the first guess
 Say = Callable[[str], None]
 
 
@@ -32,6 +27,7 @@ class Budget(NamedTuple):
     trials: dict[str, int]  # settings tried, a family
     folds: int  # parts of the cross-validation
     minutes: float  # after that no further trial is proposed; each family has one at least
+    larger: Mapping[str, dict[str, Any]] = MappingProxyType({})  # what is worth the time, a family
 
 
 BUDGETS = {
@@ -45,6 +41,7 @@ BUDGETS = {
         {"linear": 40, "tree": 40, "forest": 12, "boosting": 48, "neighbours": 48, "blend": 48},
         folds=5,
         minutes=60,
+        larger={"blend": {"trees": 450, "learning_rate": 0.07, "networks": 2}},
     ),
 }
 
@@ -94,15 +91,15 @@ def search(
     started = time.monotonic()
     say = say or (lambda _: None)
     with workers.workers(where) as run:
-        scores = _Scores(train, budget.folds, seed, run)
+        scores = Scores(train, budget.folds, seed, run)
         studies = [
-            _study(one, trials or budget.trials[one], scores, started + budget.minutes * 60, say)
+            _study(one, trials or budget.trials[one], scores, started + budget.minutes * 60, say,
+                   budget.larger.get(one, {}))
             for one in families
-        ]
+        ]  # fmt: skip
         say(f"training the best of {len(families)} families on all {len(train):,} rows")
-        best = [one.best_trial.user_attrs["params"] for one in studies]
-        tasks = zip(families, best, strict=True)
-        trained = run(_trained, [(*one, seed, scores.data) for one in tasks])
+        best = [_best(one).user_attrs["params"] for one in studies]
+        trained = scores.trained(list(zip(families, best, strict=True)))
         guesses = [scores.guesses(*one) for one in zip(families, best, strict=True)]
     tried = sum(len(one.trials) for one in studies)
     say(f"{len(families)} families, {tried} trials, {time.monotonic() - started:,.0f} s")
@@ -117,17 +114,17 @@ def out_of_fold(
 
     cuts: (fit, rest) row numbers; each row is in one rest.
     """
-    data = _kept(train)
     with workers.workers(where) as run:
-        parts = run(_guesses, [(found.family, found.params, seed, data, *cut) for cut in cuts])
-    return _together(cuts, parts)
+        return out_of_fold_guesses(found.family, found.params, train, cuts, seed, run)
 
 
-def _study(family: str, trials: int, scores: "_Scores", deadline: float, say: Say) -> optuna.Study:
+def _study(
+    family: str, trials: int, scores: Scores, deadline: float, say: Say, larger: dict[str, Any]
+) -> optuna.Study:
     """The family's trials, in memory: the scores are what is kept, and replayed after a stop."""
     title = FAMILIES[family].title
     study = optuna.create_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=START))
-    study.enqueue_trial(FAMILIES[family].first)
+    study.enqueue_trial(FAMILIES[family].first | larger)
     for done in range(0, trials, BATCH):
         if done and time.monotonic() > deadline:
             break
@@ -137,12 +134,14 @@ def _study(family: str, trials: int, scores: "_Scores", deadline: float, say: Sa
         study.sampler = optuna.samplers.TPESampler(seed=scores.seed + done, constant_liar=True)
         batch = [study.ask() for _ in range(min(BATCH, trials - done))]
         for trial in batch:
-            trial.set_user_attr("params", FAMILIES[family].space(trial))
+            params = FAMILIES[family].space(trial)
+            kept = {one: value for one, value in larger.items() if one not in trial.params}
+            trial.set_user_attr("params", params | kept)
         _try(study, family, batch, scores)
     return study
 
 
-def _try(study: optuna.Study, family: str, batch: list[optuna.Trial], scores: "_Scores") -> None:
+def _try(study: optuna.Study, family: str, batch: list[optuna.Trial], scores: Scores) -> None:
     """All of a batch on the first fold, the promising ones on the others."""
     seen = {}
     firsts = scores.of(family, [(one.user_attrs["params"], 0) for one in batch])
@@ -158,6 +157,7 @@ def _try(study: optuna.Study, family: str, batch: list[optuna.Trial], scores: "_
         rmse = [one.rmse for one in seen[trial.number]]
         trial.set_user_attr("first_fold", rmse[0])
         trial.set_user_attr("spread", float(np.std(rmse)))
+        trial.set_user_attr("folds", rmse)
         trial.set_user_attr("seconds", sum(one.seconds for one in seen[trial.number]))
         if trial in going:
             study.tell(trial, float(np.mean(rmse)))
@@ -165,10 +165,25 @@ def _try(study: optuna.Study, family: str, batch: list[optuna.Trial], scores: "_
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
 
 
+def _best(study: optuna.Study) -> optuna.trial.FrozenTrial:
+    """The trial with the least RMSE, if it surely beats the first guess; else the first guess.
+
+    Of many trials as good as the first, one is better by luck, and not on other rows. Sure: by more
+    than two standard errors of the differences on the same folds; where only two models meet,
+    Breiman et al. (1984) ask for one.
+    """
+    first, best = study.trials[0], study.best_trial
+    if best.number == first.number:
+        return first
+    gains = np.subtract(first.user_attrs["folds"], best.user_attrs["folds"])
+    error = gains.std(ddof=1) / np.sqrt(len(gains))
+    return best if gains.mean() > SURE * error else first
+
+
 def _found(
     family: str, study: optuna.Study, model: RegressorMixin, guesses: np.ndarray, count: int
 ) -> Search:
-    best = study.best_trial
+    best = _best(study)
     params, spread = best.user_attrs["params"], best.user_attrs["spread"]
     return Search(family, params, model, best.value, spread, _table(study), guesses, count)
 
@@ -184,109 +199,3 @@ def _table(study: optuna.Study) -> pd.DataFrame:
         for one in study.trials
     ]
     return pd.DataFrame(rows).rename_axis("trial")
-
-
-class _Score(NamedTuple):
-    rmse: float
-    seconds: float
-
-
-class _Scores:
-    """Scores of settings on folds: each is computed once, and kept in a file as it arrives.
-
-    The file's name tells data, seed, folds and the code of the models apart.
-    """
-
-    def __init__(self, train: pd.DataFrame, count: int, seed: int, run: workers.Run) -> None:
-        self.folds, self.seed, self.run = count, seed, run
-        self.data = _kept(train)
-        made_by = "".join(
-            inspect.getsource(one) for one in (blend, features, models, neighbours, network)
-        )
-        told = f"{self.data.stem} {seed} {count} {made_by}"
-        name = hashlib.sha256(told.encode()).hexdigest()[:16]
-        self.file = self.data.with_name(f"{name}.jsonl")
-        self.known: dict[str, _Score] = {}
-        self.guessed: dict[str, np.ndarray] = {}  # in memory alone: they can be made again
-        if self.file.exists():
-            for line in self.file.read_text().splitlines(keepends=True):
-                if line.endswith("\n"):  # else the process died while it wrote
-                    key, *score = json.loads(line)
-                    self.known[key] = _Score(*score)
-
-    def of(self, family: str, asked: list[tuple[dict[str, Any], int]]) -> list[_Score]:
-        """One for each of (settings, fold)."""
-        keys = [_key(family, params, fold) for params, fold in asked]
-        new = [at for at, key in enumerate(keys) if key not in self.known]
-        tasks = [(family, *asked[at], self.folds, self.seed, self.data) for at in new]
-        with self.file.open("a") as file:
-            scored = self.run(_score, tasks) if tasks else []
-            for at, (*score, guesses) in zip(new, scored, strict=True):
-                self.known[keys[at]], self.guessed[keys[at]] = _Score(*score), guesses
-                file.write(json.dumps([keys[at], *score]) + "\n")
-        return [self.known[one] for one in keys]
-
-    def guesses(self, family: str, params: dict[str, Any]) -> np.ndarray:
-        """(n,) of each row by the model of the fold that held it out."""
-        cuts = folds.random(len(_read(self.data)[1]), self.folds, self.seed)
-        keys = [_key(family, params, fold) for fold in range(self.folds)]
-        new = [at for at, key in enumerate(keys) if key not in self.guessed]
-        tasks = [(family, params, self.seed, self.data, *cuts[at]) for at in new]
-        for at, guesses in zip(new, self.run(_guesses, tasks) if tasks else [], strict=True):
-            self.guessed[keys[at]] = guesses
-        return _together(cuts, [self.guessed[one] for one in keys])
-
-
-def _key(family: str, params: dict[str, Any], fold: int) -> str:
-    return json.dumps([family, fold, params], sort_keys=True)
-
-
-def _together(cuts: folds.Cuts, parts: list[np.ndarray]) -> np.ndarray:
-    guesses = np.empty(sum(map(len, parts)))
-    for (_, rest), part in zip(cuts, parts, strict=True):
-        guesses[rest] = part
-    return guesses
-
-
-def _kept(train: pd.DataFrame) -> Path:
-    """The rows in a file of their own, named by their content: each task reads it by itself."""
-    buffer = BytesIO()
-    train[[*NAMES, TARGET]].to_parquet(buffer)
-    content = buffer.getvalue()
-    file = paths.var() / "searches" / f"{hashlib.sha256(content).hexdigest()[:16]}.parquet"
-    if not file.exists():
-        paths.write_whole(file, content)
-    return file
-
-
-@lru_cache(maxsize=2)
-def _read(file: Path) -> tuple[pd.DataFrame, pd.Series]:
-    frame = pd.read_parquet(file)
-    return frame[NAMES], frame[TARGET]
-
-
-def _score(
-    family: str, params: dict[str, Any], fold: int, count: int, seed: int, data: Path
-) -> tuple[float, float, np.ndarray]:
-    """RMSE on a fold of a model trained on the others, the seconds it took, and its guesses."""
-    started = time.perf_counter()
-    _, values = _read(data)
-    fit, rest = folds.random(len(values), count, seed)[fold]
-    guesses = _guesses(family, params, seed, data, fit, rest)
-    rmse = float(root_mean_squared_error(values.iloc[rest], guesses))
-    return rmse, time.perf_counter() - started, guesses
-
-
-def _guesses(
-    family: str, params: dict[str, Any], seed: int, data: Path, fit: np.ndarray, rest: np.ndarray
-) -> np.ndarray:
-    rows, values = _read(data)
-    with threadpool_limits(1):  # two are slower than one, four times on a busy machine
-        model = FAMILIES[family].build(params, seed).fit(rows.iloc[fit], values.iloc[fit])
-        return model.predict(rows.iloc[rest])
-
-
-def _trained(family: str, params: dict[str, Any], seed: int, data: Path) -> RegressorMixin:
-    rows, values = _read(data)
-    with threadpool_limits(1):
-        return FAMILIES[family].build(params, seed).fit(rows, values)

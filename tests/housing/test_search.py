@@ -9,7 +9,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from housing import evaluate, folds, paths, search
+from housing import evaluate, folds, paths, scores, search
 from housing.models import FAMILIES
 from housing.sample import sample
 from housing.schema import NAMES, TARGET
@@ -46,11 +46,38 @@ def test_as_many_trials_as_asked_for(train, trials):
     assert len(search.search(["tree"], train, trials=trials)["tree"].trials) == trials
 
 
-def test_the_first_trial_is_the_family_s_own_and_the_best_is_taken(train):
+def test_the_first_trial_is_the_family_s_own_and_the_best_is_taken():
+    train = sample(4_000)  # so many that a better one is surely better
     found = search.search(["tree"], train, trials=8)["tree"]
     assert dict(found.trials.loc[0, list(found.params)]) == FAMILIES["tree"].first
-    assert found.rmse == np.nanmin(found.trials.rmse)
+    assert found.rmse == np.nanmin(found.trials.rmse) < found.trials.rmse[0]
     assert len(found.trials) == 8
+
+
+@pytest.mark.parametrize(
+    ("each_fold", "taken"),
+    [
+        ([0.39, 0.40, 0.41], 1),  # better by 0.01 on each fold
+        ([0.30, 0.44, 0.47], 0),  # better on the whole, but for one fold
+        ([0.41, 0.42, 0.43], 0),
+    ],
+)
+def test_a_trial_that_may_be_better_by_luck_is_not_taken(each_fold, taken):
+    study = optuna.create_study()
+    for each in ([0.40, 0.41, 0.42], each_fold):
+        value = float(np.mean(each))
+        study.add_trial(optuna.trial.create_trial(value=value, user_attrs={"folds": each}))
+    assert search._best(study).number == taken
+
+
+def test_a_thorough_search_starts_from_a_larger_model(train):
+    budget = search.BUDGETS["default"]._replace(larger={"forest": {"n_estimators": 7}})
+    found = search.search(["forest"], train, budget, trials=3)["forest"]
+    assert found.params["n_estimators"] == 7
+    assert list(found.trials.n_estimators) == [7] * 3
+    assert search.search(["forest"], train, trials=1)["forest"].params["n_estimators"] == 40
+    for family, larger in search.BUDGETS["thorough"].larger.items():
+        assert set(larger) <= set(FAMILIES[family].first)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -69,15 +96,14 @@ def test_what_is_worse_than_most_after_one_fold_is_given_up(train):
 def test_a_search_that_was_stopped_goes_on_where_it_was(train, monkeypatch):
     whole = search.search(["tree"], train, trials=8, seed=5)["tree"]
     [file] = (paths.var() / "searches").glob("*.jsonl")
-    scores = file.read_text().splitlines(keepends=True)
-    file.write_text("".join(scores[:7]) + scores[7][:20])  # it died while it wrote the eighth
-    known = len(scores[:7])
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:7]) + lines[7][:20])  # it died while it wrote the eighth
     computed = []
-    score = search._score
-    monkeypatch.setattr(search, "_score", lambda *asked: computed.append(asked) or score(*asked))
+    score = scores._score
+    monkeypatch.setattr(scores, "_score", lambda *asked: computed.append(asked) or score(*asked))
     with joblib.parallel_config("sequential"):
         again = search.search(["tree"], train, trials=8, seed=5)["tree"]
-    assert len(computed) == len(scores) - known
+    assert len(computed) == len(lines) - 7
     assert again.params == whole.params
     pd.testing.assert_frame_equal(
         again.trials.drop(columns="seconds"), whole.trials.drop(columns="seconds")
