@@ -158,7 +158,7 @@ def _log(
         )
     if evidence.intervals:
         with TemporaryDirectory() as folder:
-            (Path(folder) / "intervals.json").write_text(evidence.intervals.to_json())
+            (Path(folder) / "intervals.skops").write_bytes(evidence.intervals.dumps())
             store.log_model_artifacts(model.model_id, folder)
     _log_trials(store, run.info, found)
     return Candidate(

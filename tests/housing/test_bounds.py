@@ -56,8 +56,8 @@ def test_a_row_does_not_tell_its_own_value(found, train):
     assert np.mean(high - low) > 0.8 * shown
 
 
-def test_intervals_are_the_same_after_a_way_through_text(found, train, fresh):
+def test_intervals_are_the_same_after_a_way_through_a_file(found, train, fresh):
     calibrated = bounds.calibrate(found["tree"], train, FLAT)
-    again = intervals.Intervals.from_json(calibrated.to_json())
+    again = intervals.Intervals.loads(calibrated.dumps())
     once, twice = (bounds.bounds(found["tree"].model, one, fresh) for one in (calibrated, again))
     np.testing.assert_array_equal(once, twice)

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_predict
+from skops import io
+from skops.io.exceptions import UntrustedTypesFoundException
 
 from housing import evaluate, intervals
 from housing.sample import sample
@@ -139,3 +143,9 @@ def test_too_few_rows_are_named():
 def test_other_signs_than_those_calibrated_on_are_named(parts, found):
     with pytest.raises(ValueError, match="signs has 2 columns, expected the 9 it was calibrated"):
         found.predict(np.ones((3, 2)), np.ones(3))
+
+
+def test_a_file_with_a_foreign_type_is_refused(found):
+    foreign = io.dumps(found._asdict() | {"level": Path("/")})
+    with pytest.raises(UntrustedTypesFoundException, match="pathlib"):
+        intervals.Intervals.loads(foreign)

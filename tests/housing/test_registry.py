@@ -72,7 +72,7 @@ def test_what_else_is_known_of_a_candidate_is_kept_in_its_run(champion_home):
     assert pd.read_csv(folder / "tables" / "slices.csv", index_col=0).equals(table)
     assert (folder / "figures" / "map.png").stat().st_size > 0
     model = Path(mlflow.artifacts.download_artifacts(f"models:/{made.model_id}"))
-    again = intervals.Intervals.from_json((model / "intervals.json").read_text())
+    again = intervals.Intervals.loads((model / "intervals.skops").read_bytes())
     np.testing.assert_array_equal(again.highs, drawn.highs)
 
 

@@ -11,7 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from housing import registry, split, watch
+from housing import graph, registry, split, watch
 from housing.paths import CHECKOUT
 from housing.schema import FEATURES, NAMES
 from pipeline.record import load_all
@@ -163,6 +163,23 @@ def test_a_notebook_runs_by_papermill_alone(inside, tmp_path):
         for cell in trained.cells
         for output in cell.get("outputs", [])
     )
+
+
+def test_a_machine_without_lightgbm_s_library_has_its_pipeline_too(home, tmp_path):
+    """As on a Debian without libgomp1, where the package is there and cannot be loaded."""
+    (tmp_path / "lightgbm.py").write_text("raise OSError('libgomp.so.1: cannot open')")
+    command = [sys.executable, str(CHECKOUT / "run_pipeline.py"), *SMALL]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "decision: promoted" in done.stdout
+    champion = registry.champion("california-housing-sample")
+    registry.export(champion, home / "served")
+    rows = split.read().test[NAMES]
+    served = graph.session((home / "served" / "model.onnx").read_bytes())
+    expected = registry.load_version(champion).predict(rows)
+    np.testing.assert_allclose(graph.predict(served, rows.to_numpy()), expected, rtol=1e-12)
 
 
 def test_mlflow_s_pages_open_on_the_store(inside):
