@@ -15,8 +15,10 @@
 #endif
 
 enum { COPY, ADD, SUB, MUL, DIV, MAX, MIN, SQRT, LOG, SINGLE, SUM, CUMSUM, LOOKUP, GEMM, TREES };
-enum { BLOCK = 32, LANES = 8 };
+enum { BLOCK = 32, LANES = 8, ROWS = 4, COLUMNS = 8 };
 enum { NO_MEMORY = 1, NOBODY = 2 }; /* what may go wrong */
+
+typedef double Four __attribute__((vector_size(32), aligned(8), may_alias));
 
 typedef struct {
     int64_t where;  /* the register's place in a row's memory, or -1 for constants */
@@ -76,15 +78,47 @@ static void each(const Op *op, const double *a, const int32_t *ia, const double 
     }
 }
 
-/* One row at a time: each product is added to its sum in the order of the inputs. */
-WIDE static void gemm(int64_t inputs, int64_t outputs, const double *x, const double *weights,
-                      double *out)
+/* Each product is added to its sum in the order of the inputs, whatever is computed beside it. */
+static inline __attribute__((always_inline)) void tile(
+    int rows, int64_t inputs, int64_t outputs, const double *const x[ROWS], const double *weights,
+    double *const out[ROWS])
 {
-    for (int64_t j = 0; j < outputs; j++) out[j] = 0.0;
-    for (int64_t i = 0; i < inputs; i++) {
-        const double value = x[i], *weight = weights + i * outputs;
-        if (value != 0.0) /* half of a rectified layer */
-            for (int64_t j = 0; j < outputs; j++) out[j] += value * weight[j];
+    Four low[ROWS] = {{0}}, high[ROWS] = {{0}}; /* stay in the processor's registers */
+    for (int64_t i = 0; i < inputs; i++, weights += outputs) {
+        Four left = *(const Four *)weights, right = *(const Four *)(weights + 4);
+        for (int r = 0; r < rows; r++) {
+            low[r] += x[r][i] * left;
+            high[r] += x[r][i] * right;
+        }
+    }
+    for (int r = 0; r < rows; r++) {
+        *(Four *)out[r] = low[r];
+        *(Four *)(out[r] + 4) = high[r];
+    }
+}
+
+WIDE static void gemm(const Op *op, int64_t count, const double *x, int64_t wide,
+                      const double *weights, double *out)
+{
+    int64_t inputs = op->n, outputs = op->size, row = 0, column;
+    for (; row < count; row += ROWS) {
+        const double *from[ROWS];
+        double *to[ROWS];
+        int rows = count - row < ROWS ? count - row : ROWS;
+        for (int r = 0; r < rows; r++) from[r] = x + (row + r) * wide;
+        for (column = 0; column + COLUMNS <= outputs; column += COLUMNS) {
+            for (int r = 0; r < rows; r++) to[r] = out + (row + r) * op->stride + column;
+            if (rows == ROWS)
+                tile(ROWS, inputs, outputs, from, weights + column, to);
+            else
+                for (int r = 0; r < rows; r++) tile(1, inputs, outputs, from + r, weights + column, to + r);
+        }
+        for (; column < outputs; column++)
+            for (int r = 0; r < rows; r++) {
+                double total = 0.0;
+                for (int64_t i = 0; i < inputs; i++) total += from[r][i] * weights[i * outputs + column];
+                out[(row + r) * op->stride + column] = total;
+            }
     }
 }
 
@@ -105,17 +139,18 @@ static void trees(const Program *p, const Op *op, int64_t count, const double *x
     const int32_t *roots = p->roots + op->n, *depths = p->depths + op->n;
     const double *lane[LANES];
     int32_t at[LANES];
-    int64_t row = 0;
-    for (; row + LANES <= count; row += LANES) { /* a tree at a time for eight rows */
-        double total[LANES] = {0};
-        for (int l = 0; l < LANES; l++) lane[l] = x + (row + l) * wide;
-        for (int64_t tree = 0; tree < op->m; tree++) {
-            for (int l = 0; l < LANES; l++) at[l] = roots[tree];
+    int64_t row = 0, whole = count - count % LANES;
+    double totals[BLOCK] = {0};
+    for (int64_t tree = 0; tree < op->m; tree++) /* a tree at a time, and at it for eight rows */
+        for (row = 0; row < whole; row += LANES) {
+            for (int l = 0; l < LANES; l++) {
+                lane[l] = x + (row + l) * wide;
+                at[l] = roots[tree];
+            }
             descend(p->nodes, depths[tree], lane, at);
-            for (int l = 0; l < LANES; l++) total[l] += p->leaves[at[l]];
+            for (int l = 0; l < LANES; l++) totals[row + l] += p->leaves[at[l]];
         }
-        for (int l = 0; l < LANES; l++) out[(row + l) * op->stride] = total[l];
-    }
+    for (row = 0; row < whole; row++) out[row * op->stride] = totals[row];
     for (; row < count; row++) { /* eight trees at a time for a row */
         double total = 0.0;
         for (int l = 0; l < LANES; l++) lane[l] = x + row * wide;
@@ -154,10 +189,12 @@ static int block(const Program *p, double *memory, const int64_t *which, int64_t
             trees(p, op, count, a, as, out);
             continue;
         }
+        if (op->code == GEMM) {
+            gemm(op, count, a, as, p->constants + op->m, out);
+            continue;
+        }
         for (int64_t row = 0; row < count; row++, out += op->stride, a += as, b += bs) {
-            if (op->code == GEMM)
-                gemm(op->n, op->size, a, p->constants + op->m, out);
-            else if (op->code == LOOKUP) {
+            if (op->code == LOOKUP) {
                 if (lookup(op, p->constants + op->n, which + row * p->looked, out)) return NOBODY;
             } else
                 each(op, a, p->maps + op->a.map, b, p->maps + op->b.map, out);
