@@ -125,7 +125,8 @@ def boosted_trees(params: dict[str, Any], seed: int) -> RegressorMixin:
         return sklearn_trees(params, seed)
     return LGBMRegressor(
         n_estimators=params["trees"], learning_rate=params["learning_rate"],
-        num_leaves=params["leaves"], min_child_samples=params["rows_a_leaf"],
+        num_leaves=params["leaves"], max_depth=params["depth"],
+        min_child_samples=params["rows_a_leaf"],
         reg_lambda=params["l2"], colsample_bytree=params["columns"],
         subsample=0.8, subsample_freq=1,
         random_state=seed, n_jobs=1, deterministic=True, force_row_wise=True, verbose=-1,
@@ -136,16 +137,18 @@ def sklearn_trees(params: dict[str, Any], seed: int) -> HistGradientBoostingRegr
     """The same by scikit-learn: as accurate, but slower on one core (benchmarks/accuracy.py)."""
     return HistGradientBoostingRegressor(
         max_iter=params["trees"], learning_rate=params["learning_rate"],
-        max_leaf_nodes=params["leaves"], min_samples_leaf=params["rows_a_leaf"],
+        max_leaf_nodes=params["leaves"], max_depth=params["depth"],
+        min_samples_leaf=params["rows_a_leaf"],
         l2_regularization=params["l2"], max_features=params["columns"],
         early_stopping=False, random_state=seed,
     )  # fmt: skip
 
 
 def _trees_space(trial: optuna.Trial, trees: int = 400) -> dict[str, Any]:
-    """The number of trees is given: more are better, and slower to serve."""
+    """Number and depth of the trees are given: more and deeper ones are slower to serve."""
     return {
         "trees": trees,
+        "depth": TREES["depth"],
         "learning_rate": trial.suggest_float("learning_rate", 0.04, 0.14, log=True),
         "leaves": trial.suggest_int("leaves", 12, 48),
         "rows_a_leaf": trial.suggest_int("rows_a_leaf", 5, 40, log=True),
@@ -156,6 +159,7 @@ def _trees_space(trial: optuna.Trial, trees: int = 400) -> dict[str, Any]:
 
 TREES = {
     "trees": 400,
+    "depth": 7,  # as accurate as without a bound, in a third fewer steps to the deepest leaf
     "learning_rate": 0.08,
     "leaves": 20,
     "rows_a_leaf": 10,
@@ -164,7 +168,9 @@ TREES = {
 }
 # fewer, larger trees do as well where networks even them out, and are served faster
 WIDE = TREES | {"trees": 300, "learning_rate": 0.1, "leaves": 28}
-NARROW = TREES | {"trees": 200, "learning_rate": 0.14, "leaves": 28}
+# who knows no neighbour has more to learn; with few columns a tree, luck decides how well
+NARROW = TREES | {"trees": 400, "learning_rate": 0.07, "leaves": 32, "columns": 0.7}
+BLENDED = {"networks": 1, "narrow_trees": NARROW["trees"], "reach": 0.08}
 
 
 def blend(params: dict[str, Any], seed: int) -> Pipeline:
@@ -172,16 +178,19 @@ def blend(params: dict[str, Any], seed: int) -> Pipeline:
 
     Cross-validation at random cannot see the far side of it: its weights and reach are ours.
     networks: how many share the near side's network's weight; more answer more evenly.
+    narrow_trees: how many without neighbours; the more, the less each of them learns.
     """
     network, narrow, networks = params["network"], params["narrow"], params["networks"]
+    rate = NARROW["learning_rate"] * NARROW["trees"] / params["narrow_trees"]
+    alone = NARROW | {"trees": params["narrow_trees"], "learning_rate": rate}
     mixed = Blend(
         wide=[
             boosted_trees(params, seed),
             *(Network(random_state=seed + at) for at in range(networks)),
         ],
-        narrow=[boosted_trees(NARROW, seed), Network(random_state=seed)],
+        narrow=[boosted_trees(alone, seed), Network(random_state=seed)],
         near=[1 - network - narrow, *[network / networks] * networks, narrow, 0.0],
-        far=[*[0.0] * (1 + networks), 0.65, 0.35],
+        far=[*[0.0] * (1 + networks), 0.7, 0.3],
         columns=PLACES,
         distance=distance_column(SPACES, PLACES),
         reach=params["reach"],
@@ -193,8 +202,7 @@ def _blend_space(trial: optuna.Trial) -> dict[str, Any]:
     return _trees_space(trial, WIDE["trees"]) | {
         "network": trial.suggest_float("network", 0.1, 0.4),
         "narrow": trial.suggest_float("narrow", 0.1, 0.4),
-        "networks": 1,
-        "reach": 0.08,
+        **BLENDED,
     }
 
 
@@ -213,6 +221,6 @@ FAMILIES = {
         "blend of near and far",
         blend,
         _blend_space,
-        WIDE | {"networks": 1, "network": 0.25, "narrow": 0.25, "reach": 0.08},
+        WIDE | {"network": 0.25, "narrow": 0.25} | BLENDED,
     ),
 }

@@ -41,7 +41,15 @@ BUDGETS = {
         {"linear": 40, "tree": 40, "forest": 12, "boosting": 48, "neighbours": 48, "blend": 48},
         folds=5,
         minutes=60,
-        larger={"blend": {"trees": 450, "learning_rate": 0.07, "networks": 2}},
+        larger={
+            "blend": {
+                "trees": 600,
+                "learning_rate": 0.055,
+                "leaves": 32,
+                "narrow_trees": 600,
+                "networks": 2,
+            }
+        },
     ),
 }
 
