@@ -9,6 +9,7 @@ import time
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 
 from housing import graph, registry, split, watch
@@ -118,6 +119,22 @@ def test_the_service_starts_without_a_champion_and_finds_a_later_one(home, insid
     with service(inside, HOUSING_SERVING=str(home / "serving")) as address:
         assert json.loads(get(f"{address}/ready"))["status"] == "ready"
         assert ask(address, EXAMPLE)["model"] == "california-housing-sample"
+
+
+def test_an_answer_is_made_on_one_thread(inside, monkeypatch):
+    """Two that wait for each other make an answer slow on a busy machine."""
+
+    def threads(**environment):
+        port = str(free_port())
+        told = {**os.environ, "HOUSING_PORT": port, **environment}
+        with process(sys.executable, "-m", "app", env=told) as serving:
+            get(f"http://127.0.0.1:{port}/ready")
+            ask(f"http://127.0.0.1:{port}", EXAMPLE)
+            workers = psutil.Process(serving.pid).children(recursive=True)
+            return sum(one.num_threads() for one in workers)
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert threads() == threads(OMP_NUM_THREADS="1") < threads(OMP_NUM_THREADS="4")
 
 
 @pytest.mark.parametrize("signals", [1, 300])
