@@ -84,7 +84,37 @@ def _neighbours(served: Served, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def random_rows(count: int, seed: int = 0) -> np.ndarray:
     """(count, 8) rows drawn evenly from the accepted ranges: what a caller may send, not data."""
-    low, high = (
+    return np.random.default_rng(seed).uniform(*_ends(), (count, len(NAMES)))
+
+
+def border_rows(content: bytes, rows: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """(m, 8) rows with one value exactly on a split of the graph's trees, where <= and < part ways.
+
+    rows: (n, 8), to draw the other values from. m is `count`, or as many as there are different
+    splits of the eight features themselves, if they are more; 0 for a graph without such trees.
+    """
+    borders = [
+        np.stack([node.attributes["nodes_featureids"], node.attributes["nodes_splits"]], 1)
+        for node in onnx_file.read(content).nodes
+        if node.operator == "TreeEnsemble"
+    ]
+    found = np.unique(np.concatenate(borders or [np.empty((0, 2))]), axis=0)
+    low, high = _ends()
+    column, value = found[:, 0].astype(int), found[:, 1]
+    known = column < len(NAMES)  # the others are made of them
+    column, value = column[known], value[known]
+    inside = (low[column] <= value) & (value <= high[column])
+    column, value = column[inside], value[inside]
+    if not len(value):
+        return np.empty((0, len(NAMES)))
+    each = np.resize(np.arange(len(value)), max(count, len(value)))
+    drawn = rows[np.random.default_rng(seed).integers(len(rows), size=len(each))].astype(float)
+    drawn[np.arange(len(each)), column[each]] = value[each]
+    return drawn
+
+
+def _ends() -> tuple[np.ndarray, np.ndarray]:
+    """(8,) least and (8,) largest accepted values."""
+    return tuple(
         np.array([getattr(one, end) for one in FEATURES.values()]) for end in ("low", "high")
     )
-    return np.random.default_rng(seed).uniform(low, high, (count, len(NAMES)))

@@ -4,7 +4,7 @@ from __future__ import annotations  # the service reads the registry without pan
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -253,6 +253,14 @@ def load_candidate(candidate: Candidate) -> RegressorMixin:
     return mlflow.sklearn.load_model(f"models:/{candidate.model_id}")
 
 
+def columns(candidate: Candidate) -> dict[str, str]:
+    """Name and type of each column that the candidate's signature asks for, in its order."""
+    client()
+    signature = mlflow.models.get_model_info(f"models:/{candidate.model_id}").signature
+    asked = signature.inputs if signature and signature.inputs else []
+    return {str(one.name): one.type.name for one in asked}
+
+
 def load_version(found: Version) -> RegressorMixin:
     """The registered version's scikit-learn model."""
     client()
@@ -291,11 +299,13 @@ def register(
     examples: np.ndarray,
     promoted: bool,
     reason: str,
+    checks: Sequence[Mapping[str, Any]] = (),
 ) -> Version:
     """A new version of the model that the data's source names, its graph in the model's folder.
 
     examples: (n,) the model's answers on the first n test rows, kept beside the graph. The alias
-    champion moves to it if it is promoted; else it becomes the challenger, with the reason.
+    champion moves to it if it is promoted; else it becomes the challenger, with the reason. checks:
+    what the gate asked, kept as gate.json in the candidate's run and as a tag of the version.
     """
     store, name = client(), MODEL_NAMES[split.manifest["source"]]
     _add_graph(store, candidate, graph, split.test[NAMES][: len(examples)].to_numpy(), examples)
@@ -311,7 +321,9 @@ def register(
         "test_rmse": f"{candidate.test_rmse:.6f}",
         "verdict": "promoted" if promoted else "refused",
         "reason": reason,
+        "gate": json.dumps(list(checks)),
     }
+    store.log_dict(candidate.run_id, {"promoted": promoted, "checks": list(checks)}, "gate.json")
     made = store.create_model_version(
         name,
         f"models:/{candidate.model_id}",

@@ -64,9 +64,11 @@ def promote(parts: split.Split, family: str, min_gain: float = 0.0) -> registry.
     model = registry.load_candidate(candidate)
     champion = registry.champion(registry.MODEL_NAMES[parts.manifest["source"]])
     served = convert.convert(model)
-    checks = gate.judge(model, served, parts, gate.to_beat(champion, parts), min_gain)
-    examples = model.predict(parts.test[NAMES][:20])
-    return registry.register(candidate, parts, served, examples, *gate.verdict(checks))
+    to_beat, columns = gate.to_beat(champion, parts), registry.columns(candidate)
+    limits = gate.LIMITS._replace(min_gain=min_gain)
+    checks = gate.judge(model, served, parts, to_beat, columns, limits)
+    examples, asked = model.predict(parts.test[NAMES][:20]), gate.told(checks)
+    return registry.register(candidate, parts, served, examples, *gate.verdict(checks), asked)
 
 
 @pytest.fixture
