@@ -100,7 +100,7 @@ def judge(
         checks.append(_slices(guess, before, split, limits))
     gained = duel.gain(split.test[TARGET], guess, before, limits.certainty)
     beaten = "the training mean" if champion is None else "the champion"
-    least = f"least of it with {limits.certainty:.0%} certainty, $"
+    least = f"RMSE surely gained ({limits.certainty:.0%} interval), $"
     value, low = (round(one, 2) + 0.0 for one in (gained.value, gained.low))  # never -0
     return [
         *checks,

@@ -75,7 +75,7 @@ def test_a_gain_by_chance_is_refused(parts):
     *_, surely, gained = checks
     assert gained.passed
     assert not surely.passed
-    assert surely.check == "least of it with 90% certainty, $"
+    assert surely.check == "RMSE surely gained (90% interval), $"
     assert not gate.verdict(checks)[0]
 
 
