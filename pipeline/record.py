@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
@@ -99,8 +98,9 @@ def verb(status: str) -> str:
 
 
 def new_id() -> str:
-    """Sorts by time, and two runs in one second differ."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    """Sorts by time within a second too: its last part counts 65,536ths of one."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond * 65_536 // 1_000_000:04x}"
 
 
 def since(started: str) -> float:
