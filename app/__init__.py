@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 
 # read by OpenMP when it is loaded: to find a row's neighbours is not worth a second thread, and on
-# a busy machine two wait for each other, 16 ms instead of 0.03
+# a busy machine two wait for each other, 16 ms instead of 0.05
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 from app import champion, contract, log, metrics, reports, views
 from housing import paths

@@ -52,15 +52,10 @@ def by_slice(
     test, train: (n, 9); guess, before: (n,) in $100,000, of the test rows. The index is (slice,
     group), as `slices.slices` has it.
     """
-    new, old = (slices(test, one, train)["RMSE, $"] for one in (guess, before))
-    return pd.DataFrame(
-        {
-            "block groups": slices(test, guess, train)["block groups"],
-            "RMSE, $": new,
-            "RMSE before, $": old,
-            "worse by, %": (new / old.where(old > 0) - 1) * 100,
-        }
-    )
+    table = slices(test, guess, train)[["block groups", "RMSE, $"]]
+    old = slices(test, before, train)["RMSE, $"]
+    worse = (table["RMSE, $"] / old.where(old > 0) - 1) * 100
+    return table.assign(**{"RMSE before, $": old, "worse by, %": worse})
 
 
 def worst(table: pd.DataFrame, least: int = 50) -> pd.Series:

@@ -17,7 +17,7 @@ from housing.split import Split
 SAME = 1e-9  # the largest relative difference between the graph's answers and the model's
 RANDOM, BORDERS = 100_000, 20_000  # rows that both are asked, beside train and test
 CALLS = 200  # of one row each, to time the graph
-COLUMNS = dict.fromkeys(NAMES, "double")  # what the signature must say
+SIGNATURE = dict.fromkeys(NAMES, "double")  # what a candidate may ask for
 
 
 class Limits(NamedTuple):
@@ -150,7 +150,7 @@ def _foreign(columns: Mapping[str, str]) -> int:
     """How many columns are missing, not expected, or of another type; in another order, all."""
     if list(columns) != NAMES and set(columns) == set(NAMES):
         return len(NAMES)
-    return len(set(columns.items()) ^ set(COLUMNS.items()))
+    return len(set(columns.items()) ^ set(SIGNATURE.items()))
 
 
 def _difference(model: RegressorMixin, served: bytes, split: Split) -> float:
@@ -168,12 +168,13 @@ def _difference(model: RegressorMixin, served: bytes, split: Split) -> float:
 
 
 def _latency(served: bytes, split: Split) -> float:
-    """The median of some calls on one thread, as in the service, in milliseconds."""
+    """The median of some calls on one thread, as in the service, in milliseconds.
+
+    Two threads that wait for each other take 16 ms on a busy machine.
+    """
     session, rows = graph.session(served), split.test[NAMES].to_numpy()
     took = []
-    with threadpool_limits(
-        1, "openmp"
-    ):  # two that wait for each other take 16 ms on a busy machine
+    with threadpool_limits(1, "openmp"):
         for at in np.resize(np.arange(len(rows)), CALLS):
             started = time.perf_counter()
             graph.predict(session, rows[at : at + 1])
