@@ -19,7 +19,7 @@ lab: .venv/run.done  ## JupyterLab on notebooks/
 	$(PY) -m jupyterlab notebooks $(ARGS)
 
 mlflow: .venv/run.done  ## MLflow's pages on http://127.0.0.1:5000
-	$(PY) -m mlflow ui --backend-store-uri "$$($(PY) -c 'from housing import registry; print(registry.tracking_uri())')"
+	$(PY) -m mlflow ui --backend-store-uri "$$($(PY) -c 'from housing import store; print(store.tracking_uri())')"
 
 test: .venv/dev.done  ## the fast tests
 	$(PY) -m pytest -n auto --maxprocesses 8 $(ARGS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from housing import convert, data, gate, paths, registry, search, split
+from housing import convert, data, gate, paths, registry, search, split, tracking
 from housing.schema import NAMES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -51,7 +51,7 @@ def trained(tmp_path_factory):
         split.write(data.load("sample", rows=1_500))
         parts = split.read()
         found = search.search(["linear", "tree"], parts.train, trials=2)
-        registry.log_candidates(found.values(), parts, "first")
+        tracking.log_candidates(found.values(), parts, "first")
         promote(parts, "tree")
     finally:
         del os.environ["HOUSING_HOME"]
@@ -60,11 +60,11 @@ def trained(tmp_path_factory):
 
 def promote(parts: split.Split, family: str, min_gain: float = 0.0) -> registry.Version:
     """What 03_register does, for the newest candidate of a family."""
-    [candidate] = [one for one in registry.candidates(parts.manifest) if one.family == family]
-    model = registry.load_candidate(candidate)
+    [candidate] = [one for one in tracking.candidates(parts.manifest) if one.family == family]
+    model = tracking.load_candidate(candidate)
     champion = registry.champion(registry.MODEL_NAMES[parts.manifest["source"]])
     served = convert.convert(model)
-    to_beat, columns = gate.to_beat(champion, parts), registry.columns(candidate)
+    to_beat, columns = gate.to_beat(champion, parts), tracking.columns(candidate)
     limits = gate.LIMITS._replace(min_gain=min_gain)
     checks = gate.judge(model, served, parts, to_beat, columns, limits)
     examples, asked = model.predict(parts.test[NAMES][:20]), gate.told(checks)

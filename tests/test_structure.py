@@ -62,14 +62,14 @@ def test_only_the_arrows_of_the_design(place):
     assert ours <= MAY_IMPORT[place]
 
 
-def test_mlflow_is_imported_by_the_registry_alone():
+def test_mlflow_is_imported_by_the_store_alone():
     users = {
         path.relative_to(CHECKOUT).as_posix()
         for package in PACKAGES
         for path in (CHECKOUT / package).rglob("*.py")
         if any(name.split(".")[0] == "mlflow" for name in imported(path.read_text()))
     }
-    assert users == {"housing/registry.py"}
+    assert users == {"housing/store.py"}
 
 
 @pytest.mark.parametrize("package", ["housing", "pipeline"])

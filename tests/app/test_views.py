@@ -5,7 +5,7 @@ import re
 import pytest
 
 from app import create_app, follow
-from housing import registry, split
+from housing import split, store
 from housing.schema import FEATURES
 from tests.conftest import promote
 
@@ -40,7 +40,7 @@ def test_the_alias_is_followed(app, champion_home, example):
     client = app.test_client()
     assert client.post("/predict", json=example).json["model_version"] == "1"
     made = promote(split.read(), "linear")
-    registry.client().set_registered_model_alias(made.name, "champion", made.version)
+    store.client().set_registered_model_alias(made.name, "champion", made.version)
     follow.refresh(champion_home / "var" / "serving")
     app.extensions["champion"]._next_look = 0
     assert client.post("/predict", json=example).json["model_version"] == "2"

@@ -4,7 +4,7 @@ from subprocess import run
 
 import pytest
 
-from housing import paths, registry, watch
+from housing import paths, store, watch
 from tests.system.conftest import free_port, get, process
 
 
@@ -16,8 +16,8 @@ def test_there_may_be_no_store_yet(home):
 def test_the_champion_is_seen_and_its_move_too(champion_home):
     before = watch.champions()
     assert before["champion of california-housing-sample"] == "1"
-    store = registry.client()
-    store.delete_registered_model_alias("california-housing-sample", "champion")
+    client = store.client()
+    client.delete_registered_model_alias("california-housing-sample", "champion")
     assert watch.champions() == watch.store()
     assert watch.store()["tracking store"] == before["tracking store"]
 
@@ -25,9 +25,9 @@ def test_the_champion_is_seen_and_its_move_too(champion_home):
 def test_the_run_behind_the_champion_is_known(champion_home, monkeypatch):
     known = {"first": "california-housing-sample version 1, champion"}
     assert watch.runs_in_use() == known
-    store = registry.client()
+    client = store.client()
     report = "reports/20261123-120000-aaaa/03_register.html"
-    store.set_model_version_tag("california-housing-sample", "1", "report", report)
+    client.set_model_version_tag("california-housing-sample", "1", "report", report)
     of_both = known | {"20261123-120000-aaaa": known["first"]}
     assert watch.runs_in_use() == of_both
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{champion_home}/var/mlflow.db")

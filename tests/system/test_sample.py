@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from housing import graph, registry, split, watch
+from housing import graph, registry, split, store, watch
 from housing.paths import CHECKOUT
 from housing.schema import FEATURES, NAMES
 from pipeline.record import load_all
@@ -84,10 +84,10 @@ def test_loading_the_champion_is_no_reason_to_register_again(inside):
 
 
 def test_a_champion_that_moved_is_noticed_and_only_registration_runs(inside):
-    store = registry.client()
+    client = store.client()
     name = "california-housing-sample"
     version = registry.champion(name).version
-    store.delete_registered_model_alias(name, "champion")
+    client.delete_registered_model_alias(name, "champion")
     try:
         said = pipeline(inside, "--explain")
         assert f"run   outside champion of {name}: {version} -> none" in said
@@ -202,5 +202,5 @@ def test_a_machine_without_lightgbm_s_library_has_its_pipeline_too(home, tmp_pat
 def test_mlflow_s_pages_open_on_the_store(inside):
     port = str(free_port())
     command = [sys.executable, "-m", "mlflow", "ui", "--port", port, "--backend-store-uri"]
-    with process(*command, registry.tracking_uri()):
+    with process(*command, store.tracking_uri()):
         assert "MLflow" in get(f"http://127.0.0.1:{port}/")
