@@ -2,7 +2,7 @@
 
 import sys
 
-from housing import commands, paths, watch
+from housing import commands, operate, paths, watch
 from pipeline import Option, Step, main
 
 NOTEBOOKS = paths.CHECKOUT / "notebooks"
@@ -23,7 +23,13 @@ if __name__ == "__main__":
         main(
             STEPS,
             home=paths.home(),
-            commands={"score": commands.score},
+            commands={
+                "score": commands.score,
+                "champions": operate.champions,
+                "promote": operate.promote,
+                "rollback": operate.rollback,
+                "trace": operate.trace,
+            },
             environment=watch.MLFLOW,
             keeps=watch.runs_in_use,
             options={"--dask": DASK},

@@ -78,12 +78,14 @@ def judge(
     champion: RegressorMixin | None,
     columns: Mapping[str, str],
     limits: Limits = LIMITS,
+    taken_back: int = 0,
 ) -> list[Check]:
     """The gate's checks, all asked even if one fails.
 
     served: the candidate's graph. champion: the model to beat on the same test rows; None for the
     first one, that must beat the mean of the training part, and has no slices to compare with.
-    columns: name and type of each column that the candidate's signature asks for.
+    columns: name and type of each column that the candidate's signature asks for. taken_back: how
+    many versions of this very model were rolled back (`promotion.taken_back`).
     """
     guess, before = guesses(model, champion, split)
     finite = np.isfinite(guess)
@@ -95,6 +97,7 @@ def judge(
         _at_most("served graph differs from the model by", _difference(model, served, split), SAME),
         _at_most("one row takes, ms", _latency(served, split), limits.max_ms),
         _at_most("served graph takes, MB", len(served) / 1e6, limits.max_mb),
+        _at_most("times that this very model was rolled back", taken_back, 0),
     ]
     if champion is not None:
         checks.append(_slices(guess, before, split, limits))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations  # the service reads the registry without pandas or scikit-learn
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from housing import lineage, paths, store, watch
+from housing import history, lineage, paths, store, stored, watch
 from housing.schema import NAMES
 from housing.store import MlflowException, mlflow
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL_NAMES = watch.MODEL_NAMES
+ROOM = 5_000  # characters of a description in MLflow's databases
+MORE = "\n\n*The rest is in the tag* `card`."
 
 
 class Version(NamedTuple):
@@ -30,12 +34,29 @@ class Version(NamedTuple):
     version: str
     run_id: str
     tags: dict[str, str]
+    made: str = ""  # UTC, ISO 8601
 
 
 def load_version(found: Version) -> RegressorMixin:
-    """The registered version's scikit-learn model."""
-    store.client()
-    return mlflow.sklearn.load_model(f"models:/{found.name}/{found.version}")
+    """The registered version's scikit-learn model; ValueError as `stored.load` raises it."""
+    with TemporaryDirectory() as folder:
+        return stored.load(download(found, Path(folder)))
+
+
+def version(name: str, number: str) -> Version:
+    """The registered version of that number; LookupError if there is none."""
+    try:
+        return _version(store.client().get_model_version(name, number))
+    except MlflowException as missing:
+        if missing.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise LookupError(f"there is no version {number} of {name}") from None
+
+
+def versions(name: str) -> list[Version]:
+    """All registered versions of that name, oldest first."""
+    found = store.client().search_model_versions(f"name = '{name}'")
+    return sorted(map(_version, found), key=lambda one: int(one.version))
 
 
 def served(name: str | None = None) -> Version | None:
@@ -59,7 +80,8 @@ def champion(name: str) -> Version | None:
 
 
 def _version(found: mlflow.entities.model_registry.ModelVersion) -> Version:
-    return Version(found.name, str(found.version), found.run_id, dict(found.tags))
+    at = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat()
+    return Version(found.name, str(found.version), found.run_id, dict(found.tags), at)
 
 
 def register(
@@ -70,15 +92,18 @@ def register(
     promoted: bool,
     reason: str,
     checks: Sequence[Mapping[str, Any]] = (),
+    judged: Version | None = None,
 ) -> Version:
     """A new version of the model that the data's source names, its graph in the model's folder.
 
     examples: (n,) the model's answers on the first n test rows, kept beside the graph. The alias
-    champion moves to it if it is promoted; else it becomes the challenger, with the reason. checks:
-    what the gate asked, kept as gate.json in the candidate's run and as a tag of the version.
+    champion moves to it if it is promoted; else it becomes the challenger, with the reason. So it
+    does if judged, the champion that it was compared with, is champion no more. checks: what the
+    gate asked, kept as gate.json in the candidate's run and as a tag of the version.
     """
     client, name = store.client(), MODEL_NAMES[split.manifest["source"]]
-    _add_graph(client, candidate, graph, split.test[NAMES][: len(examples)].to_numpy(), examples)
+    rows = split.test[NAMES][: len(examples)].to_numpy()
+    kept = _add_graph(client, candidate, graph, rows, examples)
     try:
         client.create_registered_model(name)
     except MlflowException as known:
@@ -92,6 +117,7 @@ def register(
         "verdict": "promoted" if promoted else "refused",
         "reason": reason,
         "gate": json.dumps(list(checks)),
+        **kept,
     }
     client.log_dict(candidate.run_id, {"promoted": promoted, "checks": list(checks)}, "gate.json")
     made = client.create_model_version(
@@ -101,9 +127,23 @@ def register(
         tags=tags,
         model_id=candidate.model_id,
     )
-    alias = CHAMPION if promoted else CHALLENGER
-    client.set_registered_model_alias(name, alias, made.version)
-    return _version(client.get_model_version(name, made.version))
+    return _place(_version(made)._replace(tags=tags), judged)
+
+
+def _place(made: Version, judged: Version | None) -> Version:
+    """Moves the alias that the gate's verdict gives it; gives the version as it is then."""
+    verdict, reason = made.tags["verdict"], made.tags["reason"]
+    if verdict == "promoted":
+        try:
+            before = judged.version if judged else ""
+            history.move(made.name, CHAMPION, made.version, verdict, reason, before)
+            return made
+        except history.Overtaken as faster:
+            verdict, reason = "refused", f"{faster}; run the pipeline again"
+            for name, value in (("verdict", verdict), ("reason", reason)):
+                store.client().set_model_version_tag(made.name, made.version, name, value)
+    history.move(made.name, CHALLENGER, made.version, verdict, reason)
+    return made._replace(tags=made.tags | {"verdict": verdict, "reason": reason})
 
 
 def _add_graph(
@@ -112,31 +152,84 @@ def _add_graph(
     graph: bytes,
     rows: np.ndarray,
     answers: np.ndarray,
-) -> None:
-    """Puts the graph into the candidate's model folder and declares it in its MLmodel."""
-    with TemporaryDirectory() as folder:
+) -> dict[str, str]:
+    """Puts the graph into the candidate's model folder and declares it in its MLmodel.
+
+    In a folder named by its content: what an earlier version of the same model serves stays as it
+    was. Gives the tags that say where it is, and what each file of the model must be.
+    """
+    examples = json.dumps({"rows": rows.tolist(), "predictions": answers.tolist()}).encode()
+    place = f"served/{digest(graph + examples)[:12]}"
+    with TemporaryDirectory() as kept, TemporaryDirectory() as added:
         uri = f"models:/{candidate.model_id}"
-        described = mlflow.models.Model.load(mlflow.artifacts.download_artifacts(uri))
-        described.add_flavor("double_precision_graph", data="served/model.onnx")
-        described.save(Path(folder) / "MLmodel")
-        served = Path(folder) / "served"
-        served.mkdir()
-        (served / "model.onnx").write_bytes(graph)
-        recorded = {"rows": rows.tolist(), "predictions": answers.tolist()}
-        (served / "examples.json").write_text(json.dumps(recorded))
-        client.log_model_artifacts(candidate.model_id, folder)
+        model = Path(mlflow.artifacts.download_artifacts(uri, dst_path=kept))
+        described = mlflow.models.Model.load(str(model))
+        described.add_flavor("double_precision_graph", data=f"{place}/model.onnx")
+        described.save(Path(added) / "MLmodel")
+        for name, content in (("model.onnx", graph), ("examples.json", examples)):
+            for folder in (added, model):
+                paths.write_whole(Path(folder) / place / name, content)
+        client.log_model_artifacts(candidate.model_id, added)
+        return {"served": place, "sha256": json.dumps(_digests(model, place))}
+
+
+def _digests(model: Path, place: str) -> dict[str, str]:
+    """File of the model's folder -> its sha256; of those that say how it answers."""
+    files = [*model.glob("*.skops"), *(model / place).iterdir()]
+    return {one.relative_to(model).as_posix(): digest(one.read_bytes()) for one in sorted(files)}
+
+
+def digest(content: bytes) -> str:
+    """Its sha256, as the tags of a version name it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def download(found: Version, folder: Path, part: str = "") -> Path:
+    """The version's model folder below the folder, all of it or one of its own folders.
+
+    Raises ValueError if a file is not what it was when the version was registered, or is missing.
+    """
+    store.client()
+    uri = f"models:/{found.name}/{found.version}/{part}".rstrip("/")
+    got = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+    model = got.parents[len(Path(part).parts) - 1] if part else got
+    known = json.loads(found.tags.get("sha256", "{}"))
+    for name in [one for one in known if one.startswith(part)]:
+        file, which = model / name, f"{name} of {found.name} version {found.version}"
+        if not file.exists():
+            raise ValueError(f"{which} is missing, and was there when it was registered")
+        now = digest(file.read_bytes())
+        if now != known[name]:
+            raise ValueError(
+                f"{which} has sha256 {now[:12]}…, and had {known[name][:12]}… when it was "
+                "registered: somebody has changed it"
+            )
+    return model
+
+
+def check_source(found: Version) -> None:
+    """Raises ValueError if it learnt from other data than its name says: a sample is no champion
+    of the real model."""
+    source = found.tags.get("data_source", "")
+    if MODEL_NAMES.get(source) != found.name:
+        raise ValueError(
+            f"{found.name} version {found.version} learnt from the source {source!r}, whose models "
+            f"are named {MODEL_NAMES.get(source, 'otherwise')}: it may not serve as {found.name}"
+        )
 
 
 def export(found: Version, folder: Path) -> dict[str, Any]:
     """Copies what serving needs into the folder: model.onnx, examples.json, about.json.
 
     Gives what about.json says: name, version, alias, run id, data source, metrics, report, commit.
+    Raises ValueError if a file is not the one that was registered, or the version learnt from other
+    data than its name says.
     """
-    store.client()
-    uri = f"models:/{found.name}/{found.version}/served"
-    downloaded = Path(mlflow.artifacts.download_artifacts(uri))
-    for one in downloaded.iterdir():
-        paths.write_whole(folder / one.name, one.read_bytes())
+    check_source(found)
+    place = found.tags.get("served", "served")
+    with TemporaryDirectory() as aside:
+        for one in (download(found, Path(aside), place) / place).iterdir():
+            paths.write_whole(folder / one.name, one.read_bytes())
     about = {
         "name": found.name,
         "version": found.version,
@@ -157,3 +250,13 @@ def export(found: Version, folder: Path) -> dict[str, Any]:
 def page(version: Version) -> str:
     """Where MLflow's own pages show it."""
     return f"{store.pages()}/models/{version.name}/versions/{version.version}"
+
+
+def describe(version: Version, markdown: str) -> None:
+    """Keeps a text with the version: whole as the tag `card`, and as far as it fits, up to a whole
+    section, as MLflow's description."""
+    client, short = store.client(), markdown
+    if len(short) > ROOM:
+        short = markdown[: ROOM - len(MORE)].rpartition("\n## ")[0] + MORE
+    client.set_model_version_tag(version.name, version.version, "card", markdown)
+    client.update_model_version(version.name, version.version, short)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from housing import lineage, paths, store
+from housing import lineage, paths, store, stored, wheel
 from housing.schema import NAMES, TARGET
-from housing.store import mlflow
+from housing.store import MlflowException, mlflow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,15 @@ class Candidate(NamedTuple):
     training: str  # the training it belongs to
     cv_rmse: float  # in $100,000, on the training part
     test_rmse: float  # in $100,000
+
+
+class Run(NamedTuple):
+    """What MLflow knows of a run."""
+
+    run_id: str
+    at: str  # when it began: UTC, ISO 8601
+    tags: dict[str, str]
+    metrics: dict[str, float]
 
 
 class Evidence(NamedTuple):
@@ -68,7 +78,7 @@ def _log(
     from housing import evaluate  # the service has no scikit-learn
     from housing.models import TRUSTED_TYPES
 
-    client, evidence = store.client(), evidence or Evidence()
+    client, evidence, package = store.client(), evidence or Evidence(), wheel.build()
     test_scores = evaluate.scores(split.test[TARGET], found.model.predict(split.test[NAMES]))
     with mlflow.start_run(
         experiment_id=store.experiment_id(),
@@ -90,13 +100,14 @@ def _log(
             name="model",
             signature=_signature(found.model, split),
             input_example=split.test[NAMES][:3],
-            pip_requirements=_requirements(),
+            pip_requirements=[*_requirements(), f"wheels/{package.name}"],
             skops_trusted_types=TRUSTED_TYPES,
         )
-    if evidence.intervals:
-        with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
+        paths.write_whole(Path(folder) / "wheels" / package.name, package.content)
+        if evidence.intervals:
             (Path(folder) / "intervals.skops").write_bytes(evidence.intervals.dumps())
-            client.log_model_artifacts(model.model_id, folder)
+        client.log_model_artifacts(model.model_id, folder)
     _log_trials(client, run.info, found)
     return Candidate(
         run.info.run_id, model.model_id, found.family, training, found.rmse, test_scores["rmse"]
@@ -186,9 +197,10 @@ def _candidate(run: mlflow.entities.Run) -> Candidate:
 
 
 def load_candidate(candidate: Candidate) -> RegressorMixin:
-    """The candidate's scikit-learn model."""
+    """The candidate's scikit-learn model; ValueError as `stored.load` raises it."""
     store.client()
-    return mlflow.sklearn.load_model(f"models:/{candidate.model_id}")
+    uri = f"models:/{candidate.model_id}"
+    return stored.load(Path(mlflow.artifacts.download_artifacts(uri)))
 
 
 def columns(candidate: Candidate) -> dict[str, str]:
@@ -197,6 +209,25 @@ def columns(candidate: Candidate) -> dict[str, str]:
     signature = mlflow.models.get_model_info(f"models:/{candidate.model_id}").signature
     asked = signature.inputs if signature and signature.inputs else []
     return {str(one.name): one.type.name for one in asked}
+
+
+def run(run_id: str) -> Run | None:
+    """The MLflow run of that id; None if the store has none."""
+    try:
+        found = store.client().get_run(run_id)
+    except MlflowException as missing:
+        if missing.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    at = datetime.fromtimestamp(found.info.start_time / 1000, UTC).isoformat(timespec="seconds")
+    return Run(run_id, at, dict(found.data.tags), dict(found.data.metrics))
+
+
+def trained_by(pipeline_run: str) -> list[str]:
+    """The ids of the MLflow runs that a run of the pipeline has logged."""
+    where = f"tags.training = '{pipeline_run}'"
+    found = store.client().search_runs([store.experiment_id()], where)
+    return [one.info.run_id for one in found]
 
 
 def page(candidate: Candidate) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from housing import convert, data, gate, paths, registry, search, split, tracking
+from housing import convert, data, gate, paths, promotion, registry, search, split, tracking
 from housing.schema import NAMES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -58,17 +58,28 @@ def trained(tmp_path_factory):
     return folder
 
 
-def promote(parts: split.Split, family: str, min_gain: float = 0.0) -> registry.Version:
-    """What 03_register does, for the newest candidate of a family."""
+def promote(
+    parts: split.Split,
+    family: str,
+    examples: int = 20,
+    judged: registry.Version | None = None,
+    **limits: float,
+) -> registry.Version:
+    """What 03_register does, for the newest candidate of a family.
+
+    judged: as if another version had been champion when the gate was asked.
+    """
     [candidate] = [one for one in tracking.candidates(parts.manifest) if one.family == family]
-    model = tracking.load_candidate(candidate)
-    champion = registry.champion(registry.MODEL_NAMES[parts.manifest["source"]])
+    model, name = tracking.load_candidate(candidate), registry.MODEL_NAMES[parts.manifest["source"]]
+    champion = judged or registry.champion(name)
     served = convert.convert(model)
     to_beat, columns = gate.to_beat(champion, parts), tracking.columns(candidate)
-    limits = gate.LIMITS._replace(min_gain=min_gain)
-    checks = gate.judge(model, served, parts, to_beat, columns, limits)
-    examples, asked = model.predict(parts.test[NAMES][:20]), gate.told(checks)
-    return registry.register(candidate, parts, served, examples, *gate.verdict(checks), asked)
+    back = promotion.taken_back(name, served)
+    limits = gate.LIMITS._replace(**limits)
+    checks = gate.judge(model, served, parts, to_beat, columns, limits, len(back))
+    answers, asked = model.predict(parts.test[NAMES][:examples]), gate.told(checks)
+    verdict = gate.verdict(checks)
+    return registry.register(candidate, parts, served, answers, *verdict, asked, champion)
 
 
 @pytest.fixture

@@ -1,0 +1,148 @@
+"""Lineage: from an answer of the service down to the data, and what of it is missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from housing import history, paths, registry, tracking
+from housing.provenance import CodeOf, Link, data, files, made_by
+from housing.registry import Version
+from housing.schema import USD
+
+RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}|by-hand-\d{8}-\d{6}")  # of the pipeline
+HEX = re.compile(r"([0-9a-f]{32})(-\d+)?")
+WAYS = ("a prediction's id, a version (3, NAME/3, champion), an MLflow run's id, or a report "
+        "(its path, or the id of its run)")  # fmt: skip
+
+
+def trace(asked: str, name: str, code_of: CodeOf | None = None) -> list[Link]:
+    """The chain behind a prediction, a version, an MLflow run or a report, the newest thing first.
+
+    name: the registered model that a bare version number belongs to. code_of: tells whether a
+    notebook is still the one that ran. Raises LookupError for what is none of these.
+    """
+    found = HEX.fullmatch(asked)
+    if found:
+        rows = _predictions(asked)
+        if rows:
+            return _of_predictions(rows, code_of)
+        return _of_run(asked, code_of)
+    run = RUN.search(asked)
+    if run:
+        return _of_report(run[0], code_of)
+    return _of_version(_version(asked, name), code_of, counted=True)
+
+
+def _version(asked: str, name: str) -> Version:
+    named, _, number = asked.rpartition("/")
+    if number in (registry.CHAMPION, registry.CHALLENGER):
+        number = history.settled(named or name, number)
+    if not number.isdigit():
+        raise LookupError(f"nothing is known of {asked!r}: expected {WAYS}")
+    return registry.version(named or name, number)
+
+
+def _predictions(asked: str) -> list[dict[str, Any]]:
+    """The rows of the service's log with that id, or of that request."""
+    file = Path(os.environ.get("HOUSING_DATABASE") or paths.var() / "logs.db")
+    if not file.exists():
+        return []
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        query = "SELECT * FROM prediction WHERE id = ? OR id LIKE ? ORDER BY id LIMIT 10000"
+        return [dict(one) for one in database.execute(query, (asked, f"{asked}-%"))]
+
+
+def _of_predictions(rows: list[dict[str, Any]], code_of: CodeOf | None) -> list[Link]:
+    links = []
+    for one in rows[:10]:
+        answer = one["problem"] if one["prediction"] is None else f"${one['prediction'] * USD:,.0f}"
+        links.append(Link("prediction", f"{one['id']}: {answer}"))
+        links.append(Link("asked", f"{one['asked_at']}, {one['input']}"))
+    if len(rows) > 10:
+        links.append(Link("prediction", f"and {len(rows) - 10:,} more of the same request"))
+    [first, *_] = rows
+    if not first["model_name"]:
+        return [*links, Link("version", "the request was refused, so no model answered", True)]
+    try:
+        found = registry.version(first["model_name"], first["model_version"])
+    except LookupError as gone:
+        return [*links, Link("version", str(gone), True)]
+    if found.made > first["asked_at"]:
+        text = f"{_named(found)} was registered after the answer: this is another registry"
+        return [*links, Link("version", text, True)]
+    return [*links, *_of_version(found, code_of)]
+
+
+def _of_run(run_id: str, code_of: CodeOf | None) -> list[Link]:
+    run = tracking.run(run_id)
+    if run is None:
+        raise LookupError(f"{run_id} is no prediction in the log and no MLflow run")
+    made = [one for name in registry.MODEL_NAMES.values() for one in registry.versions(name)
+            if one.run_id == run_id]  # fmt: skip
+    links = [link for one in made for link in _of_version(one, code_of, counted=True)]
+    return links or [Link("version", "this run was never registered", True), *_run(run_id, code_of)]
+
+
+def _of_report(run: str, code_of: CodeOf | None) -> list[Link]:
+    made = [one for name in registry.MODEL_NAMES.values() for one in registry.versions(name)
+            if run in (one.tags.get("training"), _run_of(one.tags.get("report", "")))]  # fmt: skip
+    links = [link for one in made for link in _of_version(one, code_of, counted=True)]
+    if links:
+        return links
+    trained = tracking.trained_by(run)
+    if not trained:
+        raise LookupError(f"no version and no MLflow run names the pipeline's run {run}")
+    nothing = Link("version", f"the run {run} registered none", True)
+    return [nothing, *(link for one in trained for link in _run(one, code_of))]
+
+
+def _of_version(found: Version, code_of: CodeOf | None, counted: bool = False) -> list[Link]:
+    links = [Link("answers", _answered(found))] if counted else []
+    links.append(Link("version", f"{_named(found)}, {found.tags.get('verdict', 'never judged')}: "
+                      f"{found.tags.get('reason', '')}"))  # fmt: skip
+    times = [f"from {one.at[:16].replace('T', ' ')} UTC ({one.action} by {one.who})"
+             for one in history.moves(found.name, registry.CHAMPION)
+             if one.after == found.version]  # fmt: skip
+    links.append(Link("champion", "; ".join(times) or "never"))
+    links.append(files(found))
+    links += made_by("registration", found.tags, code_of)
+    return [*links, *_run(found.run_id, code_of)]
+
+
+def _run(run_id: str, code_of: CodeOf | None) -> list[Link]:
+    """The MLflow run, and what it was made by and from."""
+    run = tracking.run(run_id) if run_id else None
+    if run is None:
+        return [Link("MLflow run", f"{run_id or 'none is named'}: not in this store", True)]
+    rmse = run.metrics.get("test_rmse", float("nan")) * USD
+    family = run.tags.get("family", "")
+    links = [Link("MLflow run", f"{run_id}: {family}, test RMSE ${rmse:,.0f}, {run.at}")]
+    links += made_by("training", run.tags, code_of)
+    return [*links, *data(run.tags)]
+
+
+def _answered(found: Version) -> str:
+    """How many answers of the service's log it gave, and when."""
+    file = Path(os.environ.get("HOUSING_DATABASE") or paths.var() / "logs.db")
+    if not file.exists():
+        return "none in this log"
+    query = ("SELECT count(*), min(asked_at), max(asked_at) FROM prediction "
+             "WHERE model_name = ? AND model_version = ? AND status = 200")  # fmt: skip
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+        count, first, last = database.execute(query, (found.name, found.version)).fetchone()
+    return f"{count:,} in this log, from {first} to {last}" if count else "none in this log"
+
+
+def _named(found: Version) -> str:
+    return f"{found.name} version {found.version}"
+
+
+def _run_of(report: str) -> str:
+    run = RUN.search(report)
+    return run[0] if run else ""

@@ -1,0 +1,153 @@
+"""The history of an alias, on a real store; several processes where several people are meant."""
+
+import subprocess
+import sys
+
+import pytest
+
+from housing import history, registry, store
+from housing.history import Overtaken
+
+NAME = "a-model"
+
+
+@pytest.fixture
+def versions(home, monkeypatch):
+    """A registered model with five versions, and no alias."""
+    monkeypatch.setenv("HOUSING_WHO", "ann")
+    client = store.client()
+    client.create_registered_model(NAME)
+    for verdict in ("promoted", "promoted", "refused", "promoted", "promoted"):
+        tags = {"verdict": verdict, "report": "reports/r/03_register.html"}
+        client.create_model_version(NAME, home.as_uri(), tags=tags)
+    return client
+
+
+def alias():
+    found = registry.champion(NAME)
+    return found.version if found else ""
+
+
+def go(to, action="promoted", before=None, reason="it is better"):
+    return history.move(NAME, "champion", to, action, reason, before)
+
+
+def path(found):
+    return [(one.before, one.after, one.action) for one in found]
+
+
+def test_a_move_is_recorded_with_who_why_and_what_the_gate_said(versions):
+    made = go("1", before="")
+    assert alias() == "1"
+    assert history.moves(NAME) == [made]
+    told = made._asdict()
+    assert told.pop("at").endswith("+00:00")
+    assert told == {
+        "number": 1, "alias": "champion", "before": "", "after": "1", "action": "promoted",
+        "reason": "it is better", "who": "ann", "run_id": "", "verdict": "promoted",
+        "report": "reports/r/03_register.html", "done": "yes",
+    }  # fmt: skip
+
+
+def test_two_aliases_have_a_history_each(versions):
+    go("1")
+    history.move(NAME, "challenger", "3", "refused", "worse")
+    go("2")
+    assert path(history.moves(NAME, "champion")) == [
+        ("", "1", "promoted"), ("1", "2", "promoted")
+    ]  # fmt: skip
+    assert len(history.moves(NAME)) == 3
+
+
+def test_a_move_from_where_the_champion_is_no_more_is_refused_and_changes_nothing(versions):
+    go("1")
+    go("2")
+    with pytest.raises(Overtaken, match=r"was version 1, and is version 2 now, promoted by ann"):
+        go("4", before="1")
+    assert alias() == "2"
+    assert len(history.moves(NAME)) == 2
+
+
+def test_of_two_entries_from_the_same_champion_the_second_does_not_hold(versions):
+    go("1")
+    history._append(NAME, "champion", "1", "2", "promoted", "first")
+    history._append(NAME, "champion", "1", "4", "promoted", "second")
+    assert history.settled(NAME, "champion") == "2"
+    assert alias() == "2"
+    assert [one.after for one in history.moves(NAME)] == ["1", "2"]
+
+
+def test_a_move_that_was_cut_short_is_finished_by_the_next(versions):
+    go("1")
+    history._append(NAME, "champion", "1", "2", "promoted", "then the power went")
+    assert alias() == "1"
+    go("4", before="2")
+    assert alias() == "4"
+    assert path(history.moves(NAME))[1:] == [("1", "2", "promoted"), ("2", "4", "promoted")]
+
+
+def test_a_move_past_the_rules_is_found_and_recorded(versions):
+    go("1")
+    versions.set_registered_model_alias(NAME, "champion", "3")
+    with pytest.raises(Overtaken, match="moved outside by ann"):
+        go("2", before="1")
+    go("2", before="3")
+    assert path(history.moves(NAME)) == [
+        ("", "1", "promoted"), ("1", "3", "moved outside"), ("3", "2", "promoted"),
+    ]  # fmt: skip
+
+
+def test_an_alias_that_was_deleted_by_hand_is_none(versions):
+    go("1")
+    versions.delete_registered_model_alias(NAME, "champion")
+    assert history.settled(NAME, "champion") == ""
+    assert path(history.moves(NAME))[-1] == ("1", "", "moved outside")
+    go("2", before="")
+    assert alias() == "2"
+
+
+def test_a_champion_older_than_the_history_begins_it(versions):
+    versions.set_registered_model_alias(NAME, "champion", "2")
+    go("4")
+    [first, _] = history.moves(NAME)
+    assert (first.before, first.after, first.reason) == ("", "2", "the history begins here")
+
+
+def test_a_roll_back_takes_away_what_it_passes(versions):
+    for to in ("1", "2", "4", "5"):
+        go(to)
+    go("2", "rolled back")
+    found = history.moves(NAME)
+    assert history.standing(found) == ["1", "2"]
+    assert list(history.taken_back(found)) == ["5"]
+    go("5", "promoted by hand")
+    assert history.standing(history.moves(NAME)) == ["1", "2", "5"]
+    assert history.taken_back(history.moves(NAME)) == {}
+
+
+HAND = """
+import sys
+from housing import history
+to, tries = sys.argv[1], int(sys.argv[2])
+for number in range(tries):
+    try:
+        history.move("a-model", "champion", to if number % 2 == 0 else "1", "promoted", f"{to}")
+        print("moved")
+    except history.Overtaken:
+        print("overtaken")
+"""
+
+
+def test_four_people_at_once_leave_one_history_and_the_alias_at_its_end(versions):
+    people = [
+        subprocess.Popen([sys.executable, "-c", HAND, to, "8"], stdout=subprocess.PIPE, text=True)
+        for to in ("2", "3", "4", "5")
+    ]
+    said = " ".join(one.communicate()[0] for one in people).split()
+    assert [one.returncode for one in people] == [0] * 4
+    assert len(said) == 32
+    found = history.moves(NAME)
+    assert "moved outside" not in {one.action for one in found}
+    assert [one.before for one in found] == ["", *(one.after for one in found[:-1])]
+    assert said.count("moved") == len(found)
+    assert alias() == found[-1].after
