@@ -6,8 +6,9 @@ from housing import commands, operate, paths, watch
 from pipeline import Option, Step, main
 
 NOTEBOOKS = paths.CHECKOUT / "notebooks"
-# MLflow writes a note into a model's folder when it is loaded, the registration the served graph
-NOTES = ("registered_model_meta", "MLmodel")
+# MLflow writes a note into a model's folder when it is loaded, the registration the served graph;
+# the lock is only noted: what is installed counts anyway
+NOTES = ("registered_model_meta", "MLmodel", "requirements.txt")
 STEPS = [
     Step("prep", NOTEBOOKS / "01_prep.ipynb"),
     Step("train", NOTEBOOKS / "02_train.ipynb", retries=1, watch=watch.store, ignore=NOTES),

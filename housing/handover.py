@@ -23,6 +23,21 @@ def report() -> str:
     return os.environ.get("PIPELINE_REPORT", "")
 
 
+def notebook() -> str:
+    """The file name of this notebook; empty if nobody runs it but you."""
+    return os.environ.get("PIPELINE_NOTEBOOK", "")
+
+
+def code() -> str:
+    """sha256 of this notebook's code, however it is formatted; empty if nobody runs it but you."""
+    return os.environ.get("PIPELINE_CODE", "")
+
+
+def command() -> str:
+    """What makes this run again, from a checkout of its commit; empty if there is none."""
+    return os.environ.get("PIPELINE_COMMAND", "")
+
+
 def started_in() -> Path:
     """The folder that a relative path is meant from: where the runner, else the notebook, runs."""
     return Path(os.environ.get("PIPELINE_STARTED_IN") or Path.cwd())

@@ -1,5 +1,6 @@
 """Where a result comes from: the tags every MLflow run and model version of ours carries."""
 
+import hashlib
 import subprocess
 from collections.abc import Mapping
 from typing import Any
@@ -8,13 +9,18 @@ from housing import handover, paths
 
 
 def tags(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Data source and hashes (from the split's manifest), report, and commit."""
+    """Data source and hashes (from the split's manifest), report, notebook and its code, the
+    command that makes it again, commit, and lock. What is not known is empty."""
     return {
         "data_source": manifest["source"],
         "raw_sha256": manifest["sha256"]["raw"],
         "train_sha256": manifest["sha256"]["train"],
         "report": handover.report(),
+        "notebook": handover.notebook(),
+        "notebook_code_sha256": handover.code(),
+        "pipeline.command": handover.command(),
         "mlflow.source.git.commit": commit(),
+        "lock_sha256": lock(),
     }
 
 
@@ -26,3 +32,9 @@ def commit() -> str:
     except FileNotFoundError:
         return ""
     return done.stdout.strip()
+
+
+def lock() -> str:
+    """sha256 of the checkout's requirements.txt, as it is now; empty where there is none."""
+    path = paths.CHECKOUT / "requirements.txt"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

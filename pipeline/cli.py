@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import chain, lock, parameters, record, steps, usage, values
+from pipeline import again, chain, lock, parameters, record, steps, usage, values
 from pipeline import commands as own
 from pipeline.pages import Keeps, nothing
 from pipeline.settle import settle
@@ -23,6 +23,7 @@ class Around(NamedTuple):
     """What a project gives to its runs."""
 
     home: Path
+    pipeline: list[Step]
     environment: Mapping[str, str]
     keeps: Keeps
     options: Mapping[str, Option]
@@ -58,8 +59,11 @@ def main(
             return 0
         if arguments and arguments[0] in (commands or {}):
             return commands[arguments[0]](arguments[1:])
-        around = Around(home.resolve(), environment or {}, keeps, options or {}, commands or {})
-        return _main(steps.arrange(pipeline), arguments, around)
+        around = Around(
+            home.resolve(), steps.arrange(pipeline), environment or {}, keeps, options or {},
+            commands or {},
+        )  # fmt: skip
+        return _main(arguments, around)
     except (ValueError, LookupError) as wrong:
         print(wrong.args[0] if wrong.args else wrong, file=sys.stderr)
         return 2
@@ -68,8 +72,8 @@ def main(
         return 130
 
 
-def _main(pipeline: list[Step], arguments: list[str], around: Around) -> int:
-    home = around.home
+def _main(arguments: list[str], around: Around) -> int:
+    home, pipeline = around.home, around.pipeline
     known = {**own.KNOWN, **around.commands}
     options = usage.parser(pipeline, around.options, known).parse_args(arguments)
     if options.list:
@@ -182,7 +186,7 @@ def _run(
         check_defaults(tasks)
         how = Options(
             forced, options.jobs or 0, options.cold, _environment(options, around), around.keeps,
-            options.single_file,
+            options.single_file, again.commands(around.pipeline, tasks, states),
         )  # fmt: skip
         run = Run(run_id, tasks, home, how, _console(options, home))
         try:

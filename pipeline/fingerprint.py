@@ -33,6 +33,16 @@ def code(notebook: Path) -> dict[str, str]:
     return found
 
 
+def digest(notebook: Path) -> str:
+    """One hash of all its code, sha256 in hex: that of `code`, wherever its cells stand."""
+    return joined(code(notebook))
+
+
+def joined(found: dict[str, str]) -> str:
+    """The same, of what `code` gave. Headings and numbers of cells are prose, and do not count."""
+    return hashlib.sha256("\n".join(found.values()).encode()).hexdigest()
+
+
 def _is_signature(cell: dict) -> bool:
     return "parameters" in cell.get("metadata", {}).get("tags", [])
 

@@ -1,11 +1,12 @@
 """A notebook to run: what the runner tells a worker of it, and what became of it there."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline import fingerprint
 from pipeline.parameters import Secret, literal
 from pipeline.processes import Processes
 from pipeline.steps import Task
@@ -13,10 +14,13 @@ from pipeline.steps import Task
 RAN, FAILED, KILLED, TIMED_OUT, NOT_RUN = "ran", "failed", "killed", "timed out", "not run"
 
 
-def told(task: Task, place: Path, processes: Processes) -> dict[str, Any]:
+def told(
+    task: Task, place: Path, processes: Processes, command: str, code: Mapping[str, str]
+) -> dict[str, Any]:
     """What a worker needs to know, as JSON can carry it.
 
-    place: where the files of the task are, without an ending.
+    place: where the files of the task are, without an ending. command: makes it again. code: as
+    `fingerprint.code` gives it.
     """
     for ending in ("json", "trace"):  # an earlier attempt's
         place.with_name(f"{task.file}.{ending}").unlink(missing_ok=True)
@@ -24,6 +28,9 @@ def told(task: Task, place: Path, processes: Processes) -> dict[str, Any]:
         "PIPELINE_REPORT": f"reports/{processes.run}/{task.report}",
         "PIPELINE_HANDOVER": f"{place}.json",
         "PIPELINE_TRACE": f"{place}.trace",
+        "PIPELINE_NOTEBOOK": task.step.notebook.name,
+        "PIPELINE_CODE": fingerprint.joined(code),
+        "PIPELINE_COMMAND": command,
     }
     secrets = [one for one in task.values.values() if isinstance(one, Secret)]
     return {

@@ -15,15 +15,16 @@ def found(step: Step, values: dict[str, Any]) -> dict[str, Any]:
     all_values = {one.name: one.default for one in parameters.read(step.notebook)} | values
     return {
         "code": fingerprint.code(step.notebook),
-        "parameters": {name: _plain(value) for name, value in all_values.items()},
+        "parameters": {name: plain(value) for name, value in all_values.items()},
         "modules": modules,
         "installed": sorted({one.partition(".")[0] for one in installed}),
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A parameter's value as JSON can keep it."""
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return value if isinstance(value, bool | int | float | None) else str(value)
 
 

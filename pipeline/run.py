@@ -28,6 +28,7 @@ class Options(NamedTuple):
     environment: Mapping[str, str] = MappingProxyType({})  # of the kernels
     keeps: Keeps = nothing  # run -> why it matters
     single_file: bool = False  # pages that stand alone
+    commands: Mapping[str, str] = MappingProxyType({})  # label -> what makes it again
 
 
 class Run:
@@ -158,7 +159,8 @@ class Run:
         if worker.events not in {key.fileobj for key in self.selector.get_map().values()}:
             self.selector.register(worker.events, selectors.EVENT_READ, worker)
         worker.task = task
-        worker.send(job.told(task, self.folder / task.file, self.processes))
+        command, code = self.options.commands.get(task.label, ""), self.began[task.label]["code"]
+        worker.send(job.told(task, self.folder / task.file, self.processes, command, code))
         self._tell("step started", self.record, step)
 
     def _heard(self, worker: Worker, event: dict[str, Any]) -> None:

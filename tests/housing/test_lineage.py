@@ -1,0 +1,24 @@
+import hashlib
+
+from housing import lineage, paths
+
+MANIFEST = {"source": "sample", "sha256": {"raw": "a1", "train": "b2"}}
+
+
+def test_a_result_names_notebook_code_command_and_lock(monkeypatch):
+    monkeypatch.setenv("PIPELINE_NOTEBOOK", "03_register.ipynb")
+    monkeypatch.setenv("PIPELINE_CODE", "c3")
+    monkeypatch.setenv("PIPELINE_COMMAND", "python run_pipeline.py -p train.seed=1")
+    tags = lineage.tags(MANIFEST)
+    assert tags["notebook"] == "03_register.ipynb"
+    assert tags["notebook_code_sha256"] == "c3"
+    assert tags["pipeline.command"] == "python run_pipeline.py -p train.seed=1"
+    lock = (paths.CHECKOUT / "requirements.txt").read_bytes()
+    assert tags["lock_sha256"] == hashlib.sha256(lock).hexdigest()
+
+
+def test_what_is_not_known_is_empty(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
+    tags = lineage.tags(MANIFEST)
+    for name in ("notebook", "notebook_code_sha256", "pipeline.command", "lock_sha256"):
+        assert tags[name] == ""
