@@ -57,12 +57,14 @@ def hand_over(
     made: Mapping[str, str] | None = None,
     read: Iterable[Path] = (),
     links: Mapping[str, str] | None = None,
+    pages: Mapping[str, tuple[str, str]] | None = None,
 ) -> dict[str, str]:
     """Gives the runner the headline results, and a notice that no reader of the report may miss.
 
     manifest: the split's; a generated sample is the notice. made: results that are no files, name
     -> id; if one is new, later steps run again. read: files that the runner cannot see being
     read, or that are not there yet. links: "what: its name" -> address, to what was left elsewhere.
+    pages: to stand beside the report, name (a-z, 0-9 and _) -> title and Markdown.
     Gives the headline back as texts, so that it is also the last cell's output.
     """
     place = os.environ.get("PIPELINE_HANDOVER")
@@ -75,6 +77,10 @@ def hand_over(
             "links": dict(links or {}),
             "made": dict(made or {}),
             "read": [str(one) for one in read],
+            "pages": {
+                name: {"title": title, "markdown": markdown}
+                for name, (title, markdown) in (pages or {}).items()
+            },
         }
         paths.write_whole(Path(place), json.dumps(told, indent=2).encode())
     return {name: str(it["text"] if isinstance(it, dict) else it) for name, it in headline.items()}

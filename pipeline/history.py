@@ -75,5 +75,6 @@ def _step(home: Path, run: RunRecord, step: StepRecord) -> list[str]:
     lines += [f"  {step.failure}"] if step.failure else []
     lines += [f"  last output: {line}" for line in step.output.strip().splitlines()[-5:]]
     lines += [f"  peak memory: {step.peak_mb:,} MB"] if step.peak_mb else []
-    page = home / "reports" / run.id / step.report
-    return lines + ([f"  report: {page}"] if page.exists() else [])
+    pages = {"report": step.report} | {name: step.page(name) for name in step.pages}
+    there = {name: home / "reports" / run.id / one for name, one in pages.items()}
+    return lines + [f"  {name}: {page}" for name, page in there.items() if page.exists()]

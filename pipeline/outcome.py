@@ -2,19 +2,21 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from pipeline import record
 from pipeline.changes import near
-from pipeline.record import StepRecord
+from pipeline.record import RunRecord, StepRecord
 from pipeline.state import States
 from pipeline.steps import Task
 
 HANDOVER = {
     "headline": dict, "notice": str, "data": str, "champion": str, "links": dict,
-    "made": dict, "read": list, "wrote": list,
+    "made": dict, "read": list, "wrote": list, "pages": dict,
 }  # fmt: skip
+PAGE = re.compile(r"[a-z0-9_]{1,80}")  # a further page's name
 
 
 def count(step: StepRecord, event: dict[str, Any]) -> None:
@@ -53,7 +55,7 @@ def can_try_again(step: StepRecord, task: Task, states: States, place: Path) -> 
 
 
 def remember(
-    step: StepRecord, task: Task, states: States, run: str, place: Path, began: dict[str, Any]
+    step: StepRecord, task: Task, states: States, run: RunRecord, place: Path, began: dict[str, Any]
 ) -> list[str]:
     """How it ended decides whether it runs the next time; gives sentences that no reader may miss.
 
@@ -61,11 +63,11 @@ def remember(
     """
     try:
         if step.status == "done":
-            told = _take_over(step, place.with_name(f"{place.name}.json"))
+            told = _take_over(step, place.with_name(f"{place.name}.json"), run)
             noted = place.with_name(f"{place.name}.trace")
             known = {**began, "cell_seconds": step.cell_seconds}
-            return states.finish(task, run, noted, told, known)
-        states.stop(task, run, step.status)
+            return states.finish(task, run.id, noted, told, known)
+        states.stop(task, run.id, step.status)
     except (OSError, ValueError) as failed:
         step.status = "failed"
         step.failure = f"its end could not be recorded: {failed}"
@@ -83,16 +85,21 @@ def put_aside(step: StepRecord, place: Path) -> None:
     step.status, step.failure = "running", ""
 
 
-def reuse(step: StepRecord, made_by: Path) -> None:
-    """It is up to date: its record is the one of the run that made it, if that can be read."""
+def reuse(step: StepRecord, made_by: Path, run: RunRecord) -> None:
+    """It is up to date: its record is the one of the run that made it, if that can be read.
+
+    run: this one. Of two pages with one name it shows the one it had first.
+    """
     with contextlib.suppress(LookupError):
         earlier = record.load(made_by)
         found = next(one for one in earlier.steps if one.name == step.name)
         step.__dict__.update({**found.__dict__, "report": step.report})
     step.status, step.reused, step.why = "up to date", made_by.name, []
+    taken = _taken(run, step)
+    step.pages = {one: title for one, title in step.pages.items() if step.page(one) not in taken}
 
 
-def _take_over(step: StepRecord, path: Path) -> dict[str, Any]:
+def _take_over(step: StepRecord, path: Path, run: RunRecord) -> dict[str, Any]:
     """What the notebook said of itself, if it did; ValueError if it is malformed."""
     if not path.exists():
         return {}
@@ -106,7 +113,29 @@ def _take_over(step: StepRecord, path: Path) -> dict[str, Any]:
             raise ValueError(f"it handed over {name} as {value!r}, expected a number as value")
     for name in ("headline", "notice", "data", "champion", "links"):
         setattr(step, name, told.get(name, getattr(step, name)))
+    step.pages = _pages(told.get("pages", {}), step, _taken(run, step))
     return told
+
+
+def _pages(told: dict[str, Any], step: StepRecord, taken: set[str]) -> dict[str, str]:
+    """Name -> title; the Markdown stays in the hand-over. ValueError if a page cannot be shown."""
+    for name, page in told.items():
+        if not PAGE.fullmatch(name):
+            raise ValueError(f"it handed over a page {name!r}, expected a name of a-z, 0-9 and _")
+        texts = [page.get("title"), page.get("markdown")] if isinstance(page, dict) else [None]
+        if not all(isinstance(one, str) and one.strip() for one in texts):
+            raise ValueError(f"it handed over the page {name}, but not its title and its Markdown")
+        if step.page(name) in taken:
+            raise ValueError(
+                f"it handed over the page {name}, but this run has another of that name"
+            )
+    return {name: page["title"] for name, page in told.items()}
+
+
+def _taken(run: RunRecord, step: StepRecord) -> set[str]:
+    """The names of the run's pages that are not the step's to give."""
+    others = {one.page(name) for one in run.steps if one is not step for name in one.pages}
+    return {"index.html", *others, *(one.report.lower() for one in run.steps)}
 
 
 def _tail(path: Path, size: int = 4000) -> str:

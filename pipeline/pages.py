@@ -1,5 +1,6 @@
 """A run's pages below reports/: there from its first second, filled in as its cells finish."""
 
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -126,6 +127,16 @@ class Pages:
                 shown = body.body(body.read(executed), step.name)
         self.answers[step.name] = shown.answer
         self._write(step.report, page.step_page(self.run, step, shown, self._place(step)))
+        for name in step.pages:
+            self._write_further(step, name)
+
+    def _write_further(self, step: StepRecord, name: str) -> None:
+        """A page that the step handed over; its Markdown stays in the hand-over."""
+        from pipeline.report import further
+
+        told = json.loads(self._executed(step).with_suffix(".json").read_text())
+        source = told["pages"][name]["markdown"]
+        self._write(step.page(name), further.page(self.run, step, name, source, self.single))
 
     def _place(self, step: StepRecord | None = None) -> Any:
         from pipeline.report.index import comparisons

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import write_whole
+from pipeline.files import slug, write_whole
 
 ENDED_BADLY = ("failed", "killed", "timed out", "stopped")
 
@@ -34,6 +34,7 @@ class StepRecord:
     data: str = ""  # which data it is about
     champion: str = ""  # which version serves
     links: dict[str, str] = field(default_factory=dict)  # to what it left elsewhere
+    pages: dict[str, str] = field(default_factory=dict)  # further ones: name -> title
     why: list[str] = field(default_factory=list)  # it was run: what had changed
     reused: str = ""  # the run that made it, if it was up to date
     failure: str = ""  # one sentence
@@ -42,6 +43,11 @@ class StepRecord:
     stderr: str = ""  # the end of what the kernel itself said
     peak_mb: int = 0  # memory
     attempts: list[dict[str, Any]] = field(default_factory=list)  # those before the last
+
+    def page(self, name: str) -> str:
+        """The HTML file of a further page; each variant of a sweep has its own."""
+        variant = self.name.partition("[")[2][:-1]
+        return f"{name}-{slug(variant)}.html" if variant else f"{name}.html"
 
 
 @dataclass

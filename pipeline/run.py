@@ -137,7 +137,7 @@ class Run:
     def _reuse(self, task: Task) -> None:
         """It is up to date: another run's results are this one's."""
         step = self.steps[task.label]
-        outcome.reuse(step, self.folder.parent / self.states.load(task.label)["run"])
+        outcome.reuse(step, self.folder.parent / self.states.load(task.label)["run"], self.record)
         self.pages.due(step)
         self._tell("step ended", self.record, step)
 
@@ -195,7 +195,7 @@ class Run:
             self._tell("attempt ended", self.record, step)
             return
         began = self.began[task.label]
-        for one in outcome.remember(step, task, self.states, self.record.id, place, began):
+        for one in outcome.remember(step, task, self.states, self.record, place, began):
             self._note(one)
         self._save()
         self.pages.due(step)

@@ -43,11 +43,8 @@ class Fact(NamedTuple):
 
 def step_page(run: RunRecord, step: StepRecord, body: Body, place: Place) -> str:
     """The HTML of a step's report."""
-    number = [one.name for one in run.steps].index(step.name)
-    few = len(run.steps) <= FEW
-    around = run.steps if few else run.steps[max(0, number - 1) : number + 2]
-    # of a long run's steps only those that ran have a page
-    there = [one for one in around if not place.single and (few or one.status != "not run")]
+    number = run.steps.index(step)
+    around, there = neighbours(run, step, place.single)
     return layout.render(
         "page.html.j2",
         "../",
@@ -65,6 +62,16 @@ def step_page(run: RunRecord, step: StepRecord, body: Body, place: Place) -> str
         before=next((one for one in there if one is _at(run, number - 1)), None),
         after=next((one for one in there if one is _at(run, number + 1)), None),
     )
+
+
+def neighbours(
+    run: RunRecord, step: StepRecord, single: bool
+) -> tuple[list[StepRecord], list[StepRecord]]:
+    """The steps that a page of this one names, and those of them that it can lead to."""
+    number, few = run.steps.index(step), len(run.steps) <= FEW
+    around = run.steps if few else run.steps[max(0, number - 1) : number + 2]
+    # of a long run's steps only those that ran have a page
+    return around, [one for one in around if not single and (few or one.status != "not run")]
 
 
 def _failure(run: RunRecord, step: StepRecord, body: Body, place: Place) -> dict[str, Any] | None:
@@ -107,6 +114,7 @@ def _facts(run: RunRecord, step: StepRecord, place: Place) -> list[Fact]:
     found += [Fact(name, str(value), kind="set") for name, value in step.parameters.items()]
     if step.champion:
         found.append(Fact("champion", step.champion))
+    found += further(step, here)
     found += links(run, step.links)
     if here and place.earlier and place.earlier != step.reused:
         href = f"../{place.earlier}/{step.report}"
@@ -115,6 +123,16 @@ def _facts(run: RunRecord, step: StepRecord, place: Place) -> list[Fact]:
         found.append(Fact("what is different", "compare the two", f"../{place.comparison}"))
     if step.peak_mb:
         found.append(Fact("peak memory", f"{step.peak_mb:,} MB"))
+    return found
+
+
+def further(step: StepRecord, here: bool) -> list[Fact]:
+    """To the pages that it handed over. here: they can be led to."""
+    found = []
+    for name, title in step.pages.items():
+        label, (head, _, rest) = name.replace("_", " "), title.partition(": ")
+        text = rest if rest and head.lower() == label else title
+        found.append(Fact(label, text, step.page(name) if here else ""))
     return found
 
 
@@ -153,6 +171,7 @@ def run_page(run: RunRecord, answers: dict[str, str], place: Place, keeps: str) 
             "step": one,
             "answer": answers.get(one.name, ""),
             "about": _about(one),
+            "pages": further(one, not place.single),
             "there": not place.single and (len(run.steps) <= FEW or one.status != "not run"),
         }
         for one in run.steps[:MANY]

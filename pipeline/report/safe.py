@@ -31,6 +31,8 @@ ATTRIBUTES = {
     "mi": {"mathvariant"},
     "progress": {"value", "max"},
     "details": {"open"},
+    "div": {"tabindex"},
+    "pre": {"tabindex"},
 }  # fmt: skip
 STYLE = {
     "background", "background-color", "border", "border-bottom", "border-collapse",
@@ -78,6 +80,8 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
     scheme = urlsplit(value.strip()).scheme.lower() if name in ("src", "href") else ""
     if tag == "img" and name == "src":
         return value if value.strip().lower().startswith("data:image/") else None
+    if name == "tabindex" and value != "0":
+        return None  # it would come before the page's own
     if name == "style" and "url(" in value.lower():
         return None
     return None if scheme == "data" else value

@@ -32,9 +32,19 @@ class _Renderer(IPythonRenderer):
             path=str(folder or ""), attachments=attachments,
         )  # fmt: skip
         self.formulas: list[str] = []
+        self.section = ""  # the heading above
 
     def heading(self, text: str, level: int, **_attributes: Any) -> str:
+        self.section = _said(text).strip()
         return f'<h{level} id="{slug(text)}">{text}</h{level}>\n'
+
+    def table(self, text: str) -> str:
+        label = html.escape(f"a table: {self.section}" if self.section else "a table")
+        frame = f'<div class="wide" tabindex="0" role="region" aria-label="{label}">'
+        return f"{frame}<table>\n{text}</table></div>\n"
+
+    def block_code(self, code: str, info: str | None = None) -> str:
+        return super().block_code(code, info).replace("<pre>", '<pre tabindex="0">', 1)
 
     def block_math(self, body: str) -> str:
         return self._formula(body, block=True)
@@ -69,8 +79,12 @@ class _Inline(MathInlineParser):
 
 def slug(heading: str) -> str:
     """What a heading is called in an address."""
-    words = html.unescape(re.sub(r"<[^>]+>|\ue000\d+\ue001", "", heading)).lower()
-    return SLUG.sub("-", words).strip("-") or "part"
+    return SLUG.sub("-", _said(heading).lower()).strip("-") or "part"
+
+
+def _said(heading: str) -> str:
+    """Its words, without tags and formulas."""
+    return html.unescape(re.sub(r"<[^>]+>|\ue000\d+\ue001", "", heading))
 
 
 def markdown(

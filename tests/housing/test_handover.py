@@ -12,7 +12,8 @@ def test_the_runner_is_told_data_champion_and_results(champion_home, tmp_path, m
     monkeypatch.setenv("PIPELINE_HANDOVER", str(tmp_path / "told.json"))
     headline = {"best": "tree", "error": handover.error_usd(44_159.4, before=45_000)}
     links = {"model version: 1": registry.page(registry.champion("california-housing-sample"))}
-    shown = handover.hand_over(headline, MANIFEST, links=links)
+    pages = {"model_card": ("Model card: 1", "# It")}
+    shown = handover.hand_over(headline, MANIFEST, links=links, pages=pages)
     assert shown == {"best": "tree", "error": "$44,159"}
     told = json.loads((tmp_path / "told.json").read_text())
     assert told["headline"]["error"] == {
@@ -20,6 +21,7 @@ def test_the_runner_is_told_data_champion_and_results(champion_home, tmp_path, m
     }  # fmt: skip
     assert told["notice"] == "A GENERATED SAMPLE"
     assert told["data"] == "Generated sample, 2,000 block groups, sha256 1e23f93fa47d"
+    assert told["pages"] == {"model_card": {"title": "Model card: 1", "markdown": "# It"}}
     assert told["champion"] == "california-housing-sample version 1"
     assert told["links"] == {
         "model version: 1": "http://127.0.0.1:5000/#/models/california-housing-sample/versions/1"

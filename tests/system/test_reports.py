@@ -52,6 +52,46 @@ def test_a_page_asks_nothing_fits_and_is_accessible(browser, shown, name, width,
     page.close()
 
 
+CARD = """
+It is for a first guess at a house value, and for no single house.
+
+## How good it is
+
+| where | block groups | error before, $ | error now, $ | change |
+|---|---:|---:|---:|---|
+| San Francisco Bay Area and Monterey Peninsula | 812 | 58,903 | 57,120 | `better_by_1783` |
+| everywhere | 4,128 | 45,210 | 43,187 | `better_by_2023` |
+
+## What it cannot do
+
+- values above $500,000
+
+## Make it again
+
+```sh
+python run_pipeline.py -p train.families='["boosting", "forest"]' -p register.min_gain=250
+```
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_that_a_step_hands_over_fits_and_is_accessible(browser, tmp_path, scheme):
+    told = {"pages": {"model_card": {"title": "Model card: houses", "markdown": CARD}}}
+    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({json.dumps(told)!r})"
+    notebook = write(tmp_path / "one.ipynb", ["# One\n\nWhat for?", cell])
+    assert main([Step("one", notebook)], tmp_path, ["--quiet"]) == 0
+    page, requests, said = look(browser, f"file://{tmp_path}/reports/latest/one.html", 390, scheme)
+    page.get_by_role("link", name="houses").click()
+    page.wait_for_url("**/model_card.html")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    table = page.locator(".wide").first  # it is wider, and can be scrolled
+    assert table.evaluate("it => it.scrollWidth > it.clientWidth && it.tabIndex === 0")
+    assert serious(page) == []
+    assert all(one.startswith(("file:", "data:")) for one in requests), requests
+    assert said == []
+    page.close()
+
+
 def test_what_a_notebook_prints_is_shown_and_does_nothing(browser, shown):
     page, _, _ = look(browser, f"file://{pages(shown)['odd']}", 1440)
     text = page.inner_text("main")

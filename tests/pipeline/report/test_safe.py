@@ -77,3 +77,8 @@ def test_formulas_become_mathml_and_nonsense_stays_text():
     assert 'display="block"' in made
     assert safe.formula(r"\frac{", block=False) == r'<code class="formula">\frac{</code>'
     assert "<script" not in safe.formula(r"\text{<script>alert(1)</script>}", block=False)
+
+
+def test_the_keyboard_reaches_what_scrolls_in_the_page_s_own_order():
+    assert safe.plain('<pre tabindex="0">x</pre>') == '<pre tabindex="0">x</pre>'
+    assert safe.plain('<div tabindex="5">x</div>') == "<div>x</div>"
