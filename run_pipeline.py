@@ -3,7 +3,7 @@
 import sys
 
 from housing import commands, operate, paths, watch
-from pipeline import Option, Step, main
+from pipeline import Option, Step, fingerprint, main
 
 NOTEBOOKS = paths.CHECKOUT / "notebooks"
 # MLflow writes a note into a model's folder when it is loaded, the registration the served graph;
@@ -29,7 +29,7 @@ if __name__ == "__main__":
                 "champions": operate.champions,
                 "promote": operate.promote,
                 "rollback": operate.rollback,
-                "trace": operate.trace,
+                "trace": operate.tracing(fingerprint.digest),
             },
             environment=watch.MLFLOW,
             keeps=watch.runs_in_use,

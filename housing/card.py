@@ -76,9 +76,9 @@ def _data(split: Split) -> str:
          f"{_number(train[name].min())} to {_number(train[name].max())}")
         for name, one in FEATURES.items()
     ]  # fmt: skip
-    where = "the census of 1990 " if told["source"] == "california" else ""
+    where = ", from the census of 1990" if told["source"] == "california" else ""
     return (
-        f"{told['said']}; {where}sha256 `{told['sha256']['raw']}`. {len(train):,} block groups to "
+        f"{told['said']}{where}; sha256 `{told['sha256']['raw']}`. {len(train):,} block groups to "
         f"learn from, {len(split.test):,} held back at random (seed {told['seed']}).\n\n"
         + _table(("column", "meaning", "unit", "accepted", "seen in training"), rows)
     )
@@ -90,7 +90,7 @@ def _scores(version: Version, split: Split, guess: np.ndarray) -> str:
             for name, row in zip(table.index, table.to_numpy(), strict=True)]  # fmt: skip
     run = tracking.run(version.run_id)
     more = _more(run.metrics if run else {})
-    return _table(("test rows", *table.columns), rows) + (f"\n\n{more}" if more else "")
+    return _table(("test rows", *table.columns), rows, 1) + (f"\n\n{more}" if more else "")
 
 
 def _more(known: Mapping[str, float]) -> str:
@@ -115,7 +115,7 @@ def _worst(split: Split, guess: np.ndarray) -> str:
         for name, row in table.iterrows()
     ]  # fmt: skip
     heads = ("group", "block groups", "RMSE, $", "bias, $")
-    return f"The worst group of each way to slice the test part.\n\n{_table(heads, rows)}"
+    return f"The worst group of each way to slice the test part.\n\n{_table(heads, rows, 1)}"
 
 
 def _limits(version: Version, split: Split, guess: np.ndarray) -> str:
@@ -138,7 +138,7 @@ def _limits(version: Version, split: Split, guess: np.ndarray) -> str:
 def _gate(version: Version, checks: Sequence[Check]) -> str:
     rows = [(one.check, _number(one.value), _number(one.limit), "yes" if one.passed else "**no**")
             for one in checks]  # fmt: skip
-    table = _table(("check", "value", "limit", "passed"), rows)
+    table = _table(("check", "value", "limit", "passed"), rows, 1)
     return f"{version.tags['verdict'].capitalize()}: {version.tags['reason']}.\n\n{table}"
 
 
@@ -160,8 +160,10 @@ def _again(version: Version) -> str:
     return f"{note}```sh\n" + "\n".join(lines) + f"\n```\n\n{told}"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
+def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]], texts: int = 9) -> str:
+    """texts: so many columns are no numbers, and stand at the left."""
+    sides = ["---" if at < texts else "---:" for at in range(len(heads))]
+    lines = [heads, sides, *rows]
     return "\n".join("| " + " | ".join(str(one).replace("|", "/") for one in line) + " |"
                      for line in lines)  # fmt: skip
 

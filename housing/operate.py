@@ -70,22 +70,25 @@ def promote(arguments: list[str]) -> int:
     return _move(lambda: promotion.promote(name, to, asked.reason, asked.against_the_gate))
 
 
-def trace(arguments: list[str], code_of: "CodeOf | None" = None) -> int:
-    """What stands behind a prediction, a version, an MLflow run or a report, and what is missing.
+def tracing(code_of: "CodeOf | None" = None) -> "Callable[[list[str]], int]":
+    """The command `trace`. code_of: tells whether a notebook is still the one that ran."""
 
-    Exit code 1 if something is.
-    """
-    parser = _parser("trace", trace)
-    parser.add_argument("what", metavar="X", help="a prediction's id, a version (3, NAME/3, or "
-                        "champion), an MLflow run's id, or a report: path or id")  # fmt: skip
-    asked = parser.parse_args(arguments)
-    from housing.trace import trace as chain
+    def trace(arguments: list[str]) -> int:
+        """What stands behind a prediction, version, MLflow run or report, and what is missing."""
+        parser = _parser("trace", trace)
+        parser.epilog = "Exit code 1 if something is missing."
+        parser.add_argument("what", metavar="X", help="a prediction's id, a version (3, NAME/3, or "
+                            "champion), an MLflow run's id, or a report: path or id")  # fmt: skip
+        asked = parser.parse_args(arguments)
+        from housing.trace import trace as chain
 
-    links = chain(asked.what, _name(asked.model), code_of)
-    width = max(len(one.what) for one in links)
-    for one in links:
-        print(f"{one.what:{width}}  {'MISSING: ' if one.missing else ''}{one.text}")
-    return int(any(one.missing for one in links))
+        links = chain(asked.what, _name(asked.model), code_of)
+        width = max(len(one.what) for one in links)
+        for one in links:
+            print(f"{one.what:{width}}  {'MISSING: ' if one.missing else ''}{one.text}")
+        return int(any(one.missing for one in links))
+
+    return trace
 
 
 def _move(how: "Callable[[], Move]") -> int:

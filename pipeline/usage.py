@@ -62,7 +62,7 @@ def _told(commands: Mapping[str, Callable]) -> str:
     lines = ["also, each with a --help of its own:"]
     for name, command in commands.items():
         first = (command.__doc__ or "").partition("\n")[0]
-        lines.append(f"  run_pipeline.py {name:8} {first}".rstrip())
+        lines.append(f"  run_pipeline.py {name:10} {first}".rstrip())
     return "\n".join(lines)
 
 

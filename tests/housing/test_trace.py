@@ -130,7 +130,7 @@ def test_what_is_unknown_is_said_to_be(champion_home, asked):
 
 def test_the_command_marks_what_is_missing_and_exits_with_1(client, capsys):
     answer = json.loads(client.post("/predict", json=EXAMPLE).data)
-    assert operate.trace([answer["id"]]) == 1  # by hand, so that there is no report
+    assert operate.tracing()([answer["id"]]) == 1  # by hand, so that there is no report
     said = capsys.readouterr().out
     assert f"prediction           {answer['id']}: $" in said
     assert "training report      MISSING: none: the notebook was run by hand" in said

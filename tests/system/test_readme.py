@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -139,6 +140,38 @@ def test_the_scored_files_have_what_the_readme_says(clone, ran, environment):
     told = pq.read_metadata(clone / "var" / "scored" / "test.parquet").metadata
     assert told[b"housing.model_version"] == b"1"
     assert "there already: 20,640 rows" in typed("run_pipeline.py score", clone, environment)
+
+
+def test_the_champion_is_moved_taken_back_and_traced(clone, ran, environment):
+    """After the registration above, that was refused: version 2."""
+    said = typed("run_pipeline.py champions", clone, environment)
+    assert said.startswith("california-housing: version 1 is champion")
+    [line] = [one for one in "".join(COMMANDS).splitlines() if "run_pipeline.py promote" in one]
+    at = {"cwd": clone, "env": environment, "capture_output": True, "text": True}
+    plain = line.split("   #")[0]
+    done = subprocess.run(plain, shell=True, **at)
+    assert done.returncode == 1
+    assert "version 2 of california-housing was refused by the gate" in done.stderr
+    done = subprocess.run(f"{plain} --against-the-gate", shell=True, **at)
+    assert done.returncode == 0, done.stderr
+    assert "version 1 -> version 2, promoted by hand" in done.stdout
+    said = typed("run_pipeline.py rollback", clone, environment)
+    assert "version 2 -> version 1, rolled back by" in said
+    assert "why: too dear in Fresno" in said
+    said = typed("run_pipeline.py trace", clone, environment)
+    assert "MISSING" not in said
+    assert "as it is here now" in said
+    with sqlite3.connect(clone / "var" / "logs.db") as log:
+        [asked] = log.execute("SELECT id FROM prediction WHERE status = 200 LIMIT 1").fetchone()
+    command = [".venv/bin/python", "run_pipeline.py", "trace", asked]
+    assert subprocess.run(command, **at).stdout.startswith("prediction           " + asked)
+
+
+def test_the_model_is_downloaded_with_its_package(clone, ran, environment):
+    typed("mlflow artifacts download", clone, environment)
+    needed = (clone / "var" / "model" / "requirements.txt").read_text()
+    [wheel] = re.findall(r"(?m)^wheels/.*", needed)
+    assert (clone / "var" / "model" / wheel).exists()
 
 
 def test_make_lab_and_make_mlflow_open(clone, ran, environment):
