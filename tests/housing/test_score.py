@@ -334,5 +334,5 @@ def test_the_command_is_part_of_the_pipeline_s(champion_home, given, out):
     helped = subprocess.run(
         [sys.executable, "run_pipeline.py", "--help"], cwd=CHECKOUT, capture_output=True, text=True
     ).stdout
-    assert "run_pipeline.py score    Parquet files of any size" in helped
+    assert "run_pipeline.py score      Parquet files of any size" in helped
     assert "--dask ADDRESS" in helped

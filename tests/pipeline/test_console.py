@@ -154,7 +154,7 @@ def test_help_tells_a_project_s_commands_and_options(step, home, capsys):
     with pytest.raises(SystemExit):
         main([step("one", "1")], home, ["--help"], {"sing": sing}, options=options)
     said = capsys.readouterr().out
-    assert "run_pipeline.py sing     A song, in full.\n" in said
+    assert "run_pipeline.py sing       A song, in full.\n" in said
     assert "run_pipeline.py prune " in said
     assert re.search(r"--place WHERE +where the work is done", said)
     assert "Not this" not in said
