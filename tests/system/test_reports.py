@@ -86,9 +86,9 @@ def test_a_page_that_a_step_hands_over_fits_and_is_accessible(browser, tmp_path,
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     table = page.locator(".wide").first  # it is wider, and can be scrolled
     assert table.evaluate("it => it.scrollWidth > it.clientWidth && it.tabIndex === 0")
-    assert serious(page) == []
     assert all(one.startswith(("file:", "data:")) for one in requests), requests
     assert said == []
+    assert serious(page) == []
     page.close()
 
 
