@@ -63,18 +63,18 @@ def move(
 ) -> Move:
     """Moves the alias to a version, and records it.
 
-    before: the version that it must have been at until now ("": none), if that matters.
-    Raises Overtaken if it was not, or if somebody else was faster.
+    before: the version that it must have been at until now ("": none), if that matters; then
+    Overtaken is raised if it was not, or if somebody else was faster.
     """
-    now = settled(name, alias)
-    if before is not None and now != before:
-        raise Overtaken(_overtaken(name, alias, before))
-    made = _append(name, alias, now, after, action, reason)
-    _follow(name, alias)
-    held = {one.number: one for one in moves(name, alias)}
-    if made not in held:
-        raise Overtaken(_overtaken(name, alias, now))
-    return held[made]
+    while True:
+        now = settled(name, alias)
+        if before is not None and now != before:
+            raise Overtaken(_overtaken(name, alias, before))
+        made = _append(name, alias, now, after, action, reason)
+        _follow(name, alias)
+        held = {one.number: one for one in moves(name, alias)}
+        if made in held:
+            return held[made]
 
 
 def settled(name: str, alias: str) -> str:

@@ -131,11 +131,23 @@ from housing import history
 to, tries = sys.argv[1], int(sys.argv[2])
 for number in range(tries):
     try:
-        history.move("a-model", "champion", to if number % 2 == 0 else "1", "promoted", f"{to}")
+        before = history.settled("a-model", "champion")
+        after = to if number % 2 == 0 else "1"
+        history.move("a-model", "champion", after, "promoted", "it is better", before)
         print("moved")
     except history.Overtaken:
         print("overtaken")
 """
+
+
+def test_a_move_from_wherever_it_is_always_comes_about(versions):
+    """As that of the challenger, that nobody has to be compared with."""
+    code = ("import sys; from housing import history; [history.move('a-model', 'challenger', to, "
+            "'refused', 'worse') for to in sys.argv[1:]]")  # fmt: skip
+    people = [subprocess.Popen([sys.executable, "-c", code, "1", "2", "3"]) for _ in range(4)]
+    assert [one.wait() for one in people] == [0] * 4
+    found = history.moves(NAME, "challenger")
+    assert sorted(one.after for one in found) == sorted("123" * 4)
 
 
 def test_four_people_at_once_leave_one_history_and_the_alias_at_its_end(versions):
