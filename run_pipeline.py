@@ -7,8 +7,8 @@ from pipeline import Option, Step, fingerprint, main
 
 NOTEBOOKS = paths.CHECKOUT / "notebooks"
 # MLflow writes a note into a model's folder when it is loaded, the registration the served graph;
-# the lock is only noted: what is installed counts anyway
-NOTES = ("registered_model_meta", "MLmodel", "requirements.txt")
+# the store itself, and what a search keeps for the next one, are no results; the lock is only noted
+NOTES = ("registered_model_meta", "MLmodel", "requirements.txt", "*.db", "searches/*")
 STEPS = [
     Step("prep", NOTEBOOKS / "01_prep.ipynb"),
     Step("train", NOTEBOOKS / "02_train.ipynb", retries=1, watch=watch.store, ignore=NOTES),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from housing import handover, paths
+from housing import paths
 from housing.sample import sample
 
 REAL, SAMPLE, FILE = "california", "sample", "file"
@@ -36,7 +36,7 @@ def load(source: str = "auto", rows: int = 20_640, seed: int = 0) -> Dataset:
     if source == SAMPLE:
         return _generated(rows, seed, "generated on request")
     if source not in ("auto", REAL):
-        return _file(handover.started_in() / source)
+        return _file(paths.started_in() / source)
     tried: list[str] = []
     for way in (_raw_file, _dvc, _scikit_learn):
         found = way(tried)
@@ -57,7 +57,7 @@ def files(source: str) -> list[Path]:
     """The files that decide what `load(source)` gives, there or not: if one comes, load again."""
     if source == SAMPLE:
         return []
-    return [paths.raw_data() if source in ("auto", REAL) else handover.started_in() / source]
+    return [paths.raw_data() if source in ("auto", REAL) else paths.started_in() / source]
 
 
 def _raw_file(tried: list[str]) -> Dataset | None:

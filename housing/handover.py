@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from housing import paths, watch
+from housing import paths, reach, watch
 
 LABELS = {"california": "California housing", "sample": "Generated sample", "file": "A file"}
 Result = str | dict[str, Any]  # a text, or a number that can be compared (`error_usd`)
@@ -36,11 +36,6 @@ def code() -> str:
 def command() -> str:
     """What makes this run again, from a checkout of its commit; empty if there is none."""
     return os.environ.get("PIPELINE_COMMAND", "")
-
-
-def started_in() -> Path:
-    """The folder that a relative path is meant from: where the runner, else the notebook, runs."""
-    return Path(os.environ.get("PIPELINE_STARTED_IN") or Path.cwd())
 
 
 def error_usd(dollars: float, before: float | None = None) -> dict[str, Any]:
@@ -87,7 +82,10 @@ def hand_over(
 
 
 def _champion(name: str) -> str:
-    version = watch.serving().get(name)
+    try:
+        version = watch.serving().get(name)
+    except reach.Unreachable:  # the step is done all the same
+        return "unknown: the tracking store does not answer"
     return f"{name} version {version}" if version else "none yet"
 
 

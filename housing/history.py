@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from housing import store
-from housing.store import MlflowException
+from housing.store import MlflowException, reached
 
 DESCRIPTION = "The history of {name}: each version is one move of an alias, not a model."
 OUTSIDE = "moved outside"  # by hand in MLflow, past the rules of this project
@@ -47,6 +47,7 @@ class Overtaken(RuntimeError):
     """Raised if somebody else moved the alias in the meantime; then nothing was changed."""
 
 
+@reached
 def moves(name: str, alias: str | None = None) -> list[Move]:
     """The moves that hold, of one alias or all; oldest first."""
     held: list[Move] = []
@@ -58,6 +59,7 @@ def moves(name: str, alias: str | None = None) -> list[Move]:
     return [one for one in held if alias in (None, one.alias)]
 
 
+@reached
 def move(
     name: str, alias: str, after: str, action: str, reason: str, before: str | None = None
 ) -> Move:
@@ -77,6 +79,7 @@ def move(
             return held[made]
 
 
+@reached
 def settled(name: str, alias: str) -> str:
     """The version that the alias names, once log and alias agree; "" for none.
 

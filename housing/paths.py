@@ -11,6 +11,11 @@ def home() -> Path:
     return Path(os.environ.get("HOUSING_HOME") or CHECKOUT).resolve()
 
 
+def started_in() -> Path:
+    """The folder that a relative path is meant from: where the runner, else the notebook, runs."""
+    return Path(os.environ.get("PIPELINE_STARTED_IN") or Path.cwd())
+
+
 def raw_data() -> Path:
     """The raw data set, one CSV file versioned by DVC."""
     return home() / "data" / "raw" / "california_housing.csv"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from housing import history, lineage, paths, store, stored, watch
 from housing.schema import NAMES
-from housing.store import MlflowException, mlflow
+from housing.store import MlflowException, mlflow, reached
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,12 +37,14 @@ class Version(NamedTuple):
     made: str = ""  # UTC, ISO 8601
 
 
+@reached
 def load_version(found: Version) -> RegressorMixin:
     """The registered version's scikit-learn model; ValueError as `stored.load` raises it."""
     with TemporaryDirectory() as folder:
         return stored.load(download(found, Path(folder)))
 
 
+@reached
 def version(name: str, number: str) -> Version:
     """The registered version of that number; LookupError if there is none."""
     try:
@@ -53,12 +55,14 @@ def version(name: str, number: str) -> Version:
         raise LookupError(f"there is no version {number} of {name}") from None
 
 
+@reached
 def versions(name: str) -> list[Version]:
     """All registered versions of that name, oldest first."""
     found = store.client().search_model_versions(f"name = '{name}'")
     return sorted(map(_version, found), key=lambda one: int(one.version))
 
 
+@reached
 def served(name: str | None = None) -> Version | None:
     """The champion that answers: of the model of that name, else of the real one, else of the
     one that learnt from the sample; None if there is none.
@@ -67,6 +71,7 @@ def served(name: str | None = None) -> Version | None:
     return next(filter(None, map(champion, names)), None)
 
 
+@reached
 def champion(name: str) -> Version | None:
     """The version that the alias champion names; None if there is none, or no store yet."""
     if not store.exists():
@@ -84,6 +89,7 @@ def _version(found: mlflow.entities.model_registry.ModelVersion) -> Version:
     return Version(found.name, str(found.version), found.run_id, dict(found.tags), at)
 
 
+@reached
 def register(
     candidate: Candidate,
     split: Split,
@@ -184,6 +190,7 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@reached
 def download(found: Version, folder: Path, part: str = "") -> Path:
     """The version's model folder below the folder, all of it or one of its own folders.
 
@@ -218,6 +225,7 @@ def check_source(found: Version) -> None:
         )
 
 
+@reached
 def export(found: Version, folder: Path) -> dict[str, Any]:
     """Copies what serving needs into the folder: model.onnx, examples.json, about.json.
 
@@ -252,6 +260,7 @@ def page(version: Version) -> str:
     return f"{store.pages()}/models/{version.name}/versions/{version.version}"
 
 
+@reached
 def describe(version: Version, markdown: str) -> None:
     """Keeps a text with the version: whole as the tag `card`, and as far as it fits, up to a whole
     section, as MLflow's description."""

@@ -4,7 +4,6 @@ The tasks read the data by themselves, so they can run in any process that sees 
 """
 
 import hashlib
-import inspect
 import json
 import time
 from functools import lru_cache
@@ -18,7 +17,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import root_mean_squared_error
 from threadpoolctl import threadpool_limits
 
-from housing import blend, features, folds, models, neighbours, network, paths, workers
+from housing import folds, kept, paths, workers
 from housing.models import FAMILIES
 from housing.schema import NAMES, TARGET
 
@@ -39,14 +38,11 @@ class Scores:
     def __init__(self, train: pd.DataFrame, count: int, seed: int, run: workers.Run) -> None:
         self.folds, self.seed, self.run = count, seed, run
         self.data = _kept(train)
-        made_by = "".join(
-            inspect.getsource(one) for one in (blend, features, models, neighbours, network)
-        )
-        told = f"{self.data.stem} {seed} {count} {made_by}"
+        told = f"{self.data.stem} {seed} {count} {kept.made_by()}"
         name = hashlib.sha256(told.encode()).hexdigest()[:16]
         self.file = self.data.with_name(f"{name}.jsonl")
         self.known: dict[str, Score] = {}
-        self.guessed: dict[str, np.ndarray] = {}  # in memory alone: they can be made again
+        self.guessed: dict[str, np.ndarray] = {}  # in memory alone, but for the best ones
         if self.file.exists():
             for line in self.file.read_text().splitlines(keepends=True):
                 if line.endswith("\n"):  # else the process died while it wrote
@@ -67,17 +63,36 @@ class Scores:
 
     def guesses(self, family: str, params: dict[str, Any]) -> np.ndarray:
         """(n,) of each row by the model of the fold that held it out."""
+        name = self._name("guesses", self.folds, family, params)
+        known = kept.guesses(name)
+        if known is not None:
+            return known
         cuts = folds.random(len(_read(self.data)[1]), self.folds, self.seed)
         keys = [_key(family, params, fold) for fold in range(self.folds)]
         new = [at for at, key in enumerate(keys) if key not in self.guessed]
         tasks = [(family, params, self.seed, self.data, *cuts[at]) for at in new]
         for at, guesses in zip(new, self.run(_guesses, tasks) if tasks else [], strict=True):
             self.guessed[keys[at]] = guesses
-        return _together(cuts, [self.guessed[one] for one in keys])
+        made = _together(cuts, [self.guessed[one] for one in keys])
+        kept.keep_guesses(name, made)
+        return made
 
     def trained(self, asked: list[tuple[str, dict[str, Any]]]) -> list[RegressorMixin]:
-        """A model of all rows for each (family, settings)."""
-        return self.run(_trained, [(*one, self.seed, self.data) for one in asked])
+        """A model of all rows for each (family, settings); kept, each as it arrives."""
+        names = [self._name("model", *one) for one in asked]
+        models = [kept.model(one) for one in names]
+        new = [at for at, model in enumerate(models) if model is None]
+        tasks = [(*asked[at], self.seed, self.data) for at in new]
+        waiting = iter(new)
+        made = self.run(
+            _trained, tasks, lambda model: kept.keep_model(names[next(waiting)], model)
+        ) if tasks else []  # fmt: skip
+        for at, model in zip(new, made, strict=True):
+            models[at] = model
+        return models
+
+    def _name(self, *of: Any) -> str:
+        return kept.name(self.data.stem, self.seed, json.dumps(of, sort_keys=True))
 
 
 def out_of_fold_guesses(
@@ -89,8 +104,14 @@ def out_of_fold_guesses(
     cuts: (fit, rest) row numbers; each row is in one rest.
     """
     data = _kept(train)
-    parts = run(_guesses, [(family, params, seed, data, *cut) for cut in cuts])
-    return _together(cuts, parts)
+    parted = hashlib.sha256(b"".join(rows.tobytes() for cut in cuts for rows in cut)).hexdigest()
+    name = kept.name(data.stem, seed, json.dumps([family, params], sort_keys=True), parted)
+    known = kept.guesses(name)
+    if known is None:
+        parts = run(_guesses, [(family, params, seed, data, *cut) for cut in cuts])
+        known = _together(cuts, parts)
+        kept.keep_guesses(name, known)
+    return known
 
 
 def _key(family: str, params: dict[str, Any], fold: int) -> str:

@@ -81,7 +81,8 @@ def search(
     TPE (Bergstra et al., 2011), each family's own first guess tried first, in batches whose folds
     run side by side; a trial worse than the median after its first fold is given up. The same seed
     gives the same answer on any number of cores, and on any machines. Each score is kept in
-    var/searches/ as it arrives, so a search that was stopped goes on where it was.
+    var/searches/ as it arrives, and the best models are: a search that was stopped goes on where
+    it was, and one that was finished is read.
 
     trials: in each family, if not 0, instead of the budget's. say: is told how far it is. where:
     see `workers.workers`. Raises ValueError for an unknown family or budget, or trials below 0.

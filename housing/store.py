@@ -6,59 +6,142 @@ The only module that imports MLflow, as MLflow reads its environment at that mom
 from __future__ import annotations  # the service reads the registry without pandas or scikit-learn
 
 import os
+from collections.abc import Callable
+from functools import wraps
+from importlib import import_module
+from types import ModuleType
+from typing import ParamSpec, TypeVar
 
-from filelock import FileLock
-
-from housing import paths, watch
+from housing import paths, reach, watch
+from housing.reach import Unreachable
 
 os.environ.update(watch.MLFLOW | dict(os.environ))
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-__all__ = ["MlflowException", "mlflow"]  # for tracking and registry
-EXPERIMENT = "california-housing"
+__all__ = ["MlflowException", "Unreachable", "mlflow"]  # for tracking and registry
+EXPERIMENT = watch.EXPERIMENT
 LOCAL_PAGES = "http://127.0.0.1:5000"
+P, R = ParamSpec("P"), TypeVar("R")
+
+_ready: dict[str, int] = {}  # the stores this process has found ready: URI -> the file's inode
+
+
+def reached(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, raising `Unreachable` where MLflow raises what its client has tried."""
+
+    @wraps(function)
+    def asked(*args: P.args, **named: P.kwargs) -> R:
+        try:
+            return function(*args, **named)
+        except Unreachable:
+            raise
+        except Exception as failed:  # MLflow's own, or of what it asks with
+            if not reach.is_away(failed):
+                raise
+            _ready.clear()
+            raise reach.unreachable(tracking_uri(), failed) from None
+
+    return asked
 
 
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, else the sqlite file in var/ (absolute: notebooks run elsewhere)."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.var() / 'mlflow.db'}"
+    return watch.uri()
 
 
 def pages() -> str:
     """Where MLflow's own pages are; for the file in var/ while `make mlflow` runs."""
-    server = tracking_uri() if tracking_uri().startswith("http") else LOCAL_PAGES
-    return f"{server.rstrip('/')}/#"
+    server = tracking_uri() if tracking_uri().startswith("http") else ""
+    return f"{reach.shown(server).rstrip('/') if server else LOCAL_PAGES}/#"
 
 
 def client() -> MlflowClient:
-    """A client of a store that is ready: created and migrated under a lock, once.
+    """A client of a store that is ready: created or migrated under a lock, with our experiment.
 
-    Several processes that create one sqlite store at once leave it broken for good.
+    Cheap from the second call on. Raises ValueError for a store that cannot be used as it is, and
+    says the way out.
     """
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(tracking_uri())
+    uri, given = tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
     if not given:  # MLflow has set it: then nothing could tell our choice from the user's
         os.environ.pop("MLFLOW_TRACKING_URI", None)
-    with FileLock(paths.var() / "mlflow.lock"):
-        found = MlflowClient()
-        if found.get_experiment_by_name(EXPERIMENT) is None:
-            found.create_experiment(EXPERIMENT, artifact_location=_artifacts())
+    if uri not in _ready or _ready[uri] != _inode():
+        _prepare(uri)
+        _ready[uri] = _inode()
+    return MlflowClient()
+
+
+def _prepare(uri: str) -> None:
+    from housing import migrate
+
+    file = watch.database()
+    if file:
+        if migrate.file(file, uri) or uri in _ready:
+            _close(uri)
+    elif not uri.startswith("http"):
+        migrate.database(uri)
+    _experiment(MlflowClient())
+
+
+def _inode() -> int:
+    file = watch.database()
+    return file.stat().st_ino if file and file.exists() else 0
+
+
+def _close(uri: str) -> None:
+    """MLflow's connections would go on with the file that was there before."""
+    for name in ("tracking", "model_registry"):
+        engines = internals(f"store.{name}.sqlalchemy_store").SqlAlchemyStore._engine_map
+        if uri in engines:
+            engines[uri].dispose()
+
+
+def _experiment(client: MlflowClient) -> mlflow.entities.Experiment:
+    """Ours, made if it is missing; of several that make it at once, one does."""
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        try:
+            client.create_experiment(EXPERIMENT, artifact_location=artifacts())
+        except MlflowException as known:
+            if known.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        found = client.get_experiment_by_name(EXPERIMENT)
     return found
 
 
 def exists() -> bool:
-    """Whether there may be anything in it: a sqlite file of ours is made by the first use."""
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    return bool(given) or (paths.var() / "mlflow.db").exists()
+    """Whether there may be anything in it: a sqlite file is made by the first use."""
+    file = watch.database()
+    return file is None or file.exists()
 
 
 def experiment_id() -> str:
     """Of the one experiment that all candidates are runs of."""
-    return client().get_experiment_by_name(EXPERIMENT).experiment_id
+    return _experiment(client()).experiment_id
 
 
-def _artifacts() -> str | None:
-    own_store = not os.environ.get("MLFLOW_TRACKING_URI")
-    return (paths.var() / "artifacts").as_uri() if own_store else None
+@reached
+def place() -> str:
+    """The store as a person may see it, once it has answered."""
+    return reach.shown(tracking_uri()) if experiment_id() else ""
+
+
+def artifacts() -> str | None:
+    """Where models and pictures go: HOUSING_ARTIFACTS, else beside a sqlite file, else var/.
+
+    None for a tracking server, which decides by itself. A folder's path becomes a URI.
+    """
+    given = os.environ.get("HOUSING_ARTIFACTS")
+    if given:
+        return given if "://" in given else (paths.started_in() / given).resolve().as_uri()
+    if tracking_uri().startswith("http"):
+        return None
+    file = watch.database()
+    return ((file.parent if file else paths.var()) / "artifacts").as_uri()
+
+
+def internals(name: str) -> ModuleType:
+    """A module of MLflow's that takes long to import, or is its own affair."""
+    return import_module(f"mlflow.{name}")

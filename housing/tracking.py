@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from housing import lineage, paths, store, stored, wheel
 from housing.schema import NAMES, TARGET
-from housing.store import MlflowException, mlflow
+from housing.store import MlflowException, mlflow, reached
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +53,7 @@ class Evidence(NamedTuple):
     intervals: Intervals | None = None  # goes into the model's own folder
 
 
+@reached
 def log_candidates(
     found: Iterable[Search],
     split: Split,
@@ -163,6 +164,7 @@ def _log_trials(
         client.set_terminated(run.run_id)
 
 
+@reached
 def candidates(manifest: Mapping[str, Any]) -> list[Candidate]:
     """The candidates of this run's training, else of the newest on the same data; best CV first.
 
@@ -196,6 +198,7 @@ def _candidate(run: mlflow.entities.Run) -> Candidate:
     )
 
 
+@reached
 def load_candidate(candidate: Candidate) -> RegressorMixin:
     """The candidate's scikit-learn model; ValueError as `stored.load` raises it."""
     store.client()
@@ -203,6 +206,7 @@ def load_candidate(candidate: Candidate) -> RegressorMixin:
     return stored.load(Path(mlflow.artifacts.download_artifacts(uri)))
 
 
+@reached
 def columns(candidate: Candidate) -> dict[str, str]:
     """Name and type of each column that the candidate's signature asks for, in its order."""
     store.client()
@@ -211,6 +215,7 @@ def columns(candidate: Candidate) -> dict[str, str]:
     return {str(one.name): one.type.name for one in asked}
 
 
+@reached
 def run(run_id: str) -> Run | None:
     """The MLflow run of that id; None if the store has none."""
     try:
@@ -223,6 +228,7 @@ def run(run_id: str) -> Run | None:
     return Run(run_id, at, dict(found.data.tags), dict(found.data.metrics))
 
 
+@reached
 def trained_by(pipeline_run: str) -> list[str]:
     """The ids of the MLflow runs that a run of the pipeline has logged."""
     where = f"tags.training = '{pipeline_run}'"
@@ -230,6 +236,12 @@ def trained_by(pipeline_run: str) -> list[str]:
     return [one.info.run_id for one in found]
 
 
+def place() -> str:
+    """The store as a person may see it, once it has answered."""
+    return store.place()
+
+
+@reached
 def page(candidate: Candidate) -> str:
     """Where MLflow's own pages show its run."""
     return f"{store.pages()}/experiments/{store.experiment_id()}/runs/{candidate.run_id}"

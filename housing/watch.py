@@ -1,18 +1,21 @@
 """What the steps depend on beside files: the tracking store, and which version serves.
 
-Read without MLflow, which takes longer to import than a run with nothing to do may take.
+Read without MLflow, which takes longer to import than a run with nothing to do may take. What asks
+the store raises `reach.Unreachable` if it does not answer.
 """
 
 import json
 import os
 import sqlite3
+from base64 import b64encode
 from contextlib import closing
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
-from urllib.request import urlopen
+from urllib.parse import unquote, urlencode, urlsplit
+from urllib.request import Request, urlopen
 
-from housing import paths
+from housing import paths, reach
 
 # a model's name says which data it learnt from: what is not the versioned real data never passes
 MODEL_NAMES = {
@@ -24,19 +27,47 @@ NONE = "none yet"
 # MLflow reads these when it is imported
 MLFLOW = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",  # else migrations talk into the reports
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # else it talks into the reports; what fails is raised
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # asked after 0, 0, 4 and 12 s: a server that restarts goes unnoticed, a dead one does not
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",
 }
+EXPERIMENT = "california-housing"
+
+
+def uri() -> str:
+    """MLFLOW_TRACKING_URI, else the sqlite file in var/; a file's path is made absolute."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if not given:
+        return f"sqlite:///{paths.var() / 'mlflow.db'}"
+    if not given.startswith("sqlite"):
+        return given
+    scheme, _, rest = given.partition(":///")
+    path, mark, query = rest.partition("?")
+    if not path or path == ":memory:":
+        raise ValueError(f"MLFLOW_TRACKING_URI is {given!r}, expected sqlite:///FILE: the steps "
+                         "are processes of their own, and share no memory")  # fmt: skip
+    return f"{scheme}:///{paths.started_in() / path}{mark}{query}"
+
+
+def database() -> Path | None:
+    """The store's sqlite file, there or not yet; None if the store is none."""
+    found = uri()
+    return Path(found.partition(":///")[2].partition("?")[0]) if found[:6] == "sqlite" else None
 
 
 def store() -> dict[str, str]:
-    """Which tracking store it is: another one knows nothing of what was trained."""
-    server = os.environ.get("MLFLOW_TRACKING_URI")
-    if server:
-        parts = urlsplit(server)  # without the password it may hold
-        return {"tracking store": f"{parts.scheme}://{parts.hostname}:{parts.port}{parts.path}"}
-    file = paths.var() / "mlflow.db"
-    return {"tracking store": str(file.stat().st_ino) if file.exists() else NONE}
+    """Which tracking store it is: another one knows nothing of what was trained.
+
+    A file is known by when its experiment was made: that survives a copy and a migration.
+    """
+    file = database()
+    if file is None:
+        return {"tracking store": reach.shown(uri())}
+    made = _asked(f"SELECT creation_time FROM experiments WHERE name = '{EXPERIMENT}'")
+    return {"tracking store": str(made[0][0]) if made else NONE}
 
 
 def champions() -> dict[str, str]:
@@ -46,28 +77,22 @@ def champions() -> dict[str, str]:
 
 def serving() -> dict[str, str]:
     """For each registered model the version that the alias champion names."""
-    server = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if server.startswith("http"):
-        return _from_server(server)
+    if uri().startswith("http"):
+        return _from_server()
     query = "SELECT name, version FROM registered_model_aliases WHERE alias = 'champion'"
-    return {name: str(version) for name, version in sorted(_asked(server, query))}
+    return {name: str(version) for name, version in sorted(_asked(query))}
 
 
 def runs_in_use() -> dict[str, str]:
-    """The pipeline runs whose report a champion names, and which version that is.
-
-    Raises what keeps the registry from answering.
-    """
-    server = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if server.startswith("http"):
+    """The pipeline runs whose report a champion names, and which version that is."""
+    if uri().startswith("http"):
         tags = [
             (name, version, *tag)
             for name, version in serving().items()
-            for tag in _tags(server, name, version).items()
+            for tag in _tags(name, version).items()
         ]
     else:
         tags = _asked(
-            server,
             "SELECT a.name, a.version, t.key, t.value FROM registered_model_aliases a "
             "JOIN model_version_tags t ON t.name = a.name AND t.version = a.version "
             "WHERE a.alias = 'champion'",
@@ -80,27 +105,41 @@ def runs_in_use() -> dict[str, str]:
     return found
 
 
-def _asked(uri: str, query: str) -> list[tuple]:
+def _asked(query: str) -> list[tuple]:
     """What the store's database says; empty if there is no store yet, or none that was used."""
-    if uri and not uri.startswith("sqlite:///"):
-        from sqlalchemy import create_engine, text
-
-        with create_engine(uri).connect() as connection:
-            return [tuple(row) for row in connection.execute(text(query))]
-    file = uri.removeprefix("sqlite:///") or str(paths.var() / "mlflow.db")
-    if not Path(file).exists():
+    file = database()
+    if file is None:
+        return _asked_server(query)
+    if not file.exists():
         return []
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
-        try:
+    try:
+        # not only to read: what a killed process has left half-written must be taken back
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
             return connection.execute(query).fetchall()
-        except sqlite3.OperationalError as missing:
-            if "no such table" in str(missing):
-                return []
-            raise
+    except sqlite3.Error as failed:
+        if "no such" in str(failed):  # table, or column of an older MLflow
+            return []
+        raise reach.unreachable(uri(), failed) from None
 
 
-def _from_server(uri: str) -> dict[str, str]:
-    models = _get(uri, "registered-models/search", max_results=1000).get("registered_models", [])
+def _asked_server(query: str) -> list[tuple]:
+    from sqlalchemy import create_engine, exc, text
+
+    given = uri()
+    waits = {"connect_timeout": 5} if given.startswith("postgresql") else {}
+    try:
+        with create_engine(given, connect_args=waits).connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query))]
+    except exc.ProgrammingError as failed:
+        if "does not exist" in str(failed):
+            return []
+        raise
+    except exc.OperationalError as failed:
+        raise reach.unreachable(given, failed) from None
+
+
+def _from_server() -> dict[str, str]:
+    models = _get("registered-models/search", max_results=1000).get("registered_models", [])
     return {
         one["name"]: str(alias["version"])
         for one in models
@@ -109,12 +148,30 @@ def _from_server(uri: str) -> dict[str, str]:
     }
 
 
-def _tags(uri: str, name: str, version: str) -> dict[str, str]:
-    found = _get(uri, "model-versions/get", name=name, version=version)["model_version"]
+def _tags(name: str, version: str) -> dict[str, str]:
+    found = _get("model-versions/get", name=name, version=version)["model_version"]
     return {one["key"]: one["value"] for one in found.get("tags", [])}
 
 
-def _get(uri: str, what: str, **asked: Any) -> dict[str, Any]:
-    address = f"{uri.rstrip('/')}/api/2.0/mlflow/{what}?{urlencode(asked)}"
-    with urlopen(address, timeout=5) as answer:
-        return json.load(answer)
+def _get(what: str, **asked: Any) -> dict[str, Any]:
+    parts = urlsplit(uri())
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+    address = f"{place}/api/2.0/mlflow/{what}?{urlencode(asked)}"
+    try:
+        with urlopen(Request(address, headers=_credentials()), timeout=5) as answer:
+            return json.load(answer)
+    except (OSError, HTTPException, ValueError) as failed:
+        raise reach.unreachable(uri(), failed) from None
+
+
+def _credentials() -> dict[str, str]:
+    """As MLflow takes them: of the URI, else of its own variables."""
+    parts, told = urlsplit(uri()), os.environ.get
+    user, password = parts.username, parts.password
+    if not user:
+        user, password = told("MLFLOW_TRACKING_USERNAME"), told("MLFLOW_TRACKING_PASSWORD")
+    if user and password:
+        pair = f"{unquote(user)}:{unquote(password)}".encode()
+        return {"Authorization": f"Basic {b64encode(pair).decode()}"}
+    token = told("MLFLOW_TRACKING_TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}

@@ -32,7 +32,7 @@ def test_an_empty_tracking_uri_is_none(home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     store.client()
     assert store.tracking_uri().endswith("var/mlflow.db")
-    assert store._artifacts() == (home / "var" / "artifacts").as_uri()
+    assert store.artifacts() == (home / "var" / "artifacts").as_uri()
 
 
 def test_several_first_starts_at_once_leave_a_good_store(home):

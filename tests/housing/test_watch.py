@@ -1,10 +1,9 @@
-import sqlite3
 import sys
 from subprocess import run
 
 import pytest
 
-from housing import paths, store, watch
+from housing import paths, reach, store, watch
 from tests.system.conftest import free_port, get, process
 
 
@@ -73,5 +72,5 @@ def test_a_tracking_server_is_asked(champion_home, monkeypatch):
 
 def test_a_store_that_cannot_be_read_is_no_empty_store(home):
     (paths.var() / "mlflow.db").write_text("no database, but a file of some length " * 100)
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(reach.Unreachable, match=r"var/mlflow.db.*file is not a database"):
         watch.runs_in_use()
