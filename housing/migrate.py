@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 
 from filelock import FileLock
 
-from housing import reach, store
+from housing import reach, store, watch
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -35,7 +35,7 @@ class Found(NamedTuple):
     tables: frozenset[str]
 
 
-def file(path: Path, uri: str) -> bool:
+def file(path: Path) -> bool:
     """The sqlite file is ready from now on; whether another file has taken its place for that.
 
     Raises ValueError if it cannot be used, and says the way out.
@@ -147,8 +147,7 @@ def _migrate(path: Path, aside: Path, found: Found) -> None:
         old.execute("BEGIN IMMEDIATE")  # nobody writes what would not be in the copy
         try:
             with _cleared(aside):
-                with contextlib.closing(sqlite3.connect(aside)) as copy:
-                    old.backup(copy)
+                _copy(path, aside)
                 engine = utils.create_sqlalchemy_engine(f"sqlite:///{aside}")
                 utils._upgrade_db(engine)
                 engine.dispose()
@@ -159,6 +158,13 @@ def _migrate(path: Path, aside: Path, found: Found) -> None:
         except Exception as failed:  # a migration may fail in any way: the file is as it was
             cause = failed.orig if isinstance(failed, SQLAlchemyError) else failed
             _refuse(path, found, f"its migration failed ({str(cause) or type(cause).__name__})")
+
+
+def _copy(path: Path, aside: Path) -> None:
+    """By a connection of its own: SQLite copies nothing for one that may write."""
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(contextlib.closing(_connected(path)))
+        source.backup(stack.enter_context(contextlib.closing(sqlite3.connect(aside))))
 
 
 def _keep(path: Path, revision: str) -> None:
@@ -191,7 +197,7 @@ def database(uri: str) -> None:
     """
     from sqlalchemy import create_engine, pool, text
 
-    waits = {"connect_timeout": 5} if uri.startswith("postgresql") else {}
+    waits = {"connect_timeout": watch.PATIENCE} if uri.startswith("postgresql") else {}
     engine = create_engine(
         uri, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT", connect_args=waits
     )

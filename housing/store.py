@@ -78,7 +78,7 @@ def _prepare(uri: str) -> None:
 
     file = watch.database()
     if file:
-        if migrate.file(file, uri) or uri in _ready:
+        if migrate.file(file) or uri in _ready:
             _close(uri)
     elif not uri.startswith("http"):
         migrate.database(uri)

@@ -35,6 +35,7 @@ MLFLOW = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",
 }
 EXPERIMENT = "california-housing"
+PATIENCE = 5  # seconds for the store to answer
 
 
 def uri() -> str:
@@ -126,7 +127,7 @@ def _asked_server(query: str) -> list[tuple]:
     from sqlalchemy import create_engine, exc, text
 
     given = uri()
-    waits = {"connect_timeout": 5} if given.startswith("postgresql") else {}
+    waits = {"connect_timeout": PATIENCE} if given.startswith("postgresql") else {}
     try:
         with create_engine(given, connect_args=waits).connect() as connection:
             return [tuple(row) for row in connection.execute(text(query))]
@@ -158,7 +159,7 @@ def _get(what: str, **asked: Any) -> dict[str, Any]:
     place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
     address = f"{place}/api/2.0/mlflow/{what}?{urlencode(asked)}"
     try:
-        with urlopen(Request(address, headers=_credentials()), timeout=5) as answer:
+        with urlopen(Request(address, headers=_credentials()), timeout=PATIENCE) as answer:
             return json.load(answer)
     except (OSError, HTTPException, ValueError) as failed:
         raise reach.unreachable(uri(), failed) from None

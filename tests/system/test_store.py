@@ -1,0 +1,252 @@
+"""The pipeline on other stores than its own file: many at once, PostgreSQL, a tracking server."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from housing import paths, registry, store, tracking
+from housing.paths import CHECKOUT
+from tests.system.conftest import free_port, get, process
+
+pytestmark = pytest.mark.slow
+NAME = "california-housing-sample"
+TINY = ["-p", "source=sample", "-p", "sample_rows=600", "-p", "budget=quick",
+        "-p", 'families=["linear","tree"]']  # fmt: skip
+START = "from housing import store; store.client(); print(store.experiment_id())"
+
+
+def pipeline(home, uri, *arguments):
+    """The runner as a process of its own; what it says comes on one pipe."""
+    home.mkdir(exist_ok=True)
+    told = {**os.environ, "HOUSING_HOME": str(home), "MLFLOW_TRACKING_URI": uri}
+    command = [sys.executable, str(CHECKOUT / "run_pipeline.py"), *TINY, *arguments]
+    return subprocess.Popen(
+        command, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def done(started, code=0):
+    said, _ = started.communicate()
+    assert started.returncode == code, said
+    return said
+
+
+def runs():
+    """The candidates' runs, and their trials."""
+    client = store.client()
+    found = client.search_runs([store.experiment_id()], max_results=1000)
+    trials = [one for one in found if "mlflow.parentRunId" in one.data.tags]
+    return [one for one in found if one not in trials], trials
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """A PostgreSQL of our own, run by a user who is not root; gives what makes a new database.
+
+    Installed if it is missing and may be; the URIs it gives name a Unix socket.
+    """
+    programs = _programs()
+    folder = tmp_path_factory.mktemp("pg")
+    port = str(free_port())
+    root = os.getuid() == 0
+    for one in [folder, *folder.parents][: 3 if root else 0]:
+        one.chmod(0o755)  # pytest's own are closed to others
+    if root:
+        shutil.chown(folder, "postgres")
+
+    def run(program, *arguments):
+        command = [*(["runuser", "-u", "postgres", "--"] if root else []), programs / program]
+        subprocess.run([*command, *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+    run("initdb", "-D", folder / "data", "-U", "me", "--auth=trust", "--no-sync")
+    options = f"-k {folder} -p {port} -c listen_addresses='' -c fsync=off"
+    run("pg_ctl", "-D", folder / "data", "-o", options, "-l", folder / "log", "-w", "start")
+
+    def new(name):
+        run("createdb", "-h", folder, "-p", port, "-U", "me", name)
+        return f"postgresql+psycopg://me:hush@/{name}?host={folder}&port={port}"
+
+    yield new
+    run("pg_ctl", "-D", folder / "data", "-m", "immediate", "stop")
+
+
+def _programs():
+    def found():
+        places = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+        on_path = shutil.which("initdb")
+        return Path(on_path).resolve().parent if on_path else next(reversed(places), None)
+
+    if found() is None and os.getuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-qq"], capture_output=True)
+        wanted = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "postgresql"]
+        subprocess.run(
+            wanted, capture_output=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        )
+    if found() is None:
+        pytest.skip(reason="PostgreSQL is not installed, and cannot be by this user here")
+    return found()
+
+
+@contextlib.contextmanager
+def server(port, database, folder):
+    """An MLflow server on the database, which hands the artefacts out itself."""
+    command = ["server", "--port", str(port), "--workers", "1", "--backend-store-uri", database,
+               "--artifacts-destination", str(folder)]  # fmt: skip
+    with process(sys.executable, "-m", "mlflow", *command, cwd=folder) as serving:
+        get(f"http://127.0.0.1:{port}/health")
+        yield serving
+
+
+def test_ten_pipelines_at_once_on_one_file_lose_nothing(tmp_path, monkeypatch):
+    uri = f"sqlite:///{tmp_path}/shared/store.db"
+    started = [
+        pipeline(tmp_path / f"home {one}", uri, "-p", f"train.seed={one}") for one in range(10)
+    ]
+    said = [done(one) for one in started]
+    assert all("register" in one for one in said)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    candidates, trials = runs()
+    assert len(candidates) == len(trials) == 20
+    assert {one.info.status for one in [*candidates, *trials]} == {"FINISHED"}
+    assert len({one.data.tags["training"] for one in candidates}) == 10
+    versions = store.client().search_model_versions(f"name = '{NAME}'")
+    assert {int(one.version) for one in versions} == set(range(1, 11))
+    assert len({one.run_id for one in versions}) == 10
+    champion = registry.champion(NAME)
+    assert champion.tags["verdict"] == "promoted"
+    assert len(registry.load_version(champion).predict(_rows(tmp_path / "home 0"))) == 3
+    assert list((tmp_path / "shared" / "artifacts").rglob("model.onnx"))
+    assert not list(tmp_path.rglob("mlruns"))
+
+
+def _rows(home):
+    import pandas as pd
+
+    from housing.schema import NAMES
+
+    return pd.read_parquet(home / "data" / "processed" / "test.parquet")[NAMES][:3]
+
+
+def test_first_starts_at_once_on_postgresql_work_too(postgres, home):
+    told = {**os.environ, "MLFLOW_TRACKING_URI": postgres("race")}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", START], env=told, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for _ in range(6)
+    ]  # fmt: skip
+    said = {one.communicate()[0] for one in started}
+    assert said == {"1\n"}
+
+
+def test_a_first_start_on_postgresql_that_was_killed_goes_on(postgres, home, monkeypatch):
+    uri = postgres("killed")
+    utils = store.internals("store.db.utils")
+    utils.InitialBase.metadata.create_all(create_engine(uri))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert store.experiment_id()
+
+
+def test_an_out_of_date_postgresql_is_diagnosed_without_its_password(postgres, home, monkeypatch):
+    uri = postgres("old")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    store.client()
+    with create_engine(uri).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'f00'"))
+    store._ready.clear()
+    with pytest.raises(ValueError, match="/old has revision f00 of MLflow's tables, ") as failed:
+        store.client()
+    assert "Take a backup, then bring it up to date: mlflow db upgrade URI" in str(failed.value)
+    assert "hush" not in str(failed.value)
+
+
+def test_the_pipeline_runs_on_postgresql(postgres, tmp_path, home, monkeypatch):
+    uri = postgres("pipeline")
+    assert "decision: promoted" in done(pipeline(home, uri))
+    assert "nothing to do" in done(pipeline(home, uri))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    about = registry.export(registry.served(), tmp_path / "served")
+    assert (about["name"], about["version"]) == (NAME, "1")
+    assert list((home / "var" / "artifacts").rglob("model.onnx"))
+    for one in [*home.rglob("*.html"), *home.rglob("*.ipynb"), *home.rglob("*.json")]:
+        assert "hush" not in one.read_text(), one
+
+
+def test_the_pipeline_runs_on_a_server_on_postgresql(postgres, tmp_path, home, monkeypatch):
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    (tmp_path / "artefacts").mkdir()
+    with server(port, postgres("served"), tmp_path / "artefacts"):
+        assert "decision: promoted" in done(pipeline(home, address))
+        assert "nothing to do" in done(pipeline(home, address))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        about = registry.export(registry.served(), tmp_path / "served")
+    assert about["version"] == "1"
+    assert (tmp_path / "served" / "model.onnx").stat().st_size > 0
+    assert list((tmp_path / "artefacts").rglob("model.onnx"))
+    assert not (home / "var" / "artifacts").exists()
+
+
+def test_a_server_that_dies_in_a_training_costs_no_second_one(tmp_path, home):
+    port = free_port()
+    address, database = f"http://127.0.0.1:{port}", f"sqlite:///{tmp_path}/server.db"
+    (tmp_path / "artefacts").mkdir()
+    with server(port, database, tmp_path / "artefacts"):
+        first = pipeline(home, address)
+        while not list((home / "var" / "searches").glob("*.npy")):
+            assert first.poll() is None, first.communicate()
+            time.sleep(0.05)
+    said = done(first, 1)
+    assert f"Unreachable: the tracking store {address} does not answer (connection refused)" in said
+    assert "Traceback" not in said
+    finished = {one.name: one.stat().st_ino for one in (home / "var" / "searches").glob("*.skops")}
+    scores = [one.read_text() for one in (home / "var" / "searches").glob("*.jsonl")]
+    assert len(finished) == 2
+    with server(port, database, tmp_path / "artefacts"):
+        said = done(pipeline(home, address))
+    assert "prep       up to date" in said
+    assert "decision: promoted" in said
+    found = {one.name: one.stat().st_ino for one in (home / "var" / "searches").glob("*.skops")}
+    assert found == finished  # read, not written again
+    assert [one.read_text() for one in (home / "var" / "searches").glob("*.jsonl")] == scores
+
+
+@pytest.mark.parametrize("how", ["down", "hangs"])
+def test_a_server_that_is_away_at_the_start_costs_half_a_minute(home, how):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        if how == "hangs":
+            silent.listen(50)
+        began = time.monotonic()
+        said = done(pipeline(home, address), 1)
+        took = time.monotonic() - began
+    why = "connection refused" if how == "down" else "no answer in time"
+    assert f"the tracking store {address} does not answer ({why})" in said
+    assert "Traceback" not in said
+    assert "prep        31/31" in said or "done" in said
+    assert not (paths.var() / "searches").exists()  # no search in vain
+    assert took < 90
+
+
+def test_a_server_that_restarts_goes_unnoticed(tmp_path, home, monkeypatch):
+    port = free_port()
+    database = f"sqlite:///{tmp_path}/server.db"
+    (tmp_path / "artefacts").mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    with server(port, database, tmp_path / "artefacts"):
+        assert tracking.place() == f"http://127.0.0.1:{port}"
+    code = "import time; from housing import tracking; print(tracking.place())"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as asks:
+        time.sleep(3)
+        with server(port, database, tmp_path / "artefacts"):
+            assert asks.communicate()[0].strip() == f"http://127.0.0.1:{port}"
