@@ -6,6 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from housing import commands, handover, paths, registry, split, store, tracking, watch
+from housing.schema import NAMES
 from tests.housing.test_handover import MANIFEST
 from tests.system.conftest import free_port
 
@@ -51,7 +52,7 @@ def test_artefacts_are_beside_a_sqlite_file_that_is_given(champion_home, tmp_pat
     parts = split.read()
     [made] = tracking.log_candidates([a_tree(parts)], parts, "first")
     assert list((tmp_path / "other" / "artifacts").rglob("model.skops"))
-    assert len(tracking.load_candidate(made).predict(parts.test[:3])) == 3
+    assert len(tracking.load_candidate(made).predict(parts.test[NAMES][:3])) == 3
     assert not list(champion_home.rglob("mlruns"))
 
 
