@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -48,34 +49,34 @@ def runs():
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
+def postgres():
     """A PostgreSQL of our own, run by a user who is not root; gives what makes a new database.
 
-    Installed if it is missing and may be; the URIs it gives name a Unix socket.
+    Installed if it is missing and may be. Its folder is none of pytest's, which are closed to
+    other users, and its path is short, as that of a Unix socket must be.
     """
-    programs = _programs()
-    folder = tmp_path_factory.mktemp("pg")
-    port = str(free_port())
-    root = os.getuid() == 0
-    for one in [folder, *folder.parents][: 3 if root else 0]:
-        one.chmod(0o755)  # pytest's own are closed to others
+    programs, port, root = _programs(), str(free_port()), os.getuid() == 0
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
     if root:
         shutil.chown(folder, "postgres")
+    data = folder / "data"
 
     def run(program, *arguments):
         command = [*(["runuser", "-u", "postgres", "--"] if root else []), programs / program]
         subprocess.run([*command, *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
-    run("initdb", "-D", folder / "data", "-U", "me", "--auth=trust", "--no-sync")
-    options = f"-k {folder} -p {port} -c listen_addresses='' -c fsync=off"
-    run("pg_ctl", "-D", folder / "data", "-o", options, "-l", folder / "log", "-w", "start")
-
     def new(name):
         run("createdb", "-h", folder, "-p", port, "-U", "me", name)
         return f"postgresql+psycopg://me:hush@/{name}?host={folder}&port={port}"
 
-    yield new
-    run("pg_ctl", "-D", folder / "data", "-m", "immediate", "stop")
+    try:
+        run("initdb", "-D", data, "-U", "me", "--auth=trust", "--no-sync")
+        options = f"-k {folder} -p {port} -c listen_addresses='' -c fsync=off"
+        run("pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
+        yield new
+        run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _programs():
