@@ -1,9 +1,11 @@
 """What whoever is on call types: `run_pipeline.py champions`, `promote`, `rollback`, `trace`.
 
-Like commands.py it prints."""
+Like commands.py it prints.
+"""
 
 import argparse
 import sys
+from functools import wraps
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +15,24 @@ if TYPE_CHECKING:
     from housing.provenance import CodeOf
     from housing.registry import Version
 
+    Command = Callable[[list[str]], int]
 
+
+def _told_if_refused(command: "Command") -> "Command":
+    """The command; what is refused, overtaken or out of reach is a sentence, and exit code 1."""
+
+    @wraps(command)
+    def told(arguments: list[str]) -> int:
+        try:
+            return command(arguments)
+        except RuntimeError as refused:
+            print(refused, file=sys.stderr)
+            return 1
+
+    return told
+
+
+@_told_if_refused
 def champions(arguments: list[str]) -> int:
     """Who was champion when, and why."""
     parser = _parser("champions", champions)
@@ -45,6 +64,7 @@ def _told(move: "Move") -> list[str]:
     return lines + ([f"  report: {move.report}"] if move.report else [])
 
 
+@_told_if_refused
 def rollback(arguments: list[str]) -> int:
     """The champion goes back to one that was, once that has answered as it did then."""
     parser = _parser("rollback", rollback)
@@ -56,6 +76,7 @@ def rollback(arguments: list[str]) -> int:
     return _move(lambda: promotion.rollback(_name(asked.model), asked.version, asked.reason))
 
 
+@_told_if_refused
 def promote(arguments: list[str]) -> int:
     """A version becomes champion because a person says so, if it still answers as recorded."""
     parser = _parser("promote", promote)
@@ -70,9 +91,10 @@ def promote(arguments: list[str]) -> int:
     return _move(lambda: promotion.promote(name, to, asked.reason, asked.against_the_gate))
 
 
-def tracing(code_of: "CodeOf | None" = None) -> "Callable[[list[str]], int]":
+def tracing(code_of: "CodeOf | None" = None) -> "Command":
     """The command `trace`. code_of: tells whether a notebook is still the one that ran."""
 
+    @_told_if_refused
     def trace(arguments: list[str]) -> int:
         """What stands behind a prediction, version, MLflow run or report, and what is missing."""
         parser = _parser("trace", trace)
@@ -92,13 +114,7 @@ def tracing(code_of: "CodeOf | None" = None) -> "Callable[[list[str]], int]":
 
 
 def _move(how: "Callable[[], Move]") -> int:
-    from housing import history, promotion
-
-    try:
-        made = how()
-    except (promotion.Refused, history.Overtaken) as refused:
-        print(refused, file=sys.stderr)
-        return 1
+    made = how()
     print("\n".join(_told(made)))
     print("the service follows within seconds; `champions` prints the history")
     return 0

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from housing import graph, history, registry, stored
+from housing import files, graph, history, registry, stored
 from housing.history import Move
 from housing.registry import CHAMPION, Version
 
@@ -82,7 +82,7 @@ def prove(version: Version) -> None:
     try:
         registry.check_source(version)
         with TemporaryDirectory() as folder:
-            model = registry.download(version, Path(folder))
+            model = files.download(version, Path(folder))
             served = model / version.tags.get("served", "served")
             recorded = json.loads((served / "examples.json").read_text())
             rows = np.array(recorded["rows"])
@@ -119,7 +119,7 @@ def taken_back(name: str, served: bytes) -> list[str]:
     """The versions with this very graph that were rolled back, and why: they stay back until a
     person promotes them."""
     back = history.taken_back(history.moves(name, CHAMPION))
-    digest = registry.digest(served)
+    digest = files.digest(served)
     return [
         f"version {number}: {move.reason}"
         for number, move in back.items()

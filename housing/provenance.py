@@ -7,10 +7,12 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from housing import paths, registry
-from housing.registry import Version
+from housing import files, paths
+
+if TYPE_CHECKING:
+    from housing.registry import Version
 
 CodeOf = Callable[[Path], str]  # notebook -> the sha256 of its code cells
 
@@ -63,12 +65,12 @@ def _commit(commit: str) -> tuple[str, bool]:
     return (number, False) if known else (f"{number}: not in this checkout", True)
 
 
-def files(found: Version) -> Link:
+def files_of(found: Version) -> Link:
     if "sha256" not in found.tags:
         return Link("files", "no hash of them was recorded", True)
     with TemporaryDirectory() as folder:
         try:
-            registry.download(found, Path(folder))
+            files.download(found, Path(folder))
         except (ValueError, OSError) as wrong:
             return Link("files", str(wrong), True)
     return Link("files", f"model and served graph in {found.tags.get('served')}, as registered")

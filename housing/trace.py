@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from housing import history, paths, registry, tracking
-from housing.provenance import CodeOf, Link, data, files, made_by
+from housing.provenance import CodeOf, Link, data, files_of, made_by
 from housing.registry import Version
 from housing.schema import USD
 
@@ -110,7 +110,7 @@ def _of_version(found: Version, code_of: CodeOf | None, counted: bool = False) -
              for one in history.moves(found.name, registry.CHAMPION)
              if one.after == found.version]  # fmt: skip
     links.append(Link("champion", "; ".join(times) or "never"))
-    links.append(files(found))
+    links.append(files_of(found))
     links += made_by("registration", found.tags, code_of)
     return [*links, *_run(found.run_id, code_of)]
 

@@ -37,6 +37,7 @@ def test_the_challengers_are_told_if_asked_for(two, capsys):
 def test_nothing_registered_yet_is_a_sentence(home, capsys):
     assert operate.champions([]) == 0
     assert "california-housing has no version yet" in capsys.readouterr().out
+    assert not (home / "var" / "mlflow.db").exists()
 
 
 def test_a_roll_back_and_a_promotion_say_what_moved(two, capsys):

@@ -5,10 +5,23 @@ import sys
 import pytest
 from mlflow import MlflowClient
 
-from housing import commands, handover, paths, registry, split, store, tracking, watch
+from housing import (
+    commands,
+    handover,
+    history,
+    operate,
+    paths,
+    registry,
+    split,
+    store,
+    tracking,
+    watch,
+)
 from housing.schema import NAMES
 from tests.housing.test_handover import MANIFEST
 from tests.system.conftest import free_port
+
+SAMPLE = registry.Version("california-housing-sample", "1", "1", {"data_source": "sample"})
 
 
 def test_artefacts_are_in_var_wherever_the_notebook_runs(home, tmp_path):
@@ -114,8 +127,11 @@ def away(request, monkeypatch):
         lambda: tracking.candidates({"sha256": {"train": "any"}}),
         lambda: tracking.load_candidate(tracking.Candidate("1", "m-1", "tree", "x", 1, 1)),
         lambda: registry.served(),
-        lambda: registry.export(registry.Version("any", "1", "1", {}), paths.var()),
+        lambda: registry.export(SAMPLE, paths.var()),
         lambda: tracking.place(),
+        lambda: tracking.run("1"),
+        lambda: registry.versions(SAMPLE.name),
+        lambda: history.move(SAMPLE.name, "champion", "1", "promoted", "better"),
         lambda: watch.serving(),
         lambda: watch.runs_in_use(),
     ],
@@ -131,6 +147,18 @@ def test_a_store_that_is_away_is_one_sentence(home, away, ask):
     assert "hush" not in said
     assert "\n" not in said
     assert any(one in said for one in ("(connection refused)", "(no answer in time)"))
+
+
+def test_who_asks_for_the_champion_is_told_too(home, away, capsys):
+    """One sentence on stderr, and exit code 1."""
+    for command, words in (
+        (operate.champions, []), (operate.promote, ["1", "--reason", "better"]),
+        (operate.rollback, ["--reason", "worse"]), (operate.tracing(), ["1"]),
+    ):  # fmt: skip
+        assert command(["--model", SAMPLE.name, *words]) == 1
+        said = capsys.readouterr()
+        assert said.err.startswith(f"the tracking store {away} does not answer (")
+        assert said.err.count("\n") == 1
 
 
 def test_a_finished_step_is_handed_over_while_the_store_is_away(home, away, tmp_path, monkeypatch):

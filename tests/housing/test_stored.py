@@ -10,7 +10,7 @@ import pytest
 import skops.io
 import yaml
 
-from housing import registry, stored, tracking
+from housing import files, registry, stored, tracking
 from housing.paths import CHECKOUT
 
 NAME = "california-housing-sample"
@@ -20,7 +20,7 @@ NAME = "california-housing-sample"
 def folder(champion_home, tmp_path):
     """The champion's model folder, as a copy."""
     found = registry.champion(NAME)
-    return registry.download(found, tmp_path / "model")
+    return files.download(found, tmp_path / "model")
 
 
 class Trap:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from housing import registry, split, store
+from housing import files, registry, split, store
 from housing.paths import CHECKOUT
 from housing.schema import NAMES
 
@@ -46,7 +46,7 @@ def test_anyone_can_load_it_with_no_more_than_its_own_requirements(blended, tmp_
     if not (CHECKOUT / ".uv.done").exists():
         pytest.skip(reason="uv is not here, with which `make` builds environments")
     uv = str(CHECKOUT / (CHECKOUT / ".uv.done").read_text().strip())
-    model = registry.download(blended, tmp_path / "model")
+    model = files.download(blended, tmp_path / "model")
     python = tmp_path / "venv" / "bin" / "python"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     subprocess.run([uv, "venv", "--quiet", "--python", version, tmp_path / "venv"], check=True)
