@@ -23,18 +23,34 @@ from housing import features
 from housing.blend import TOUCHING, Blend
 from housing.draft import Draft, Node, tensor, trees
 from housing.features import Neighbours, Places
+from housing.intervals import FLOOR, Intervals
 from housing.models import LGBMRegressor
 from housing.network import Network
 from housing.schema import NAMES
 
 
-def convert(model: BaseEstimator) -> bytes:
+def convert(model: BaseEstimator, intervals: Intervals | None = None) -> bytes:
     """The graph of a fitted model: input `rows` (n, 8) float64, output (n,) in $100,000.
 
-    Raises TypeError for a kind of model or transformer that has no conversion here.
+    With the model's intervals it has a second output, `scale`: by how much a guess like this one is
+    off, (n,) in $100,000. Raises TypeError for a kind of model or transformer that has no
+    conversion here.
     """
     draft = Draft()
-    draft.add("Reshape", _write(model, draft, "rows"), np.array([-1]), to="house_value")
+    *steps, last = model if isinstance(model, Pipeline) else [model]
+    columns = "rows"
+    for step in steps:
+        columns = _write(step, draft, columns)
+    guess = draft.add("Reshape", _write(last, draft, columns), np.array([-1, 1]))
+    if intervals:
+        signs = _rounded(draft, draft.add("Concat", columns, guess, axis=1))
+        scale = draft.add("Max", _write(intervals.scale, draft, signs), np.array(FLOOR))
+        draft.add("Reshape", scale, np.array([-1]), to="scale")
+        draft.outputs.append(tensor("scale", TensorProto.DOUBLE, None))
+        draft.told["intervals"] = json.dumps(
+            {"lows": intervals.lows.tolist(), "highs": intervals.highs.tolist()}
+        )
+    draft.add("Reshape", guess, np.array([-1]), to="house_value")
     graph = helper.make_graph(
         draft.nodes, "house_value", draft.inputs, draft.outputs, draft.constants
     )

@@ -10,21 +10,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from housing import native, onnx_file
+from housing import bands, native, onnx_file
 from housing.neighbours import PART, Index, Space, place
-from housing.program import Program
+from housing.program import ANSWERS, Program
 from housing.schema import FEATURES, NAMES
 
 Answer = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of rows, distance, which
 
 
+class Ends(NamedTuple):
+    """What makes an interval of a guess and its scale, a number a price band: see `intervals`."""
+
+    lows: np.ndarray
+    highs: np.ndarray
+
+
 class Served(NamedTuple):
     """A graph ready to predict, and where it looks for each row's neighbours."""
 
-    answer: Answer
+    answer: Answer  # (n, 1) house values in $100,000, or (n, 2) with how far off they may be
     count: int  # neighbours in each space
     spaces: list[Space]  # empty for a model that knows no neighbours
     indexes: list[Index]
+    ends: Ends | None = None  # of intervals, where the graph knows them
 
 
 def session(graph: bytes | Path, compiled: bool = True) -> Served:
@@ -45,7 +53,9 @@ def session(graph: bytes | Path, compiled: bool = True) -> Served:
         answer = native.Native(program, library) if library else _by_onnxruntime(content)
     except ValueError:  # an operator that only onnxruntime knows
         answer = _by_onnxruntime(content)
-    return Served(answer, told["count"], spaces, [Index(one) for one in points])
+    ends = json.loads(file.told.get("intervals", "null"))
+    ends = ends and Ends(np.array(ends["lows"]), np.array(ends["highs"]))
+    return Served(answer, told["count"], spaces, [Index(one) for one in points], ends)
 
 
 def _by_onnxruntime(content: bytes) -> Answer:
@@ -56,20 +66,41 @@ def _by_onnxruntime(content: bytes) -> Answer:
     options.inter_op_num_threads = 1
     run = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     taken = {one.name for one in run.get_inputs()}
+    given = [one.name for one in run.get_outputs()]
+    given = [one for one in ANSWERS if one in given]
 
     def answer(rows: np.ndarray, distance: np.ndarray, which: np.ndarray) -> np.ndarray:
         feed = {"rows": rows, "distance": distance[..., None], "which": which}
-        return run.run(["house_value"], {name: feed[name] for name in taken})[0]
+        return np.stack(run.run(given, {name: feed[name] for name in taken}), 1)
 
     return answer
 
 
 def predict(served: Served, rows: np.ndarray) -> np.ndarray:
     """(n,) house values in $100,000 for (n, 8) float64 rows in the order of `schema.NAMES`."""
+    return answers(served, rows)[:, 0]
+
+
+def intervals(served: Served, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The guess and both ends of its interval, (n,) each in $100,000.
+
+    Raises ValueError for a graph that knows no intervals.
+    """
+    if served.ends is None:
+        raise ValueError("the graph has no intervals: its model was registered without them")
+    guess, scale = answers(served, rows).T
+    return guess, *bands.ends(guess, scale, *served.ends)
+
+
+def answers(served: Served, rows: np.ndarray) -> np.ndarray:
+    """(n, 1) house values, or (n, 2) with the scale of their errors, in $100,000.
+
+    rows: (n, 8) float64 in the order of `schema.NAMES`.
+    """
     if len(rows) <= PART:
         return served.answer(rows, *_neighbours(served, rows))
     parts = (rows[at : at + PART] for at in range(0, len(rows), PART))
-    return np.concatenate([predict(served, one) for one in parts])
+    return np.concatenate([answers(served, one) for one in parts])
 
 
 def _neighbours(served: Served, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

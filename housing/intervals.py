@@ -16,12 +16,9 @@ from sklearn.model_selection import KFold
 from skops import io
 from threadpoolctl import threadpool_limits
 
+from housing.bands import BOTTOMS, TOPS, band, ends
 from housing.models import TRUSTED_TYPES
-from housing.schema import CAP
 
-# the bands of `evaluate.price_band`, in $100,000: the capped values are one point, not a range
-BOTTOMS = np.array([0, 1, 2, 3, 4, CAP])
-TOPS = np.array([1, 2, 3, 4, 5, CAP])
 # the part of a band's misses that lies below its interval of scores. A cheap block group is missed
 # rather because it was guessed too high, a dear one too low: equal parts would make every interval
 # reach for both ends, and be 5 % wider. No guess is too high for a capped value.
@@ -102,11 +99,6 @@ def calibrate(
     return Intervals(_booster(signs, residual), *quantiles(score, bands, level), level)
 
 
-def band(truth: np.ndarray) -> np.ndarray:
-    """(n,) numbers from 0 to 5: the price band, as `evaluate.price_band` names them."""
-    return np.searchsorted(TOPS[:-1], truth)
-
-
 def members(truth: np.ndarray) -> list[np.ndarray]:
     """The rows of each price band; where they are fewer than 50, with the next in value."""
     rows, own = [], band(truth)
@@ -131,22 +123,6 @@ def quantiles(
     ]
     lows, highs = np.transpose(both)
     return lows, highs
-
-
-def ends(
-    guess: np.ndarray, scale: np.ndarray, lows: np.ndarray, highs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The hull of the guess and, band by band, the values in it whose score is no miss: (n,) twice.
-
-    guess, scale: (n,) in $100,000; lows, highs: (6,), as `quantiles` gives them.
-    """
-    low = np.maximum(guess[:, None] + scale[:, None] * lows, BOTTOMS)
-    high = np.minimum(guess[:, None] + scale[:, None] * highs, TOPS)
-    possible = low <= high  # in the other bands no value fits
-    middle = np.clip(guess, 0, CAP)
-    lowest = np.where(possible, low, CAP).min(axis=1)
-    highest = np.where(possible, high, 0).max(axis=1)
-    return np.minimum(lowest, middle), np.maximum(highest, middle)
 
 
 def _level(
@@ -183,7 +159,7 @@ def _scale(booster: HistGradientBoostingRegressor, signs: np.ndarray) -> np.ndar
 
 
 def _checked(signs: np.ndarray, **columns: Any) -> list[np.ndarray]:
-    """Everything as float64 arrays of one length, all finite."""
+    """Everything as float64 arrays of one length, all finite; signs as rounded as float32."""
     signs = np.asarray(signs, float)
     if signs.ndim != 2:
         raise ValueError(f"signs has the shape {signs.shape}, expected (rows, columns)")
@@ -195,4 +171,5 @@ def _checked(signs: np.ndarray, **columns: Any) -> list[np.ndarray]:
         if not np.isfinite(values).all():
             bad = int((~np.isfinite(values)).sum())
             raise ValueError(f"{name} holds {bad} numbers that are not finite")
-    return [signs, *arrays.values()]
+    # a last digit that the served graph adds up otherwise must not decide at a split
+    return [signs.astype(np.float32).astype(float), *arrays.values()]

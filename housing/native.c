@@ -41,7 +41,8 @@ typedef struct {
 } Node;
 
 typedef struct {
-    int64_t ops, memory, columns, looked; /* numbers a row: in all registers, in rows, in which */
+    /* numbers a row: in all registers, in rows, in which, in the answer */
+    int64_t ops, memory, columns, looked, answers;
     const Op *op;
     const double *constants;
     const int32_t *maps, *roots, *depths;
@@ -203,8 +204,8 @@ static int block(const Program *p, double *memory, const int64_t *which, int64_t
     return 0;
 }
 
-/* (count,) answers to (count, columns) rows with their (count, looked) neighbours. The first
-   register is for rows, the second for distances, the last one has the answer. 0 if all is well. */
+/* (count, answers) numbers for (count, columns) rows with their (count, looked) neighbours. The first
+   register is for rows, the second for distances, the last one has the answers. 0 if all is well. */
 int housing_answer(const Program *p, int64_t count, const double *rows, const double *distance,
                    const int64_t *which, double *answer)
 {
@@ -218,7 +219,8 @@ int housing_answer(const Program *p, int64_t count, const double *rows, const do
         if (p->looked)
             memcpy(memory + p->columns * room, distance + start * p->looked, some * p->looked * sizeof(double));
         failed = block(p, memory, which + start * p->looked, some, room);
-        memcpy(answer + start, memory + (p->memory - 1) * room, some * sizeof(double));
+        memcpy(answer + start * p->answers, memory + (p->memory - p->answers) * room,
+               some * p->answers * sizeof(double));
     }
     free(memory);
     return failed;

@@ -50,20 +50,24 @@ class Native:
             np.array(forest.nodes, NODE),
             np.array(forest.leaves, float),
         ]
-        sizes = len(program.operations), program.memory, program.columns, program.looked
+        sizes = (len(program.operations), program.memory, program.columns, program.looked,
+                 program.answers)  # fmt: skip
         pointers = [one.ctypes.data for one in self._arrays]
         self._fields = np.array([*sizes, *pointers], np.int64)
         self._address = self._fields.ctypes.data
         self._call = library.housing_answer
-        self._shape = program.columns, program.looked
+        self._shape = program.columns, program.looked, program.answers
 
     def __call__(self, rows: np.ndarray, distance: np.ndarray, which: np.ndarray) -> np.ndarray:
-        """(n,) answers to (n, columns) rows, given their neighbours. Raises ValueError for NaN."""
-        count, (columns, looked) = len(rows), self._shape
+        """(n, answers) numbers for (n, columns) rows, given their neighbours.
+
+        Raises ValueError for a row that is no number.
+        """
+        count, (columns, looked, answers) = len(rows), self._shape
         rows = np.ascontiguousarray(rows, float)
         if rows.size != count * columns or not distance.size == which.size == count * looked:
             raise ValueError(f"rows are {rows.shape}, expected (n, {columns})")
-        answer = np.empty(count)
+        answer = np.empty((count, answers))
         failed = self._call(
             self._address, count, rows.ctypes.data, distance.ctypes.data, which.ctypes.data,
             answer.ctypes.data,

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from sklearn.svm import SVR
 
-from housing import convert, graph, models, native
+from housing import bounds, convert, graph, intervals, models, native
 from housing.models import FAMILIES
 from housing.sample import sample
 from housing.schema import NAMES, TARGET
@@ -94,3 +94,28 @@ def test_a_model_that_cannot_be_served_is_named():
     train = sample(50)
     with pytest.raises(TypeError, match="SVR cannot be served"):
         convert.convert(SVR().fit(train[NAMES], train[TARGET]))
+
+
+@pytest.mark.parametrize("family", ["linear", "tree", "blend"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "onnxruntime"])
+def test_the_graph_knows_the_model_s_intervals(family, compiled, fitted, train):
+    model, _ = fitted(family)
+    guess = model.predict(train[NAMES])
+    columns = model[:-1].transform(train[NAMES]) if hasattr(model, "steps") else train[NAMES]
+    signs = np.column_stack([columns, guess])
+    calibrated = intervals.calibrate(signs, train[TARGET].to_numpy(), guess)
+    served = graph.session(convert.convert(model, calibrated), compiled)
+    rows = np.vstack([train[NAMES], graph.random_rows(5_000)])
+    expected = bounds.bounds(model, calibrated, pd.DataFrame(rows, columns=NAMES))
+    found = graph.intervals(served, rows)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(graph.predict(served, rows), found[0])
+    assert (found[1] < found[2])[: len(train)].mean() > 0.9
+
+
+def test_a_graph_without_intervals_says_so(fitted, train):
+    served = graph.session(fitted("tree")[1])
+    assert graph.answers(served, train[NAMES].to_numpy()).shape == (3_000, 1)
+    with pytest.raises(ValueError, match="registered without them"):
+        graph.intervals(served, train[NAMES].to_numpy())
