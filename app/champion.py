@@ -3,13 +3,16 @@
 import json
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from flask import Flask, current_app
 
-from housing import graph
+from housing import domain, explain, graph
+from housing.domain import Domain
+from housing.schema import USD
 
 LOOK_EVERY = 1.0  # seconds between two looks at the pointer
 
@@ -19,10 +22,23 @@ class Champion(NamedTuple):
 
     served: graph.Served
     about: dict[str, Any]  # as `registry.export` writes it
+    domain: Domain | None  # None for a version that was registered without
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
-        """(n,) house values in $100,000 for (n, 8) rows."""
-        return graph.predict(self.served, rows)
+        """(n, 1) house values in $100,000 for (n, 8) rows, or (n, 3) with low and high ends."""
+        if self.served.ends is None:
+            return graph.answers(self.served, rows)
+        return np.stack(graph.intervals(self.served, rows), 1)
+
+    def warnings(self, rows: np.ndarray) -> list[list[str]]:
+        """For each row, in what it is unlike the training rows."""
+        return domain.warnings(self.domain, rows) if self.domain else [[] for _ in rows]
+
+    def contributions(self, rows: np.ndarray) -> tuple[np.ndarray, float]:
+        """(n, 7) dollars that each of `explain.PLAYERS` adds, and what they are added to."""
+        predict = partial(graph.predict, self.served)
+        values, base = explain.shapley(predict, rows, self.domain.typical[None])
+        return values * USD, base * USD
 
 
 class Copy:
@@ -42,6 +58,14 @@ class Copy:
             with self._lock:
                 self._look()
         return self.champion
+
+    def about(self, name: str, version: str, run_id: str | None) -> dict[str, Any] | None:
+        """What is known of a version that serves or has served; None if its copy is gone."""
+        try:
+            folder = self.pointer.parent / f"{name}-{version}-{(run_id or '')[:8]}"
+            return json.loads((folder / "about.json").read_text())
+        except (OSError, ValueError):
+            return None
 
     def _look(self) -> None:
         self._next_look = time.monotonic() + LOOK_EVERY
@@ -65,11 +89,15 @@ def _load(folder: Path) -> Champion:
     about = json.loads((folder / "about.json").read_text())
     recorded = json.loads((folder / "examples.json").read_text())
     try:
-        found = Champion(graph.session(folder / "model.onnx"), about)
+        known = folder / "domain.json"
+        seen = domain.read(known.read_bytes()) if known.exists() else None
+        found = Champion(graph.session(folder / "model.onnx"), about, seen)
         answers = found.predict(np.array(recorded["rows"]))
     except Exception as bad:  # onnxruntime's errors have no base of their own
         raise ValueError(f"{folder.name} holds no graph that can be read") from bad
-    if not np.allclose(answers, recorded["predictions"], rtol=1e-9, atol=1e-9):
+    names = [one for one in ("predictions", "lows", "highs") if one in recorded]
+    expected = np.stack([recorded[one] for one in names], 1)
+    if not np.allclose(answers[:, : len(names)], expected, rtol=1e-9, atol=1e-9):
         raise ValueError(f"{folder.name} does not answer its recorded examples as recorded")
     return found
 

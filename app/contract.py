@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from housing.schema import FEATURES, NAMES
 
 MOST_ROWS = 10_000  # in one request
+MOST_EXPLAINED = 100  # rows in one request; each costs as much as 128 others
 MOST_PROBLEMS = 100  # named in one answer; more would be no help
 
 
@@ -37,8 +38,17 @@ class Answer(BaseModel):
     id: str = Field(description="names this answer in the log")
     prediction: float = Field(description="median house value, $100,000")
     prediction_usd: float = Field(description="the same in dollars")
+    low: float | None = Field(None, description="nine of ten true values lie between it, and")
+    low_usd: float | None = Field(None, description="the same in dollars")
+    high: float | None = Field(None, description="this one; 5.00001 means $500,000 or more")
+    high_usd: float | None = Field(None, description="the same in dollars")
     model: str = Field(description="the registered model that answered")
     model_version: str
+    warnings: list[str] = Field(description="in what the block group is unlike those learnt from")
+    contributions_usd: dict[str, float] | None = Field(
+        None, description="what each feature adds to base_usd; they sum to prediction_usd"
+    )
+    base_usd: float | None = Field(None, description="the answer for an ordinary block group")
     notice: str | None = Field(None, description="there if the model learnt from made-up data")
 
 
@@ -46,6 +56,29 @@ class Answers(BaseModel):
     """The answers to a list, in its order."""
 
     predictions: list[Answer]
+
+
+class Logged(BaseModel):
+    """An answer or a refusal as it was logged."""
+
+    id: str
+    request_id: str
+    asked_at: str = Field(description="UTC, ISO 8601")
+    status: int
+    input: Any = Field(description="the block group; of a refused request what was received")
+    prediction: float | None
+    prediction_usd: float | None
+    low: float | None
+    low_usd: float | None
+    high: float | None
+    high_usd: float | None
+    warnings: list[str]
+    model_name: str | None
+    model_version: str | None
+    run_id: str | None = Field(description="the MLflow run of the model")
+    latency_ms: float
+    problem: str | None
+    lineage: dict[str, Any] | None = Field(description="as /model tells it, of that version")
 
 
 class OneProblem(BaseModel):
@@ -96,6 +129,15 @@ def parse(body: bytes, most_rows: int) -> tuple[list[BaseModel], bool]:
     if not 1 <= len(rows) <= most_rows:
         raise refused(422, f"the list has {len(rows):,} rows, expected 1 to {most_rows:,}")
     return rows, as_list
+
+
+def explained(given: str | None, rows: int) -> bool:
+    """Whether the query parameter explain asks for contributions. Raises Refused."""
+    if given not in (None, "true", "false"):
+        raise refused(422, f"explain is {_short(given)}, expected true or false")
+    if given == "true" and rows > MOST_EXPLAINED:
+        raise refused(422, f"{rows:,} rows are to be explained, expected at most {MOST_EXPLAINED}")
+    return given == "true"
 
 
 def matrix(rows: list[BaseModel]) -> np.ndarray:

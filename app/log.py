@@ -7,10 +7,11 @@ from contextlib import suppress
 from logging import LogRecord, makeLogRecord
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Flask, current_app
 
+ADDED = {"low": "REAL", "high": "REAL", "warnings": "TEXT", "run_id": "TEXT"}  # since the first log
 FILE_SIZE, FILES = 10_000_000, 5  # bytes a file, and how many old ones stay
 
 
@@ -27,6 +28,10 @@ class Entry(NamedTuple):
     model_version: str | None
     latency_ms: float
     problem: str | None
+    low: float | None = None
+    high: float | None = None
+    warnings: str | None = None
+    run_id: str | None = None
 
 
 class Unlogged(Exception):
@@ -45,13 +50,25 @@ class Log:
     def write(self, entries: list[Entry]) -> None:
         """Commits the rows and appends the lines: both or, with Unlogged raised, no row."""
         lines = "\n".join(json.dumps(one._asdict()) for one in entries)
-        marks = ", ".join("?" * len(Entry._fields))
+        names, marks = (", ".join(one) for one in (Entry._fields, "?" * len(Entry._fields)))
+        insert = f"INSERT INTO prediction ({names}) VALUES ({marks})"
         try:
             with self._lock, self._open() as transaction:
-                transaction.executemany(f"INSERT INTO prediction VALUES ({marks})", entries)
+                transaction.executemany(insert, entries)
                 self._lines.emit(makeLogRecord({"msg": lines}))
         except (sqlite3.Error, OSError) as failed:
             raise Unlogged(str(failed)) from failed
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        """The row of that id; None if there is none. Raises Unlogged if it cannot be read."""
+        try:
+            with self._lock:
+                cursor = self._open().execute("SELECT * FROM prediction WHERE id = ?", (name,))
+                row = cursor.fetchone()
+        except (sqlite3.Error, OSError) as failed:
+            raise Unlogged(str(failed)) from failed
+        names = [one[0] for one in cursor.description]
+        return dict(zip(names, row, strict=True)) if row else None
 
     def check(self) -> None:
         """Raises Unlogged if the log could not be written now."""
@@ -70,9 +87,18 @@ class Log:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(Path(__file__).with_name("schema.sql").read_text())
+            _widen(connection)
             self._lines = _Lines(self.file, maxBytes=FILE_SIZE, backupCount=FILES)
             self._connection = connection
         return self._connection
+
+
+def _widen(connection: sqlite3.Connection) -> None:
+    """Gives the table of an older log the columns that it has not."""
+    known = {one[1] for one in connection.execute("PRAGMA table_info(prediction)")}
+    for name, kind in ADDED.items():
+        if name not in known:
+            connection.execute(f"ALTER TABLE prediction ADD COLUMN {name} {kind}")
 
 
 class _Lines(RotatingFileHandler):

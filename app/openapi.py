@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.contract import MOST_ROWS, Answer, Answers, BlockGroup, Problem
+from app.contract import MOST_ROWS, Answer, Answers, BlockGroup, Logged, Problem
 from housing.schema import FEATURES
 
 PLACE = "#/components/schemas/{model}"
@@ -19,7 +19,8 @@ EXAMPLE = {name: feature.example for name, feature in FEATURES.items()}
 @cache
 def document() -> dict[str, Any]:
     """The whole document."""
-    models = [(one, "validation") for one in (BlockGroup, Answer, Answers, Problem)]
+    told = (BlockGroup, Answer, Answers, Logged, Problem)
+    models = [(one, "validation") for one in told]
     _, schemas = models_json_schema(models, ref_template=PLACE)
     return {
         "openapi": "3.1.0",
@@ -31,6 +32,7 @@ def document() -> dict[str, Any]:
         },
         "paths": {
             "/predict": {"post": _predict()},
+            "/predictions/{id}": {"get": _logged()},
             "/health": {"get": _get("health", "Is the process alive?", JSON)},
             "/ready": {"get": _get("ready", "Can it answer?", JSON, NOT_YET)},
             "/model": {"get": _get("model", "What serves, and where it comes from", JSON, NOT_YET)},
@@ -46,6 +48,14 @@ def _predict() -> dict[str, Any]:
     return {
         "operationId": "predict",
         "summary": f"House values of one block group, or of a list of up to {MOST_ROWS:,}",
+        "parameters": [
+            {
+                "name": "explain",
+                "in": "query",
+                "description": "what each feature adds, for up to 100 rows",
+                "schema": {"type": "boolean", "default": False},
+            }
+        ],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": {"anyOf": [one, many]}, "example": EXAMPLE}},
@@ -60,6 +70,20 @@ def _predict() -> dict[str, Any]:
             "415": _problem("The content type is not application/json"),
             "422": _problem("A value is missing, unknown, of a wrong type, or out of range"),
             "503": _problem("No champion yet, or the log cannot be written"),
+        },
+    }
+
+
+def _logged() -> dict[str, Any]:
+    name = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "operationId": "logged",
+        "summary": "An answer as it was logged, and what stands behind it",
+        "parameters": [name],
+        "responses": {
+            "200": _response("The row", {"application/json": {"schema": _ref(Logged)}}),
+            "404": _problem("No answer of that id is in the log"),
+            "503": _problem("The log cannot be read"),
         },
     }
 

@@ -9,6 +9,9 @@ CREATE TABLE IF NOT EXISTS prediction (
   model_name TEXT,
   model_version TEXT,
   latency_ms REAL NOT NULL,         -- from the request's arrival to this row
-  problem TEXT                      -- why it was refused
+  problem TEXT,                     -- why it was refused
+  low REAL, high REAL,              -- the ends of the 90 % interval, in $100,000
+  warnings TEXT,                    -- JSON: in what the input is unlike the training rows
+  run_id TEXT                       -- the MLflow run of the model
 );
 CREATE INDEX IF NOT EXISTS prediction_asked_at ON prediction (asked_at);

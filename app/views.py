@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from flask import Blueprint, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -14,6 +15,7 @@ from app.champion import Champion, copy
 from app.contract import Refused, refused
 from app.log import Entry, Unlogged, log
 from app.metrics import CONTENT_TYPE, metrics
+from housing.explain import PLAYERS
 from housing.schema import FEATURES, USD
 
 HOW_TO_GET_ONE = "there is no champion yet: `make run` trains and registers one"
@@ -33,18 +35,18 @@ def predict() -> Response:
     """House values for one block group or a list of them; logged before they leave."""
     champion = _champion()
     rows, as_list = contract.parse(_body(), current_app.config["MAX_ROWS"])
-    values = champion.predict(contract.matrix(rows)).tolist()
-    answers = [_answer(champion, place, value) for place, value in enumerate(values)]
-    model = champion.about["name"], champion.about["version"]
-    latency = _latency()
+    explain = contract.explained(request.args.get("explain"), len(rows))
+    answers = _answers(champion, contract.matrix(rows), explain)
+    about, latency = champion.about, _latency()
     log().write(
         [
             Entry(one["id"], g.id, g.asked_at, 200, row.model_dump_json(), one["prediction"],
-                  *model, latency, None)
+                  about["name"], about["version"], latency, None, one.get("low"), one.get("high"),
+                  json.dumps(one["warnings"]), about["run_id"])
             for one, row in zip(answers, rows, strict=True)
         ]
     )  # fmt: skip
-    seen = metrics().predictions.labels(*model)
+    seen = metrics().predictions.labels(about["name"], about["version"])
     for one in answers:
         seen.observe(one["prediction_usd"])
     return _json({"predictions": answers} if as_list else answers[0])
@@ -64,16 +66,56 @@ def _body() -> bytes:
     return request.get_data()
 
 
-def _answer(champion: Champion, place: int, value: float) -> dict[str, Any]:
-    about = champion.about
-    answer = {
-        "id": f"{g.id}-{place}",
-        "prediction": value,
-        "prediction_usd": round(value * USD, 2),
-        "model": about["name"],
-        "model_version": about["version"],
-    }
-    return answer | {"notice": SAMPLE_NOTICE} if about["source"] == "sample" else answer
+def _answers(champion: Champion, rows: np.ndarray, explain: bool) -> list[dict[str, Any]]:
+    about, warnings = champion.about, champion.warnings(rows)
+    answers = []
+    for place, (value, *ends) in enumerate(champion.predict(rows).tolist()):
+        answer = {"id": f"{g.id}-{place}", "prediction": value}
+        answer |= {"prediction_usd": round(value * USD, 2)}
+        for name, end in zip(("low", "high"), ends, strict=False):
+            answer |= {name: end, f"{name}_usd": round(end * USD, 2)}
+        answer |= {"model": about["name"], "model_version": about["version"]}
+        answer |= {"warnings": warnings[place]}
+        if about["source"] == "sample":
+            answer |= {"notice": SAMPLE_NOTICE}
+        answers.append(answer)
+    if explain:
+        _explain(champion, rows, answers)
+    return answers
+
+
+def _explain(champion: Champion, rows: np.ndarray, answers: list[dict[str, Any]]) -> None:
+    """Adds to each answer what it is made of."""
+    if champion.domain is None:
+        version = champion.about["version"]
+        raise refused(422, f"version {version} was registered without what explains its answers")
+    added, base = champion.contributions(rows)
+    for answer, values in zip(answers, added.tolist(), strict=True):
+        told = dict(zip(PLAYERS, values, strict=True))
+        answer |= {"base_usd": base, "contributions_usd": told}
+
+
+@bp.get("/predictions/<name>")
+def logged(name: str) -> Response:
+    """An answer as it was logged, and what stands behind the model that gave it."""
+    row = log().find(name)
+    if row is None:
+        raise refused(404, f"no answer {name[:60]!r} is in the log")
+    version = "model_name", "model_version", "run_id"
+    behind = copy().about(*(row[one] for one in version)) if row["model_name"] else None
+    row["input"] = _parsed(row["input"])
+    row["warnings"] = json.loads(row["warnings"] or "[]")
+    for one in ("prediction", "low", "high"):
+        row[f"{one}_usd"] = None if row[one] is None else round(row[one] * USD, 2)
+    return _json(row | {"lineage": behind})
+
+
+def _parsed(text: str | None) -> Any:
+    """The body of a refused request may be no JSON: then it stays a text."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text
 
 
 def _latency() -> float:
@@ -156,7 +198,7 @@ def _refuse_http(why: HTTPException) -> Response:
 def _refuse_unlogged(why: Unlogged) -> Response:
     current_app.logger.error("the log cannot be written: %s", why)
     sentence = "the log cannot be written, and no answer leaves unlogged; try again later"
-    return _problem(refused(503, sentence), logged=False)
+    return _problem(refused(503, sentence), told=False)
 
 
 @bp.app_errorhandler(Exception)
@@ -165,9 +207,9 @@ def _refuse_ours(why: Exception) -> Response:
     return _problem(refused(500, f"the service failed; its log has the reason under {g.id}"))
 
 
-def _problem(why: Refused, logged: bool = True) -> Response:
+def _problem(why: Refused, told: bool = True) -> Response:
     """The answer to a refused request; one to /predict is logged like every other."""
-    if logged and request.path == "/predict":
+    if told and request.path == "/predict":
         sentences = str(why)[:KEPT]
         entry = Entry(
             g.id, g.id, g.asked_at, why.status, _received(), None, None, None, _latency(), sentences

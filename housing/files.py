@@ -4,6 +4,7 @@ from __future__ import annotations  # the service reads the registry without pan
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -28,22 +29,27 @@ def add_graph(
     candidate: Candidate,
     graph: bytes,
     rows: np.ndarray,
-    answers: np.ndarray,
+    answers: Mapping[str, np.ndarray],
+    known: bytes,
 ) -> dict[str, str]:
     """Puts the graph into the candidate's model folder and declares it in its MLmodel.
 
-    In a folder named by its content: what an earlier version of the same model serves stays as it
-    was. Gives the tags that say where it is, and what each file of the model must be.
+    answers: what the model says of the rows, by the names that examples.json has for it. known:
+    its domain, as `domain.learn` writes it. The folder is named by its content: what an earlier
+    version of the same model serves stays as it was. Gives the tags that say where it is, and what
+    each file of the model must be.
     """
-    examples = json.dumps({"rows": rows.tolist(), "predictions": answers.tolist()}).encode()
-    place = f"served/{digest(graph + examples)[:12]}"
+    recorded = {"rows": rows, **answers}
+    examples = json.dumps({name: it.tolist() for name, it in recorded.items()}).encode()
+    contents = {"model.onnx": graph, "examples.json": examples, "domain.json": known}
+    place = f"served/{digest(b''.join(contents.values()))[:12]}"
     with TemporaryDirectory() as kept, TemporaryDirectory() as added:
         uri = f"models:/{candidate.model_id}"
         model = Path(mlflow.artifacts.download_artifacts(uri, dst_path=kept))
         described = mlflow.models.Model.load(str(model))
         described.add_flavor("double_precision_graph", data=f"{place}/model.onnx")
         described.save(Path(added) / "MLmodel")
-        for name, content in (("model.onnx", graph), ("examples.json", examples)):
+        for name, content in contents.items():
             for folder in (added, model):
                 paths.write_whole(Path(folder) / place / name, content)
         client.log_model_artifacts(candidate.model_id, added)

@@ -10,7 +10,8 @@ from sklearn.base import RegressorMixin, clone
 from sklearn.metrics import root_mean_squared_error
 from threadpoolctl import threadpool_limits
 
-from housing import duel, graph, registry
+from housing import bounds, duel, graph, registry
+from housing.intervals import Intervals
 from housing.schema import NAMES, TARGET, USD
 from housing.split import Split
 
@@ -79,22 +80,24 @@ def judge(
     columns: Mapping[str, str],
     limits: Limits = LIMITS,
     taken_back: int = 0,
+    intervals: Intervals | None = None,
 ) -> list[Check]:
     """The gate's checks, all asked even if one fails.
 
     served: the candidate's graph. champion: the model to beat on the same test rows; None for the
     first one, that must beat the mean of the training part, and has no slices to compare with.
     columns: name and type of each column that the candidate's signature asks for. taken_back: how
-    many versions of this very model were rolled back (`promotion.taken_back`).
+    many versions of this very model were rolled back (`promotion.taken_back`). intervals: those
+    that the graph must answer with, if it is to have any.
     """
     guess, before = guesses(model, champion, split)
-    finite = np.isfinite(guess)
+    finite, off = np.isfinite(guess), _difference(model, served, split, intervals)
     checks = [
         _at_least("test rows", len(guess), limits.least_rows),
         Check("share of finite predictions", float(finite.mean()), 1.0, bool(finite.all())),
         _at_least("share of predictions near the training values", _near(guess, split, limits), 1),
         _at_most("columns of the signature that are not the schema's", _foreign(columns), 0),
-        _at_most("served graph differs from the model by", _difference(model, served, split), SAME),
+        _at_most("served graph differs from the model by", off, SAME),
         _at_most("one row takes, ms", _latency(served, split), limits.max_ms),
         _at_most("served graph takes, MB", len(served) / 1e6, limits.max_mb),
         _at_most("times that this very model was rolled back", taken_back, 0),
@@ -156,16 +159,25 @@ def _foreign(columns: Mapping[str, str]) -> int:
     return len(set(columns.items()) ^ set(SIGNATURE.items()))
 
 
-def _difference(model: RegressorMixin, served: bytes, split: Split) -> float:
+def _difference(
+    model: RegressorMixin, served: bytes, split: Split, intervals: Intervals | None
+) -> float:
     """The largest difference, relative above $100,000: infinite if only one of them is a number.
 
-    On each row of train and test, on random rows, and on the splits of the trees.
+    Of guesses, and of both ends of the intervals if there are any: on each row of train and test,
+    on random rows, and on the splits of the trees.
     """
     train = split.train[NAMES].to_numpy()
     border = graph.border_rows(served, train, BORDERS)
     rows = np.vstack([train, split.test[NAMES], graph.random_rows(RANDOM), border])
-    expected = model.predict(pd.DataFrame(rows, columns=NAMES))
-    answers = graph.predict(graph.session(served), rows)
+    frame, session = pd.DataFrame(rows, columns=NAMES), graph.session(served)
+    if intervals is None:
+        expected, answers = model.predict(frame), graph.predict(session, rows)
+    elif session.ends is None:
+        return np.inf
+    else:
+        expected = np.stack(bounds.bounds(model, intervals, frame))
+        answers = np.stack(graph.intervals(session, rows))
     off = np.abs(answers - expected) / np.maximum(1, np.abs(expected))
     return float(np.max(np.where(np.isnan(off), np.inf, off)))
 

@@ -86,14 +86,19 @@ def prove(version: Version) -> None:
             served = model / version.tags.get("served", "served")
             recorded = json.loads((served / "examples.json").read_text())
             rows = np.array(recorded["rows"])
+            session = graph.session(served / "model.onnx")
             answers = {
-                "served graph": graph.predict(graph.session(served / "model.onnx"), rows),
+                "served graph": graph.predict(session, rows),
                 "model": stored.load(model).predict(_frame(rows)),
             }
+            ends = graph.intervals(session, rows)[1:] if "lows" in recorded else ()
     except (ValueError, OSError, KeyError) as broken:
         raise Refused(f"{which} stays as it is: {broken}") from broken
+    stays = f"{which} stays as it is: its"
     for what, given in answers.items():
-        _compare(f"{which} stays as it is: its {what}", given, np.array(recorded["predictions"]))
+        _compare(f"{stays} {what}", given, np.array(recorded["predictions"]))
+    for name, given in zip(("lows", "highs"), ends, strict=False):
+        _compare(f"{stays} interval", given, np.array(recorded[name]))
 
 
 def _compare(what: str, given: np.ndarray, recorded: np.ndarray) -> None:

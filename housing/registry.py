@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from housing import files, history, lineage, paths, store, stored, watch
+from housing import domain, files, history, lineage, paths, store, stored, watch
 from housing.schema import NAMES
 from housing.store import MlflowException, mlflow, reached
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from sklearn.base import RegressorMixin
 
+    from housing.bounds import Bounds
     from housing.split import Split
     from housing.tracking import Candidate
 
@@ -95,7 +96,7 @@ def register(
     candidate: Candidate,
     split: Split,
     graph: bytes,
-    examples: np.ndarray,
+    examples: np.ndarray | Bounds,
     promoted: bool,
     reason: str,
     checks: Sequence[Mapping[str, Any]] = (),
@@ -103,14 +104,18 @@ def register(
 ) -> Version:
     """A new version of the model that the data's source names, its graph in the model's folder.
 
-    examples: (n,) the model's answers on the first n test rows, kept beside the graph. The alias
+    examples: (n,) the model's answers on the first n test rows, kept beside the graph, or with them
+    the ends of their intervals. The alias
     champion moves to it if it is promoted; else it becomes the challenger, with the reason. So it
     does if judged, the champion that it was compared with, is champion no more. checks: what the
     gate asked, kept as gate.json in the candidate's run and as a tag of the version.
     """
     client, name = store.client(), MODEL_NAMES[split.manifest["source"]]
-    rows = split.test[NAMES][: len(examples)].to_numpy()
-    kept = files.add_graph(client, candidate, graph, rows, examples)
+    given = examples if isinstance(examples, tuple) else (examples,)
+    answers = dict(zip(("predictions", "lows", "highs"), given, strict=False))
+    rows = split.test[NAMES][: len(given[0])].to_numpy()
+    known = domain.learn(split.train)
+    kept = files.add_graph(client, candidate, graph, rows, answers, known)
     try:
         client.create_registered_model(name)
     except MlflowException as known:
@@ -166,7 +171,7 @@ def check_source(found: Version) -> None:
 
 @reached
 def export(found: Version, folder: Path) -> dict[str, Any]:
-    """Copies what serving needs into the folder: model.onnx, examples.json, about.json.
+    """Copies what serving needs into the folder: graph, examples, domain, and about.json.
 
     Gives what about.json says: name, version, alias, run id, data source, metrics, report, commit.
     Raises ValueError if a file is not the one that was registered, or the version learnt from other

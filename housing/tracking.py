@@ -207,6 +207,20 @@ def load_candidate(candidate: Candidate) -> RegressorMixin:
 
 
 @reached
+def load_intervals(candidate: Candidate) -> Intervals:
+    """The intervals that were made for the candidate; LookupError if there are none."""
+    from housing.intervals import Intervals
+
+    store.client()
+    model = Path(mlflow.artifacts.download_artifacts(f"models:/{candidate.model_id}"))
+    file = model / "intervals.skops"
+    if not file.exists():
+        family, run_id = candidate.family, candidate.run_id
+        raise LookupError(f"{family} (MLflow run {run_id}) has no intervals: run 02_train again")
+    return Intervals.loads(file.read_bytes())
+
+
+@reached
 def columns(candidate: Candidate) -> dict[str, str]:
     """Name and type of each column that the candidate's signature asks for, in its order."""
     store.client()

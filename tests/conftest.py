@@ -4,10 +4,25 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import clone
 
-from housing import convert, data, gate, paths, promotion, registry, search, split, tracking
-from housing.schema import NAMES
+from housing import (
+    bounds,
+    convert,
+    data,
+    gate,
+    intervals,
+    paths,
+    promotion,
+    registry,
+    search,
+    split,
+    tracking,
+)
+from housing.schema import NAMES, TARGET
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -51,11 +66,22 @@ def trained(tmp_path_factory):
         split.write(data.load("sample", rows=1_500))
         parts = split.read()
         found = search.search(["linear", "tree"], parts.train, trials=2)
-        tracking.log_candidates(found.values(), parts, "first")
+        evidence = {one: tracking.Evidence(intervals=_intervals(it, parts.train))
+                    for one, it in found.items()}  # fmt: skip
+        tracking.log_candidates(found.values(), parts, "first", evidence)
         promote(parts, "tree")
     finally:
         del os.environ["HOUSING_HOME"]
     return folder
+
+
+def _intervals(found: search.Search, train: pd.DataFrame) -> intervals.Intervals:
+    """As `bounds.calibrate`, without a learning curve."""
+    columns = train[NAMES]
+    if hasattr(found.model, "steps"):
+        columns = clone(found.model[:-1]).fit_transform(columns, train[TARGET])
+    signs = np.column_stack([columns, found.guesses])
+    return intervals.calibrate(signs, train[TARGET].to_numpy(), found.guesses)
 
 
 def promote(
@@ -71,13 +97,15 @@ def promote(
     """
     [candidate] = [one for one in tracking.candidates(parts.manifest) if one.family == family]
     model, name = tracking.load_candidate(candidate), registry.MODEL_NAMES[parts.manifest["source"]]
+    found = tracking.load_intervals(candidate)
     champion = judged or registry.champion(name)
-    served = convert.convert(model)
+    served = convert.convert(model, found)
     to_beat, columns = gate.to_beat(champion, parts), tracking.columns(candidate)
     back = promotion.taken_back(name, served)
     limits = gate.LIMITS._replace(**limits)
-    checks = gate.judge(model, served, parts, to_beat, columns, limits, len(back))
-    answers, asked = model.predict(parts.test[NAMES][:examples]), gate.told(checks)
+    checks = gate.judge(model, served, parts, to_beat, columns, limits, len(back), found)
+    rows, asked = parts.test[:examples], gate.told(checks)
+    answers = bounds.bounds(model, found, rows)
     verdict = gate.verdict(checks)
     return registry.register(candidate, parts, served, answers, *verdict, asked, champion)
 

@@ -20,6 +20,12 @@ function showProblems(problem) {
   }
 }
 
+function interval(body) {
+  const low = Math.round(body.low_usd).toLocaleString("en-US");
+  const high = body.high_usd > 500000 ? "$500,000 or more" : `$${Math.round(body.high_usd).toLocaleString("en-US")}`;
+  return `Nine of ten true values lie between $${low} and ${high}.`;
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const row = {};
@@ -36,6 +42,8 @@ form.addEventListener("submit", async (event) => {
     if (!response.ok) return showProblems(body);
     const dollars = Math.round(body.prediction_usd).toLocaleString("en-US");
     show("p", `$${dollars}`, "value");
+    if ("low_usd" in body) show("p", interval(body), "interval");
+    for (const warning of body.warnings) show("p", `${warning}.`, "notice");
     show("p", `${body.model} version ${body.model_version}, answer ${body.id}`, "trace");
     if (body.notice) show("p", body.notice, "notice");
   } catch (error) {

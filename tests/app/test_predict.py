@@ -4,8 +4,10 @@ import sqlite3
 import numpy as np
 import pytest
 
-from app import create_app
-from housing import registry, split
+from app import create_app, follow
+from housing import bounds, files, registry, split
+from housing.explain import PLAYERS
+from housing.intervals import Intervals
 from housing.schema import NAMES
 
 
@@ -38,6 +40,92 @@ def test_the_app_answers_what_the_registered_model_predicts(client, champion_hom
     response = client.post("/predict", json=test.to_dict("records"))
     found = [one["prediction"] for one in response.json["predictions"]]
     np.testing.assert_array_equal(found, expected)
+
+
+def test_an_answer_has_the_model_s_interval(client, champion_home):
+    champion, test = registry.champion("california-housing-sample"), split.read().test
+    folder = files.download(champion, champion_home / "model")
+    calibrated = Intervals.loads((folder / "intervals.skops").read_bytes())
+    _, low, high = bounds.bounds(registry.load_version(champion), calibrated, test)
+    response = client.post("/predict", json=test[NAMES].to_dict("records"))
+    found = response.json["predictions"]
+    np.testing.assert_allclose([one["low"] for one in found], low, rtol=1e-12)
+    np.testing.assert_allclose([one["high"] for one in found], high, rtol=1e-12)
+    assert all(one["low_usd"] <= one["prediction_usd"] <= one["high_usd"] for one in found)
+
+
+def test_what_is_unlike_the_training_rows_is_said(client, example, champion_home):
+    train = split.read().train
+    answer = client.post("/predict", json=example | {"MedInc": 19.5}).json
+    [said] = [one for one in answer["warnings"] if one.startswith("MedInc")]
+    assert said.startswith("MedInc is 19.5, and the model has seen ")
+    assert f"{train.MedInc.max():,.6g} ($10,000 a year)" in said
+    answer = client.post("/predict", json=example | {"Latitude": 32.1, "Longitude": -124.9}).json
+    assert any("the nearest block group that the model learnt from is" in one
+               for one in answer["warnings"])  # fmt: skip
+    row = rows(champion_home)[-1]
+    assert json.loads(row["warnings"]) == answer["warnings"]
+    assert (row["low"], row["high"]) == (answer["low"], answer["high"])
+
+
+def test_an_answer_can_be_explained_in_dollars(client, example):
+    plain = client.post("/predict?explain=false", json=example).json
+    assert "contributions_usd" not in plain
+    answer = client.post("/predict?explain=true", json=example).json
+    added = answer["contributions_usd"]
+    assert list(added) == list(PLAYERS)
+    total = answer["base_usd"] + sum(added.values())
+    assert total == pytest.approx(plain["prediction"] * 100_000, rel=1e-9)
+    assert sum(abs(one) for one in added.values()) > 1_000
+    answers = client.post("/predict?explain=true", json=[example] * 3).json["predictions"]
+    assert [one["contributions_usd"] for one in answers] == [pytest.approx(added)] * 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "count", "said"),
+    [("maybe", 1, "explain is 'maybe', expected true or false"),
+     ("true", 101, "101 rows are to be explained, expected at most 100")],
+)  # fmt: skip
+def test_what_cannot_be_explained_is_refused(client, example, asked, count, said):
+    response = client.post(f"/predict?explain={asked}", json=[example] * count)
+    assert response.status_code == 422
+    assert problems(response) == [said]
+
+
+def test_an_answer_is_looked_up_with_what_stands_behind_it(client, example):
+    answer = client.post("/predict", json=example).json
+    found = client.get(f"/predictions/{answer['id']}").json
+    assert found["input"] == example
+    for name in ("prediction", "prediction_usd", "low", "low_usd", "high_usd", "warnings"):
+        assert found[name] == answer[name]
+    champion = registry.champion("california-housing-sample")
+    assert found["run_id"] == found["lineage"]["run_id"] == champion.run_id
+    assert found["lineage"]["data_sha256"] == champion.tags["raw_sha256"]
+
+
+def test_a_refused_request_is_looked_up_too(client):
+    refused = client.post("/predict", data="[nonsense", content_type="application/json").json
+    found = client.get(f"/predictions/{refused['id']}").json
+    assert (found["input"], found["status"], found["lineage"]) == ("[nonsense", 400, None)
+    missing = client.get("/predictions/unknown")
+    assert missing.status_code == 404
+    assert problems(missing) == ["no answer 'unknown' is in the log"]
+
+
+def test_a_log_of_an_earlier_version_is_gone_on_with(champion_home, example):
+    follow.refresh(champion_home / "var" / "serving")
+    with sqlite3.connect(champion_home / "var" / "logs.db") as database:
+        database.execute(
+            "CREATE TABLE prediction (id TEXT PRIMARY KEY, request_id TEXT NOT NULL, "
+            "asked_at TEXT NOT NULL, status INTEGER NOT NULL, input TEXT, prediction REAL, "
+            "model_name TEXT, model_version TEXT, latency_ms REAL NOT NULL, problem TEXT)"
+        )
+        database.execute("INSERT INTO prediction VALUES ('old', 'o', '2026', 200, '{}', 1.0, 'm', "
+                         "'1', 1.0, NULL)")  # fmt: skip
+    client = create_app().test_client()
+    answer = client.post("/predict", json=example).json
+    assert [one["id"] for one in rows(champion_home)] == ["old", answer["id"]]
+    assert client.get("/predictions/old").json["low"] is None
 
 
 def test_an_answer_is_in_the_database_and_the_file(client, example, champion_home):

@@ -51,6 +51,10 @@ def test_the_service_s_page_answers(browser, piped, width, scheme):
         page.get_by_role("button", name="Ask").click()
         page.wait_for_selector(".value")
         assert re.match(r"^\$[\d,]+$", page.inner_text(".value"))
+        low, high = re.findall(r"\$([\d,]+)", page.inner_text(".interval"))
+        value = page.inner_text(".value").lstrip("$")
+        numbers = [int(one.replace(",", "")) for one in (low, value, high)]
+        assert numbers == sorted(numbers)
         page.fill("#MedInc", "99")
         page.get_by_role("button", name="Ask").click()
         page.wait_for_selector(".problems")

@@ -71,18 +71,28 @@ def test_a_second_environment_is_not_built(clone, ran, environment):
     assert "environment ready" not in done.stdout
 
 
-def test_make_serve_and_the_curl_answer(clone, ran, environment):
+def test_make_serve_and_the_curls_answer(clone, ran, environment):
+    curls = [one for one in "".join(COMMANDS).splitlines() if one.startswith("curl")]
     with process(*command("make serve").split(), cwd=clone, env=environment):
         get("http://127.0.0.1:8081/ready")
-        asked = subprocess.run(
-            command("curl"), shell=True, capture_output=True, text=True, check=True
+
+        def asked(line):
+            done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
+            return json.loads(done.stdout)
+
+        answer, explained = asked(curls[0]), asked(curls[1])
+        shown = (
+            (CHECKOUT / "README.md").read_text().partition('```json\n{"id"')[2].partition("}")[0]
         )
-        answer = json.loads(asked.stdout)
+        assert set(answer) == {"id", *re.findall(r'"(\w+)": ', shown)}
         assert answer["model"] == "california-housing"
-        assert 200_000 < answer["prediction_usd"] < 600_000
-        assert set(answer) == {"id", "prediction", "prediction_usd", "model", "model_version"}
+        assert 200_000 < answer["low_usd"] < answer["prediction_usd"] < answer["high_usd"] < 600_000
+        total = explained["base_usd"] + sum(explained["contributions_usd"].values())
+        assert total == pytest.approx(answer["prediction"] * 100_000)
+        found = asked(curls[2].replace("62218e54bef44db485720e9a571bb95f-0", answer["id"]))
+        assert (clone / found["lineage"]["report"]).exists()
         about = json.loads(get("http://127.0.0.1:8081/model"))
-        assert (clone / about["report"]).exists()
+        assert found["lineage"] == about
         assert about["commit"] == subprocess.getoutput(f"git -C '{clone}' rev-parse HEAD")
 
 

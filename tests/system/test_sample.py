@@ -47,7 +47,7 @@ def test_the_run_behind_the_champion_is_known(inside):
 def test_the_sample_is_loud_everywhere(inside):
     assert "NOTE: A GENERATED SAMPLE, not real data" in (inside / "said").read_text()
     pages = [*(inside / "reports" / "latest").glob("*.html"), inside / "reports" / "index.html"]
-    assert len(pages) == 5
+    assert len(pages) == 6
     assert all("A GENERATED SAMPLE" in one.read_text() for one in pages)
     assert registry.champion("california-housing") is None
     champion = registry.champion("california-housing-sample")
