@@ -24,6 +24,7 @@ from housing import (
 )
 from housing.schema import NAMES, TARGET
 
+EASY = {"certainty": 0.01, "max_loss": 1e9}  # limits that a model which is better at all keeps
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -108,6 +109,26 @@ def promote(
     answers = bounds.bounds(model, found, rows)
     verdict = gate.verdict(checks)
     return registry.register(candidate, parts, served, answers, *verdict, asked, champion)
+
+
+@pytest.fixture(scope="session")
+def moved(trained, tmp_path_factory):
+    """The trained home after ann's linear model has followed the tree as champion: version 2."""
+    folder = tmp_path_factory.mktemp("moved") / "a home"
+    shutil.copytree(trained, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOUSING_HOME", str(folder))
+        patch.setenv("HOUSING_WHO", "ann")
+        promote(split.read(), "linear", **EASY)
+    return folder
+
+
+@pytest.fixture
+def two(moved, home, monkeypatch):
+    """The moved home, copied; who works there is ann. Artefacts stay where they are."""
+    monkeypatch.setenv("HOUSING_WHO", "ann")
+    shutil.copytree(moved, home, dirs_exist_ok=True)
+    return Path(home)
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ def beside(path):
     return sorted(one.name for one in path.parent.iterdir() if not one.name.endswith(".lock"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", ["first", "second", "third"])
 def test_of_twenty_first_starts_at_once_none_fails(file, time, tmp_path):
     command = [sys.executable, "-c", RACE, str(tmp_path / "warm")]

@@ -10,13 +10,6 @@ from tests.conftest import promote
 NAME = "california-housing-sample"
 
 
-@pytest.fixture
-def two(champion_home, monkeypatch):
-    monkeypatch.setenv("HOUSING_WHO", "ann")
-    promote(split.read(), "linear", certainty=0.01, max_loss=1e9)
-    return champion_home
-
-
 def test_the_history_tells_who_was_champion_and_why(two, capsys):
     assert operate.champions([]) == 0
     said = capsys.readouterr().out

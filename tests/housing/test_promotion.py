@@ -10,22 +10,10 @@ import pytest
 
 from housing import history, promotion, registry, split, store
 from housing.promotion import Refused
-from tests.conftest import promote
+from tests.conftest import EASY, promote
 
 NAME = "california-housing-sample"
 WHY = "it was better before"
-EASY = {"certainty": 0.01, "max_loss": 1e9}
-
-
-@pytest.fixture
-def two(champion_home, monkeypatch):
-    """Version 1, a tree, was champion; version 2, linear, is; 3, the tree again, was refused.
-
-    The artefacts are copied too, so that a test may change them.
-    """
-    monkeypatch.setenv("HOUSING_WHO", "ann")
-    promote(split.read(), "linear", **EASY)
-    return champion_home
 
 
 def model_folder(version):

@@ -51,13 +51,6 @@ def test_an_empty_tracking_uri_is_none(home, monkeypatch):
     assert store.artifacts() == (home / "var" / "artifacts").as_uri()
 
 
-def test_several_first_starts_at_once_leave_a_good_store(home):
-    code = "from housing import store; store.client()"
-    started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
-    assert [one.wait() for one in started] == [0, 0, 0, 0]
-    assert store.client().get_experiment_by_name(store.EXPERIMENT)
-
-
 def test_artefacts_are_beside_a_sqlite_file_that_is_given(champion_home, tmp_path, monkeypatch):
     """MLflow alone writes mlruns/ into whatever folder the notebook runs in."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other/store.db")
