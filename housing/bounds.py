@@ -46,6 +46,8 @@ def calibrate(
 
 def bounds(model: RegressorMixin, calibrated: Intervals, rows: pd.DataFrame) -> Bounds:
     """The guess for each row, and the ends of its interval."""
-    guess = model.predict(rows[NAMES])
-    columns = model[:-1].transform(rows[NAMES]) if isinstance(model, Pipeline) else rows[NAMES]
+    columns, last = rows[NAMES], model
+    if isinstance(model, Pipeline):  # its columns are made once, for the guess and for the signs
+        columns, last = model[:-1].transform(columns), model[-1]
+    guess = last.predict(columns)
     return Bounds(guess, *calibrated.predict(np.column_stack([columns, guess]), guess))
