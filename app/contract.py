@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from housing.schema import FEATURES, NAMES
 
 MOST_ROWS = 10_000  # in one request
-MOST_EXPLAINED = 100  # rows in one request; each costs as much as 128 others
+MOST_EXPLAINED = 100  # of a list's rows, the first ones; each costs as much as 128 others
 MOST_PROBLEMS = 100  # named in one answer; more would be no help
 
 
@@ -131,12 +131,10 @@ def parse(body: bytes, most_rows: int) -> tuple[list[BaseModel], bool]:
     return rows, as_list
 
 
-def explained(given: str | None, rows: int) -> bool:
+def explained(given: str | None) -> bool:
     """Whether the query parameter explain asks for contributions. Raises Refused."""
     if given not in (None, "true", "false"):
         raise refused(422, f"explain is {_short(given)}, expected true or false")
-    if given == "true" and rows > MOST_EXPLAINED:
-        raise refused(422, f"{rows:,} rows are to be explained, expected at most {MOST_EXPLAINED}")
     return given == "true"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.contract import MOST_ROWS, Answer, Answers, BlockGroup, Logged, Problem
+from app.contract import MOST_EXPLAINED, MOST_ROWS, Answer, Answers, BlockGroup, Logged, Problem
 from housing.schema import FEATURES
 
 PLACE = "#/components/schemas/{model}"
@@ -52,7 +52,7 @@ def _predict() -> dict[str, Any]:
             {
                 "name": "explain",
                 "in": "query",
-                "description": "what each feature adds, for up to 100 rows",
+                "description": f"what each feature adds, for the first {MOST_EXPLAINED} rows",
                 "schema": {"type": "boolean", "default": False},
             }
         ],

@@ -35,7 +35,7 @@ def predict() -> Response:
     """House values for one block group or a list of them; logged before they leave."""
     champion = _champion()
     rows, as_list = contract.parse(_body(), current_app.config["MAX_ROWS"])
-    explain = contract.explained(request.args.get("explain"), len(rows))
+    explain = contract.explained(request.args.get("explain"))
     answers = _answers(champion, contract.matrix(rows), explain)
     about, latency = champion.about, _latency()
     log().write(
@@ -85,12 +85,12 @@ def _answers(champion: Champion, rows: np.ndarray, explain: bool) -> list[dict[s
 
 
 def _explain(champion: Champion, rows: np.ndarray, answers: list[dict[str, Any]]) -> None:
-    """Adds to each answer what it is made of."""
+    """Adds to the first answers what they are made of."""
     if champion.domain is None:
         version = champion.about["version"]
         raise refused(422, f"version {version} was registered without what explains its answers")
-    added, base = champion.contributions(rows)
-    for answer, values in zip(answers, added.tolist(), strict=True):
+    added, base = champion.contributions(rows[: contract.MOST_EXPLAINED])
+    for answer, values in zip(answers, added.tolist(), strict=False):
         told = dict(zip(PLAYERS, values, strict=True))
         answer |= {"base_usd": base, "contributions_usd": told}
 
