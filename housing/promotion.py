@@ -10,10 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 
 from housing import files, graph, history, registry, stored
 from housing.history import Move
 from housing.registry import CHAMPION, Version
+from housing.schema import NAMES
 
 SAME = 1e-9  # as in the gate: relative above $100,000
 
@@ -89,7 +91,7 @@ def prove(version: Version) -> None:
             session = graph.session(served / "model.onnx")
             answers = {
                 "served graph": graph.predict(session, rows),
-                "model": stored.load(model).predict(_frame(rows)),
+                "model": stored.load(model).predict(pd.DataFrame(rows, columns=NAMES)),
             }
             ends = graph.intervals(session, rows)[1:] if "lows" in recorded else ()
     except (ValueError, OSError, KeyError) as broken:
@@ -110,14 +112,6 @@ def _compare(what: str, given: np.ndarray, recorded: np.ndarray) -> None:
             f"{what} answers {given[at]:.9f} to example row {at + 1}, and {recorded[at]:.9f} was "
             f"recorded at its registration ({len(wrong)} of {len(recorded)} rows differ)"
         )
-
-
-def _frame(rows: np.ndarray):
-    import pandas as pd
-
-    from housing.schema import NAMES
-
-    return pd.DataFrame(rows, columns=NAMES)
 
 
 def taken_back(name: str, served: bytes) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -48,14 +49,19 @@ def _version(asked: str, name: str) -> Version:
 
 
 def _predictions(asked: str) -> list[dict[str, Any]]:
-    """The rows of the service's log with that id, or of that request."""
+    """The rows of the service's log with that id, or of that request: its id, and -0, -1, ..."""
+    query = "SELECT * FROM prediction WHERE id = ? OR id > ? AND id < ? ORDER BY id LIMIT 10000"
+    return _logged(query, asked, f"{asked}-", f"{asked}.")  # a range, as the index knows no LIKE
+
+
+def _logged(query: str, *values: str) -> list[dict[str, Any]]:
+    """What the service's log answers; nothing if there is no log."""
     file = Path(os.environ.get("HOUSING_DATABASE") or paths.var() / "logs.db")
     if not file.exists():
         return []
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
         database.row_factory = sqlite3.Row
-        query = "SELECT * FROM prediction WHERE id = ? OR id LIKE ? ORDER BY id LIMIT 10000"
-        return [dict(one) for one in database.execute(query, (asked, f"{asked}-%"))]
+        return [dict(one) for one in database.execute(query, values)]
 
 
 def _of_predictions(rows: list[dict[str, Any]], code_of: CodeOf | None) -> list[Link]:
@@ -83,16 +89,15 @@ def _of_run(run_id: str, code_of: CodeOf | None) -> list[Link]:
     run = tracking.run(run_id)
     if run is None:
         raise LookupError(f"{run_id} is no prediction in the log and no MLflow run")
-    made = [one for name in registry.MODEL_NAMES.values() for one in registry.versions(name)
-            if one.run_id == run_id]  # fmt: skip
-    links = [link for one in made for link in _of_version(one, code_of, counted=True)]
+    links = _of_versions(lambda one: one.run_id == run_id, code_of)
     return links or [Link("version", "this run was never registered", True), *_run(run_id, code_of)]
 
 
 def _of_report(run: str, code_of: CodeOf | None) -> list[Link]:
-    made = [one for name in registry.MODEL_NAMES.values() for one in registry.versions(name)
-            if run in (one.tags.get("training"), _run_of(one.tags.get("report", "")))]  # fmt: skip
-    links = [link for one in made for link in _of_version(one, code_of, counted=True)]
+    def names_it(one: Version) -> bool:
+        return run in (one.tags.get("training"), _run_of(one.tags.get("report", "")))
+
+    links = _of_versions(names_it, code_of)
     if links:
         return links
     trained = tracking.trained_by(run)
@@ -100,6 +105,13 @@ def _of_report(run: str, code_of: CodeOf | None) -> list[Link]:
         raise LookupError(f"no version and no MLflow run names the pipeline's run {run}")
     nothing = Link("version", f"the run {run} registered none", True)
     return [nothing, *(link for one in trained for link in _run(one, code_of))]
+
+
+def _of_versions(wanted: Callable[[Version], bool], code_of: CodeOf | None) -> list[Link]:
+    """The chains of all versions that are wanted, of whatever name."""
+    found = [one for name in registry.MODEL_NAMES.values() for one in registry.versions(name)]
+    made = filter(wanted, found)
+    return [link for one in made for link in _of_version(one, code_of, counted=True)]
 
 
 def _of_version(found: Version, code_of: CodeOf | None, counted: bool = False) -> list[Link]:
@@ -129,14 +141,14 @@ def _run(run_id: str, code_of: CodeOf | None) -> list[Link]:
 
 def _answered(found: Version) -> str:
     """How many answers of the service's log it gave, and when."""
-    file = Path(os.environ.get("HOUSING_DATABASE") or paths.var() / "logs.db")
-    if not file.exists():
-        return "none in this log"
-    query = ("SELECT count(*), min(asked_at), max(asked_at) FROM prediction "
-             "WHERE model_name = ? AND model_version = ? AND status = 200")  # fmt: skip
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
-        count, first, last = database.execute(query, (found.name, found.version)).fetchone()
-    return f"{count:,} in this log, from {first} to {last}" if count else "none in this log"
+    query = (
+        "SELECT count(*) AS many, min(asked_at) AS first, max(asked_at) AS last "
+        "FROM prediction WHERE model_name = ? AND model_version = ? AND status = 200"
+    )
+    for one in _logged(query, found.name, found.version):
+        if one["many"]:
+            return f"{one['many']:,} in this log, from {one['first']} to {one['last']}"
+    return "none in this log"
 
 
 def _named(found: Version) -> str:

@@ -250,11 +250,6 @@ def trained_by(pipeline_run: str) -> list[str]:
     return [one.info.run_id for one in found]
 
 
-def place() -> str:
-    """The store as a person may see it, once it has answered."""
-    return store.place()
-
-
 @reached
 def page(candidate: Candidate) -> str:
     """Where MLflow's own pages show its run."""

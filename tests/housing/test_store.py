@@ -121,7 +121,7 @@ def away(request, monkeypatch):
         lambda: tracking.load_candidate(tracking.Candidate("1", "m-1", "tree", "x", 1, 1)),
         lambda: registry.served(),
         lambda: registry.export(SAMPLE, paths.var()),
-        lambda: tracking.place(),
+        lambda: store.place(),
         lambda: tracking.run("1"),
         lambda: registry.versions(SAMPLE.name),
         lambda: history.move(SAMPLE.name, "champion", "1", "promoted", "better"),
