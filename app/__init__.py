@@ -1,6 +1,7 @@
 """The service: a small Flask app that answers with the registered champion and logs each answer."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -8,27 +9,27 @@ from flask import Flask
 # read by OpenMP when it is loaded: to find a row's neighbours is not worth a second thread, and on
 # a busy machine two wait for each other, 16 ms instead of 0.05
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-from app import champion, contract, log, metrics, reports, views
-from housing import paths
+from app import champion, guard, headers, log, metrics, reports, views
+from app.access import Access
+from app.config import DEFAULTS, check
+from app.service import Service
 
 
 def create_app(config: dict[str, Any] | None = None) -> Flask:
-    """The app; defaults here, then HOUSING_* from the environment, then `config`."""
+    """The app; the defaults of config.py, then HOUSING_* from the environment, then `config`."""
     app = Flask(__name__)
-    var = paths.var()
-    app.config.from_mapping(
-        DATABASE=str(var / "logs.db"),
-        LOG_FILE=str(var / "api.log"),
-        SERVING=str(var / "serving"),
-        REPORTS=str(paths.home() / "reports"),
-        MAX_CONTENT_LENGTH=8_000_000,  # bytes; 10,000 rows with long decimals are 3 MB
-        MAX_ROWS=contract.MOST_ROWS,
-    )
+    app.config.from_mapping({name: one.value() for name, one in DEFAULTS.items()})
     app.config.from_prefixed_env("HOUSING")
     app.config.update(config or {})
+    check(app.config)
+    app.extensions["metrics"] = metrics.Metrics(Path(app.config["COUNTS"]))
     log.init_app(app)
     champion.init_app(app)
-    metrics.init_app(app)
+    app.extensions["access"] = Access(app.config["ACCESS_LOG"])
+    told = (app.extensions[one] for one in ("log", "champion", "metrics", "access"))
+    app.extensions["service"] = Service(*told, app.config)
     app.register_blueprint(views.bp)
     app.register_blueprint(reports.bp)
+    guard.init_app(app)
+    headers.init_app(app)
     return app

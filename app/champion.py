@@ -1,11 +1,14 @@
 """The champion as a worker holds it: its graph and what is known of it, from the local copy."""
 
+from __future__ import annotations
+
 import json
+import logging
 import threading
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from flask import Flask, current_app
@@ -14,7 +17,14 @@ from housing import domain, explain, graph
 from housing.domain import Domain
 from housing.schema import USD
 
-LOOK_EVERY = 1.0  # seconds between two looks at the pointer
+if TYPE_CHECKING:
+    from app.metrics import Metrics
+
+LOOK_EVERY = 0.25  # seconds between two looks at the pointer
+TRY_AGAIN = 10.0  # seconds after which a champion that could not be loaded is tried again
+WARM = 3  # versions that stay loaded, so that a rollback takes no time
+
+logger = logging.getLogger(__name__)
 
 
 class Champion(NamedTuple):
@@ -42,22 +52,29 @@ class Champion(NamedTuple):
 
 
 class Copy:
-    """The local copy, looked at again at most once a second; the old model stays on a bad one."""
+    """The local copy. It is looked at and loaded beside the requests; the old model stays on a bad
+    one, and the last ones stay warm."""
 
-    def __init__(self, serving: Path) -> None:
-        self.pointer = serving / "current.json"
+    def __init__(self, serving: Path, metrics: Metrics) -> None:
+        self.pointer, self.metrics = serving / "current.json", metrics
         self.champion: Champion | None = None
         self.problem = ""
-        self._seen: int | None = None
-        self._next_look = 0.0
+        self._seen: tuple[int, int] | None = None
+        self._warm: dict[str, tuple[tuple[int, ...], Champion]] = {}
+        self._next_look = self._try_at = 0.0
         self._lock = threading.Lock()
+        self._watched = False
 
     def current(self) -> Champion | None:
         """The champion to answer with; None if there is none yet."""
-        if time.monotonic() >= self._next_look:
-            with self._lock:
-                self._look()
+        if not self._watched and time.monotonic() >= self._next_look:
+            self.look()
         return self.champion
+
+    def watch(self) -> None:
+        """From now on a thread looks, so that no request waits for a model to be loaded."""
+        self._watched = True
+        threading.Thread(target=self._forever, daemon=True, name="champion").start()
 
     def about(self, name: str, version: str, run_id: str | None) -> dict[str, Any] | None:
         """What is known of a version that serves or has served; None if its copy is gone."""
@@ -67,21 +84,63 @@ class Copy:
         except (OSError, ValueError):
             return None
 
-    def _look(self) -> None:
-        self._next_look = time.monotonic() + LOOK_EVERY
+    def registry(self) -> dict[str, Any]:
+        """What the follower last said of the registry; empty before it has looked."""
         try:
-            seen = self.pointer.stat().st_mtime_ns
-        except FileNotFoundError:
-            self.champion, self._seen = None, None
-            return
-        if seen == self._seen:
-            return
-        try:
-            folder = self.pointer.parent / json.loads(self.pointer.read_text())["folder"]
-            self.champion = _load(folder)
-            self._seen, self.problem = seen, ""
-        except (OSError, ValueError, KeyError) as bad:
-            self.problem = f"a new champion could not be loaded: {bad}"
+            return json.loads(self.pointer.with_name("registry.json").read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def look(self) -> None:
+        """Takes over what the pointer names now, once it has been proved."""
+        with self._lock:
+            self._next_look = time.monotonic() + LOOK_EVERY
+            try:
+                found = self.pointer.stat()
+                seen = found.st_mtime_ns, found.st_ino
+                if seen != self._seen or (self.problem and time.monotonic() > self._try_at):
+                    self._seen, self._try_at = seen, time.monotonic() + TRY_AGAIN
+                    self._take(json.loads(self.pointer.read_text())["folder"])
+            except FileNotFoundError:
+                self.champion, self._seen, self.problem = None, None, ""
+                self._told()
+            except (OSError, ValueError, KeyError, MemoryError) as bad:
+                why = bad.strerror if isinstance(bad, OSError) else bad  # no paths in an answer
+                self.problem = f"a new champion could not be loaded: {why}"
+                logger.warning("a new champion could not be loaded: %s", bad)
+                self._told()
+
+    def _take(self, name: str) -> None:
+        started, folder = time.perf_counter(), self.pointer.parent / name
+        made = tuple(one.stat().st_mtime_ns for one in sorted(folder.iterdir()))
+        known = self._warm.pop(name, None)
+        loaded = known[1] if known and known[0] == made else _load(folder)
+        self._warm[name] = made, loaded
+        for oldest in list(self._warm)[:-WARM]:
+            del self._warm[oldest]
+        self.champion, self.problem = loaded, ""
+        self.metrics.count("housing_model_swaps")
+        self.metrics.set("housing_model_load_seconds", time.perf_counter() - started)
+        self.metrics.set("housing_model_swap_timestamp_seconds", time.time())
+        self._told()
+
+    def _told(self) -> None:
+        self.metrics.set("housing_model_refused", float(bool(self.problem)))
+        self.metrics.clear("housing_model_info")
+        if self.champion:
+            about = self.champion.about
+            labels = about["name"], about["version"], about["source"]
+            self.metrics.set("housing_model_info", 1, *labels)
+
+    def _forever(self) -> None:
+        while True:
+            try:
+                self.look()
+                at = self.registry().get("reached_at", 0)
+                self.metrics.set("housing_registry_reached_timestamp_seconds", at)
+            except Exception:  # whatever it is, the model that serves goes on
+                logger.exception("the local copy cannot be looked at")
+            time.sleep(LOOK_EVERY)
 
 
 def _load(folder: Path) -> Champion:
@@ -104,8 +163,8 @@ def _load(folder: Path) -> Champion:
 
 def init_app(app: Flask) -> None:
     """Gives the app its copy, and loads it now if it is there."""
-    app.extensions["champion"] = Copy(Path(app.config["SERVING"]))
-    app.extensions["champion"].current()
+    app.extensions["champion"] = Copy(Path(app.config["SERVING"]), app.extensions["metrics"])
+    app.extensions["champion"].look()
 
 
 def copy() -> Copy:

@@ -1,5 +1,6 @@
 """What a caller may send and what comes back: pydantic models, made from the one schema."""
 
+import math
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -76,6 +77,9 @@ class Logged(BaseModel):
     model_name: str | None
     model_version: str | None
     run_id: str | None = Field(description="the MLflow run of the model")
+    caller_id: str | None = Field(description="X-Request-ID, as the caller gave it")
+    traceparent: str | None = Field(description="W3C Trace Context, as the caller gave it")
+    caller: str | None = Field(description="the name of the API key")
     latency_ms: float
     problem: str | None
     lineage: dict[str, Any] | None = Field(description="as /model tells it, of that version")
@@ -92,12 +96,18 @@ class OneProblem(BaseModel):
 class Problem(BaseModel):
     """Why there is no answer (RFC 9457)."""
 
-    title: str
+    type: str = Field("about:blank", description="nothing beyond the status: errors say it")
+    title: str = Field(description="the status in words")
     status: int
+    detail: str = Field(description="the first problem")
+    instance: str = Field(description="names the request; its path, if it is in the log")
     id: str = Field(description="names the request in the log")
-    errors: list[OneProblem]
+    errors: list[OneProblem] = Field(description="every problem that was found")
 
 
+LOW, HIGH = (
+    np.array([getattr(one, end) for one in FEATURES.values()], float) for end in ("low", "high")
+)
 _ONE = TypeAdapter(BlockGroup)
 _MANY = TypeAdapter(list[BlockGroup])
 
@@ -105,9 +115,15 @@ _MANY = TypeAdapter(list[BlockGroup])
 class Refused(Exception):
     """Raised for a body that is no request: the status to answer with and the problems."""
 
-    def __init__(self, status: int, errors: list[OneProblem]) -> None:
+    def __init__(self, status: int, errors: list[OneProblem], wait: float = 1) -> None:
+        """wait: the seconds after which it may be worth another try, where it may be at all."""
         super().__init__("; ".join(one.problem for one in errors))
         self.status, self.errors = status, errors
+        self.headers: list[tuple[str, str]] = []
+        if status == 401:  # Basic as well, so that a browser asks for the key
+            self.headers = [("www-authenticate", 'Bearer realm="housing", Basic realm="housing"')]
+        elif status in (429, 503):
+            self.headers = [("retry-after", f"{math.ceil(wait)}")]
 
 
 def refused(status: int, sentence: str) -> Refused:
@@ -115,8 +131,10 @@ def refused(status: int, sentence: str) -> Refused:
     return Refused(status, [OneProblem(field=None, row=None, problem=sentence)])
 
 
-def parse(body: bytes, most_rows: int) -> tuple[list[BaseModel], bool]:
-    """The block groups in a body, and whether they came as a list. Raises Refused."""
+def parse(body: bytes, most_rows: int) -> tuple[np.ndarray, bool]:
+    """The block groups in a body of JSON, (n, 8) in the order of `schema.NAMES`, and whether they
+    came as a list. Raises Refused.
+    """
     start = body.lstrip()[:1]
     if start not in (b"{", b"["):
         found = "empty" if not start else "neither"
@@ -126,9 +144,31 @@ def parse(body: bytes, most_rows: int) -> tuple[list[BaseModel], bool]:
         rows = _MANY.validate_json(body) if as_list else [_ONE.validate_json(body)]
     except ValidationError as wrong:
         raise _refusal(wrong) from None
-    if not 1 <= len(rows) <= most_rows:
-        raise refused(422, f"the list has {len(rows):,} rows, expected 1 to {most_rows:,}")
-    return rows, as_list
+    check_count(len(rows), most_rows)
+    if body.count(b":") != len(NAMES) * len(rows):  # JSON would take the last, and who knows why
+        raise refused(422, "a field is given twice in one block group, expected each once")
+    return np.array([list(one.__dict__.values()) for one in rows]), as_list
+
+
+def check_count(rows: int, most_rows: int) -> None:
+    """Raises Refused for an empty list, or one that is too long."""
+    if not 1 <= rows <= most_rows:
+        raise refused(422, f"the list has {rows:,} rows, expected 1 to {most_rows:,}")
+
+
+def check_ranges(rows: np.ndarray) -> None:
+    """Raises Refused for (n, 8) numbers of which one is out of its range, or not finite."""
+    wrong = ~((rows >= LOW) & (rows <= HIGH))
+    if not wrong.any():
+        return
+    places = np.argwhere(wrong)
+    problems = []
+    for row, column in places[:MOST_PROBLEMS].tolist():
+        value = rows[row, column]
+        found = f"{value:g}" if np.isfinite(value) else "not a finite number"
+        sentence = f"row {row}: {_expected(NAMES[column], found)}"
+        problems.append(OneProblem(field=NAMES[column], row=row, problem=sentence))
+    raise Refused(422, _cut(problems, len(places)))
 
 
 def explained(given: str | None) -> bool:
@@ -138,20 +178,29 @@ def explained(given: str | None) -> bool:
     return given == "true"
 
 
-def matrix(rows: list[BaseModel]) -> np.ndarray:
-    """(n, 8) float64, the columns in the order of `schema.NAMES`."""
-    return np.array([[row.__dict__[name] for name in NAMES] for row in rows], dtype=np.float64)
+def missing(name: str, row: int) -> OneProblem:
+    """The problem of a row without a value for that field."""
+    return OneProblem(field=name, row=row, problem=f"row {row}: {_expected(name, 'missing')}")
+
+
+def unknown(name: str) -> OneProblem:
+    """The problem of a field that a block group has not."""
+    return OneProblem(field=name, row=None, problem=_unknown(name))
 
 
 def _refusal(wrong: ValidationError) -> Refused:
     found = wrong.errors(include_url=False, include_context=True)
     if found[0]["type"] == "json_invalid":
         return refused(400, f"the body is not JSON: {found[0]['ctx']['error']}")
-    problems = [_problem(one) for one in found[:MOST_PROBLEMS]]
-    if len(found) > MOST_PROBLEMS:
-        more = f"and {len(found) - MOST_PROBLEMS:,} more problems"
+    return Refused(422, _cut([_problem(one) for one in found[:MOST_PROBLEMS]], len(found)))
+
+
+def _cut(problems: list[OneProblem], found: int) -> list[OneProblem]:
+    """The problems, and a last one that counts those left out."""
+    if found > MOST_PROBLEMS:
+        more = f"and {found - MOST_PROBLEMS:,} more problems"
         problems.append(OneProblem(field=None, row=None, problem=more))
-    return Refused(422, problems)
+    return problems
 
 
 def _problem(error: dict[str, Any]) -> OneProblem:
@@ -165,14 +214,21 @@ def _problem(error: dict[str, Any]) -> OneProblem:
 
 def _sentence(error: dict[str, Any], field: str | None) -> str:
     if error["type"] == "extra_forbidden":
-        near = get_close_matches(field, NAMES, 1)
-        hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(NAMES)}"
-        return f"{_short(field)} is not a field of a block group; {hint}"
+        return _unknown(field)
     if field not in FEATURES:
         return f"{_short(error['input'])} is not an object with the fields of a block group"
+    return _expected(field, "missing" if error["type"] == "missing" else _short(error["input"]))
+
+
+def _unknown(field: str) -> str:
+    near = get_close_matches(field[:100], NAMES, 1)
+    hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(NAMES)}"
+    return f"{_short(field)} is not a field of a block group; {hint}"
+
+
+def _expected(field: str, found: str) -> str:
     feature = FEATURES[field]
     expected = f"a number from {feature.low:,g} to {feature.high:,g}"
-    found = "missing" if error["type"] == "missing" else _short(error["input"])
     return f"{field} is {found}, expected {expected} ({feature.meaning}; {feature.unit})"
 
 

@@ -3,14 +3,19 @@
 Runs beside the workers, never in them: MLflow takes 170 MB and seconds to import.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from housing import paths, registry
+from housing import paths
 
-EVERY = 5  # seconds between two looks at the alias
+EVERY = 2.0  # seconds between two looks at the alias
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +27,7 @@ def forever(serving: str, name: str | None) -> None:
             refresh(Path(serving), name)
         except Exception as down:  # whatever it is, the service goes on with its copy
             logger.warning("the registry cannot be read, the copy stays: %s", down)
+            _tell(Path(serving), str(down))
         time.sleep(EVERY)
 
 
@@ -30,13 +36,40 @@ def refresh(serving: Path, name: str | None = None) -> str | None:
 
     name: the registered model; by default the real one, else the one trained on the sample.
     """
+    from housing import registry  # seconds; a service that has a copy answers before
+
     found = registry.served(name)
     pointer = serving / "current.json"
     if found is None:
         pointer.unlink(missing_ok=True)
+        _tell(serving)
         return None
     folder = f"{found.name}-{found.version}-{found.run_id[:8]}"
     if not pointer.exists() or json.loads(pointer.read_text())["folder"] != folder:
         registry.export(found, serving / folder)
         paths.write_whole(pointer, json.dumps({"folder": folder}).encode())
+    _tell(serving)
     return folder
+
+
+def _tell(serving: Path, problem: str = "") -> None:
+    """Leaves word for the workers: when the registry last answered, and why it does not now."""
+    file, told = serving / "registry.json", _read(serving / "registry.json")
+    now = time.time()
+    if problem:
+        since = told.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
+        told |= {"problem": problem, "since": since}
+    else:
+        told = {"reached_at": now}
+    with suppress(OSError):  # a full disk is no reason to stop following
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_suffix(".new")  # not written through: it is told anew in two seconds
+        aside.write_text(json.dumps(told))
+        aside.replace(file)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}

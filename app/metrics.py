@@ -1,81 +1,218 @@
-"""What Prometheus reads: requests, their time, predictions, and which model serves."""
+"""What Prometheus reads. Every worker counts in cells that all share, so any of them can answer."""
 
+from __future__ import annotations
+
+import os
+import threading
 import time
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
-from flask import Flask, Response, current_app, g, request
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
+import numpy as np
+from flask import current_app
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
 )
+from prometheus_client.registry import Collector
 
-from housing.schema import USD
+from app.cells import Cells, Full
+from housing.schema import NAMES, USD
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+DECILES = 10
+
+# kind, help, labels, and of a histogram the upper ends of its buckets
+COUNTERS = {
+    "housing_requests": ("requests answered", ("endpoint", "status")),
+    "housing_model_swaps": ("champions taken over, by all workers together", ()),
+    "housing_log_failures": ("groups of requests that could not be logged", ()),
+    "housing_unlogged_answers": ("answers that left unlogged, as LOG_POLICY allows", ()),
+    "housing_unusual_rows": ("rows unlike those the model learnt from", ()),
+    "housing_shed_requests": ("requests refused as too many waited or a key's limit was reached",
+                              ("why",)),
+    "housing_input_decile": ("rows, by the decile of the training values", ("feature", "decile")),
+}  # fmt: skip
+HISTOGRAMS = {
+    "housing_request_seconds": ("time to answer", ("endpoint",), SECONDS),
+    "housing_prediction_usd": ("predicted house values in dollars", ("model", "version"),
+                               tuple(USD * half / 2 for half in range(1, 12))),
+    "housing_log_commit_seconds": ("time to log a group of answers", (), SECONDS),
+    "housing_group_requests": ("requests answered and logged together", (),
+                               (1, 2, 4, 8, 16, 32, 64, 128)),
+}  # fmt: skip
+GAUGES = {  # of the workers that live: the sum, or the largest
+    "housing_queue_requests": ("requests that wait to be answered", (), np.sum),
+    "housing_model_info": ("the model that serves", ("model", "version", "source"), np.max),
+    "housing_model_refused": ("1 while a new champion cannot be taken over", (), np.max),
+    "housing_model_swap_timestamp_seconds": ("when a champion was last taken over", (), np.max),
+    "housing_model_load_seconds": ("how long that took, beside the requests", (), np.max),
+    "housing_registry_reached_timestamp_seconds": ("when the alias was last read", (), np.max),
+}
 
 
 class Metrics:
-    """One app's own, so that tests do not share them."""
+    """One worker's view of what all count."""
 
-    def __init__(self) -> None:
-        disable_created_metrics()  # a second series for each one, read by nobody
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        own: dict[str, Any] = {"registry": self.registry}
-        self.requests = Counter(
-            "housing_requests", "requests answered", ["endpoint", "status"], **own
-        )
-        self.seconds = Histogram(
-            "housing_request_seconds",
-            "time to answer",
-            ["endpoint"],
-            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
-            **own,
-        )
-        self.predictions = Histogram(
-            "housing_prediction_usd",
-            "predicted house values in dollars",
-            ["model", "version"],
-            buckets=[USD * half / 2 for half in range(1, 12)],
-            **own,
-        )
-        self.model = Gauge(
-            "housing_model_info", "the model that serves", ["model", "version", "source"], **own
-        )
+    def __init__(self, path: Path) -> None:
+        self.cells = Cells(path)
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, ...], int] = {}
+        self._registry = CollectorRegistry()
+        self._registry.register(_Collector(self.cells))
+        for place, ((name, *_), _) in enumerate(self.cells.totals()):
+            if name in GAUGES:  # what the worker before it in this slot held
+                self.cells.mine[place] = 0
 
-    def page(self, about: dict[str, Any] | None) -> bytes:
+    def count(self, name: str, *labels: str, by: float = 1) -> None:
+        """Adds to a counter."""
+        place = self._place(name, labels)
+        with self._lock:
+            self.cells.mine[place] += by
+
+    def observe(self, name: str, value: float, *labels: str) -> None:
+        """Adds a value to a histogram."""
+        place = self._place(name, labels)
+        tops = HISTOGRAMS[name][2]
+        with self._lock:
+            mine = self.cells.mine
+            mine[place + int(np.searchsorted(tops, value))] += 1
+            mine[place + len(tops) + 1] += value
+
+    def observe_all(self, name: str, values: np.ndarray, *labels: str) -> None:
+        """Adds (n,) values to a histogram."""
+        place, tops = self._place(name, labels), HISTOGRAMS[name][2]
+        found = np.bincount(np.searchsorted(tops, values), minlength=len(tops) + 1)
+        with self._lock:
+            mine = self.cells.mine
+            mine[place : place + len(found)] += found
+            mine[place + len(found)] += values.sum()
+
+    def rank(self, rows: np.ndarray, borders: np.ndarray) -> None:
+        """Counts (n, 8) rows by decile; borders: (9, 8), between the training values' deciles."""
+        place = self._place("housing_input_decile", (NAMES[0], "1"))
+        found = (rows[:, None] > borders).sum(1) + DECILES * np.arange(len(NAMES))
+        with self._lock:
+            mine = self.cells.mine[place : place + DECILES * len(NAMES)]
+            mine += np.bincount(found.ravel(), minlength=len(mine))
+
+    def set(self, name: str, value: float, *labels: str) -> None:
+        """Sets this worker's value of a gauge."""
+        self.cells.mine[self._place(name, labels)] = value
+
+    def clear(self, name: str) -> None:
+        """Sets this worker's values of a gauge to 0, whatever their labels."""
+        for (one, *_), place in list(self._known.items()):
+            if one == name:
+                self.cells.mine[place] = 0
+
+    def page(self) -> bytes:
         """The text that a scrape gets."""
-        self.model.clear()
-        if about:
-            self.model.labels(about["name"], about["version"], about["source"]).set(1)
-        return generate_latest(self.registry)
+        return generate_latest(self._registry)
+
+    def _place(self, name: str, labels: tuple[str, ...]) -> int:
+        key = (name, *labels)
+        place = self._known.get(key)
+        if place is None:
+            place = self._known[key] = self._new(name, labels)
+        return place
+
+    def _new(self, name: str, labels: tuple[str, ...]) -> int:
+        try:
+            if name in HISTOGRAMS:
+                parts = [f"{top:g}" for top in HISTOGRAMS[name][2]] + ["+Inf", "sum"]
+                return self.cells.places([(name, *labels, part) for part in parts])
+            if name == "housing_input_decile":
+                parts = [str(one + 1) for one in range(DECILES)]
+                return self.cells.places([(name, one, part) for one in NAMES for part in parts])
+            return self.cells.places([(name, *labels)])
+        except Full:  # after hundreds of versions: counted still, but no longer apart
+            if "other" in labels:
+                raise
+            return self._new(name, ("other",) * len(labels))
 
 
-def init_app(app: Flask) -> None:
-    """Counts every request of the app."""
-    app.extensions["metrics"] = Metrics()
-    app.before_request(_start)
-    app.after_request(_count)
+class _Collector(Collector):
+    """What the cells hold, as prometheus_client writes it."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    def collect(self) -> Iterator[Metric]:
+        living = self._cells.living()
+        found: dict[str, list[tuple[tuple[str, ...], np.ndarray]]] = {}
+        for (name, *labels), numbers in self._cells.totals():
+            found.setdefault(name, []).append((tuple(labels), numbers))
+        for name, (about, labels) in COUNTERS.items():
+            counter = CounterMetricFamily(name, about, labels=labels)
+            for given, numbers in found.get(name, [((), np.zeros(1))] if not labels else []):
+                counter.add_metric(given, numbers.sum())
+            yield counter
+        for name, (about, labels, tops) in HISTOGRAMS.items():
+            yield _histogram(HistogramMetricFamily(name, about, labels=labels),
+                             found.get(name, []), len(tops) + 2)  # fmt: skip
+        alive = sorted(living)
+        for name, (about, labels, together) in GAUGES.items():
+            gauge = GaugeMetricFamily(name, about, labels=labels)
+            for given, numbers in found.get(name, [((), np.zeros(1))] if not labels else []):
+                value = together(numbers[alive] if len(numbers) > 1 else numbers)
+                if value or not labels:
+                    gauge.add_metric(given, value)
+            yield gauge
+        yield from _processes(living)
+
+
+def _histogram(
+    family: HistogramMetricFamily, found: list[tuple[tuple[str, ...], np.ndarray]], size: int
+) -> HistogramMetricFamily:
+    for at in range(0, len(found), size):
+        labels = found[at][0][:-1]
+        numbers = [one.sum() for _, one in found[at : at + size]]
+        counts = np.cumsum(numbers[:-1])
+        tops = [given[-1] for given, _ in found[at : at + size - 1]]
+        family.add_metric(labels, list(zip(tops, counts, strict=True)), numbers[-1])
+    return family
+
+
+def _processes(living: dict[int, int]) -> Iterator[Metric]:
+    """What each worker takes, as client libraries name it; read from /proc where there is one."""
+    told = (
+        GaugeMetricFamily("process_resident_memory_bytes", "memory", labels=["worker"]),
+        CounterMetricFamily("process_cpu_seconds", "time on a processor", labels=["worker"]),
+        GaugeMetricFamily("process_open_fds", "open files and connections", labels=["worker"]),
+        GaugeMetricFamily("process_max_fds", "how many there may be", labels=["worker"]),
+        GaugeMetricFamily("process_start_time_seconds", "when it started", labels=["worker"]),
+        GaugeMetricFamily("process_threads", "threads", labels=["worker"]),
+    )
+    for slot, pid in living.items():
+        for one, value in zip(told, _process(pid) or (), strict=False):
+            one.add_metric([str(slot)], value)
+    yield from told
+
+
+def _process(pid: int) -> tuple[float, ...] | None:
+    folder, tick = Path(f"/proc/{pid}"), os.sysconf("SC_CLK_TCK")
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        limits = (folder / "limits").read_text().partition("Max open files")[2].split()
+        handles = len(os.listdir(folder / "fd"))  # noqa: PTH208, a third of the time of Path's
+    except OSError:
+        return None
+    memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+    started = _booted() + int(fields[19]) / tick
+    spent = (int(fields[11]) + int(fields[12])) / tick
+    most = float("inf") if limits[0] == "unlimited" else int(limits[0])
+    return memory, spent, handles, most, started, int(fields[17])
+
+
+def _booted() -> float:
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def metrics() -> Metrics:
     """The current app's."""
     return current_app.extensions["metrics"]
-
-
-def _start() -> None:
-    g.started = time.perf_counter()
-
-
-def _count(response: Response) -> Response:
-    endpoint = request.url_rule.rule if request.url_rule else "unknown"
-    metrics().requests.labels(endpoint, response.status_code).inc()
-    metrics().seconds.labels(endpoint).observe(time.perf_counter() - g.started)
-    return response

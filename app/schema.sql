@@ -12,6 +12,9 @@ CREATE TABLE IF NOT EXISTS prediction (
   problem TEXT,                     -- why it was refused
   low REAL, high REAL,              -- the ends of the 90 % interval, in $100,000
   warnings TEXT,                    -- JSON: in what the input is unlike the training rows
-  run_id TEXT                       -- the MLflow run of the model
+  run_id TEXT,                      -- the MLflow run of the model
+  caller_id TEXT,                   -- X-Request-ID, as the caller gave it
+  traceparent TEXT,                 -- W3C Trace Context, as the caller gave it
+  caller TEXT                       -- the name of the API key
 );
 CREATE INDEX IF NOT EXISTS prediction_asked_at ON prediction (asked_at);

@@ -1,98 +1,75 @@
 """The routes."""
 
+from __future__ import annotations
+
 import json
-import time
-import uuid
-from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import numpy as np
 from flask import Blueprint, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from app import contract, openapi
+from app import openapi, predict
+from app.asked import JSON, Asked, Reply
 from app.champion import Champion, copy
-from app.contract import Refused, refused
-from app.log import Entry, Unlogged, log
+from app.contract import Logged, Refused, refused
+from app.log import Unlogged, log
 from app.metrics import CONTENT_TYPE, metrics
-from housing.explain import PLAYERS
+from app.predict import SAMPLE_NOTICE
+from app.service import HOW_TO_GET_ONE, PROTOCOLS, UNLOGGED, Service
 from housing.schema import FEATURES, USD
 
-HOW_TO_GET_ONE = "there is no champion yet: `make run` trains and registers one"
-SAMPLE_NOTICE = "answered by a model trained on a GENERATED SAMPLE, not on real data"
-KEPT = 2_000  # characters of a refused body that the log keeps
+MOST_RECENT = 1_000  # rows of GET /predictions
 
 bp = Blueprint("service", __name__)
 
 
 @bp.before_app_request
 def _name_the_request() -> None:
-    g.id, g.asked_at = uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="milliseconds")
+    told = {name.lower(): value for name, value in request.headers.items()}
+    query = request.query_string.decode("latin-1")
+    g.asked = Asked(request.method, request.path, query, told, b"", request.remote_addr or "")
+
+
+@bp.after_app_request
+def _count(response: Response) -> Response:
+    """Counts and names every request but those that the service itself has counted."""
+    if request.path in PROTOCOLS and request.method == "POST":
+        return response
+    endpoint = request.url_rule.rule if request.url_rule else "unknown"
+    metrics().count("housing_requests", endpoint, str(response.status_code))
+    metrics().observe("housing_request_seconds", g.asked.latency() / 1000, endpoint)
+    size = response.calculate_content_length() or 0
+    current_app.extensions["access"].write([(g.asked, response.status_code, size)])
+    for name, value in g.asked.traces():
+        response.headers[name] = value
+    return response
 
 
 @bp.post("/predict")
-def predict() -> Response:
-    """House values for one block group or a list of them; logged before they leave."""
-    champion = _champion()
-    rows, as_list = contract.parse(_body(), current_app.config["MAX_ROWS"])
-    explain = contract.explained(request.args.get("explain"))
-    answers = _answers(champion, contract.matrix(rows), explain)
-    about, latency = champion.about, _latency()
-    log().write(
-        [
-            Entry(one["id"], g.id, g.asked_at, 200, row.model_dump_json(), one["prediction"],
-                  about["name"], about["version"], latency, None, one.get("low"), one.get("high"),
-                  json.dumps(one["warnings"]), about["run_id"])
-            for one, row in zip(answers, rows, strict=True)
-        ]
-    )  # fmt: skip
-    seen = metrics().predictions.labels(about["name"], about["version"])
-    for one in answers:
-        seen.observe(one["prediction_usd"])
-    return _json({"predictions": answers} if as_list else answers[0])
+@bp.post("/invocations")
+def ask() -> Response:
+    """House values for one block group or a list of them; logged before they leave.
+
+    Under `python -m app` the door answers these two itself, in groups, by the same service.
+    """
+    service: Service = current_app.extensions["service"]
+    g.asked.caller = g.caller
+    try:
+        g.asked.body = request.get_data()
+    except RequestEntityTooLarge:
+        return _response(service.refuse(g.asked, _too_large()))
+    return _response(service.answer([g.asked])[0])
 
 
-def _champion() -> Champion:
-    champion = copy().current()
-    if champion is None:
-        raise refused(503, HOW_TO_GET_ONE)
-    return champion
-
-
-def _body() -> bytes:
-    if request.mimetype != "application/json":
-        sent = request.content_type or "nothing"
-        raise refused(415, f"the content type is {sent[:60]!r}, expected application/json")
-    return request.get_data()
-
-
-def _answers(champion: Champion, rows: np.ndarray, explain: bool) -> list[dict[str, Any]]:
-    about, warnings = champion.about, champion.warnings(rows)
-    answers = []
-    for place, (value, *ends) in enumerate(champion.predict(rows).tolist()):
-        answer = {"id": f"{g.id}-{place}", "prediction": value}
-        answer |= {"prediction_usd": round(value * USD, 2)}
-        for name, end in zip(("low", "high"), ends, strict=False):
-            answer |= {name: end, f"{name}_usd": round(end * USD, 2)}
-        answer |= {"model": about["name"], "model_version": about["version"]}
-        answer |= {"warnings": warnings[place]}
-        if about["source"] == "sample":
-            answer |= {"notice": SAMPLE_NOTICE}
-        answers.append(answer)
-    if explain:
-        _explain(champion, rows, answers)
-    return answers
-
-
-def _explain(champion: Champion, rows: np.ndarray, answers: list[dict[str, Any]]) -> None:
-    """Adds to the first answers what they are made of."""
-    if champion.domain is None:
-        version = champion.about["version"]
-        raise refused(422, f"version {version} was registered without what explains its answers")
-    added, base = champion.contributions(rows[: contract.MOST_EXPLAINED])
-    for answer, values in zip(answers, added.tolist(), strict=False):
-        told = dict(zip(PLAYERS, values, strict=True))
-        answer |= {"base_usd": base, "contributions_usd": told}
+@bp.get("/predictions")
+def recent() -> Response:
+    """The last answers and refusals, newest first."""
+    limit = _number("limit", 20, 1, MOST_RECENT)
+    status = _number("status", None, 100, 599)
+    rows = log().recent(limit, status, request.args.get("request_id"))
+    return _json({"predictions": [_told(one) for one in rows]})
 
 
 @bp.get("/predictions/<name>")
@@ -101,25 +78,9 @@ def logged(name: str) -> Response:
     row = log().find(name)
     if row is None:
         raise refused(404, f"no answer {name[:60]!r} is in the log")
-    version = "model_name", "model_version", "run_id"
-    behind = copy().about(*(row[one] for one in version)) if row["model_name"] else None
-    row["input"] = _parsed(row["input"])
-    row["warnings"] = json.loads(row["warnings"] or "[]")
-    for one in ("prediction", "low", "high"):
-        row[f"{one}_usd"] = None if row[one] is None else round(row[one] * USD, 2)
-    return _json(row | {"lineage": behind})
-
-
-def _parsed(text: str | None) -> Any:
-    """The body of a refused request may be no JSON: then it stays a text."""
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        return text
-
-
-def _latency() -> float:
-    return round((time.perf_counter() - g.started) * 1000, 3)
+    known = "model_name", "model_version", "run_id"
+    behind = copy().about(*(row[one] for one in known)) if row["model_name"] else None
+    return _json(_told(row) | {"lineage": behind})
 
 
 @bp.get("/health")
@@ -128,14 +89,30 @@ def health() -> Response:
     return _json({"status": "alive"})
 
 
+@bp.get("/ping")
+def ping() -> Response:
+    """The same as MLflow's scoring server says it: 404 while there is no model."""
+    return Response("\n", 200 if copy().current() else 404, content_type=JSON)
+
+
+@bp.get("/version")
+def protocol_version() -> Response:
+    """Which MLflow's scoring protocol is spoken: what a client of it asks for."""
+    return Response(_mlflow(), content_type=JSON)
+
+
 @bp.get("/ready")
 def ready() -> Response:
     """Can it answer: a model is loaded and the log can be written."""
-    champion = _champion()
+    champion, registry = _champion(), copy().registry()
     log().check()
     about = {"status": "ready", "model": champion.about["name"]}
     about["model_version"] = champion.about["version"]
-    return _json(about | ({"problem": copy().problem} if copy().problem else {}))
+    if copy().problem:
+        about["problem"] = copy().problem
+    if "problem" in registry:
+        about["registry"] = f"not reached since {registry['since']}: the local copy answers"
+    return _json(about)
 
 
 @bp.get("/model")
@@ -147,9 +124,7 @@ def model() -> Response:
 @bp.get("/metrics")
 def scrape() -> Response:
     """For Prometheus."""
-    champion = copy().current()
-    page = metrics().page(champion.about if champion else None)
-    return Response(page, content_type=CONTENT_TYPE)
+    return Response(metrics().page(), content_type=CONTENT_TYPE)
 
 
 @bp.get("/openapi.json")
@@ -180,57 +155,82 @@ def page() -> str:
 
 @bp.app_errorhandler(Refused)
 def _refuse(why: Refused) -> Response:
-    return _problem(why)
+    return _response(predict.refuse(g.asked, why))
 
 
 @bp.app_errorhandler(HTTPException)
 def _refuse_http(why: HTTPException) -> Response:
-    sentence = why.description
     if isinstance(why, RequestEntityTooLarge):
-        limit = current_app.config["MAX_CONTENT_LENGTH"]
-        sentence = f"the body is larger than {limit:,} bytes; send the rows in several requests"
-    response = _problem(refused(why.code, sentence))
+        return _refuse(_too_large())
+    response = _refuse(refused(why.code, why.description))
     response.headers.extend((name, value) for name, value in why.get_headers() if name == "Allow")
     return response
 
 
 @bp.app_errorhandler(Unlogged)
 def _refuse_unlogged(why: Unlogged) -> Response:
-    current_app.logger.error("the log cannot be written: %s", why)
-    sentence = "the log cannot be written, and no answer leaves unlogged; try again later"
-    return _problem(refused(503, sentence), told=False)
+    current_app.logger.error("the log cannot be used: %s", why)
+    return _refuse(refused(503, UNLOGGED))
 
 
 @bp.app_errorhandler(Exception)
 def _refuse_ours(why: Exception) -> Response:
-    current_app.logger.exception("request %s failed", g.id)
-    return _problem(refused(500, f"the service failed; its log has the reason under {g.id}"))
+    current_app.logger.exception("request %s failed", g.asked.id)
+    return _refuse(refused(500, f"the service failed; its log has the reason under {g.asked.id}"))
 
 
-def _problem(why: Refused, told: bool = True) -> Response:
-    """The answer to a refused request; one to /predict is logged like every other."""
-    if told and request.path == "/predict":
-        sentences = str(why)[:KEPT]
-        entry = Entry(
-            g.id, g.id, g.asked_at, why.status, _received(), None, None, None, _latency(), sentences
-        )
-        try:
-            log().write([entry])
-        except Unlogged as failed:
-            return _refuse_unlogged(failed)
-    content = contract.Problem(
-        title=str(why.errors[0].problem), status=why.status, id=g.id, errors=why.errors
-    )
-    return Response(content.model_dump_json(), why.status, content_type="application/problem+json")
+def _champion() -> Champion:
+    champion = copy().current()
+    if champion is None:
+        raise refused(503, HOW_TO_GET_ONE)
+    return champion
 
 
-def _received() -> str | None:
-    """The beginning of the body, as text; None if it was too large to be read."""
+def _too_large() -> Refused:
+    limit = current_app.config["MAX_CONTENT_LENGTH"]
+    return refused(413, f"the body is larger than {limit:,} bytes; send it in parts")
+
+
+def _number(name: str, default: int | None, low: int, high: int) -> int | None:
+    given = request.args.get(name)
+    if given is None:
+        return default
+    if not (given.isascii() and given.isdigit() and low <= int(given[:9]) <= high):
+        raise refused(422, f"{name} is {given[:60]!r}, expected a number from {low} to {high:,}")
+    return int(given)
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the log, its texts of JSON parsed, its prices in dollars too."""
+    row = row | {"input": _parsed(row["input"]), "warnings": json.loads(row["warnings"] or "[]")}
+    for one in ("prediction", "low", "high"):
+        row[f"{one}_usd"] = None if row[one] is None else round(row[one] * USD, 2)
+    return {name: row[name] for name in Logged.model_fields if name in row}
+
+
+def _parsed(text: str | None) -> Any:
+    """The body of a refused request may be no JSON: then it stays a text."""
     try:
-        return request.get_data()[:KEPT].decode(errors="replace")
-    except RequestEntityTooLarge:
-        return None
+        return json.loads(text, parse_constant=str) if text else None
+    except (ValueError, RecursionError):
+        return text
+
+
+@cache
+def _mlflow() -> str:
+    for name in ("mlflow", "mlflow-skinny"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            pass
+    return ""
+
+
+def _response(made: Reply) -> Response:
+    response = Response(made.body, made.status, content_type=made.type)
+    response.headers.extend(made.headers)
+    return response
 
 
 def _json(content: Any) -> Response:
-    return Response(json.dumps(content), content_type="application/json")
+    return Response(json.dumps(content), content_type=JSON)

@@ -29,6 +29,7 @@ class Domain(NamedTuple):
     high: np.ndarray  # (8,) the largest
     typical: np.ndarray  # (8,) an ordinary block group, to compare with: `explain.typical`
     places: Index  # where they are
+    deciles: np.ndarray | None = None  # (9, 8), the borders between tenths of the training values
 
 
 def learn(train: pd.DataFrame) -> bytes:
@@ -37,6 +38,7 @@ def learn(train: pd.DataFrame) -> bytes:
 
     rows = train[NAMES].to_numpy(float)
     told = {"low": rows.min(0), "high": rows.max(0), "typical": typical(train)[0]}
+    told["deciles"] = np.quantile(rows, np.arange(1, 10) / 10, axis=0)
     told["places"] = np.unique(rows[:, PLACE], axis=0)
     return json.dumps({name: it.tolist() for name, it in told.items()}).encode()
 
@@ -45,7 +47,8 @@ def read(content: bytes) -> Domain:
     """What `learn` has written. Raises ValueError or KeyError for anything else."""
     told = json.loads(content)
     low, high, typical = (np.array(told[one]) for one in ("low", "high", "typical"))
-    return Domain(low, high, typical, Index(_flat(np.array(told["places"]))))
+    deciles = np.array(told["deciles"]) if "deciles" in told else None  # older versions have none
+    return Domain(low, high, typical, Index(_flat(np.array(told["places"]))), deciles)
 
 
 def warnings(domain: Domain, rows: np.ndarray) -> list[list[str]]:

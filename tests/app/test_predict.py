@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -214,13 +215,13 @@ def test_a_body_that_is_no_request_is_refused(client, champion_home, body, statu
 def test_another_content_type_is_refused(client, example, champion_home):
     response = client.post("/predict", data=json.dumps(example), content_type="text/plain")
     assert response.status_code == 415
-    assert problems(response) == ["the content type is 'text/plain', expected application/json"]
+    [said] = problems(response)
+    assert said.startswith("the content type is 'text/plain', expected one of application/json, ")
     assert json.loads(rows(champion_home)[0]["input"]) == example
 
 
 def test_limits_of_rows_and_bytes(app, example, champion_home):
-    app.config.update(MAX_ROWS=2, MAX_CONTENT_LENGTH=1_000)
-    client = app.test_client()
+    client = create_app({"MAX_ROWS": 2, "MAX_CONTENT_LENGTH": 1_000}).test_client()
     response = client.post("/predict", json=[example] * 3)
     assert response.status_code == 422
     assert problems(response) == ["the list has 3 rows, expected 1 to 2"]
@@ -246,12 +247,37 @@ def test_many_problems_are_cut_short(client, example):
 def test_no_answer_leaves_unlogged(app, example, champion_home):
     client = app.test_client()
     assert client.post("/predict", json=example).status_code == 200
-    with sqlite3.connect(champion_home / "var" / "logs.db") as database:
-        database.execute("DROP TABLE prediction")
-    for body in (example, {}):
-        response = client.post("/predict", json=body)
-        assert response.status_code == 503
-        assert "the log cannot be written" in problems(response)[0]
+    with closing(sqlite3.connect(champion_home / "var" / "logs.db")) as other:
+        other.execute("BEGIN IMMEDIATE")  # and does not let go
+        for body in (example, {}):
+            response = client.post("/predict", json=body)
+            assert response.status_code == 503
+            assert response.headers["Retry-After"] == "1"
+            assert "the log cannot be written" in problems(response)[0]
+        other.rollback()
+    answer = client.post("/predict", json=example).json
+    assert [one["id"] for one in rows(champion_home)][1:] == [answer["id"]]
+
+
+def test_answers_leave_unlogged_only_if_that_is_wished(app, example, champion_home):
+    database = champion_home / "a folder"
+    database.mkdir()
+    told = {"DATABASE": str(database), "LOG_POLICY": "available"}
+    client = create_app(told).test_client()
+    answer = client.post("/predict", json=example)
+    assert answer.status_code == 200
+    assert answer.headers["X-Logged"] == "no"
+    assert "housing_unlogged_answers_total 1.0" in client.get("/metrics").text
+
+
+def test_a_log_that_is_moved_away_is_begun_anew(client, example, champion_home):
+    client.post("/predict", json=example)
+    var = champion_home / "var"
+    for name in ("logs.db", "api.log"):
+        (var / name).rename(var / f"old-{name}")
+    answer = client.post("/predict", json=example).json
+    assert [one["id"] for one in rows(champion_home)] == [answer["id"]]
+    assert json.loads((var / "api.log").read_text())["id"] == answer["id"]
 
 
 def test_a_full_disk_for_the_file_keeps_the_row_out_until_there_is_room(

@@ -50,7 +50,7 @@ def test_nothing_else_is(reports, empty, path):
 def test_without_a_run_it_says_how_to_make_one(empty):
     answer = empty.get("/reports/")
     assert answer.status_code == 404
-    assert "run_pipeline.py" in answer.json["title"]
+    assert "run_pipeline.py" in answer.json["detail"]
 
 
 def test_the_page_leads_to_the_report_of_who_answers(champion_home, client):

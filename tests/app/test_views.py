@@ -18,7 +18,7 @@ def test_without_a_champion_it_lives_but_is_not_ready(empty, example):
         empty.post("/predict", json=example),
     ):
         assert response.status_code == 503
-        assert "`make run` trains and registers one" in response.json["title"]
+        assert "`make run` trains and registers one" in response.json["detail"]
     assert "make run" in empty.get("/").text
     assert empty.get("/metrics").status_code == 200
 
@@ -75,7 +75,7 @@ def test_a_log_that_cannot_be_written_is_not_ready(champion_home):
     client = create_app({"DATABASE": str(champion_home / "var")}).test_client()  # a folder
     response = client.get("/ready")
     assert response.status_code == 503
-    assert "the log cannot be written" in response.json["title"]
+    assert "the log cannot be written" in response.json["detail"]
 
 
 def test_the_model_says_where_it_comes_from(client):
@@ -136,5 +136,5 @@ def test_a_failure_of_ours_shows_no_traceback(app, example):
     app.extensions["champion"].champion = "broken"
     response = app.test_client().post("/predict", json=example)
     assert response.status_code == 500
-    assert response.json["title"].startswith("the service failed; its log has the reason under")
+    assert response.json["detail"].startswith("the service failed; its log has the reason under")
     assert "Traceback" not in response.text

@@ -1,0 +1,62 @@
+"""What can be set, by environment: HOUSING_ and the name. The README's table is made from this."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from app import contract, tables
+from housing import paths
+
+
+class Setting(NamedTuple):
+    """One of them."""
+
+    value: Callable[[], Any]  # the default
+    meaning: str
+
+
+def workers() -> int:
+    """One for each two cores: beside it the model's parts of long requests take the other."""
+    return max(1, len(os.sched_getaffinity(0)) // 2)
+
+
+DEFAULTS = {
+    "HOST": Setting(lambda: "127.0.0.1", "the address; any other needs API keys, or OPEN=1"),
+    "PORT": Setting(lambda: 8081, "the port"),
+    "OPEN": Setting(lambda: False, "1: answers whoever reaches it, without keys"),
+    "WORKERS": Setting(workers, "processes that answer; by default half of the cores"),
+    "MODEL": Setting(lambda: "", "the registered model; empty: the real one, else the sample's"),
+    "DATABASE": Setting(lambda: str(paths.var() / "logs.db"), "the log"),
+    "LOG_FILE": Setting(lambda: str(paths.var() / "api.log"), "the log again, as JSON lines"),
+    "LOG_POLICY": Setting(lambda: "strict", "available: answers even if they cannot be logged"),
+    "LOG_SYNC": Setting(lambda: "NORMAL", "FULL: a row outlives a power cut, not only a crash"),
+    "ACCESS_LOG": Setting(lambda: str(paths.var() / "access.log"),
+                          "every request, as JSON lines; empty: none"),
+    "KEYS": Setting(lambda: str(paths.var() / "keys.json"), "API keys, by `python -m app.keys`"),
+    "SERVING": Setting(lambda: str(paths.var() / "serving"), "the local copy of the champion"),
+    "COUNTS": Setting(lambda: str(paths.var() / "counts"), "what /metrics counts"),
+    "REPORTS": Setting(lambda: str(paths.home() / "reports"), "what /reports/ shows"),
+    "MAX_CONTENT_LENGTH": Setting(lambda: 8_000_000, "bytes of a body"),
+    "MAX_ROWS": Setting(lambda: contract.MOST_ROWS, "rows of a request as JSON"),
+    "MAX_TABLE_ROWS": Setting(lambda: tables.MOST_ROWS, "rows of a request as a table"),
+    "BODY_SECONDS": Setting(lambda: 10, "in which a body must come, and an answer be taken"),
+    "HEADER_SECONDS": Setting(lambda: 10, "in which a request must begin and its headers come"),
+    "IDLE_SECONDS": Setting(lambda: 75, "that a connection may wait for its next request"),
+    "STOP_SECONDS": Setting(lambda: 20, "for requests under way when it is told to stop"),
+}  # fmt: skip
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raises ValueError for a value that means nothing: a service must not guess."""
+    for name, choices in {"LOG_POLICY": ("strict", "available"),
+                          "LOG_SYNC": ("NORMAL", "FULL")}.items():  # fmt: skip
+        if config[name] not in choices:
+            expected = " or ".join(choices)
+            raise ValueError(f"HOUSING_{name} is {config[name]!r}, expected {expected}")
+    for name, setting in DEFAULTS.items():
+        if isinstance(setting.value(), int) and not isinstance(setting.value(), bool):
+            value = config[name]
+            if not isinstance(value, int | float) or value <= 0:
+                raise ValueError(f"HOUSING_{name} is {value!r}, expected a number above 0")

@@ -1,0 +1,169 @@
+"""What the server calls: reads each request on the event loop, then hands it to who answers it.
+
+Requests for predictions go to the lanes, all others to the Flask app in threads. A body is read
+before any thread is taken, up to a size and a time, and an answer leaves without one: so neither
+slow senders nor slow readers keep others waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from flask import Flask
+from werkzeug.test import run_wsgi_app
+
+from app import headers
+from app.asked import Asked, Reply
+from app.contract import Refused, refused
+from app.lane import Lane
+from app.service import PROTOCOLS, Service
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+TOGETHER = 64  # requests of one group
+LONG = 16_384  # bytes: a body from here on goes to the lane of the long ones
+LONG_THREADS = 2
+WAITING = 2_048  # requests that may wait in a lane; the next ones are refused at once
+PAGES = 8  # threads for everything else
+
+logger = logging.getLogger(__name__)
+
+
+class Gone(Exception):
+    """Raised if the client has left before its request was read."""
+
+
+class Door:
+    """The ASGI application of one worker."""
+
+    def __init__(self, flask: Flask) -> None:
+        self.flask = flask
+        self.service: Service = flask.extensions["service"]
+        self.guard = flask.extensions["guard"]
+        self.largest: int = flask.config["MAX_CONTENT_LENGTH"]
+        self.patience: float = flask.config["BODY_SECONDS"]
+        self._lanes: tuple[Lane, Lane] | None = None
+        self._pages = ThreadPoolExecutor(PAGES, "page")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        told = {one.decode("latin-1"): value.decode("latin-1") for one, value in scope["headers"]}
+        try:
+            if scope["method"] == "POST" and scope["path"] in PROTOCOLS:
+                reply = await self._predict(scope, told, receive)
+                await self._send(send, reply.status, headers.encoded(reply), reply.body)
+            else:
+                await self._send(send, *await self._page(scope, told, receive))
+        except (Gone, TimeoutError):
+            return  # nobody is there to be answered; the server closes the connection
+
+    async def _predict(self, scope: Scope, told: dict[str, str], receive: Receive) -> Reply:
+        client = scope["client"]
+        query = scope["query_string"].decode("latin-1")
+        asked = Asked("POST", scope["path"], query, told, b"", client[0] if client else "")
+        lane, long = self._lanes or self._open()
+        try:
+            asked.caller = self.guard.admit(told)
+            asked.body = await self._body(told, receive)
+        except Refused as why:
+            return await asyncio.to_thread(self.service.refuse, asked, why)
+        if len(asked.body) >= LONG or b"explain" in scope["query_string"]:
+            lane = long
+        if len(lane) >= WAITING:
+            return self.service.shed(asked)
+        return await lane.put(asked)
+
+    def _open(self) -> tuple[Lane, Lane]:
+        loop, answer = asyncio.get_running_loop(), self.service.answer
+        self._lanes = Lane(answer, loop, TOGETHER, 1), Lane(answer, loop, 1, LONG_THREADS)
+        return self._lanes
+
+    async def _body(self, told: dict[str, str], receive: Receive) -> bytes:
+        """The whole body. Raises Refused if it is too large or slow, Gone if nobody sends it."""
+        length = told.get("content-length", "0")
+        if len(length) > 18 or int(length) > self.largest:
+            raise self._too_large()
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self.patience):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        raise Gone
+                    parts.append(message["body"])
+                    size += len(message["body"])
+                    if size > self.largest:
+                        raise self._too_large()
+                    if not message.get("more_body"):
+                        return parts[0] if len(parts) == 1 else b"".join(parts)
+        except TimeoutError:
+            raise refused(408, f"the body did not come within {self.patience:g} seconds") from None
+
+    def _too_large(self) -> Refused:
+        sentence = (
+            f"the body is larger than {self.largest:,} bytes; send the rows in several requests"
+        )
+        return refused(413, sentence)
+
+    async def _page(
+        self, scope: Scope, told: dict[str, str], receive: Receive
+    ) -> tuple[int, headers.Pairs, bytes]:
+        """What the Flask app answers, whole."""
+        try:
+            body = await self._body(told, receive)
+        except Refused as why:
+            return why.status, headers.CLOSING, str(why).encode()
+        environ = _environ(scope, told, body)
+        loop = asyncio.get_running_loop()
+        content, status, given = await loop.run_in_executor(
+            self._pages, run_wsgi_app, self.flask, environ, True
+        )
+        pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in given]
+        return int(status[:3]), pairs, b"".join(content)
+
+    async def _send(self, send: Send, status: int, pairs: headers.Pairs, body: bytes) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": pairs})
+        message = {"type": "http.response.body", "body": body}
+        if len(body) < LONG:
+            await send(message)
+            return
+        async with asyncio.timeout(self.patience):  # a reader that does not read
+            await send(message)
+
+
+def _environ(scope: Scope, told: dict[str, str], body: bytes) -> dict[str, Any]:
+    """The WSGI environment of a request (PEP 3333)."""
+    host, port = scope["server"] or ("localhost", None)
+    environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port or 0),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": scope["client"][0] if scope["client"] else "",
+        "CONTENT_TYPE": told.get("content-type", ""),
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in told.items():
+        if name not in ("content-type", "content-length"):
+            environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
+    return environ

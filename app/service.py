@@ -1,0 +1,207 @@
+"""What answers: groups of requests, predicted together and logged in one transaction.
+
+Free of any web framework: Flask's views ask with a group of one, the event loop with as many as
+have come while the last group was answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import orjson
+
+from app import contract, invocations, predict
+from app.access import Access
+from app.asked import Asked, Reply
+from app.champion import Champion, Copy
+from app.contract import Refused, refused
+from app.log import Entry, Log, Unlogged
+from app.metrics import Metrics
+from app.predict import Found, Rows
+from housing.schema import NAMES, USD
+
+PROTOCOLS: Mapping[str, ModuleType] = {"/predict": predict, "/invocations": invocations}
+HOW_TO_GET_ONE = "there is no champion yet: `make run` trains and registers one"
+UNLOGGED = "the log cannot be written, and no answer leaves unlogged; try again later"
+KEPT = 2_000  # characters of a refused body that the log keeps
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """Log, champion and metrics of one worker."""
+
+    def __init__(
+        self, log: Log, copy: Copy, metrics: Metrics, access: Access, config: Mapping[str, Any]
+    ) -> None:
+        self.log, self.copy, self.metrics, self.access = log, copy, metrics, access
+        self.limits = config["MAX_ROWS"], config["MAX_TABLE_ROWS"]
+        self.available = config["LOG_POLICY"] == "available"
+
+    def answer(self, group: list[Asked]) -> list[Reply]:
+        """A reply for each, once its rows are committed; 503 for all if they cannot be."""
+        try:
+            replies = self._answer(group)
+        except Exception:  # one request's failure must not be the others'
+            logger.exception("%d requests failed together", len(group))
+            replies = [self._alone(one) for one in group]
+        return self._finish(group, replies)
+
+    def _finish(self, group: list[Asked], replies: list[Reply]) -> list[Reply]:
+        """The replies with what every one has, counted."""
+        self.access.write([(asked, made.status, len(made.body))
+                           for asked, made in zip(group, replies, strict=True)])  # fmt: skip
+        for asked, made in zip(group, replies, strict=True):
+            made.headers += asked.traces()
+            self.metrics.count("housing_requests", asked.path, str(made.status))
+        taken = time.perf_counter() - np.array([one.started for one in group])
+        for path in {one.path for one in group}:
+            mine = [one.path == path for one in group]
+            self.metrics.observe_all("housing_request_seconds", taken[mine], path)
+        return replies
+
+    def refuse(self, asked: Asked, why: Refused) -> Reply:
+        """The reply to a request that is refused before its body is looked at.
+
+        It is logged too, but for one that nobody was let in with: anyone could fill the disk.
+        """
+        made = [PROTOCOLS[asked.path].refuse(asked, why)]
+        if why.status not in (401, 429) and not self._log([self._refusal(asked, why)], 1):
+            made = self._unlogged([asked], made)
+        return self._finish([asked], made)[0]
+
+    def shed(self, asked: Asked) -> Reply:
+        """The reply where too many wait already: at once, and not logged, as the log is behind."""
+        self.metrics.count("housing_shed_requests", "queue")
+        why = refused(503, "too many requests wait already; try again in a second")
+        return self._finish([asked], [PROTOCOLS[asked.path].refuse(asked, why)])[0]
+
+    def _alone(self, asked: Asked) -> Reply:
+        try:
+            return self._answer([asked])[0]
+        except Exception:
+            logger.exception("request %s failed", asked.id)
+            why = refused(500, f"the service failed; its log has the reason under {asked.id}")
+            made = [PROTOCOLS[asked.path].refuse(asked, why)]
+            entry = self._refusal(asked, why)
+            return (made if self._log([entry], 1) else self._unlogged([asked], made))[0]
+
+    def _answer(self, group: list[Asked]) -> list[Reply]:
+        champion = self.copy.current()
+        read = [self._read(one, champion) for one in group]
+        good = [one for one in read if isinstance(one, Rows)]
+        told = self._found(champion, good, group, read) if good else []
+        found = iter(told)
+        entries: list[Entry] = []
+        replies = []
+        for asked, rows in zip(group, read, strict=True):
+            protocol = PROTOCOLS[asked.path]
+            if isinstance(rows, Refused):
+                entries.append(self._refusal(asked, rows))
+                replies.append(protocol.refuse(asked, rows))
+            else:
+                answers = next(found)
+                entries += _entries(asked, rows, answers)
+                replies.append(protocol.write(rows, answers))
+        if not self._log(entries, len(group)):
+            return self._unlogged(group, replies)
+        if good:
+            self._count(champion, np.concatenate([one.values for one in good]), told)
+        return replies
+
+    def _read(self, asked: Asked, champion: Champion | None) -> Rows | Refused:
+        try:
+            if champion is None:
+                raise refused(503, HOW_TO_GET_ONE)
+            rows = PROTOCOLS[asked.path].read(asked, *self.limits)
+            if rows.explain and champion.domain is None:
+                version = champion.about["version"]
+                raise refused(422, f"version {version} was registered without what explains its "
+                              "answers")  # fmt: skip
+            return rows
+        except Refused as why:
+            return why
+
+    def _found(
+        self, champion: Champion, good: list[Rows], group: list[Asked], read: list[Rows | Refused]
+    ) -> list[Found]:
+        """What the model says to all rows at once, and then to each request."""
+        values = good[0].values if len(good) == 1 else np.concatenate([one.values for one in good])
+        predicted, warnings = champion.predict(values), champion.warnings(values)
+        made, at = [], 0
+        asked = [one for one, rows in zip(group, read, strict=True) if isinstance(rows, Rows)]
+        for one, rows in zip(asked, good, strict=True):
+            end = at + len(rows.values)
+            ids = [f"{one.id}-{place}" for place in range(end - at)]
+            added = None
+            if rows.explain:
+                added = champion.contributions(rows.values[: contract.MOST_EXPLAINED])
+            made.append(Found(champion.about, predicted[at:end], warnings[at:end], ids, added))
+            at = end
+        return made
+
+    def _refusal(self, asked: Asked, why: Refused) -> Entry:
+        body = asked.body[:KEPT].decode(errors="replace") if asked.body else None
+        return Entry(
+            asked.id, asked.id, asked.asked_at, why.status, body, None, None, None,
+            asked.latency(), str(why)[:KEPT], caller_id=asked.caller_id,
+            traceparent=asked.traceparent, caller=asked.caller,
+        )  # fmt: skip
+
+    def _log(self, entries: list[Entry], requests: int) -> bool:
+        """Whether the rows are committed."""
+        started = time.perf_counter()
+        try:
+            self.log.write(entries)
+        except Unlogged as failed:
+            logger.error("the log cannot be written: %s", failed)
+            self.metrics.count("housing_log_failures")
+            return False
+        self.metrics.observe("housing_log_commit_seconds", time.perf_counter() - started)
+        self.metrics.observe("housing_group_requests", requests)
+        return True
+
+    def _unlogged(self, group: list[Asked], replies: list[Reply]) -> list[Reply]:
+        """What LOG_POLICY says of replies that could not be logged."""
+        if not self.available:
+            why = refused(503, UNLOGGED)
+            return [PROTOCOLS[one.path].refuse(one, why) for one in group]
+        self.metrics.count("housing_unlogged_answers", by=len(group))
+        for one in replies:
+            one.headers.append(("x-logged", "no"))
+        return replies
+
+    def _count(self, champion: Champion, values: np.ndarray, found: list[Found]) -> None:
+        """Counts the rows that were answered, what they are like and what they are worth."""
+        about, ranks = champion.about, champion.domain and champion.domain.deciles
+        dollars = np.concatenate([one.values[:, 0] for one in found]) * USD
+        version = about["name"], about["version"]
+        self.metrics.observe_all("housing_prediction_usd", dollars, *version)
+        unusual = sum(bool(said) for one in found for said in one.warnings)
+        self.metrics.count("housing_unusual_rows", by=unusual)
+        if ranks is not None:
+            self.metrics.rank(values, ranks)
+
+
+def _entries(asked: Asked, rows: Rows, found: Found) -> list[Entry]:
+    about, latency = found.about, asked.latency()
+    every = about["name"], about["version"], latency, None
+    last = about["run_id"], asked.caller_id, asked.traceparent, asked.caller
+    entries = []
+    for name, row, value, said in zip(
+        found.ids, rows.values.tolist(), found.values.tolist(), found.warnings, strict=True
+    ):
+        given = orjson.dumps(dict(zip(NAMES, row, strict=True))).decode()
+        low, high = value[1:] if len(value) == 3 else (None, None)
+        told = orjson.dumps(said).decode() if said else "[]"
+        entries.append(
+            Entry(
+                name, asked.id, asked.asked_at, 200, given, value[0], *every, low, high, told, *last
+            )
+        )
+    return entries
