@@ -59,7 +59,7 @@ class Answers(BaseModel):
     predictions: list[Answer]
 
 
-class Logged(BaseModel):
+class Recent(BaseModel):
     """An answer or a refusal as it was logged."""
 
     id: str
@@ -82,6 +82,11 @@ class Logged(BaseModel):
     caller: str | None = Field(description="the name of the API key")
     latency_ms: float
     problem: str | None
+
+
+class Logged(Recent):
+    """The same, with what stands behind it."""
+
     lineage: dict[str, Any] | None = Field(description="as /model tells it, of that version")
 
 

@@ -6,13 +6,40 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.contract import MOST_EXPLAINED, MOST_ROWS, Answer, Answers, BlockGroup, Logged, Problem
-from housing.schema import FEATURES
+from app import tables
+from app.contract import (
+    MOST_EXPLAINED,
+    MOST_ROWS,
+    Answer,
+    Answers,
+    BlockGroup,
+    Logged,
+    Problem,
+    Recent,
+)
+from housing.schema import FEATURES, NAMES
 
 PLACE = "#/components/schemas/{model}"
 JSON = {"application/json": {"schema": {"type": "object"}}}
 TEXT = {"text/plain": {"schema": {"type": "string"}}}
 NOT_YET = "Not yet; the problem says why and what to do"
+ABOUT = (
+    "Median house values of 1990 census block groups, from the registered champion. Every answer "
+    "is logged under its id before it leaves. An answer carries X-Request-ID, the caller's own if "
+    "it sent one, and passes a W3C traceparent on. Where the service asks for an API key, it is "
+    "sent as X-API-Key or as a bearer token."
+)
+KEYS = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+NOT_SCORED = {
+    "400": "The body is no such request, or a value is out of range",
+    "413": "The body is too large",
+    "415": "The content type is another",
+    "503": "No champion yet, or the log cannot be written",
+}
+BARE = {"application/json": {"schema": {}}}  # as MLflow has it: a text under the name of JSON
 EXAMPLE = {name: feature.example for name, feature in FEATURES.items()}
 
 
@@ -27,27 +54,33 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "California house values",
             "version": "1",
-            "description": "Median house values of 1990 census block groups, from the registered "
-            "champion. Every answer is logged under its id.",
+            "description": ABOUT,
         },
         "paths": {
             "/predict": {"post": _predict()},
+            "/invocations": {"post": _invocations()},
+            "/predictions": {"get": _recent()},
             "/predictions/{id}": {"get": _logged()},
             "/health": {"get": _get("health", "Is the process alive?", JSON)},
             "/ready": {"get": _get("ready", "Can it answer?", JSON, NOT_YET)},
             "/model": {"get": _get("model", "What serves, and where it comes from", JSON, NOT_YET)},
             "/metrics": {"get": _get("metrics", "For Prometheus", TEXT)},
+            "/ping": {"get": _ping()},
+            "/version": {"get": _get("version", "The MLflow whose protocol is spoken", BARE)},
         },
-        "components": {"schemas": schemas["$defs"]},
+        "components": {"schemas": schemas["$defs"], "securitySchemes": KEYS},
     }
 
 
 def _predict() -> dict[str, Any]:
     one, answer = _ref(BlockGroup), _ref(Answer)
-    many = {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_ROWS}
+    forms = {"application/json": {"schema": {"anyOf": [one, _list(one)]}, "example": EXAMPLE}}
+    answers = {"application/json": {"schema": {"anyOf": [answer, _ref(Answers)]}}}
     return {
         "operationId": "predict",
         "summary": f"House values of one block group, or of a list of up to {MOST_ROWS:,}",
+        "description": f"A table of up to {tables.MOST_ROWS:,} rows is taken too: "
+        f"{', '.join(f'{it} ({kind})' for kind, it in tables.KINDS.items())}.",
         "parameters": [
             {
                 "name": "explain",
@@ -58,20 +91,102 @@ def _predict() -> dict[str, Any]:
         ],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"anyOf": [one, many]}, "example": EXAMPLE}},
+            "content": forms,
         },
         "responses": {
             "200": _response(
-                "An answer, or a list of them under predictions",
-                {"application/json": {"schema": {"anyOf": [answer, _ref(Answers)]}}},
+                "An answer, or a list of them under predictions; a table if that was sent, or "
+                "wanted by Accept",
+                answers,
             ),
             "400": _problem("The body is not JSON"),
             "413": _problem("The body is too large"),
-            "415": _problem("The content type is not application/json"),
+            "415": _problem("The content type is neither JSON nor a table's"),
             "422": _problem("A value is missing, unknown, of a wrong type, or out of range"),
             "503": _problem("No champion yet, or the log cannot be written"),
         },
     }
+
+
+def _invocations() -> dict[str, Any]:
+    """MLflow's scoring protocol: one of four forms."""
+    row = {
+        "type": "object",
+        "required": NAMES,
+        "properties": {name: _number(name) for name in NAMES},
+    }
+    values = [_number(name) for name in NAMES]
+    listed = {"type": "array", "prefixItems": values, "minItems": len(NAMES),
+              "maxItems": len(NAMES)}  # fmt: skip
+    split = {
+        "type": "object",
+        "required": ["columns", "data"],
+        "properties": {"columns": {"const": NAMES}, "data": _list(listed)},
+    }
+    forms = {"dataframe_split": split, "dataframe_records": _list(row), "instances": _list(row),
+             "inputs": _list(row)}  # fmt: skip
+    schema = {
+        "oneOf": [
+            {"type": "object", "required": [name], "properties": {name: form}}
+            for name, form in forms.items()
+        ]
+    }
+    example = {"dataframe_split": {"columns": NAMES, "data": [list(EXAMPLE.values())]}}
+    predictions = {"type": "object", "required": ["predictions"],
+                   "properties": {"predictions": _list({"type": "number"})}}  # fmt: skip
+    problem = {"type": "object", "required": ["error_code", "message"]}
+    responses = {"200": _response("The predictions, in $100,000",
+                                  {"application/json": {"schema": predictions}})}  # fmt: skip
+    for status, why in NOT_SCORED.items():
+        responses[status] = _response(why, {"application/json": {"schema": problem}})
+    return {
+        "operationId": "invocations",
+        "summary": "The same in MLflow's scoring protocol; CSV and Parquet are read too",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": example}},
+        },
+        "responses": responses,
+    }
+
+
+def _recent() -> dict[str, Any]:
+    logged = {"type": "object", "required": ["predictions"],
+              "properties": {"predictions": {"type": "array", "items": _ref(Recent)}}}  # fmt: skip
+    parameters = {
+        "limit": ("how many", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}),
+        "status": ("of that status only", {"type": "integer", "minimum": 100, "maximum": 599}),
+        "request_id": ("of that X-Request-ID only", {"type": "string"}),
+    }
+    return {
+        "operationId": "recent",
+        "summary": "The last answers and refusals, newest first",
+        "parameters": [
+            {"name": name, "in": "query", "description": about, "schema": schema}
+            for name, (about, schema) in parameters.items()
+        ],
+        "responses": {
+            "200": _response("The rows", {"application/json": {"schema": logged}}),
+            "422": _problem("A parameter is no number, or out of range"),
+            "503": _problem("The log cannot be read"),
+        },
+    }
+
+
+def _ping() -> dict[str, Any]:
+    responses = {"200": _response("A model is loaded", BARE), "404": _response("None is", BARE)}
+    return {"operationId": "ping", "summary": "MLflow's way to ask for health",
+            "responses": responses}  # fmt: skip
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": 1, "maxItems": MOST_ROWS}
+
+
+def _number(name: str) -> dict[str, Any]:
+    feature = FEATURES[name]
+    return {"type": "number", "minimum": feature.low, "maximum": feature.high,
+            "description": f"{feature.meaning}, {feature.unit}"}  # fmt: skip
 
 
 def _logged() -> dict[str, Any]:
