@@ -11,23 +11,22 @@ from flask import Flask
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 from app import champion, guard, headers, log, metrics, reports, views
 from app.access import Access
-from app.config import DEFAULTS, check
+from app.config import check, told
 from app.service import Service
 
 
 def create_app(config: dict[str, Any] | None = None) -> Flask:
     """The app; the defaults of config.py, then HOUSING_* from the environment, then `config`."""
     app = Flask(__name__)
-    app.config.from_mapping({name: one.value() for name, one in DEFAULTS.items()})
-    app.config.from_prefixed_env("HOUSING")
+    app.config.update(told())
     app.config.update(config or {})
     check(app.config)
     app.extensions["metrics"] = metrics.Metrics(Path(app.config["COUNTS"]))
     log.init_app(app)
     champion.init_app(app)
     app.extensions["access"] = Access(app.config["ACCESS_LOG"])
-    told = (app.extensions[one] for one in ("log", "champion", "metrics", "access"))
-    app.extensions["service"] = Service(*told, app.config)
+    parts = (app.extensions[one] for one in ("log", "champion", "metrics", "access"))
+    app.extensions["service"] = Service(*parts, app.config)
     app.register_blueprint(views.bp)
     app.register_blueprint(reports.bp)
     guard.init_app(app)

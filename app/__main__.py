@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import ipaddress
 import multiprocessing
-import os
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from uvicorn.supervisors import Multiprocess
 
-from app import follow, guard, server
-from app.config import DEFAULTS, check
-
-LOOPBACK = ("127.", "::1", "localhost")
+from app import config, follow, guard, server
 
 
 def main() -> int:
     """Serves until it is told to stop; exit code 1 if it may not or cannot listen."""
-    server.told()
-    told = _told()
-    host, port = str(told["HOST"]), int(told["PORT"])
+    server.speak()
     try:
-        check(told)
+        told = config.told()
+        host, port = told["HOST"], told["PORT"]
         _may_listen(host, told)
         listening = _listen(host, port)
     except (ValueError, OSError) as refused:
@@ -36,29 +35,24 @@ def main() -> int:
     following.start()
     print(f"the service is at http://{host}:{port}", flush=True)
     # replaces a worker that dies or hangs; SIGHUP: all of them, one by one; SIGTERM: when they end
-    Multiprocess(server.config(host, port, int(told["WORKERS"])), [listening]).run()
+    Multiprocess(server.config(told), [listening]).run()
     return 0
 
 
-def _told() -> dict[str, object]:
-    """Each setting, from the environment or by default."""
-    found = {}
-    for name, setting in DEFAULTS.items():
-        default, given = setting.value(), os.environ.get(f"HOUSING_{name}")
-        try:
-            found[name] = type(default)(given) if given else default
-        except ValueError:
-            raise SystemExit(f"HOUSING_{name} is {given!r}, expected a number") from None
-    return found
-
-
-def _may_listen(host: str, told: dict[str, object]) -> None:
-    if host.startswith(LOOPBACK) or told["OPEN"] or guard.read(Path(str(told["KEYS"]))):
+def _may_listen(host: str, told: Mapping[str, Any]) -> None:
+    if _is_loopback(host) or told["OPEN"] or guard.read(Path(told["KEYS"])):
         return
     raise ValueError(
         f"HOUSING_HOST is {host}, which others can reach, and there are no API keys. Make one with "
         "`python -m app.keys add NAME`, or set HOUSING_OPEN=1 to answer whoever asks"
     )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -67,11 +61,11 @@ def _listen(host: str, port: int) -> socket.socket:
         made = socket.socket(family)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
-        made.listen(2_048)
+        made.listen(server.BACKLOG)
         made.set_inheritable(True)
         return made
     except OSError as taken:
-        if taken.errno != 98:
+        if taken.errno != errno.EADDRINUSE:
             raise OSError(f"cannot listen at {host} port {port}: {taken.strerror}") from None
         raise OSError(f"port {port} is taken; choose another: HOUSING_PORT={port + 1}") from None
 

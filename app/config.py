@@ -22,6 +22,8 @@ def workers() -> int:
     return max(1, len(os.sched_getaffinity(0)) // 2)
 
 
+CHOICES = {"LOG_POLICY": ("strict", "available"), "LOG_SYNC": ("NORMAL", "FULL")}
+MAY_BE_EMPTY = ("ACCESS_LOG",)  # else a variable that is set to nothing is not set
 DEFAULTS = {
     "HOST": Setting(lambda: "127.0.0.1", "the address; any other needs API keys, or OPEN=1"),
     "PORT": Setting(lambda: 8081, "the port"),
@@ -48,15 +50,33 @@ DEFAULTS = {
 }  # fmt: skip
 
 
+def told() -> dict[str, Any]:
+    """Each setting, from the environment or by default. Raises ValueError for one that means
+    nothing: a service must not guess."""
+    found = {name: _read(name, setting.value()) for name, setting in DEFAULTS.items()}
+    check(found)
+    return found
+
+
 def check(config: Mapping[str, Any]) -> None:
-    """Raises ValueError for a value that means nothing: a service must not guess."""
-    for name, choices in {"LOG_POLICY": ("strict", "available"),
-                          "LOG_SYNC": ("NORMAL", "FULL")}.items():  # fmt: skip
+    """Raises ValueError for a value that means nothing."""
+    for name, choices in CHOICES.items():
         if config[name] not in choices:
-            expected = " or ".join(choices)
-            raise ValueError(f"HOUSING_{name} is {config[name]!r}, expected {expected}")
+            raise ValueError(f"HOUSING_{name} is {config[name]!r}, expected {' or '.join(choices)}")
     for name, setting in DEFAULTS.items():
-        if isinstance(setting.value(), int) and not isinstance(setting.value(), bool):
-            value = config[name]
-            if not isinstance(value, int | float) or value <= 0:
-                raise ValueError(f"HOUSING_{name} is {value!r}, expected a number above 0")
+        if type(setting.value()) is int and config[name] <= 0:
+            raise ValueError(f"HOUSING_{name} is {config[name]!r}, expected a number above 0")
+
+
+def _read(name: str, default: Any) -> Any:
+    given = os.environ.get(f"HOUSING_{name}")
+    if given is None or (given == "" and name not in MAY_BE_EMPTY):
+        return default
+    if isinstance(default, bool):
+        if given not in ("0", "1"):
+            raise ValueError(f"HOUSING_{name} is {given!r}, expected 0 or 1")
+        return given == "1"
+    try:
+        return type(default)(given)
+    except ValueError:
+        raise ValueError(f"HOUSING_{name} is {given!r}, expected a whole number") from None

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
 from flask import Flask, current_app
 
 from app.alone import Alone
@@ -70,26 +69,27 @@ class Log:
         self._inode = 0
         self._alone = Alone(Path(f"{database}.lock"), PATIENCE)
 
-    def write(self, entries: Sequence[Entry]) -> None:
+    def write(self, entries: Sequence[Entry], lines: bytes) -> None:
         """Commits the rows and appends the lines: both or, with Unlogged raised, no row.
 
         Of a list that is longer than a transaction may be, what is committed before it fails stays.
         """
-        for at in range(0, len(entries), PART):
-            self._write(entries[at : at + PART])
+        last = max(0, len(entries) - 1) // PART * PART
+        for at in range(0, last, PART):
+            self._write(entries[at : at + PART], b"")
+        self._write(entries[last:], lines)
 
-    def _write(self, entries: Sequence[Entry]) -> None:
-        lines = b"".join(
-            orjson.dumps(one._asdict(), option=orjson.OPT_APPEND_NEWLINE) for one in entries
-        )
+    def _write(self, entries: Sequence[Entry], lines: bytes) -> None:
         with self._held() as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(INSERT, entries)
-            self._lines.append(lines)
+            if lines:
+                self._lines.append(lines)
             try:
                 connection.execute("COMMIT")
             except sqlite3.Error:
-                self._lines.take_back()
+                if lines:
+                    self._lines.take_back()
                 raise
 
     def find(self, name: str) -> dict[str, Any] | None:

@@ -39,14 +39,13 @@ NOT_SCORED = {
     "415": "The content type is another",
     "503": "No champion yet, or the log cannot be written",
 }
-BARE = {"application/json": {"schema": {}}}  # as MLflow has it: a text under the name of JSON
 EXAMPLE = {name: feature.example for name, feature in FEATURES.items()}
 
 
 @cache
 def document() -> dict[str, Any]:
     """The whole document."""
-    told = (BlockGroup, Answer, Answers, Logged, Problem)
+    told = (BlockGroup, Answer, Answers, Recent, Logged, Problem)
     models = [(one, "validation") for one in told]
     _, schemas = models_json_schema(models, ref_template=PLACE)
     return {
@@ -66,7 +65,7 @@ def document() -> dict[str, Any]:
             "/model": {"get": _get("model", "What serves, and where it comes from", JSON, NOT_YET)},
             "/metrics": {"get": _get("metrics", "For Prometheus", TEXT)},
             "/ping": {"get": _ping()},
-            "/version": {"get": _get("version", "The MLflow whose protocol is spoken", BARE)},
+            "/version": {"get": _get("version", "The MLflow whose protocol is spoken", TEXT)},
         },
         "components": {"schemas": schemas["$defs"], "securitySchemes": KEYS},
     }
@@ -174,7 +173,7 @@ def _recent() -> dict[str, Any]:
 
 
 def _ping() -> dict[str, Any]:
-    responses = {"200": _response("A model is loaded", BARE), "404": _response("None is", BARE)}
+    responses = {"200": _response("A model is loaded", TEXT), "404": _response("None is", TEXT)}
     return {"operationId": "ping", "summary": "MLflow's way to ask for health",
             "responses": responses}  # fmt: skip
 

@@ -10,6 +10,7 @@ import resource
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from uvicorn import Config
@@ -17,10 +18,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app import headers, predict
 from app.asked import Asked
-from app.config import DEFAULTS
 from app.contract import refused
 
 HEAD = 65_536  # bytes of a request's line and headers
+BACKLOG = 2_048  # connections that wait to be taken
 SPARE = 100  # open files that are no connections: the log, the model, threads
 
 
@@ -81,13 +82,14 @@ class Protocol(HttpToolsProtocol):
             self._deadline = None
 
 
-def config(host: str, port: int, workers: int) -> Config:
+def config(told: Mapping[str, Any]) -> Config:
     """How the server is to run."""
     return Config(
-        "app.server:door", factory=True, host=host, port=port, workers=workers, backlog=2_048,
+        "app.server:door", factory=True, workers=told["WORKERS"], backlog=BACKLOG,
         loop="uvloop", http=Protocol, ws="none", lifespan="off", interface="asgi3",
         log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        timeout_keep_alive=_set("IDLE_SECONDS"), timeout_graceful_shutdown=_set("STOP_SECONDS"),
+        timeout_keep_alive=told["IDLE_SECONDS"],
+        timeout_graceful_shutdown=told["STOP_SECONDS"],
     )  # fmt: skip
 
 
@@ -96,26 +98,21 @@ def door() -> Any:
     from app import create_app
     from app.door import Door
 
-    told()
+    speak()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    Protocol.room, Protocol.patience = wanted - SPARE, _set("HEADER_SECONDS")
     threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
     flask = create_app()
+    Protocol.room, Protocol.patience = wanted - SPARE, flask.config["HEADER_SECONDS"]
     flask.extensions["champion"].watch()
     return Door(flask)
 
 
-def told() -> None:
+def speak() -> None:
     """Sets up what a process of the service says on stderr."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # not each client's broken request
-
-
-def _set(name: str) -> Any:
-    default = DEFAULTS[name].value()
-    return type(default)(os.environ.get(f"HOUSING_{name}") or default)
 
 
 def _die_with(parent: int) -> None:

@@ -13,9 +13,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import orjson
 
-from app import contract, invocations, predict
+from app import contract, entries, invocations, predict
 from app.access import Access
 from app.asked import Asked, Reply
 from app.champion import Champion, Copy
@@ -23,12 +22,11 @@ from app.contract import Refused, refused
 from app.log import Entry, Log, Unlogged
 from app.metrics import Metrics
 from app.predict import Found, Rows
-from housing.schema import NAMES, USD
+from housing.schema import USD
 
 PROTOCOLS: Mapping[str, ModuleType] = {"/predict": predict, "/invocations": invocations}
 HOW_TO_GET_ONE = "there is no champion yet: `make run` trains and registers one"
 UNLOGGED = "the log cannot be written, and no answer leaves unlogged; try again later"
-KEPT = 2_000  # characters of a refused body that the log keeps
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +69,8 @@ class Service:
         It is logged too, but for one that nobody was let in with: anyone could fill the disk.
         """
         made = [PROTOCOLS[asked.path].refuse(asked, why)]
-        if why.status not in (401, 429) and not self._log([self._refusal(asked, why)], 1):
-            made = self._unlogged([asked], made)
+        if why.status not in (401, 429):
+            made = self._logged(asked, why, made)
         return self._finish([asked], made)[0]
 
     def shed(self, asked: Asked) -> Reply:
@@ -88,8 +86,7 @@ class Service:
             logger.exception("request %s failed", asked.id)
             why = refused(500, f"the service failed; its log has the reason under {asked.id}")
             made = [PROTOCOLS[asked.path].refuse(asked, why)]
-            entry = self._refusal(asked, why)
-            return (made if self._log([entry], 1) else self._unlogged([asked], made))[0]
+            return self._logged(asked, why, made)[0]
 
     def _answer(self, group: list[Asked]) -> list[Reply]:
         champion = self.copy.current()
@@ -97,18 +94,21 @@ class Service:
         good = [one for one in read if isinstance(one, Rows)]
         told = self._found(champion, good, group, read) if good else []
         found = iter(told)
-        entries: list[Entry] = []
+        logged: list[Entry] = []
+        lines: list[bytes] = []
         replies = []
         for asked, rows in zip(group, read, strict=True):
             protocol = PROTOCOLS[asked.path]
             if isinstance(rows, Refused):
-                entries.append(self._refusal(asked, rows))
+                logged.append(entries.refusal(asked, rows))
+                lines.append(entries.refused_line(asked, logged[-1]))
                 replies.append(protocol.refuse(asked, rows))
             else:
                 answers = next(found)
-                entries += _entries(asked, rows, answers)
+                logged += entries.answered(asked, rows, answers)
+                lines.append(entries.answered_line(asked, rows, answers, logged[-1]))
                 replies.append(protocol.write(rows, answers))
-        if not self._log(entries, len(group)):
+        if not self._log(logged, b"".join(lines), len(group)):
             return self._unlogged(group, replies)
         if good:
             self._count(champion, np.concatenate([one.values for one in good]), told)
@@ -145,19 +145,17 @@ class Service:
             at = end
         return made
 
-    def _refusal(self, asked: Asked, why: Refused) -> Entry:
-        body = asked.body[:KEPT].decode(errors="replace") if asked.body else None
-        return Entry(
-            asked.id, asked.id, asked.asked_at, why.status, body, None, None, None,
-            asked.latency(), str(why)[:KEPT], caller_id=asked.caller_id,
-            traceparent=asked.traceparent, caller=asked.caller,
-        )  # fmt: skip
+    def _logged(self, asked: Asked, why: Refused, made: list[Reply]) -> list[Reply]:
+        entry = entries.refusal(asked, why)
+        if self._log([entry], entries.refused_line(asked, entry), 1):
+            return made
+        return self._unlogged([asked], made)
 
-    def _log(self, entries: list[Entry], requests: int) -> bool:
+    def _log(self, rows: list[Entry], lines: bytes, requests: int) -> bool:
         """Whether the rows are committed."""
         started = time.perf_counter()
         try:
-            self.log.write(entries)
+            self.log.write(rows, lines)
         except Unlogged as failed:
             logger.error("the log cannot be written: %s", failed)
             self.metrics.count("housing_log_failures")
@@ -186,22 +184,3 @@ class Service:
         self.metrics.count("housing_unusual_rows", by=unusual)
         if ranks is not None:
             self.metrics.rank(values, ranks)
-
-
-def _entries(asked: Asked, rows: Rows, found: Found) -> list[Entry]:
-    about, latency = found.about, asked.latency()
-    every = about["name"], about["version"], latency, None
-    last = about["run_id"], asked.caller_id, asked.traceparent, asked.caller
-    entries = []
-    for name, row, value, said in zip(
-        found.ids, rows.values.tolist(), found.values.tolist(), found.warnings, strict=True
-    ):
-        given = orjson.dumps(dict(zip(NAMES, row, strict=True))).decode()
-        low, high = value[1:] if len(value) == 3 else (None, None)
-        told = orjson.dumps(said).decode() if said else "[]"
-        entries.append(
-            Entry(
-                name, asked.id, asked.asked_at, 200, given, value[0], *every, low, high, told, *last
-            )
-        )
-    return entries

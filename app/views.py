@@ -20,6 +20,7 @@ from app.predict import SAMPLE_NOTICE
 from app.service import HOW_TO_GET_ONE, PROTOCOLS, UNLOGGED, Service
 from housing.schema import FEATURES, USD
 
+TEXT = "text/plain; charset=utf-8"
 MOST_RECENT = 1_000  # rows of GET /predictions
 
 bp = Blueprint("service", __name__)
@@ -92,13 +93,13 @@ def health() -> Response:
 @bp.get("/ping")
 def ping() -> Response:
     """The same as MLflow's scoring server says it: 404 while there is no model."""
-    return Response("\n", 200 if copy().current() else 404, content_type=JSON)
+    return Response("\n", 200 if copy().current() else 404, content_type=TEXT)
 
 
 @bp.get("/version")
 def protocol_version() -> Response:
     """Which MLflow's scoring protocol is spoken: what a client of it asks for."""
-    return Response(_mlflow(), content_type=JSON)
+    return Response(_mlflow(), content_type=TEXT)
 
 
 @bp.get("/ready")

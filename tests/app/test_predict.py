@@ -139,8 +139,12 @@ def test_an_answer_is_in_the_database_and_the_file(client, example, champion_hom
     assert (row["model_name"], row["model_version"]) == (answer["model"], answer["model_version"])
     assert row["latency_ms"] > 0
     assert row["asked_at"].endswith("+00:00")
-    [line] = (champion_home / "var" / "api.log").read_text().splitlines()
-    assert json.loads(line) == row
+    [line] = map(json.loads, (champion_home / "var" / "api.log").read_text().splitlines())
+    assert [dict(zip(NAMES, one, strict=True)) for one in line.pop("input")] == [example]
+    assert line.pop("answers") == [[row["prediction"], row["low"], row["high"]]]
+    assert line.pop("warnings") == [json.loads(row["warnings"])]
+    assert line == {name: row[name] for name in line}
+    assert {"request_id", "asked_at", "status", "model_version", "run_id", "caller"} <= set(line)
 
 
 def test_each_answer_to_a_list_has_its_row(client, example, champion_home):
@@ -277,7 +281,7 @@ def test_a_log_that_is_moved_away_is_begun_anew(client, example, champion_home):
         (var / name).rename(var / f"old-{name}")
     answer = client.post("/predict", json=example).json
     assert [one["id"] for one in rows(champion_home)] == [answer["id"]]
-    assert json.loads((var / "api.log").read_text())["id"] == answer["id"]
+    assert f"{json.loads((var / 'api.log').read_text())['request_id']}-0" == answer["id"]
 
 
 def test_a_full_disk_for_the_file_keeps_the_row_out_until_there_is_room(
@@ -293,4 +297,5 @@ def test_a_full_disk_for_the_file_keeps_the_row_out_until_there_is_room(
     file.unlink()
     answer = client.post("/predict", json=example).json
     assert [one["id"] for one in rows(champion_home)] == [answer["id"]]
-    assert [json.loads(one)["id"] for one in file.read_text().splitlines()] == [answer["id"]]
+    [line] = map(json.loads, file.read_text().splitlines())
+    assert f"{line['request_id']}-0" == answer["id"]
