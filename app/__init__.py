@@ -24,7 +24,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.extensions["metrics"] = metrics.Metrics(Path(app.config["COUNTS"]))
     log.init_app(app)
     champion.init_app(app)
-    app.extensions["access"] = Access(app.config["ACCESS_LOG"])
+    app.extensions["access"] = Access(app.config["ACCESS_LOG"], app.config["LOG_BYTES"])
     parts = (app.extensions[one] for one in ("log", "champion", "metrics", "access"))
     app.extensions["service"] = Service(*parts, app.config)
     app.register_blueprint(views.bp)

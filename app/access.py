@@ -11,7 +11,7 @@ import orjson
 
 from app.alone import Alone
 from app.asked import Asked
-from app.lines import Lines
+from app.lines import FILE_SIZE, Lines
 
 PATIENCE = 0.1  # seconds: it is no reason to keep an answer back
 
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 class Access:
     """The file, shared by all workers; none if its name is empty."""
 
-    def __init__(self, path: str) -> None:
-        self._lines = Lines(Path(path)) if path else None
+    def __init__(self, path: str, size: int = FILE_SIZE) -> None:
+        self._lines = Lines(Path(path), size) if path else None
         self._alone = Alone(Path(f"{path}.lock"), PATIENCE)
         self._mutex = threading.Lock()
 

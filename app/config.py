@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from app import contract, tables
+from app import contract, lines, tables
 from housing import paths
 
 
@@ -34,6 +34,7 @@ DEFAULTS = {
     "LOG_FILE": Setting(lambda: str(paths.var() / "api.log"), "the log again, as JSON lines"),
     "LOG_POLICY": Setting(lambda: "strict", "available: answers even if they cannot be logged"),
     "LOG_SYNC": Setting(lambda: "NORMAL", "FULL: a row outlives a power cut, not only a crash"),
+    "LOG_BYTES": Setting(lambda: lines.FILE_SIZE, "of a file of JSON lines; then it is rotated"),
     "ACCESS_LOG": Setting(lambda: str(paths.var() / "access.log"),
                           "every request, as JSON lines; empty: none"),
     "KEYS": Setting(lambda: str(paths.var() / "keys.json"), "API keys, by `python -m app.keys`"),

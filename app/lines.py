@@ -28,6 +28,12 @@ class Lines:
             self.take_back()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
+    def check(self) -> None:
+        """Raises OSError if there is no room on the disk; readers see nothing of it."""
+        self._open()
+        if os.fstatvfs(self._file).f_bavail == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
     def take_back(self) -> None:
         """What was appended last: its rows could not be committed."""
         with suppress(OSError):  # a device, such as /dev/full
