@@ -2,16 +2,19 @@
 
 import math
 from difflib import get_close_matches
+from functools import cache
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
+from app import faults
 from housing.schema import FEATURES, NAMES
 
 MOST_ROWS = 10_000  # in one request
 MOST_EXPLAINED = 100  # of a list's rows, the first ones; each costs as much as 128 others
 MOST_PROBLEMS = 100  # named in one answer; more would be no help
+MOST_OF_A_NAME = 100  # characters of a field that is told back
 
 
 def _field(name: str) -> Any:
@@ -114,7 +117,6 @@ LOW, HIGH = (
     np.array([getattr(one, end) for one in FEATURES.values()], float) for end in ("low", "high")
 )
 _ONE = TypeAdapter(BlockGroup)
-_MANY = TypeAdapter(list[BlockGroup])
 
 
 class Refused(Exception):
@@ -146,9 +148,9 @@ def parse(body: bytes, most_rows: int) -> tuple[np.ndarray, bool]:
         raise refused(400, f"the body is {found}, expected a JSON object or a list of them")
     as_list = start == b"["
     try:
-        rows = _MANY.validate_json(body) if as_list else [_ONE.validate_json(body)]
+        rows = _many(most_rows).validate_json(body) if as_list else [_ONE.validate_json(body)]
     except ValidationError as wrong:
-        raise _refusal(wrong) from None
+        raise _refusal(wrong, body, most_rows) from None
     check_count(len(rows), most_rows)
     if body.count(b":") != len(NAMES) * len(rows):  # JSON would take the last, and who knows why
         raise refused(422, "a field is given twice in one block group, expected each once")
@@ -158,7 +160,11 @@ def parse(body: bytes, most_rows: int) -> tuple[np.ndarray, bool]:
 def check_count(rows: int, most_rows: int) -> None:
     """Raises Refused for an empty list, or one that is too long."""
     if not 1 <= rows <= most_rows:
-        raise refused(422, f"the list has {rows:,} rows, expected 1 to {most_rows:,}")
+        raise _miscounted(rows, most_rows)
+
+
+def _miscounted(rows: int, most_rows: int) -> Refused:
+    return refused(422, f"the list has {rows:,} rows, expected 1 to {most_rows:,}")
 
 
 def check_ranges(rows: np.ndarray) -> None:
@@ -190,14 +196,23 @@ def missing(name: str, row: int) -> OneProblem:
 
 def unknown(name: str) -> OneProblem:
     """The problem of a field that a block group has not."""
-    return OneProblem(field=name, row=None, problem=_unknown(name))
+    return OneProblem(field=name[:MOST_OF_A_NAME], row=None, problem=_unknown(name))
 
 
-def _refusal(wrong: ValidationError) -> Refused:
-    found = wrong.errors(include_url=False, include_context=True)
+@cache
+def _many(most_rows: int) -> TypeAdapter:
+    """A list; one that is longer is not looked at row by row."""
+    return TypeAdapter(Annotated[list[BlockGroup], Field(max_length=most_rows)])
+
+
+def _refusal(wrong: ValidationError, body: bytes, most_rows: int) -> Refused:
+    found = faults.first(wrong, _many(most_rows), body, MOST_PROBLEMS)
     if found[0]["type"] == "json_invalid":
         return refused(400, f"the body is not JSON: {found[0]['ctx']['error']}")
-    return Refused(422, _cut([_problem(one) for one in found[:MOST_PROBLEMS]], len(found)))
+    if found[0]["type"] == "too_long":
+        return _miscounted(found[0]["ctx"]["actual_length"], most_rows)
+    problems = [_problem(one) for one in found[:MOST_PROBLEMS]]
+    return Refused(422, _cut(problems, wrong.error_count()))
 
 
 def _cut(problems: list[OneProblem], found: int) -> list[OneProblem]:
@@ -213,7 +228,9 @@ def _problem(error: dict[str, Any]) -> OneProblem:
     field = next((one for one in error["loc"] if isinstance(one, str)), None)
     sentence = _sentence(error, field)
     return OneProblem(
-        field=field, row=row, problem=sentence if row is None else f"row {row}: {sentence}"
+        field=field and field[:MOST_OF_A_NAME],
+        row=row,
+        problem=sentence if row is None else f"row {row}: {sentence}",
     )
 
 
@@ -226,7 +243,7 @@ def _sentence(error: dict[str, Any], field: str | None) -> str:
 
 
 def _unknown(field: str) -> str:
-    near = get_close_matches(field[:100], NAMES, 1)
+    near = get_close_matches(field[:MOST_OF_A_NAME], NAMES, 1)
     hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(NAMES)}"
     return f"{_short(field)} is not a field of a block group; {hint}"
 

@@ -72,13 +72,10 @@ def _columns(key: str, given: Any) -> tuple[list[str], list[Any]]:
         return list(given), [list(row) for row in zip(*values, strict=True)]
     if not isinstance(given, list) or not given:
         raise refused(400, f"{key} is no list of rows")
-    if isinstance(given[0], dict):
-        if not all(isinstance(one, dict) and set(NAMES) <= set(one) for one in given):
-            at = next(at for at, one in enumerate(given)
-                      if not isinstance(one, dict) or not set(NAMES) <= set(one))  # fmt: skip
+    for at, row in enumerate(given):  # rows without names are refused there, too
+        if not isinstance(row, dict) or not set(NAMES) <= set(row):
             raise refused(400, f"row {at} of {key} lacks one of {', '.join(NAMES)}")
-        return NAMES, [[one[name] for name in NAMES] for one in given]
-    return NAMES, given
+    return NAMES, [[one[name] for name in NAMES] for one in given]
 
 
 def _numbers(names: Any, rows: Any, most_rows: int) -> np.ndarray:
