@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from app import openapi, predict
+from app import openapi, outline, predict
 from app.asked import JSON, Asked, Reply
 from app.champion import Champion, copy
 from app.contract import Logged, Refused, refused
@@ -142,12 +142,13 @@ def docs() -> str:
 
 @bp.get("/")
 def page() -> str:
-    """A form to ask with."""
+    """A map and a form to ask with."""
     champion = copy().current()
     return render_template(
         "page.html",
         features=FEATURES,
         about=champion.about if champion else None,
+        map=outline.drawing(champion),
         how_to_get_one=HOW_TO_GET_ONE,
         notice=SAMPLE_NOTICE,
         usd=USD,

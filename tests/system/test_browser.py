@@ -1,7 +1,6 @@
 """The pages as a person sees them, in Chromium."""
 
 import os
-import re
 import shutil
 import sys
 
@@ -10,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from housing.paths import CHECKOUT
-from tests.system.conftest import free_port, get, process, service
+from tests.system.conftest import free_port, get, process
 
 pytestmark = pytest.mark.slow
 REPORTS = [f"reports/latest/{one}.html" for one in ("01_prep", "02_train", "03_register")]
@@ -41,33 +40,6 @@ def test_a_report_is_offline_readable_and_fits(browser, piped, path, width, sche
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert serious(page) == []
     page.close()
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "dark"), (390, "light")])
-def test_the_service_s_page_answers(browser, piped, width, scheme):
-    with service(piped) as address:
-        get(f"{address}/ready")
-        page, requests, said = look(browser, address, width, scheme)
-        page.get_by_role("button", name="Ask").click()
-        page.wait_for_selector(".value")
-        assert re.match(r"^\$[\d,]+$", page.inner_text(".value"))
-        low, high = re.findall(r"\$([\d,]+)", page.inner_text(".interval"))
-        value = page.inner_text(".value").lstrip("$")
-        numbers = [int(one.replace(",", "")) for one in (low, value, high)]
-        assert numbers == sorted(numbers)
-        page.fill("#MedInc", "99")
-        page.get_by_role("button", name="Ask").click()
-        page.wait_for_selector(".problems")
-        assert "MedInc is 99, expected a number from 0 to 20" in page.inner_text(".problems")
-        assert page.get_attribute("#MedInc", "aria-invalid") == "true"
-        assert all(one.startswith(address) or one.startswith("data:") for one in requests)
-        assert [one for one in said if "422" not in one] == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert serious(page) == []
-        page.goto(f"{address}/docs")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert serious(page) == []
-        page.close()
 
 
 def test_run_all_works_in_jupyterlab(browser, piped, tmp_path):
