@@ -2,7 +2,7 @@
 
 import sys
 
-from housing import commands, operate, paths, watch
+from housing import commands, logs, operate, paths, watch
 from pipeline import Option, Step, fingerprint, main
 
 NOTEBOOKS = paths.CHECKOUT / "notebooks"
@@ -30,6 +30,7 @@ if __name__ == "__main__":
                 "promote": operate.promote,
                 "rollback": operate.rollback,
                 "trace": operate.tracing(fingerprint.digest),
+                "logs": logs.logs,
             },
             environment=watch.MLFLOW,
             keeps=watch.runs_in_use,

@@ -1,4 +1,4 @@
-"""What else a user of this project types: `run_pipeline.py score`. The one module that prints."""
+"""What else a user of this project types: `run_pipeline.py score`. It prints."""
 
 import argparse
 import sys

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-from housing import history, paths, registry, tracking
+from housing import history, registry, requests, tracking
 from housing.provenance import CodeOf, Link, data, files_of, made_by
 from housing.registry import Version
 from housing.schema import USD
@@ -49,19 +45,11 @@ def _version(asked: str, name: str) -> Version:
 
 
 def _predictions(asked: str) -> list[dict[str, Any]]:
-    """The rows of the service's log with that id, or of that request: its id, and -0, -1, ..."""
+    """The rows with that id, or of that request: its id, and -0, -1, ...; archives last."""
     query = "SELECT * FROM prediction WHERE id = ? OR id > ? AND id < ? ORDER BY id LIMIT 10000"
-    return _logged(query, asked, f"{asked}-", f"{asked}.")  # a range, as the index knows no LIKE
-
-
-def _logged(query: str, *values: str) -> list[dict[str, Any]]:
-    """What the service's log answers; nothing if there is no log."""
-    file = Path(os.environ.get("HOUSING_DATABASE") or paths.var() / "logs.db")
-    if not file.exists():
-        return []
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
-        database.row_factory = sqlite3.Row
-        return [dict(one) for one in database.execute(query, values)]
+    ids = asked, f"{asked}-", f"{asked}."  # a range, as the index knows no LIKE
+    found = (requests.query(file, query, *ids) for file in [requests.log(), *requests.archives()])
+    return next(filter(None, found), [])
 
 
 def _of_predictions(rows: list[dict[str, Any]], code_of: CodeOf | None) -> list[Link]:
@@ -145,7 +133,7 @@ def _answered(found: Version) -> str:
         "SELECT count(*) AS many, min(asked_at) AS first, max(asked_at) AS last "
         "FROM prediction WHERE model_name = ? AND model_version = ? AND status = 200"
     )
-    for one in _logged(query, found.name, found.version):
+    for one in requests.query(requests.log(), query, found.name, found.version):
         if one["many"]:
             return f"{one['many']:,} in this log, from {one['first']} to {one['last']}"
     return "none in this log"
