@@ -23,6 +23,8 @@ ADDED = {
 PATIENCE = 1.0  # seconds to wait for another writer; a request waits as long
 PART = 2_000  # rows a transaction: another writer waits no longer than for these
 
+_moved: list[sqlite3.Connection] = []  # to logs that somebody has moved away
+
 
 class Entry(NamedTuple):
     """One row; the columns of schema.sql."""
@@ -151,7 +153,9 @@ class Log:
             with suppress(FileNotFoundError):
                 if os.stat(self.database).st_ino == self._inode:  # noqa: PTH116, half of Path's time
                     return self._connection
-            self._drop()
+            # not closed: SQLite would unlink the file -wal of that name, which may be a new log's
+            _moved.append(self._connection)
+            self._connection = None
         self.database.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(
             self.database, timeout=PATIENCE, check_same_thread=False, isolation_level=None

@@ -17,6 +17,7 @@ from app.contract import (
     Problem,
     Recent,
 )
+from app.invocations import KEYS
 from housing.schema import FEATURES, NAMES
 
 PLACE = "#/components/schemas/{model}"
@@ -29,7 +30,7 @@ ABOUT = (
     "it sent one, and passes a W3C traceparent on. Where the service asks for an API key, it is "
     "sent as X-API-Key or as a bearer token."
 )
-KEYS = {
+SECRETS = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "bearer": {"type": "http", "scheme": "bearer"},
 }
@@ -67,7 +68,7 @@ def document() -> dict[str, Any]:
             "/ping": {"get": _ping()},
             "/version": {"get": _get("version", "The MLflow whose protocol is spoken", TEXT)},
         },
-        "components": {"schemas": schemas["$defs"], "securitySchemes": KEYS},
+        "components": {"schemas": schemas["$defs"], "securitySchemes": SECRETS},
     }
 
 
@@ -108,29 +109,23 @@ def _predict() -> dict[str, Any]:
 
 
 def _invocations() -> dict[str, Any]:
-    """MLflow's scoring protocol: one of four forms."""
+    """MLflow's scoring protocol. Of its forms the schema holds those that are lists of rows."""
     row = {
         "type": "object",
         "required": NAMES,
         "properties": {name: _number(name) for name in NAMES},
     }
-    values = [_number(name) for name in NAMES]
-    listed = {"type": "array", "prefixItems": values, "minItems": len(NAMES),
-              "maxItems": len(NAMES)}  # fmt: skip
-    split = {
-        "type": "object",
-        "required": ["columns", "data"],
-        "properties": {"columns": {"const": NAMES}, "data": _list(listed)},
-    }
-    forms = {"dataframe_split": split, "dataframe_records": _list(row), "instances": _list(row),
-             "inputs": _list(row)}  # fmt: skip
     schema = {
         "oneOf": [
-            {"type": "object", "required": [name], "properties": {name: form}}
-            for name, form in forms.items()
+            {
+                "type": "object",
+                "required": [name],
+                "properties": dict.fromkeys(KEYS, False) | {name: _list(row)},
+            }
+            for name in KEYS[1:]
         ]
     }
-    example = {"dataframe_split": {"columns": NAMES, "data": [list(EXAMPLE.values())]}}
+    example = {"dataframe_records": [EXAMPLE]}
     predictions = {"type": "object", "required": ["predictions"],
                    "properties": {"predictions": _list({"type": "number"})}}  # fmt: skip
     problem = {"type": "object", "required": ["error_code", "message"]}
@@ -140,7 +135,9 @@ def _invocations() -> dict[str, Any]:
         responses[status] = _response(why, {"application/json": {"schema": problem}})
     return {
         "operationId": "invocations",
-        "summary": "The same in MLflow's scoring protocol; CSV and Parquet are read too",
+        "summary": "The same in MLflow's scoring protocol",
+        "description": "dataframe_split (columns and data), CSV and Parquet are read too. Columns "
+        "that the model has not are left out.",
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": schema, "example": example}},

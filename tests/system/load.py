@@ -93,3 +93,9 @@ def lines(folder, name="api.log"):
     """Every line of a file and of those it was rotated to, parsed: a torn one is an error."""
     return [json.loads(line) for file in sorted(folder.glob(f"{name}*")) if file.suffix != ".lock"
             for line in file.read_text().splitlines()]  # fmt: skip
+
+
+def answers(folder):
+    """The id of every answer that the lines tell of, a line a request."""
+    return [f"{one['request_id']}-{place}"
+            for one in lines(folder) for place in range(len(one["answers"]))]  # fmt: skip

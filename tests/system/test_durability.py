@@ -10,8 +10,9 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 
+from app.alone import Alone
 from benchmarks.service import running, total, until
-from tests.system.load import get, lines, load, logged
+from tests.system.load import answers, get, lines, load, logged
 
 pytestmark = pytest.mark.slow
 RECOVERS = 2.0  # seconds
@@ -173,7 +174,7 @@ def test_no_line_is_lost_or_torn_while_the_file_of_lines_rotates(champion_home):
         with load(service, connections=16) as told:
             until(lambda: len(list(service.folder.glob("api.log.*"))) >= 3, 120)
         sizes = [one.stat().st_size for one in service.folder.glob("api.log*")]
-        written = [one["id"] for one in lines(service.folder)]
+        written = answers(service.folder)
         accessed = [one["id"] for one in lines(service.folder, "access.log")]
     assert set(told.statuses()) == {200}
     assert max(sizes) <= 400_000
@@ -188,9 +189,9 @@ def test_a_log_that_is_moved_away_under_load_is_begun_anew(champion_home, tmp_pa
             seen = told.statuses()[200]
             until(lambda seen=seen: told.statuses()[200] > seen + 200, 30)
             (tmp_path / str(turn)).mkdir()
-            for name in ("logs.db", "logs.db-wal", "logs.db-shm")[: 3 if turn % 2 else 1]:
-                (service.folder / name).rename(tmp_path / str(turn) / name)
-            (service.folder / "api.log").rename(tmp_path / str(turn) / "api.log")
+            with Alone(service.folder / "logs.db.lock", 5)():
+                for name in ("logs.db", "logs.db-wal", "logs.db-shm", "api.log"):
+                    (service.folder / name).rename(tmp_path / str(turn) / name)
         seen = told.statuses()[200]
         until(lambda: told.statuses()[200] > seen + 200, 30)
         told.over.set()
@@ -200,7 +201,7 @@ def test_a_log_that_is_moved_away_under_load_is_begun_anew(champion_home, tmp_pa
             with closing(sqlite3.connect(folder / "logs.db")) as log:
                 assert log.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             kept |= logged(folder / "logs.db")
-            written += [one["id"] for one in lines(folder)]
+            written += answers(folder)
     assert not told.broken
     assert set(told.statuses()) == {200}
     assert told.answered().items() <= kept.items()
