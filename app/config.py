@@ -28,7 +28,7 @@ DEFAULTS = {
     "HOST": Setting(lambda: "127.0.0.1", "the address; any other needs API keys, or OPEN=1"),
     "PORT": Setting(lambda: 8081, "the port"),
     "OPEN": Setting(lambda: False, "1: answers whoever reaches it, without keys"),
-    "WORKERS": Setting(workers, "processes that answer; by default half of the cores"),
+    "WORKERS": Setting(workers, "processes that answer"),
     "MODEL": Setting(lambda: "", "the registered model; empty: the real one, else the sample's"),
     "DATABASE": Setting(lambda: str(paths.var() / "logs.db"), "the log"),
     "LOG_FILE": Setting(lambda: str(paths.var() / "api.log"), "the log again, as JSON lines"),
@@ -81,3 +81,12 @@ def _read(name: str, default: Any) -> Any:
         return type(default)(given)
     except ValueError:
         raise ValueError(f"HOUSING_{name} is {given!r}, expected a whole number") from None
+
+
+def line(name: str) -> str:
+    """The setting's line in the README's table."""
+    value, home = DEFAULTS[name].value(), f"{paths.home()}{os.sep}"
+    shown = {"WORKERS": "half of the cores", "OPEN": "0", "MODEL": ""}.get(name, value)
+    shown = str(shown).removeprefix(home)
+    default = f"`{shown}`" if shown and name != "WORKERS" else shown
+    return f"| `HOUSING_{name}` | {DEFAULTS[name].meaning} | {default} |\n"

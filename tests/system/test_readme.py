@@ -14,7 +14,8 @@ from housing.paths import CHECKOUT
 from tests.system.conftest import get, process
 
 pytestmark = pytest.mark.slow
-COMMANDS = re.findall(r"```sh\n(.+?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+README = (CHECKOUT / "README.md").read_text()
+COMMANDS = re.findall(r"```sh\n(.+?)```", README, re.DOTALL)
 
 
 def command(containing):
@@ -94,6 +95,27 @@ def test_make_serve_and_the_curls_answer(clone, ran, environment):
         about = json.loads(get("http://127.0.0.1:8081/model"))
         assert found["lineage"] == about
         assert about["commit"] == subprocess.getoutput(f"git -C '{clone}' rev-parse HEAD")
+        for line in curls[3:]:
+            said = subprocess.run(line, shell=True, capture_output=True, text=True).stdout
+            assert said, line
+            assert '"errors"' not in said
+            assert "error_code" not in said
+        [example] = re.findall(r"```python\n(import requests\n.+?)```", README, re.DOTALL)
+        python = [clone / ".venv" / "bin" / "python", "-c", example]
+        said = subprocess.run(python, capture_output=True, text=True, check=True).stdout
+        assert said.split()[0] == str(answer["prediction_usd"])
+
+
+def test_keys_are_made_and_revoked_and_the_log_is_read(clone, ran, environment):
+    """After the answers above."""
+    made = typed("app.keys add", clone, environment)
+    assert len(made) > 40
+    assert "ann" in typed("app.keys list", clone, environment)
+    assert "0 left" in typed("app.keys revoke", clone, environment)
+    (clone / "var" / "keys.json").unlink()
+    assert "[" in typed("logs --since 2h", clone, environment)
+    assert "200" in typed("logs --summary", clone, environment)
+    assert typed("logs --archive", clone, environment)
 
 
 def test_the_checked_cells_are_compared(clone, ran, environment):
