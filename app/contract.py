@@ -189,9 +189,9 @@ def explained(given: str | None) -> bool:
     return given == "true"
 
 
-def missing(name: str, row: int) -> OneProblem:
-    """The problem of a row without a value for that field."""
-    return OneProblem(field=name, row=row, problem=f"row {row}: {_expected(name, 'missing')}")
+def unlike(name: str, row: int, found: str) -> OneProblem:
+    """The problem of a row whose field holds what it may not; found: in words."""
+    return OneProblem(field=name, row=row, problem=f"row {row}: {_expected(name, found)}")
 
 
 def unknown(name: str) -> OneProblem:

@@ -6,6 +6,7 @@ pyarrow is imported at the first of them: it takes as much memory as the rest of
 from __future__ import annotations
 
 import io
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ ARROW, PARQUET, CSV = (
 KINDS = {ARROW: "an Arrow IPC stream", PARQUET: "a Parquet file", CSV: "CSV with a header"}
 MOST_ROWS = 100_000  # in one request; as JSON it is `contract.MOST_ROWS`
 INDEX = "__index_level_"  # what pandas names an index that it writes along
+NO_NUMBER = re.compile(r"column #(\d+): Row #(\d+): .*invalid value '(.*)'", re.DOTALL)
 BATCH_HEADER = 3  # the number of a record batch among Arrow's messages
 
 
@@ -37,7 +39,15 @@ def read(kind: str, body: bytes, most_rows: int, more: bool = False) -> np.ndarr
 
     try:
         table = {ARROW: _arrow, PARQUET: _parquet, CSV: _csv}[kind](body, most_rows, more)
-    except (pa.ArrowException, OSError, ValueError, EOFError, MemoryError, struct.error) as wrong:
+    except (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        EOFError,
+        IndexError,
+        MemoryError,
+        struct.error,
+    ) as wrong:
         if isinstance(wrong, MemoryError):
             raise refused(413, "the table takes more memory than a request may") from None
         raise refused(400, f"the body is not {KINDS[kind]} that can be read") from None
@@ -111,7 +121,11 @@ def _csv(body: bytes, most_rows: int, more: bool) -> pa.Table:
     try:
         return pyarrow.csv.read_csv(io.BytesIO(body), options, convert_options=numbers)
     except pa.ArrowInvalid as wrong:
-        raise refused(422, f"the CSV holds what is no number: {str(wrong)[:200]}") from None
+        place = NO_NUMBER.search(str(wrong))
+        if not place:
+            raise
+        name, row = header.split(",")[int(place[1])], int(place[2]) - 2  # 1 is the header
+        raise Refused(422, [contract.unlike(name, row, repr(place[3][:60]))]) from None
 
 
 def _check_columns(schema: pa.Schema, more: bool) -> None:
@@ -142,7 +156,7 @@ def _check_names(names: list[str], more: bool) -> None:
 
 def _missing(table: pa.Table, name: str) -> OneProblem:
     row = table.column(name).is_null().to_pylist().index(True)
-    return contract.missing(name, row)
+    return contract.unlike(name, row, "missing")
 
 
 def _check_batches(body: bytes, most_rows: int) -> None:

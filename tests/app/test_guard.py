@@ -1,0 +1,105 @@
+"""Where there are API keys, nobody is let in without one."""
+
+import base64
+import json
+import stat
+
+import pytest
+
+from app import create_app, follow, keys
+from app.guard import LOOK_EVERY
+
+
+@pytest.fixture
+def key(champion_home, capsys):
+    """Makes a key, and gives it."""
+
+    def add(name, *more):
+        assert keys.main(["add", name, *more]) == 0
+        return capsys.readouterr().out.strip()
+
+    follow.refresh(champion_home / "var" / "serving")
+    return add
+
+
+def look(app):
+    """As after the second in which a running service looks at the file again."""
+    assert LOOK_EVERY <= 1
+    app.extensions["guard"]._next_look = 0
+
+
+def test_each_way_to_bring_a_key_is_understood(key, example, champion_home):
+    given = key("ann")
+    client = create_app().test_client()
+    basic = base64.b64encode(f"anybody:{given}".encode()).decode()
+    for headers in ({"X-API-Key": given}, {"Authorization": f"Bearer {given}"},
+                    {"Authorization": f"Basic {basic}"}):  # fmt: skip
+        assert client.post("/predict", json=example, headers=headers).status_code == 200
+        assert client.get("/", headers=headers).status_code == 200
+    for headers in ({}, {"X-API-Key": given[:-1]}, {"Authorization": "Basic ="}):
+        for refused in (client.post("/predict", json=example, headers=headers),
+                        client.get("/predictions", headers=headers)):  # fmt: skip
+            assert refused.status_code == 401
+            assert "Bearer" in refused.headers["WWW-Authenticate"]
+    assert {client.get(path).status_code for path in ("/health", "/ready", "/ping")} == {200}
+    [*_, last] = client.get("/predictions", headers={"X-API-Key": given}).json["predictions"]
+    assert last["caller"] == "ann"
+
+
+def test_what_is_kept_of_a_key_does_not_tell_it(key, champion_home):
+    given = key("ann")
+    file = champion_home / "var" / "keys.json"
+    assert given not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_revoked_key_is_refused_and_the_others_hold(key, example):
+    ann, bob = key("ann"), key("bob")
+    app = create_app()
+    client = app.test_client()
+    assert keys.main(["revoke", "ann"]) == 0
+    look(app)
+    status = [client.post("/predict", json=example, headers={"X-API-Key": one}).status_code
+              for one in (ann, bob)]  # fmt: skip
+    assert status == [401, 200]
+    assert keys.main(["revoke", "bob"]) == 0
+    look(app)
+    assert client.get("/model", headers={"X-API-Key": bob}).status_code == 401
+
+
+def test_the_first_key_closes_the_door_of_a_service_that_runs(champion_home, key):
+    app = create_app()
+    client = app.test_client()
+    assert client.get("/model").status_code == 200
+    key("ann")
+    look(app)
+    assert client.get("/model").status_code == 401
+
+
+@pytest.mark.parametrize("text", ["", "[", '[{"name": "ann"}]', "3"])
+def test_keys_that_cannot_be_read_let_nobody_in(champion_home, key, text):
+    given = key("ann")
+    (champion_home / "var" / "keys.json").write_text(text)
+    client = create_app().test_client()
+    assert client.get("/model", headers={"X-API-Key": given}).status_code == 401
+    assert keys.main(["list"]) == 1
+
+
+def test_a_key_asks_no_more_often_than_it_may_in_whatever_worker(key, example):
+    headers = {"X-API-Key": key("ann", "--per-minute", "5")}
+    workers = [create_app().test_client() for _ in range(2)]
+    answers = [workers[at % 2].get("/model", headers=headers) for at in range(8)]
+    assert [one.status_code for one in answers] == [200] * 5 + [429] * 3
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 12
+    assert "the key ann may ask 5 times a minute" in answers[-1].json["detail"]
+
+
+def test_a_name_is_given_once(key, capsys):
+    key("ann")
+    assert keys.main(["add", "ann"]) == 1
+    assert "there is a key ann already" in capsys.readouterr().err
+    assert keys.main(["revoke", "bob"]) == 1
+    assert "there is no key 'bob'; there are: ann" in capsys.readouterr().err
+    assert [one["name"] for one in json.loads((keys.paths.var() / "keys.json").read_text())] == [
+        "ann"
+    ]
