@@ -10,11 +10,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import orjson
 
@@ -22,6 +24,7 @@ from app import follow
 from housing import graph, paths
 from housing.schema import NAMES
 
+T = TypeVar("T")
 PLACES = {"DATABASE": "logs.db", "LOG_FILE": "api.log", "ACCESS_LOG": "access.log",
           "COUNTS": "counts", "KEYS": "keys.json", "SERVING": "serving"}  # fmt: skip
 
@@ -84,7 +87,7 @@ def running(home: Path, *prefix: str, **settings: object) -> Iterator[Running]:
         service = Running(folder, home, *prefix, **settings)
         service.start()
         try:
-            asyncio.run(ready(service))
+            finished(ready(service))
             yield service
         finally:
             service.stop()
@@ -100,6 +103,13 @@ async def ready(service: Running, seconds: float = 60) -> None:
                 return
         await asyncio.sleep(0.1)
     raise TimeoutError(f"the service does not answer:\n{service.said()[-3000:]}")
+
+
+def finished(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What it gives in the end. In a thread of its own: a loop may run in this one, as it does for
+    good once Playwright was used."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 class Client:

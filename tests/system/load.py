@@ -78,7 +78,7 @@ def load(service, connections=8, rows=500, seed=0):
 
 def get(service, path):
     """Status and parsed or plain body of a page."""
-    status, body = asyncio.run(running.Client(service.port).get(path))
+    status, body = running.finished(running.Client(service.port).get(path))
     return status, json.loads(body) if body[:1] == b"{" else body
 
 
