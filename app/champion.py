@@ -36,9 +36,8 @@ class Champion(NamedTuple):
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """(n, 1) house values in $100,000 for (n, 8) rows, or (n, 3) with low and high ends."""
-        if self.served.ends is None:
-            return graph.answers(self.served, rows)
-        return np.stack(graph.intervals(self.served, rows), 1)
+        made = graph.answers(self.served, rows)
+        return self.served.bound(made) if self.served.bound else made
 
     def warnings(self, rows: np.ndarray) -> list[list[str]]:
         """For each row, in what it is unlike the training rows."""

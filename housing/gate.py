@@ -173,11 +173,11 @@ def _difference(
     frame, session = pd.DataFrame(rows, columns=NAMES), graph.session(served)
     if intervals is None:
         expected, answers = model.predict(frame), graph.predict(session, rows)
-    elif session.ends is None:
+    elif session.bound is None:
         return np.inf
     else:
         expected = np.stack(bounds.bounds(model, intervals, frame))
-        answers = np.stack(graph.intervals(session, rows))
+        answers = graph.intervals(session, rows).T
     off = np.abs(answers - expected) / np.maximum(1, np.abs(expected))
     return float(np.max(np.where(np.isnan(off), np.inf, off)))
 

@@ -5,6 +5,7 @@ Needs numpy and pykdtree; onnxruntime only where native.c was not compiled.
 
 import json
 from collections.abc import Callable
+from ctypes import CDLL
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,13 +17,7 @@ from housing.program import ANSWERS, Program
 from housing.schema import FEATURES, NAMES
 
 Answer = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of rows, distance, which
-
-
-class Ends(NamedTuple):
-    """What makes an interval of a guess and its scale, a number a price band: see `intervals`."""
-
-    lows: np.ndarray
-    highs: np.ndarray
+Bound = Callable[[np.ndarray], np.ndarray]  # (n, 2) guesses and scales -> (n, 3) with both ends
 
 
 class Served(NamedTuple):
@@ -32,7 +27,7 @@ class Served(NamedTuple):
     count: int  # neighbours in each space
     spaces: list[Space]  # empty for a model that knows no neighbours
     indexes: list[Index]
-    ends: Ends | None = None  # of intervals, where the graph knows them
+    bound: Bound | None = None  # makes intervals, where the graph knows them
 
 
 def session(graph: bytes | Path, compiled: bool = True) -> Served:
@@ -54,8 +49,14 @@ def session(graph: bytes | Path, compiled: bool = True) -> Served:
     except ValueError:  # an operator that only onnxruntime knows
         answer = _by_onnxruntime(content)
     ends = json.loads(file.told.get("intervals", "null"))
-    ends = ends and Ends(np.array(ends["lows"]), np.array(ends["highs"]))
-    return Served(answer, told["count"], spaces, [Index(one) for one in points], ends)
+    bound = ends and _bound(np.array(ends["lows"]), np.array(ends["highs"]), library)
+    return Served(answer, told["count"], spaces, [Index(one) for one in points], bound)
+
+
+def _bound(lows: np.ndarray, highs: np.ndarray, library: CDLL | None) -> Bound:
+    if library:
+        return native.Bound(lows, highs, library)
+    return lambda found: np.stack([found[:, 0], *bands.ends(*found.T, lows, highs)], 1)
 
 
 def _by_onnxruntime(content: bytes) -> Answer:
@@ -81,15 +82,14 @@ def predict(served: Served, rows: np.ndarray) -> np.ndarray:
     return answers(served, rows)[:, 0]
 
 
-def intervals(served: Served, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The guess and both ends of its interval, (n,) each in $100,000.
+def intervals(served: Served, rows: np.ndarray) -> np.ndarray:
+    """(n, 3): the guess and both ends of its interval, in $100,000.
 
     Raises ValueError for a graph that knows no intervals.
     """
-    if served.ends is None:
+    if served.bound is None:
         raise ValueError("the graph has no intervals: its model was registered without them")
-    guess, scale = answers(served, rows).T
-    return guess, *bands.ends(guess, scale, *served.ends)
+    return served.bound(answers(served, rows))
 
 
 def answers(served: Served, rows: np.ndarray) -> np.ndarray:

@@ -225,3 +225,28 @@ int housing_answer(const Program *p, int64_t count, const double *rows, const do
     free(memory);
     return failed;
 }
+
+/* Both ends of (count,) intervals, of guesses with their scales, as bands.py has it: the hull of each
+   guess and, band by band, the values in it whose score is no miss. ends: lows, highs, bottoms and
+   tops, each a number a band. answer: (count, 3), the guess and both ends. */
+void housing_ends(int64_t count, const double *guesses, int64_t bands, const double *ends, double cap,
+                  double *answer)
+{
+    const double *lows = ends, *highs = ends + bands, *bottoms = ends + 2 * bands, *tops = ends + 3 * bands;
+    for (int64_t row = 0; row < count; row++, guesses += 2, answer += 3) {
+        double guess = guesses[0], scale = guesses[1];
+        double middle = guess < 0 ? 0 : guess > cap ? cap : guess;
+        double lowest = middle, highest = middle;
+        for (int64_t b = 0; b < bands; b++) {
+            double low = guess + scale * lows[b], high = guess + scale * highs[b];
+            if (low < bottoms[b]) low = bottoms[b];
+            if (high > tops[b]) high = tops[b];
+            if (low > high) continue; /* no value of this band fits */
+            if (low < lowest) lowest = low;
+            if (high > highest) highest = high;
+        }
+        answer[0] = guess;
+        answer[1] = lowest;
+        answer[2] = highest;
+    }
+}

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from housing.bands import BOTTOMS, TOPS
 from housing.forest import NODE
 from housing.program import Program
+from housing.schema import CAP
 
 FAILED = {1: "no memory left", 2: "a row has no neighbours: is one of its values no number?"}
 
@@ -33,6 +35,10 @@ def library() -> ctypes.CDLL | None:
         except OSError:
             continue
         found.housing_answer.argtypes = [ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 4]
+        found.housing_ends.argtypes = [
+            ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_double,
+            ctypes.c_void_p,
+        ]  # fmt: skip
         return found
     return None
 
@@ -74,4 +80,20 @@ class Native:
         )  # fmt: skip
         if failed:
             raise ValueError(FAILED[failed])
+        return answer
+
+
+class Bound:
+    """The ends of intervals, as `bands.ends` gives them, in a tenth of its time."""
+
+    def __init__(self, lows: np.ndarray, highs: np.ndarray, library: ctypes.CDLL) -> None:
+        self._ends = np.concatenate([lows, highs, BOTTOMS, TOPS]).astype(float)
+        self._given = len(lows), self._ends.ctypes.data, CAP
+        self._call = library.housing_ends
+
+    def __call__(self, found: np.ndarray) -> np.ndarray:
+        """(n, 3) guesses and both ends for (n, 2) guesses and scales."""
+        found = np.ascontiguousarray(found, float)
+        answer = np.empty((len(found), 3))
+        self._call(len(found), found.ctypes.data, *self._given, answer.ctypes.data)
         return answer

@@ -93,7 +93,7 @@ def prove(version: Version) -> None:
                 "served graph": graph.predict(session, rows),
                 "model": stored.load(model).predict(pd.DataFrame(rows, columns=NAMES)),
             }
-            ends = graph.intervals(session, rows)[1:] if "lows" in recorded else ()
+            ends = graph.intervals(session, rows).T[1:] if "lows" in recorded else ()
     except (ValueError, OSError, KeyError) as broken:
         raise Refused(f"{which} stays as it is: {broken}") from broken
     stays = f"{which} stays as it is: its"

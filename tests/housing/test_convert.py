@@ -107,7 +107,7 @@ def test_the_graph_knows_the_model_s_intervals(family, compiled, fitted, train):
     served = graph.session(convert.convert(model, calibrated), compiled)
     rows = np.vstack([train[NAMES], graph.random_rows(5_000)])
     expected = bounds.bounds(model, calibrated, pd.DataFrame(rows, columns=NAMES))
-    found = graph.intervals(served, rows)
+    found = graph.intervals(served, rows).T
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(graph.predict(served, rows), found[0])

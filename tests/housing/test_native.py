@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from housing import convert, graph, native, onnx_file
+from housing import bands, convert, graph, native, onnx_file
 from housing.models import FAMILIES
 from housing.program import Program
 from housing.sample import sample
@@ -36,6 +36,18 @@ def test_a_row_gets_the_same_answer_in_any_company(content, count):
     served, rows = graph.session(content), graph.random_rows(100)
     one_by_one = [graph.predict(served, row[None, :])[0] for row in rows[:count]]
     assert graph.predict(served, rows[:count]).tolist() == one_by_one
+
+
+def test_an_interval_ends_where_numpy_says():
+    rng = np.random.default_rng(0)
+    lows, highs = -rng.exponential(1, len(bands.TOPS)), rng.exponential(1, len(bands.TOPS))
+    highs[2] = -10  # a band in which no value fits
+    guess = np.r_[rng.uniform(-1, 7, 20_000), bands.BOTTOMS, bands.TOPS]
+    found = np.stack([guess, rng.exponential(0.5, len(guess))], 1)
+    expected = np.stack([guess, *bands.ends(*found.T, lows, highs)], 1)
+    bound = native.Bound(lows, highs, native.library())
+    np.testing.assert_array_equal(bound(found), expected)
+    assert bound(found[:0]).shape == (0, 3)
 
 
 def test_a_row_that_is_no_number_is_refused(content):
