@@ -21,7 +21,8 @@ from werkzeug.test import run_wsgi_app
 from app import headers
 from app.asked import Asked, Reply
 from app.contract import Refused, refused
-from app.lane import Lane
+from app.direct import SHORT, Cycle
+from app.lane import Done, Lane, Quick
 from app.service import PROTOCOLS, Service
 
 Scope = MutableMapping[str, Any]
@@ -29,7 +30,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 TOGETHER = 64  # requests of one group
-LONG = 16_384  # bytes: a body from here on goes to the lane of the long ones
 LONG_THREADS = 2
 WAITING = 2_048  # requests that may wait in a lane; the next ones are refused at once
 PAGES = 8  # threads for everything else
@@ -50,7 +50,7 @@ class Door:
         self.guard = flask.extensions["guard"]
         self.largest: int = flask.config["MAX_CONTENT_LENGTH"]
         self.patience: float = flask.config["BODY_SECONDS"]
-        self._lanes: tuple[Lane, Lane] | None = None
+        self._lanes: tuple[Quick, Lane] | None = None
         self._pages = ThreadPoolExecutor(PAGES, "page")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,21 +70,48 @@ class Door:
         client = scope["client"]
         query = scope["query_string"].decode("latin-1")
         asked = Asked("POST", scope["path"], query, told, b"", client[0] if client else "")
-        lane, long = self._lanes or self._open()
         try:
             asked.caller = self.guard.admit(told)
             asked.body = await self._body(told, receive)
         except Refused as why:
             return await asyncio.to_thread(self.service.refuse, asked, why)
-        if len(asked.body) >= LONG or b"explain" in scope["query_string"]:
-            lane = long
-        if len(lane) >= WAITING:
-            return self.service.shed(asked)
-        return await lane.put(asked)
+        made: asyncio.Future[Reply | Exception] = asyncio.get_running_loop().create_future()
+        short = len(asked.body) < SHORT and b"explain" not in scope["query_string"]
+        self._put(asked, lambda one: made.cancelled() or made.set_result(one), short)
+        reply = await made
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
-    def _open(self) -> tuple[Lane, Lane]:
+    def take(self, asked: Asked, done: Done) -> None:
+        """A request that came the short way, its body whole."""
+        try:
+            asked.caller = self.guard.admit(asked.headers)
+        except Refused as why:
+            self._refuse(asked, why, done)
+        else:
+            self._put(asked, done, short=True)
+
+    def late(self, cycle: Cycle) -> None:
+        """The body of a request that came the short way has not come in time."""
+        why = refused(408, f"the body did not come within {self.patience:g} seconds")
+        self._refuse(cycle.asked, why, cycle.done)
+
+    def _refuse(self, asked: Asked, why: Refused, done: Done) -> None:
+        made = asyncio.get_running_loop().run_in_executor(None, self.service.refuse, asked, why)
+        made.add_done_callback(lambda it: done(it.exception() or it.result()))
+
+    def _put(self, asked: Asked, done: Done, short: bool) -> None:
+        quick, long = self._lanes or self._open()
+        lane = quick if short else long
+        if len(lane) < WAITING:
+            lane.put(asked, done)
+        else:
+            done(self.service.shed(asked))
+
+    def _open(self) -> tuple[Quick, Lane]:
         loop, answer = asyncio.get_running_loop(), self.service.answer
-        self._lanes = Lane(answer, loop, TOGETHER, 1), Lane(answer, loop, 1, LONG_THREADS)
+        self._lanes = Quick(answer, loop, TOGETHER), Lane(answer, loop, 1, LONG_THREADS)
         return self._lanes
 
     async def _body(self, told: dict[str, str], receive: Receive) -> bytes:
@@ -134,7 +161,7 @@ class Door:
     async def _send(self, send: Send, status: int, pairs: headers.Pairs, body: bytes) -> None:
         await send({"type": "http.response.start", "status": status, "headers": pairs})
         message = {"type": "http.response.body", "body": body}
-        if len(body) < LONG:
+        if len(body) < SHORT:
             await send(message)
             return
         async with asyncio.timeout(self.patience):  # a reader that does not read

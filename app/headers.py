@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from http import HTTPStatus
+
 from flask import Flask, Response, request
 
 from app.asked import Reply
@@ -40,6 +43,23 @@ def encoded(reply: Reply) -> Pairs:
         *((one.encode(), value.encode()) for one, value in reply.headers),
     ]
     return [*pairs, (b"connection", b"close")] if reply.status in CLOSED else pairs
+
+
+def message(reply: Reply, keep_alive: bool) -> bytes:
+    """The reply as HTTP/1.1 has it, status line, headers and body."""
+    more = "".join(f"{one}: {value}\r\n" for one, value in reply.headers)
+    if not keep_alive or reply.status in CLOSED:
+        more += "connection: close\r\n"
+    size = len(reply.body)
+    head = f"{_beginning(reply.status, reply.type)}{more}content-length: {size}\r\n\r\n"
+    return head.encode() + reply.body
+
+
+@cache
+def _beginning(status: int, kind: str) -> str:
+    pairs = [("content-type", kind), *(SAFE | DATA).items()]
+    told = "".join(f"{one}: {value}\r\n" for one, value in pairs)
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{told}"
 
 
 def init_app(app: Flask) -> None:

@@ -8,15 +8,16 @@ import logging
 import os
 import resource
 import signal
+import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app import headers, predict
+from app import direct, headers, predict
 from app.asked import Asked
 from app.contract import refused
 
@@ -35,7 +36,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head: int | None = 0  # bytes of headers so far; None while there are none to come
         self._deadline: asyncio.TimerHandle | None = None
-        self._await_head()
+        self._within(self.patience, self.transport.abort)
         if len(self.connections) > self.room:  # one that asks nothing makes room
             next((one for one in self.connections if one.idle()), self).transport.abort()
 
@@ -44,38 +45,66 @@ class Protocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_came()
+        self._came()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._head is None and self.idle():
-            self._await_head()
+            self._head = 0
         if self._head is not None:
             self._head += len(data)
         super().data_received(data)
-        if self._head is not None and self._head > HEAD and not self.transport.is_closing():
-            self.send_400_response("the request's headers are longer than 65,536 bytes")
+        if self.transport.is_closing():
+            return
+        if self._head is not None:
+            if self._head > HEAD:
+                self.send_400_response("the request's headers are longer than 65,536 bytes")
+            elif self._deadline is None:
+                self._within(self.patience, self.transport.abort)
+        elif self._direct() and self.cycle.more_body and self._deadline is None:
+            self._within(self.app.patience, self.app.late, self.cycle)
 
     def on_headers_complete(self) -> None:
-        self._head_came()
+        self._came()
+        if self.url in direct.PATHS and self.parser.get_method() == b"POST" and self.idle():
+            client = self.client[0] if self.client else ""
+            asked = direct.asked(direct.PATHS[self.url], self.headers, client)
+            if asked and not self.flow.write_paused:
+                keep = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+                self.cycle = direct.Cycle(asked, self.transport, keep, self.on_response_complete)
+                return
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._direct():
+            self.cycle.asked.body += body
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._direct() and not self.cycle.response_complete:
+            self._came()
+            self.cycle.more_body = False
+            self.app.take(self.cycle.asked, self.cycle.done)
+        else:
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """As problem details, and without a word of the server's own."""
-        self._head_came()
+        self._came()
         asked = Asked("", "", "", {}, b"")
         reply = predict.refuse(asked, refused(400, "the request is not HTTP that can be read"))
-        lines = [b"HTTP/1.1 400 Bad Request\r\n"]
-        for name, value in [*headers.encoded(reply), (b"connection", b"close")]:
-            lines.append(name + b": " + value + b"\r\n")
-        self.transport.write(b"".join([*lines, b"\r\n", reply.body]))
+        self.transport.write(headers.message(reply, keep_alive=False))
         self.transport.close()
 
-    def _await_head(self) -> None:
-        self._head = 0
-        self._deadline = self.loop.call_later(self.patience, self.transport.abort)
+    def _direct(self) -> bool:
+        return type(self.cycle) is direct.Cycle
 
-    def _head_came(self) -> None:
+    def _within(self, seconds: float, late: Callable[..., None], *given: Any) -> None:
+        self._deadline = self.loop.call_later(seconds, late, *given)
+
+    def _came(self) -> None:
+        """What there was a deadline for."""
         self._head = None
         if self._deadline:
             self._deadline.cancel()
@@ -103,6 +132,7 @@ def door() -> Any:
     wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+    sys.setswitchinterval(0.001)  # what threads take while the event loop has something to do
     flask = create_app()
     Protocol.room, Protocol.patience = wanted - SPARE, flask.config["HEADER_SECONDS"]
     flask.extensions["champion"].watch()
