@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from housing.schema import NAMES, USD
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 DECILES = 10
+FEW = 12  # values that are faster counted one by one
 
 # kind, help, labels, and of a histogram the upper ends of its buckets
 COUNTERS = {
@@ -61,7 +63,9 @@ class Metrics:
     def __init__(self, path: Path) -> None:
         self.cells = Cells(path)
         self._lock = threading.Lock()
+        self._mine = self.cells.mine.data  # one number at a time: a third of numpy's time
         self._known: dict[tuple[str, ...], int] = {}
+        self._borders: tuple[np.ndarray, list[list[float]]] | None = None
         self._registry = CollectorRegistry()
         self._registry.register(_Collector(self.cells))
         for place, ((name, *_), _) in enumerate(self.cells.totals()):
@@ -72,37 +76,50 @@ class Metrics:
         """Adds to a counter."""
         place = self._place(name, labels)
         with self._lock:
-            self.cells.mine[place] += by
+            self._mine[place] += by
 
     def observe(self, name: str, value: float, *labels: str) -> None:
         """Adds a value to a histogram."""
-        place = self._place(name, labels)
-        tops = HISTOGRAMS[name][2]
-        with self._lock:
-            mine = self.cells.mine
-            mine[place + int(np.searchsorted(tops, value))] += 1
-            mine[place + len(tops) + 1] += value
+        self.observe_all(name, [value], *labels)
 
-    def observe_all(self, name: str, values: np.ndarray, *labels: str) -> None:
-        """Adds (n,) values to a histogram."""
+    def observe_all(self, name: str, values: Sequence[float], *labels: str) -> None:
+        """Adds values to a histogram."""
         place, tops = self._place(name, labels), HISTOGRAMS[name][2]
+        if len(values) <= FEW:
+            found = [bisect_left(tops, value) for value in values]
+            with self._lock:
+                for bucket, value in zip(found, values, strict=True):
+                    self._mine[place + bucket] += 1
+                    self._mine[place + len(tops) + 1] += value
+            return
         found = np.bincount(np.searchsorted(tops, values), minlength=len(tops) + 1)
         with self._lock:
-            mine = self.cells.mine
-            mine[place : place + len(found)] += found
-            mine[place + len(found)] += values.sum()
+            self.cells.mine[place : place + len(found)] += found
+            self._mine[place + len(found)] += float(np.sum(values))
 
-    def rank(self, rows: np.ndarray, borders: np.ndarray) -> None:
-        """Counts (n, 8) rows by decile; borders: (9, 8), between the training values' deciles."""
+    def rank(self, several: list[np.ndarray], borders: np.ndarray) -> None:
+        """Counts rows, each (n, 8), by decile; borders: (9, 8), between the training values'."""
         place = self._place("housing_input_decile", (NAMES[0], "1"))
-        found = (rows[:, None] > borders).sum(1) + DECILES * np.arange(len(NAMES))
+        if sum(map(len, several)) <= FEW:
+            self._rank_few([row for rows in several for row in rows.tolist()], borders, place)
+            return
+        found = (np.concatenate(several)[:, None] > borders).sum(1)
+        found += DECILES * np.arange(len(NAMES))
         with self._lock:
             mine = self.cells.mine[place : place + DECILES * len(NAMES)]
             mine += np.bincount(found.ravel(), minlength=len(mine))
 
+    def _rank_few(self, rows: list[list[float]], borders: np.ndarray, place: int) -> None:
+        if self._borders is None or self._borders[0] is not borders:
+            self._borders = borders, borders.T.tolist()
+        with self._lock:
+            for row in rows:
+                for at, (value, mine) in enumerate(zip(row, self._borders[1], strict=True)):
+                    self._mine[place + DECILES * at + bisect_left(mine, value)] += 1
+
     def set(self, name: str, value: float, *labels: str) -> None:
         """Sets this worker's value of a gauge."""
-        self.cells.mine[self._place(name, labels)] = value
+        self._mine[self._place(name, labels)] = value
 
     def clear(self, name: str) -> None:
         """Sets this worker's values of a gauge to 0, whatever their labels."""

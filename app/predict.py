@@ -11,7 +11,6 @@ from app import contract, tables
 from app.asked import JSON, PROBLEM, Asked, Reply, reply
 from app.contract import Problem, Refused, refused
 from housing.explain import PLAYERS
-from housing.schema import USD
 
 SAMPLE_NOTICE = "answered by a model trained on a GENERATED SAMPLE, not on real data"
 PHRASES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
@@ -34,6 +33,7 @@ class Found(NamedTuple):
 
     about: dict[str, Any]  # of the model, as `registry.export` writes it
     values: np.ndarray  # (n, 1) in $100,000, or (n, 3) with the ends of the interval
+    usd: np.ndarray  # the same in dollars
     warnings: list[list[str]]
     ids: list[str]
     added: tuple[np.ndarray, float] | None = None  # as `Champion.contributions` gives it
@@ -91,11 +91,10 @@ def _wanted(accept: str, sent: str) -> str:
 
 def _answers(found: Found) -> list[dict[str, Any]]:
     about, answers = found.about, []
-    usd = np.round(found.values * USD, 2).tolist()
     sample = about["source"] == "sample"
     every = {"model": about["name"], "model_version": about["version"]}
     for name, value, dollars, said in zip(
-        found.ids, found.values.tolist(), usd, found.warnings, strict=True
+        found.ids, found.values.tolist(), found.usd.tolist(), found.warnings, strict=True
     ):
         answer = {"id": name, "prediction": value[0], "prediction_usd": dollars[0]}
         if len(value) == 3:
@@ -117,8 +116,9 @@ def _answers(found: Found) -> list[dict[str, Any]]:
 def _columns(found: Found) -> dict[str, Any]:
     """The answers column by column, for a table."""
     columns: dict[str, Any] = {"id": found.ids}
-    for name, values in zip(("prediction", "low", "high"), found.values.T, strict=False):
-        columns |= {name: values, f"{name}_usd": np.round(values * USD, 2)}
+    names = "prediction", "low", "high"
+    for name, values, usd in zip(names, found.values.T, found.usd.T, strict=False):
+        columns |= {name: values, f"{name}_usd": usd}
     many = len(found.ids)
     columns |= {"model": [found.about["name"]] * many}
     columns |= {"model_version": [found.about["version"]] * many}

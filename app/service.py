@@ -57,10 +57,11 @@ class Service:
         for asked, made in zip(group, replies, strict=True):
             made.headers += asked.traces()
             self.metrics.count("housing_requests", asked.path, str(made.status))
-        taken = time.perf_counter() - np.array([one.started for one in group])
-        for path in {one.path for one in group}:
-            mine = [one.path == path for one in group]
-            self.metrics.observe_all("housing_request_seconds", taken[mine], path)
+        now = time.perf_counter()
+        for path in PROTOCOLS:
+            taken = [now - one.started for one in group if one.path == path]
+            if taken:
+                self.metrics.observe_all("housing_request_seconds", taken, path)
         return replies
 
     def refuse(self, asked: Asked, why: Refused) -> Reply:
@@ -111,7 +112,7 @@ class Service:
         if not self._log(logged, b"".join(lines), len(group)):
             return self._unlogged(group, replies)
         if good:
-            self._count(champion, np.concatenate([one.values for one in good]), told)
+            self._count(champion, good, told)
         return replies
 
     def _read(self, asked: Asked, champion: Champion | None) -> Rows | Refused:
@@ -133,6 +134,7 @@ class Service:
         """What the model says to all rows at once, and then to each request."""
         values = good[0].values if len(good) == 1 else np.concatenate([one.values for one in good])
         predicted, warnings = champion.predict(values), champion.warnings(values)
+        usd = np.round(predicted * USD, 2)
         made, at = [], 0
         asked = [one for one, rows in zip(group, read, strict=True) if isinstance(rows, Rows)]
         for one, rows in zip(asked, good, strict=True):
@@ -141,7 +143,9 @@ class Service:
             added = None
             if rows.explain:
                 added = champion.contributions(rows.values[: contract.MOST_EXPLAINED])
-            made.append(Found(champion.about, predicted[at:end], warnings[at:end], ids, added))
+            some = slice(at, end)
+            answers = predicted[some], usd[some], warnings[some]
+            made.append(Found(champion.about, *answers, ids, added))
             at = end
         return made
 
@@ -174,13 +178,14 @@ class Service:
             one.headers.append(("x-logged", "no"))
         return replies
 
-    def _count(self, champion: Champion, values: np.ndarray, found: list[Found]) -> None:
+    def _count(self, champion: Champion, good: list[Rows], found: list[Found]) -> None:
         """Counts the rows that were answered, what they are like and what they are worth."""
         about, ranks = champion.about, champion.domain and champion.domain.deciles
-        dollars = np.concatenate([one.values[:, 0] for one in found]) * USD
         version = about["name"], about["version"]
+        dollars = [value for one in found for value in one.usd[:, 0].tolist()]
         self.metrics.observe_all("housing_prediction_usd", dollars, *version)
         unusual = sum(bool(said) for one in found for said in one.warnings)
-        self.metrics.count("housing_unusual_rows", by=unusual)
+        if unusual:
+            self.metrics.count("housing_unusual_rows", by=unusual)
         if ranks is not None:
-            self.metrics.rank(values, ranks)
+            self.metrics.rank([one.values for one in good], ranks)
