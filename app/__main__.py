@@ -1,4 +1,4 @@
-"""`python -m app`: the service's workers, and beside them the thread that follows the alias."""
+"""`python -m app`: the service's workers; beside them who follows the alias and tends the log."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import multiprocessing
 import socket
 import sys
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from uvicorn.supervisors import Multiprocess
 
-from app import config, follow, guard, server
+from app import config, follow, guard, log, server
+from app.log import Unlogged
+
+TEND_EVERY = 0.1  # seconds between two looks at the log's journal
 
 
 def main() -> int:
@@ -29,14 +34,21 @@ def main() -> int:
         print(refused, file=sys.stderr)
         return 1
     multiprocessing.set_start_method("spawn")
-    following = threading.Thread(
-        target=follow.forever, args=(told["SERVING"], told["MODEL"] or None), daemon=True
-    )
-    following.start()
+    serving, model = told["SERVING"], told["MODEL"] or None
+    for beside, given in ((follow.forever, (serving, model)), (_tend_forever, (told,))):
+        threading.Thread(target=beside, args=given, daemon=True).start()
     print(f"the service is at http://{host}:{port}", flush=True)
     # replaces a worker that dies or hangs; SIGHUP: all of them, one by one; SIGTERM: when they end
     Multiprocess(server.config(told), [listening]).run()
     return 0
+
+
+def _tend_forever(told: Mapping[str, Any]) -> None:
+    kept = log.made(told)
+    while True:
+        with suppress(Unlogged):  # whoever writes to it says so
+            kept.tend()
+        time.sleep(TEND_EVERY)
 
 
 def _may_listen(host: str, told: Mapping[str, Any]) -> None:

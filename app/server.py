@@ -4,6 +4,7 @@ word of who serves, and workers that never outlive their parent."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -23,6 +24,11 @@ from app.contract import refused
 
 HEAD = 65_536  # bytes of a request's line and headers
 BACKLOG = 2_048  # connections that wait to be taken
+GARBAGE = (
+    50_000,
+    20,
+    50,
+)  # new objects between two looks for garbage: a list makes thousands
 SPARE = 100  # open files that are no connections: the log, the model, threads
 
 
@@ -136,6 +142,9 @@ def door() -> Any:
     flask = create_app()
     Protocol.room, Protocol.patience = wanted - SPARE, flask.config["HEADER_SECONDS"]
     flask.extensions["champion"].watch()
+    gc.collect()
+    gc.freeze()  # what is there now stays, and is not to be looked through again and again
+    gc.set_threshold(*GARBAGE)
     return Door(flask)
 
 
