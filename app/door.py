@@ -20,8 +20,8 @@ from werkzeug.test import run_wsgi_app
 
 from app import headers
 from app.asked import Asked, Reply
-from app.contract import Refused, refused
 from app.lane import Lane
+from app.problems import Refused, refused
 from app.service import PROTOCOLS, Service
 
 Scope = MutableMapping[str, Any]

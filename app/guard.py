@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from flask import Flask, g, request
 
-from app.contract import Refused, refused
+from app.problems import Refused, refused
 
 OPEN = ("/health", "/ready", "/ping")  # for who watches whether it lives: they say no more
 LOOK_EVERY = 1.0  # seconds between two looks at the file

@@ -14,8 +14,8 @@ import orjson
 
 from app import contract, tables
 from app.asked import JSON, Asked, Reply, reply
-from app.contract import Refused, refused
 from app.predict import Found, Rows
+from app.problems import Refused, check_count, refused
 from housing.schema import NAMES
 
 KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -85,7 +85,7 @@ def _numbers(names: Any, rows: Any, most_rows: int) -> np.ndarray:
     lacking = [name for name in NAMES if names.count(name) != 1]
     if lacking:
         raise refused(400, f"the columns lack {', '.join(lacking)}, or have them twice")
-    contract.check_count(len(rows), most_rows)
+    check_count(len(rows), most_rows)
     for at, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(names):
             raise refused(400, f"row {at} is no list of {len(names)} values")

@@ -9,7 +9,7 @@ import numpy as np
 
 from app import contract, tables
 from app.asked import JSON, PROBLEM, Asked, Reply, reply
-from app.contract import Problem, Refused, refused
+from app.problems import Problem, Refused, refused
 from housing.explain import PLAYERS
 from housing.schema import USD
 

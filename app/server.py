@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app import headers, predict
 from app.asked import Asked
-from app.contract import refused
+from app.problems import refused
 
 HEAD = 65_536  # bytes of a request's line and headers
 BACKLOG = 2_048  # connections that wait to be taken

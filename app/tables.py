@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app import contract
-from app.contract import OneProblem, Refused, refused
+from app.problems import (
+    MOST_PROBLEMS,
+    OneProblem,
+    Refused,
+    check_count,
+    refused,
+    unknown,
+    unlike,
+)
 from housing.schema import FEATURES, NAMES
 
 if TYPE_CHECKING:
@@ -51,7 +59,7 @@ def read(kind: str, body: bytes, most_rows: int, more: bool = False) -> np.ndarr
         if isinstance(wrong, MemoryError):
             raise refused(413, "the table takes more memory than a request may") from None
         raise refused(400, f"the body is not {KINDS[kind]} that can be read") from None
-    contract.check_count(table.num_rows, most_rows)
+    check_count(table.num_rows, most_rows)
     empty = [name for name in NAMES if table.column(name).null_count]
     if empty:
         raise Refused(422, [_missing(table, name) for name in empty])
@@ -97,7 +105,7 @@ def _parquet(body: bytes, most_rows: int, more: bool) -> pa.Table:
 
     file = pyarrow.parquet.ParquetFile(io.BytesIO(body))
     about = file.metadata
-    contract.check_count(about.num_rows, most_rows)
+    check_count(about.num_rows, most_rows)
     size = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
     if size > 100 * len(NAMES) * most_rows:
         raise refused(413, f"the table takes {size:,} bytes when it is unpacked")
@@ -110,7 +118,7 @@ def _csv(body: bytes, most_rows: int, more: bool) -> pa.Table:
     import pyarrow.csv
 
     if body.count(b"\n") > most_rows + 1:
-        contract.check_count(body.count(b"\n") - 1, most_rows)
+        check_count(body.count(b"\n") - 1, most_rows)
     header = body.partition(b"\n")[0].decode().strip("\r").replace('"', "")
     _check_names(header.split(","), more)
     numbers = pyarrow.csv.ConvertOptions(
@@ -125,7 +133,7 @@ def _csv(body: bytes, most_rows: int, more: bool) -> pa.Table:
         if not place:
             raise
         name, row = header.split(",")[int(place[1])], int(place[2]) - 2  # 1 is the header
-        raise Refused(422, [contract.unlike(name, row, repr(place[3][:60]))]) from None
+        raise Refused(422, [unlike(name, row, repr(place[3][:60]))]) from None
 
 
 def _check_columns(schema: pa.Schema, more: bool) -> None:
@@ -149,14 +157,14 @@ def _check_names(names: list[str], more: bool) -> None:
             problems.append(OneProblem(field=name, row=None, problem=sentence))
     for name in names:
         if name not in NAMES and not more and not name.startswith(INDEX):
-            problems.append(contract.unknown(name))
+            problems.append(unknown(name))
     if problems:
-        raise Refused(422, problems[: contract.MOST_PROBLEMS])
+        raise Refused(422, problems[:MOST_PROBLEMS])
 
 
 def _missing(table: pa.Table, name: str) -> OneProblem:
     row = table.column(name).is_null().to_pylist().index(True)
-    return contract.unlike(name, row, "missing")
+    return unlike(name, row, "missing")
 
 
 def _check_batches(body: bytes, most_rows: int) -> None:
@@ -177,7 +185,7 @@ def _check_batches(body: bytes, most_rows: int) -> None:
             batch = place + struct.unpack_from("<I", header, place)[0]
             length = _field(header, batch, 0)
             rows += struct.unpack_from("<q", header, length)[0] if length else 0
-            contract.check_count(max(rows, 1), most_rows)
+            check_count(max(rows, 1), most_rows)
             if _field(header, batch, 3):
                 raise refused(415, "the Arrow stream is compressed, expected one that is not")
         length = _field(header, message, 3)

@@ -13,10 +13,11 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from app import openapi, outline, predict
 from app.asked import JSON, Asked, Reply
 from app.champion import Champion, copy
-from app.contract import Logged, Refused, refused
+from app.contract import Logged
 from app.log import Unlogged, log
 from app.metrics import CONTENT_TYPE, metrics
 from app.predict import SAMPLE_NOTICE
+from app.problems import Refused, refused
 from app.service import HOW_TO_GET_ONE, PROTOCOLS, UNLOGGED, Service
 from housing.schema import FEATURES, USD
 
