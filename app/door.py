@@ -23,6 +23,7 @@ from app.asked import Asked, Reply
 from app.lane import Lane
 from app.problems import Refused, refused
 from app.service import PROTOCOLS, Service
+from app.tables import PARQUET
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -76,7 +77,7 @@ class Door:
             asked.body = await self._body(told, receive)
         except Refused as why:
             return await asyncio.to_thread(self.service.refuse, asked, why)
-        if len(asked.body) >= LONG or b"explain" in scope["query_string"]:
+        if len(asked.body) >= LONG or _is_slow(scope, told):
             lane = long
         if len(lane) >= WAITING:
             return self.service.shed(asked)
@@ -139,6 +140,11 @@ class Door:
             return
         async with asyncio.timeout(self.patience):  # a reader that does not read
             await send(message)
+
+
+def _is_slow(scope: Scope, told: dict[str, str]) -> bool:
+    """Whether a request may take long however short it is."""
+    return b"explain" in scope["query_string"] or PARQUET in told.get("content-type", "").lower()
 
 
 def _environ(scope: Scope, told: dict[str, str], body: bytes) -> dict[str, Any]:
