@@ -94,9 +94,18 @@ def _numbers(names: Any, rows: Any, most_rows: int) -> np.ndarray:
     for at, row in enumerate(picked):
         for name, value in zip(NAMES, row, strict=True):
             if type(value) not in (int, float):
-                sent = json.dumps(value)[:60]
+                sent = {list: "a list", dict: "an object"}.get(type(value)) or json.dumps(value)[
+                    :60
+                ]
                 raise refused(400, f"row {at}: {name} is {sent}, expected a number")
     try:
         return np.array(picked, float)
     except OverflowError:
         raise refused(400, "a number is larger than a double can hold") from None
+
+
+def _named(value: Any) -> str:
+    """A value as JSON, cut short; one that may lie deeper than can be written is not looked into."""
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "an object"
+    return json.dumps(value)[:60]
