@@ -105,7 +105,7 @@ def _numbers(names: Any, rows: Any, most_rows: int) -> np.ndarray:
 
 
 def _named(value: Any) -> str:
-    """A value as JSON, cut short; one that may lie deeper than can be written is not looked into."""
+    """A value as JSON, cut short; what may lie too deep to be written is not looked into."""
     if isinstance(value, (list, dict)):
         return "a list" if isinstance(value, list) else "an object"
     return json.dumps(value)[:60]
