@@ -14,6 +14,7 @@ import orjson
 JSON, PROBLEM = "application/json", "application/problem+json"
 # what an id of a caller may be: nothing that could end a line or a header
 CALLER_ID = re.compile(r"[!-~]{1,128}")
+TRACE_SIZE = 55  # characters of a traceparent; what a later version adds means nothing to us
 TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
@@ -43,7 +44,7 @@ class Asked:
             self.caller_id = given
         parent = self.headers.get("traceparent")
         if parent and _is_trace(parent):
-            self.traceparent = parent
+            self.traceparent = parent[:TRACE_SIZE]
 
     def latency(self) -> float:
         """Milliseconds since it arrived."""

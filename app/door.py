@@ -12,6 +12,7 @@ import io
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -20,19 +21,27 @@ from werkzeug.test import run_wsgi_app
 
 from app import headers
 from app.asked import Asked, Reply
-from app.contract import Refused, refused
-from app.direct import SHORT, Cycle
+from app.connection import LINGER
+from app.direct import SHORT
 from app.lane import Done, Lane, Quick
+from app.problems import Refused, refused
 from app.service import PROTOCOLS, Service
+from app.tables import PARQUET
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Answer = tuple[int, headers.Pairs, bytes]
 
 TOGETHER = 64  # requests of one group
 LONG_THREADS = 2
 WAITING = 2_048  # requests that may wait in a lane; the next ones are refused at once
 PAGES = 8  # threads for everything else
+DRAINED = 4  # times the largest body: what is thrown away of one that is too large
+
+# told apart, or an offer of another protocol, which is not taken up
+APART = ("content-type", "content-length", "connection", "upgrade")
+WHOLE = "whole"  # in the scope of a request whose body was read to its end
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +69,11 @@ class Door:
         try:
             if scope["method"] == "POST" and scope["path"] in PROTOCOLS:
                 reply = await self._predict(scope, told, receive)
-                await self._send(send, reply.status, headers.encoded(reply), reply.body)
+                answer = reply.status, headers.encoded(reply), reply.body
             else:
-                await self._send(send, *await self._page(scope, told, receive))
-        except (Gone, TimeoutError):
+                answer = await self._page(scope, told, receive)
+            await self._send(scope, receive, send, answer)
+        except Gone:
             return  # nobody is there to be answered; the server closes the connection
 
     async def _predict(self, scope: Scope, told: dict[str, str], receive: Receive) -> Reply:
@@ -72,11 +82,11 @@ class Door:
         asked = Asked("POST", scope["path"], query, told, b"", client[0] if client else "")
         try:
             asked.caller = self.guard.admit(told)
-            asked.body = await self._body(told, receive)
+            asked.body = await self._body(scope, receive, told)
         except Refused as why:
             return await asyncio.to_thread(self.service.refuse, asked, why)
         made: asyncio.Future[Reply | Exception] = asyncio.get_running_loop().create_future()
-        short = len(asked.body) < SHORT and b"explain" not in scope["query_string"]
+        short = len(asked.body) < SHORT and not _is_slow(scope, told)
         self._put(asked, lambda one: made.cancelled() or made.set_result(one), short)
         reply = await made
         if isinstance(reply, Exception):
@@ -92,10 +102,9 @@ class Door:
         else:
             self._put(asked, done, short=True)
 
-    def late(self, cycle: Cycle) -> None:
-        """The body of a request that came the short way has not come in time."""
-        why = refused(408, f"the body did not come within {self.patience:g} seconds")
-        self._refuse(cycle.asked, why, cycle.done)
+    def late(self, asked: Asked, done: Done) -> None:
+        """A request that came the short way, and its body has not come in time."""
+        self._refuse(asked, self._too_late(), done)
 
     def _refuse(self, asked: Asked, why: Refused, done: Done) -> None:
         made = asyncio.get_running_loop().run_in_executor(None, self.service.refuse, asked, why)
@@ -114,7 +123,7 @@ class Door:
         self._lanes = Quick(answer, loop, TOGETHER), Lane(answer, loop, 1, LONG_THREADS)
         return self._lanes
 
-    async def _body(self, told: dict[str, str], receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, receive: Receive, told: dict[str, str]) -> bytes:
         """The whole body. Raises Refused if it is too large or slow, Gone if nobody sends it."""
         length = told.get("content-length", "0")
         if len(length) > 18 or int(length) > self.largest:
@@ -132,9 +141,13 @@ class Door:
                     if size > self.largest:
                         raise self._too_large()
                     if not message.get("more_body"):
+                        scope[WHOLE] = True
                         return parts[0] if len(parts) == 1 else b"".join(parts)
         except TimeoutError:
-            raise refused(408, f"the body did not come within {self.patience:g} seconds") from None
+            raise self._too_late() from None
+
+    def _too_late(self) -> Refused:
+        return refused(408, f"the body did not come within {self.patience:g} seconds")
 
     def _too_large(self) -> Refused:
         sentence = (
@@ -142,14 +155,14 @@ class Door:
         )
         return refused(413, sentence)
 
-    async def _page(
-        self, scope: Scope, told: dict[str, str], receive: Receive
-    ) -> tuple[int, headers.Pairs, bytes]:
+    async def _page(self, scope: Scope, told: dict[str, str], receive: Receive) -> Answer:
         """What the Flask app answers, whole."""
         try:
-            body = await self._body(told, receive)
+            body = await self._body(scope, receive, told)
         except Refused as why:
-            return why.status, headers.CLOSING, str(why).encode()
+            said = str(why).encode()
+            pairs = [*headers.CLOSING, (b"content-length", str(len(said)).encode())]
+            return why.status, pairs, said
         environ = _environ(scope, told, body)
         loop = asyncio.get_running_loop()
         content, status, given = await loop.run_in_executor(
@@ -158,14 +171,32 @@ class Door:
         pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in given]
         return int(status[:3]), pairs, b"".join(content)
 
-    async def _send(self, send: Send, status: int, pairs: headers.Pairs, body: bytes) -> None:
+    async def _send(self, scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:
+        """Answers. A client that does not take it is cut by the connection."""
+        status, pairs, body = answer
         await send({"type": "http.response.start", "status": status, "headers": pairs})
-        message = {"type": "http.response.body", "body": body}
-        if len(body) < SHORT:
-            await send(message)
-            return
-        async with asyncio.timeout(self.patience):  # a reader that does not read
-            await send(message)
+        if status in headers.CLOSED and not scope.get(WHOLE):
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await self._drain(receive)
+            body = b""
+        await send({"type": "http.response.body", "body": body})
+
+    async def _drain(self, receive: Receive) -> None:
+        """Throws away what a refused client still sends: if the connection was closed before, the
+        next byte would take the answer back from the client."""
+        left = DRAINED * self.largest
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body"):
+                        return
+
+
+def _is_slow(scope: Scope, told: dict[str, str]) -> bool:
+    """Whether a request may take long however short it is."""
+    return b"explain" in scope["query_string"] or PARQUET in told.get("content-type", "").lower()
 
 
 def _environ(scope: Scope, told: dict[str, str], body: bytes) -> dict[str, Any]:
@@ -191,6 +222,6 @@ def _environ(scope: Scope, told: dict[str, str], body: bytes) -> dict[str, Any]:
         "wsgi.run_once": False,
     }
     for name, value in told.items():
-        if name not in ("content-type", "content-length"):
+        if name not in APART:
             environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
     return environ

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 from app.asked import Asked
-from app.contract import Refused
 from app.log import Entry
 from app.predict import Found, Rows
+from app.problems import Refused
 from housing.schema import NAMES
 
 KEPT = 2_000  # characters of a refused body

@@ -10,10 +10,7 @@ import hashlib
 import hmac
 import json
 import logging
-import mmap
-import os
-import struct
-import threading
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +18,12 @@ from typing import NamedTuple
 
 from flask import Flask, g, request
 
-from app.contract import Refused, refused
+from app.problems import Refused, refused
+from app.spent import Spent
 
 OPEN = ("/health", "/ready", "/ping")  # for who watches whether it lives: they say no more
+HASH = re.compile(r"[0-9a-f]{64}")
+MOST_A_MINUTE = 1_000_000_000
 LOOK_EVERY = 1.0  # seconds between two looks at the file
 NO_KEY = ("this service asks for an API key: send it as the header X-API-Key, "
           "or as Authorization: Bearer KEY")  # fmt: skip
@@ -48,12 +48,29 @@ def read(file: Path) -> list[Key]:
     """The keys of a file; none if there is no file. Raises ValueError for one that is damaged: a
     service whose keys cannot be read must not take that for none."""
     try:
-        told = json.loads(file.read_text())
-        return [Key(str(one["name"]), str(one["sha256"]), int(one["per_minute"])) for one in told]
+        told = json.loads(file.read_bytes())
+        if not isinstance(told, list):
+            raise ValueError("it is no list")
+        return [_key(one["name"], one["sha256"], one["per_minute"]) for one in told]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError) as bad:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as bad:
         raise ValueError(f"{file} holds no keys that can be read: {bad}") from bad
+
+
+def is_name(name: object) -> bool:
+    """Whether a key may be called that: it is one line in the log."""
+    return isinstance(name, str) and name.isprintable() and 1 <= len(name) <= 100
+
+
+def _key(name: object, hashed: object, per_minute: object) -> Key:
+    if not is_name(name):
+        raise ValueError("a name is not 1 to 100 characters on one line")
+    if not isinstance(hashed, str) or not HASH.fullmatch(hashed):
+        raise ValueError(f"sha256 of {name} is not 64 hex digits")
+    if type(per_minute) is not int or not 0 <= per_minute <= MOST_A_MINUTE:
+        raise ValueError(f"per_minute of {name} is not a number from 0 to {MOST_A_MINUTE:,}")
+    return Key(name, hashed, per_minute)
 
 
 class Guard:
@@ -64,7 +81,7 @@ class Guard:
         self._keys: list[Key] = []
         self._seen: tuple[int, int] | None = None
         self._next_look = 0.0
-        self._spent = _Spent(file.with_suffix(".spent"))
+        self._spent = Spent(file.with_suffix(".limits"))
 
     def admit(self, headers: Mapping[str, str]) -> str | None:
         """The name of the key; None where none is needed. Raises Refused: 401, or 429."""
@@ -81,7 +98,7 @@ class Guard:
         if found is None:
             raise refused(401, "the API key is unknown, or was revoked")
         if found.per_minute:
-            wait = self._spent.take(found)
+            wait = self._spent.take(found.sha256, found.per_minute)
             if wait:
                 raise Limited(found, wait)
         return found.name
@@ -96,13 +113,17 @@ class Guard:
         except FileNotFoundError:
             self._keys, self._seen = [], None  # once there were keys, no file means that none holds
             return
+        except OSError as hidden:
+            self._keys, self._seen, self.required = [], None, True
+            logger.error("%s cannot be looked at: %s", self.file, hidden.strerror)
+            return
         if (found.st_mtime_ns, found.st_ino) != self._seen:
             self.required = True
             try:
                 self._keys = read(self.file)
                 self._seen = found.st_mtime_ns, found.st_ino
             except ValueError as bad:  # then none holds, until it is mended
-                self._keys = []
+                self._keys, self._seen = [], None
                 logger.error("%s", bad)
 
 
@@ -113,41 +134,6 @@ class Limited(Refused):
         sentence = f"the key {key.name} may ask {key.per_minute:,} times a minute"
         errors = refused(429, f"{sentence}; try again in {wait:.1f} s").errors
         super().__init__(429, errors, wait)
-
-
-class _Spent:
-    """When each key may ask again, in a file that all workers map: the generic cell rate algorithm
-    (ITU-T I.371), which needs one number a key and lets a minute's worth through in a burst."""
-
-    ROOM = 4_096  # keys
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._map: mmap.mmap | None = None
-        self._file = -1
-        self._lock = threading.Lock()
-
-    def take(self, key: Key) -> float:
-        """0 if it may ask now, which is counted; else the seconds to wait."""
-        place = int(key.sha256[:8], 16) % self.ROOM * 8
-        step, now = 60 / key.per_minute, time.time()
-        with self._lock:
-            self._open()
-            os.lockf(self._file, os.F_LOCK, 0)
-            try:
-                due = max(struct.unpack_from("d", self._map, place)[0], now)
-                if due - now > 60 - step:
-                    return due - now - (60 - step)
-                struct.pack_into("d", self._map, place, due + step)
-                return 0.0
-            finally:
-                os.lockf(self._file, os.F_ULOCK, 0)
-
-    def _open(self) -> None:
-        if self._map is None:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            os.ftruncate(self._file, self.ROOM * 8)
-            self._map = mmap.mmap(self._file, self.ROOM * 8)
 
 
 def _given(headers: Mapping[str, str]) -> str:

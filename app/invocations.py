@@ -14,8 +14,8 @@ import orjson
 
 from app import contract, tables
 from app.asked import JSON, Asked, Reply, reply
-from app.contract import Refused, refused
 from app.predict import Found, Rows
+from app.problems import Refused, check_count, refused
 from housing.schema import NAMES
 
 KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -85,7 +85,7 @@ def _numbers(names: Any, rows: Any, most_rows: int) -> np.ndarray:
     lacking = [name for name in NAMES if names.count(name) != 1]
     if lacking:
         raise refused(400, f"the columns lack {', '.join(lacking)}, or have them twice")
-    contract.check_count(len(rows), most_rows)
+    check_count(len(rows), most_rows)
     for at, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(names):
             raise refused(400, f"row {at} is no list of {len(names)} values")
@@ -94,9 +94,18 @@ def _numbers(names: Any, rows: Any, most_rows: int) -> np.ndarray:
     for at, row in enumerate(picked):
         for name, value in zip(NAMES, row, strict=True):
             if type(value) not in (int, float):
-                sent = json.dumps(value)[:60]
+                sent = {list: "a list", dict: "an object"}.get(type(value)) or json.dumps(value)[
+                    :60
+                ]
                 raise refused(400, f"row {at}: {name} is {sent}, expected a number")
     try:
         return np.array(picked, float)
     except OverflowError:
         raise refused(400, "a number is larger than a double can hold") from None
+
+
+def _named(value: Any) -> str:
+    """A value as JSON, cut short; what may lie too deep to be written is not looked into."""
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "an object"
+    return json.dumps(value)[:60]

@@ -40,12 +40,13 @@ def main(arguments: list[str]) -> int:
 
 def _add(file: Path, asked: argparse.Namespace) -> str:
     keys = guard.read(file)
-    if not asked.name.isprintable() or not 1 <= len(asked.name) <= 100:
+    if not guard.is_name(asked.name):
         raise ValueError(f"the name is {asked.name!r}, expected 1 to 100 characters on one line")
     if any(one.name == asked.name for one in keys):
         raise ValueError(f"there is a key {asked.name} already: revoke it first, or add another")
-    if asked.per_minute < 0:
-        raise ValueError(f"--per-minute is {asked.per_minute}, expected 0 or more")
+    if not 0 <= asked.per_minute <= guard.MOST_A_MINUTE:
+        most = f"{guard.MOST_A_MINUTE:,}"
+        raise ValueError(f"--per-minute is {asked.per_minute}, expected a number from 0 to {most}")
     made = secrets.token_urlsafe(32)
     _write(file, [*keys, Key(asked.name, guard.digest(made), asked.per_minute)])
     return made

@@ -14,10 +14,10 @@ from app.contract import (
     Answers,
     BlockGroup,
     Logged,
-    Problem,
     Recent,
 )
 from app.invocations import KEYS
+from app.problems import Problem
 from housing.schema import FEATURES, NAMES
 
 PLACE = "#/components/schemas/{model}"

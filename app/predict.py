@@ -9,13 +9,15 @@ import numpy as np
 
 from app import contract, tables
 from app.asked import JSON, PROBLEM, Asked, Reply, reply
-from app.contract import Problem, Refused, refused
+from app.problems import Problem, Refused, refused
 from housing.explain import PLAYERS
 
 SAMPLE_NOTICE = "answered by a model trained on a GENERATED SAMPLE, not on real data"
+MOST_FIELDS = 100  # of a query
 PHRASES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
            408: "Request Timeout", 411: "Length Required", 413: "Content Too Large",
            415: "Unsupported Media Type", 422: "Unprocessable Content", 429: "Too Many Requests",
+           431: "Request Header Fields Too Large",
            500: "Internal Server Error", 503: "Service Unavailable"}  # fmt: skip
 
 
@@ -76,8 +78,11 @@ def wants_explained(query: str) -> bool:
     """Whether the query parameter explain asks for contributions. Raises Refused."""
     if not query:
         return False
-    given = parse_qs(query, keep_blank_values=True, max_num_fields=100).get("explain", [None])
-    return contract.explained(given[-1])
+    try:
+        given = parse_qs(query, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise refused(422, f"the query has more than {MOST_FIELDS} fields") from None
+    return contract.explained(given.get("explain", [None])[-1])
 
 
 def _wanted(accept: str, sent: str) -> str:

@@ -18,10 +18,10 @@ from app import contract, entries, invocations, predict
 from app.access import Access
 from app.asked import Asked, Reply
 from app.champion import Champion, Copy
-from app.contract import Refused, refused
 from app.log import Entry, Log, Unlogged
 from app.metrics import Metrics
 from app.predict import Found, Rows
+from app.problems import Refused, refused
 from housing.schema import USD
 
 PROTOCOLS: Mapping[str, ModuleType] = {"/predict": predict, "/invocations": invocations}

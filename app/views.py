@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import orjson
 from flask import Blueprint, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app import openapi, outline, predict
 from app.asked import JSON, Asked, Reply
 from app.champion import Champion, copy
-from app.contract import Logged, Refused, refused
+from app.contract import Logged
 from app.log import Unlogged, log
 from app.metrics import CONTENT_TYPE, metrics
 from app.predict import SAMPLE_NOTICE
+from app.problems import Refused, refused
 from app.service import HOW_TO_GET_ONE, PROTOCOLS, UNLOGGED, Service
 from housing.schema import FEATURES, USD
 
@@ -197,7 +200,7 @@ def _number(name: str, default: int | None, low: int, high: int) -> int | None:
     given = request.args.get(name)
     if given is None:
         return default
-    if not (given.isascii() and given.isdigit() and low <= int(given[:9]) <= high):
+    if not (re.fullmatch("[0-9]{1,9}", given) and low <= int(given) <= high):
         raise refused(422, f"{name} is {given[:60]!r}, expected a number from {low} to {high:,}")
     return int(given)
 
@@ -211,9 +214,12 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parsed(text: str | None) -> Any:
-    """The body of a refused request may be no JSON: then it stays a text."""
+    """What JSON says; the body of a refused request may be none, or no strict JSON: then it stays
+    a text."""
     try:
-        return json.loads(text, parse_constant=str) if text else None
+        value = orjson.loads(text) if text else None
+        json.dumps([[[value]]])  # as deep as it will lie in an answer
+        return value
     except (ValueError, RecursionError):
         return text
 

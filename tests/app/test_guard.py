@@ -3,11 +3,13 @@
 import base64
 import json
 import stat
+import time
 
 import pytest
 
 from app import create_app, follow, keys
-from app.guard import LOOK_EVERY
+from app.guard import LOOK_EVERY, digest
+from app.spent import ROOM, Spent
 
 
 @pytest.fixture
@@ -76,13 +78,66 @@ def test_the_first_key_closes_the_door_of_a_service_that_runs(champion_home, key
     assert client.get("/model").status_code == 401
 
 
-@pytest.mark.parametrize("text", ["", "[", '[{"name": "ann"}]', "3"])
-def test_keys_that_cannot_be_read_let_nobody_in(champion_home, key, text):
+def entry(**other):
+    return json.dumps([{"name": "ann", "sha256": "a" * 64, "per_minute": 0} | other])
+
+
+@pytest.mark.parametrize("text", [
+    "", "[", '[{"name": "ann"}]', "3", "null", "{}", '["ann"]', "[[]]", "[" * 100_000, "\ud800",
+    entry(sha256=3), entry(sha256=None), entry(sha256=""), entry(sha256="a" * 63),
+    entry(sha256="a" * 128), entry(sha256="é" * 64), entry(sha256="A" * 64), entry(sha256="g" * 64),
+    entry(sha256="a" * 64 + "\n"), entry(sha256=["a" * 64]), entry(sha256="\ud800" * 64),
+    entry(per_minute="many"), entry(per_minute=-1), entry(per_minute=1e400), entry(per_minute=1.5),
+    entry(per_minute=10**400), entry(per_minute=True), entry(per_minute=None), entry(name=3),
+    entry(name=""), entry(name="a\nb"), entry(name="\ud800"), entry(name="a" * 101),
+])  # fmt: skip
+def test_keys_that_cannot_be_read_let_nobody_in_and_the_log_says_so(
+    champion_home, key, text, caplog
+):
     given = key("ann")
-    (champion_home / "var" / "keys.json").write_text(text)
+    (champion_home / "var" / "keys.json").write_bytes(text.encode(errors="surrogatepass"))
     client = create_app().test_client()
-    assert client.get("/model", headers={"X-API-Key": given}).status_code == 401
+    for one in (given, "x", "é", ""):
+        assert client.get("/model", headers={"X-API-Key": one}).status_code == 401
+    assert "holds no keys that can be read" in caplog.text
     assert keys.main(["list"]) == 1
+
+
+def test_keys_in_a_place_that_cannot_be_looked_at_let_nobody_in(champion_home, key, caplog):
+    given = key("ann")
+    app = create_app()
+    file = champion_home / "var" / "keys.json"
+    file.unlink()
+    file.mkdir()
+    look(app)
+    assert app.test_client().get("/model", headers={"X-API-Key": given}).status_code == 401
+    assert "holds no keys that can be read" in caplog.text
+
+
+def test_each_key_has_a_limit_of_its_own_however_many_there_are(tmp_path):
+    """Of 300 keys some share the first digits of what they are kept by, or the end of these."""
+    workers = [Spent(tmp_path / "keys.limits") for _ in range(2)]
+    alike = [f"{'a' * 56}{at:08x}" for at in range(50)] + [
+        f"{at:08x}{'a' * 56}" for at in range(50)
+    ]
+    for one in [*(digest(f"key {at}") for at in range(300)), *alike]:
+        waits = [workers[at % 2].take(one, 3) for at in range(5)]
+        assert waits[:3] == [0, 0, 0]
+        assert min(waits[3:]) > 0
+
+
+def test_a_limit_is_kept_no_longer_than_it_says_anything(tmp_path, monkeypatch):
+    spent, now = Spent(tmp_path / "keys.limits"), [time.time()]
+    monkeypatch.setattr("app.spent.time.time", lambda: now[0])
+    for turn in range(3):
+        for at in range(ROOM):
+            assert spent.take(digest(f"{turn} {at}"), 1) == 0
+        assert 0 < spent.take(digest("one more"), 1) <= 60  # until there is room
+        now[0] += 61
+    assert spent.take(digest("one more"), 1) == 0
+    now[0] -= 86_400  # somebody sets the clock back
+    assert 0 < spent.take(digest("one more"), 1) <= 60
+    assert spent.take(digest("another"), 1) == 0
 
 
 def test_a_key_asks_no_more_often_than_it_may_in_whatever_worker(key, example):

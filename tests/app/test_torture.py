@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from app.contract import Problem
+from app.problems import Problem
 from housing.paths import CHECKOUT
 from tests.app import torture
 

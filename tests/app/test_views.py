@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import time
 
 import pytest
 
@@ -138,3 +139,117 @@ def test_a_failure_of_ours_shows_no_traceback(app, example):
     assert response.status_code == 500
     assert response.json["detail"].startswith("the service failed; its log has the reason under")
     assert "Traceback" not in response.text
+
+
+def strict(text):
+    """JSON as every reader takes it: without NaN and Infinity."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} in an answer")
+
+    found = json.loads(text, parse_constant=refuse)
+    json.dumps(found, ensure_ascii=False).encode()  # no half characters
+    return found
+
+
+ODD_BODIES = [
+    b'{"MedInc": 1e400}', b'{"MedInc": -1e400}', b'{"MedInc": NaN}', b"[Infinity]", b"[-Infinity]",
+    b'{"MedInc": "\\ud800"}', b'{"\\udc00": 1}', b'{"MedInc": 1' + b"0" * 400 + b"}",
+    b"\xed\xa0\x80", b"\xff\xfe", b"{", b"", b"\x00", b'"\\u0000"',
+    *[b"[" * deep + b"]" * deep for deep in (*range(900, 1_000, 7), *range(980, 1_000))],
+]  # fmt: skip
+
+
+def test_the_log_is_shown_as_json_whatever_was_sent(client, example):
+    ids = []
+    for body in ODD_BODIES:
+        answer = client.post("/predict", data=body, content_type="application/json")
+        assert answer.status_code in (400, 422)
+        ids.append(strict(answer.text)["id"])
+    client.post("/predict", json=example)
+    shown = strict(client.get("/predictions?limit=1000").text)["predictions"]
+    refused = [one for one in shown if one["status"] != 200]
+    assert {one["id"] for one in refused} == set(ids)
+    assert [one["input"] for one in shown if one["status"] == 200] == [example]
+    for name, body in zip(ids, ODD_BODIES, strict=True):
+        row = strict(client.get(f"/predictions/{name}").text)
+        assert row["status"] in (400, 422)
+        if b"1e400" in body or b"ud800" in body:
+            assert row["input"] == body.decode()
+
+
+@pytest.mark.parametrize("limit", [
+    "100000000000000000000", "0000000010000000000000000000", "1" * 5_000, "0", "-1", "1001", "1e3",
+    "٣", "²", "", "1_0", "%00", "nan", "1 ",
+])  # fmt: skip
+def test_a_limit_that_is_none_is_refused(client, limit):
+    for name in ("limit", "status"):
+        answer = client.get("/predictions", query_string={name: limit})
+        assert answer.status_code == 422, answer.text
+        assert f"{name} is " in strict(answer.text)["detail"]
+
+
+@pytest.mark.parametrize("path", ["/predict", "/invocations"])
+def test_a_query_of_more_fields_than_anybody_needs_is_refused(client, example, path):
+    body = example if path == "/predict" else {"instances": [example]}
+    assert client.post(f"{path}?{'a=1&' * 99}b=1", json=body).status_code == 200
+    if path == "/predict":
+        answer = client.post(f"{path}?{'a=1&' * 101}b=1", json=body)
+        assert answer.status_code == 422
+        assert answer.json["detail"] == "the query has more than 100 fields"
+
+
+@pytest.mark.parametrize("path", [
+    "/reports/" + "a" * 400, "/reports/" + "a/" * 5_000, "/reports/%00", "/reports/a%00b/",
+    "/reports/%ED%A0%80", "/reports/..%2F..%2Fetc%2Fpasswd", "/reports/%2e%2e/x", "/static/%00",
+    "/static/" + "a" * 400, "/static/" + "a/" * 5_000, "/predictions/" + "a" * 5_000,
+    "/predictions/%00", "/predictions/%ED%A0%80", "/predictions/%F0%9F%98%80", "/" + "a" * 5_000,
+])  # fmt: skip
+def test_a_page_that_there_cannot_be_is_not_there(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 404, answer.text
+    strict(answer.text)
+    assert client.get(f"/predictions?request_id={path[-300:]}").status_code == 200
+
+
+@pytest.mark.parametrize(("given", "kept"), [
+    ("00-" + "1" * 32 + "-" + "2" * 16 + "-01", True),
+    ("00-" + "1" * 32 + "-" + "2" * 16 + "-01-more", False),
+    ("cc-" + "1" * 32 + "-" + "2" * 16 + "-01", True),
+    ("cc-" + "1" * 32 + "-" + "2" * 16 + "-01-" + "x" * 60_000, True),
+    ("cc-" + "1" * 32 + "-" + "2" * 16 + "-01x", False),
+    ("ff-" + "1" * 32 + "-" + "2" * 16 + "-01", False),
+    ("00-" + "0" * 32 + "-" + "2" * 16 + "-01", False),
+    ("00-" + "A" * 32 + "-" + "2" * 16 + "-01", False),
+])  # fmt: skip
+def test_of_a_traceparent_no_more_is_kept_than_there_is_to_know(client, example, given, kept):
+    answer = client.post("/predict", json=example, headers={"traceparent": given})
+    logged = client.get(f"/predictions/{answer.json['id']}").json["traceparent"]
+    assert logged == (given[:55] if kept else None)
+    if kept:
+        assert re.fullmatch(r"00-1{32}-[0-9a-f]{16}-01", answer.headers["traceparent"])
+    else:
+        assert "traceparent" not in answer.headers
+
+
+@pytest.mark.parametrize("given", ["x" * 129, "a b", "é", "a\tb", ""])
+def test_an_id_that_could_be_more_than_one_is_not_taken(client, example, given):
+    answer = client.post("/predict", json=example, headers={"X-Request-ID": given})
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
+
+
+@pytest.mark.parametrize("deep", [900, 990, 1_000, 1_010, 1_020])
+def test_a_value_however_deep_is_refused_in_mlflow_s_protocol_too(client, example, deep):
+    body = json.dumps({"instances": [example | {"MedInc": "here"}]})
+    body = body.replace('"here"', "[" * deep + "]" * deep)
+    answer = client.post("/invocations", data=body, content_type="application/json")
+    assert answer.status_code == 400, answer.text
+    assert len(answer.data) < 1_000
+
+
+def test_a_refusal_of_thousands_of_rows_is_quick_and_short(client):
+    started = time.perf_counter()
+    answer = client.post("/predict", json=[{"MedInc": "x", "more": 1}] * 10_000)
+    assert answer.status_code == 422
+    assert len(answer.json["errors"]) <= 101
+    assert time.perf_counter() - started < 2
