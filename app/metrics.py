@@ -61,9 +61,10 @@ class Metrics:
     def __init__(self, path: Path) -> None:
         self.cells = Cells(path)
         self._lock = threading.Lock()
+        self._names = threading.Lock()  # two threads that read new names would enter them twice
         self._known: dict[tuple[str, ...], int] = {}
         self._registry = CollectorRegistry()
-        self._registry.register(_Collector(self.cells))
+        self._registry.register(_Collector(self.cells, self._names))
         for place, ((name, *_), _) in enumerate(self.cells.totals()):
             if name in GAUGES:  # what the worker before it in this slot held
                 self.cells.mine[place] = 0
@@ -118,7 +119,8 @@ class Metrics:
         key = (name, *labels)
         place = self._known.get(key)
         if place is None:
-            place = self._known[key] = self._new(name, labels)
+            with self._names:
+                place = self._known[key] = self._new(name, labels)
         return place
 
     def _new(self, name: str, labels: tuple[str, ...]) -> int:
@@ -139,13 +141,15 @@ class Metrics:
 class _Collector(Collector):
     """What the cells hold, as prometheus_client writes it."""
 
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
+    def __init__(self, cells: Cells, names: threading.Lock) -> None:
+        self._cells, self._names = cells, names
 
     def collect(self) -> Iterator[Metric]:
         living = self._cells.living()
         found: dict[str, list[tuple[tuple[str, ...], np.ndarray]]] = {}
-        for (name, *labels), numbers in self._cells.totals():
+        with self._names:
+            totals = self._cells.totals()
+        for (name, *labels), numbers in totals:
             found.setdefault(name, []).append((tuple(labels), numbers))
         for name, (about, labels) in COUNTERS.items():
             counter = CounterMetricFamily(name, about, labels=labels)
