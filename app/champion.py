@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import threading
@@ -57,9 +58,9 @@ class Copy:
     def __init__(self, serving: Path, metrics: Metrics) -> None:
         self.pointer, self.metrics = serving / "current.json", metrics
         self.champion: Champion | None = None
-        self.problem = ""
+        self._bad = ""  # why what the pointer names could not be loaded
         self._seen: tuple[int, int] | None = None
-        self._warm: dict[str, tuple[tuple[int, ...], Champion]] = {}
+        self._warm: dict[str, tuple[bytes, Champion]] = {}  # by folder, with its files' digest
         self._next_look = self._try_at = 0.0
         self._lock = threading.Lock()
         self._watched = False
@@ -90,6 +91,12 @@ class Copy:
         except (OSError, ValueError):
             return {}
 
+    @property
+    def problem(self) -> str:
+        """Why a new champion does not answer; empty if there is none that should."""
+        why = self._bad or self.registry().get("refused", "")
+        return f"a new champion could not be loaded: {why}" if why else ""
+
     def look(self) -> None:
         """Takes over what the pointer names now, once it has been proved."""
         with self._lock:
@@ -97,27 +104,29 @@ class Copy:
             try:
                 found = self.pointer.stat()
                 seen = found.st_mtime_ns, found.st_ino
-                if seen != self._seen or (self.problem and time.monotonic() > self._try_at):
+                if seen != self._seen or (self._bad and time.monotonic() > self._try_at):
                     self._seen, self._try_at = seen, time.monotonic() + TRY_AGAIN
                     self._take(json.loads(self.pointer.read_text())["folder"])
             except FileNotFoundError:
-                self.champion, self._seen, self.problem = None, None, ""
+                self.champion, self._seen, self._bad = None, None, ""
                 self._told()
             except (OSError, ValueError, KeyError, MemoryError) as bad:
                 why = bad.strerror if isinstance(bad, OSError) else bad  # no paths in an answer
-                self.problem = f"a new champion could not be loaded: {why}"
+                self._bad = str(why)
                 logger.warning("a new champion could not be loaded: %s", bad)
                 self._told()
 
     def _take(self, name: str) -> None:
-        started, folder = time.perf_counter(), self.pointer.parent / name
-        made = tuple(one.stat().st_mtime_ns for one in sorted(folder.iterdir()))
+        started = time.perf_counter()
+        files = _read(self.pointer.parent / name)
+        # not by the files' times: the follower writes them anew when it goes back to a version
+        digest = hashlib.sha256(b"".join(files.values())).digest()
         known = self._warm.pop(name, None)
-        loaded = known[1] if known and known[0] == made else _load(folder)
-        self._warm[name] = made, loaded
+        loaded = known[1] if known and known[0] == digest else _load(name, files)
+        self._warm[name] = digest, loaded
         for oldest in list(self._warm)[:-WARM]:
             del self._warm[oldest]
-        self.champion, self.problem = loaded, ""
+        self.champion, self._bad = loaded, ""
         self.metrics.count("housing_model_swaps")
         self.metrics.set("housing_model_load_seconds", time.perf_counter() - started)
         self.metrics.set("housing_model_swap_timestamp_seconds", time.time())
@@ -137,26 +146,31 @@ class Copy:
                 self.look()
                 at = self.registry().get("reached_at", 0)
                 self.metrics.set("housing_registry_reached_timestamp_seconds", at)
+                self.metrics.set("housing_model_refused", float(bool(self.problem)))
             except Exception:  # whatever it is, the model that serves goes on
                 logger.exception("the local copy cannot be looked at")
             time.sleep(LOOK_EVERY)
 
 
-def _load(folder: Path) -> Champion:
+def _read(folder: Path) -> dict[str, bytes]:
+    """The files of a version, by name; not those that are just being written."""
+    files = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
+    return {one.name: one.read_bytes() for one in files}
+
+
+def _load(name: str, files: dict[str, bytes]) -> Champion:
     """Loads the graph and proves it on its recorded examples; ValueError if it fails either."""
-    about = json.loads((folder / "about.json").read_text())
-    recorded = json.loads((folder / "examples.json").read_text())
+    about, recorded = (json.loads(files[one]) for one in ("about.json", "examples.json"))
     try:
-        known = folder / "domain.json"
-        seen = domain.read(known.read_bytes()) if known.exists() else None
-        found = Champion(graph.session(folder / "model.onnx"), about, seen)
+        seen = domain.read(files["domain.json"]) if "domain.json" in files else None
+        found = Champion(graph.session(files["model.onnx"]), about, seen)
         answers = found.predict(np.array(recorded["rows"]))
     except Exception as bad:  # onnxruntime's errors have no base of their own
-        raise ValueError(f"{folder.name} holds no graph that can be read") from bad
+        raise ValueError(f"{name} holds no graph that can be read") from bad
     names = [one for one in ("predictions", "lows", "highs") if one in recorded]
     expected = np.stack([recorded[one] for one in names], 1)
     if not np.allclose(answers[:, : len(names)], expected, rtol=1e-9, atol=1e-9):
-        raise ValueError(f"{folder.name} does not answer its recorded examples as recorded")
+        raise ValueError(f"{name} does not answer its recorded examples as recorded")
     return found
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from housing import paths
+from housing import paths, watch
 
 EVERY = 2.0  # seconds between two looks at the alias
 
@@ -34,33 +34,47 @@ def forever(serving: str, name: str | None) -> None:
 def refresh(serving: Path, name: str | None = None) -> str | None:
     """Brings the copy up to date; gives the folder that is served now, None without a champion.
 
-    name: the registered model; by default the real one, else the one trained on the sample.
+    name: the registered model; by default the real one, else the one trained on the sample. Raises
+    LookupError if there is a copy, and the store that it came from is gone.
     """
     from housing import registry  # seconds; a service that has a copy answers before
 
+    pointer, there = serving / "current.json", _store_is_there()
     found = registry.served(name)
-    pointer = serving / "current.json"
+    if found is None and pointer.exists() and not (there and _store_is_there()):
+        raise LookupError(f"{watch.database().name} is gone, and the champion's copy is here")
     if found is None:
         pointer.unlink(missing_ok=True)
         _tell(serving)
         return None
+    served = _read(pointer).get("folder")
     folder = f"{found.name}-{found.version}-{found.run_id[:8]}"
-    if not pointer.exists() or json.loads(pointer.read_text())["folder"] != folder:
-        registry.export(found, serving / folder)
+    if served != folder:
+        try:
+            registry.export(found, serving / folder)
+        except ValueError as changed:
+            _tell(serving, refused=str(changed))
+            return served
         paths.write_whole(pointer, json.dumps({"folder": folder}).encode())
     _tell(serving)
     return folder
 
 
-def _tell(serving: Path, problem: str = "") -> None:
-    """Leaves word for the workers: when the registry last answered, and why it does not now."""
+def _store_is_there() -> bool:
+    file = watch.database()
+    return file is None or file.exists()
+
+
+def _tell(serving: Path, problem: str = "", refused: str = "") -> None:
+    """Leaves word for the workers: when the registry last answered, why it does not now, and why
+    its champion is not copied."""
     file, told = serving / "registry.json", _read(serving / "registry.json")
     now = time.time()
     if problem:
         since = told.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
         told |= {"problem": problem, "since": since}
     else:
-        told = {"reached_at": now}
+        told = {"reached_at": now} | ({"refused": refused} if refused else {})
     with suppress(OSError):  # a full disk is no reason to stop following
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_suffix(".new")  # not written through: it is told anew in two seconds

@@ -64,10 +64,11 @@ class Metrics:
         self.cells = Cells(path)
         self._lock = threading.Lock()
         self._mine = self.cells.mine.data  # one number at a time: a third of numpy's time
+        self._names = threading.Lock()  # two threads that read new names would enter them twice
         self._known: dict[tuple[str, ...], int] = {}
         self._borders: tuple[np.ndarray, list[list[float]]] | None = None
         self._registry = CollectorRegistry()
-        self._registry.register(_Collector(self.cells))
+        self._registry.register(_Collector(self.cells, self._names))
         for place, ((name, *_), _) in enumerate(self.cells.totals()):
             if name in GAUGES:  # what the worker before it in this slot held
                 self.cells.mine[place] = 0
@@ -135,7 +136,8 @@ class Metrics:
         key = (name, *labels)
         place = self._known.get(key)
         if place is None:
-            place = self._known[key] = self._new(name, labels)
+            with self._names:
+                place = self._known[key] = self._new(name, labels)
         return place
 
     def _new(self, name: str, labels: tuple[str, ...]) -> int:
@@ -156,13 +158,15 @@ class Metrics:
 class _Collector(Collector):
     """What the cells hold, as prometheus_client writes it."""
 
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
+    def __init__(self, cells: Cells, names: threading.Lock) -> None:
+        self._cells, self._names = cells, names
 
     def collect(self) -> Iterator[Metric]:
         living = self._cells.living()
         found: dict[str, list[tuple[tuple[str, ...], np.ndarray]]] = {}
-        for (name, *labels), numbers in self._cells.totals():
+        with self._names:
+            totals = self._cells.totals()
+        for (name, *labels), numbers in totals:
             found.setdefault(name, []).append((tuple(labels), numbers))
         for name, (about, labels) in COUNTERS.items():
             counter = CounterMetricFamily(name, about, labels=labels)

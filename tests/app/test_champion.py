@@ -1,0 +1,86 @@
+"""The local copy of the champion, as a worker holds it."""
+
+import json
+
+import pytest
+
+from app import follow
+from app.champion import Copy
+from app.metrics import Metrics
+from housing import promotion, registry, store
+
+NAME = "california-housing-sample"
+
+
+@pytest.fixture
+def serving(two):
+    """The folder of the copy; the champion is version 2."""
+    follow.refresh(two / "var" / "serving")
+    return two / "var" / "serving"
+
+
+@pytest.fixture
+def copy(serving):
+    """A worker's, its champion loaded."""
+    made = Copy(serving, Metrics(serving / "counts"))
+    made.look()
+    return made
+
+
+def test_a_champion_that_is_rolled_back_to_is_still_loaded(serving, copy):
+    first = copy.champion
+    promotion.promote(NAME, "1", "a try")
+    follow.refresh(serving)
+    copy.look()
+    assert copy.champion.about["version"] == "1"
+    promotion.rollback(NAME, None, "it was worse")
+    follow.refresh(serving)
+    copy.look()
+    assert copy.champion is first
+
+
+def test_a_copy_that_has_changed_is_loaded_anew_whatever_its_files_times(serving, copy):
+    first, [folder] = copy.champion, serving.glob(f"{NAME}-2-*")
+    promotion.promote(NAME, "1", "a try")
+    follow.refresh(serving)
+    copy.look()
+    (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:-9])
+    (serving / "current.json").write_text(f'{{"folder": "{folder.name}"}}')
+    copy.look()
+    assert copy.champion.about["version"] == "1"
+    assert "holds no graph that can be read" in copy.problem
+    follow.refresh(serving)  # the pointer is not at the champion: it is copied again
+    copy.look()
+    assert (copy.champion.about["version"], copy.problem) == ("1", "")
+    assert copy.champion is not first
+
+
+def test_a_champion_without_an_alias_any_more_is_let_go(serving, copy):
+    store.client().delete_registered_model_alias(NAME, "champion")
+    follow.refresh(serving)
+    copy.look()
+    assert copy.champion is None
+
+
+def test_a_store_that_is_gone_leaves_the_champion_where_it_is(two, serving, copy):
+    (two / "var" / "mlflow.db").unlink()
+    with pytest.raises(LookupError, match=r"mlflow\.db is gone"):
+        follow.refresh(serving)
+    copy.look()
+    assert copy.champion.about["version"] == "2"
+
+
+def test_a_champion_that_was_changed_in_the_registry_is_not_copied(serving, copy):
+    version = registry.version(NAME, "1")
+    digests = json.loads(version.tags["sha256"])
+    wrong = json.dumps(dict.fromkeys(digests, "0" * 64))
+    store.client().set_model_version_tag(NAME, "1", "sha256", wrong)
+    store.client().set_registered_model_alias(NAME, "champion", "1")
+    follow.refresh(serving)
+    copy.look()
+    assert copy.champion.about["version"] == "2"
+    assert copy.problem.endswith("somebody has changed it")
+    store.client().set_model_version_tag(NAME, "1", "sha256", json.dumps(digests))
+    follow.refresh(serving)
+    copy.look()
+    assert (copy.champion.about["version"], copy.problem) == ("1", "")
