@@ -73,7 +73,7 @@ def start(server: Server, programs: Path, case: Case) -> Running:
         process = psutil.Popen(
             [Template(word).substitute(told) for word in server.command.split()],
             cwd=paths.CHECKOUT if server is OURS else folder,
-            env=_environment(programs, case.model, folder, str(ports["port"])),
+            env=_environment(server, programs, case.model, folder, str(ports["port"])),
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     found = Running(server, process, ports["port"], 0)
@@ -97,14 +97,18 @@ def _free_ports() -> dict[str, int]:
     return dict(zip(names, ports, strict=True))
 
 
-def _environment(programs: Path, model: Path, folder: Path, port: str) -> dict[str, str]:
+def _environment(
+    server: Server, programs: Path, model: Path, folder: Path, port: str
+) -> dict[str, str]:
     """A peer sees none of this checkout's modules; and nothing goes where the user's logs are."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    mine = "PYTHONPATH", "OMP_NUM_THREADS"
+    kept = {name: value for name, value in os.environ.items() if name not in mine}
+    if server.threads:  # for one row, two threads wait for each other
+        kept["OMP_NUM_THREADS"] = server.threads
     return kept | {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PORT": port,
         "MODEL": str(model),
-        "OMP_NUM_THREADS": "1",  # for one row, two threads wait for each other
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "BENTOML_DO_NOT_TRACK": "true",
         "BENTOML_HOME": str(folder / "bentoml"),

@@ -111,6 +111,7 @@ class Server(NamedTuple):
     packages: tuple[str, ...] = ()  # besides what the model requires; the first names it
     files: Mapping[str, str] = {}  # in the folder where it starts
     how: str = ""  # a part of the files
+    threads: str = "1"  # of OpenMP; empty: as many as it finds cores
 
 
 def _records(rows: np.ndarray) -> Any:
@@ -155,8 +156,10 @@ _LITSERVE = Server(
     lambda rows: {"input": rows.tolist()}, lambda said: said["output"],
     ("litserve",), {"service.py": LITSERVE}, "Housing()",
 )  # fmt: skip
+ALL_THREADS = MLFLOW._replace(name="mlflow models serve, all threads", threads="")
 PEERS = (
     MLFLOW,
+    ALL_THREADS,
     _BENTOML,
     _BENTOML._replace(name="BentoML, batching", how="batchable=True, max_batch_size=10_000"),
     _MLSERVER,
