@@ -14,7 +14,7 @@ from app.service import PROTOCOLS
 
 Send = Callable[[Reply | Exception, bool], None]  # the answer, and whether the connection stays
 
-SHORT = 4_096  # bytes, some 20 rows: longer bodies go through the door, to the lane of the long ones
+SHORT = 4_096  # bytes, some 20 rows: longer bodies go through the door, to a lane of their own
 PATHS = {path.encode(): path for path in PROTOCOLS}
 
 

@@ -121,6 +121,18 @@ def test_a_log_that_another_process_holds_is_waited_for_and_then_refused(champio
         refuses_and_recovers(service, locked)
 
 
+def test_a_log_that_is_waited_for_holds_up_nobody_else(champion_home):
+    with running(champion_home, WORKERS=1) as service, load(service, connections=16) as told:
+        until(lambda: told.statuses()[200] > 50, 20)
+        with locked(service):
+            time.sleep(1.5)  # the first group found out on the event loop
+            over, alive = time.monotonic() + 3, 0
+            while time.monotonic() < over:
+                alive += get(service, "/health")[0] == 200
+        until(lambda: told.statuses()[503], 5)
+    assert alive > 30  # each group waits for a second: three, if the event loop waited with it
+
+
 @pytest.mark.parametrize("cause", [small_files, locked])
 def test_it_may_be_told_to_answer_even_if_nothing_can_be_logged(champion_home, cause):
     with running(champion_home, LOG_POLICY="available") as service:
