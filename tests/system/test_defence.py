@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import socket
+import struct
 import threading
 import time
 from pathlib import Path
@@ -365,3 +366,16 @@ def test_what_was_asked_before_garbage_is_answered_before_it_is_refused(service)
         assert ended(client, 5)
     assert [one[0] for one in found] == [200, 200, 400]
     assert json.loads(found[0][2])["prediction"]
+
+
+def test_who_leaves_before_the_answer_leaves_no_word_in_the_log(service):
+    body = real.post(orjson.dumps([json.loads(ROW)] * 1_000))
+    for sent in (body * 3, body + ASK + body[:-9], ASK * 50, body[:-5], b"\x00", ASK + b"\x00"):
+        for _ in range(5):
+            with connected(service, sent) as client:
+                if sent.startswith(body * 3):
+                    client.recv(1)  # the first was answered, the second is being
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    time.sleep(1)
+    served(service)
+    assert "Traceback" not in service.said()
