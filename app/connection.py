@@ -4,14 +4,18 @@ is at its other end. uvicorn does the rest."""
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app import headers, predict
 from app.asked import Asked, Reply
 from app.problems import refused
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 HEAD = 65_536  # bytes of a request's line and headers
 STEP = 2_048  # bytes that are read at once, where the next request may begin among them
@@ -47,6 +51,7 @@ class Protocol(HttpToolsProtocol):
         self._left = 0  # bytes of a body that are still to come, if its length was told
         self._void = 0  # bytes since the last one of a body that comes in chunks
         self._under_way = 0  # requests that were read and are not answered
+        self._running: RequestResponseCycle | None = None
         self._refusal: tuple[int, str] | None = None  # of what is no request; nothing follows it
         self._again = False  # whether the parser reads a head that it has read before
         self._deadline: asyncio.TimerHandle | None = None
@@ -62,6 +67,9 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
         self.resume_writing()
+        if self._running:  # uvicorn knows of the last that came only, which may wait behind it
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -142,6 +150,10 @@ class Protocol(HttpToolsProtocol):
             self._again = False
         if rest:
             self._parse(rest)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         if not self._again:

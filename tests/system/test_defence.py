@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import socket
+import struct
 import threading
 import time
 from pathlib import Path
@@ -365,3 +366,15 @@ def test_what_was_asked_before_garbage_is_answered_before_it_is_refused(service)
         assert ended(client, 5)
     assert [one[0] for one in found] == [200, 200, 400]
     assert json.loads(found[0][2])["prediction"]
+
+
+def test_who_leaves_before_the_answer_leaves_no_word_in_the_log(service):
+    long = real.post(orjson.dumps([json.loads(ROW)] * 100), path="/predict?explain=true")
+    for sent in (long + ASK, long + ASK * 50, long * 2 + ASK[:-9], long[:-5], ASK + b"\x00"):
+        for at in range(10):
+            with connected(service, sent) as client:
+                time.sleep(at / 1_000)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    time.sleep(1)
+    served(service)
+    assert "Traceback" not in service.said()
