@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from housing.forest import NODE
 from housing.program import Program
 
 FAILED = {1: "no memory left", 2: "a row has no neighbours: is one of its values no number?"}
@@ -47,8 +46,8 @@ class Native:
             np.concatenate(program.constants or [np.zeros(1)]),
             np.concatenate(program.maps).astype(np.int32),
             *(np.array(one, np.int32) for one in (forest.roots, forest.depths)),
-            np.array(forest.nodes, NODE),
-            np.array(forest.leaves, float),
+            forest.nodes,
+            forest.leaves,
         ]
         sizes = (len(program.operations), program.memory, program.columns, program.looked,
                  program.answers)  # fmt: skip
