@@ -14,8 +14,8 @@ class Forest:
     """
 
     def __init__(self) -> None:
-        self.nodes: list[tuple[float, int, int]] = []  # split, feature, left
-        self.leaves: list[float] = []  # the answer at each node that is a leaf
+        self.nodes = np.zeros(0, NODE)
+        self.leaves = np.zeros(0)  # the answer at each node that is a leaf
         self.roots: list[int] = []
         self.depths: list[int] = []
 
@@ -24,45 +24,52 @@ class Forest:
 
         Raises ValueError unless each of its nodes is reached once and asks one of the columns.
         """
-        splits, features = told["nodes_splits"].tolist(), told["nodes_featureids"].tolist()
-        weights = told["leaf_weights"].tolist()
-        wrong = [one for one in features if not 0 <= one < columns]
-        if wrong:
+        splits, features, weights = (
+            told[one] for one in ("nodes_splits", "nodes_featureids", "leaf_weights")
+        )
+        wrong = features[(features < 0) | (features >= columns)]
+        if len(wrong):
             raise ValueError(f"the trees ask feature {wrong[0]}, expected 0 to {columns - 1}")
-        children = [
-            list(
-                zip(
-                    told[f"nodes_{side}nodeids"].tolist(),
-                    told[f"nodes_{side}leafs"].tolist(),
-                    strict=True,
-                )
-            )
-            for side in ("true", "false")
-        ]
+        below = {what: np.stack([told[f"nodes_{side}{what}s"] for side in ("true", "false")], 1)
+                 for what in ("nodeid", "leaf")}  # fmt: skip
+        roots = told["tree_roots"]
+        number, is_leaf, tree = roots, np.zeros(len(roots), bool), np.arange(len(roots))
+        depths, levels, size = np.zeros(len(roots), int), [], 0
         left = len(splits)  # nodes not reached yet
-        for root in told["tree_roots"].tolist():
-            self.roots.append(self._room(1))
-            level, depth = [(root, 0, self.roots[-1])], -1
-            while level:
-                depth, below = depth + 1, []
-                for number, is_leaf, at in level:
-                    end = len(weights) if is_leaf else len(splits)
-                    if not 0 <= number < end:
-                        raise ValueError(f"the trees lead to {number}, expected 0 to {end - 1}")
-                    if is_leaf:
-                        self.nodes[at], self.leaves[at] = (np.inf, 0, at), weights[number]
-                        continue
-                    left -= 1
-                    if left < 0:
-                        raise ValueError("a node of the trees is reached twice")
-                    first = self._room(2)
-                    self.nodes[at] = splits[number], features[number], first
-                    below += [(*children[0][number], first), (*children[1][number], first + 1)]
-                level = below
-            self.depths.append(depth)
+        while len(number):
+            self._check(number, np.where(is_leaf, len(weights), len(splits)))
+            asks = np.flatnonzero(~is_leaf)
+            left -= len(asks)
+            if left < 0:
+                raise ValueError("a node of the trees is reached twice")
+            depths[tree] = len(levels)
+            first = np.full(len(number), -1)  # of the children, in the order of levels
+            size += len(number)
+            first[asks] = size + 2 * np.arange(len(asks))
+            levels.append((number, is_leaf, tree, first))
+            tree, number, is_leaf = (
+                np.repeat(tree[asks], 2),
+                below["nodeid"][number[asks]].ravel(),
+                below["leaf"][number[asks]].ravel().astype(bool),
+            )
+        number, is_leaf, tree, first = (np.concatenate(one) for one in zip(*levels, strict=True))
+        order = np.argsort(tree, kind="stable")  # a tree's nodes side by side, level by level
+        at = np.empty(size, int)  # where in the forest each one goes
+        at[order] = np.arange(len(self.nodes), len(self.nodes) + size)
+        nodes, leaves = np.zeros(size, NODE), np.zeros(size)
+        inner, ends = np.flatnonzero(~is_leaf), np.flatnonzero(is_leaf)
+        nodes["split"], nodes["left"] = np.inf, at
+        nodes["split"][inner] = splits[number[inner]]
+        nodes["feature"][inner] = features[number[inner]]
+        nodes["left"][inner] = at[first[inner]]
+        leaves[ends] = weights[number[ends]]
+        self.roots += at[: len(roots)].tolist()
+        self.depths += depths.tolist()
+        self.nodes = np.concatenate([self.nodes, nodes[order]])
+        self.leaves = np.concatenate([self.leaves, leaves[order]])
 
-    def _room(self, count: int) -> int:
-        start = len(self.nodes)
-        self.nodes += [(np.inf, 0, start)] * count
-        self.leaves += [0.0] * count
-        return start
+    def _check(self, number: np.ndarray, end: np.ndarray) -> None:
+        wrong = np.flatnonzero((number < 0) | (number >= end))
+        if len(wrong):
+            said = f"{number[wrong[0]]}, expected 0 to {end[wrong[0]] - 1}"
+            raise ValueError(f"the trees lead to {said}")

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from housing.bands import BOTTOMS, TOPS
-from housing.forest import NODE
 from housing.program import Program
 from housing.schema import CAP
 
@@ -53,8 +52,8 @@ class Native:
             np.concatenate(program.constants or [np.zeros(1)]),
             np.concatenate(program.maps).astype(np.int32),
             *(np.array(one, np.int32) for one in (forest.roots, forest.depths)),
-            np.array(forest.nodes, NODE),
-            np.array(forest.leaves, float),
+            forest.nodes,
+            forest.leaves,
         ]
         sizes = (len(program.operations), program.memory, program.columns, program.looked,
                  program.answers)  # fmt: skip

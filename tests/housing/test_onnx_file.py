@@ -50,3 +50,24 @@ def test_a_file_cut_short_is_no_graph(content, share):
 def test_something_else_is_no_graph():
     with pytest.raises(ValueError, match="no ONNX graph that can be read"):
         onnx_file.read(b"<html>Not found</html>")
+
+
+@pytest.mark.parametrize("numbers", [[7], [1, 1], [3, -1, 2**62, -(2**63), 0], [5] * 300])
+def test_it_reads_whole_numbers_one_by_one_in_runs_and_packed(numbers):
+    node = onnx.helper.make_node("Some", ["in"], ["out"], first=numbers, last=1)
+    packed = onnx.helper.make_tensor("packed", onnx.TensorProto.INT64, [len(numbers)], numbers)
+    made = onnx.helper.make_graph([node], "some", [], [], [packed])
+    file = onnx_file.read(onnx.helper.make_model(made).SerializeToString())
+    assert file.nodes[0].attributes["first"].tolist() == numbers
+    assert file.nodes[0].attributes["last"] == 1
+    assert file.constants["packed"].tolist() == numbers
+
+
+def test_a_number_that_never_ends_is_no_graph():
+    node = onnx.helper.make_node("Some", ["in"], ["out"], first=[2**62] * 9)
+    made = onnx.helper.make_graph([node], "some", [], [])
+    content = onnx.helper.make_model(made).SerializeToString()
+    number = b"\x80" * 8 + b"\x40"
+    assert number in content
+    with pytest.raises(ValueError, match="no ONNX graph"):
+        onnx_file.read(content.replace(number, b"\x80" * 9))
