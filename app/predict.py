@@ -51,6 +51,8 @@ def read(asked: Asked, most_rows: int, most_table_rows: int) -> Rows:
         expected = ", ".join([JSON, *tables.KINDS])
         raise refused(415, f"the content type is {sent}, expected one of {expected}")
     wanted = _wanted(asked.headers.get("accept", ""), kind)
+    if wanted != JSON:
+        tables.check_there()
     if kind == JSON:
         values, as_list = contract.parse(asked.body, most_rows)
         return Rows(values, as_list or wanted != JSON, explain, wanted)

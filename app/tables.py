@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,12 +29,19 @@ MOST_ROWS = 100_000  # in one request; as JSON it is `contract.MOST_ROWS`
 NO_NUMBER = re.compile(r"column #(\d+): Row #(\d+): .*invalid value '(.*)'", re.DOTALL)
 
 
+def check_there() -> None:
+    """Raises Refused where pyarrow is not installed: the service itself needs none."""
+    if find_spec("pyarrow") is None:
+        raise refused(415, "this service has no pyarrow, which reads and writes tables; send JSON")
+
+
 def read(kind: str, body: bytes, most_rows: int, more: bool = False) -> np.ndarray:
     """(n, 8) float64 in the order of `schema.NAMES`, each in its range.
 
     The columns may come in any order, as integers or floats. more: whether there may be other
     columns, which are left out. Raises Refused.
     """
+    check_there()
     try:
         rows = {ARROW: arrow.read, PARQUET: parquet.read, CSV: _csv}[kind](body, most_rows, more)
     except MemoryError:

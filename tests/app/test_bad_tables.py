@@ -284,3 +284,17 @@ def test_csv_as_spreadsheets_write_it_is_answered(client):
     for text in (f"\ufeff{HEADER}\r\n{PLAIN}\r\n", f"{HEADER}\n{PLAIN}",
                  HEADER.replace("MedInc", '"MedInc"') + f"\n{PLAIN}\n"):  # fmt: skip
         assert ask(client, CSV, text.encode()).status_code == 200
+
+
+def test_without_pyarrow_a_table_is_refused_in_words(client, table, example, monkeypatch):
+    """As where only what the service itself needs is installed."""
+    content = {kind: packed(kind, table) for kind in (ARROW, PARQUET, CSV)}
+    monkeypatch.setattr("app.tables.find_spec", lambda name: None)
+    for kind, body in content.items():
+        assert "has no pyarrow" in said(ask(client, kind, body), 415)[0]
+        one = client.post("/predict", json=example, headers={"Accept": kind})
+        assert "has no pyarrow" in said(one, 415)[0]
+        if kind != ARROW:
+            scored = client.post("/invocations", data=body, content_type=kind)
+            assert scored.status_code == 415
+    assert client.post("/predict", json=example).status_code == 200
