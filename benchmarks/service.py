@@ -128,7 +128,10 @@ class Client:
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             size = int(re.search(r"content-length: (\d+)", head)[1])
-            return int(head[9:12]), head, await reader.readexactly(size)
+            body = await reader.readexactly(size)
+            if "\r\nconnection: close" in head:
+                self.close()
+            return int(head[9:12]), head, body
         except (OSError, EOFError) as gone:
             self.close()
             raise ConnectionError(str(gone)) from gone

@@ -1,0 +1,64 @@
+"""A service that is told to stop, or to replace its workers, while it is asked without a pause."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from benchmarks.service import running, until
+from tests.system.load import get, load, logged
+
+pytestmark = pytest.mark.slow
+STOP_SECONDS = 5  # that requests under way may take; then a worker ends
+CLOSES = pytest.mark.xfail(
+    reason="a worker that stops closes connections on which a request is on its way", strict=False
+)
+
+
+def stopped(service):
+    """What everybody was told until it had ended, and for a moment after."""
+    with load(service, connections=12) as told:
+        until(lambda: told.statuses()[200] > 500, 20)
+        began = time.monotonic()
+        os.kill(service.process.pid, signal.SIGTERM)
+        assert service.process.wait(STOP_SECONDS + 5) == 0
+        assert time.monotonic() - began < STOP_SECONDS
+        until(lambda: told.broken, 5)  # nobody listens any more
+    return told
+
+
+def replaced(service):
+    """What everybody was told until other workers answer, and for a while after."""
+    with load(service, connections=12) as told:
+        until(lambda: told.statuses()[200] > 500, 20)
+        before = set(service.workers())
+        os.kill(service.process.pid, signal.SIGHUP)
+        until(lambda: not before & set(service.workers()), 2 * (STOP_SECONDS + 10))
+        there = time.monotonic()
+        until(lambda: len(told.since(there)) > 500, 20)
+    assert len(service.workers()) == len(before) == 2
+    assert get(service, "/ready")[0] == 200
+    return told
+
+
+@pytest.mark.parametrize("told_to", [stopped, replaced])
+def test_nothing_is_answered_wrong_or_unlogged_when_it_is_told_to(champion_home, told_to):
+    with running(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
+        told = told_to(service)
+        assert set(told.statuses()) == {200}
+        assert told.answered() == logged(service.folder / "logs.db")
+
+
+@CLOSES
+def test_every_request_that_was_taken_is_answered_when_it_is_told_to_stop(champion_home):
+    with running(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
+        told = stopped(service)
+    lost = [one for one in told.broken if not isinstance(one.__cause__, ConnectionRefusedError)]
+    assert lost == []
+
+
+@CLOSES
+def test_nobody_notices_that_the_workers_are_replaced(champion_home):
+    with running(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
+        assert replaced(service).broken == []
