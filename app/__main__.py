@@ -39,8 +39,17 @@ def main() -> int:
         threading.Thread(target=beside, args=given, daemon=True).start()
     print(f"the service is at http://{host}:{port}", flush=True)
     # replaces a worker that dies or hangs; SIGHUP: all of them, one by one; SIGTERM: when they end
-    Multiprocess(server.config(told), [listening]).run()
+    Workers(server.config(told), [listening]).run()
     return 0
+
+
+class Workers(Multiprocess):
+    """The workers, and nobody who listens once they were told to stop."""
+
+    def terminate_all(self) -> None:
+        for one in self.sockets:
+            one.close()
+        super().terminate_all()
 
 
 def _tend_forever(told: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HEAD = 65_536  # bytes of a request's line and headers
 STEP = 2_048  # bytes that are read at once, where the next request may begin among them
+GRACE = 0.5  # seconds for which a request may still come when the service stops
 LINGER = 2.0  # seconds for which what a refused client still sends is thrown away
 BROKEN = 400, "the request is not HTTP that can be read"
 TOO_LONG = 431, f"the request's line and headers are longer than {HEAD:,} bytes"
@@ -42,6 +43,7 @@ class Protocol(HttpToolsProtocol):
     patience = 10.0  # seconds for the headers of a request, once its first byte is there
     taking = 10.0  # seconds for a client to take what was answered
     room = 1_000  # connections of a worker
+    stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -82,6 +84,18 @@ class Protocol(HttpToolsProtocol):
         if self._stuck:
             self._stuck.cancel()
             self._stuck = None
+
+    def shutdown(self) -> None:
+        """The service stops: what a client has sent by now may not have been read yet."""
+        self.stopping = True
+        if self.idle():
+            self.loop.call_later(GRACE, self._leave)
+        else:
+            super().shutdown()
+
+    def _leave(self) -> None:
+        if self.idle():
+            self.transport.close()
 
     def timeout_keep_alive_handler(self) -> None:
         if self.transport.get_write_buffer_size():  # it would be closed once that was taken
@@ -174,6 +188,8 @@ class Protocol(HttpToolsProtocol):
             return
         self._head_came()
         self._begin()
+        if self.stopping:
+            self.cycle.keep_alive = False
         self._under_way += 1
         self._left, self._void = int(dict(self.headers).get(b"content-length", 0)), 0
 

@@ -11,9 +11,6 @@ from tests.system.load import get, load, logged
 
 pytestmark = pytest.mark.slow
 STOP_SECONDS = 5  # that requests under way may take; then a worker ends
-CLOSES = pytest.mark.xfail(
-    reason="a worker that stops closes connections on which a request is on its way", strict=False
-)
 
 
 def stopped(service):
@@ -50,7 +47,6 @@ def test_nothing_is_answered_wrong_or_unlogged_when_it_is_told_to(champion_home,
         assert told.answered() == logged(service.folder / "logs.db")
 
 
-@CLOSES
 def test_every_request_that_was_taken_is_answered_when_it_is_told_to_stop(champion_home):
     with running(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
         told = stopped(service)
@@ -58,7 +54,6 @@ def test_every_request_that_was_taken_is_answered_when_it_is_told_to_stop(champi
     assert lost == []
 
 
-@CLOSES
 def test_nobody_notices_that_the_workers_are_replaced(champion_home):
     with running(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
         assert replaced(service).broken == []
