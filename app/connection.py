@@ -227,7 +227,7 @@ class Protocol(HttpToolsProtocol):
             self._under_way -= 1
             if self.pipeline and self.pipeline[0][0] is torn:
                 self.pipeline.popleft()
-            torn.disconnected = True
+            torn.disconnected, torn.waiting_for_100_continue = True, False
             torn.message_event.set()
         if self.idle():
             self._refuse()

@@ -378,3 +378,12 @@ def test_who_leaves_before_the_answer_leaves_no_word_in_the_log(service):
     time.sleep(1)
     served(service)
     assert "Traceback" not in service.said()
+
+
+def test_who_waits_for_100_continue_and_sends_garbage_leaves_no_word_in_the_log(service):
+    head = (b"POST /predict HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
+            b"expect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n")  # fmt: skip
+    for _ in range(5):
+        assert once(service, head + b"no size\r\n")[0] == 400
+    served(service)
+    assert "Traceback" not in service.said()
