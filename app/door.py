@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -61,6 +62,7 @@ class Door:
         self.patience: float = flask.config["BODY_SECONDS"]
         self._lanes: tuple[Quick, Lane] | None = None
         self._pages = ThreadPoolExecutor(PAGES, "page")
+        self._telling = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -115,11 +117,20 @@ class Door:
         lane = quick if short else long
         if len(lane) < WAITING:
             lane.put(asked, done)
+            self._tell()
         else:
             done(self.service.shed(asked))
 
+    def _answer(self, group: list[Asked]) -> list[Reply]:
+        self._tell()  # these wait no more
+        return self.service.answer(group)
+
+    def _tell(self) -> None:
+        with self._telling:  # else an older number might be told after a newer one
+            self.service.metrics.set("housing_queue_requests", sum(map(len, self._lanes)))
+
     def _open(self) -> tuple[Quick, Lane]:
-        loop, answer = asyncio.get_running_loop(), self.service.answer
+        loop, answer = asyncio.get_running_loop(), self._answer
         self._lanes = Quick(answer, loop, TOGETHER), Lane(answer, loop, 1, LONG_THREADS)
         return self._lanes
 

@@ -126,11 +126,15 @@ def test_a_log_that_is_waited_for_holds_up_nobody_else(champion_home):
         until(lambda: told.statuses()[200] > 50, 20)
         with locked(service):
             time.sleep(1.5)  # the first group found out on the event loop
-            over, alive = time.monotonic() + 3, 0
+            over, alive, waiting = time.monotonic() + 3, 0, 0
             while time.monotonic() < over:
                 alive += get(service, "/health")[0] == 200
+                waiting = max(waiting, total(get(service, "/metrics")[1], "housing_queue_requests"))
         until(lambda: told.statuses()[503], 5)
+        told.over.set()
+        until(lambda: total(get(service, "/metrics")[1], "housing_queue_requests") == 0, 10)
     assert alive > 30  # each group waits for a second: three, if the event loop waited with it
+    assert 0 < waiting <= 16
 
 
 @pytest.mark.parametrize("cause", [small_files, locked])
