@@ -70,6 +70,8 @@ class Service:
         It is logged too, but for one that nobody was let in with: anyone could fill the disk.
         """
         made = [PROTOCOLS[asked.path].refuse(asked, why)]
+        if why.status == 429:
+            self.metrics.count("housing_shed_requests", "limit")
         if why.status not in (401, 429):
             made = self._logged(asked, why, made)
         return self._finish([asked], made)[0]

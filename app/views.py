@@ -160,6 +160,8 @@ def page() -> str:
 
 @bp.app_errorhandler(Refused)
 def _refuse(why: Refused) -> Response:
+    if why.status == 429:
+        metrics().count("housing_shed_requests", "limit")
     return _response(predict.refuse(g.asked, why))
 
 

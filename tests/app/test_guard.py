@@ -142,11 +142,14 @@ def test_a_limit_is_kept_no_longer_than_it_says_anything(tmp_path, monkeypatch):
 
 def test_a_key_asks_no_more_often_than_it_may_in_whatever_worker(key, example):
     headers = {"X-API-Key": key("ann", "--per-minute", "5")}
-    workers = [create_app().test_client() for _ in range(2)]
+    apps = [create_app() for _ in range(2)]
+    workers = [one.test_client() for one in apps]
     answers = [workers[at % 2].get("/model", headers=headers) for at in range(8)]
     assert [one.status_code for one in answers] == [200] * 5 + [429] * 3
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 12
     assert "the key ann may ask 5 times a minute" in answers[-1].json["detail"]
+    page = apps[0].extensions["metrics"].page()
+    assert b'housing_shed_requests_total{why="limit"} 3.0' in page
 
 
 def test_a_name_is_given_once(key, capsys):
