@@ -1,0 +1,106 @@
+"""What the answer to a group of requests costs, part by part, without the network.
+
+.venv/bin/python benchmarks/group.py [--rounds 300] [--home HOME]
+
+The service's own parts, in this process, on the champion of HOME (`make run` first): groups of
+single rows of the test part, as they come together under load, and a list of 1,000. Medians, in
+microseconds a row; each group has other rows than the one before it.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import chain, cycle, islice, repeat
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from service import PLACES
+
+from app import create_app, entries, follow, headers
+from app.asked import JSON, Asked
+from app.service import PROTOCOLS, Service
+from housing import paths, sample, split
+from housing.schema import NAMES
+
+GROUPS = 1, 8, 64
+LIST = 1_000  # rows
+HEADERS = {"content-type": JSON, "host": "127.0.0.1", "content-length": "180"}
+WRITE = PROTOCOLS["/predict"].write
+
+
+def main() -> None:
+    """Prints a Markdown table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--home", type=Path, default=paths.home())
+    options = parser.parse_args()
+    rows = sample.sample(5_000)[NAMES].to_dict("records")
+    with suppress(LookupError):
+        rows = split.read().test[NAMES].to_dict("records")
+    with TemporaryDirectory(dir=paths.var()) as folder:
+        told = {name: str(Path(folder) / file) for name, file in PLACES.items()}
+        follow.refresh(Path(told["SERVING"]))
+        service = create_app(told).extensions["service"]
+        asks = cycle(json.dumps(one).encode() for one in rows)
+        found = {f"{size} together": measured(service, groups(asks, size), size, options.rounds)
+                 for size in GROUPS}  # fmt: skip
+        long = iter(lambda: [asked(json.dumps(rows[:LIST]).encode())], None)
+        found[f"a list of {LIST:,}"] = measured(service, long, LIST, max(10, options.rounds // 30))
+    print(f"| us a row | {' | '.join(found)} |\n|{'---|' * (len(found) + 1)}")
+    for part in next(iter(found.values())):
+        print(f"| {part} | {' | '.join(f'{one[part]:.1f}' for one in found.values())} |")
+
+
+def groups(asks: Iterator[bytes], size: int) -> Iterator[list[Asked]]:
+    """So many requests at a time."""
+    while True:
+        yield [asked(one) for one in islice(asks, size)]
+
+
+def asked(body: bytes) -> Asked:
+    """A request, as the connection makes it."""
+    return Asked("POST", "/predict", "", HEADERS, body, "127.0.0.1")
+
+
+def measured(
+    service: Service, given: Iterator[list[Asked]], size: int, rounds: int
+) -> dict[str, float]:
+    """Part -> median microseconds a row."""
+    taken: dict[str, list[float]] = {}
+
+    def timed(part: str, work: Callable, *given: object) -> object:
+        begun = time.perf_counter()
+        made = work(*given)
+        taken.setdefault(part, []).append(time.perf_counter() - begun)
+        return made
+
+    champion = service.copy.current()
+    for group in islice(given, rounds):
+        read = timed("bodies read and checked", each, service._read, group, repeat(champion))
+        values = np.concatenate([one.values for one in read])
+        timed("the model, with neighbours and intervals", champion.predict, values)
+        timed("warnings", champion.warnings, values)
+        told = service._found(champion, read, group, read)
+        kept = timed("rows for the log", each, entries.answered, group, read, told)
+        first = [one[0] for one in kept]
+        lines = timed("its lines", each, entries.answered_line, group, read, told, first)
+        kept = [*chain.from_iterable(kept)]
+        timed("committed and appended", service.log.write, kept, b"".join(lines))
+        timed("counted", service._count, champion, read, told)
+        replies = timed("answers written", each, WRITE, read, told)
+        timed("access log, times", service._finish, group, replies)
+        timed("headers", each, headers.message, replies, repeat(True))
+        timed("**all, in one go**", service.answer, [asked(one.body) for one in group])
+    return {part: float(np.median(times)) / size * 1e6 for part, times in taken.items()}
+
+
+def each(work: Callable, *given: Iterable) -> list:
+    """What it makes of each."""
+    return [*map(work, *given)]
+
+
+if __name__ == "__main__":
+    main()
