@@ -14,11 +14,12 @@
 #define WIDE
 #endif
 
-enum { COPY, ADD, SUB, MUL, DIV, MAX, MIN, SQRT, LOG, SINGLE, SUM, CUMSUM, LOOKUP, GEMM, TREES };
-enum { BLOCK = 32, LANES = 8, ROWS = 4, COLUMNS = 8 };
+enum { COPY, ADD, SUB, MUL, DIV, MAX, MIN, SQRT, LOG, SINGLE, SUM, CUMSUM, LOOKUP, GEMM, TREES, SMALL };
+enum { BLOCK = 32, LANES = 8, ROWS = 4, COLUMNS = 8, LEAVES = 48 };
 enum { NO_MEMORY = 1, NOBODY = 2 }; /* what may go wrong */
 
 typedef double Four __attribute__((vector_size(32), aligned(8), may_alias));
+typedef int64_t Masks __attribute__((vector_size(32), aligned(8), may_alias));
 
 typedef struct {
     int64_t where;  /* the register's place in a row's memory, or -1 for constants */
@@ -32,13 +33,18 @@ typedef struct {
     int64_t size;            /* numbers written, a row */
     Operand a, b;
     int64_t n, m, k; /* SUM: a group's size. CUMSUM: the axis, and within it. LOOKUP: the table, its
-                        columns and rows. GEMM: the inputs, and the weights. TREES: the first tree, and how many */
+                        columns and rows. GEMM: the inputs, and the weights. TREES, SMALL: the first tree, and how many */
 } Op;
 
 typedef struct {
     double split;
     int32_t feature, left; /* the right child stands behind the left; a leaf is its own child */
 } Node;
+
+typedef struct {
+    double split;
+    uint64_t word; /* the leaves to its left, a bit each, and above these the feature */
+} Mark;
 
 typedef struct {
     /* numbers a row: in all registers, in rows, in which, in the answer */
@@ -48,6 +54,9 @@ typedef struct {
     const int32_t *maps, *roots, *depths;
     const Node *nodes;
     const double *leaves;
+    const int32_t *marked, *valued; /* where each small tree's begin; and where all end */
+    const Mark *marks;
+    const double *values;
 } Program;
 
 static void each(const Op *op, const double *a, const int32_t *ia, const double *b,
@@ -170,6 +179,47 @@ static void trees(const Program *p, const Op *op, int64_t count, const double *x
     }
 }
 
+/* Small trees, for four rows times `groups`: x has a block of rows a feature. A row that exceeds a
+   split is none of the leaves to its left; of those that remain it is the first. */
+static inline __attribute__((always_inline)) void strike(
+    const Program *p, const Op *op, int groups, const double *x, double *totals)
+{
+    for (int64_t tree = op->n; tree < op->n + op->m; tree++) {
+        Masks alive[BLOCK / 4];
+        const Mark *mark = p->marks + p->marked[tree], *end = p->marks + p->marked[tree + 1];
+        const double *values = p->values + p->valued[tree];
+        for (int g = 0; g < groups; g++) alive[g] = (Masks){-1, -1, -1, -1};
+        for (; mark < end; mark++) {
+            const double *column = x + (mark->word >> LEAVES) * BLOCK;
+            int64_t word = mark->word;
+            double split = mark->split;
+            Masks left = {word, word, word, word};
+            Four most = {split, split, split, split};
+            for (int g = 0; g < groups; g++)
+                alive[g] &= ~((Masks)(*(const Four *)(column + 4 * g) > most) & left);
+        }
+        for (int g = 0; g < groups; g++)
+            for (int l = 0; l < 4; l++) totals[4 * g + l] += values[__builtin_ctzll(alive[g][l])];
+    }
+}
+
+WIDE static void small(const Program *p, const Op *op, int64_t count, const double *x, int64_t wide,
+                       double *turned, double *out)
+{
+    double totals[BLOCK] = {0};
+    int groups = (count + 3) / 4;
+    for (int64_t j = 0; j < wide; j++)
+        for (int64_t row = 0; row < 4 * groups; row++)
+            turned[j * BLOCK + row] = row < count ? x[row * wide + j] : 0.0;
+    switch (groups) {
+    case 1: strike(p, op, 1, turned, totals); break;
+    case 2: strike(p, op, 2, turned, totals); break;
+    case 3: case 4: strike(p, op, 4, turned, totals); break;
+    default: strike(p, op, 8, turned, totals);
+    }
+    for (int64_t row = 0; row < count; row++) out[row * op->stride] = totals[row];
+}
+
 static int lookup(const Op *op, const double *table, const int64_t *which, double *out)
 {
     for (int64_t j = 0; j < op->size / op->m; j++) {
@@ -179,7 +229,8 @@ static int lookup(const Op *op, const double *table, const int64_t *which, doubl
     return 0;
 }
 
-static int block(const Program *p, double *memory, const int64_t *which, int64_t count, int64_t room)
+static int block(const Program *p, double *memory, double *turned, const int64_t *which, int64_t count,
+                 int64_t room)
 {
     for (const Op *op = p->op; op < p->op + p->ops; op++) {
         double *out = memory + op->out * room + op->at;
@@ -188,6 +239,10 @@ static int block(const Program *p, double *memory, const int64_t *which, int64_t
         int64_t as = op->a.where < 0 ? 0 : op->a.stride, bs = op->b.where < 0 ? 0 : op->b.stride;
         if (op->code == TREES) {
             trees(p, op, count, a, as, out);
+            continue;
+        }
+        if (op->code == SMALL) {
+            small(p, op, count, a, as, turned, out);
             continue;
         }
         if (op->code == GEMM) {
@@ -209,16 +264,19 @@ static int block(const Program *p, double *memory, const int64_t *which, int64_t
 int housing_answer(const Program *p, int64_t count, const double *rows, const double *distance,
                    const int64_t *which, double *answer)
 {
-    int64_t room = count < BLOCK ? count : BLOCK;
-    double *memory = malloc(p->memory * (room ? room : 1) * sizeof(double));
+    int64_t room = count < BLOCK ? count : BLOCK, widest = 0;
+    for (const Op *op = p->op; op < p->op + p->ops; op++)
+        if (op->code == SMALL && op->a.stride > widest) widest = op->a.stride;
+    double *memory = malloc((p->memory * (room ? room : 1) + widest * BLOCK) * sizeof(double));
     if (!memory) return NO_MEMORY;
+    double *turned = memory + p->memory * (room ? room : 1);
     int failed = 0;
     for (int64_t start = 0; start < count && !failed; start += room) {
         int64_t some = count - start < room ? count - start : room;
         memcpy(memory, rows + start * p->columns, some * p->columns * sizeof(double));
         if (p->looked)
             memcpy(memory + p->columns * room, distance + start * p->looked, some * p->looked * sizeof(double));
-        failed = block(p, memory, which + start * p->looked, some, room);
+        failed = block(p, memory, turned, which + start * p->looked, some, room);
         memcpy(answer + start * p->answers, memory + (p->memory - p->answers) * room,
                some * p->answers * sizeof(double));
     }

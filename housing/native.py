@@ -54,6 +54,9 @@ class Native:
             *(np.array(one, np.int32) for one in (forest.roots, forest.depths)),
             forest.nodes,
             forest.leaves,
+            *(np.array(one, np.int32) for one in (forest.marked, forest.valued)),
+            forest.marks,
+            forest.values,
         ]
         sizes = (len(program.operations), program.memory, program.columns, program.looked,
                  program.answers)  # fmt: skip

@@ -14,7 +14,7 @@ from housing.onnx_file import File, Node
 
 CODES = [  # in the order of native.c
     "Copy", "Add", "Sub", "Mul", "Div", "Max", "Min", "Sqrt", "Log", "Single",
-    "ReduceSum", "CumSum", "Lookup", "Gemm", "TreeEnsemble",
+    "ReduceSum", "CumSum", "Lookup", "Gemm", "TreeEnsemble", "SmallTrees",
 ]  # fmt: skip
 ANSWERS = ["house_value", "scale"]  # the second one where a graph has it
 DOUBLE = 11  # ONNX's number of the type
@@ -233,10 +233,9 @@ class Program:
 
     def _trees(self, node: Node) -> View:
         wide = self._whole(self._view(node.inputs[0]))
-        first = len(self.forest.roots)
-        self.forest.plant(node.attributes, wide.places.size)
-        count = len(self.forest.roots) - first
-        return self._write("TreeEnsemble", (1,), wide, numbers=(first, count))
+        small, first, count = self.forest.plant(node.attributes, wide.places.size)
+        code = "SmallTrees" if small else "TreeEnsemble"
+        return self._write(code, (1,), wide, numbers=(first, count))
 
 
 OPERATORS = {

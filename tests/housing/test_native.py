@@ -9,6 +9,7 @@ import pytest
 from onnx import numpy_helper
 
 from housing import bands, convert, graph, native, onnx_file
+from housing.forest import SMALL
 from housing.models import FAMILIES
 from housing.program import Program
 from housing.sample import sample
@@ -36,6 +37,32 @@ def test_a_row_gets_the_same_answer_in_any_company(content, count):
     served, rows = graph.session(content), graph.random_rows(100)
     one_by_one = [graph.predict(served, row[None, :])[0] for row in rows[:count]]
     assert graph.predict(served, rows[:count]).tolist() == one_by_one
+
+
+@pytest.mark.parametrize("leaves", [2, 3, SMALL - 1, SMALL, SMALL + 1, 400])
+def test_a_tree_of_any_size_answers_as_onnxruntime_does(leaves):
+    """Whether its splits are all compared at once or it is walked; on the splits themselves too."""
+    train = sample(4_000)
+    for seed in range(3):
+        model = FAMILIES["tree"].build({"max_leaf_nodes": leaves}, seed)
+        model.fit(train[NAMES], train[TARGET])
+        assert model.get_n_leaves() == leaves
+        content = convert.convert(model)
+        forest = Program(onnx_file.read(content), len(NAMES)).forest
+        assert (len(forest.values), len(forest.roots)) == (
+            (leaves, 0) if leaves <= SMALL else (0, 1)
+        )
+        rows = [
+            train[NAMES],
+            graph.random_rows(500),
+            graph.border_rows(content, train[NAMES].to_numpy(), 500),
+        ]
+        rows = np.vstack([one for one in rows if len(one)])
+        served, other = graph.session(content), graph.session(content, compiled=False)
+        np.testing.assert_array_equal(graph.predict(served, rows), graph.predict(other, rows))
+        np.testing.assert_allclose(
+            graph.predict(served, train[NAMES].to_numpy()), model.predict(train[NAMES]), rtol=1e-12
+        )
 
 
 def test_an_interval_ends_where_numpy_says():
