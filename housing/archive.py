@@ -68,7 +68,9 @@ def _oldest(database: sqlite3.Connection, before: str) -> tuple[dict[str, str], 
         known = columns(database)
         if not known:
             return {}, []
-        query = "SELECT * FROM prediction WHERE asked_at < ? ORDER BY asked_at, rowid LIMIT ?"
+        # a row without an id, which the service never writes, could not be told from another
+        query = ("SELECT * FROM prediction WHERE asked_at < ? AND id IS NOT NULL "
+                 "ORDER BY asked_at, rowid LIMIT ?")  # fmt: skip
         return known, database.execute(query, (before, BATCH)).fetchall()
     finally:
         database.execute("COMMIT")
