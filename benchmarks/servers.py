@@ -172,8 +172,10 @@ PEERS = (
     ),
 )
 _BARE = Server(
-    "bare ASGI, uvicorn", f"{UVICORN} floors:bare", content=_records, files={"floors.py": FLOOR}
-)
+    "bare ASGI, uvicorn", f"{UVICORN} floors:bare", content=_records,
+    packages=("granian", "uvicorn", "uvloop", "httptools", "flask", "a2wsgi"),
+    files={"floors.py": FLOOR},
+)  # fmt: skip
 FLOORS = (
     _BARE,
     _BARE._replace(name="Flask hello, uvicorn", command=f"{UVICORN} --factory floors:adapted"),
