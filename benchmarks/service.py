@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import orjson
+import psutil
 
 from app import follow
 from housing import graph, paths
@@ -49,10 +50,10 @@ class Running:
             )  # fmt: skip
 
     def workers(self) -> list[int]:
-        """The processes that answer."""
-        file = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        with suppress(OSError):
-            return [int(one) for one in file.read_text().split() if _is_worker(one)]
+        """The processes that answer, and those that still end."""
+        with suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self.process.pid).children()
+            return [one.pid for one in children if _is_worker(one)]
         return []
 
     def stop(self) -> None:
@@ -112,6 +113,11 @@ def finished(coroutine: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, coroutine).result()
 
 
+class NotTaken(ConnectionError):
+    """A new connection was refused; or reset, as the kernel does with those that still wait to be
+    accepted when the last process that listens closes."""
+
+
 class Client:
     """One connection, made when it is needed and kept while it lasts."""
 
@@ -120,7 +126,9 @@ class Client:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> tuple[int, str, bytes]:
-        """Status, headers and body, read to the end. Raises ConnectionError."""
+        """Status, headers and body, read to the end. Raises ConnectionError, and NotTaken where
+        nothing was ever answered on the connection."""
+        fresh = self._streams is None
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection("127.0.0.1", self.port, limit=2**24)
@@ -134,7 +142,8 @@ class Client:
             return int(head[9:12]), head, body
         except (OSError, EOFError) as gone:
             self.close()
-            raise ConnectionError(str(gone)) from gone
+            kind = NotTaken if fresh else ConnectionError
+            raise kind(str(gone)) from gone
 
     async def get(self, path: str) -> tuple[int, bytes]:
         """Status and body of a page, by a connection of its own."""
@@ -190,5 +199,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _is_worker(pid: str) -> bool:
-    return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+def _is_worker(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return any("spawn_main" in word for word in process.cmdline())
+    return False
