@@ -114,8 +114,8 @@ def finished(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class NotTaken(ConnectionError):
-    """A new connection was refused; or reset, as the kernel does with those that still wait to be
-    accepted when the last process that listens closes."""
+    """A new connection was refused; or reset before anything was answered on it, as the kernel does
+    with those that wait to be accepted when the last process that listens closes."""
 
 
 class Client:

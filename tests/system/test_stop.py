@@ -50,7 +50,8 @@ def test_nothing_is_answered_wrong_or_unlogged_when_it_is_told_to(champion_home,
 def test_nobody_s_connection_is_cut_when_it_is_told_to_stop(champion_home):
     with running(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
         told = stopped(service)
-    assert [one for one in told.broken if not isinstance(one, NotTaken)] == []
+        assert [one for one in told.broken if not isinstance(one, NotTaken)] == []
+        assert told.answered() == logged(service.folder / "logs.db")  # not taken, so not logged
 
 
 def test_nobody_notices_that_the_workers_are_replaced(champion_home):
