@@ -20,6 +20,7 @@ from app import config, follow, guard, log, server
 from app.log import Unlogged
 
 TEND_EVERY = 0.1  # seconds between two looks at the log's journal
+TAKE_IN = 0.1  # seconds for the workers to take who waits for them
 
 
 def main() -> int:
@@ -47,6 +48,9 @@ class Workers(Multiprocess):
     """The workers, and nobody who listens once they were told to stop."""
 
     def terminate_all(self) -> None:
+        for one in self.sockets:
+            server.let_nobody_in(one)
+        time.sleep(TAKE_IN)
         for one in self.sockets:
             one.close()
         super().terminate_all()

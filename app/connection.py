@@ -43,7 +43,7 @@ class Protocol(HttpToolsProtocol):
     patience = 10.0  # seconds for the headers of a request, once its first byte is there
     taking = 10.0  # seconds for a client to take what was answered
     room = 1_000  # connections of a worker
-    stopping = False
+    stopping = False  # the service, and so all connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -59,6 +59,8 @@ class Protocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
         self._await_head()
+        if self.stopping:
+            self.shutdown()
         if len(self.connections) > self.room:  # one that asks nothing makes room
             next((one for one in self.connections if one.idle()), self).transport.abort()
 
@@ -87,7 +89,7 @@ class Protocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The service stops: what a client has sent by now may not have been read yet."""
-        self.stopping = True
+        Protocol.stopping = True  # of those too who were let in and come to be known only now
         if self.idle():
             self.loop.call_later(GRACE, self._leave)
         else:

@@ -3,11 +3,14 @@ parent."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import os
 import resource
 import signal
+import socket
+import struct
 import sys
 import threading
 import time
@@ -20,6 +23,8 @@ from app.direct import Protocol
 
 BACKLOG = 2_048  # connections that wait to be taken
 GARBAGE = 50_000, 20, 50  # new objects between two looks for garbage
+ATTACH_FILTER = 26  # Linux's SO_ATTACH_FILTER, which the socket module has no name for
+DROP = struct.pack("HBBI", 0x06, 0, 0, 0)  # the filter's one step: keep nothing of a packet
 SPARE = 100  # open files that are no connections: the log, the model, threads
 
 
@@ -59,6 +64,15 @@ def speak() -> None:
     """Sets up what a process of the service says on stderr."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # not each client's broken request
+
+
+def let_nobody_in(listening: socket.socket) -> None:
+    """Has the kernel drop who would connect, on Linux; who waits to be taken stays. Whoever was let
+    in after the last worker has looked would be reset when it closes, with a request under way."""
+    if sys.platform == "linux":
+        steps = ctypes.create_string_buffer(DROP)
+        told = struct.pack("HP", 1, ctypes.addressof(steps))
+        listening.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, told)
 
 
 def _die_with(parent: int) -> None:

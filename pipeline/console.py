@@ -39,12 +39,16 @@ class Console:
             print(farewell(run, self.home), flush=True)
 
 
+@dataclass
 class Terminal(Console):
     """The same, with a line below for each step that is running, drawn anew as it goes on."""
 
-    drawn_at = 0.0
+    drawn_at: float = 0.0
+    cell_began: dict[str, float] = field(default_factory=dict)  # step -> when its last cell did
 
     def __call__(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
+        if step and event == "cell":
+            self.cell_began[step.name] = time.monotonic()
         if event in ("cell", "tick") and time.monotonic() - self.drawn_at < 0.1:
             return
         if event != "step started":
@@ -70,14 +74,13 @@ class Terminal(Console):
         return text[: shutil.get_terminal_size().columns - 1]
 
     def _left(self, step: StepRecord) -> float:
-        """Seconds to go, if it takes as long as it did before."""
+        """Seconds to go, if its cells take as long as before; its start is none of them."""
         earlier = self.expected.get(step.name, [])
         if not earlier or step.cells == 0:
             return 0.0
         same = len(earlier) == step.cells
-        rest = sum(earlier[step.cells_done :]) if same else sum(earlier)
-        spent = record.since(step.started) - (sum(step.cell_seconds) if same else 0)
-        return max(rest - spent, 0.0)
+        rest = sum(earlier[step.cells_done :]) if same else sum(earlier) - sum(step.cell_seconds)
+        return max(rest - (time.monotonic() - self.cell_began[step.name]), 0.0)
 
 
 class Quiet(Console):

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from pipeline import Option, main
+from pipeline import Option, console, main
+from pipeline.record import RunRecord, StepRecord
 
 
 def test_plain_lines_say_what_starts_why_and_how_it_ended(step, home, capsys):
@@ -91,6 +92,16 @@ def test_a_terminal_shows_cells_time_left_and_the_heading(project, step):
     assert left
     assert max(left) < 2.5
     assert left == sorted(left, reverse=True) or min(left) < max(left)
+
+
+def test_the_start_of_a_step_takes_nothing_from_the_time_of_its_cells(home, capsys):
+    began = "2026-01-01T00:00:00+00:00"  # long ago: the kernel was slow to start
+    step = StepRecord("one", "one.html", status="running", started=began, cells=3, cells_done=1)
+    step.cell_seconds = [50.0, 0.0, 0.0]
+    run = RunRecord("a run", began, [step])
+    for cells, left in {(40.0, 30.0, 20.5): "50", (60.0, 30.5): "40"}.items():  # or a cell less
+        console.Terminal(home, {"one": list(cells)})("cell", run, step)
+        assert re.search(rf"about {left}\.[0-5] s left", capsys.readouterr().out)
 
 
 def test_runs_and_show_tell_the_history(step, home, capsys):

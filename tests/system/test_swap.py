@@ -17,7 +17,7 @@ from tests.system.load import get, load
 
 pytestmark = pytest.mark.slow
 NAME = "california-housing-sample"
-WITHIN = 5.0  # seconds from a move until every worker answers with the champion
+WITHIN = 30.0  # seconds for what takes one or two; benchmarks/swap.py fails if it takes five
 TREE, LINEAR = "1", "2"  # versions of the home `two`; the second is its champion
 
 
@@ -37,7 +37,7 @@ def swaps(service):
 
 
 def moves(service, told, version, move):
-    """Moves the alias under load: within five seconds all who ask are answered by that version."""
+    """Moves the alias under load: before long all who ask are answered by that version."""
     before, began = swaps(service), time.monotonic()
     move()
     until(lambda: swaps(service) == before + 2, WITHIN)  # both workers
@@ -141,7 +141,7 @@ def refused(service):
 
 def says_since_when_the_registry_is_away(service, told):
     """It answers as before, and tells who asks for its state and who watches it."""
-    until(lambda: "registry" in ready(service)[0], 2 * WITHIN)
+    until(lambda: "registry" in ready(service)[0], WITHIN)
     seen, reached = len(told.replies), last_reached(service)
     until(lambda: len(told.replies) > seen + 300, 20)
     for one in ready(service):
@@ -160,7 +160,7 @@ def test_a_registry_that_goes_away_and_comes_back_stops_nobody(two, graphs, tmp_
     file = two / "var" / "mlflow.db"
     with running(two) as service:
         with load(service) as told:
-            until(lambda: last_reached(service) > time.time() - 60, 2 * WITHIN)  # it has looked
+            until(lambda: last_reached(service) > time.time() - 60, WITHIN)  # it has looked
             shutil.move(file, tmp_path / "away.db")
             says_since_when_the_registry_is_away(service, told)
             shutil.move(tmp_path / "away.db", file)
