@@ -25,6 +25,7 @@ from app.asked import Asked, Reply
 from app.connection import LINGER
 from app.direct import SHORT
 from app.lane import Done, Lane, Quick
+from app.memory import give_back
 from app.problems import Refused, refused
 from app.service import PROTOCOLS, Service
 from app.tables import PARQUET
@@ -131,7 +132,7 @@ class Door:
 
     def _open(self) -> tuple[Quick, Lane]:
         loop, answer = asyncio.get_running_loop(), self._answer
-        self._lanes = Quick(answer, loop, TOGETHER), Lane(answer, loop, 1, LONG_THREADS)
+        self._lanes = Quick(answer, loop, TOGETHER), Lane(answer, loop, 1, LONG_THREADS, give_back)
         return self._lanes
 
     async def _body(self, scope: Scope, receive: Receive, told: dict[str, str]) -> bytes:

@@ -25,10 +25,17 @@ class Lane:
     """Threads with one queue before them. The event loop never waits for them."""
 
     def __init__(
-        self, answer: Answer, loop: asyncio.AbstractEventLoop, together: int, threads: int
+        self,
+        answer: Answer,
+        loop: asyncio.AbstractEventLoop,
+        together: int,
+        threads: int,
+        tidy: Callable[[], object] | None = None,
     ) -> None:
-        """together: the most requests that are answered at once."""
+        """together: the most requests that are answered at once. tidy: after large ones, once none
+        waits."""
         self.answer, self.loop, self.together = answer, loop, together
+        self.tidy = tidy
         self.took = 0.0  # seconds, for the last group
         self._queue: SimpleQueue[tuple[Asked, Done]] = SimpleQueue()
         for at in range(threads):
@@ -53,6 +60,9 @@ class Lane:
             made = answered(self.answer, waiting)
             self.took = time.perf_counter() - begun
             self.loop.call_soon_threadsafe(_hand_out, waiting, made)
+            del waiting, made
+            if self.tidy and self.took > SLOW and not len(self):
+                self.tidy()
 
 
 class Quick:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -22,6 +23,8 @@ ADDED = {
     "low": "REAL", "high": "REAL", "warnings": "TEXT", "run_id": "TEXT",
     "caller_id": "TEXT", "traceparent": "TEXT", "caller": "TEXT",
 }  # fmt: skip
+LONG = 0.005  # seconds; who held the log so long leaves it to others for a moment
+LET_IN = 0.0005  # seconds; more than others sleep before they look again
 PATIENCE = 1.0  # seconds to wait for another writer; a request waits as long
 PART = 2_000  # rows a transaction: another writer waits no longer than for these
 
@@ -164,7 +167,10 @@ class Log:
             raise Unlogged("another answer of this process has waited to be logged for too long")
         try:
             with self._alone():
+                began = time.monotonic()
                 yield self._open()
+            if time.monotonic() - began > LONG:
+                time.sleep(LET_IN)
         except (sqlite3.Error, OSError) as failed:
             self._drop()
             raise Unlogged(str(failed)) from failed

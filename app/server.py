@@ -19,6 +19,7 @@ from typing import Any
 
 from uvicorn import Config
 
+from app import memory
 from app.direct import Protocol
 
 BACKLOG = 2_048  # connections that wait to be taken
@@ -45,6 +46,7 @@ def door() -> Any:
     from app.door import Door
 
     speak()
+    memory.keep_little()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -113,11 +113,6 @@ def finished(coroutine: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, coroutine).result()
 
 
-class NotTaken(ConnectionError):
-    """A new connection was refused; or reset before anything was answered on it, as the kernel does
-    with those that wait to be accepted when the last process that listens closes."""
-
-
 class Client:
     """One connection, made when it is needed and kept while it lasts."""
 
@@ -126,9 +121,7 @@ class Client:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> tuple[int, str, bytes]:
-        """Status, headers and body, read to the end. Raises ConnectionError, and NotTaken where
-        nothing was ever answered on the connection."""
-        fresh = self._streams is None
+        """Status, headers and body, read to the end. Raises ConnectionError."""
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection("127.0.0.1", self.port, limit=2**24)
@@ -142,8 +135,7 @@ class Client:
             return int(head[9:12]), head, body
         except (OSError, EOFError) as gone:
             self.close()
-            kind = NotTaken if fresh else ConnectionError
-            raise kind(str(gone)) from gone
+            raise ConnectionError(str(gone)) from gone
 
     async def get(self, path: str) -> tuple[int, bytes]:
         """Status and body of a page, by a connection of its own."""

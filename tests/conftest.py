@@ -32,6 +32,15 @@ FLAGS = [
 ]  # fmt: skip
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What `make slow` may not tear apart: who shares a fixture that takes long to make."""
+    for one in items:
+        kinds = {name: found[-1].scope for name, found in one._fixtureinfo.name2fixturedefs.items()}
+        name = "piped" if "piped" in kinds else one.path.stem if "module" in kinds.values() else ""
+        if name:
+            one.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A folder for data/ and var/ of this test alone, with no tracking server set."""
@@ -40,6 +49,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOUSING_HOME", str(folder))
     for name in [one for one in os.environ if one.startswith(("PIPELINE_", "MLFLOW_TRACKING_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # else eight processes more
     return folder
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -22,7 +23,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def get(url, seconds=60):
+def get(url, seconds=180):
     """The answer's text, tried again until there is one."""
     end = time.monotonic() + seconds
     while True:
@@ -42,8 +43,12 @@ def process(*command, **options):
         yield started
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(started.pid, 15)
-        started.wait(20)
+            os.killpg(started.pid, signal.SIGTERM)
+        try:
+            started.wait(20)
+        except subprocess.TimeoutExpired:  # a connection that is kept open, to MLflow's server
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ def both(piped):
         service(piped) as ours,
     ):  # fmt: skip
         theirs = f"http://127.0.0.1:{port}"
-        get(f"{theirs}/ping", 90)
+        get(f"{theirs}/ping")
         get(f"{ours}/ready")
         yield theirs, ours
 

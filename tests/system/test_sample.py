@@ -173,7 +173,7 @@ def test_a_taken_port_is_one_sentence(inside):
 def test_a_notebook_runs_by_papermill_alone(inside, tmp_path):
     for name, parameters in (
         ("01_prep", ["-p", "source", "sample", "-p", "sample_rows", "1000"]),
-        ("02_train", ["-p", "budget", "quick"]),
+        ("02_train", ["-p", "budget", "quick", "-y", "families: [linear, tree]"]),
         ("03_register", []),
         ("explore", []),
     ):
@@ -193,7 +193,8 @@ def test_a_notebook_runs_by_papermill_alone(inside, tmp_path):
 def test_a_machine_without_lightgbm_s_library_has_its_pipeline_too(home, tmp_path):
     """As on a Debian without libgomp1, where the package is there and cannot be loaded."""
     (tmp_path / "lightgbm.py").write_text("raise OSError('libgomp.so.1: cannot open')")
-    command = [sys.executable, str(CHECKOUT / "run_pipeline.py"), *SMALL]
+    families = ["-p", 'families=["boosting","blend"]']
+    command = [sys.executable, str(CHECKOUT / "run_pipeline.py"), *SMALL, *families]
     done = subprocess.run(
         command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
     )
