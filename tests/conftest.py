@@ -34,7 +34,7 @@ FLAGS = [
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What `make slow` may not tear apart: who shares a fixture that takes long to make."""
-    for one in items:
+    for one in [one for one in items if isinstance(one, pytest.Function)]:
         kinds = {name: found[-1].scope for name, found in one._fixtureinfo.name2fixturedefs.items()}
         name = "piped" if "piped" in kinds else one.path.stem if "module" in kinds.values() else ""
         if name:

@@ -2,11 +2,13 @@
 
 import shutil
 import sqlite3
+import threading
+import time
 from contextlib import closing
 
 import pytest
 
-from app.log import JOURNAL, TOGETHER, Entry, Log, Unlogged
+from app.log import JOURNAL, LONG, TOGETHER, Entry, Log, Unlogged
 
 PAGE = 4_096  # bytes
 
@@ -55,3 +57,25 @@ def test_a_log_that_is_tended_has_its_rows_in_the_database_and_a_short_journal(l
     assert kept(tmp_path / "alone.db") == kept(log.database)
     assert len(kept(log.database)) == 16_000
     tender.close()
+
+
+def test_who_writes_one_long_list_after_another_lets_others_in(log, tmp_path):
+    """The other log stands for another process: it has a lock of its own."""
+    busy, over = Log(log.database, tmp_path / "busy.log"), threading.Event()
+
+    def hold():
+        while not over.is_set():
+            with busy._held():
+                time.sleep(4 * LONG)
+
+    holds = threading.Thread(target=hold)
+    holds.start()
+    try:
+        for turn in range(10):
+            log.write(entries(f"{turn}", 1), b"")  # or is Unlogged, for it has waited too long
+            time.sleep(2 * LONG)
+    finally:
+        over.set()
+        holds.join()
+        busy.close()
+    assert len(kept(log.database)) == 10
