@@ -32,6 +32,7 @@ FLAGS = [
 ]  # fmt: skip
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What `make slow` may not tear apart: who shares a fixture that takes long to make."""
     for one in [one for one in items if isinstance(one, pytest.Function)]:
