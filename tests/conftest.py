@@ -32,16 +32,6 @@ FLAGS = [
 ]  # fmt: skip
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What `make slow` may not tear apart: who shares a fixture that takes long to make."""
-    for one in [one for one in items if isinstance(one, pytest.Function)]:
-        kinds = {name: found[-1].scope for name, found in one._fixtureinfo.name2fixturedefs.items()}
-        name = "piped" if "piped" in kinds else one.path.stem if "module" in kinds.values() else ""
-        if name:
-            one.add_marker(pytest.mark.xdist_group(name))
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A folder for data/ and var/ of this test alone, with no tracking server set."""
