@@ -39,7 +39,8 @@ def clone(tmp_path_factory, real_data):
 def environment():
     """What a person's shell has: nothing of this test's environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOUSING_")}
-    kept.pop("VIRTUAL_ENV", None)
+    for name in ("VIRTUAL_ENV", "ARGS", "MAKEFLAGS", "MAKEOVERRIDES"):
+        kept.pop(name, None)
     return kept
 
 
