@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from uvicorn import Config
@@ -74,7 +75,8 @@ def let_nobody_in(listening: socket.socket) -> None:
     if sys.platform == "linux":
         steps = ctypes.create_string_buffer(DROP)
         told = struct.pack("HP", 1, ctypes.addressof(steps))
-        listening.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, told)
+        with suppress(OSError):  # a sandbox may have no filters; it stops all the same
+            listening.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, told)
 
 
 def _die_with(parent: int) -> None:
