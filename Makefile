@@ -25,7 +25,7 @@ test: .venv/dev.done  ## the fast tests
 	$(PY) -m pytest -n auto --maxprocesses 8 $(ARGS)
 
 slow: .venv/dev.done  ## the whole-system tests, the real data among them
-	$(PY) -m pytest -m slow -n auto --maxprocesses 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -m slow -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 accuracy: .venv/bench.done  ## how good the models are, beside CatBoost and others
 	$(PY) benchmarks/accuracy.py $(ARGS)

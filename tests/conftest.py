@@ -30,6 +30,27 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
 ]  # fmt: skip
+SHARE = {"test_browser.py", "test_page.py", "test_protocol.py", "test_sample.py"}  # `piped`
+LONGEST = ("test_readme.py", "test_store.py")  # first, so that no process works on alone at the end
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Files whose tests share what takes long to make go to the same process, as does each file."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Sharing(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return "piped" if Path(file).name in SHARE else file
+
+    return Sharing(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda one: one.path.name not in LONGEST)
 
 
 @pytest.fixture(autouse=True)
