@@ -132,9 +132,14 @@ def _follow(name: str, alias: str) -> None:
     """
     client = store.client()
     while True:
-        last = moves(name, alias)[-1]
-        if _now(name, alias) != last.after:
-            client.set_registered_model_alias(name, alias, last.after)
+        last, now = moves(name, alias)[-1], _now(name, alias)
+        if now != last.after:
+            try:
+                client.set_registered_model_alias(name, alias, last.after)
+            except MlflowException as failed:  # of two that set it first, MLflow lets one fail
+                if now or failed.error_code != "BAD_REQUEST" or not _now(name, alias):
+                    raise
+                continue
         if moves(name, alias)[-1].number == last.number and _now(name, alias) == last.after:
             client.set_model_version_tag(_of(name), str(last.number), "done", "yes")
             return
