@@ -127,14 +127,16 @@ def test_a_log_that_is_waited_for_holds_up_nobody_else(champion_home):
         with locked(service):
             time.sleep(1.5)  # the first group found out on the event loop
             over, alive, waiting = time.monotonic() + 3, 0, 0
-            while time.monotonic() < over:
-                alive += get(service, "/health")[0] == 200
-                waiting = max(waiting, total(get(service, "/metrics")[1], "housing_queue_requests"))
+            with load(service, connections=1):  # the others may be one group, and none waits
+                while time.monotonic() < over:
+                    alive += get(service, "/health")[0] == 200
+                    now = total(get(service, "/metrics")[1], "housing_queue_requests")
+                    waiting = max(waiting, now)
         until(lambda: told.statuses()[503], 5)
         told.over.set()
         until(lambda: total(get(service, "/metrics")[1], "housing_queue_requests") == 0, 10)
     assert alive > 30  # each group waits for a second: three, if the event loop waited with it
-    assert 0 < waiting <= 16
+    assert 0 < waiting <= 17
 
 
 @pytest.mark.parametrize("cause", [small_files, locked])
