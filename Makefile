@@ -3,7 +3,7 @@ PYTHON ?= >=3.11,<3.14
 PY := .venv/bin/python
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help run serve lab mlflow test slow accuracy lint format lock clean
+.PHONY: help run serve lab mlflow test slow image container smoke push deploy rollback accuracy lint format lock clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## /\1\t/p' Makefile | expand -t 10
@@ -27,6 +27,24 @@ test: .venv/dev.done  ## the fast tests
 slow: .venv/dev.done  ## the whole-system tests, the real data among them
 	$(PY) -m pytest -m slow -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+image: $(if $(BAKED),.venv/run.done)  ## the image; BAKED=1: with the champion in it; TARGETS="serve pipeline": both
+	deploy/image $(TARGETS)
+
+container:  ## that image, on http://127.0.0.1:8081
+	deploy/container
+
+smoke:  ## whether that image answers, logs and stops
+	deploy/smoke
+
+push:  ## that image to a registry: IMAGE=docker.io/YOU/california-housing
+	deploy/push
+
+deploy:  ## IMAGE=… in place of the one that serves on this host, while it answers
+	deploy/deploy "$(IMAGE)"
+
+rollback:  ## the one before again
+	deploy/rollback
+
 accuracy: .venv/bench.done  ## how good the models are, beside CatBoost and others
 	$(PY) benchmarks/accuracy.py $(ARGS)
 
@@ -47,7 +65,7 @@ clean:  ## everything generated but the data: runs, reports, models, logs
 
 # uv: the one on the PATH, else one of our own beside the checkout's other generated things
 .uv.done:
-	@command -v uv >$@.new || { python3 -m pip install --quiet --root-user-action=ignore --target .uv uv && echo .uv/bin/uv >$@.new; }
+	@command -v uv >$@.new || { python3 -m pip install --quiet --root-user-action=ignore --target .uv --require-hashes -r .ci/build.txt && echo .uv/bin/uv >$@.new; }
 	@mv $@.new $@
 
 .venv/run.done: requirements.txt pyproject.toml housing/native.c .uv.done

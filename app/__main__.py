@@ -36,8 +36,11 @@ def main() -> int:
         return 1
     multiprocessing.set_start_method("spawn")
     serving, model = told["SERVING"], told["MODEL"] or None
-    for beside, given in ((follow.forever, (serving, model)), (_tend_forever, (told,))):
-        threading.Thread(target=beside, args=given, daemon=True).start()
+    beside = [(_tend_forever, (told,))]
+    if not follow.is_baked(Path(serving)):
+        beside.append((follow.forever, (serving, model)))
+    for one, given in beside:
+        threading.Thread(target=one, args=given, daemon=True).start()
     print(f"the service is at http://{host}:{port}", flush=True)
     # replaces a worker that dies or hangs; SIGHUP: all of them, one by one; SIGTERM: when they end
     Workers(server.config(told), [listening]).run()

@@ -144,8 +144,10 @@ class Copy:
         while True:
             try:
                 self.look()
-                at = self.registry().get("reached_at", 0)
-                self.metrics.set("housing_registry_reached_timestamp_seconds", at)
+                told = self.registry()
+                if not told.get("baked"):  # nobody misses a registry that nobody follows
+                    at = told.get("reached_at", 0)
+                    self.metrics.set("housing_registry_reached_timestamp_seconds", at)
                 self.metrics.set("housing_model_refused", float(bool(self.problem)))
             except Exception:  # whatever it is, the model that serves goes on
                 logger.exception("the local copy cannot be looked at")
@@ -165,6 +167,8 @@ def _load(name: str, files: dict[str, bytes]) -> Champion:
         seen = domain.read(files["domain.json"]) if "domain.json" in files else None
         found = Champion(graph.session(files["model.onnx"]), about, seen)
         answers = found.predict(np.array(recorded["rows"]))
+    except ImportError as missing:
+        raise ValueError(f"{name} cannot be answered: {missing}") from missing
     except Exception as bad:  # onnxruntime's errors have no base of their own
         raise ValueError(f"{name} holds no graph that can be read") from bad
     names = [one for one in ("predictions", "lows", "highs") if one in recorded]

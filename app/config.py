@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from app import contract, lines, tables
+from app import contract, follow, lines, tables
 from housing import paths
 
 
@@ -17,9 +19,26 @@ class Setting(NamedTuple):
     meaning: str
 
 
-def workers() -> int:
-    """One for each core: half of them answered a quarter fewer rows of lists."""
-    return len(os.sched_getaffinity(0))
+def workers(limit: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """One for each core that we may use: half of them answered a quarter fewer rows of lists.
+
+    limit: where a container's share of processor time stands, in microseconds of a period.
+    """
+    cores = len(os.sched_getaffinity(0))
+    try:
+        share, period = limit.read_text().split()
+        return min(cores, math.ceil(int(share) / int(period)))
+    except (OSError, ValueError):  # no such limit, or "max"
+        return cores
+
+
+def serving() -> str:
+    """The copy that came with the image, if there is one and no tracking server is named to follow;
+    else ours, which follows the registry."""
+    baked = os.environ.get("HOUSING_BAKED")
+    if baked and not os.environ.get("MLFLOW_TRACKING_URI") and follow.is_baked(Path(baked)):
+        return baked
+    return str(paths.var() / "serving")
 
 
 CHOICES = {"LOG_POLICY": ("strict", "available"), "LOG_SYNC": ("NORMAL", "FULL")}
@@ -38,7 +57,9 @@ DEFAULTS = {
     "ACCESS_LOG": Setting(lambda: str(paths.var() / "access.log"),
                           "every request, as JSON lines; empty: none"),
     "KEYS": Setting(lambda: str(paths.var() / "keys.json"), "API keys, by `python -m app.keys`"),
-    "SERVING": Setting(lambda: str(paths.var() / "serving"), "the local copy of the champion"),
+    "SERVING": Setting(serving, "the local copy of the champion"),
+    "BAKED": Setting(lambda: "", "a copy that `make image BAKED=1` made: it serves, and follows no "
+                     "registry, unless MLFLOW_TRACKING_URI is set"),
     "COUNTS": Setting(lambda: str(paths.var() / "counts"), "what /metrics counts"),
     "REPORTS": Setting(lambda: str(paths.home() / "reports"), "what /reports/ shows"),
     "MAX_CONTENT_LENGTH": Setting(lambda: 8_000_000, "bytes of a body"),

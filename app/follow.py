@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -58,6 +59,22 @@ def refresh(serving: Path, name: str | None = None) -> str | None:
         paths.write_whole(pointer, json.dumps({"folder": folder}).encode())
     _tell(serving)
     return folder
+
+
+def bake(folder: Path, name: str | None = None) -> str | None:
+    """Makes the folder a copy for a service that follows no registry, and nothing besides; gives
+    what `refresh` gives."""
+    for old in folder.glob("*-*-*"):
+        shutil.rmtree(old)
+    (folder / "current.json").unlink(missing_ok=True)
+    made = refresh(folder, name)
+    (folder / "registry.json").write_text(json.dumps({"baked": made is not None}))
+    return made
+
+
+def is_baked(folder: Path) -> bool:
+    """Whether it is such a copy."""
+    return bool(_read(folder / "registry.json").get("baked"))
 
 
 def _store_is_there() -> bool:

@@ -179,7 +179,8 @@ class _Collector(Collector):
         alive = sorted(living)
         for name, (about, labels, together) in GAUGES.items():
             gauge = GaugeMetricFamily(name, about, labels=labels)
-            for given, numbers in found.get(name, [((), np.zeros(1))] if not labels else []):
+            is_zero = not labels and not name.endswith("_timestamp_seconds")  # no time is 1970
+            for given, numbers in found.get(name, [((), np.zeros(1))] if is_zero else []):
                 value = together(numbers[alive] if len(numbers) > 1 else numbers)
                 if value or not labels:
                     gauge.add_metric(given, value)

@@ -116,6 +116,8 @@ def ready() -> Response:
         about["problem"] = copy().problem
     if "problem" in registry:
         about["registry"] = f"not reached since {registry['since']}: the local copy answers"
+    if registry.get("baked"):
+        about["registry"] = "not followed: the model came with the image"
     return _json(about)
 
 

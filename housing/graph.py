@@ -34,7 +34,8 @@ def session(graph: bytes | Path, compiled: bool = True) -> Served:
     """The graph, ready to predict on one thread (a row takes microseconds; more threads cost).
 
     Compiled graphs run in C, twice to five times as fast; others, and all graphs where the
-    installation found no C compiler, in onnxruntime. Raises ValueError for what is no graph.
+    installation found no C compiler, in onnxruntime. Raises ValueError for what is no graph, and
+    ImportError where neither is there.
     """
     content = graph if isinstance(graph, bytes) else graph.read_bytes()
     file = onnx_file.read(content)
@@ -60,7 +61,13 @@ def _bound(lows: np.ndarray, highs: np.ndarray, library: CDLL | None) -> Bound:
 
 
 def _by_onnxruntime(content: bytes) -> Answer:
-    import onnxruntime  # takes as much memory as a whole worker, so only where it is needed
+    try:
+        import onnxruntime  # takes as much memory as a whole worker, so only where it is needed
+    except ImportError:
+        raise ImportError(
+            "native.c is not compiled here, or does not know an operator of this graph, and what "
+            "would answer in its place is not installed: pip install onnxruntime"
+        ) from None
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -1,6 +1,7 @@
 """Where a result comes from: the tags every MLflow run and model version of ours carries."""
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Mapping
 from typing import Any
@@ -25,13 +26,13 @@ def tags(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def commit() -> str:
-    """The checkout's commit, marked if files differ from it; empty where there is no git."""
+    """The checkout's commit, marked if files differ from it; without git, SOURCE_COMMIT."""
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         done = subprocess.run(command, cwd=paths.CHECKOUT, capture_output=True, text=True)
     except FileNotFoundError:
-        return ""
-    return done.stdout.strip()
+        return os.environ.get("SOURCE_COMMIT", "")
+    return done.stdout.strip() or os.environ.get("SOURCE_COMMIT", "")
 
 
 def lock() -> str:

@@ -1,6 +1,7 @@
 """Where things are: generated state in var/, data in data/, both below HOUSING_HOME."""
 
 import os
+import secrets
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -36,7 +37,8 @@ def var() -> Path:
 def write_whole(path: Path, content: bytes) -> None:
     """Writes the file so that a reader finds the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    # containers that share a folder have the same process ids
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     with aside.open("wb") as file:
         file.write(content)
         file.flush()

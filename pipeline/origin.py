@@ -1,5 +1,6 @@
 """Which version of the code a run is made from."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 
 def commit(folder: Path) -> tuple[str, str]:
     """The commit of the folder's checkout, marked -dirty if files differ from it, and its web
-    address; both empty where there is no git, no checkout, or no such address."""
+    address; without git what SOURCE_COMMIT says (an image is built with it). Empty if not known."""
     found = _git(folder, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
-    remote = _git(folder, "config", "--get", "remote.origin.url") if found else ""
+    if not found:
+        return os.environ.get("SOURCE_COMMIT", ""), ""
+    remote = _git(folder, "config", "--get", "remote.origin.url")
     return found, _address(remote, found.removesuffix("-dirty"))
 
 

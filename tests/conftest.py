@@ -30,13 +30,19 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
 ]  # fmt: skip
-SHARE = {"test_browser.py", "test_page.py", "test_protocol.py", "test_sample.py"}  # `piped`
+SHARE = {
+    **dict.fromkeys(
+        ("test_browser.py", "test_page.py", "test_protocol.py", "test_sample.py"), "piped"
+    ),
+    **dict.fromkeys(("test_readme.py", "test_image.py"), "port 8081"),
+}
 LONGEST = ("test_readme.py", "test_store.py")  # first, so that no process works on alone at the end
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Files whose tests share what takes long to make go to the same process, as does each file."""
+    """Files whose tests share what takes long to make, or is there but once, go to the same
+    process, as does each file."""
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
@@ -44,7 +50,7 @@ def pytest_xdist_make_scheduler(config, log):
     class Sharing(LoadFileScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.partition("::")[0]
-            return "piped" if Path(file).name in SHARE else file
+            return SHARE.get(Path(file).name, file)
 
     return Sharing(config, log)
 

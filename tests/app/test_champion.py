@@ -1,13 +1,14 @@
 """The local copy of the champion, as a worker holds it."""
 
 import json
+import sys
 
 import pytest
 
 from app import follow
 from app.champion import Copy
 from app.metrics import Metrics
-from housing import promotion, registry, store
+from housing import native, promotion, registry, store
 
 NAME = "california-housing-sample"
 
@@ -84,3 +85,30 @@ def test_a_champion_that_was_changed_in_the_registry_is_not_copied(serving, copy
     follow.refresh(serving)
     copy.look()
     assert (copy.champion.about["version"], copy.problem) == ("1", "")
+
+
+def test_a_copy_that_is_baked_is_whole_and_follows_nothing(two, tmp_path):
+    model = tmp_path / "model"
+    (model / "california-housing-1-of-old").mkdir(parents=True)
+    folder = follow.bake(model)
+    assert sorted(one.name for one in model.iterdir()) == [folder, "current.json", "registry.json"]
+    assert follow.is_baked(model)
+    baked = Copy(model, Metrics(two / "counts"))
+    baked.look()
+    assert baked.champion.about["version"] == "2"
+
+
+def test_a_copy_without_a_champion_is_not_baked(home, tmp_path):
+    assert follow.bake(tmp_path) is None
+    assert not follow.is_baked(tmp_path)
+
+
+def test_a_model_that_nothing_here_can_answer_is_refused_by_name(serving, copy, monkeypatch):
+    promotion.promote(NAME, "1", "a try")
+    follow.refresh(serving)
+    monkeypatch.setattr(native, "library", lambda: None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # not installed
+    copy.look()
+    assert copy.champion.about["version"] == "2"
+    assert "native.c is not compiled here" in copy.problem
+    assert "pip install onnxruntime" in copy.problem

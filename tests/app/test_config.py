@@ -2,8 +2,8 @@
 
 import pytest
 
-from app import create_app
-from app.config import DEFAULTS, line, told
+from app import create_app, follow
+from app.config import DEFAULTS, line, told, workers
 from housing.paths import CHECKOUT
 
 
@@ -33,3 +33,22 @@ def test_a_setting_that_is_empty_is_not_set(home, monkeypatch):
     monkeypatch.setenv("HOUSING_PORT", "")
     monkeypatch.setenv("HOUSING_ACCESS_LOG", "")
     assert (told()["PORT"], told()["ACCESS_LOG"]) == (8081, "")
+
+
+def test_a_container_s_share_of_the_processors_counts_as_cores(tmp_path):
+    cores = workers(tmp_path / "no such limit")
+    for text, expected in [("max 100000", cores), ("50000 100000", 1), ("9900000 100000", cores)]:
+        (tmp_path / "cpu.max").write_text(text + "\n")
+        assert workers(tmp_path / "cpu.max") == expected
+
+
+def test_a_model_in_the_image_serves_unless_a_tracking_server_is_named(
+    champion_home, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOUSING_BAKED", str(tmp_path))
+    ours = str(champion_home / "var" / "serving")
+    assert told()["SERVING"] == ours  # there is none in it
+    follow.bake(tmp_path)
+    assert told()["SERVING"] == str(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    assert told()["SERVING"] == ours

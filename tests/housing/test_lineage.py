@@ -1,6 +1,7 @@
 import hashlib
 
 from housing import lineage, paths
+from pipeline import origin
 
 MANIFEST = {"source": "sample", "sha256": {"raw": "a1", "train": "b2"}}
 
@@ -22,3 +23,13 @@ def test_what_is_not_known_is_empty(tmp_path, monkeypatch):
     tags = lineage.tags(MANIFEST)
     for name in ("notebook", "notebook_code_sha256", "pipeline.command", "lock_sha256"):
         assert tags[name] == ""
+
+
+def test_without_git_the_commit_is_what_the_image_was_built_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
+    monkeypatch.setenv("SOURCE_COMMIT", "d4")
+    assert lineage.tags(MANIFEST)["mlflow.source.git.commit"] == "d4"
+    assert origin.commit(tmp_path) == ("d4", "")
+    (tmp_path / "no git").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "no git"))
+    assert lineage.commit() == "d4"

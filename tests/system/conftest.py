@@ -13,7 +13,9 @@ import urllib.request
 import pytest
 
 from housing.paths import CHECKOUT
+from tests.system.containers import context, engine
 
+__all__ = ["context", "engine"]  # fixtures
 SMALL = ["-p", "source=sample", "-p", "sample_rows=2000", "-p", "budget=quick"]
 
 

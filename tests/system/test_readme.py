@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from housing.paths import CHECKOUT
+from tests.system import containers
 from tests.system.conftest import get, process
+from tests.system.containers import podman
 
 pytestmark = pytest.mark.slow
 README = (CHECKOUT / "README.md").read_text()
@@ -205,6 +207,23 @@ def test_the_model_is_downloaded_with_its_package(clone, ran, environment):
     needed = (clone / "var" / "model" / "requirements.txt").read_text()
     [wheel] = re.findall(r"(?m)^wheels/.*", needed)
     assert (clone / "var" / "model" / wheel).exists()
+
+
+def test_an_image_is_built_and_a_prediction_comes_out_of_its_container(
+    clone, ran, environment, engine
+):
+    """With the champion that `make run` has registered."""
+    told = environment | containers.TOLD
+    podman(engine, "stop", "housing-ci")  # the same port
+    subprocess.run(command("make image"), shell=True, cwd=clone, env=told, check=True)
+    [curl, *_] = [one for one in "".join(COMMANDS).splitlines() if one.startswith("curl")]
+    with process(*command("make container").split(), cwd=clone, env=told):
+        get("http://127.0.0.1:8081/ready")
+        answer = json.loads(subprocess.getoutput(curl))
+        about = json.loads(get("http://127.0.0.1:8081/model"))
+    podman(engine, "rm", "--force", "--ignore", "housing")
+    assert answer["model"] == "california-housing"
+    assert about["commit"] == subprocess.getoutput(f"git -C '{clone}' rev-parse HEAD")
 
 
 def test_make_lab_and_make_mlflow_open(clone, ran, environment):
