@@ -3,10 +3,14 @@ PYTHON ?= >=3.11,<3.14
 PY := .venv/bin/python
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help run serve lab mlflow test slow image container smoke push deploy rollback accuracy lint format lock clean
+.PHONY: help setup-dev run serve lab mlflow test slow packages image container smoke push deploy rollback accuracy \
+  lint format lock audit licences changes clean
 
 help:  ## this list
-	@sed -nE 's/^([a-z]+):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' Makefile | expand -t 11
+
+setup-dev: .venv/dev.done  ## the environment, and git hooks that strip notebooks and lint what is committed
+	$(PY) -m pre_commit install
 
 run: .venv/run.done  ## prepare, train and register on the real data; reports in reports/latest/
 	@$(PY) -m dvc pull --quiet || echo "No DVC remote answers; the pipeline looks elsewhere and says where it found the data."
@@ -48,16 +52,29 @@ rollback:  ## the one before again
 accuracy: .venv/bench.done  ## how good the models are, beside CatBoost and others
 	$(PY) benchmarks/accuracy.py $(ARGS)
 
-lint: .venv/dev.done  ## ruff, notebooks included
-	$(PY) -m ruff check
-	$(PY) -m ruff format --check
+lint: .venv/dev.done  ## code, notebooks, Dockerfile, shell scripts, YAML and workflows; no network
+	@.ci/lint
 
 format: .venv/dev.done  ## what `make lint` would complain of, mended
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
+	$(PY) .ci/strip.py notebooks/*.ipynb
 
 lock: .uv.done  ## new lock files and environment.yml from pyproject.toml
 	UV="$$(cat .uv.done)" .ci/lock $(ARGS)
+
+packages:  ## as root: Chromium, PostgreSQL and Prometheus from Debian, which make slow needs
+	@.ci/packages
+
+audit: .venv/dev.done  ## known vulnerabilities in what is locked, from PyPI
+	@.ci/audit
+	@.ci/audit .ci/build.txt
+
+licences: .venv/dev.done  ## docs/licences.md: the licences of what is locked
+	$(PY) .ci/licences.py
+
+changes:  ## what VERSION=0.1.0 brings, from CHANGELOG.md
+	@.ci/changes "$$VERSION"
 
 clean:  ## everything generated but the data: runs, reports, models, logs
 	rm -rf var .venv .uv .uv.done
