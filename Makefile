@@ -3,7 +3,7 @@ PYTHON ?= >=3.11,<3.14
 PY := .venv/bin/python
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup-dev run serve lab mlflow test slow packages image container smoke push deploy rollback accuracy \
+.PHONY: help setup-dev run serve lab mlflow test slow packages image container smoke push deploy rollback logs accuracy \
   lint format lock audit licences changes clean
 
 help:  ## this list
@@ -48,6 +48,9 @@ deploy:  ## IMAGE=… in place of the one that serves on this host, while it ans
 
 rollback:  ## the one before again
 	deploy/rollback
+
+logs:  ## what it was asked and answered, and what its container says; ARGS=--summary
+	deploy/logs $(ARGS)
 
 accuracy: .venv/bench.done  ## how good the models are, beside CatBoost and others
 	$(PY) benchmarks/accuracy.py $(ARGS)

@@ -205,6 +205,10 @@ def test_a_deployment_and_its_rollback_are_noticed_by_nobody(shipped, context, e
         since = time.monotonic()
         until(lambda: len(told.since(since)) > 200, 30)
     assert set(told.statuses()) == {200}
+    asked = scripted(
+        context, environment, "make", "--silent", "logs", "ARGS=--status 2xx --limit 3"
+    )
+    assert len(asked.splitlines()) == 3
     kept = podman(engine, "volume", "inspect", "--format", "{{.Mountpoint}}", "housing-var")
     assert told.answered().items() <= logged(Path(kept) / "logs.db").items()
     assert told.broken == []
