@@ -52,7 +52,11 @@ def tracking_uri() -> str:
 
 
 def pages() -> str:
-    """Where MLflow's own pages are; for the file in var/ while `make mlflow` runs."""
+    """Where MLflow's own pages are: HOUSING_MLFLOW_PAGES, else the tracking server; for the file in
+    var/ while `make mlflow` runs."""
+    given = os.environ.get("HOUSING_MLFLOW_PAGES")
+    if given:  # a browser may know the server by another name than a container
+        return f"{given.rstrip('/')}/#"
     server = tracking_uri() if tracking_uri().startswith("http") else ""
     return f"{reach.shown(server).rstrip('/') if server else LOCAL_PAGES}/#"
 

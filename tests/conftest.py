@@ -92,16 +92,22 @@ def trained(tmp_path_factory):
     folder.mkdir()
     os.environ["HOUSING_HOME"] = str(folder)
     try:
-        split.write(data.load("sample", rows=1_500))
-        parts = split.read()
-        found = search.search(["linear", "tree"], parts.train, trials=2)
-        evidence = {one: tracking.Evidence(intervals=_intervals(it, parts.train))
-                    for one, it in found.items()}  # fmt: skip
-        tracking.log_candidates(found.values(), parts, "first", evidence)
+        parts = log_candidates(["linear", "tree"])
         promote(parts, "tree")
     finally:
         del os.environ["HOUSING_HOME"]
     return folder
+
+
+def log_candidates(families: list[str], rows: int = 1_500, trials: int = 2) -> split.Split:
+    """What 01_prep and 02_train do, on a sample and without their pictures."""
+    split.write(data.load("sample", rows=rows))
+    parts = split.read()
+    found = search.search(families, parts.train, trials=trials)
+    evidence = {one: tracking.Evidence(intervals=_intervals(it, parts.train))
+                for one, it in found.items()}  # fmt: skip
+    tracking.log_candidates(found.values(), parts, "first", evidence)
+    return parts
 
 
 def _intervals(found: search.Search, train: pd.DataFrame) -> intervals.Intervals:

@@ -177,3 +177,10 @@ def test_a_no_of_the_store_is_no_absence(home, champion_home):
 def test_the_pages_address_has_no_password(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:hush@host:{free_port()}/")
     assert store.pages().startswith("http://host:")
+
+
+def test_the_pages_may_have_another_address_for_a_browser(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    assert store.pages() == "http://mlflow:5000/#"
+    monkeypatch.setenv("HOUSING_MLFLOW_PAGES", "http://127.0.0.1:5000/")
+    assert store.pages() == "http://127.0.0.1:5000/#"

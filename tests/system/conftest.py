@@ -3,12 +3,15 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +89,51 @@ def piped(tmp_path_factory):
     assert done.returncode == 0, done.stdout + done.stderr
     (home / "said").write_text(done.stdout)
     return home
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL of our own, run by a user who is not root; gives what makes a new database.
+
+    Installed if it is missing and may be. Its folder is none of pytest's, which are closed to
+    other users, and its path is short, as that of a Unix socket must be.
+    """
+    programs, port, root = _programs(), str(free_port()), os.getuid() == 0
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    if root:
+        shutil.chown(folder, "postgres")
+    data = folder / "data"
+
+    def run(program, *arguments):
+        command = [*(["runuser", "-u", "postgres", "--"] if root else []), programs / program]
+        subprocess.run([*command, *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+    def new(name):
+        run("createdb", "-h", folder, "-p", port, "-U", "me", name)
+        return f"postgresql+psycopg://me:hush@/{name}?host={folder}&port={port}"
+
+    try:
+        run("initdb", "-D", data, "-U", "me", "--auth=trust", "--no-sync")
+        options = f"-k {folder} -p {port} -c listen_addresses='' -c fsync=off"
+        run("pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
+        yield new
+        run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _programs():
+    def found():
+        places = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+        on_path = shutil.which("initdb")
+        return Path(on_path).resolve().parent if on_path else next(reversed(places), None)
+
+    if found() is None and os.getuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-qq"], capture_output=True)
+        wanted = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "postgresql"]
+        subprocess.run(
+            wanted, capture_output=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        )
+    if found() is None:
+        pytest.skip(reason="PostgreSQL is not installed, and cannot be by this user here")
+    return found()
