@@ -42,13 +42,15 @@ FROM python:3.11-slim AS run
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/srv/housing PYTHONUNBUFFERED=1 HOME=/tmp GIT_PYTHON_REFRESH=quiet
 WORKDIR /srv/housing
 RUN install -d -o 10001 -g 10001 var reports
-ARG SOURCE_COMMIT=""
-ENV SOURCE_COMMIT=$SOURCE_COMMIT
 USER 10001:10001
 
 FROM run AS pipeline
 COPY --from=build-pipeline /opt/venv /opt/venv
 COPY --from=build-pipeline --chown=10001:10001 /srv/housing ./
+ARG SOURCE_COMMIT=""
+ENV SOURCE_COMMIT=$SOURCE_COMMIT
+# whether native.c's library came along; and podman's cache knows the commit only by a command after it
+RUN python -c "from housing import native; assert native.library()"
 ENTRYPOINT ["python", "run_pipeline.py"]
 
 FROM run AS serve
@@ -59,6 +61,9 @@ COPY --from=build-serve /srv/housing/housing housing
 COPY --from=build-serve /srv/housing/app app
 # empty, but for an image that is to need no tracking server: `make image BAKED=1`
 COPY deploy/model model
+ARG SOURCE_COMMIT=""
+ENV SOURCE_COMMIT=$SOURCE_COMMIT
+RUN python -c "from housing import native; assert native.library()"
 EXPOSE 8081
 VOLUME ["/srv/housing/var"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \

@@ -47,7 +47,9 @@ def _counts(path: Path, step: Step, home: Path) -> bool:
         return False
     if path.is_relative_to(home) or path.is_relative_to(step.notebook.parent):
         return True
-    system = [tempfile.gettempdir(), "/usr", "/etc", "/run", sys.base_prefix]
+    system = ["/usr", "/etc", "/run", sys.base_prefix]
+    if path.is_relative_to(tempfile.gettempdir()):  # a container's user may be at home there
+        return False
     if path.is_relative_to(Path.home()):  # ~/.cache, ~/.config and their like
         return not path.relative_to(Path.home()).parts[0].startswith(".")
     return not any(path.is_relative_to(one) for one in system)

@@ -1,6 +1,8 @@
 """A folder that a notebook lists is an input: through real runs."""
 
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -113,6 +115,18 @@ def test_imports_and_packages_looking_around_are_no_reason(step, home, tmp_path,
     assert main([one], home, []) == 0
     for name in ("other.csv", "ours/table.txt"):
         (tmp_path / name).write_text("")
+    assert "skip" in explained(one)[0]
+
+
+def test_a_temporary_file_is_no_result_even_where_it_is_at_home(
+    step, home, tmp_path, explained, monkeypatch
+):
+    """As in a container, whose user's home is /tmp: the next one has another."""
+    monkeypatch.setenv("HOME", tempfile.gettempdir())
+    write = "import tempfile; file = tempfile.mkstemp()[1]; open(file, 'w').write('x')"
+    one = step("one", write, "open('name', 'w').write(file)")
+    assert main([one], home, []) == 0
+    Path((tmp_path / "name").read_text()).unlink()
     assert "skip" in explained(one)[0]
 
 

@@ -216,6 +216,9 @@ def test_an_image_is_built_and_a_prediction_comes_out_of_its_container(
     told = environment | containers.TOLD
     podman(engine, "stop", "housing-ci")  # the same port
     subprocess.run(command("make image"), shell=True, cwd=clone, env=told, check=True)
+    commit = subprocess.getoutput(f"git -C '{clone}' rev-parse HEAD")
+    known = podman(engine, "inspect", "--format", "{{.Config.Env}}", "california-housing:latest")
+    assert f"SOURCE_COMMIT={commit}" in known
     [curl, *_] = [one for one in "".join(COMMANDS).splitlines() if one.startswith("curl")]
     with process(*command("make container").split(), cwd=clone, env=told):
         get("http://127.0.0.1:8081/ready")
@@ -223,7 +226,7 @@ def test_an_image_is_built_and_a_prediction_comes_out_of_its_container(
         about = json.loads(get("http://127.0.0.1:8081/model"))
     podman(engine, "rm", "--force", "--ignore", "housing")
     assert answer["model"] == "california-housing"
-    assert about["commit"] == subprocess.getoutput(f"git -C '{clone}' rev-parse HEAD")
+    assert about["commit"] == commit
 
 
 def test_make_lab_and_make_mlflow_open(clone, ran, environment):
