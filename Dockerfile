@@ -31,6 +31,8 @@ COPY housing housing
 COPY pipeline pipeline
 COPY app app
 COPY notebooks notebooks
+COPY .dvc .dvc
+COPY dvc.lock dvc.yaml ./
 COPY data data
 RUN uv pip install --quiet --python /opt/venv/bin/python --no-deps --no-build-isolation \
   --config-setting editable_mode=compat -e . && rm -rf build && /opt/venv/bin/python -c \

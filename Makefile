@@ -1,10 +1,12 @@
 # Each target builds the environment it needs from the lock, once. PYTHON=3.12 picks another interpreter.
 PYTHON ?= >=3.11,<3.14
 PY := .venv/bin/python
+DVC := $(PY) -m dvc
+RAW := data/raw/california_housing.csv
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup-dev run serve lab mlflow test slow packages image container smoke push deploy rollback logs accuracy \
-  lint format lock audit licences changes clean
+.PHONY: help setup-dev run data-pull data-push data-init no-git serve lab mlflow test slow packages image container smoke \
+  push deploy rollback logs accuracy lint format lock audit licences changes clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' Makefile | expand -t 11
@@ -12,9 +14,33 @@ help:  ## this list
 setup-dev: .venv/dev.done  ## the environment, and git hooks that strip notebooks and lint what is committed
 	$(PY) -m pre_commit install
 
-run: .venv/run.done  ## prepare, train and register on the real data; reports in reports/latest/
-	@$(PY) -m dvc pull --quiet || echo "No DVC remote answers; the pipeline looks elsewhere and says where it found the data."
+run: no-git  ## prepare, train and register on the real data; reports in reports/latest/
+	@$(DVC) pull --quiet $(RAW).dvc </dev/null || echo "DVC brings no data; the pipeline says which it takes."
 	$(PY) run_pipeline.py $(ARGS)
+
+data-pull: no-git  ## the data of this commit, from DVC's remote: the raw file and the split
+	$(DVC) pull $(RAW).dvc
+	@$(DVC) pull --force prep || echo "The raw data is here, the split above is not: \`make run\` makes it again, and" \
+	  "\`make data-push\`, by somebody who may write to the remote, brings it there."
+
+# of a changed raw file `dvc repro` makes a new pointer before it runs the stage
+data-push: no-git  ## record the data as it is here, with its split, and send both to the remote
+	$(DVC) repro prep
+	$(DVC) push
+	@changed="$$(git status --short $(RAW).dvc dvc.yaml dvc.lock .dvc/config 2>/dev/null)"; [ -z "$$changed" ] || \
+	  echo "The data has a new version once git has it: git add $$(echo "$$changed" | cut -c4- | xargs) && git commit"
+
+data-init: .venv/run.done  ## set up DVC, its default remote being REMOTE=a folder, s3://..., ssh://..., https://...
+	@[ -n "$(REMOTE)" ] || { echo "make data-init REMOTE=URI: a folder, s3://BUCKET/PATH, ssh://HOST/PATH, https://..."; exit 2; }
+	@[ -d .dvc ] || $(DVC) init --quiet $$(git rev-parse --git-dir >/dev/null 2>&1 || echo --no-scm)
+	@$(MAKE) --no-print-directory no-git
+	@$(DVC) config core.analytics false
+	@$(DVC) remote add --quiet --force --default shared "$(REMOTE)"
+	@$(DVC) remote list
+
+# DVC works without git if it is told that there is none
+no-git: .venv/run.done
+	@git rev-parse --git-dir >/dev/null 2>&1 || $(DVC) config --local core.no_scm true
 
 serve: .venv/run.done  ## the registered champion on http://127.0.0.1:8081
 	$(PY) -m app

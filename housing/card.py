@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from housing import evaluate, registry, slices, tracking
+from housing import evaluate, registry, slices, tracking, versions
 from housing.gate import Check
 from housing.models import FAMILIES
 from housing.registry import Version
@@ -60,9 +60,10 @@ def keep(version: Version, markdown: str) -> None:
 def _short(version: Version, split: Split, guess: np.ndarray) -> str:
     rmse = evaluate.with_intervals(split.test[TARGET], guess).loc["RMSE, $"]
     verdict = "was promoted" if version.tags["verdict"] == "promoted" else "was not promoted"
-    sample = f"**{split.manifest['said']}.** " if split.manifest["source"] == "sample" else ""
+    notice = versions.notice(split.manifest)
+    loud = f"**{notice}.** " if notice else ""
     return (
-        f"{sample}It guesses the median house value of a block group from eight numbers; its kind: "
+        f"{loud}It guesses the median house value of a block group from eight numbers; its kind: "
         f"{FAMILIES[version.tags['family']].title}. On {len(guess):,} block groups that it had not "
         f"seen its RMSE is **{_usd(rmse.value)}** (90 % interval {_usd(rmse.low)} to "
         f"{_usd(rmse.high)}). It {verdict} on {version.made[:10]}."
@@ -76,9 +77,11 @@ def _data(split: Split) -> str:
          f"{_number(train[name].min())} to {_number(train[name].max())}")
         for name, one in FEATURES.items()
     ]  # fmt: skip
-    where = ", from the census of 1990" if told["source"] == "california" else ""
+    known = told["source"] == "california" and not versions.notice(told)
+    where, version = ", from the census of 1990" if known else "", versions.of(told)
     return (
-        f"{told['said']}{where}; sha256 `{told['sha256']['raw']}`. {len(train):,} block groups to "
+        f"{told['said']}{where}; sha256 `{told['sha256']['raw']}`"
+        f"{f'; {version}' if version else ''}. {len(train):,} block groups to "
         f"learn from, {len(split.test):,} held back at random (seed {told['seed']}).\n\n"
         + _table(("column", "meaning", "unit", "accepted", "seen in training"), rows)
     )
@@ -147,7 +150,7 @@ def _again(version: Version) -> str:
     commit = tags.get("mlflow.source.git.commit", "")
     command = tags.get("pipeline.command", "") or "python run_pipeline.py"
     lines = [f"git checkout {commit.removesuffix('-dirty')}"] if commit else []
-    lines += ["make .venv/run.done", ".venv/bin/python -m dvc pull", f".venv/bin/{command}"]
+    lines += ["make data-pull", f".venv/bin/{command}"]
     note = "Files differed from that commit when it was made.\n\n" if "-dirty" in commit else ""
     facts = {
         "report": tags.get("report") or "none, the notebook was run by hand",

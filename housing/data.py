@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from housing import paths
+from housing import paths, versions
 from housing.sample import sample
 
 REAL, SAMPLE, FILE = "california", "sample", "file"
@@ -23,6 +22,8 @@ class Dataset(NamedTuple):
     source: str  # REAL, SAMPLE or FILE
     said: str  # one sentence: where the rows came from, and what was tried before
     sha256: str  # of the CSV or Parquet bytes
+    md5: str = ""  # of the raw file, as DVC has it; empty for what DVC does not hold
+    is_modified: bool = False  # the raw file is not the one that its DVC pointer names
 
 
 def load(source: str = "auto", rows: int = 20_640, seed: int = 0) -> Dataset:
@@ -30,8 +31,9 @@ def load(source: str = "auto", rows: int = 20_640, seed: int = 0) -> Dataset:
 
     source: "california" is the real data or an error; "sample" is generated (`rows`, `seed`);
     "auto" is the real data where it can be had, else the sample; anything else is the path of a
-    CSV or Parquet file. Raises LookupError if the data cannot be had, with the ways out, and
-    ValueError if the raw file is not the one that its DVC pointer names.
+    CSV or Parquet file. Raises LookupError if the data cannot be had, with the ways out. A raw
+    file that is not the one its DVC pointer names is a ValueError for "california"; "auto" takes
+    it, and says so.
     """
     if source == SAMPLE:
         return _generated(rows, seed, "generated on request")
@@ -40,6 +42,8 @@ def load(source: str = "auto", rows: int = 20_640, seed: int = 0) -> Dataset:
     tried: list[str] = []
     for way in (_raw_file, _dvc, _scikit_learn):
         found = way(tried)
+        if found and found.is_modified and source == REAL:
+            raise ValueError(f"{found.said}; to use it as it is once, give its path as the source")
         if found:
             return found
     if source == "auto":
@@ -66,32 +70,32 @@ def _raw_file(tried: list[str]) -> Dataset | None:
         tried.append(f"{path} is missing")
         return None
     content = path.read_bytes()
-    found, expected = hashlib.md5(content, usedforsecurity=False).hexdigest(), _pointer()
-    if found != expected:
+    found, expected = versions.md5(content), versions.expected()
+    try:
+        frame = _floats(pd.read_csv(path))
+    except ValueError as broken:  # pandas' own are of this kind
         raise ValueError(
-            f"{path} has md5 {found}, its DVC pointer says {expected}. If the change is wanted, "
-            f"record it with `dvc add`; if not, `dvc checkout --force` brings the old content "
-            f"back; to use the file as it is once, give its path as the source."
+            f"{path} is no CSV file ({broken}): dvc checkout --force brings the recorded one back"
+        ) from broken
+    said = f"The real data, {len(frame):,} block groups"
+    if found != expected:
+        said = (
+            f"CHANGED DATA, not what its DVC pointer says: {path.name} has {len(frame):,} rows and "
+            f"md5 {found[:12]}, recorded is {expected[:12]} (to record it: dvc add data/raw/"
+            f"{path.name}; to take it back: dvc checkout --force)"
         )
-    frame = pd.read_csv(path)
-    return Dataset(frame, REAL, f"The real data, {len(frame):,} block groups", _sha256(content))
-
-
-def _pointer() -> str:
-    """The md5 that the DVC pointer of the raw file names; the checkout's, if none is beside it."""
-    name = paths.raw_data().name + ".dvc"
-    beside = paths.raw_data().with_name(name)
-    pointer = beside if beside.exists() else paths.CHECKOUT / "data" / "raw" / name
-    return re.search(r"md5: ([0-9a-f]{32})", pointer.read_text())[1]
+    return Dataset(frame, REAL, said, _sha256(content), found, found != expected)
 
 
 def _dvc(tried: list[str]) -> Dataset | None:
     if not (paths.home() / ".dvc").exists():
         tried.append(f"dvc pull: {paths.home()} has no DVC configuration")
         return None
-    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    command = [sys.executable, "-m", "dvc", "pull", "--quiet", f"{paths.raw_data()}.dvc"]
-    reason = _run(command, 60, cwd=paths.home(), env=environment)
+    dvc, environment = [sys.executable, "-m", "dvc"], {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    there = {"cwd": paths.home(), "env": environment}
+    if not versions.has_git():  # DVC wants to be told
+        _run([*dvc, "config", "--local", "core.no_scm", "true"], 60, **there)
+    reason = _run([*dvc, "pull", "--quiet", f"{paths.raw_data()}.dvc"], 60, **there)
     if reason is None and paths.raw_data().exists():
         return _raw_file(tried)
     tried.append(f"dvc pull: {reason or 'it brought nothing'}")
@@ -108,11 +112,11 @@ def _scikit_learn(tried: list[str]) -> Dataset | None:
     )
     reason = _run([sys.executable, "-c", fetch, str(aside)], 14)
     if reason is None:
-        found = hashlib.md5(aside.read_bytes(), usedforsecurity=False).hexdigest()
-        if found == _pointer():
+        found, expected = versions.md5(aside.read_bytes()), versions.expected()
+        if found == expected:
             aside.replace(paths.raw_data())
             return _raw_file(tried)
-        reason = f"its copy has md5 {found}, expected {_pointer()}"
+        reason = f"its copy has md5 {found}, expected {expected}"
     aside.unlink(missing_ok=True)
     tried.append(f"scikit-learn's cache or download: {reason}")
     return None
@@ -141,10 +145,13 @@ def _file(path: Path) -> Dataset:
     content = path.read_bytes()
     if not content.strip():
         raise ValueError(f"{path} is empty, expected a header and a row for each block group")
-    frame = readers[path.suffix](path)
-    whole = frame.select_dtypes("integer").columns  # a CSV of whole numbers means the same floats
-    frame = frame.astype(dict.fromkeys(whole, float))
+    frame = _floats(readers[path.suffix](path))
     return Dataset(frame, FILE, f"The file {path.name}, {len(frame):,} rows", _sha256(content))
+
+
+def _floats(frame: pd.DataFrame) -> pd.DataFrame:
+    """A CSV of whole numbers means the same floats."""
+    return frame.astype(dict.fromkeys(frame.select_dtypes("integer").columns, float))
 
 
 def _generated(rows: int, seed: int, why: str) -> Dataset:

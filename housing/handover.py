@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from housing import paths, reach, watch
+from housing import paths, reach, versions, watch
 
 LABELS = {"california": "California housing", "sample": "Generated sample", "file": "A file"}
 Result = str | dict[str, Any]  # a text, or a number that can be compared (`error_usd`)
@@ -56,17 +56,18 @@ def hand_over(
 ) -> dict[str, str]:
     """Gives the runner the headline results, and a notice that no reader of the report may miss.
 
-    manifest: the split's; a generated sample is the notice. made: results that are no files, name
-    -> id; if one is new, later steps run again. read: files that the runner cannot see being
-    read, or that are not there yet. links: "what: its name" -> address, to what was left elsewhere.
-    pages: to stand beside the report, name (a-z, 0-9 and _) -> title and Markdown.
+    manifest: the split's; a sample, or changed data that DVC does not hold, is the notice. made:
+    results that are no files, name -> id; if one is new, later steps run again. read: files that
+    the runner cannot see being read, or that are not there yet. links: "what: its name" ->
+    address, to what was left elsewhere. pages: to stand beside the report, name (a-z, 0-9 and _)
+    -> title and Markdown.
     Gives the headline back as texts, so that it is also the last cell's output.
     """
     place = os.environ.get("PIPELINE_HANDOVER")
     if place:
         told = {
             "headline": headline,
-            "notice": manifest["said"] if manifest["source"] == "sample" else "",
+            "notice": versions.notice(manifest),
             "data": data(manifest),
             "champion": _champion(watch.MODEL_NAMES[manifest["source"]]),
             "links": dict(links or {}),
@@ -90,6 +91,11 @@ def _champion(name: str) -> str:
 
 
 def data(manifest: Mapping[str, Any]) -> str:
-    """Which data it is, in a line: the kind, how many rows, the hash that tells it apart."""
-    rows, digest = manifest["rows"]["raw"], manifest["sha256"]["raw"]
-    return f"{LABELS[manifest['source']]}, {rows:,} block groups, sha256 {digest[:12]}"
+    """Which data it is, in a line: kind, rows, the hash that tells it apart, DVC's version."""
+    rows, digest, version = (
+        manifest["rows"]["raw"],
+        manifest["sha256"]["raw"],
+        versions.of(manifest),
+    )
+    told = f"{LABELS[manifest['source']]}, {rows:,} block groups, sha256 {digest[:12]}"
+    return f"{told}; {version}" if version else told

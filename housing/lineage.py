@@ -6,14 +6,16 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from housing import handover, paths
+from housing import handover, paths, versions
 
 
 def tags(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Data source and hashes (from the split's manifest), report, notebook and its code, the
-    command that makes it again, commit, and lock. What is not known is empty."""
+    """Data source, DVC's version of it and hashes (from the split's manifest), report, notebook and
+    its code, the command that makes it again, commit, and lock. What is not known is empty."""
     return {
         "data_source": manifest["source"],
+        "data_version": versions.of(manifest),
+        "raw_md5": manifest.get("md5", ""),
         "raw_sha256": manifest["sha256"]["raw"],
         "train_sha256": manifest["sha256"]["train"],
         "report": handover.report(),

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
-from housing import files, paths
+from housing import files, paths, versions
 
 if TYPE_CHECKING:
     from housing.registry import Version
@@ -85,13 +85,24 @@ def data(tags: Mapping[str, str]) -> Iterator[Link]:
         yield Link("data", f"a file with sha256 {digest}: given by its path, and not kept", True)
     else:
         same = _sha256(here) == digest
-        text = f"{source}, sha256 {digest[:12]}…: data/raw/{here.name} here is "
-        otherwise = "another; `dvc checkout` at the commit above brings it"
-        yield Link("data", text + ("that" if same else otherwise), not same)
+        told = f", {tags['data_version']}" if tags.get("data_version") else ""
+        text = f"{source}, sha256 {digest[:12]}…{told}: data/raw/{here.name} here is "
+        yield Link("data", text + ("that" if same else f"another; {_way(tags)}"), not same)
     train = tags.get("train_sha256", "")
     same = _sha256(paths.processed_data() / "train.parquet") == train
     text = f"sha256 {train[:12]}…: " + ("here" if same else "not here; 01_prep makes it again")
     yield Link("training part", text, not same)
+
+
+def _way(tags: Mapping[str, str]) -> str:
+    """How the raw data comes back."""
+    found = tags.get("raw_md5", "")
+    number = versions.commit(found) if found else ""
+    if number:
+        return f"`git checkout {number[:12]} && dvc checkout` brings it"
+    if found:
+        return f"no commit here has a pointer with its md5, {found}"
+    return "`dvc checkout` at the commit above brings it"
 
 
 def _sha256(file: Path) -> str:

@@ -191,6 +191,7 @@ def export(found: Version, folder: Path) -> dict[str, Any]:
         "family": found.tags["family"],
         "metrics": {one: float(found.tags[one]) for one in ("cv_rmse", "test_rmse")},
         "data_sha256": found.tags["raw_sha256"],
+        "data_version": found.tags.get("data_version", ""),
         "report": found.tags.get("report", ""),
         "commit": found.tags.get("mlflow.source.git.commit", ""),
         "reason": found.tags["reason"],

@@ -33,7 +33,8 @@ def split(frame: pd.DataFrame, test_size: float = 0.2, seed: int = 42) -> list[p
 def write(data: Dataset, test_size: float = 0.2, seed: int = 42) -> dict:
     """Checks the data, splits it, writes both parts and the manifest; gives the manifest.
 
-    The manifest comes last and holds both hashes, so that half a hand-over is never read.
+    The manifest comes last and holds both hashes, so that half a hand-over is never read; it tells
+    of no time and no commit, so that the same data and parameters always give the same bytes.
     Raises ValueError if the data has a problem (`check.problems`).
     """
     train, test = split(check(data.frame)[COLUMNS], test_size, seed)
@@ -45,6 +46,8 @@ def write(data: Dataset, test_size: float = 0.2, seed: int = 42) -> dict:
         "test_size": test_size,
         "seed": seed,
         "sha256": {"raw": data.sha256},
+        "md5": data.md5,
+        "modified": data.is_modified,
     }
     for name, part in (("train", train), ("test", test)):
         content = _parquet(part)

@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 
 from housing import paths, reach
 
-# a model's name says which data it learnt from: what is not the versioned real data never passes
+# a model's name says which data it learnt from: a sample never passes for the real data
 MODEL_NAMES = {
     "california": "california-housing",
     "sample": "california-housing-sample",

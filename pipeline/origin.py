@@ -9,14 +9,15 @@ from pathlib import Path
 def commit(folder: Path) -> tuple[str, str]:
     """The commit of the folder's checkout, marked -dirty if files differ from it, and its web
     address; without git what SOURCE_COMMIT says (an image is built with it). Empty if not known."""
-    found = _git(folder, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+    found = git(folder, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
     if not found:
         return os.environ.get("SOURCE_COMMIT", ""), ""
-    remote = _git(folder, "config", "--get", "remote.origin.url")
+    remote = git(folder, "config", "--get", "remote.origin.url")
     return found, _address(remote, found.removesuffix("-dirty"))
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def git(folder: Path, *arguments: str) -> str:
+    """What git says there; empty if there is no git, no checkout, or no answer in 10 s."""
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10

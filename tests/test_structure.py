@@ -239,3 +239,14 @@ def test_the_data_is_a_pointer():
     pointer = yaml.safe_load(Path(CHECKOUT / "data/raw/california_housing.csv.dvc").read_text())
     assert pointer["outs"][0]["md5"] == "fa9fe4cf24f70b69ac65fb33062ddf34"
     assert "url = ../../shared/dvc-remote" in (CHECKOUT / ".dvc" / "config").read_text()
+    assert "analytics = false" in (CHECKOUT / ".dvc" / "config").read_text()
+
+
+def test_dvc_asks_the_runner_for_the_split_and_records_it_with_the_raw_file_of_the_pointer():
+    [(name, stage)] = yaml.safe_load((CHECKOUT / "dvc.yaml").read_text())["stages"].items()
+    assert stage["cmd"].endswith(f"python run_pipeline.py --only {name}")
+    lock = yaml.safe_load((CHECKOUT / "dvc.lock").read_text())["stages"][name]
+    pointer = yaml.safe_load((CHECKOUT / "data/raw/california_housing.csv.dvc").read_text())
+    assert lock["cmd"] == stage["cmd"]
+    assert [one["md5"] for one in lock["deps"]] == [one["md5"] for one in pointer["outs"]]
+    assert len(lock["outs"]) == len(stage["outs"]) == 3

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline import record
 from pipeline.files import write_whole
 from pipeline.record import RunRecord, StepRecord, said
-from pipeline.report import align, body, diffs, figures, layout, outputs, overlay
+from pipeline.report import align, body, diffs, figures, layout, outputs, overlay, pointers
 
 NOTHING = 0.0005  # the share of a picture that may differ unnoticed
 
@@ -49,11 +49,11 @@ def write(home: Path, before: str, after: str, single: bool = False) -> Path:
 def page(runs: Path, old: RunRecord, new: RunRecord, single: bool = False) -> str:
     """The HTML of the comparison. runs: the folder of the executed notebooks."""
     names = list(dict.fromkeys(one.name for run in (old, new) for one in run.steps))
-    steps = [_step(runs, old, new, one) for one in names]
+    steps, data = [_step(runs, old, new, one) for one in names], pointers.between(runs, old, new)
     return layout.render(
         "compare.html.j2", "../", single,
-        old=old, new=new, steps=steps, parameters=_parameters(old, new),
-        facts=_facts(old, new), summary=_summary(old, new, steps),
+        old=old, new=new, steps=steps, parameters=_parameters(old, new), data=data,
+        facts=_facts(old, new), summary=_summary(old, new, steps, len(data.changes)),
     )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def _facts(old: RunRecord, new: RunRecord) -> list[tuple[str, str, str]]:
     return [one for one in rows if one[1] or one[2]]
 
 
-def _summary(old: RunRecord, new: RunRecord, steps: list[Step]) -> list[str]:
+def _summary(old: RunRecord, new: RunRecord, steps: list[Step], versioned: int) -> list[str]:
     """Sentences, the weightiest first."""
     found = [
         f"{one['name']}: {one['before']} became {one['after']}: {one['gain'].text}."
@@ -102,6 +102,7 @@ def _summary(old: RunRecord, new: RunRecord, steps: list[Step]) -> list[str]:
     if old.data != new.data:
         found.append(f"The data was {old.data or 'not told'}, is {new.data or 'not told'}.")
     for count, one, several in (
+        (versioned, "file of DVC's differs", "files of DVC's differ"),
         (sum(its.code for its in steps), "cell of code differs", "cells of code differ"),
         (sum(its.tables for its in steps), "table differs", "tables differ"),
         (sum(its.figures for its in steps), "picture differs", "pictures differ"),

@@ -1,3 +1,4 @@
+import hashlib
 import shutil
 
 import pytest
@@ -17,6 +18,8 @@ def offline(monkeypatch, tmp_path):
 def test_the_real_data_is_the_pointer_s(real_data):
     assert real_data.source == "california"
     assert real_data.frame.shape == (20_640, 9)
+    assert real_data.md5 == "fa9fe4cf24f70b69ac65fb33062ddf34"
+    assert not real_data.is_modified
 
 
 def test_auto_takes_the_raw_file(home, real_data):
@@ -25,11 +28,34 @@ def test_auto_takes_the_raw_file(home, real_data):
     assert data.load("auto").sha256 == real_data.sha256
 
 
-def test_a_raw_file_that_is_not_the_pointer_s_is_refused(home):
+@pytest.fixture
+def changed(home):
+    """A raw file with other rows than its DVC pointer names."""
     paths.raw_data().parent.mkdir(parents=True)
     sample(10).to_csv(paths.raw_data(), index=False)
+
+
+def test_a_raw_file_that_is_not_the_pointer_s_is_refused_where_the_real_one_is_wanted(changed):
+    with pytest.raises(ValueError, match="recorded is fa9fe4cf24f7") as refused:
+        data.load("california")
+    assert "to take it back: dvc checkout --force" in str(refused.value)
+    assert "give its path as the source" in str(refused.value)
+
+
+def test_auto_takes_a_raw_file_that_is_not_the_pointer_s_and_says_so(changed):
+    found = data.load("auto")
+    assert (found.source, len(found.frame), found.is_modified) == ("california", 10, True)
+    md5 = hashlib.md5(paths.raw_data().read_bytes()).hexdigest()
+    assert found.said.startswith("CHANGED DATA, not what its DVC pointer says")
+    assert f"has 10 rows and md5 {md5[:12]}, recorded is fa9fe4cf24f7" in found.said
+    assert "to record it: dvc add data/raw/california_housing.csv" in found.said
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n"], ids=["empty", "a picture"])
+def test_a_raw_file_that_is_no_table_is_named_with_the_way_out(changed, content):
+    paths.raw_data().write_bytes(content)
     for source in ("auto", "california"):
-        with pytest.raises(ValueError, match="its DVC pointer says fa9fe4cf24f70b69"):
+        with pytest.raises(ValueError, match=r"california_housing\.csv is no CSV file .* checkout"):
             data.load(source)
 
 

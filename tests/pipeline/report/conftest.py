@@ -54,6 +54,7 @@ def recorded(home):
         steps = [StepRecord(one, f"{one}.html", "done", seconds=1.0) for one in notebooks]
         started = f"2026-11-{name[-2:]}T10:00:00+00:00"
         run = RunRecord(name, started, steps, ended=f"2026-11-{name[-2:]}T10:00:05+00:00")
+        run.commit = (told or {}).get("commit", "")
         for step in steps:
             for key, value in (told or {}).items():
                 setattr(step, key, value)
