@@ -39,3 +39,12 @@ def test_names_that_come_up_while_it_is_scraped_are_entered_once(tmp_path, hurri
     totals = metrics.cells.totals()
     counted = [sum(numbers) for (name, *_), numbers in totals if name == "housing_requests"]
     assert counted == [1] * 400
+
+
+def test_a_time_that_nobody_has_set_is_not_told_as_1970(tmp_path):
+    """An alert would take the registry for away since then, where nobody follows one."""
+    metrics, name = Metrics(tmp_path / "counts"), "housing_registry_reached_timestamp_seconds"
+    assert f"\n{name} " not in metrics.page().decode()
+    assert "\nhousing_model_refused 0.0\n" in metrics.page().decode()
+    metrics.set(name, 5.0)
+    assert f"\n{name} 5.0\n" in metrics.page().decode()
