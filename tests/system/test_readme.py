@@ -116,9 +116,9 @@ def test_keys_are_made_and_revoked_and_the_log_is_read(clone, ran, environment):
     assert "ann" in typed("app.keys list", clone, environment)
     assert "0 left" in typed("app.keys revoke", clone, environment)
     (clone / "var" / "keys.json").unlink()
-    assert "[" in typed("logs --since 2h", clone, environment)
-    assert "200" in typed("logs --summary", clone, environment)
-    assert typed("logs --archive", clone, environment)
+    assert "[" in typed("run_pipeline.py logs --since 2h", clone, environment)
+    assert "200" in typed("run_pipeline.py logs --summary", clone, environment)
+    assert typed("run_pipeline.py logs --archive", clone, environment)
 
 
 def test_the_checked_cells_are_compared(clone, ran, environment):
