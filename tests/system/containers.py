@@ -42,7 +42,9 @@ def engine(context):
     if not SCRIPT.exists() or os.geteuid() != 0:
         pytest.skip(reason="no script here that builds images without an engine, or nobody may")
     run = "-e HOUSING_OPEN=1 -e HOUSING_WORKERS=2 -v housing-ci:/srv/housing/var"
-    environment = os.environ | TOLD | {"KEEP": "1", "RUN_ARGS": run}
+    of_make = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS")  # of the one that runs the tests
+    kept = {name: value for name, value in os.environ.items() if name not in of_make}
+    environment = kept | TOLD | {"KEEP": "1", "RUN_ARGS": run}
     done = subprocess.run([SCRIPT, context, WORK], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "healthcheck passed" in done.stdout
