@@ -21,7 +21,8 @@ COPY app app
 RUN python -W ignore -c "import setuptools; setuptools.setup()" --quiet build_ext --inplace \
   && HOUSING_HOME=/tmp /opt/venv/bin/python -c \
   "from app import __main__, create_app, follow; from housing import native; assert native.library(); \
-  create_app(); follow.refresh(__import__('pathlib').Path('/tmp/serving'))"
+  create_app(); follow.refresh(__import__('pathlib').Path('/tmp/serving'))" \
+  && chmod -R a+rX app housing
 
 FROM build AS build-pipeline
 COPY requirements.txt ./
@@ -69,5 +70,5 @@ RUN python -c "from housing import native; assert native.library()"
 EXPOSE 8081
 VOLUME ["/srv/housing/var"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-  CMD ["python", "-Ic", "from urllib import request; request.urlopen('http://127.0.0.1:8081/health', timeout=2)"]
+  CMD ["python", "-Ic", "from urllib import request as it; it.build_opener(it.ProxyHandler({})).open('http://127.0.0.1:8081/health', timeout=2)"]
 CMD ["python", "-m", "app"]

@@ -14,7 +14,11 @@ def main(folder: Path) -> int:
     except (ValueError, LookupError, RuntimeError) as refused:
         print(refused, file=sys.stderr)
         return 1
-    print(made or "there is no champion yet: `make run` trains and registers one")
+    refused = follow.refused(folder)
+    if made or not refused:
+        print(made or "there is no champion yet: `make run` trains and registers one")
+    else:
+        print(f"the champion may not serve: {refused}", file=sys.stderr)
     return 0 if made else 1
 
 

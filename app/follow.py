@@ -68,8 +68,14 @@ def bake(folder: Path, name: str | None = None) -> str | None:
         shutil.rmtree(old)
     (folder / "current.json").unlink(missing_ok=True)
     made = refresh(folder, name)
-    (folder / "registry.json").write_text(json.dumps({"baked": made is not None}))
+    if made:
+        (folder / "registry.json").write_text(json.dumps({"baked": True}))
     return made
+
+
+def refused(folder: Path) -> str:
+    """Why the champion was not copied when the registry was last asked; empty if it was."""
+    return _read(folder / "registry.json").get("refused", "")
 
 
 def is_baked(folder: Path) -> bool:

@@ -43,12 +43,14 @@ def of(manifest: Mapping[str, Any]) -> str:
     if manifest["modified"]:
         return f"modified: md5 {found[:12]} is not what DVC had recorded"
     number = commit(found)
-    where = f" at commit {number[:12]}" if number else ", not committed" if has_git() else ""
+    where = f" at commit {number[:12]}" if number else ", not committed" if _has_history() else ""
     return f"DVC: md5 {found[:12]}{where}"
 
 
 def commit(found: str) -> str:
     """The commit that brought the raw data of that md5: of this branch, else of any; or empty."""
+    if not _has_history():
+        return ""
     for where in ("HEAD", "--all"):
         numbers = _git("log", "--format=%H", f"-S{found}", where, "--", pointer().name).split()
         if numbers:
@@ -59,6 +61,11 @@ def commit(found: str) -> str:
 def has_git() -> bool:
     """Whether the pointer lies in a git checkout."""
     return bool(_git("rev-parse", "--git-dir"))
+
+
+def _has_history() -> bool:
+    """A shallow clone has none: all seems to have come with its oldest commit."""
+    return _git("rev-parse", "--is-shallow-repository") == "false"
 
 
 def split(manifest: Mapping[str, Any]) -> str:

@@ -65,6 +65,14 @@ def test_a_pointer_that_is_not_committed_is_said_to_be_so(home, checkout):
     assert version == f"DVC: md5 {md5[:12]}, not committed"
 
 
+def test_a_shallow_clone_does_not_guess_the_commit(home, checkout, tmp_path, monkeypatch):
+    subprocess.run(["git", "clone", "-q", "--depth", "1", home.as_uri(), tmp_path / "clone"])
+    monkeypatch.setenv("HOUSING_HOME", str(tmp_path / "clone"))
+    md5 = record(tmp_path / "clone", 200)
+    assert md5 == checkout[1][0]
+    assert versions.of(split.write(data.load("auto"))) == f"DVC: md5 {md5[:12]}"
+
+
 def test_without_git_the_version_is_the_md5(home):
     md5 = record(home, 250)
     version = versions.of(split.write(data.load("auto")))

@@ -159,6 +159,7 @@ def shipped(engine, context, registry, tmp_path_factory):
     registries = folder / "registries.conf"
     registries.write_text(f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
     told = {"CONTAINERS_REGISTRIES_CONF": str(registries), "DOOR_IMAGE": "localhost/door:test",
+            "XDG_STATE_HOME": str(folder / "state"),
             "ADDRESS": f"127.0.0.1:{free_port()}"}  # fmt: skip
     environment = engine | told | {"IMAGE": f"{registry}/me/california-housing"}
     podman(engine, "tag", "housing:ci", "california-housing:7.0.0")
@@ -225,6 +226,31 @@ def test_an_image_that_does_not_become_ready_changes_nothing(shipped, context, e
     get(f"http://{environment['ADDRESS']}/ready", 5)
     running = podman(engine, "ps", "--format", "{{.Names}}").split()
     assert sorted(set(running) - {"housing-ci"}) == ["housing-blue", "housing-door"]
+    back = scripted(context, environment, "deploy/rollback")
+    assert back == "housing-green serves again; housing-blue is kept"
+
+
+def test_the_door_finds_a_container_that_comes_back_at_another_address(shipped, engine):
+    """After the one above: as after a crash, or a restart of the host."""
+    environment, _ = shipped
+    address = ("inspect", "--format", "{{.NetworkSettings.Networks.housing.IPAddress}}")
+    before = podman(engine, *address, "housing-green")
+    podman(engine, "stop", "--time", "30", "housing-green")
+    podman(engine, "start", "housing-green")
+    assert podman(engine, *address, "housing-green") != before
+    get(f"http://{environment['ADDRESS']}/ready", 20)
+
+
+def test_a_deployment_from_a_place_that_knows_of_none_spares_who_serves(shipped, context, engine):
+    """After the one above. And the door is not said to be where it is not."""
+    environment, pushed = shipped
+    elsewhere = environment | {"ADDRESS": "127.0.0.1:1"}
+    said = scripted(context, elsewhere, "deploy/deploy", pushed, code=1)
+    assert said.startswith("ADDRESS is 127.0.0.1:1, and the door is at 127.0.0.1:")
+    (Path(environment["XDG_STATE_HOME"]) / "housing-door" / "haproxy.cfg").unlink()
+    said = scripted(context, environment, "deploy/deploy", pushed)
+    assert said.startswith("housing-blue serves")
+    assert said.endswith("housing-green is kept for deploy/rollback")
 
 
 def test_make_smoke_asks_the_image_that_was_built(engine, context):
