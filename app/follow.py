@@ -66,7 +66,8 @@ def bake(folder: Path, name: str | None = None) -> str | None:
     what `refresh` gives."""
     for old in folder.glob("*-*-*"):
         shutil.rmtree(old)
-    (folder / "current.json").unlink(missing_ok=True)
+    for one in ("current.json", "registry.json"):  # if it fails now, nothing says that it is one
+        (folder / one).unlink(missing_ok=True)
     made = refresh(folder, name)
     if made:
         (folder / "registry.json").write_text(json.dumps({"baked": True}))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from app import follow
+from app import bake, follow
 from app.champion import Copy
 from app.metrics import Metrics
 from housing import native, promotion, registry, store
@@ -112,3 +112,12 @@ def test_a_model_that_nothing_here_can_answer_is_refused_by_name(serving, copy, 
     assert copy.champion.about["version"] == "2"
     assert "native.c is not compiled here" in copy.problem
     assert "pip install onnxruntime" in copy.problem
+
+
+def test_a_copy_that_could_not_be_baked_anew_is_none(two, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "model"
+    assert bake.main(folder) == 0
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nowhere/mlflow.db")
+    assert bake.main(folder) == 1
+    assert not follow.is_baked(folder)
+    assert capsys.readouterr().err
