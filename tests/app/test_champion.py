@@ -117,7 +117,8 @@ def test_a_model_that_nothing_here_can_answer_is_refused_by_name(serving, copy, 
 def test_a_copy_that_could_not_be_baked_anew_is_none(two, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "model"
     assert bake.main(folder) == 0
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nowhere/mlflow.db")
+    (tmp_path / "broken.db").write_text("no database")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/broken.db")
     assert bake.main(folder) == 1
     assert not follow.is_baked(folder)
     assert capsys.readouterr().err
