@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import multiprocessing
+import signal
 import socket
 import sys
 import threading
@@ -14,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
 
 from app import config, follow, guard, log, server
@@ -50,6 +52,10 @@ def main() -> int:
 class Workers(Multiprocess):
     """The workers, and nobody who listens once they were told to stop."""
 
+    def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self.should_exit = Stop(self.signal_queue)
+
     def terminate_all(self) -> None:
         for one in self.sockets:
             server.let_nobody_in(one)
@@ -57,6 +63,18 @@ class Workers(Multiprocess):
         for one in self.sockets:
             one.close()
         super().terminate_all()
+
+
+class Stop(threading.Event):
+    """Set once the service is to stop: by a signal too that waits until a restart is over, which
+    then is cut short."""
+
+    def __init__(self, signals: list[int]) -> None:
+        super().__init__()
+        self.signals = signals
+
+    def is_set(self) -> bool:
+        return super().is_set() or not {signal.SIGTERM, signal.SIGINT}.isdisjoint(self.signals)
 
 
 def _tend_forever(told: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ BACKLOG = 2_048  # connections that wait to be taken
 GARBAGE = 50_000, 20, 50  # new objects between two looks for garbage
 ATTACH_FILTER = 26  # Linux's SO_ATTACH_FILTER, which the socket module has no name for
 DROP = struct.pack("HBBI", 0x06, 0, 0, 0)  # the filter's one step: keep nothing of a packet
+WORD_SECONDS = 30  # for a worker to start and to give a sign of life, however busy the machine is
 SPARE = 100  # open files that are no connections: the log, the model, threads
 
 
@@ -38,6 +39,7 @@ def config(told: Mapping[str, Any]) -> Config:
         log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_keep_alive=told["IDLE_SECONDS"],
         timeout_graceful_shutdown=told["STOP_SECONDS"],
+        timeout_worker_healthcheck=WORD_SECONDS,
     )  # fmt: skip
 
 

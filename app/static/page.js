@@ -110,7 +110,7 @@ async function ask() {
   document.body.classList.remove("asking");
   if (good) show(body, row);
   else refuse(body);
-  await remember();
+  remember(); // nobody waits for it
 }
 
 function clear() {

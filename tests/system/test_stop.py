@@ -13,6 +13,23 @@ pytestmark = pytest.mark.slow
 STOP_SECONDS = 5  # that requests under way may take; then a worker ends
 
 
+LATE = """import os, pathlib, sys, time
+late = pathlib.Path(os.environ["LATE"])
+if any("spawn_main" in one for one in sys.orig_argv) and late.exists():
+    time.sleep(float(late.read_text()))
+"""
+
+
+@pytest.fixture
+def slow(tmp_path):
+    """(a command that starts the service, a function): from its call on, a process that is to
+    become a worker begins so many seconds late."""
+    (tmp_path / "sitecustomize.py").write_text(LATE)
+    late = tmp_path / "late"
+    command = "env", f"PYTHONPATH={tmp_path}", f"LATE={late}"
+    return command, lambda seconds: late.write_text(str(seconds))
+
+
 def stopped(service):
     """What everybody was told until it had ended, and for a moment after."""
     with load(service, connections=12) as told:
@@ -58,3 +75,21 @@ def test_nobody_notices_that_the_workers_are_replaced(champion_home):
         told = replaced(service)
         assert told.broken == []
         all_right(told, service)
+
+
+def test_workers_that_take_long_to_start_are_waited_for(champion_home, slow):
+    command, late = slow
+    late(7)
+    with running(champion_home, *command) as service:
+        replaced(service)
+        assert "was not ready" not in service.said()
+
+
+def test_a_stop_does_not_wait_for_workers_to_be_replaced(champion_home, slow):
+    command, late = slow
+    with running(champion_home, *command, STOP_SECONDS=STOP_SECONDS) as service:
+        late(25)
+        os.kill(service.process.pid, signal.SIGHUP)
+        until(lambda: len(service.workers()) > 2, 20)
+        os.kill(service.process.pid, signal.SIGTERM)
+        assert service.process.wait(STOP_SECONDS + 5) == 0
