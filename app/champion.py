@@ -66,8 +66,10 @@ class Copy:
         self._watched = False
 
     def current(self) -> Champion | None:
-        """The champion to answer with; None if there is none yet."""
-        if not self._watched and time.monotonic() >= self._next_look:
+        """The champion to answer with; None if there is none yet. Without one it looks at once, as
+        another worker may have found the first one and said that the service is ready."""
+        due = not self._watched and time.monotonic() >= self._next_look
+        if due or self.champion is None:
             self.look()
         return self.champion
 

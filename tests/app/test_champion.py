@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from app import bake, follow
+from app import bake, champion, follow
 from app.champion import Copy
 from app.metrics import Metrics
 from housing import native, promotion, registry, store
@@ -26,6 +26,15 @@ def copy(serving):
     made = Copy(serving, Metrics(serving / "counts"))
     made.look()
     return made
+
+
+def test_the_first_champion_answers_as_soon_as_its_copy_is_there(two, tmp_path, monkeypatch):
+    monkeypatch.setattr(champion, "LOOK_EVERY", 60)
+    copy = Copy(tmp_path, Metrics(tmp_path / "counts"))
+    copy.watch()
+    assert copy.current() is None
+    follow.refresh(tmp_path)
+    assert copy.current().about["version"] == "2"
 
 
 def test_a_champion_that_is_rolled_back_to_is_still_loaded(serving, copy):
