@@ -49,7 +49,7 @@ lab: .venv/run.done  ## JupyterLab on notebooks/
 	$(PY) -m jupyterlab notebooks $(ARGS)
 
 mlflow: .venv/run.done  ## MLflow's pages on http://127.0.0.1:5000
-	$(PY) -m mlflow ui --backend-store-uri "$$($(PY) -c 'from housing import store; print(store.tracking_uri())')"
+	$(PY) -m mlflow ui --backend-store-uri "$$($(PY) -c 'from housing.tracking import store; print(store.tracking_uri())')"
 
 test: .venv/dev.done  ## the fast tests
 	$(PY) -m pytest -n auto --maxprocesses 8 $(ARGS)
@@ -114,14 +114,14 @@ clean:  ## everything generated but the data: runs, reports, models, logs
 	@command -v uv >$@.new || { python3 -m pip install --quiet --root-user-action=ignore --target .uv --require-hashes -r .ci/build.txt && echo .uv/bin/uv >$@.new; }
 	@mv $@.new $@
 
-.venv/run.done: requirements.txt pyproject.toml housing/native.c .uv.done
+.venv/run.done: requirements.txt pyproject.toml housing/inference/native/native.c .uv.done
 	@.ci/environment "$(PYTHON)" requirements.txt
 	@touch $@
 
-.venv/dev.done: requirements-dev.txt pyproject.toml housing/native.c .uv.done
+.venv/dev.done: requirements-dev.txt pyproject.toml housing/inference/native/native.c .uv.done
 	@.ci/environment "$(PYTHON)" requirements-dev.txt
 	@touch $@ .venv/run.done
 
-.venv/bench.done: requirements-bench.txt pyproject.toml housing/native.c .uv.done
+.venv/bench.done: requirements-bench.txt pyproject.toml housing/inference/native/native.c .uv.done
 	@.ci/environment "$(PYTHON)" requirements-bench.txt
 	@touch $@ .venv/dev.done .venv/run.done

@@ -2,8 +2,11 @@
 
 import sys
 
-from housing import commands, logs, operate, paths, watch
-from pipeline import Option, Step, fingerprint, main
+from housing import paths
+from housing.cli import champion, logs, score
+from housing.tracking import probe
+from pipeline import Option, Step, main
+from pipeline.staleness import fingerprint
 
 NOTEBOOKS = paths.CHECKOUT / "notebooks"
 # MLflow writes a note into a model's folder when it is loaded, the registration the served graph;
@@ -11,9 +14,9 @@ NOTEBOOKS = paths.CHECKOUT / "notebooks"
 NOTES = ("registered_model_meta", "MLmodel", "requirements.txt", "*.db", "searches/*")
 STEPS = [
     Step("prep", NOTEBOOKS / "01_prep.ipynb"),
-    Step("train", NOTEBOOKS / "02_train.ipynb", retries=1, watch=watch.store, ignore=NOTES),
+    Step("train", NOTEBOOKS / "02_train.ipynb", retries=1, watch=probe.store, ignore=NOTES),
     Step(
-        "register", NOTEBOOKS / "03_register.ipynb", retries=1, watch=watch.champions, ignore=NOTES
+        "register", NOTEBOOKS / "03_register.ipynb", retries=1, watch=probe.champions, ignore=NOTES
     ),
 ]
 DASK = Option("HOUSING_DASK", "ADDRESS", "where the search's trials run: a Dask scheduler "
@@ -25,15 +28,15 @@ if __name__ == "__main__":
             STEPS,
             home=paths.home(),
             commands={
-                "score": commands.score,
-                "champions": operate.champions,
-                "promote": operate.promote,
-                "rollback": operate.rollback,
-                "trace": operate.tracing(fingerprint.digest),
+                "score": score.score,
+                "champions": champion.champions,
+                "promote": champion.promote,
+                "rollback": champion.rollback,
+                "trace": champion.tracing(fingerprint.digest),
                 "logs": logs.logs,
             },
-            environment=watch.MLFLOW,
-            keeps=watch.runs_in_use,
+            environment=probe.MLFLOW,
+            keeps=probe.runs_in_use,
             options={"--dask": DASK},
         )
     )

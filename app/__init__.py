@@ -9,10 +9,15 @@ from flask import Flask
 # read by OpenMP when it is loaded: to find a row's neighbours is not worth a second thread, and on
 # a busy machine two wait for each other, 16 ms instead of 0.05
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-from app import champion, guard, headers, log, metrics, reports, views
-from app.access import Access
-from app.config import check, told
-from app.service import Service
+from app import response_headers
+from app.auth import api_keys
+from app.blueprints import reports, views
+from app.metrics import metrics
+from app.model import champion
+from app.prediction_log import writer
+from app.prediction_log.access_log import Access
+from app.prediction_service import Service
+from app.settings import check, told
 
 
 def create_app(config: dict[str, Any] | None = None) -> Flask:
@@ -22,13 +27,13 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.config.update(config or {})
     check(app.config)
     app.extensions["metrics"] = metrics.Metrics(Path(app.config["COUNTS"]))
-    log.init_app(app)
+    writer.init_app(app)
     champion.init_app(app)
     app.extensions["access"] = Access(app.config["ACCESS_LOG"], app.config["LOG_BYTES"])
     parts = (app.extensions[one] for one in ("log", "champion", "metrics", "access"))
     app.extensions["service"] = Service(*parts, app.config)
     app.register_blueprint(views.bp)
     app.register_blueprint(reports.bp)
-    guard.init_app(app)
-    headers.init_app(app)
+    api_keys.init_app(app)
+    response_headers.init_app(app)
     return app

@@ -18,8 +18,12 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
 
-from app import config, follow, guard, log, server
-from app.log import Unlogged
+from app import settings
+from app.auth import api_keys
+from app.model import registry_sync
+from app.prediction_log import writer
+from app.prediction_log.writer import Unlogged
+from app.server import lifecycle
 
 TEND_EVERY = 0.1  # seconds between two looks at the log's journal
 TAKE_IN = 0.1  # seconds for the workers to take who waits for them
@@ -27,9 +31,9 @@ TAKE_IN = 0.1  # seconds for the workers to take who waits for them
 
 def main() -> int:
     """Serves until it is told to stop; exit code 1 if it may not or cannot listen."""
-    server.speak()
+    lifecycle.speak()
     try:
-        told = config.told()
+        told = settings.told()
         host, port = told["HOST"], told["PORT"]
         _may_listen(host, told)
         listening = _listen(host, port)
@@ -39,13 +43,13 @@ def main() -> int:
     multiprocessing.set_start_method("spawn")
     serving, model = told["SERVING"], told["MODEL"] or None
     beside = [(_tend_forever, (told,))]
-    if not follow.is_baked(Path(serving)):
-        beside.append((follow.forever, (serving, model)))
+    if not registry_sync.is_baked(Path(serving)):
+        beside.append((registry_sync.forever, (serving, model)))
     for one, given in beside:
         threading.Thread(target=one, args=given, daemon=True).start()
     print(f"the service is at http://{host}:{port}", flush=True)
     # replaces a worker that dies or hangs; SIGHUP: all of them, one by one; SIGTERM: when they end
-    Workers(server.config(told), [listening]).run()
+    Workers(lifecycle.config(told), [listening]).run()
     return 0
 
 
@@ -58,7 +62,7 @@ class Workers(Multiprocess):
 
     def terminate_all(self) -> None:
         for one in self.sockets:
-            server.let_nobody_in(one)
+            lifecycle.let_nobody_in(one)
         time.sleep(TAKE_IN)
         for one in self.sockets:
             one.close()
@@ -78,7 +82,7 @@ class Stop(threading.Event):
 
 
 def _tend_forever(told: Mapping[str, Any]) -> None:
-    kept = log.made(told)
+    kept = writer.made(told)
     while True:
         with suppress(Unlogged):  # whoever writes to it says so
             kept.tend()
@@ -86,11 +90,11 @@ def _tend_forever(told: Mapping[str, Any]) -> None:
 
 
 def _may_listen(host: str, told: Mapping[str, Any]) -> None:
-    if _is_loopback(host) or told["OPEN"] or guard.read(Path(told["KEYS"])):
+    if _is_loopback(host) or told["OPEN"] or api_keys.read(Path(told["KEYS"])):
         return
     raise ValueError(
         f"HOUSING_HOST is {host}, which others can reach, and there are no API keys. Make one with "
-        "`python -m app.keys add NAME`, or set HOUSING_OPEN=1 to answer whoever asks"
+        "`python -m app.cli.keys add NAME`, or set HOUSING_OPEN=1 to answer whoever asks"
     )
 
 
@@ -107,7 +111,7 @@ def _listen(host: str, port: int) -> socket.socket:
         made = socket.socket(family)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
-        made.listen(server.BACKLOG)
+        made.listen(lifecycle.BACKLOG)
         made.set_inheritable(True)
         return made
     except OSError as taken:

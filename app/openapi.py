@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app import tables
-from app.contract import (
+from app.codecs import tables
+from app.codecs.json_body import (
     MOST_EXPLAINED,
     MOST_ROWS,
     Answer,
@@ -16,8 +16,8 @@ from app.contract import (
     Logged,
     Recent,
 )
-from app.invocations import KEYS
-from app.problems import Problem
+from app.codecs.mlflow_invocations import KEYS
+from app.problem_details import Problem
 from housing.schema import FEATURES, NAMES
 
 PLACE = "#/components/schemas/{model}"

@@ -15,9 +15,10 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
-from housing import data, folds, search, split
-from housing.models import FAMILIES, sklearn_trees
+from housing.data import loading, splitting
+from housing.models.families import FAMILIES, sklearn_trees
 from housing.schema import NAMES, TARGET
+from housing.training import folds, search
 
 SEEDS = [42, 0, 1, 2, 3, 4]
 REFERENCE = "CatBoost, tuned settings as published"
@@ -36,8 +37,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="the random splits")
     parser.add_argument("--near", action="store_true", help="no map cells held out")
     options = parser.parse_args()
-    frame = data.load("california").frame
-    near = [split.split(frame, 0.2, seed) for seed in options.seeds]
+    frame = loading.load("california").frame
+    near = [splitting.split(frame, 0.2, seed) for seed in options.seeds]
     cells = [] if options.near else folds.cells(frame)
     far = [(frame.iloc[fit], frame.iloc[rest]) for fit, rest in cells]
     columns = " | ".join(str(seed) for seed in options.seeds)

@@ -19,10 +19,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from service import PLACES
 
-from app import create_app, entries, follow, headers
-from app.asked import JSON, Asked
-from app.service import PROTOCOLS, Service
-from housing import paths, sample, split
+from app import create_app, response_headers
+from app.messages import JSON, Asked
+from app.model import registry_sync
+from app.prediction_log import records
+from app.prediction_service import PROTOCOLS, Service
+from housing import paths
+from housing.data import splitting, synthetic
 from housing.schema import NAMES
 
 GROUPS = 1, 8, 64
@@ -37,12 +40,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--home", type=Path, default=paths.home())
     options = parser.parse_args()
-    rows = sample.sample(5_000)[NAMES].to_dict("records")
+    rows = synthetic.sample(5_000)[NAMES].to_dict("records")
     with suppress(LookupError):
-        rows = split.read().test[NAMES].to_dict("records")
+        rows = splitting.read().test[NAMES].to_dict("records")
     with TemporaryDirectory(dir=paths.var()) as folder:
         told = {name: str(Path(folder) / file) for name, file in PLACES.items()}
-        follow.refresh(Path(told["SERVING"]))
+        registry_sync.refresh(Path(told["SERVING"]))
         service = create_app(told).extensions["service"]
         asks = cycle(json.dumps(one).encode() for one in rows)
         found = {f"{size} together": measured(service, groups(asks, size), size, options.rounds)
@@ -84,15 +87,15 @@ def measured(
         timed("the model, with neighbours and intervals", champion.predict, values)
         timed("warnings", champion.warnings, values)
         told = service._found(champion, read, group, read)
-        kept = timed("rows for the log", each, entries.answered, group, read, told)
+        kept = timed("rows for the log", each, records.answered, group, read, told)
         first = [one[0] for one in kept]
-        lines = timed("its lines", each, entries.answered_line, group, read, told, first)
+        lines = timed("its lines", each, records.answered_line, group, read, told, first)
         kept = [*chain.from_iterable(kept)]
         timed("committed and appended", service.log.write, kept, b"".join(lines))
         timed("counted", service._count, champion, read, told)
         replies = timed("answers written", each, WRITE, read, told)
         timed("access log, times", service._finish, group, replies)
-        timed("headers", each, headers.message, replies, repeat(True))
+        timed("headers", each, response_headers.message, replies, repeat(True))
         timed("**all, in one go**", service.answer, [asked(one.body) for one in group])
     return {part: float(np.median(times)) / size * 1e6 for part, times in taken.items()}
 

@@ -17,8 +17,10 @@ import time
 from itertools import pairwise
 from math import log
 
-from housing import convert, data, graph, split
-from housing.models import FAMILIES
+from housing.data import loading, splitting
+from housing.export import onnx_export
+from housing.inference import served_model
+from housing.models.families import FAMILIES
 from housing.schema import NAMES, TARGET
 
 FAMILY = "blend"  # what wins by default
@@ -61,13 +63,13 @@ def in_a_process(rows: int) -> dict[str, float]:
 def measured(rows: int) -> dict[str, float]:
     """Seconds of each step, and the most memory that the process held, in MB."""
     times = [time.perf_counter()]
-    split.write(data.load("sample", rows=rows))
-    train, test, _ = split.read()
+    splitting.write(loading.load("sample", rows=rows))
+    train, test, _ = splitting.read()
     times.append(time.perf_counter())
     family = FAMILIES[FAMILY]
     model = family.build(family.first, 42).fit(train[NAMES], train[TARGET])
     times.append(time.perf_counter())
-    graph.predict(graph.session(convert.convert(model)), test[NAMES].to_numpy())
+    served_model.predict(served_model.session(onnx_export.convert(model)), test[NAMES].to_numpy())
     times.append(time.perf_counter())
     seconds = [after - start for start, after in pairwise(times)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

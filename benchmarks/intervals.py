@@ -10,8 +10,10 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from housing import bounds, data, evaluate, search, slices, split
+from housing.data import loading, splitting
+from housing.evaluation import calibration, metrics, slices
 from housing.schema import CAP, TARGET, USD
+from housing.training import search
 
 COVERAGE = 0.9
 
@@ -23,12 +25,12 @@ def main() -> None:
     seeds = parser.parse_args().seeds
     print("| split | inside | by price band | mean width | constant: inside | by band | width |")
     print("|---|---|---|---|---|---|---|", flush=True)
-    frame = data.load("california").frame
+    frame = loading.load("california").frame
     for seed in seeds:
-        train, test = split.split(frame, 0.2, seed)
+        train, test = splitting.split(frame, 0.2, seed)
         best = search.search(["blend"], train, "default")["blend"]
-        fitted = bounds.calibrate(best, train, evaluate.more_data(best, train), COVERAGE)
-        guess, low, high = bounds.bounds(best.model, fitted, test)
+        fitted = calibration.calibrate(best, train, metrics.more_data(best, train), COVERAGE)
+        guess, low, high = calibration.bounds(best.model, fitted, test)
         off = np.abs(best.guesses - train[TARGET])
         half = np.quantile(off, COVERAGE, method="weibull")
         constant = np.clip(guess - half, 0, CAP), np.clip(guess + half, 0, CAP)
@@ -38,7 +40,7 @@ def main() -> None:
 
 def said(test: pd.DataFrame, low: np.ndarray, high: np.ndarray) -> tuple[str, str, str]:
     """Coverage of all, the least and the most of a price band, and the mean width."""
-    table = evaluate.coverage(test[TARGET], low, high, slices.price_band(test))
+    table = metrics.coverage(test[TARGET], low, high, slices.price_band(test))
     inside = table["inside, %"]
     bands = f"{inside.iloc[1:].min():.1f} to {inside.iloc[1:].max():.1f} %"
     return f"{inside['all']:.1f} %", bands, f"${np.mean(high - low) * USD:,.0f}"

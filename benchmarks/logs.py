@@ -17,11 +17,12 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from housing import archive, logs
+from housing.cli import logs
 from housing.paths import CHECKOUT
+from housing.prediction_log import archive
 from housing.schema import FEATURES
 
-SCHEMA = CHECKOUT / "app" / "schema.sql"
+SCHEMA = CHECKOUT / "app" / "prediction_log" / "schema.sql"
 PROBLEM = "MedInc is -1, expected a number from 0 to 20 (median household income; $10,000 a year)"
 WARNING = '["AveRooms is 160, and the model has seen 0.8 to 142 (rooms)"]'
 ASKED = [

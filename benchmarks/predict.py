@@ -17,10 +17,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from housing import convert, data, graph, split
-from housing.models import FAMILIES, Family
+from housing.data import loading, splitting
+from housing.export import onnx_export
+from housing.inference import served_model
+from housing.models.families import FAMILIES, Family
 from housing.schema import NAMES, TARGET
-from housing.search import BUDGETS
+from housing.training.search import BUDGETS
 
 MANY = 100_000
 LARGER = BUDGETS["thorough"].larger
@@ -32,8 +34,8 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", default=list(FAMILIES))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    train, test = split.split(data.load("california").frame)
-    rows, many = test[NAMES].to_numpy(), graph.random_rows(MANY)
+    train, test = splitting.split(loading.load("california").frame)
+    rows, many = test[NAMES].to_numpy(), served_model.random_rows(MANY)
     print(
         "| family | a row: least, median, p99 | by onnxruntime, median | by the model, median "
         "| 100,000 rows | by onnxruntime | differs by | MB |"
@@ -41,18 +43,18 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for title, family, params in _asked(parser.parse_args().families):
         model = family.build(params, 42).fit(train[NAMES], train[TARGET])
-        content = convert.convert(model)
-        served, other = graph.session(content), graph.session(content, compiled=False)
+        content = onnx_export.convert(model)
+        served, other = served_model.session(content), served_model.session(content, compiled=False)
         calls, others = (
-            timed(lambda at, form=form: graph.predict(form, rows[at : at + 1]), 4_000)
+            timed(lambda at, form=form: served_model.predict(form, rows[at : at + 1]), 4_000)
             for form in (served, other)
         )
         plain = timed(lambda at, model=model: model.predict(test[at : at + 1][NAMES]), 100)
         best, others_best = (
-            timed(lambda _, form=form: graph.predict(form, many), 3).min() / 1e3
+            timed(lambda _, form=form: served_model.predict(form, many), 3).min() / 1e3
             for form in (served, other)
         )
-        off = np.abs(graph.predict(served, rows) / model.predict(test[NAMES]) - 1).max()
+        off = np.abs(served_model.predict(served, rows) / model.predict(test[NAMES]) - 1).max()
         three = calls.min(), np.median(calls), np.percentile(calls, 99)
         said = ", ".join(f"{one:.3f}" for one in three)
         print(

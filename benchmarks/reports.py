@@ -17,10 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from housing import paths
-from pipeline import record
-from pipeline.pages import Pages
-from pipeline.report import layout
-from pipeline.report.index import Index
+from pipeline.report import rendering
+from pipeline.report.live import Pages
+from pipeline.report.pages.index import Index
+from pipeline.runs import records
 
 RUNS = 2_000
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
     home = paths.home()
-    done = [one for one in record.load_all(home / "var" / "runs") if one.status == "done"]
+    done = [one for one in records.load_all(home / "var" / "runs") if one.status == "done"]
     run = max(done, key=lambda one: (len(one.steps), one.id))
     print(f"run {run.id}, {len(run.steps)} steps, median of {repeats}\n")
     print("| what | measured |\n|---|---|")
@@ -58,16 +58,16 @@ def median(repeats: int, do: Callable[[], object]) -> float:
     return statistics.median(found)
 
 
-def render(place: Path, home: Path, run: record.RunRecord, repeats: int) -> None:
+def render(place: Path, home: Path, run: records.RunRecord, repeats: int) -> None:
     """The run's pages: its steps', its own, the index."""
     (place / "var").mkdir()
     (place / "var" / "runs").symlink_to(home / "var" / "runs")
 
     def write() -> None:
-        from pipeline.report import figures, text
+        from pipeline.report import images, markdown
 
-        figures.compressed.cache_clear()  # or only the first would pay
-        text.code.cache_clear()
+        images.compressed.cache_clear()  # or only the first would pay
+        markdown.code.cache_clear()
         failed = Pages(place, run).write_again()
         assert not failed, failed
 
@@ -79,7 +79,7 @@ def render(place: Path, home: Path, run: record.RunRecord, repeats: int) -> None
 
 def sizes(folder: Path) -> None:
     """Of the assets, and of each page with and without its pictures."""
-    assets = sum(len(one.encode()) for one in layout.shared().values())
+    assets = sum(len(one.encode()) for one in rendering.shared().values())
     told("style sheet and script, shared by all pages", f"{assets / 1e3:.0f} KB")
     for path in sorted(folder.glob("0*.html")):
         page = path.read_text()
@@ -90,7 +90,7 @@ def sizes(folder: Path) -> None:
         )
 
 
-def nbconvert(home: Path, run: record.RunRecord, repeats: int) -> None:
+def nbconvert(home: Path, run: records.RunRecord, repeats: int) -> None:
     """The same notebooks by nbconvert's default template, warm."""
     from nbconvert import HTMLExporter
 
@@ -107,7 +107,7 @@ def nbconvert(home: Path, run: record.RunRecord, repeats: int) -> None:
     told("hosts its pages ask", ", ".join(sorted(hosts)) or "none")
 
 
-def index(place: Path, home: Path, run: record.RunRecord, repeats: int) -> None:
+def index(place: Path, home: Path, run: records.RunRecord, repeats: int) -> None:
     """The page of thousands of runs."""
     content = json.loads((home / "var" / "runs" / run.id / "run.json").read_text())
     for number in range(RUNS):

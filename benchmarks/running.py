@@ -18,7 +18,10 @@ import psutil
 import pyarrow as pa
 from servers import OURS, Left, Server
 
-from housing import files, paths, registry, sample, split, stored
+from housing import paths
+from housing.data import splitting, synthetic
+from housing.models import persistence
+from housing.registry import artifacts, versions
 from housing.schema import NAMES
 
 ALIKE = 1e-6  # relative; an answer further from the model's own is wrong
@@ -48,16 +51,16 @@ class Running(NamedTuple):
 
 def case(place: Path) -> Case:
     """The champion and rows of the test part; made-up rows if no data is prepared here."""
-    found = registry.served(os.environ.get("HOUSING_MODEL"))
+    found = versions.served(os.environ.get("HOUSING_MODEL"))
     if found is None:
         raise SystemExit("there is no champion yet: `make run` trains and registers one")
     try:
-        rows = split.read().test[NAMES]
+        rows = splitting.read().test[NAMES]
     except LookupError:
-        rows = sample.sample(4_000)[NAMES]
+        rows = synthetic.sample(4_000)[NAMES]
     print(f"{found.name} version {found.version}, {os.cpu_count()} cores\n", flush=True)
-    model = files.download(found, place / "model")
-    return Case(place, model, rows.to_numpy(), stored.load(model).predict(rows))
+    model = artifacts.download(found, place / "model")
+    return Case(place, model, rows.to_numpy(), persistence.load(model).predict(rows))
 
 
 def start(server: Server, programs: Path, case: Case) -> Running:

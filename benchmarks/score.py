@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from housing import paths
-from housing.sample import sample
+from housing.data.synthetic import sample
 
 PARTITION = 500_000  # rows
 OFTEN = 0.1  # seconds between two looks at the memory

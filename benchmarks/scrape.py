@@ -23,8 +23,10 @@ import service
 from service import Client, Running, post, running, total, until
 from swap import twins
 
-from housing import paths, registry, store
-from housing.registry import CHAMPION
+from housing import paths
+from housing.registry import versions
+from housing.registry.versions import CHAMPION
+from housing.tracking import store
 
 AIM = 5.0  # ms, the median when nobody else asks
 LOAD, LOAD_SECONDS = 500, 20  # single rows a second
@@ -102,7 +104,7 @@ def get(path: str) -> bytes:
 
 def moved(serving: Running, version: str) -> None:
     """Makes another version champion; returns once both workers have taken it over."""
-    store.client().set_registered_model_alias(registry.served().name, CHAMPION, version)
+    store.client().set_registered_model_alias(versions.served().name, CHAMPION, version)
     until(lambda: total(scrape(serving), "housing_model_swaps_total") >= 4, 30)
 
 

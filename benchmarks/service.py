@@ -21,8 +21,9 @@ from typing import Any, TypeVar
 import orjson
 import psutil
 
-from app import follow
-from housing import graph, paths
+from app.model import registry_sync
+from housing import paths
+from housing.inference import served_model
 from housing.schema import NAMES
 
 T = TypeVar("T")
@@ -83,7 +84,7 @@ def running(home: Path, *prefix: str, **settings: object) -> Iterator[Running]:
     with TemporaryDirectory() as name:
         folder = Path(settings.pop("folder", name))
         if not (home / "var" / "serving" / "current.json").exists():
-            follow.refresh(home / "var" / "serving")
+            registry_sync.refresh(home / "var" / "serving")
         shutil.copytree(home / "var" / "serving", folder / "serving", dirs_exist_ok=True)
         service = Running(folder, home, *prefix, **settings)
         service.start()
@@ -160,7 +161,9 @@ def post(body: bytes, kind: str = "application/json", path: str = "/predict") ->
 
 def rows(count: int, seed: int = 0) -> list[dict[str, float]]:
     """Block groups drawn from the accepted ranges."""
-    return [dict(zip(NAMES, row, strict=True)) for row in graph.random_rows(count, seed).tolist()]
+    return [
+        dict(zip(NAMES, row, strict=True)) for row in served_model.random_rows(count, seed).tolist()
+    ]
 
 
 def requests(count: int = 1_000, seed: int = 0) -> Iterator[bytes]:

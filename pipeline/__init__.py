@@ -12,15 +12,15 @@ __all__ = ["Option", "Step", "main"]
 def __getattr__(name: str) -> Any:
     """Imported when asked for: the processes that the runner starts need none."""
     if name == "Step":
-        from pipeline.steps import Step
+        from pipeline.definition.steps import Step
 
         return Step
     if name == "Option":
-        from pipeline.usage import Option
+        from pipeline.cli.parser import Option
 
         return Option
     if name == "main":
-        from pipeline.cli import main
+        from pipeline.cli.main import main
 
         return main
     raise AttributeError(f"module 'pipeline' has no attribute {name!r}")

@@ -9,20 +9,15 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from housing import (
-    bounds,
-    convert,
-    data,
-    gate,
-    intervals,
-    paths,
-    promotion,
-    registry,
-    search,
-    split,
-    tracking,
-)
+from housing import paths
+from housing.data import loading, splitting
+from housing.evaluation import calibration
+from housing.export import onnx_export
+from housing.models import intervals
+from housing.registry import gate, promotion, versions
 from housing.schema import NAMES, TARGET
+from housing.tracking import experiments
+from housing.training import search
 
 EASY = {"certainty": 0.01, "max_loss": 1e9}  # limits that a model which is better at all keeps
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -76,7 +71,7 @@ def real_data():
     """The real data set, (20640, 9); where no source of it answers, the test is skipped."""
     os.environ["HOUSING_HOME"] = str(paths.CHECKOUT)
     try:
-        return data.load("california")
+        return loading.load("california")
     except LookupError as nowhere:
         if os.environ.get("CI"):
             raise
@@ -99,14 +94,14 @@ def trained(tmp_path_factory):
     return folder
 
 
-def log_candidates(families: list[str], rows: int = 1_500, trials: int = 2) -> split.Split:
+def log_candidates(families: list[str], rows: int = 1_500, trials: int = 2) -> splitting.Split:
     """What 01_prep and 02_train do, on a sample and without their pictures."""
-    split.write(data.load("sample", rows=rows))
-    parts = split.read()
+    splitting.write(loading.load("sample", rows=rows))
+    parts = splitting.read()
     found = search.search(families, parts.train, trials=trials)
-    evidence = {one: tracking.Evidence(intervals=_intervals(it, parts.train))
+    evidence = {one: experiments.Evidence(intervals=_intervals(it, parts.train))
                 for one, it in found.items()}  # fmt: skip
-    tracking.log_candidates(found.values(), parts, "first", evidence)
+    experiments.log_candidates(found.values(), parts, "first", evidence)
     return parts
 
 
@@ -120,29 +115,32 @@ def _intervals(found: search.Search, train: pd.DataFrame) -> intervals.Intervals
 
 
 def promote(
-    parts: split.Split,
+    parts: splitting.Split,
     family: str,
     examples: int = 20,
-    judged: registry.Version | None = None,
+    judged: versions.Version | None = None,
     **limits: float,
-) -> registry.Version:
+) -> versions.Version:
     """What 03_register does, for the newest candidate of a family.
 
     judged: as if another version had been champion when the gate was asked.
     """
-    [candidate] = [one for one in tracking.candidates(parts.manifest) if one.family == family]
-    model, name = tracking.load_candidate(candidate), registry.MODEL_NAMES[parts.manifest["source"]]
-    found = tracking.load_intervals(candidate)
-    champion = judged or registry.champion(name)
-    served = convert.convert(model, found)
-    to_beat, columns = gate.to_beat(champion, parts), tracking.columns(candidate)
+    [candidate] = [one for one in experiments.candidates(parts.manifest) if one.family == family]
+    model, name = (
+        experiments.load_candidate(candidate),
+        versions.MODEL_NAMES[parts.manifest["source"]],
+    )
+    found = experiments.load_intervals(candidate)
+    champion = judged or versions.champion(name)
+    served = onnx_export.convert(model, found)
+    to_beat, columns = gate.to_beat(champion, parts), experiments.columns(candidate)
     back = promotion.taken_back(name, served)
     limits = gate.LIMITS._replace(**limits)
     checks = gate.judge(model, served, parts, to_beat, columns, limits, len(back), found)
     rows, asked = parts.test[:examples], gate.told(checks)
-    answers = bounds.bounds(model, found, rows)
+    answers = calibration.bounds(model, found, rows)
     verdict = gate.verdict(checks)
-    return registry.register(candidate, parts, served, answers, *verdict, asked, champion)
+    return versions.register(candidate, parts, served, answers, *verdict, asked, champion)
 
 
 @pytest.fixture(scope="session")
@@ -153,7 +151,7 @@ def moved(trained, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOUSING_HOME", str(folder))
         patch.setenv("HOUSING_WHO", "ann")
-        promote(split.read(), "linear", **EASY)
+        promote(splitting.read(), "linear", **EASY)
     return folder
 
 

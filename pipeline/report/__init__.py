@@ -5,4 +5,6 @@ They ask nothing of any network, and run a notebook's scripts only in a frame th
 
 import sys
 
-sys.modules.setdefault("rfc3987_syntax", None)  # two seconds of import: see pipeline.worker
+sys.modules.setdefault(
+    "rfc3987_syntax", None
+)  # two seconds of import: see pipeline.execution.worker

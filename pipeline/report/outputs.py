@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report import figures, safe, text
+from pipeline.report import images, markdown, sanitize
 
 ROWS = 500  # of one table that a page shows
 NUMBER = re.compile(
@@ -32,7 +32,7 @@ def shown(outputs: list[Any], widgets: Mapping[str, Any], section: str) -> str:
 def messages(outputs: list[Any]) -> str:
     """What it said on stderr: warnings and progress."""
     said = "".join(one["text"] for one in outputs if _is_stderr(one))
-    return text.printed(said)
+    return markdown.printed(said)
 
 
 def _is_stderr(output: Any) -> bool:
@@ -42,9 +42,9 @@ def _is_stderr(output: Any) -> bool:
 def _one(output: Any, widgets: Mapping[str, Any], section: str) -> str:
     kind = output["output_type"]
     if kind == "stream":
-        return text.printed(output["text"])
+        return markdown.printed(output["text"])
     if kind == "error":
-        return f'<div class="traceback">{text.printed(chr(10).join(output["traceback"]))}</div>'
+        return f'<div class="traceback">{markdown.printed(chr(10).join(output["traceback"]))}</div>'
     data = {name: joined(one) for name, one in output["data"].items()}
     return _richest(data, output.get("metadata", {}), widgets, section)
 
@@ -61,27 +61,27 @@ def _richest(
     if WIDGET in data:
         found = widget(data[WIDGET].get("model_id", ""), widgets)
         note = '<p class="faint">a widget; its state was not kept</p>'
-        return found or note + text.printed(data.get("text/plain", ""))
+        return found or note + markdown.printed(data.get("text/plain", ""))
     if "text/html" in data:
         return shown_table(data["text/html"])
-    found = figures.figure(data, metadata)
+    found = images.figure(data, metadata)
     if found:
         return picture(found, metadata, section)
     if "text/markdown" in data:
-        return f'<div class="text">{text.markdown(data["text/markdown"], prefix="out-")}</div>'
+        return f'<div class="text">{markdown.markdown(data["text/markdown"], prefix="out-")}</div>'
     if "text/latex" in data:
         return _latex(data["text/latex"])
     if "text/plain" in data:
-        return text.printed(data["text/plain"])
+        return markdown.printed(data["text/plain"])
     if "application/json" in data:
-        return text.printed(json.dumps(data["application/json"], indent=1))
+        return markdown.printed(json.dumps(data["application/json"], indent=1))
     kinds = ", ".join(data) or "nothing"
     return f'<p class="faint">An output that a page cannot show: {html.escape(kinds)}</p>'
 
 
 def shown_table(source: str) -> str:
     """HTML of a notebook; a table gets a frame to scroll in, and its numbers to the right."""
-    made = safe.shown(_short(source))
+    made = sanitize.shown(_short(source))
     if "<table" not in made:
         return made
     return (
@@ -121,7 +121,7 @@ def _one_line(head: re.Match[str]) -> str:
     return f"<thead><tr>{merged}</tr></thead>"
 
 
-def picture(found: figures.Figure, metadata: Mapping[str, Any], section: str) -> str:
+def picture(found: images.Figure, metadata: Mapping[str, Any], section: str) -> str:
     """The picture in its frame, with a text for those who cannot see it."""
     told = [one.get("alt") for one in metadata.values() if isinstance(one, Mapping)]
     alt = next(filter(None, told), "") or found.title or f"a figure: {section or 'see the text'}"
@@ -136,10 +136,10 @@ def _latex(source: str) -> str:
     stripped = source.strip()
     for mark in ("$$", "$"):
         if stripped.startswith(mark) and stripped.endswith(mark) and len(stripped) > 2 * len(mark):
-            return f"<p>{safe.formula(stripped[len(mark) : -len(mark)], block=True)}</p>"
+            return f"<p>{sanitize.formula(stripped[len(mark) : -len(mark)], block=True)}</p>"
     if stripped.startswith("\\begin{tabular"):
-        return text.printed(source)
-    return f"<p>{safe.formula(stripped, block=True)}</p>"
+        return markdown.printed(source)
+    return f"<p>{sanitize.formula(stripped, block=True)}</p>"
 
 
 def widget(model: str, states: Mapping[str, Any]) -> str:
@@ -156,6 +156,6 @@ def widget(model: str, states: Mapping[str, Any]) -> str:
     if value is None or kind.endswith("StyleModel"):
         return ""
     if kind.startswith("HTML"):
-        return f"<span>{safe.plain(str(value))}</span>"
+        return f"<span>{sanitize.plain(str(value))}</span>"
     label = f"{state['description']}: " if state.get("description") else ""
     return f"<span>{html.escape(f'{label}{value}')}</span>"

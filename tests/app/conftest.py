@@ -1,6 +1,7 @@
 import pytest
 
-from app import create_app, follow
+from app import create_app
+from app.model import registry_sync
 from housing.schema import FEATURES
 
 
@@ -13,7 +14,7 @@ def example():
 @pytest.fixture
 def app(champion_home):
     """The app with the sample's champion, its log in a folder of its own."""
-    follow.refresh(champion_home / "var" / "serving")
+    registry_sync.refresh(champion_home / "var" / "serving")
     return create_app()
 
 

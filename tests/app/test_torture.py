@@ -6,9 +6,9 @@ from functools import cache
 
 import pytest
 
-from app.problems import Problem
+from app.problem_details import Problem
 from housing.paths import CHECKOUT
-from tests.app import torture
+from tests.support import torture
 
 LARGEST = 60_000  # bytes of a refusal: a hundred sentences, and nothing that was sent at length
 SLOWEST = 5.0  # seconds, on a busy machine; what is sent costs no more than what it says

@@ -11,7 +11,8 @@ import nbformat
 import psutil
 import pytest
 
-from pipeline import Step, record
+from pipeline import Step
+from pipeline.runs import records
 
 MAIN = """
 import sys
@@ -83,7 +84,7 @@ class Project:
     @property
     def last(self):
         """The newest run's record."""
-        return record.load_all(self.folder / "var" / "runs")[0]
+        return records.load_all(self.folder / "var" / "runs")[0]
 
     def executed(self, name):
         """The newest executed copy of a notebook."""

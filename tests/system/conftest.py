@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from housing.paths import CHECKOUT
-from tests.system.containers import context, engine
+from tests.support.containers import context, engine
 
 __all__ = ["context", "engine"]  # fixtures
 SMALL = ["-p", "source=sample", "-p", "sample_rows=2000", "-p", "budget=quick"]

@@ -11,7 +11,7 @@ import sys
 import pytest
 import yaml
 
-from housing import versions
+from housing.data import dvc as data_versions
 from housing.paths import CHECKOUT
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ class Clone:
         return self.types(f".venv/bin/python run_pipeline.py {arguments}")
 
     def md5(self, name):
-        return versions.md5((self.folder / name).read_bytes())
+        return data_versions.md5((self.folder / name).read_bytes())
 
     def recorded(self):
         """path -> md5, by dvc.lock."""

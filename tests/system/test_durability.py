@@ -10,9 +10,9 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from app.alone import Alone
+from app.prediction_log.file_lock import Alone
 from benchmarks.service import running, total, until
-from tests.system.load import answers, get, lines, load, logged
+from tests.support.load import answers, get, lines, load, logged
 
 pytestmark = pytest.mark.slow
 RECOVERS = 2.0  # seconds

@@ -13,9 +13,9 @@ import pytest
 
 from benchmarks.service import until
 from housing.schema import FEATURES
+from tests.support.containers import podman
+from tests.support.load import load, logged
 from tests.system.conftest import ask, free_port, get, process
-from tests.system.containers import podman
-from tests.system.load import load, logged
 
 pytestmark = pytest.mark.slow
 EXAMPLE = {name: it.example for name, it in FEATURES.items()}
@@ -70,7 +70,7 @@ def test_it_holds_what_serving_needs_and_no_more(served, engine):
         inside(engine, "sh", "-c", f"command -v {tool}", code=1)
     for package in ("pandas", "sklearn", "papermill", "onnxruntime", "pip", "tests", "notebooks"):
         assert "No module named" in inside(engine, "python", "-c", f"import {package}", code=1)
-    inside(engine, "python", "-c", "from housing import native; assert native.library()")
+    inside(engine, "python", "-c", "from housing.inference.native import bindings; assert bindings.library()")
     found = inside(engine, "find", "/srv/housing", "-name", ".*", "-o", "-name", "*.env")
     assert found == "/srv/housing/model/.gitkeep"  # no settings, no secrets
 

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from matplotlib.path import Path
 
-from app import outline
+from app.blueprints import outline
 from housing.schema import FEATURES
 from tests.system.conftest import ask, get, service
 

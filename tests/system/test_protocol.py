@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from housing import split
+from housing.data import splitting
 from housing.schema import NAMES
 from tests.system.conftest import free_port, get, process, service
 
@@ -24,7 +24,7 @@ def both(piped):
     port = free_port()
     environment = {**os.environ, "HOUSING_HOME": str(piped)}
     uri = subprocess.run(
-        [sys.executable, "-c", "from housing import store; print(store.tracking_uri())"],
+        [sys.executable, "-c", "from housing.tracking import store; print(store.tracking_uri())"],
         env=environment, capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     with (
@@ -46,7 +46,7 @@ def both(piped):
 def rows(piped):
     os.environ["HOUSING_HOME"] = str(piped)
     try:
-        return split.read().test[NAMES].head(20)
+        return splitting.read().test[NAMES].head(20)
     finally:
         del os.environ["HOUSING_HOME"]
 

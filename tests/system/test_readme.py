@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from housing.paths import CHECKOUT
-from tests.system import containers
+from tests.support import containers
+from tests.support.containers import podman
 from tests.system.conftest import get, process
-from tests.system.containers import podman
 
 pytestmark = pytest.mark.slow
 README = (CHECKOUT / "README.md").read_text()
@@ -111,10 +111,10 @@ def test_make_serve_and_the_curls_answer(clone, ran, environment):
 
 def test_keys_are_made_and_revoked_and_the_log_is_read(clone, ran, environment):
     """After the answers above."""
-    made = typed("app.keys add", clone, environment)
+    made = typed("app.cli.keys add", clone, environment)
     assert len(made) > 40
-    assert "ann" in typed("app.keys list", clone, environment)
-    assert "0 left" in typed("app.keys revoke", clone, environment)
+    assert "ann" in typed("app.cli.keys list", clone, environment)
+    assert "0 left" in typed("app.cli.keys revoke", clone, environment)
     (clone / "var" / "keys.json").unlink()
     assert "[" in typed("run_pipeline.py logs --since 2h", clone, environment)
     assert "200" in typed("run_pipeline.py logs --summary", clone, environment)

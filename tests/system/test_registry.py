@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from housing import files, registry, split, store
+from housing.data import splitting
 from housing.paths import CHECKOUT
+from housing.registry import artifacts, versions
 from housing.schema import NAMES
+from housing.tracking import store
 
 pytestmark = pytest.mark.slow
 NAME = "california-housing-sample"
@@ -38,7 +40,7 @@ def blended(home):
     command = [sys.executable, str(CHECKOUT / "run_pipeline.py"), *told]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    return registry.champion(NAME)
+    return versions.champion(NAME)
 
 
 def test_anyone_can_load_it_with_no_more_than_its_own_requirements(blended, tmp_path):
@@ -46,14 +48,14 @@ def test_anyone_can_load_it_with_no_more_than_its_own_requirements(blended, tmp_
     if not (CHECKOUT / ".uv.done").exists():
         pytest.skip(reason="uv is not here, with which `make` builds environments")
     uv = str(CHECKOUT / (CHECKOUT / ".uv.done").read_text().strip())
-    model = files.download(blended, tmp_path / "model")
+    model = artifacts.download(blended, tmp_path / "model")
     python = tmp_path / "venv" / "bin" / "python"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     subprocess.run([uv, "venv", "--quiet", "--python", version, tmp_path / "venv"], check=True)
     install = [uv, "pip", "install", "--quiet", "--python", python, "-r", "requirements.txt"]
     subprocess.run(install, cwd=model, check=True)
 
-    rows = split.read().test[NAMES]
+    rows = splitting.read().test[NAMES]
     rows.to_parquet(tmp_path / "rows.parquet")
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "MLFLOW_DISABLE_TELEMETRY": "true"}
     done = subprocess.run(
@@ -63,6 +65,6 @@ def test_anyone_can_load_it_with_no_more_than_its_own_requirements(blended, tmp_
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert Path(found["code"]).is_relative_to(tmp_path)
-    expected = registry.load_version(blended).predict(rows)
+    expected = versions.load_version(blended).predict(rows)
     for kind in ("pyfunc", "sklearn"):
         np.testing.assert_array_equal(found[kind], expected)

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from pipeline import Step, main
+from tests.support.odd_notebooks import failing, odd, write
 from tests.system.conftest import process
-from tests.system.odd import failing, odd, write
 from tests.system.test_browser import look, serious
 
 pytestmark = pytest.mark.slow
@@ -203,7 +203,7 @@ def test_a_page_without_scripts_still_says_it_all(browser, shown):
 
 
 def test_thousands_of_runs_show_those_that_are_looked_at(browser, shown, tmp_path):
-    from pipeline.report.index import SHOWN, Index
+    from pipeline.report.pages.index import SHOWN, Index
 
     [path] = sorted((shown.parent / "var" / "runs").glob("2*/run.json"))[1:2]
     told = json.loads(path.read_text())

@@ -11,11 +11,14 @@ import nbformat
 import numpy as np
 import pytest
 
-from app import follow
-from housing import graph, registry, split, store, watch
+from app.model import registry_sync
+from housing.data import splitting
+from housing.inference import served_model
 from housing.paths import CHECKOUT
+from housing.registry import versions
 from housing.schema import FEATURES, NAMES
-from pipeline.record import load_all
+from housing.tracking import probe, store
+from pipeline.runs.records import load_all
 from tests.system.conftest import SMALL, ask, free_port, get, process, service
 
 pytestmark = pytest.mark.slow
@@ -34,13 +37,13 @@ def test_nothing_about_the_run_is_odd(inside):
     assert run.headline["test RMSE"]["value"] > 0
     assert set(run.steps[2].links) == {
         "model version: california-housing-sample 1",
-        f"MLflow run: {registry.champion('california-housing-sample').tags['family']}",
+        f"MLflow run: {versions.champion('california-housing-sample').tags['family']}",
     }
 
 
 def test_the_run_behind_the_champion_is_known(inside):
     [run] = load_all(inside / "var" / "runs")
-    assert watch.runs_in_use() == {run.id: "california-housing-sample version 1, champion"}
+    assert probe.runs_in_use() == {run.id: "california-housing-sample version 1, champion"}
     assert "california-housing-sample version 1" in (inside / "reports" / "index.html").read_text()
 
 
@@ -49,8 +52,8 @@ def test_the_sample_is_loud_everywhere(inside):
     pages = [*(inside / "reports" / "latest").glob("*.html"), inside / "reports" / "index.html"]
     assert len(pages) == 6
     assert all("A GENERATED SAMPLE" in one.read_text() for one in pages)
-    assert registry.champion("california-housing") is None
-    champion = registry.champion("california-housing-sample")
+    assert versions.champion("california-housing") is None
+    champion = versions.champion("california-housing-sample")
     assert champion.tags["data_source"] == "sample"
     assert champion.tags["report"].endswith("/03_register.html")
     assert (inside / champion.tags["report"]).exists()
@@ -79,14 +82,14 @@ def test_a_second_run_has_nothing_to_do_and_imports_nothing_heavy(inside):
 
 
 def test_loading_the_champion_is_no_reason_to_register_again(inside):
-    registry.load_version(registry.champion("california-housing-sample"))
+    versions.load_version(versions.champion("california-housing-sample"))
     assert "register   skip" in pipeline(inside, "--explain")
 
 
 def test_a_champion_that_moved_is_noticed_and_only_registration_runs(inside):
     client = store.client()
     name = "california-housing-sample"
-    version = registry.champion(name).version
+    version = versions.champion(name).version
     client.delete_registered_model_alias(name, "champion")
     try:
         said = pipeline(inside, "--explain")
@@ -95,13 +98,13 @@ def test_a_champion_that_moved_is_noticed_and_only_registration_runs(inside):
         assert "train      up to date since run" in said
         assert "decision: promoted" in said
     finally:
-        assert registry.champion(name)
+        assert versions.champion(name)
     assert "nothing to do" in pipeline(inside)
 
 
 def test_the_service_answers_what_the_model_predicts_and_logs_it(inside):
-    test = split.read().test[NAMES]
-    expected = registry.load_version(registry.champion("california-housing-sample")).predict(test)
+    test = splitting.read().test[NAMES]
+    expected = versions.load_version(versions.champion("california-housing-sample")).predict(test)
     with service(inside) as address:
         assert json.loads(get(f"{address}/ready"))["model"] == "california-housing-sample"
         answers = ask(address, test.to_dict("records"))["predictions"]
@@ -140,7 +143,7 @@ def test_an_answer_is_made_on_one_thread(inside, monkeypatch):
         return int(done.stdout)
 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    follow.refresh(inside / "var" / "serving")
+    registry_sync.refresh(inside / "var" / "serving")
     assert beside_python_s_own() == 0
     assert beside_python_s_own(OMP_NUM_THREADS="4") > 0
 
@@ -200,12 +203,12 @@ def test_a_machine_without_lightgbm_s_library_has_its_pipeline_too(home, tmp_pat
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "decision: promoted" in done.stdout
-    champion = registry.champion("california-housing-sample")
-    registry.export(champion, home / "served")
-    rows = split.read().test[NAMES]
-    served = graph.session((home / "served" / "model.onnx").read_bytes())
-    expected = registry.load_version(champion).predict(rows)
-    np.testing.assert_allclose(graph.predict(served, rows.to_numpy()), expected, rtol=1e-12)
+    champion = versions.champion("california-housing-sample")
+    versions.export(champion, home / "served")
+    rows = splitting.read().test[NAMES]
+    served = served_model.session((home / "served" / "model.onnx").read_bytes())
+    expected = versions.load_version(champion).predict(rows)
+    np.testing.assert_allclose(served_model.predict(served, rows.to_numpy()), expected, rtol=1e-12)
 
 
 def test_mlflow_s_pages_open_on_the_store(inside):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from benchmarks.service import running, until
-from tests.system.load import get, load, logged
+from tests.support.load import get, load, logged
 
 pytestmark = pytest.mark.slow
 STOP_SECONDS = 5  # that requests under way may take; then a worker ends

@@ -13,15 +13,17 @@ import time
 import pytest
 from sqlalchemy import create_engine, text
 
-from housing import paths, registry, store
+from housing import paths
 from housing.paths import CHECKOUT
+from housing.registry import versions as model_versions
+from housing.tracking import store
 from tests.system.conftest import free_port, get, process
 
 pytestmark = pytest.mark.slow
 NAME = "california-housing-sample"
 TINY = ["-p", "source=sample", "-p", "sample_rows=600", "-p", "budget=quick",
         "-p", 'families=["linear","tree"]']  # fmt: skip
-START = "from housing import store; store.client(); print(store.experiment_id())"
+START = "from housing.tracking import store; store.client(); print(store.experiment_id())"
 
 
 def pipeline(home, uri, *arguments):
@@ -73,9 +75,9 @@ def test_four_pipelines_at_once_on_one_file_lose_nothing(tmp_path, monkeypatch):
     versions = store.client().search_model_versions(f"name = '{NAME}'")
     assert {int(one.version) for one in versions} == set(range(1, 5))
     assert len({one.run_id for one in versions}) == 4
-    champion = registry.champion(NAME)
+    champion = model_versions.champion(NAME)
     assert champion.tags["verdict"] == "promoted"
-    assert len(registry.load_version(champion).predict(_rows(tmp_path / "home 0"))) == 3
+    assert len(model_versions.load_version(champion).predict(_rows(tmp_path / "home 0"))) == 3
     assert list((tmp_path / "shared" / "artifacts").rglob("model.onnx"))
     assert not list(tmp_path.rglob("mlruns"))
 
@@ -127,7 +129,7 @@ def test_the_pipeline_runs_on_postgresql(postgres, tmp_path, home, monkeypatch):
     assert "decision: promoted" in done(pipeline(home, uri))
     assert "nothing to do" in done(pipeline(home, uri))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    about = registry.export(registry.served(), tmp_path / "served")
+    about = model_versions.export(model_versions.served(), tmp_path / "served")
     assert (about["name"], about["version"]) == (NAME, "1")
     assert list((home / "var" / "artifacts").rglob("model.onnx"))
     for one in [*home.rglob("*.html"), *home.rglob("*.ipynb"), *home.rglob("*.json")]:
@@ -142,7 +144,7 @@ def test_the_pipeline_runs_on_a_server_on_postgresql(postgres, tmp_path, home, m
         assert "decision: promoted" in done(pipeline(home, address))
         assert "nothing to do" in done(pipeline(home, address))
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        about = registry.export(registry.served(), tmp_path / "served")
+        about = model_versions.export(model_versions.served(), tmp_path / "served")
     assert about["version"] == "1"
     assert (tmp_path / "served" / "model.onnx").stat().st_size > 0
     assert list((tmp_path / "artefacts").rglob("model.onnx"))
@@ -226,7 +228,7 @@ def test_a_server_that_restarts_goes_unnoticed(tmp_path, home, monkeypatch):
     with server(behind, f"sqlite:///{tmp_path}/server.db", tmp_path):
         with relay(port, behind):
             assert store.place() == address
-        code = "from housing import store; print('asks', flush=True); print(store.place())"
+        code = "from housing.tracking import store; print('asks', flush=True); print(store.place())"
         command = [sys.executable, "-c", code]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as asks:
             assert asks.stdout.readline() == "asks\n"

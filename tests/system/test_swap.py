@@ -11,9 +11,14 @@ import numpy as np
 import pytest
 
 from benchmarks.service import free_port, running, total, until
-from housing import bounds, convert, graph, promotion, registry, split, store, tracking
+from housing.data import splitting
+from housing.evaluation import calibration
+from housing.export import onnx_export
+from housing.inference import served_model
+from housing.registry import promotion, versions
 from housing.schema import NAMES
-from tests.system.load import get, load
+from housing.tracking import experiments, store
+from tests.support.load import get, load
 
 pytestmark = pytest.mark.slow
 NAME = "california-housing-sample"
@@ -26,8 +31,8 @@ def graphs(two, tmp_path):
     """Version -> its served graph, as the registry has it."""
     found = {}
     for number in (TREE, LINEAR):
-        registry.export(registry.version(NAME, number), tmp_path / number)
-        found[number] = graph.session(tmp_path / number / "model.onnx")
+        versions.export(versions.version(NAME, number), tmp_path / number)
+        found[number] = served_model.session(tmp_path / number / "model.onnx")
     return found
 
 
@@ -56,7 +61,7 @@ def all_right(told, graphs, service):
         mine = [one for one in told.replies if one.answer["model_version"] == version]
         rows = np.array([[one.asked[name] for name in NAMES] for one in mine])
         answers = [one.answer["prediction"] for one in mine]
-        np.testing.assert_allclose(answers, graph.predict(served, rows), rtol=1e-12)
+        np.testing.assert_allclose(answers, served_model.predict(served, rows), rtol=1e-12)
     said = {(one.answer["id"], one.answer["prediction"], one.answer["model_version"])
             for one in told.replies}  # fmt: skip
     with closing(sqlite3.connect(service.folder / "logs.db")) as log:
@@ -78,15 +83,18 @@ def test_a_champion_that_moves_there_and_back_answers_everywhere_and_nobody_noti
 
 def registered(damage):
     """The number of a version that cannot serve; its files are what its registration says."""
-    parts = split.read()
-    [candidate] = [one for one in tracking.candidates(parts.manifest) if one.family == "linear"]
-    model, found = tracking.load_candidate(candidate), tracking.load_intervals(candidate)
-    content, examples = convert.convert(model, found), bounds.bounds(model, found, parts.test[:9])
+    parts = splitting.read()
+    [candidate] = [one for one in experiments.candidates(parts.manifest) if one.family == "linear"]
+    model, found = experiments.load_candidate(candidate), experiments.load_intervals(candidate)
+    content, examples = (
+        onnx_export.convert(model, found),
+        calibration.bounds(model, found, parts.test[:9]),
+    )
     if damage == "a graph that ends in the middle":
         content = content[: len(content) // 2]
     if damage == "other answers than were recorded":
         examples = examples._replace(guess=examples.guess + 1e-6)
-    made = registry.register(candidate, parts, content, examples, False, "a try")
+    made = versions.register(candidate, parts, content, examples, False, "a try")
     if damage == "another graph than was registered":
         digests = json.loads(made.tags["sha256"]) | {f"{made.tags['served']}/model.onnx": "0" * 64}
         store.client().set_model_version_tag(NAME, made.version, "sha256", json.dumps(digests))

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from pipeline.record import RunRecord, StepRecord
+from pipeline.runs.records import RunRecord, StepRecord
 
 v4 = nbformat.v4
 

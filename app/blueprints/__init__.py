@@ -1,0 +1,1 @@
+"""The Flask routes, one module for each subject."""

@@ -1,0 +1,1 @@
+"""Prometheus metrics, counted across worker processes."""

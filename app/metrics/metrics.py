@@ -1,0 +1,240 @@
+"""What Prometheus reads. Every worker counts in cells that all share, so any of them can answer."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from flask import current_app
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from app.metrics.shared_counters import Cells, Full
+from housing.schema import NAMES, USD
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+DECILES = 10
+FEW = 12  # values that are faster counted one by one
+
+# kind, help, labels, and of a histogram the upper ends of its buckets
+COUNTERS = {
+    "housing_requests": ("requests answered", ("endpoint", "status")),
+    "housing_model_swaps": ("champions taken over, by all workers together", ()),
+    "housing_log_failures": ("groups of requests that could not be logged", ()),
+    "housing_unlogged_answers": ("answers that left unlogged, as LOG_POLICY allows", ()),
+    "housing_unusual_rows": ("rows unlike those the model learnt from", ()),
+    "housing_shed_requests": ("requests refused as too many waited or a key's limit was reached",
+                              ("why",)),
+    "housing_input_decile": ("rows, by the decile of the training values", ("feature", "decile")),
+}  # fmt: skip
+HISTOGRAMS = {
+    "housing_request_seconds": ("time to answer", ("endpoint",), SECONDS),
+    "housing_prediction_usd": ("predicted house values in dollars", ("model", "version"),
+                               tuple(USD * half / 2 for half in range(1, 12))),
+    "housing_log_commit_seconds": ("time to log a group of answers", (), SECONDS),
+    "housing_group_requests": ("requests answered and logged together", (),
+                               (1, 2, 4, 8, 16, 32, 64, 128)),
+}  # fmt: skip
+GAUGES = {  # of the workers that live: the sum, or the largest
+    "housing_queue_requests": ("requests that wait to be answered", (), np.sum),
+    "housing_model_info": ("the model that serves", ("model", "version", "source"), np.max),
+    "housing_model_refused": ("1 while a new champion cannot be taken over", (), np.max),
+    "housing_model_swap_timestamp_seconds": ("when a champion was last taken over", (), np.max),
+    "housing_model_load_seconds": ("how long that took, beside the requests", (), np.max),
+    "housing_registry_reached_timestamp_seconds": ("when the alias was last read", (), np.max),
+}
+
+
+class Metrics:
+    """One worker's view of what all count."""
+
+    def __init__(self, path: Path) -> None:
+        self.cells = Cells(path)
+        self._lock = threading.Lock()
+        self._mine = self.cells.mine.data  # one number at a time: a third of numpy's time
+        self._names = threading.Lock()  # two threads that read new names would enter them twice
+        self._known: dict[tuple[str, ...], int] = {}
+        self._borders: tuple[np.ndarray, list[list[float]]] | None = None
+        self._registry = CollectorRegistry()
+        self._registry.register(_Collector(self.cells, self._names))
+        for place, ((name, *_), _) in enumerate(self.cells.totals()):
+            if name in GAUGES:  # what the worker before it in this slot held
+                self.cells.mine[place] = 0
+
+    def count(self, name: str, *labels: str, by: float = 1) -> None:
+        """Adds to a counter."""
+        place = self._place(name, labels)
+        with self._lock:
+            self._mine[place] += by
+
+    def observe(self, name: str, value: float, *labels: str) -> None:
+        """Adds a value to a histogram."""
+        self.observe_all(name, [value], *labels)
+
+    def observe_all(self, name: str, values: Sequence[float], *labels: str) -> None:
+        """Adds values to a histogram."""
+        place, tops = self._place(name, labels), HISTOGRAMS[name][2]
+        if len(values) <= FEW:
+            found = [bisect_left(tops, value) for value in values]
+            with self._lock:
+                for bucket, value in zip(found, values, strict=True):
+                    self._mine[place + bucket] += 1
+                    self._mine[place + len(tops) + 1] += value
+            return
+        found = np.bincount(np.searchsorted(tops, values), minlength=len(tops) + 1)
+        with self._lock:
+            self.cells.mine[place : place + len(found)] += found
+            self._mine[place + len(found)] += float(np.sum(values))
+
+    def rank(self, several: list[np.ndarray], borders: np.ndarray) -> None:
+        """Counts rows, each (n, 8), by decile; borders: (9, 8), between the training values'."""
+        place = self._place("housing_input_decile", (NAMES[0], "1"))
+        if sum(map(len, several)) <= FEW:
+            self._rank_few([row for rows in several for row in rows.tolist()], borders, place)
+            return
+        found = (np.concatenate(several)[:, None] > borders).sum(1)
+        found += DECILES * np.arange(len(NAMES))
+        with self._lock:
+            mine = self.cells.mine[place : place + DECILES * len(NAMES)]
+            mine += np.bincount(found.ravel(), minlength=len(mine))
+
+    def _rank_few(self, rows: list[list[float]], borders: np.ndarray, place: int) -> None:
+        if self._borders is None or self._borders[0] is not borders:
+            self._borders = borders, borders.T.tolist()
+        with self._lock:
+            for row in rows:
+                for at, (value, mine) in enumerate(zip(row, self._borders[1], strict=True)):
+                    self._mine[place + DECILES * at + bisect_left(mine, value)] += 1
+
+    def set(self, name: str, value: float, *labels: str) -> None:
+        """Sets this worker's value of a gauge."""
+        self._mine[self._place(name, labels)] = value
+
+    def clear(self, name: str) -> None:
+        """Sets this worker's values of a gauge to 0, whatever their labels."""
+        for (one, *_), place in list(self._known.items()):
+            if one == name:
+                self.cells.mine[place] = 0
+
+    def page(self) -> bytes:
+        """The text that a scrape gets."""
+        return generate_latest(self._registry)
+
+    def _place(self, name: str, labels: tuple[str, ...]) -> int:
+        key = (name, *labels)
+        place = self._known.get(key)
+        if place is None:
+            with self._names:
+                place = self._known[key] = self._new(name, labels)
+        return place
+
+    def _new(self, name: str, labels: tuple[str, ...]) -> int:
+        try:
+            if name in HISTOGRAMS:
+                parts = [f"{top:g}" for top in HISTOGRAMS[name][2]] + ["+Inf", "sum"]
+                return self.cells.places([(name, *labels, part) for part in parts])
+            if name == "housing_input_decile":
+                parts = [str(one + 1) for one in range(DECILES)]
+                return self.cells.places([(name, one, part) for one in NAMES for part in parts])
+            return self.cells.places([(name, *labels)])
+        except Full:  # after hundreds of versions: counted still, but no longer apart
+            if "other" in labels:
+                raise
+            return self._new(name, ("other",) * len(labels))
+
+
+class _Collector(Collector):
+    """What the cells hold, as prometheus_client writes it."""
+
+    def __init__(self, cells: Cells, names: threading.Lock) -> None:
+        self._cells, self._names = cells, names
+
+    def collect(self) -> Iterator[Metric]:
+        living = self._cells.living()
+        found: dict[str, list[tuple[tuple[str, ...], np.ndarray]]] = {}
+        with self._names:
+            totals = self._cells.totals()
+        for (name, *labels), numbers in totals:
+            found.setdefault(name, []).append((tuple(labels), numbers))
+        for name, (about, labels) in COUNTERS.items():
+            counter = CounterMetricFamily(name, about, labels=labels)
+            for given, numbers in found.get(name, [((), np.zeros(1))] if not labels else []):
+                counter.add_metric(given, numbers.sum())
+            yield counter
+        for name, (about, labels, tops) in HISTOGRAMS.items():
+            yield _histogram(HistogramMetricFamily(name, about, labels=labels),
+                             found.get(name, []), len(tops) + 2)  # fmt: skip
+        alive = sorted(living)
+        for name, (about, labels, together) in GAUGES.items():
+            gauge = GaugeMetricFamily(name, about, labels=labels)
+            is_zero = not labels and not name.endswith("_timestamp_seconds")  # no time is 1970
+            for given, numbers in found.get(name, [((), np.zeros(1))] if is_zero else []):
+                value = together(numbers[alive] if len(numbers) > 1 else numbers)
+                if value or not labels:
+                    gauge.add_metric(given, value)
+            yield gauge
+        yield from _processes(living)
+
+
+def _histogram(
+    family: HistogramMetricFamily, found: list[tuple[tuple[str, ...], np.ndarray]], size: int
+) -> HistogramMetricFamily:
+    for at in range(0, len(found), size):
+        labels = found[at][0][:-1]
+        numbers = [one.sum() for _, one in found[at : at + size]]
+        counts = np.cumsum(numbers[:-1])
+        tops = [given[-1] for given, _ in found[at : at + size - 1]]
+        family.add_metric(labels, list(zip(tops, counts, strict=True)), numbers[-1])
+    return family
+
+
+def _processes(living: dict[int, int]) -> Iterator[Metric]:
+    """What each worker takes, as client libraries name it; read from /proc where there is one."""
+    told = (
+        GaugeMetricFamily("process_resident_memory_bytes", "memory", labels=["worker"]),
+        CounterMetricFamily("process_cpu_seconds", "time on a processor", labels=["worker"]),
+        GaugeMetricFamily("process_open_fds", "open files and connections", labels=["worker"]),
+        GaugeMetricFamily("process_max_fds", "how many there may be", labels=["worker"]),
+        GaugeMetricFamily("process_start_time_seconds", "when it started", labels=["worker"]),
+        GaugeMetricFamily("process_threads", "threads", labels=["worker"]),
+    )
+    for slot, pid in living.items():
+        for one, value in zip(told, _process(pid) or (), strict=False):
+            one.add_metric([str(slot)], value)
+    yield from told
+
+
+def _process(pid: int) -> tuple[float, ...] | None:
+    folder, tick = Path(f"/proc/{pid}"), os.sysconf("SC_CLK_TCK")
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        limits = (folder / "limits").read_text().partition("Max open files")[2].split()
+        handles = len(os.listdir(folder / "fd"))  # noqa: PTH208, a third of the time of Path's
+    except OSError:
+        return None
+    memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+    started = _booted() + int(fields[19]) / tick
+    spent = (int(fields[11]) + int(fields[12])) / tick
+    most = float("inf") if limits[0] == "unlimited" else int(limits[0])
+    return memory, spent, handles, most, started, int(fields[17])
+
+
+def _booted() -> float:
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def metrics() -> Metrics:
+    """The current app's."""
+    return current_app.extensions["metrics"]

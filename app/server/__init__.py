@@ -1,0 +1,1 @@
+"""What uvicorn runs: connections, the ASGI application and the batcher. Knows no model."""

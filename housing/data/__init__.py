@@ -1,0 +1,1 @@
+"""The data set: sources, validation, splitting, the synthetic sample and DVC versions. No model here."""

@@ -1,0 +1,1 @@
+"""Metrics, slices, bootstrap comparison and interval calibration, on held-out rows. Draws nothing."""

@@ -1,0 +1,1 @@
+"""What answers one request with numpy alone: the served graph, neighbors, Shapley values, the training domain."""

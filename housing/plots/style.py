@@ -1,0 +1,57 @@
+"""One style for every picture: its colours, its dollars, its legends."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from IPython import get_ipython
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+from housing.plots import svg
+
+CAPPED = "#d55e00"  # what stands at the cap
+MISSED = CAPPED  # what lies outside of what was promised
+QUIET = "#9db8cf"  # the cloud behind what is to be read
+ZERO = "#666666"  # the line where nothing is off
+
+
+def use_style() -> None:
+    """Makes the house style the notebook's: figures as SVG and as PNG, both crisp at 2x."""
+    pd.options.display.float_format = "{:,.6g}".format  # 12,345.6
+    shell = get_ipython()
+    if shell and plt.get_backend().endswith("inline"):
+        set_matplotlib_formats("retina", metadata={"Software": None})
+        shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg.draw)
+    plt.style.use(Path(__file__).with_name("housing.mplstyle"))
+
+
+def legend_above(
+    axes: Axes, title: str, columns: int = 3, rows: int = 1, markerscale: float = 3
+) -> None:
+    """Title, then legend in rows and columns, then the plot: the legend hides no data."""
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=columns, borderaxespad=0.2,
+        columnspacing=1.4, handlelength=1.4, fontsize=9.5, markerscale=markerscale,
+    )  # fmt: skip
+    axes.set_title(title, pad=14 + 18 * rows)
+
+
+def dollars(digits: int = 0) -> FuncFormatter:
+    """What an axis in dollars writes: $0, $85k, −$150k; digits after the point for close ticks."""
+    return FuncFormatter(lambda value, _: _dollars(value, digits))
+
+
+def _dollars(value: float, digits: int) -> str:
+    return f"{'−' if value < 0 else ''}${abs(value) / 1000:,.{digits}f}k" if value else "$0"
+
+
+def by_row(axes: Axes, title: str, xlabel: str) -> None:
+    """Finishes a picture with something on each row: dollars along the other axis."""
+    axes.xaxis.set_major_formatter(dollars())
+    axes.set(xlabel=xlabel)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.set_title(title)

@@ -1,0 +1,180 @@
+"""Moves old answers out of the service's log, a file a month, while the service goes on writing.
+
+A row is committed to its month before it is deleted from the log, and a month takes no row twice:
+so a run that is cut short anywhere loses nothing and doubles nothing once it is run again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from housing.prediction_log.reader import columns, opened
+
+BATCH = 5_000  # rows that come into an archive at once
+PART = 500  # of them leave the log at once: the service waits for some 10 ms
+SETTINGS = (
+    "wal_autocheckpoint = 0",  # it would be done under the lock
+    "secure_delete = OFF",  # free pages need not be written
+    "cache_size = -65536",  # the index of the ids, in KB: they are all over it
+)
+PATIENCE = 5.0  # seconds to wait for the service's workers
+PAGES = 1_000  # given back at once
+
+
+class Space(NamedTuple):
+    """What the log takes, in bytes."""
+
+    size: int
+    free: int  # of it, for new answers
+
+
+def archive(log: Path, before: str, folder: Path, told: Callable[[int], None]) -> dict[Path, int]:
+    """Moves the rows that were asked before a time; file of a month -> rows that came into it.
+
+    before: as `wanted.moment` writes it. told: gets how many are moved, again and again. Raises
+    RuntimeError if the log or an archive cannot be written.
+    """
+    moved: dict[Path, int] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    with opened(log, "rw") as database:
+        for setting in SETTINGS:
+            database.execute(f"PRAGMA {setting}")
+        while True:
+            known, rows = _oldest(database, before)
+            for month, some in groupby(rows, lambda row: _month(row, log)):
+                file = folder / f"logs-{month}.db"
+                batch = list(some)
+                _keep(file, _tables(database), known, batch)
+                moved[file] = moved.get(file, 0) + len(batch)
+            if not rows:
+                return moved
+            _delete(log, database, [row["id"] for row in rows])
+            told(sum(moved.values()))
+
+
+def _oldest(database: sqlite3.Connection, before: str) -> tuple[dict[str, str], list[sqlite3.Row]]:
+    """The table's columns, and its oldest rows; both of one moment, as the service may add some."""
+    database.execute("BEGIN")
+    try:
+        known = columns(database)
+        if not known:
+            return {}, []
+        # a row without an id, which the service never writes, could not be told from another
+        query = ("SELECT * FROM prediction WHERE asked_at < ? AND id IS NOT NULL "
+                 "ORDER BY asked_at, rowid LIMIT ?")  # fmt: skip
+        return known, database.execute(query, (before, BATCH)).fetchall()
+    finally:
+        database.execute("COMMIT")
+
+
+def _month(row: sqlite3.Row, log: Path) -> str:
+    month = str(row["asked_at"])[:7]
+    if not re.fullmatch(r"\d{4}-\d\d", month):
+        raise RuntimeError(f"the answer {row['id']} in {log} was asked at {row['asked_at']!r}, "
+                           "expected an ISO time; it and what is newer stay there")  # fmt: skip
+    return month
+
+
+def _tables(database: sqlite3.Connection) -> list[str]:
+    """How the table and its indexes were made."""
+    query = ("SELECT sql FROM sqlite_master WHERE tbl_name = 'prediction' AND sql IS NOT NULL "
+             "AND type IN ('table', 'index') ORDER BY type = 'index'")  # fmt: skip
+    return [one["sql"] for one in database.execute(query)]
+
+
+def _keep(file: Path, tables: list[str], known: dict[str, str], rows: list[Any]) -> None:
+    """The rows are on the disk when it returns, those that were there already once."""
+    with opened(file, "rwc") as month:
+        month.execute("PRAGMA synchronous = EXTRA")  # FULL, and the file's entry in its folder
+        month.execute("BEGIN IMMEDIATE")
+        if not columns(month):
+            for one in tables:
+                month.execute(one)
+        for one in known.keys() - columns(month).keys():  # it was begun by an older service
+            month.execute(f'ALTER TABLE prediction ADD COLUMN "{one}" {known[one]}')
+        names = ", ".join(f'"{one}"' for one in known)
+        # of all conflicts the id's alone: OR IGNORE would drop a row for any other, too
+        month.executemany(
+            f"INSERT INTO prediction ({names}) VALUES ({', '.join('?' * len(known))}) "
+            "ON CONFLICT (id) DO NOTHING",
+            map(tuple, rows),
+        )
+        month.execute("COMMIT")
+
+
+def _delete(log: Path, database: sqlite3.Connection, ids: list[str]) -> None:
+    """Part by part; each comes to the file at once, else the service's next commit would see to
+    that, and an answer would wait for it."""
+    ids = sorted(ids)  # as they stand in the index
+    for at in range(0, len(ids), PART):
+        with alone(log):
+            database.execute("BEGIN IMMEDIATE")
+            part = ((one,) for one in ids[at : at + PART])
+            database.executemany("DELETE FROM prediction WHERE id = ?", part)
+            database.execute("COMMIT")
+        database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+@contextmanager
+def alone(log: Path) -> Iterator[None]:
+    """The lock beside the log, under which the service's workers write.
+
+    Raises RuntimeError if they leave it for no moment.
+    """
+    guard = os.open(f"{log}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        owner = log.stat()
+        with suppress(PermissionError):  # root's lock would keep the service out
+            os.fchown(guard, owner.st_uid, owner.st_gid)
+        end = time.monotonic() + PATIENCE
+        while not _locked(guard):
+            if time.monotonic() > end:
+                busy = f"{log}.lock has been held for {PATIENCE:.0f} s"
+                raise RuntimeError(f"{busy} by the service: type the same again to go on")
+            time.sleep(0.001)
+        yield
+    finally:
+        os.close(guard)
+
+
+def _locked(guard: int) -> bool:
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def space(log: Path) -> Space:
+    """What the log takes, and what of it new answers can use again."""
+    with opened(log) as database:
+        ask = (database.execute(f"PRAGMA {one}").fetchone()[0]
+               for one in ("page_size", "page_count", "freelist_count"))  # fmt: skip
+        size, pages, free = ask
+    return Space(size * pages, size * free)
+
+
+def shrink(log: Path, compact: bool = False) -> None:
+    """Gives free pages back, in short steps, where the log was made for that.
+
+    compact: writes the whole log anew; nobody else can write as long as that takes.
+    """
+    with opened(log, "rw") as database:
+        if compact:
+            with alone(log):
+                database.execute("VACUUM")
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return
+        incremental = database.execute("PRAGMA auto_vacuum").fetchone()[0] == 2
+        while incremental and database.execute("PRAGMA freelist_count").fetchone()[0]:
+            with alone(log):
+                database.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()

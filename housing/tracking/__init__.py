@@ -1,0 +1,1 @@
+"""Experiments in MLflow and the store behind them: created, migrated and probed. No registry rules here."""

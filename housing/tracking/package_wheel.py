@@ -1,0 +1,64 @@
+"""Our own package as a wheel, to be put beside a model that needs its classes.
+
+The package is on no index, so a model's requirements can only name a file of the model's folder.
+"""
+
+import base64
+import hashlib
+import zipfile
+from importlib.metadata import metadata
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGE = Path(__file__).parents[1]
+SUFFIXES = {".py", ".c", ".css", ".js", ".mplstyle", ".sql"}
+THEN = (1980, 1, 1, 0, 0, 0)  # the same content is the same file
+
+
+class Wheel(NamedTuple):
+    """A wheel: its file's name, and what is in it."""
+
+    name: str
+    content: bytes
+
+
+def build() -> Wheel:
+    """The package as it is now, for any Python and machine (PEP 427): native.c is not compiled.
+
+    Its version is the project's and a hash of the modules, so that two that differ never share one.
+    """
+    files = {
+        path.relative_to(PACKAGE.parent).as_posix(): path.read_bytes()
+        for path in sorted(PACKAGE.rglob("*"))
+        if path.suffix in SUFFIXES
+    }
+    project = metadata("california-housing")
+    digest = hashlib.sha256(b"".join(name.encode() + it for name, it in files.items())).hexdigest()
+    version = f"{project['Version'].partition('+')[0]}+{digest[:12]}"
+    folder = f"california_housing-{version}.dist-info"
+    about = {
+        "METADATA": "Metadata-Version: 2.1\nName: california-housing\n"
+        f"Version: {version}\nRequires-Python: {project['Requires-Python']}\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: housing.wheel\nRoot-Is-Purelib: true\n"
+        "Tag: py3-none-any\n",
+    }
+    files |= {f"{folder}/{name}": text.encode() for name, text in about.items()}
+    files[f"{folder}/RECORD"] = _record(files, f"{folder}/RECORD").encode()
+    return Wheel(f"california_housing-{version}-py3-none-any.whl", _zip(files))
+
+
+def _record(files: dict[str, bytes], own: str) -> str:
+    lines = []
+    for name, content in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        lines.append(f"{name},sha256={digest},{len(content)}")
+    return "\n".join([*lines, f"{own},,", ""])
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    made = BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, THEN), content, zipfile.ZIP_DEFLATED)
+    return made.getvalue()

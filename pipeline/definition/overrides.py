@@ -1,0 +1,90 @@
+"""Values for parameters, as a user gives them: environment, files, the command line."""
+
+import codecs
+import os
+import shlex
+from pathlib import Path
+
+from pipeline.definition import parameters
+from pipeline.definition.steps import Given, Step
+
+PREFIX = "PIPELINE_PARAM_"
+
+
+def given(
+    pipeline: list[Step], wanted: list[Step], files: list[Path], problems: list[str]
+) -> list[Given]:
+    """The environment's values, then the files', which win; what is wrong goes to the problems.
+
+    They may speak of steps that are not wanted this time.
+    """
+    declared = _declared(pipeline)
+    found = _environment(declared)
+    for path in files:
+        try:
+            found += _file(path)
+        except ValueError as wrong:
+            problems.append(str(wrong))
+    elsewhere = set(declared.values()) - set(_declared(wanted).values())
+    return [one for one in found if one.name not in elsewhere]
+
+
+def _declared(pipeline: list[Step]) -> dict[str, str]:
+    """The names of all parameters, with and without their step, by their small letters."""
+    return {
+        name.lower(): name
+        for step in pipeline
+        for one in parameters.read(step.notebook)
+        for name in (one.name, f"{step.name}.{one.name}")
+    }
+
+
+def _environment(declared: dict[str, str]) -> list[Given]:
+    """PIPELINE_PARAM_TRIALS or PIPELINE_PARAM_TRAIN__TRIALS; capitals do not matter."""
+    found = []
+    for variable, text in sorted(os.environ.items()):
+        if variable.startswith(PREFIX):
+            asked = variable.removeprefix(PREFIX).replace("__", ".").lower()
+            found.append(Given(declared.get(asked, asked), text, variable))
+    return found
+
+
+def _file(path: Path) -> list[Given]:
+    import yaml
+
+    try:
+        # every scalar stays the text that was written: 007 is for the annotation to understand
+        content = yaml.load(_text(path), yaml.BaseLoader) or {}
+    except OSError as failed:
+        raise ValueError(f"--params {path}: {failed.strerror}") from None
+    except yaml.YAMLError as failed:
+        raise ValueError(f"--params {path} is no YAML: {failed}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"--params {path}: expected NAME: VALUE, or STEP: {{NAME: VALUE}}")
+    found = []
+    for name, value in content.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        found += [Given(f"{name}.{one}".rstrip("."), it, str(path)) for one, it in inner.items()]
+    return found
+
+
+def _text(path: Path) -> str:
+    raw = path.read_bytes()
+    marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return raw.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        line = raw.count(b"\n", 0, wrong.start) + 1
+        names = [shlex.quote(str(one)) for one in (path, path.with_stem(f"{path.stem}-utf8"))]
+        raise ValueError(
+            f"--params {path}, line {line}: expected UTF-8, but 0x{raw[wrong.start]:02x} is no "
+            "letter of it; if it is Latin-1, as old editors write it, this is the command "
+            f"to convert it: iconv -f LATIN1 -t UTF-8 {names[0]} > {names[1]}"
+        ) from None
+
+
+def pairs(texts: list[str], option: str, problems: list[str]) -> list[Given]:
+    """What an option of the command line says; what is no pair goes to the problems."""
+    wrong = [one for one in texts if "=" not in one]
+    problems += [f"{option} {one}: expected NAME=VALUE or STEP.NAME=VALUE" for one in wrong]
+    return [Given(*one.split("=", 1), option) for one in texts if "=" in one]

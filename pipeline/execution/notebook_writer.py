@@ -1,0 +1,107 @@
+"""The executed notebook on disk: always whole, at most a second old, at a bounded cost."""
+
+import html
+import json
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pipeline.execution.output_capture import merged
+from pipeline.runs.atomic_write import write_whole
+
+EVERY = 0.5  # seconds between two saves of a notebook that keeps changing
+SHARE = 5  # a save is followed by at least as many times its own duration without one, but
+LONGEST = 1.2  # seconds at most: what a cell shows is on disk within two
+MASK = "•••"
+
+
+class Saver:
+    """Saves a notebook again and again; only the cells touched since are made into JSON again.
+
+    secrets: texts that are masked wherever an output says them.
+    """
+
+    def __init__(self, notebook: Any, path: Path, secrets: list[str]) -> None:
+        self.notebook, self.path = notebook, path
+        self.masked = sorted({form for one in secrets for form in _forms(one)}, key=len)[::-1]
+        self.texts = ["" for _ in notebook.cells]
+        self.touched = set(range(len(notebook.cells)))
+        self.due = 0.0
+        self.failure: OSError | None = None  # of the last try
+
+    def touch(self, cell: int) -> None:
+        """Says that a cell has changed."""
+        self.touched.add(cell)
+
+    def save_if_due(self) -> None:
+        """Saves what has changed, unless the last save was too recent; a full disk may pass."""
+        if not self.touched or time.monotonic() < self.due:
+            return
+        started = time.monotonic()
+        try:
+            self.save(durable=False)
+        except OSError as failure:
+            self.failure = failure
+        ended = time.monotonic()
+        self.due = ended + min(max(EVERY, SHARE * (ended - started)), LONGEST)
+
+    def save(self, durable: bool = True) -> None:
+        """Saves now; OSError if it cannot."""
+        for one in self.touched:
+            self.texts[one] = json.dumps(self._clean(self.notebook.cells[one]))
+        rest = {name: self.mask(it) for name, it in self.notebook.items() if name != "cells"}
+        head = json.dumps(rest).removesuffix("}")
+        cells = ",\n".join(self.texts)
+        write_whole(self.path, f'{head}, "cells": [\n{cells}\n]}}\n', durable)
+        self.touched, self.failure = set(), None
+
+    def drop_outputs(self) -> None:
+        """For a full disk: what each cell did is kept, what it showed is not."""
+        for number, cell in enumerate(self.notebook.cells):
+            if cell.cell_type == "code":
+                cell.outputs = []
+                self.touch(number)
+
+    def mask_file(self, path: Path) -> None:
+        """Masks what another process has written."""
+        if self.masked and path.exists():
+            text = path.read_text(errors="surrogateescape")
+            clean = self.mask(text)
+            if clean != text:
+                write_whole(path, clean.encode(errors="surrogateescape"))
+
+    def _clean(self, cell: Any) -> Any:
+        """The cell as it is written; its own outputs stay, as nbclient knows them by number."""
+        if cell.cell_type != "code":
+            return cell
+        return {**cell, "outputs": self.mask(merged(cell.outputs))}
+
+    def mask(self, content: Any) -> Any:
+        """The content with the secrets in its texts masked."""
+        if not self.masked:
+            return content
+        if isinstance(content, str):
+            for one in self.masked:
+                content = content.replace(one, MASK)
+            return content
+        if isinstance(content, dict):
+            return {self.mask(name): self.mask(value) for name, value in content.items()}
+        if isinstance(content, list):
+            return [self.mask(one) for one in content]
+        return content
+
+
+def _forms(secret: str) -> set[str]:
+    """How a secret may be spelt in an output."""
+    cut = range(40, len(secret))  # a table shows the first letters of a long text
+    return {
+        *(secret[:one] + end for one in cut for end in ("...", "…")),
+        secret,
+        html.escape(secret),
+        html.escape(secret, quote=False),
+        repr(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        quote(secret),
+        quote(secret, safe=""),
+    }

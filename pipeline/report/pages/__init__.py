@@ -1,0 +1,1 @@
+"""The pages below reports/: a step, a run, the index, a comparison."""

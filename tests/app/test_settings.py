@@ -1,0 +1,55 @@
+"""Settings: what is set means something, and the README has them all."""
+
+import pytest
+
+from app import create_app
+from app.model import registry_sync
+from app.settings import DEFAULTS, line, told, workers
+from housing.paths import CHECKOUT
+
+
+def test_the_readme_has_every_setting(home):
+    text = (CHECKOUT / "README.md").read_text()
+    for name in DEFAULTS:
+        assert line(name) in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("LOG_POLICY", "maybe", "expected strict or available"),
+        ("LOG_SYNC", "OFF", "expected NORMAL or FULL"),
+        ("WORKERS", "0", "expected a number above 0"),
+        ("MAX_ROWS", "many", "expected a whole number"),
+        ("OPEN", "yes", "expected 0 or 1"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_refused(home, monkeypatch, name, value, says):
+    monkeypatch.setenv(f"HOUSING_{name}", value)
+    with pytest.raises(ValueError, match=f"HOUSING_{name} is '?{value}'?, {says}"):
+        create_app()
+
+
+def test_a_setting_that_is_empty_is_not_set(home, monkeypatch):
+    monkeypatch.setenv("HOUSING_PORT", "")
+    monkeypatch.setenv("HOUSING_ACCESS_LOG", "")
+    assert (told()["PORT"], told()["ACCESS_LOG"]) == (8081, "")
+
+
+def test_a_container_s_share_of_the_processors_counts_as_cores(tmp_path):
+    cores = workers(tmp_path / "no such limit")
+    for text, expected in [("max 100000", cores), ("50000 100000", 1), ("9900000 100000", cores)]:
+        (tmp_path / "cpu.max").write_text(text + "\n")
+        assert workers(tmp_path / "cpu.max") == expected
+
+
+def test_a_model_in_the_image_serves_unless_a_tracking_server_is_named(
+    champion_home, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOUSING_BAKED", str(tmp_path))
+    ours = str(champion_home / "var" / "serving")
+    assert told()["SERVING"] == ours  # there is none in it
+    registry_sync.bake(tmp_path)
+    assert told()["SERVING"] == str(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    assert told()["SERVING"] == ours

@@ -1,0 +1,134 @@
+"""What `run_pipeline.py logs` prints, typed in a real shell where it matters."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from housing.cli import logs
+from housing.paths import CHECKOUT
+from tests.support.logged_predictions import FIRST, REFUSAL, answer, refusal, write
+
+
+@pytest.fixture
+def log(home):
+    rows = [
+        answer(0),
+        refusal(1),
+        answer(2, low=3.422473, high=5.00001, warnings='["f\\u001br"]'),
+    ]
+    return write(home / "var" / "logs.db", rows)
+
+
+def typed(*arguments, **options):
+    command = [sys.executable, str(CHECKOUT / "run_pipeline.py"), "logs", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=-1, stderr=-1, text=True, **options)
+
+
+def test_an_answer_is_a_line_of_100_columns(log, capsys):
+    assert logs.logs([]) == 0
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == (
+        "2026-11-01 00:00:00  200  $419,027                       v1    0.41 ms  37.88,-122.23"
+    )
+    assert second == f"2026-11-01 00:08:00  422  refused in 0.41 ms: {REFUSAL}"
+    assert third == (
+        "2026-11-01 00:16:00  200  $419,027 [342,247 to 500,001]  v1    0.41 ms  37.88,-122.23  f r"
+    )
+    assert len(third) <= 100
+
+
+def test_json_has_all_columns(log, capsys):
+    logs.logs(["--json", "--limit", "1"])
+    row = json.loads(capsys.readouterr().out)
+    assert row["id"] == f"{2:032x}-0"
+    assert row["input"]["Latitude"] == 37.88
+    assert row["warnings"] == ["f\x1br"]
+    assert {"caller_id", "traceparent", "caller", "run_id", "request_id"} <= row.keys()
+
+
+def test_the_body_of_a_refused_request_stays_a_text(log, capsys):
+    logs.logs(["--json", "--problem"])
+    assert json.loads(capsys.readouterr().out)["input"] == '{"MedInc": -1'
+
+
+def test_the_database_of_the_service_is_the_one_that_is_read(home, monkeypatch, capsys):
+    monkeypatch.setenv("HOUSING_DATABASE", str(write(home / "other.db", [answer(7)], FIRST)))
+    logs.logs([])
+    assert capsys.readouterr().out.startswith("2026-11-01 00:56:00  200  $419,027")
+
+
+def test_that_nothing_is_found_is_a_sentence(log, home, monkeypatch, capsys):
+    assert logs.logs(["--status", "500"]) == 0
+    assert "no answer is like that; it has those from 2026-11-01T00:00" in capsys.readouterr().err
+    monkeypatch.setenv("HOUSING_DATABASE", str(home / "none.db"))
+    for asked in ([], ["--summary"], ["--archive", "1d"]):
+        assert logs.logs(asked) == 0
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.startswith(f"{home / 'none.db'}: nothing is logged yet; ")
+
+
+def test_the_summary_is_for_a_person_or_a_machine(log, capsys):
+    logs.logs(["--summary"])
+    told = capsys.readouterr().out
+    assert "answers    3 to 3 requests\nstatus     200: 2 (66.7%)\n" in told
+    assert "latency    median 0.41 ms, p99 0.41 ms, of requests\n" in told
+    assert "problem    1 requests: MedInc is …, expected a number from 0 to 20" in told
+    assert "asked      2026-11-01 00:00  3\n" in told
+    logs.logs(["--summary", "--json"])
+    assert json.loads(capsys.readouterr().out)["status"] == {"200": 2, "422": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--from", "none.db"], "--from is 'none.db', expected a log"),
+        (["--limit", "-1"], "--limit is -1, expected 0 or more"),
+        (["--follow", "--until", "1h"], "--until cannot be used here: --follow has no end"),
+        (["--summary", "--limit", "1"], "--limit cannot be used here: --summary is of all"),
+        (["--to", "x"], "--to cannot be used here: it belongs to --archive"),
+        (["--archive", "1d", "--from", "x"], "--from cannot be used here: --archive moves"),
+        (["--archive", "2999-01-01"], "--archive is '2999-01-01', expected a time that has been"),
+        (["--archive", "soon"], "--archive is 'soon', expected an ISO date"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(log, arguments, told):
+    with pytest.raises((ValueError, LookupError)) as refused:
+        logs.logs(arguments)
+    assert refused.value.args[0].startswith(told)
+
+
+def test_what_is_no_log_is_a_sentence_and_exit_code_1(home, monkeypatch, capsys):
+    (home / "text").write_text("no database " * 100)
+    monkeypatch.setenv("HOUSING_DATABASE", str(home / "text"))
+    assert logs.logs([]) == 1
+    assert "file is not a database; expected the service's log" in capsys.readouterr().err
+
+
+def test_new_answers_are_followed_until_ctrl_c(log):
+    started = typed("--follow", "--limit", "1", "--status", "200", start_new_session=True)
+    try:
+        assert "f r" in started.stdout.readline()
+        write(log, [refusal(3), answer(4)])
+        before = time.monotonic()
+        assert started.stdout.readline().startswith("2026-11-01 00:32:00  200  $419,027")
+        assert time.monotonic() - before < 5
+        os.killpg(started.pid, signal.SIGINT)
+        out, err = started.communicate(timeout=20)
+    finally:
+        started.kill()
+    assert (started.returncode, out, err) == (130, "", "")
+
+
+def test_a_reader_that_has_enough_is_no_error(home):
+    write(home / "var" / "logs.db", [answer(place) for place in range(3000)])
+    started = typed("--limit", "3000")
+    started.stdout.readline()
+    started.stdout.close()
+    assert started.stderr.read() == ""
+    assert started.wait(20) == 0

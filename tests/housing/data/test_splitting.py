@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score, root_mean_squared_error
+from sklearn.tree import DecisionTreeRegressor
+
+from housing import paths
+from housing.data import loading, splitting
+from housing.schema import NAMES, TARGET
+
+
+@pytest.mark.parametrize(
+    ("model", "rmse"),
+    [(LinearRegression(), 0.7456), (DecisionTreeRegressor(max_depth=5, random_state=0), 0.7242)],
+)
+def test_the_original_project_s_split_and_scores(real_data, model, rmse):
+    train, test = splitting.split(real_data.frame, test_size=0.2, seed=42)
+    assert (len(train), len(test)) == (16_512, 4_128)
+    guess = model.fit(train[NAMES], train[TARGET]).predict(test[NAMES])
+    assert round(root_mean_squared_error(test[TARGET], guess), 4) == rmse
+    if rmse == 0.7456:
+        assert round(r2_score(test[TARGET], guess), 4) == 0.5758
+
+
+def test_what_is_written_is_read_again():
+    manifest = splitting.write(loading.load("sample", rows=200), test_size=0.25, seed=1)
+    train, test, again = splitting.read()
+    assert (len(train), len(test)) == (150, 50)
+    assert again == manifest
+    assert manifest["source"] == "sample"
+    assert not set(train.index) & set(test.index)
+    assert sorted([*train.index, *test.index]) == list(range(200))
+
+
+def test_a_bad_frame_is_not_written():
+    found = loading.load("sample", rows=20)
+    found.frame.loc[3, "MedInc"] = np.nan
+    with pytest.raises(ValueError, match="MedInc is empty in 1 row"):
+        splitting.write(found)
+    assert not paths.processed_data().exists()
+
+
+def test_an_altered_part_is_noticed():
+    splitting.write(loading.load("sample", rows=200))
+    path = paths.processed_data() / "train.parquet"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="run 01_prep again"):
+        splitting.read()
+
+
+def test_nothing_prepared_yet_says_what_to_do():
+    with pytest.raises(LookupError, match="run 01_prep first"):
+        splitting.read()

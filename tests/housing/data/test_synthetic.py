@@ -1,0 +1,36 @@
+import pytest
+
+from housing.data.synthetic import sample
+from housing.data.validation import problems
+from housing.schema import CAP, COLUMNS
+
+
+def test_the_same_seed_gives_the_same_rows():
+    assert sample(500, seed=1).equals(sample(500, seed=1))
+    assert not sample(500, seed=1).equals(sample(500, seed=2))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 5_000])
+def test_any_number_of_rows_passes_the_check(rows):
+    frame = sample(rows)
+    assert len(frame) == rows
+    assert list(frame) == COLUMNS
+    assert problems(frame) == []
+
+
+def test_it_looks_like_california():
+    frame = sample(20_000)
+    at_cap = frame.MedHouseVal == CAP
+    assert 0.01 < at_cap.mean() < 0.1
+    assert 1.8 < frame.MedHouseVal.mean() < 2.4
+    assert frame.MedInc.corr(frame.MedHouseVal) > 0.5
+    los_angeles = frame.Latitude.between(33.7, 34.4) & frame.Longitude.between(-118.6, -117.8)
+    assert 0.15 < los_angeles.mean() < 0.45
+    coast = frame[frame.Latitude.between(37, 38) & (frame.Longitude < -122)]
+    inland = frame[frame.Latitude.between(37, 38) & (frame.Longitude > -121)]
+    assert coast.MedHouseVal.median() > 1.5 * inland.MedHouseVal.median()
+
+
+def test_no_rows_is_an_error_that_says_so():
+    with pytest.raises(ValueError, match="rows is 0, expected at least 1"):
+        sample(0)

@@ -1,0 +1,68 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from housing.data.synthetic import sample
+from housing.data.validation import check, problems
+
+
+@pytest.fixture
+def frame():
+    return sample(50)
+
+
+def test_a_good_frame_comes_back_as_it_is(frame):
+    assert check(frame) is frame
+
+
+def test_a_missing_column_is_named(frame):
+    assert problems(frame.drop(columns="MedInc")) == ["column MedInc is missing"]
+
+
+def test_an_extra_column_is_named(frame):
+    assert problems(frame.assign(Colour=1.0)) == ["column Colour is not expected"]
+
+
+def test_a_wrong_dtype_is_named_with_an_example(frame):
+    wrong = frame.assign(HouseAge=["old", *frame.HouseAge.astype(str)[1:]])
+    [problem] = problems(wrong)
+    assert problem.startswith("HouseAge has dtype ")
+    assert problem.endswith("expected float64 (for example 'old')")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (np.nan, "Population is empty in 3 rows (row 4: nan)"),
+        (np.inf, "Population is infinite in 3 rows (row 4: inf)"),
+        (-5, "Population is outside 1 to 50,000 people in 3 rows (row 4: -5)"),
+    ],
+)
+def test_bad_values_are_counted_with_an_example(frame, value, says):
+    frame.loc[[4, 7, 9], "Population"] = value
+    assert problems(frame) == [says]
+
+
+def test_duplicate_rows_are_counted(frame):
+    twice = pd.concat([frame, frame[:2]], ignore_index=True)
+    assert problems(twice) == ["2 rows repeat an earlier row (row 50)"]
+
+
+def test_an_empty_frame_is_a_problem(frame):
+    assert problems(frame[:0]) == ["there is no row"]
+    assert "there is no row" in problems(pd.DataFrame())
+
+
+def test_all_problems_are_listed_at_once(frame):
+    frame.loc[0, "Latitude"] = 90
+    frame.loc[1, "MedInc"] = np.nan
+    with pytest.raises(ValueError, match="cannot be used") as failed:
+        check(frame.drop(columns="HouseAge"))
+    message = str(failed.value)
+    assert "HouseAge is missing" in message
+    assert "Latitude is outside 32 to 42.5 degrees north in 1 row (row 0: 90)" in message
+    assert "MedInc is empty in 1 row" in message
+
+
+def test_the_real_data_passes(real_data):
+    assert problems(real_data.frame) == []

@@ -1,0 +1,63 @@
+"""What a person types to say which answers are meant."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from housing.prediction_log.filters import moment, wanted
+
+NOW = datetime(2026, 11, 25, 4, 16, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("2h", "2026-11-25T02:16:30.000"),
+        ("30m", "2026-11-25T03:46:30.000"),
+        ("7d ago", "2026-11-18T04:16:30.000"),
+        ("1.5 h", "2026-11-25T02:46:30.000"),
+        ("2026-11-20", "2026-11-20T00:00:00.000"),
+        ("2026-11-20 14:30", "2026-11-20T14:30:00.000"),
+        ("2026-11-20T14:30:00.250+01:00", "2026-11-20T13:30:00.250"),
+        ("2026-11-20T14:30Z", "2026-11-20T14:30:00.000"),
+        ("03:00", "2026-11-25T03:00:00.000"),
+    ],
+)
+def test_times_are_as_the_log_has_them(typed, meant):
+    assert moment(typed, "--since", NOW) == meant
+
+
+def test_a_time_sorts_before_the_row_of_that_time():
+    assert moment("2026-11-20", "--since") <= "2026-11-20T00:00:00.000+00:00"
+    assert moment("2026-11-20", "--since") > "2026-11-19T23:59:59.999+00:00"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("since", "yesterday", "an ISO date or time"),
+        ("since", "2026", "an ISO date or time"),
+        ("until", "99999999d", "an ISO date or time"),
+        ("until", "", "30m, 2h, 7d"),
+        ("status", "4x", "an HTTP status"),
+        ("status", "999", "a class"),
+        ("version", "v2", "a number"),
+        ("place", "37.88,-122.23", "LAT,LON,KM"),
+        ("place", "37.88,-122.23,0", "LAT,LON,KM"),
+        ("place", "97,-122.23,5", "LAT,LON,KM"),
+        ("min_usd", "dear", "dollars"),
+        ("max_usd", "nan", "dollars"),
+    ],
+)
+def test_what_is_no_value_is_named_with_what_was_expected(option, value, expected):
+    with pytest.raises(ValueError, match=expected) as refused:
+        wanted({option: value})
+    assert str(refused.value).startswith(f"--{option.replace('_', '-')} is {value!r}, expected ")
+
+
+@pytest.mark.parametrize(
+    "asked", [{"since": "1h", "until": "2h"}, {"min_usd": "$300,000", "max_usd": "200000"}]
+)
+def test_ends_that_leave_nothing_between_them_are_refused(asked):
+    with pytest.raises(ValueError, match="expected the lesser one first"):
+        wanted(asked)

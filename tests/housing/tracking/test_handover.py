@@ -1,0 +1,33 @@
+import json
+
+from housing.registry import versions
+from housing.tracking import handover
+
+MANIFEST = {
+    "source": "sample", "said": "A GENERATED SAMPLE", "rows": {"raw": 2_000},
+    "sha256": {"raw": "1e23f93fa47dae0cf524034d886f5eee"},
+}  # fmt: skip
+
+
+def test_the_runner_is_told_data_champion_and_results(champion_home, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIPELINE_HANDOVER", str(tmp_path / "told.json"))
+    headline = {"best": "tree", "error": handover.error_usd(44_159.4, before=45_000)}
+    links = {"model version: 1": versions.page(versions.champion("california-housing-sample"))}
+    pages = {"model_card": ("Model card: 1", "# It")}
+    shown = handover.hand_over(headline, MANIFEST, links=links, pages=pages)
+    assert shown == {"best": "tree", "error": "$44,159"}
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told["headline"]["error"] == {
+        "value": 44_159.4, "text": "$44,159", "better": "lower", "before": 45_000,
+    }  # fmt: skip
+    assert told["notice"] == "A GENERATED SAMPLE"
+    assert told["data"] == "Generated sample, 2,000 block groups, sha256 1e23f93fa47d"
+    assert told["pages"] == {"model_card": {"title": "Model card: 1", "markdown": "# It"}}
+    assert told["champion"] == "california-housing-sample version 1"
+    assert told["links"] == {
+        "model version: 1": "http://127.0.0.1:5000/#/models/california-housing-sample/versions/1"
+    }
+
+
+def test_without_a_runner_the_results_are_shown_alone(home):
+    assert handover.hand_over({"rows": 5}, MANIFEST) == {"rows": "5"}

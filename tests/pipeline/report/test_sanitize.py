@@ -1,0 +1,86 @@
+import pytest
+
+from pipeline.report import sanitize
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "<a href='javascript:alert(1)'>x</a>",
+        "<a href='data:text/html,<script>alert(1)</script>'>x</a>",
+        "<iframe src='https://example.com'></iframe>",
+        "<svg onload=alert(1)>",
+        "<math><mtext><script>alert(1)</script></mtext></math>",
+        "<style>body { background: url(https://example.com) }</style>",
+        "<b style='background: url(https://example.com)'>x</b>",
+        "<b style='position: fixed; inset: 0'>x</b>",
+        "<form action='https://example.com'><input></form>",
+        "<img src='https://example.com/x.png'>",
+        "<link rel=stylesheet href='//example.com/x.css'>",
+        "<meta http-equiv=refresh content='0;url=https://example.com'>",
+        "<base href='https://example.com'>",
+    ],
+)
+def test_nothing_runs_or_loads(attack):
+    clean = sanitize.plain(attack).lower()
+    for bad in ("script", "onerror", "onload", "example.com", "url(", "fixed", "<form", "<base"):
+        assert bad not in clean
+
+
+def test_tables_texts_links_and_embedded_images_stay():
+    for source in (
+        "<table><tbody><tr><td>1</td></tr></tbody></table>",
+        "<b>bold</b> and <code>code</code>",
+        '<img src="data:image/png;base64,AA">',
+        '<td style="background-color:red">1</td>'.join(["<table><tbody><tr>", "</tr></table>"]),
+    ):
+        assert sanitize.plain(source).replace("</tbody>", "") == source.replace("</tbody>", "")
+    assert 'href="https://example.com"' in sanitize.plain('<a href="https://example.com">x</a>')
+    assert (
+        sanitize.plain('<b id="main">x</b>') == '<b id="out-main">x</b>'
+    )  # no id of the page's own
+
+
+def test_what_wants_to_run_gets_a_frame_of_its_own():
+    made = sanitize.shown("<p>hello</p><script>go()</script>")
+    assert made.startswith("<iframe")
+    assert 'sandbox="allow-scripts"' in made
+    assert "allow-same-origin" not in made
+    assert "<script>" not in made  # it stands escaped in srcdoc
+
+
+def test_a_frame_asks_nothing_of_others_and_says_what_it_left_out():
+    made = sanitize.shown(
+        "<script src='https://cdn.example.com/plot.js'></script><a href='//x.org'>x</a>"
+    )
+    assert "cdn.example.com" in made.split("<iframe")[0]
+    assert "data-left-out" in made
+    assert "plot.js" in made
+    assert "src=&#x27;https" not in made
+    assert "x.org" not in made.split("<iframe")[0]  # a link is no request
+
+
+def test_a_styled_table_keeps_its_colours_and_no_other_style_comes_in():
+    styler = "<style>#T_1a { background-color: #fff }</style><table id='T_1a'></table>"
+    assert sanitize.shown(styler).startswith("<style>#out-T_1a {")
+    assert 'id="out-T_1a"' in sanitize.shown(styler)
+    for other in ("body { display: none }", "#T_1a { background: url(//x) }", "@import 'x';"):
+        assert sanitize.shown(f"<style>{other}</style><p>x</p>").startswith("<iframe")
+    pandas = "<style scoped>.dataframe tbody tr th { vertical-align: top; }</style><table></table>"
+    assert sanitize.shown(pandas) == "<table></table>"
+
+
+def test_formulas_become_mathml_and_nonsense_stays_text():
+    made = sanitize.formula(r"\frac{1}{n}\sum_i x_i^2", block=True)
+    assert made.startswith("<math")
+    assert "<mfrac>" in made
+    assert 'display="block"' in made
+    assert sanitize.formula(r"\frac{", block=False) == r'<code class="formula">\frac{</code>'
+    assert "<script" not in sanitize.formula(r"\text{<script>alert(1)</script>}", block=False)
+
+
+def test_the_keyboard_reaches_what_scrolls_in_the_page_s_own_order():
+    assert sanitize.plain('<pre tabindex="0">x</pre>') == '<pre tabindex="0">x</pre>'
+    assert sanitize.plain('<div tabindex="5">x</div>') == "<div>x</div>"
