@@ -21,8 +21,8 @@ COPY app app
 RUN python -W ignore -c "import setuptools; setuptools.setup()" --quiet build_ext --inplace \
   && HOUSING_HOME=/tmp /opt/venv/bin/python -c \
   "from app import __main__, create_app; from app.model import registry_sync; \
-  from housing.inference.native import bindings; assert bindings.library(); \
-  create_app(); registry_sync.refresh(__import__('pathlib').Path('/tmp/serving'))" \
+  from housing.inference.native import bindings; assert bindings.load_library(); \
+  create_app(); registry_sync.sync_once(__import__('pathlib').Path('/tmp/serving'))" \
   && chmod -R a+rX app housing
 
 FROM build AS build-pipeline
@@ -38,7 +38,7 @@ COPY dvc.lock dvc.yaml ./
 COPY data data
 RUN uv pip install --quiet --python /opt/venv/bin/python --no-deps --no-build-isolation \
   --config-setting editable_mode=compat -e . && rm -rf build && /opt/venv/bin/python -c \
-  "import importlib, pkgutil; from housing.inference.native import bindings; assert bindings.library(); \
+  "import importlib, pkgutil; from housing.inference.native import bindings; assert bindings.load_library(); \
   [importlib.import_module(it.name) for one in ('housing', 'pipeline') for it in pkgutil.walk_packages([one], one + '.') \
   if '._' not in it.name]"
 
@@ -54,7 +54,7 @@ COPY --from=build-pipeline --chown=10001:10001 /srv/housing ./
 ARG SOURCE_COMMIT=""
 ENV SOURCE_COMMIT=$SOURCE_COMMIT
 # whether native.c's library came along; and podman's cache knows the commit only by a command after it
-RUN python -c "from housing.inference.native import bindings; assert bindings.library()"
+RUN python -c "from housing.inference.native import bindings; assert bindings.load_library()"
 ENTRYPOINT ["python", "run_pipeline.py"]
 
 FROM run AS serve
@@ -67,7 +67,7 @@ COPY --from=build-serve /srv/housing/app app
 COPY deploy/model model
 ARG SOURCE_COMMIT=""
 ENV SOURCE_COMMIT=$SOURCE_COMMIT
-RUN python -c "from housing.inference.native import bindings; assert bindings.library()"
+RUN python -c "from housing.inference.native import bindings; assert bindings.load_library()"
 EXPOSE 8081
 VOLUME ["/srv/housing/var"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \

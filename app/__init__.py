@@ -15,23 +15,23 @@ from app.blueprints import reports, views
 from app.metrics import metrics
 from app.model import champion
 from app.prediction_log import writer
-from app.prediction_log.access_log import Access
-from app.prediction_service import Service
-from app.settings import check, told
+from app.prediction_log.access_log import AccessLog
+from app.prediction_service import PredictionService
+from app.settings import load_settings, validate_settings
 
 
 def create_app(config: dict[str, Any] | None = None) -> Flask:
     """The app; the defaults of config.py, then HOUSING_* from the environment, then `config`."""
     app = Flask(__name__)
-    app.config.update(told())
+    app.config.update(load_settings())
     app.config.update(config or {})
-    check(app.config)
+    validate_settings(app.config)
     app.extensions["metrics"] = metrics.Metrics(Path(app.config["COUNTS"]))
     writer.init_app(app)
     champion.init_app(app)
-    app.extensions["access"] = Access(app.config["ACCESS_LOG"], app.config["LOG_BYTES"])
+    app.extensions["access"] = AccessLog(app.config["ACCESS_LOG"], app.config["LOG_BYTES"])
     parts = (app.extensions[one] for one in ("log", "champion", "metrics", "access"))
-    app.extensions["service"] = Service(*parts, app.config)
+    app.extensions["service"] = PredictionService(*parts, app.config)
     app.register_blueprint(views.bp)
     app.register_blueprint(reports.bp)
     api_keys.init_app(app)

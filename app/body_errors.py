@@ -9,31 +9,33 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-AT_ONCE = 1_000  # errors that take no time worth saving
-PART = 10  # rows that are looked at together
+MAX_EAGER_ERRORS = 1_000  # errors that take no time worth saving
+VALIDATION_CHUNK_ROWS = 10  # rows that are looked at together
 
 
-def first(wrong: ValidationError, rows: TypeAdapter, body: bytes, most: int) -> list[dict]:
+def first_validation_errors(
+    validation_error: ValidationError, list_adapter: TypeAdapter, body: bytes, limit: int
+) -> list[dict]:
     """As `wrong.errors()`, but at least the first `most`; body: what was no block group, or no list
     of them that `rows` takes."""
-    if wrong.error_count() <= AT_ONCE:
-        return wrong.errors(include_url=False)
+    if validation_error.error_count() <= MAX_EAGER_ERRORS:
+        return validation_error.errors(include_url=False)
     given = from_json(body)
     as_list = isinstance(given, list)
     found: list[dict] = []
-    for start in range(0, len(given) if as_list else 1, PART):
-        part = given[start : start + PART] if as_list else [given]
+    for start in range(0, len(given) if as_list else 1, VALIDATION_CHUNK_ROWS):
+        part = given[start : start + VALIDATION_CHUNK_ROWS] if as_list else [given]
         try:
-            rows.validate_python([_trimmed(one, most) for one in part])
+            list_adapter.validate_python([_trim_row(one, limit) for one in part])
         except ValidationError as some:
             for one in some.errors(include_url=False):
                 row, *rest = one["loc"]
                 found.append(one | {"loc": (start + row, *rest) if as_list else tuple(rest)})
-        if len(found) >= most:
+        if len(found) >= limit:
             break
     return found
 
 
-def _trimmed(row: Any, most: int) -> Any:
+def _trim_row(row: Any, limit: int) -> Any:
     """Without the fields that would be named only after `most` others."""
-    return dict(islice(row.items(), 2 * most)) if isinstance(row, dict) else row
+    return dict(islice(row.items(), 2 * limit)) if isinstance(row, dict) else row

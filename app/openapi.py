@@ -8,84 +8,113 @@ from pydantic.json_schema import models_json_schema
 
 from app.codecs import tables
 from app.codecs.json_body import (
-    MOST_EXPLAINED,
-    MOST_ROWS,
-    Answer,
-    Answers,
+    MAX_EXPLAINED_ROWS,
+    MAX_JSON_ROWS,
     BlockGroup,
-    Logged,
-    Recent,
+    LoggedPrediction,
+    LoggedPredictionDetail,
+    Prediction,
+    PredictionList,
 )
-from app.codecs.mlflow_invocations import KEYS
-from app.problem_details import Problem
-from housing.schema import FEATURES, NAMES
+from app.codecs.mlflow_invocations import INPUT_KEYS
+from app.problem_details import ProblemDetails
+from housing.schema import FEATURE_NAMES, FEATURES
 
-PLACE = "#/components/schemas/{model}"
-JSON = {"application/json": {"schema": {"type": "object"}}}
-TEXT = {"text/plain": {"schema": {"type": "string"}}}
-NOT_YET = "Not yet; the problem says why and what to do"
-ABOUT = (
+SCHEMA_REF_TEMPLATE = "#/components/schemas/{model}"
+JSON_OBJECT_CONTENT = {"application/json": {"schema": {"type": "object"}}}
+PLAIN_TEXT_CONTENT = {"text/plain": {"schema": {"type": "string"}}}
+NOT_READY_DESCRIPTION = "Not yet; the problem says why and what to do"
+API_DESCRIPTION = (
     "Median house values of 1990 census block groups, from the registered champion. Every answer "
     "is logged under its id before it leaves. An answer carries X-Request-ID, the caller's own if "
     "it sent one, and passes a W3C traceparent on. Where the service asks for an API key, it is "
     "sent as X-API-Key or as a bearer token."
 )
-SECRETS = {
+SECURITY_SCHEMES = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "bearer": {"type": "http", "scheme": "bearer"},
 }
-NOT_SCORED = {
+INVOCATION_ERRORS = {
     "400": "The body is no such request, or a value is out of range",
     "413": "The body is too large",
     "415": "The content type is another",
     "503": "No champion yet, or the log cannot be written",
 }
-EXAMPLE = {name: feature.example for name, feature in FEATURES.items()}
+EXAMPLE_BLOCK_GROUP = {name: feature.example for name, feature in FEATURES.items()}
 
 
 @cache
 def document() -> dict[str, Any]:
     """The whole document."""
-    told = (BlockGroup, Answer, Answers, Recent, Logged, Problem)
+    told = (
+        BlockGroup,
+        Prediction,
+        PredictionList,
+        LoggedPrediction,
+        LoggedPredictionDetail,
+        ProblemDetails,
+    )
     models = [(one, "validation") for one in told]
-    _, schemas = models_json_schema(models, ref_template=PLACE)
+    _, schemas = models_json_schema(models, ref_template=SCHEMA_REF_TEMPLATE)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "California house values",
             "version": "1",
-            "description": ABOUT,
+            "description": API_DESCRIPTION,
         },
         "paths": {
-            "/predict": {"post": _predict()},
-            "/invocations": {"post": _invocations()},
-            "/predictions": {"get": _recent()},
-            "/predictions/{id}": {"get": _logged()},
-            "/health": {"get": _get("health", "Is the process alive?", JSON)},
-            "/ready": {"get": _get("ready", "Can it answer?", JSON, NOT_YET)},
-            "/model": {"get": _get("model", "What serves, and where it comes from", JSON, NOT_YET)},
-            "/metrics": {"get": _get("metrics", "For Prometheus", TEXT)},
-            "/ping": {"get": _ping()},
-            "/version": {"get": _get("version", "The MLflow whose protocol is spoken", TEXT)},
+            "/predict": {"post": _predict_operation()},
+            "/invocations": {"post": _invocations_operation()},
+            "/predictions": {"get": _list_predictions_operation()},
+            "/predictions/{id}": {"get": _get_prediction_operation()},
+            "/health": {
+                "get": _status_operation("health", "Is the process alive?", JSON_OBJECT_CONTENT)
+            },
+            "/ready": {
+                "get": _status_operation(
+                    "ready", "Can it answer?", JSON_OBJECT_CONTENT, NOT_READY_DESCRIPTION
+                )
+            },
+            "/model": {
+                "get": _status_operation(
+                    "model",
+                    "What serves, and where it comes from",
+                    JSON_OBJECT_CONTENT,
+                    NOT_READY_DESCRIPTION,
+                )
+            },
+            "/metrics": {"get": _status_operation("metrics", "For Prometheus", PLAIN_TEXT_CONTENT)},
+            "/ping": {"get": _ping_operation()},
+            "/version": {
+                "get": _status_operation(
+                    "version", "The MLflow whose protocol is spoken", PLAIN_TEXT_CONTENT
+                )
+            },
         },
-        "components": {"schemas": schemas["$defs"], "securitySchemes": SECRETS},
+        "components": {"schemas": schemas["$defs"], "securitySchemes": SECURITY_SCHEMES},
     }
 
 
-def _predict() -> dict[str, Any]:
-    one, answer = _ref(BlockGroup), _ref(Answer)
-    forms = {"application/json": {"schema": {"anyOf": [one, _list(one)]}, "example": EXAMPLE}}
-    answers = {"application/json": {"schema": {"anyOf": [answer, _ref(Answers)]}}}
+def _predict_operation() -> dict[str, Any]:
+    one, answer = _schema_ref(BlockGroup), _schema_ref(Prediction)
+    forms = {
+        "application/json": {
+            "schema": {"anyOf": [one, _array_schema(one)]},
+            "example": EXAMPLE_BLOCK_GROUP,
+        }
+    }
+    answers = {"application/json": {"schema": {"anyOf": [answer, _schema_ref(PredictionList)]}}}
     return {
         "operationId": "predict",
-        "summary": f"House values of one block group, or of a list of up to {MOST_ROWS:,}",
-        "description": f"A table of up to {tables.MOST_ROWS:,} rows is taken too: "
-        f"{', '.join(f'{it} ({kind})' for kind, it in tables.KINDS.items())}.",
+        "summary": f"House values of one block group, or of a list of up to {MAX_JSON_ROWS:,}",
+        "description": f"A table of up to {tables.MAX_TABLE_ROWS:,} rows is taken too: "
+        f"{', '.join(f'{it} ({kind})' for kind, it in tables.TABLE_FORMATS.items())}.",
         "parameters": [
             {
                 "name": "explain",
                 "in": "query",
-                "description": f"what each feature adds, for the first {MOST_EXPLAINED} rows",
+                "description": f"what each feature adds, for the first {MAX_EXPLAINED_ROWS} rows",
                 "schema": {"type": "boolean", "default": False},
             }
         ],
@@ -99,39 +128,41 @@ def _predict() -> dict[str, Any]:
                 "wanted by Accept",
                 answers,
             ),
-            "400": _problem("The body is not JSON"),
-            "413": _problem("The body is too large"),
-            "415": _problem("The content type is neither JSON nor a table's"),
-            "422": _problem("A value is missing, unknown, of a wrong type, or out of range"),
-            "503": _problem("No champion yet, or the log cannot be written"),
+            "400": _problem_response("The body is not JSON"),
+            "413": _problem_response("The body is too large"),
+            "415": _problem_response("The content type is neither JSON nor a table's"),
+            "422": _problem_response(
+                "A value is missing, unknown, of a wrong type, or out of range"
+            ),
+            "503": _problem_response("No champion yet, or the log cannot be written"),
         },
     }
 
 
-def _invocations() -> dict[str, Any]:
+def _invocations_operation() -> dict[str, Any]:
     """MLflow's scoring protocol. Of its forms the schema holds those that are lists of rows."""
     row = {
         "type": "object",
-        "required": NAMES,
-        "properties": {name: _number(name) for name in NAMES},
+        "required": FEATURE_NAMES,
+        "properties": {name: _feature_schema(name) for name in FEATURE_NAMES},
     }
     schema = {
         "oneOf": [
             {
                 "type": "object",
                 "required": [name],
-                "properties": dict.fromkeys(KEYS, False) | {name: _list(row)},
+                "properties": dict.fromkeys(INPUT_KEYS, False) | {name: _array_schema(row)},
             }
-            for name in KEYS[1:]
+            for name in INPUT_KEYS[1:]
         ]
     }
-    example = {"dataframe_records": [EXAMPLE]}
+    example = {"dataframe_records": [EXAMPLE_BLOCK_GROUP]}
     predictions = {"type": "object", "required": ["predictions"],
-                   "properties": {"predictions": _list({"type": "number"})}}  # fmt: skip
+                   "properties": {"predictions": _array_schema({"type": "number"})}}  # fmt: skip
     problem = {"type": "object", "required": ["error_code", "message"]}
     responses = {"200": _response("The predictions, in $100,000",
                                   {"application/json": {"schema": predictions}})}  # fmt: skip
-    for status, why in NOT_SCORED.items():
+    for status, why in INVOCATION_ERRORS.items():
         responses[status] = _response(why, {"application/json": {"schema": problem}})
     return {
         "operationId": "invocations",
@@ -146,9 +177,9 @@ def _invocations() -> dict[str, Any]:
     }
 
 
-def _recent() -> dict[str, Any]:
+def _list_predictions_operation() -> dict[str, Any]:
     logged = {"type": "object", "required": ["predictions"],
-              "properties": {"predictions": {"type": "array", "items": _ref(Recent)}}}  # fmt: skip
+              "properties": {"predictions": {"type": "array", "items": _schema_ref(LoggedPrediction)}}}  # fmt: skip
     parameters = {
         "limit": ("how many", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}),
         "status": ("of that status only", {"type": "integer", "minimum": 100, "maximum": 599}),
@@ -163,58 +194,68 @@ def _recent() -> dict[str, Any]:
         ],
         "responses": {
             "200": _response("The rows", {"application/json": {"schema": logged}}),
-            "422": _problem("A parameter is no number, or out of range"),
-            "503": _problem("The log cannot be read"),
+            "422": _problem_response("A parameter is no number, or out of range"),
+            "503": _problem_response("The log cannot be read"),
         },
     }
 
 
-def _ping() -> dict[str, Any]:
-    responses = {"200": _response("A model is loaded", TEXT), "404": _response("None is", TEXT)}
+def _ping_operation() -> dict[str, Any]:
+    responses = {
+        "200": _response("A model is loaded", PLAIN_TEXT_CONTENT),
+        "404": _response("None is", PLAIN_TEXT_CONTENT),
+    }
     return {"operationId": "ping", "summary": "MLflow's way to ask for health",
             "responses": responses}  # fmt: skip
 
 
-def _list(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items, "minItems": 1, "maxItems": MOST_ROWS}
+def _array_schema(item_schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item_schema, "minItems": 1, "maxItems": MAX_JSON_ROWS}
 
 
-def _number(name: str) -> dict[str, Any]:
-    feature = FEATURES[name]
+def _feature_schema(feature_name: str) -> dict[str, Any]:
+    feature = FEATURES[feature_name]
     return {"type": "number", "minimum": feature.low, "maximum": feature.high,
             "description": f"{feature.meaning}, {feature.unit}"}  # fmt: skip
 
 
-def _logged() -> dict[str, Any]:
+def _get_prediction_operation() -> dict[str, Any]:
     name = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
         "operationId": "logged",
         "summary": "An answer as it was logged, and what stands behind it",
         "parameters": [name],
         "responses": {
-            "200": _response("The row", {"application/json": {"schema": _ref(Logged)}}),
-            "404": _problem("No answer of that id is in the log"),
-            "503": _problem("The log cannot be read"),
+            "200": _response(
+                "The row", {"application/json": {"schema": _schema_ref(LoggedPredictionDetail)}}
+            ),
+            "404": _problem_response("No answer of that id is in the log"),
+            "503": _problem_response("The log cannot be read"),
         },
     }
 
 
-def _get(
-    name: str, summary: str, content: dict[str, Any], not_yet: str | None = None
+def _status_operation(
+    operation_id: str,
+    summary: str,
+    content: dict[str, Any],
+    unavailable_description: str | None = None,
 ) -> dict[str, Any]:
     responses = {"200": _response(summary, content)}
-    if not_yet:
-        responses["503"] = _problem(not_yet)
-    return {"operationId": name, "summary": summary, "responses": responses}
+    if unavailable_description:
+        responses["503"] = _problem_response(unavailable_description)
+    return {"operationId": operation_id, "summary": summary, "responses": responses}
 
 
 def _response(description: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": content}
 
 
-def _problem(description: str) -> dict[str, Any]:
-    return _response(description, {"application/problem+json": {"schema": _ref(Problem)}})
+def _problem_response(description: str) -> dict[str, Any]:
+    return _response(
+        description, {"application/problem+json": {"schema": _schema_ref(ProblemDetails)}}
+    )
 
 
-def _ref(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": PLACE.format(model=model.__name__)}
+def _schema_ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": SCHEMA_REF_TEMPLATE.format(model=model.__name__)}

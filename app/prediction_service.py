@@ -15,180 +15,226 @@ from typing import Any
 import numpy as np
 
 from app.codecs import json_body, mlflow_invocations, predict
-from app.codecs.predict import Found, Rows
-from app.messages import Asked, Reply
+from app.codecs.predict import ParsedRequest, PredictionBatch
+from app.messages import HttpRequest, HttpResponse
 from app.metrics.metrics import Metrics
-from app.model.champion import Champion, Copy
+from app.model.champion import Champion, ChampionLoader
 from app.prediction_log import records
-from app.prediction_log.access_log import Access
-from app.prediction_log.writer import Entry, Log, Unlogged
-from app.problem_details import Refused, refused
-from housing.schema import USD
+from app.prediction_log.access_log import AccessLog
+from app.prediction_log.writer import LogEntry, PredictionLog, PredictionLogError
+from app.problem_details import RequestError, request_error
+from housing.schema import USD_PER_UNIT
 
-PROTOCOLS: Mapping[str, ModuleType] = {"/predict": predict, "/invocations": mlflow_invocations}
-HOW_TO_GET_ONE = "there is no champion yet: `make run` trains and registers one"
-UNLOGGED = "the log cannot be written, and no answer leaves unlogged; try again later"
+CODECS: Mapping[str, ModuleType] = {"/predict": predict, "/invocations": mlflow_invocations}
+NO_CHAMPION_MESSAGE = "there is no champion yet: `make run` trains and registers one"
+LOG_UNAVAILABLE_MESSAGE = (
+    "the log cannot be written, and no answer leaves unlogged; try again later"
+)
 
 logger = logging.getLogger(__name__)
 
 
-class Service:
+class PredictionService:
     """Log, champion and metrics of one worker."""
 
     def __init__(
-        self, log: Log, copy: Copy, metrics: Metrics, access: Access, config: Mapping[str, Any]
+        self,
+        prediction_log: PredictionLog,
+        champion_loader: ChampionLoader,
+        metrics: Metrics,
+        access_log: AccessLog,
+        config: Mapping[str, Any],
     ) -> None:
-        self.log, self.copy, self.metrics, self.access = log, copy, metrics, access
-        self.limits = config["MAX_ROWS"], config["MAX_TABLE_ROWS"]
-        self.available = config["LOG_POLICY"] == "available"
+        self.prediction_log, self.champion_loader, self.metrics, self.access_log = (
+            prediction_log,
+            champion_loader,
+            metrics,
+            access_log,
+        )
+        self.row_limits = config["MAX_ROWS"], config["MAX_TABLE_ROWS"]
+        self.allow_unlogged = config["LOG_POLICY"] == "available"
 
-    def answer(self, group: list[Asked]) -> list[Reply]:
+    def predict_batch(self, requests: list[HttpRequest]) -> list[HttpResponse]:
         """A reply for each, once its rows are committed; 503 for all if they cannot be."""
         try:
-            replies = self._answer(group)
+            replies = self._predict_and_log(requests)
         except Exception:  # one request's failure must not be the others'
-            logger.exception("%d requests failed together", len(group))
-            replies = [self._alone(one) for one in group]
-        return self._finish(group, replies)
+            logger.exception("%d requests failed together", len(requests))
+            replies = [self._predict_one(one) for one in requests]
+        return self._finalize_responses(requests, replies)
 
-    def _finish(self, group: list[Asked], replies: list[Reply]) -> list[Reply]:
+    def _finalize_responses(
+        self, requests: list[HttpRequest], responses: list[HttpResponse]
+    ) -> list[HttpResponse]:
         """The replies with what every one has, counted."""
-        self.access.write([(asked, made.status, len(made.body))
-                           for asked, made in zip(group, replies, strict=True)])  # fmt: skip
-        for asked, made in zip(group, replies, strict=True):
-            made.headers += asked.traces()
+        self.access_log.write([(asked, made.status, len(made.body))
+                           for asked, made in zip(requests, responses, strict=True)])  # fmt: skip
+        for asked, made in zip(requests, responses, strict=True):
+            made.headers += asked.tracing_headers()
             self.metrics.count("housing_requests", asked.path, str(made.status))
         now = time.perf_counter()
-        for path in PROTOCOLS:
-            taken = [now - one.started for one in group if one.path == path]
+        for path in CODECS:
+            taken = [now - one.started_at for one in requests if one.path == path]
             if taken:
                 self.metrics.observe_all("housing_request_seconds", taken, path)
-        return replies
+        return responses
 
-    def refuse(self, asked: Asked, why: Refused) -> Reply:
+    def reject_request(self, request: HttpRequest, error: RequestError) -> HttpResponse:
         """The reply to a request that is refused before its body is looked at.
 
         It is logged too, but for one that nobody was let in with: anyone could fill the disk.
         """
-        made = [PROTOCOLS[asked.path].refuse(asked, why)]
-        if why.status == 429:
+        made = [CODECS[request.path].encode_error(request, error)]
+        if error.status == 429:
             self.metrics.count("housing_shed_requests", "limit")
-        if why.status not in (401, 429):
-            made = self._logged(asked, why, made)
-        return self._finish([asked], made)[0]
+        if error.status not in (401, 429):
+            made = self._log_error(request, error, made)
+        return self._finalize_responses([request], made)[0]
 
-    def shed(self, asked: Asked) -> Reply:
+    def shed_request(self, request: HttpRequest) -> HttpResponse:
         """The reply where too many wait already: at once, and not logged, as the log is behind."""
         self.metrics.count("housing_shed_requests", "queue")
-        why = refused(503, "too many requests wait already; try again in a second")
-        return self._finish([asked], [PROTOCOLS[asked.path].refuse(asked, why)])[0]
+        why = request_error(503, "too many requests wait already; try again in a second")
+        return self._finalize_responses(
+            [request], [CODECS[request.path].encode_error(request, why)]
+        )[0]
 
-    def _alone(self, asked: Asked) -> Reply:
+    def _predict_one(self, request: HttpRequest) -> HttpResponse:
         try:
-            return self._answer([asked])[0]
+            return self._predict_and_log([request])[0]
         except Exception:
-            logger.exception("request %s failed", asked.id)
-            why = refused(500, f"the service failed; its log has the reason under {asked.id}")
-            made = [PROTOCOLS[asked.path].refuse(asked, why)]
-            return self._logged(asked, why, made)[0]
+            logger.exception("request %s failed", request.id)
+            why = request_error(
+                500, f"the service failed; its log has the reason under {request.id}"
+            )
+            made = [CODECS[request.path].encode_error(request, why)]
+            return self._log_error(request, why, made)[0]
 
-    def _answer(self, group: list[Asked]) -> list[Reply]:
-        champion = self.copy.current()
-        read = [self._read(one, champion) for one in group]
-        good = [one for one in read if isinstance(one, Rows)]
-        told = self._found(champion, good, group, read) if good else []
+    def _predict_and_log(self, requests: list[HttpRequest]) -> list[HttpResponse]:
+        champion = self.champion_loader.current()
+        read = [self._decode_request(one, champion) for one in requests]
+        good = [one for one in read if isinstance(one, ParsedRequest)]
+        told = self._run_model(champion, good, requests, read) if good else []
         found = iter(told)
-        logged: list[Entry] = []
+        logged: list[LogEntry] = []
         lines: list[bytes] = []
         replies = []
-        for asked, rows in zip(group, read, strict=True):
-            protocol = PROTOCOLS[asked.path]
-            if isinstance(rows, Refused):
-                logged.append(records.refusal(asked, rows))
-                lines.append(records.refused_line(asked, logged[-1]))
-                replies.append(protocol.refuse(asked, rows))
+        for asked, rows in zip(requests, read, strict=True):
+            protocol = CODECS[asked.path]
+            if isinstance(rows, RequestError):
+                logged.append(records.error_entry(asked, rows))
+                lines.append(records.error_line(asked, logged[-1]))
+                replies.append(protocol.encode_error(asked, rows))
             else:
                 answers = next(found)
-                logged += records.answered(asked, rows, answers)
-                lines.append(records.answered_line(asked, rows, answers, logged[-1]))
-                replies.append(protocol.write(rows, answers))
-        if not self._log(logged, b"".join(lines), len(group)):
-            return self._unlogged(group, replies)
+                logged += records.prediction_entries(asked, rows, answers)
+                lines.append(records.prediction_line(asked, rows, answers, logged[-1]))
+                replies.append(protocol.encode_response(rows, answers))
+        if not self._write_log(logged, b"".join(lines), len(requests)):
+            return self._on_log_failure(requests, replies)
         if good:
-            self._count(champion, good, told)
+            self._record_prediction_metrics(champion, good, told)
         return replies
 
-    def _read(self, asked: Asked, champion: Champion | None) -> Rows | Refused:
+    def _decode_request(
+        self, request: HttpRequest, champion: Champion | None
+    ) -> ParsedRequest | RequestError:
         try:
             if champion is None:
-                raise refused(503, HOW_TO_GET_ONE)
-            rows = PROTOCOLS[asked.path].read(asked, *self.limits)
-            if rows.explain and champion.domain is None:
-                version = champion.about["version"]
-                raise refused(422, f"version {version} was registered without what explains its "
+                raise request_error(503, NO_CHAMPION_MESSAGE)
+            rows = CODECS[request.path].decode_request(request, *self.row_limits)
+            if rows.explain and champion.training_domain is None:
+                version = champion.model_info["version"]
+                raise request_error(422, f"version {version} was registered without what explains its "
                               "answers")  # fmt: skip
             return rows
-        except Refused as why:
+        except RequestError as why:
             return why
 
-    def _found(
-        self, champion: Champion, good: list[Rows], group: list[Asked], read: list[Rows | Refused]
-    ) -> list[Found]:
+    def _run_model(
+        self,
+        champion: Champion,
+        parsed_requests: list[ParsedRequest],
+        requests: list[HttpRequest],
+        decode_results: list[ParsedRequest | RequestError],
+    ) -> list[PredictionBatch]:
         """What the model says to all rows at once, and then to each request."""
-        values = good[0].values if len(good) == 1 else np.concatenate([one.values for one in good])
+        values = (
+            parsed_requests[0].features
+            if len(parsed_requests) == 1
+            else np.concatenate([one.features for one in parsed_requests])
+        )
         predicted, warnings = champion.predict(values), champion.warnings(values)
-        usd = np.round(predicted * USD, 2)
+        usd = np.round(predicted * USD_PER_UNIT, 2)
         made, at = [], 0
-        asked = [one for one, rows in zip(group, read, strict=True) if isinstance(rows, Rows)]
-        for one, rows in zip(asked, good, strict=True):
-            end = at + len(rows.values)
+        asked = [
+            one
+            for one, rows in zip(requests, decode_results, strict=True)
+            if isinstance(rows, ParsedRequest)
+        ]
+        for one, rows in zip(asked, parsed_requests, strict=True):
+            end = at + len(rows.features)
             ids = [f"{one.id}-{place}" for place in range(end - at)]
             added = None
             if rows.explain:
-                added = champion.contributions(rows.values[: json_body.MOST_EXPLAINED])
+                added = champion.contributions(rows.features[: json_body.MAX_EXPLAINED_ROWS])
             some = slice(at, end)
             answers = predicted[some], usd[some], warnings[some]
-            made.append(Found(champion.about, *answers, ids, added))
+            made.append(PredictionBatch(champion.model_info, *answers, ids, added))
             at = end
         return made
 
-    def _logged(self, asked: Asked, why: Refused, made: list[Reply]) -> list[Reply]:
-        entry = records.refusal(asked, why)
-        if self._log([entry], records.refused_line(asked, entry), 1):
-            return made
-        return self._unlogged([asked], made)
+    def _log_error(
+        self, request: HttpRequest, error: RequestError, responses: list[HttpResponse]
+    ) -> list[HttpResponse]:
+        entry = records.error_entry(request, error)
+        if self._write_log([entry], records.error_line(request, entry), 1):
+            return responses
+        return self._on_log_failure([request], responses)
 
-    def _log(self, rows: list[Entry], lines: bytes, requests: int) -> bool:
+    def _write_log(
+        self, log_entries: list[LogEntry], json_lines: bytes, request_count: int
+    ) -> bool:
         """Whether the rows are committed."""
         started = time.perf_counter()
         try:
-            self.log.write(rows, lines)
-        except Unlogged as failed:
+            self.prediction_log.write(log_entries, json_lines)
+        except PredictionLogError as failed:
             logger.error("the log cannot be written: %s", failed)
             self.metrics.count("housing_log_failures")
             return False
         self.metrics.observe("housing_log_commit_seconds", time.perf_counter() - started)
-        self.metrics.observe("housing_group_requests", requests)
+        self.metrics.observe("housing_group_requests", request_count)
         return True
 
-    def _unlogged(self, group: list[Asked], replies: list[Reply]) -> list[Reply]:
+    def _on_log_failure(
+        self, requests: list[HttpRequest], responses: list[HttpResponse]
+    ) -> list[HttpResponse]:
         """What LOG_POLICY says of replies that could not be logged."""
-        if not self.available:
-            why = refused(503, UNLOGGED)
-            return [PROTOCOLS[one.path].refuse(one, why) for one in group]
-        self.metrics.count("housing_unlogged_answers", by=len(group))
-        for one in replies:
+        if not self.allow_unlogged:
+            why = request_error(503, LOG_UNAVAILABLE_MESSAGE)
+            return [CODECS[one.path].encode_error(one, why) for one in requests]
+        self.metrics.count("housing_unlogged_answers", amount=len(requests))
+        for one in responses:
             one.headers.append(("x-logged", "no"))
-        return replies
+        return responses
 
-    def _count(self, champion: Champion, good: list[Rows], found: list[Found]) -> None:
+    def _record_prediction_metrics(
+        self,
+        champion: Champion,
+        parsed_requests: list[ParsedRequest],
+        batches: list[PredictionBatch],
+    ) -> None:
         """Counts the rows that were answered, what they are like and what they are worth."""
-        about, ranks = champion.about, champion.domain and champion.domain.deciles
+        about, ranks = (
+            champion.model_info,
+            champion.training_domain and champion.training_domain.deciles,
+        )
         version = about["name"], about["version"]
-        dollars = [value for one in found for value in one.usd[:, 0].tolist()]
+        dollars = [value for one in batches for value in one.predictions_usd[:, 0].tolist()]
         self.metrics.observe_all("housing_prediction_usd", dollars, *version)
-        unusual = sum(bool(said) for one in found for said in one.warnings)
+        unusual = sum(bool(said) for one in batches for said in one.warnings)
         if unusual:
-            self.metrics.count("housing_unusual_rows", by=unusual)
+            self.metrics.count("housing_unusual_rows", amount=unusual)
         if ranks is not None:
-            self.metrics.rank([one.values for one in good], ranks)
+            self.metrics.count_input_deciles([one.features for one in parsed_requests], ranks)

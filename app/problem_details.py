@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from housing.schema import FEATURES, NAMES
+from housing.schema import FEATURE_NAMES, FEATURES
 
-MOST_PROBLEMS = 100  # named in one answer; more would be no help
-MOST_OF_A_NAME = 100  # characters of a field that is told back
+MAX_REPORTED_ERRORS = 100  # named in one answer; more would be no help
+MAX_FIELD_NAME_LENGTH = 100  # characters of a field that is told back
 
 
-class OneProblem(BaseModel):
+class FieldError(BaseModel):
     """One thing that is wrong with a request."""
 
     field: str | None = Field(description="the field it is about")
@@ -20,7 +20,7 @@ class OneProblem(BaseModel):
     problem: str = Field(description="one sentence: what is wrong and what was expected")
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel):
     """Why there is no answer (RFC 9457)."""
 
     type: str = Field("about:blank", description="nothing beyond the status: errors say it")
@@ -29,13 +29,15 @@ class Problem(BaseModel):
     detail: str = Field(description="the first problem")
     instance: str = Field(description="names the request; its path, if it is in the log")
     id: str = Field(description="names the request in the log")
-    errors: list[OneProblem] = Field(description="every problem that was found")
+    errors: list[FieldError] = Field(description="every problem that was found")
 
 
-class Refused(Exception):
+class RequestError(Exception):
     """Raised for a body that is no request: the status to answer with and the problems."""
 
-    def __init__(self, status: int, errors: list[OneProblem], wait: float = 1) -> None:
+    def __init__(
+        self, status: int, errors: list[FieldError], retry_after_seconds: float = 1
+    ) -> None:
         """wait: the seconds after which it may be worth another try, where it may be at all."""
         super().__init__("; ".join(one.problem for one in errors))
         self.status, self.errors = status, errors
@@ -43,76 +45,89 @@ class Refused(Exception):
         if status == 401:  # Basic as well, so that a browser asks for the key
             self.headers = [("www-authenticate", 'Bearer realm="housing", Basic realm="housing"')]
         elif status in (429, 503):
-            self.headers = [("retry-after", f"{math.ceil(wait)}")]
+            self.headers = [("retry-after", f"{math.ceil(retry_after_seconds)}")]
 
 
-def refused(status: int, sentence: str) -> Refused:
+def request_error(status: int, message: str) -> RequestError:
     """A refusal with one problem that is about no field."""
-    return Refused(status, [OneProblem(field=None, row=None, problem=sentence)])
+    return RequestError(status, [FieldError(field=None, row=None, problem=message)])
 
 
-def check_count(rows: int, most_rows: int) -> None:
+def check_row_count(row_count: int, max_rows: int) -> None:
     """Raises Refused for an empty list, or one that is too long."""
-    if not 1 <= rows <= most_rows:
-        raise miscounted(rows, most_rows)
+    if not 1 <= row_count <= max_rows:
+        raise row_count_error(row_count, max_rows)
 
 
-def miscounted(rows: int, most_rows: int) -> Refused:
+def row_count_error(row_count: int, max_rows: int) -> RequestError:
     """The refusal of an empty list, or one that is too long."""
-    return refused(422, f"the list has {rows:,} rows, expected 1 to {most_rows:,}")
+    return request_error(422, f"the list has {row_count:,} rows, expected 1 to {max_rows:,}")
 
 
-def unlike(name: str, row: int, found: str) -> OneProblem:
+def invalid_value_error(field_name: str, row: int, actual: str) -> FieldError:
     """The problem of a row whose field holds what it may not; found: in words."""
-    return OneProblem(field=name, row=row, problem=f"row {row}: {_expected(name, found)}")
+    return FieldError(
+        field=field_name,
+        row=row,
+        problem=f"row {row}: {_invalid_value_message(field_name, actual)}",
+    )
 
 
-def unknown(name: str) -> OneProblem:
+def unknown_field_error(field_name: str) -> FieldError:
     """The problem of a field that a block group has not."""
-    return OneProblem(field=name[:MOST_OF_A_NAME], row=None, problem=_unknown(name))
+    return FieldError(
+        field=field_name[:MAX_FIELD_NAME_LENGTH],
+        row=None,
+        problem=_unknown_field_message(field_name),
+    )
 
 
-def cut(problems: list[OneProblem], found: int) -> list[OneProblem]:
+def truncate_errors(errors: list[FieldError], total_count: int) -> list[FieldError]:
     """The problems, and a last one that counts those left out."""
-    if found > MOST_PROBLEMS:
-        more = f"and {found - MOST_PROBLEMS:,} more problems"
-        problems.append(OneProblem(field=None, row=None, problem=more))
-    return problems
+    if total_count > MAX_REPORTED_ERRORS:
+        more = f"and {total_count - MAX_REPORTED_ERRORS:,} more problems"
+        errors.append(FieldError(field=None, row=None, problem=more))
+    return errors
 
 
-def problem(error: dict[str, Any]) -> OneProblem:
+def to_field_error(pydantic_error: dict[str, Any]) -> FieldError:
     """What an error of pydantic says, in our words."""
-    row = next((one for one in error["loc"] if isinstance(one, int)), None)
-    field = next((one for one in error["loc"] if isinstance(one, str)), None)
-    sentence = _sentence(error, field)
-    return OneProblem(
-        field=field and field[:MOST_OF_A_NAME],
+    row = next((one for one in pydantic_error["loc"] if isinstance(one, int)), None)
+    field = next((one for one in pydantic_error["loc"] if isinstance(one, str)), None)
+    sentence = _describe_error(pydantic_error, field)
+    return FieldError(
+        field=field and field[:MAX_FIELD_NAME_LENGTH],
         row=row,
         problem=sentence if row is None else f"row {row}: {sentence}",
     )
 
 
-def _sentence(error: dict[str, Any], field: str | None) -> str:
-    if error["type"] == "extra_forbidden":
-        return _unknown(field)
-    if field not in FEATURES:
-        return f"{short(error['input'])} is not an object with the fields of a block group"
-    return _expected(field, "missing" if error["type"] == "missing" else short(error["input"]))
+def _describe_error(pydantic_error: dict[str, Any], field_name: str | None) -> str:
+    if pydantic_error["type"] == "extra_forbidden":
+        return _unknown_field_message(field_name)
+    if field_name not in FEATURES:
+        return (
+            f"{shorten(pydantic_error['input'])} is not an object with the fields of a block group"
+        )
+    return _invalid_value_message(
+        field_name,
+        "missing" if pydantic_error["type"] == "missing" else shorten(pydantic_error["input"]),
+    )
 
 
-def _unknown(field: str) -> str:
-    near = get_close_matches(field[:MOST_OF_A_NAME], NAMES, 1)
-    hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(NAMES)}"
-    return f"{short(field)} is not a field of a block group; {hint}"
+def _unknown_field_message(field_name: str) -> str:
+    near = get_close_matches(field_name[:MAX_FIELD_NAME_LENGTH], FEATURE_NAMES, 1)
+    hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(FEATURE_NAMES)}"
+    return f"{shorten(field_name)} is not a field of a block group; {hint}"
 
 
-def _expected(field: str, found: str) -> str:
-    feature = FEATURES[field]
+def _invalid_value_message(field_name: str, actual: str) -> str:
+    feature = FEATURES[field_name]
     wanted = f"a number from {feature.low:,g} to {feature.high:,g}"
-    return f"{field} is {found}, expected {wanted} ({feature.meaning}; {feature.unit})"
+    return f"{field_name} is {actual}, expected {wanted} ({feature.meaning}; {feature.unit})"
 
 
-def short(value: Any) -> str:
+def shorten(value: Any) -> str:
     """A value as JSON names it, in at most 60 characters."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]

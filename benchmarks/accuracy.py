@@ -16,8 +16,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from housing.data import loading, splitting
-from housing.models.families import FAMILIES, sklearn_trees
-from housing.schema import NAMES, TARGET
+from housing.models.families import FAMILIES, build_sklearn_boosted_trees
+from housing.schema import FEATURE_NAMES, TARGET
 from housing.training import folds, search
 
 SEEDS = [42, 0, 1, 2, 3, 4]
@@ -37,9 +37,9 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="the random splits")
     parser.add_argument("--near", action="store_true", help="no map cells held out")
     options = parser.parse_args()
-    frame = loading.load("california").frame
-    near = [splitting.split(frame, 0.2, seed) for seed in options.seeds]
-    cells = [] if options.near else folds.cells(frame)
+    frame = loading.load_dataset("california").frame
+    near = [splitting.split_train_test(frame, 0.2, seed) for seed in options.seeds]
+    cells = [] if options.near else folds.spatial_folds(frame)
     far = [(frame.iloc[fit], frame.iloc[rest]) for fit, rest in cells]
     columns = " | ".join(str(seed) for seed in options.seeds)
     print(f"| model | {columns} | mean ratio to CatBoost | far | seconds |")
@@ -69,8 +69,8 @@ def searched(family, budget):
     """What the pipeline does: the search on the training part, then the best on all of it."""
 
     def guess(train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
-        found = search.search([family], train, budget)[family]
-        return found.model.predict(test[NAMES])
+        found = search.tune_families([family], train, budget)[family]
+        return found.model.predict(test[FEATURE_NAMES])
 
     return guess
 
@@ -81,15 +81,17 @@ def _catboost(train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
     except ImportError:
         raise SystemExit("CatBoost is not installed: `make accuracy` installs it") from None
     model = CatBoostRegressor(**PUBLISHED, random_seed=0, verbose=0, allow_writing_files=False)
-    return model.fit(train[NAMES], train[TARGET]).predict(test[NAMES])
+    return model.fit(train[FEATURE_NAMES], train[TARGET]).predict(test[FEATURE_NAMES])
 
 
 def _plain():
     from lightgbm import LGBMRegressor
 
     neighbours = FAMILIES["neighbours"]
-    by_lightgbm = neighbours.build(neighbours.first, 42)
-    by_sklearn = clone(by_lightgbm).set_params(trees=sklearn_trees(neighbours.first, 42))
+    by_lightgbm = neighbours.build(neighbours.initial_params, 42)
+    by_sklearn = clone(by_lightgbm).set_params(
+        trees=build_sklearn_boosted_trees(neighbours.initial_params, 42)
+    )
     models = {
         "linear regression, untuned": LinearRegression(),
         "decision tree of depth 5, untuned": DecisionTreeRegressor(max_depth=5, random_state=42),
@@ -101,7 +103,9 @@ def _plain():
 
 
 def _fitted(model):
-    return lambda train, test: model.fit(train[NAMES], train[TARGET]).predict(test[NAMES])
+    return lambda train, test: model.fit(train[FEATURE_NAMES], train[TARGET]).predict(
+        test[FEATURE_NAMES]
+    )
 
 
 if __name__ == "__main__":

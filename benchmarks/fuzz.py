@@ -149,7 +149,7 @@ def checked(text: bytes, service: Running, heads: bool) -> list[int]:
 def _check(status: int, kind: bytes, body: bytes, service: Running) -> None:
     if status >= 500 and not (status == 503 and b"try again" in body):
         raise Finding(f"answered {status}: {body[:500]!r}")
-    secrets = (*SECRETS, str(paths.CHECKOUT).encode(), str(service.folder).encode())
+    secrets = (*SECRETS, str(paths.PROJECT_ROOT).encode(), str(service.folder).encode())
     told = [one for one in secrets if one in body]
     if told and status >= 400:
         raise Finding(f"{told[0]!r} is in an answer: {body[:500]!r}")

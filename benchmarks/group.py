@@ -20,18 +20,18 @@ import numpy as np
 from service import PLACES
 
 from app import create_app, response_headers
-from app.messages import JSON, Asked
+from app.messages import JSON_MEDIA_TYPE, HttpRequest
 from app.model import registry_sync
 from app.prediction_log import records
-from app.prediction_service import PROTOCOLS, Service
+from app.prediction_service import CODECS, PredictionService
 from housing import paths
 from housing.data import splitting, synthetic
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 
 GROUPS = 1, 8, 64
 LIST = 1_000  # rows
-HEADERS = {"content-type": JSON, "host": "127.0.0.1", "content-length": "180"}
-WRITE = PROTOCOLS["/predict"].write
+HEADERS = {"content-type": JSON_MEDIA_TYPE, "host": "127.0.0.1", "content-length": "180"}
+WRITE = CODECS["/predict"].write
 
 
 def main() -> None:
@@ -40,12 +40,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--home", type=Path, default=paths.home())
     options = parser.parse_args()
-    rows = synthetic.sample(5_000)[NAMES].to_dict("records")
+    rows = synthetic.generate_sample(5_000)[FEATURE_NAMES].to_dict("records")
     with suppress(LookupError):
-        rows = splitting.read().test[NAMES].to_dict("records")
+        rows = splitting.read_split().test[FEATURE_NAMES].to_dict("records")
     with TemporaryDirectory(dir=paths.var()) as folder:
         told = {name: str(Path(folder) / file) for name, file in PLACES.items()}
-        registry_sync.refresh(Path(told["SERVING"]))
+        registry_sync.sync_once(Path(told["SERVING"]))
         service = create_app(told).extensions["service"]
         asks = cycle(json.dumps(one).encode() for one in rows)
         found = {f"{size} together": measured(service, groups(asks, size), size, options.rounds)
@@ -57,19 +57,19 @@ def main() -> None:
         print(f"| {part} | {' | '.join(f'{one[part]:.1f}' for one in found.values())} |")
 
 
-def groups(asks: Iterator[bytes], size: int) -> Iterator[list[Asked]]:
+def groups(asks: Iterator[bytes], size: int) -> Iterator[list[HttpRequest]]:
     """So many requests at a time."""
     while True:
         yield [asked(one) for one in islice(asks, size)]
 
 
-def asked(body: bytes) -> Asked:
+def asked(body: bytes) -> HttpRequest:
     """A request, as the connection makes it."""
-    return Asked("POST", "/predict", "", HEADERS, body, "127.0.0.1")
+    return HttpRequest("POST", "/predict", "", HEADERS, body, "127.0.0.1")
 
 
 def measured(
-    service: Service, given: Iterator[list[Asked]], size: int, rounds: int
+    service: PredictionService, given: Iterator[list[HttpRequest]], size: int, rounds: int
 ) -> dict[str, float]:
     """Part -> median microseconds a row."""
     taken: dict[str, list[float]] = {}
@@ -80,23 +80,25 @@ def measured(
         taken.setdefault(part, []).append(time.perf_counter() - begun)
         return made
 
-    champion = service.copy.current()
+    champion = service.champion_loader.current()
     for group in islice(given, rounds):
-        read = timed("bodies read and checked", each, service._read, group, repeat(champion))
+        read = timed(
+            "bodies read and checked", each, service._decode_request, group, repeat(champion)
+        )
         values = np.concatenate([one.values for one in read])
         timed("the model, with neighbours and intervals", champion.predict, values)
         timed("warnings", champion.warnings, values)
-        told = service._found(champion, read, group, read)
-        kept = timed("rows for the log", each, records.answered, group, read, told)
+        told = service._run_model(champion, read, group, read)
+        kept = timed("rows for the log", each, records.prediction_entries, group, read, told)
         first = [one[0] for one in kept]
-        lines = timed("its lines", each, records.answered_line, group, read, told, first)
+        lines = timed("its lines", each, records.prediction_line, group, read, told, first)
         kept = [*chain.from_iterable(kept)]
-        timed("committed and appended", service.log.write, kept, b"".join(lines))
-        timed("counted", service._count, champion, read, told)
+        timed("committed and appended", service.prediction_log.write, kept, b"".join(lines))
+        timed("counted", service._record_prediction_metrics, champion, read, told)
         replies = timed("answers written", each, WRITE, read, told)
-        timed("access log, times", service._finish, group, replies)
-        timed("headers", each, response_headers.message, replies, repeat(True))
-        timed("**all, in one go**", service.answer, [asked(one.body) for one in group])
+        timed("access log, times", service._finalize_responses, group, replies)
+        timed("headers", each, response_headers.encode_message, replies, repeat(True))
+        timed("**all, in one go**", service.predict_batch, [asked(one.body) for one in group])
     return {part: float(np.median(times)) / size * 1e6 for part, times in taken.items()}
 
 

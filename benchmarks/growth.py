@@ -21,7 +21,7 @@ from housing.data import loading, splitting
 from housing.export import onnx_export
 from housing.inference import served_model
 from housing.models.families import FAMILIES
-from housing.schema import NAMES, TARGET
+from housing.schema import FEATURE_NAMES, TARGET
 
 FAMILY = "blend"  # what wins by default
 KEYS = ("prepare", "train", "predict")
@@ -63,13 +63,15 @@ def in_a_process(rows: int) -> dict[str, float]:
 def measured(rows: int) -> dict[str, float]:
     """Seconds of each step, and the most memory that the process held, in MB."""
     times = [time.perf_counter()]
-    splitting.write(loading.load("sample", rows=rows))
-    train, test, _ = splitting.read()
+    splitting.write_split(loading.load_dataset("sample", n_rows=rows))
+    train, test, _ = splitting.read_split()
     times.append(time.perf_counter())
     family = FAMILIES[FAMILY]
-    model = family.build(family.first, 42).fit(train[NAMES], train[TARGET])
+    model = family.build(family.initial_params, 42).fit(train[FEATURE_NAMES], train[TARGET])
     times.append(time.perf_counter())
-    served_model.predict(served_model.session(onnx_export.convert(model)), test[NAMES].to_numpy())
+    served_model.predict(
+        served_model.load(onnx_export.to_onnx(model)), test[FEATURE_NAMES].to_numpy()
+    )
     times.append(time.perf_counter())
     seconds = [after - start for start, after in pairwise(times)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

@@ -18,11 +18,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from housing.cli import logs
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 from housing.prediction_log import archive
 from housing.schema import FEATURES
 
-SCHEMA = CHECKOUT / "app" / "prediction_log" / "schema.sql"
+SCHEMA = PROJECT_ROOT / "app" / "prediction_log" / "schema.sql"
 PROBLEM = "MedInc is -1, expected a number from 0 to 20 (median household income; $10,000 a year)"
 WARNING = '["AveRooms is 160, and the model has seen 0.8 to 142 (rooms)"]'
 ASKED = [
@@ -40,7 +40,7 @@ ASKED = [
     ["--summary", "--since", "1d"],
     ["--summary"],
 ]
-ARCHIVE = [sys.executable, CHECKOUT / "run_pipeline.py", "logs", "--archive", "5d"]
+ARCHIVE = [sys.executable, PROJECT_ROOT / "run_pipeline.py", "logs", "--archive", "5d"]
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def writing(file: Path, work) -> list[float]:
         database.execute("PRAGMA synchronous = NORMAL")
         while not done.is_set():
             started = time.perf_counter()
-            with archive.alone(file):
+            with archive.log_lock(file):
                 database.execute(insert(), row(chance, datetime.now(UTC), 1))
             took.append(time.perf_counter() - started)
             time.sleep(0.002)

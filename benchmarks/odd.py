@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from service import rows
 
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 
 JSON, CSV = "application/json", "text/csv"
 ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
@@ -56,11 +56,11 @@ class Odd(NamedTuple):
 def bodies() -> list[tuple[str, str, bytes]]:
     """Valid bodies: the path that takes them, their content type, and they themselves."""
     few = rows(5)
-    table = pa.table({name: [row[name] for row in few] for name in NAMES})
+    table = pa.table({name: [row[name] for row in few] for name in FEATURE_NAMES})
     told = [("/predict", JSON, orjson.dumps(few[0])), ("/predict", JSON, orjson.dumps(few)),
             ("/predict?explain=true", JSON, orjson.dumps(few)),
             ("/predict", CSV, _written(pyarrow.csv.write_csv, table))]  # fmt: skip
-    split = {"columns": NAMES, "data": [list(row.values()) for row in few]}
+    split = {"columns": FEATURE_NAMES, "data": [list(row.values()) for row in few]}
     for name, form in (("dataframe_split", split), ("dataframe_records", few),
                        ("inputs", table.to_pydict()), ("instances", few)):  # fmt: skip
         told.append(("/invocations", JSON, json.dumps({name: form}).encode()))

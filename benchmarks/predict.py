@@ -21,11 +21,11 @@ from housing.data import loading, splitting
 from housing.export import onnx_export
 from housing.inference import served_model
 from housing.models.families import FAMILIES, Family
-from housing.schema import NAMES, TARGET
+from housing.schema import FEATURE_NAMES, TARGET
 from housing.training.search import BUDGETS
 
 MANY = 100_000
-LARGER = BUDGETS["thorough"].larger
+LARGER = BUDGETS["thorough"].param_overrides
 
 
 def main() -> None:
@@ -34,27 +34,29 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", default=list(FAMILIES))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    train, test = splitting.split(loading.load("california").frame)
-    rows, many = test[NAMES].to_numpy(), served_model.random_rows(MANY)
+    train, test = splitting.split_train_test(loading.load_dataset("california").frame)
+    rows, many = test[FEATURE_NAMES].to_numpy(), served_model.random_rows(MANY)
     print(
         "| family | a row: least, median, p99 | by onnxruntime, median | by the model, median "
         "| 100,000 rows | by onnxruntime | differs by | MB |"
     )
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for title, family, params in _asked(parser.parse_args().families):
-        model = family.build(params, 42).fit(train[NAMES], train[TARGET])
-        content = onnx_export.convert(model)
-        served, other = served_model.session(content), served_model.session(content, compiled=False)
+        model = family.build(params, 42).fit(train[FEATURE_NAMES], train[TARGET])
+        content = onnx_export.to_onnx(model)
+        served, other = served_model.load(content), served_model.load(content, use_native=False)
         calls, others = (
             timed(lambda at, form=form: served_model.predict(form, rows[at : at + 1]), 4_000)
             for form in (served, other)
         )
-        plain = timed(lambda at, model=model: model.predict(test[at : at + 1][NAMES]), 100)
+        plain = timed(lambda at, model=model: model.predict(test[at : at + 1][FEATURE_NAMES]), 100)
         best, others_best = (
             timed(lambda _, form=form: served_model.predict(form, many), 3).min() / 1e3
             for form in (served, other)
         )
-        off = np.abs(served_model.predict(served, rows) / model.predict(test[NAMES]) - 1).max()
+        off = np.abs(
+            served_model.predict(served, rows) / model.predict(test[FEATURE_NAMES]) - 1
+        ).max()
         three = calls.min(), np.median(calls), np.percentile(calls, 99)
         said = ", ".join(f"{one:.3f}" for one in three)
         print(
@@ -67,9 +69,9 @@ def main() -> None:
 
 def _asked(names: list[str]) -> Iterator[tuple[str, Family, dict]]:
     for family, larger in ((FAMILIES[one], LARGER.get(one)) for one in names):
-        yield family.title, family, family.first
+        yield family.title, family, family.initial_params
         if larger:
-            yield f"{family.title}, thorough", family, family.first | larger
+            yield f"{family.title}, thorough", family, family.initial_params | larger
 
 
 def timed(call, count: int) -> np.ndarray:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from housing import paths
 from pipeline.report import rendering
-from pipeline.report.live import Pages
-from pipeline.report.pages.index import Index
+from pipeline.report.live import ReportWriter
+from pipeline.report.pages.index import RunIndex
 from pipeline.runs import records
 
 RUNS = 2_000
@@ -66,9 +66,9 @@ def render(place: Path, home: Path, run: records.RunRecord, repeats: int) -> Non
     def write() -> None:
         from pipeline.report import images, markdown
 
-        images.compressed.cache_clear()  # or only the first would pay
-        markdown.code.cache_clear()
-        failed = Pages(place, run).write_again()
+        images.compress_png.cache_clear()  # or only the first would pay
+        markdown.highlight_code.cache_clear()
+        failed = ReportWriter(place, run).rewrite_pages()
         assert not failed, failed
 
     write()
@@ -79,7 +79,7 @@ def render(place: Path, home: Path, run: records.RunRecord, repeats: int) -> Non
 
 def sizes(folder: Path) -> None:
     """Of the assets, and of each page with and without its pictures."""
-    assets = sum(len(one.encode()) for one in rendering.shared().values())
+    assets = sum(len(one.encode()) for one in rendering.shared_assets().values())
     told("style sheet and script, shared by all pages", f"{assets / 1e3:.0f} KB")
     for path in sorted(folder.glob("0*.html")):
         page = path.read_text()
@@ -115,8 +115,8 @@ def index(place: Path, home: Path, run: records.RunRecord, repeats: int) -> None
         folder = place / "var" / "runs" / name
         folder.mkdir(parents=True)
         (folder / "run.json").write_text(json.dumps(content | {"id": name}))
-    first = median(1, lambda: Index(place).write({}))
-    again = median(repeats, lambda: Index(place).write({}))
+    first = median(1, lambda: RunIndex(place).write_page({}))
+    again = median(repeats, lambda: RunIndex(place).write_page({}))
     size = (place / "reports" / "index.html").stat().st_size / 1e6
     told(f"the index of {RUNS:,} runs, written for the first time", f"{first:.2f} s, {size:.1f} MB")
     told("the same after a new run", f"{again:.2f} s")

@@ -22,7 +22,7 @@ import nbformat
 from housing import paths
 
 PYTHON = sys.executable
-NOTEBOOKS = [paths.CHECKOUT / "notebooks" / f"{one}.ipynb" for one in
+NOTEBOOKS = [paths.PROJECT_ROOT / "notebooks" / f"{one}.ipynb" for one in
              ("01_prep", "02_train", "03_register")]  # fmt: skip
 MAIN = """
 import sys
@@ -145,7 +145,7 @@ def notebook(path: Path) -> None:
 
 def default(place: Path, repeats: int) -> None:
     """The pipeline on its default data, each time in a new home."""
-    data = paths.CHECKOUT / "data" / "raw" / "california_housing.csv"
+    data = paths.PROJECT_ROOT / "data" / "raw" / "california_housing.csv"
     script = place / "script.py"
     for one in NOTEBOOKS:
         command = [PYTHON, "-m", "nbconvert", "--to", "python", "--output-dir", str(place)]
@@ -159,7 +159,7 @@ def default(place: Path, repeats: int) -> None:
         return str(made)
 
     def ours(number: int) -> None:
-        here = paths.CHECKOUT
+        here = paths.PROJECT_ROOT
         run(PYTHON, "run_pipeline.py", folder=here, HOUSING_HOME=home(f"ours-{number}"))
 
     def plain(number: int) -> None:
@@ -168,7 +168,7 @@ def default(place: Path, repeats: int) -> None:
 
     def nothing(number: int) -> None:
         home = str(place / f"ours-{number}")
-        run(PYTHON, "run_pipeline.py", folder=paths.CHECKOUT, HOUSING_HOME=home)
+        run(PYTHON, "run_pipeline.py", folder=paths.PROJECT_ROOT, HOUSING_HOME=home)
 
     pair("the default run, with reports", ours, "its code as one script", plain, repeats)
     pair(

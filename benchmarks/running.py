@@ -22,7 +22,7 @@ from housing import paths
 from housing.data import splitting, synthetic
 from housing.models import persistence
 from housing.registry import artifacts, versions
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 
 ALIKE = 1e-6  # relative; an answer further from the model's own is wrong
 PATIENCE = 180  # seconds for the first right answer
@@ -51,16 +51,16 @@ class Running(NamedTuple):
 
 def case(place: Path) -> Case:
     """The champion and rows of the test part; made-up rows if no data is prepared here."""
-    found = versions.served(os.environ.get("HOUSING_MODEL"))
+    found = versions.current_champion(os.environ.get("HOUSING_MODEL"))
     if found is None:
         raise SystemExit("there is no champion yet: `make run` trains and registers one")
     try:
-        rows = splitting.read().test[NAMES]
+        rows = splitting.read_split().test[FEATURE_NAMES]
     except LookupError:
-        rows = synthetic.sample(4_000)[NAMES]
+        rows = synthetic.generate_sample(4_000)[FEATURE_NAMES]
     print(f"{found.name} version {found.version}, {os.cpu_count()} cores\n", flush=True)
     model = artifacts.download(found, place / "model")
-    return Case(place, model, rows.to_numpy(), persistence.load(model).predict(rows))
+    return Case(place, model, rows.to_numpy(), persistence.load_model(model).predict(rows))
 
 
 def start(server: Server, programs: Path, case: Case) -> Running:
@@ -75,7 +75,7 @@ def start(server: Server, programs: Path, case: Case) -> Running:
     with (folder / OUTPUT).open("w") as output:
         process = psutil.Popen(
             [Template(word).substitute(told) for word in server.command.split()],
-            cwd=paths.CHECKOUT if server is OURS else folder,
+            cwd=paths.PROJECT_ROOT if server is OURS else folder,
             env=_environment(server, programs, case.model, folder, str(ports["port"])),
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
@@ -157,7 +157,7 @@ def body(server: Server, rows: np.ndarray, form: str = JSON) -> bytes:
     """What asks it for these rows."""
     if form == JSON:
         return json.dumps(server.content(rows)).encode()
-    table = pa.table(dict(zip(NAMES, rows.T, strict=True)))
+    table = pa.table(dict(zip(FEATURE_NAMES, rows.T, strict=True)))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from housing import paths
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 
 PARTITION = 500_000  # rows
 OFTEN = 0.1  # seconds between two looks at the memory
@@ -35,7 +35,7 @@ def main() -> None:
         given, out = Path(folder) / "in", Path(folder) / "out"
         made(given, options.rows)
         seconds, peak = watched(
-            sys.executable, paths.CHECKOUT / "run_pipeline.py", "score", given, out,
+            sys.executable, paths.PROJECT_ROOT / "run_pipeline.py", "score", given, out,
             "--jobs", str(options.jobs),
         )  # fmt: skip
     speed = options.rows / seconds
@@ -47,7 +47,9 @@ def made(folder: Path, rows: int) -> None:
     folder.mkdir()
     for number, start in enumerate(range(0, rows, PARTITION)):
         count = min(PARTITION, rows - start)
-        sample(count, seed=number).to_parquet(folder / f"part-{number:05}.parquet", index=False)
+        generate_sample(count, seed=number).to_parquet(
+            folder / f"part-{number:05}.parquet", index=False
+        )
 
 
 def watched(*command: str | Path) -> tuple[float, float]:

@@ -104,7 +104,7 @@ def get(path: str) -> bytes:
 
 def moved(serving: Running, version: str) -> None:
     """Makes another version champion; returns once both workers have taken it over."""
-    store.client().set_registered_model_alias(versions.served().name, CHAMPION, version)
+    store.client().set_registered_model_alias(versions.current_champion().name, CHAMPION, version)
     until(lambda: total(scrape(serving), "housing_model_swaps_total") >= 4, 30)
 
 

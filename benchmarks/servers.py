@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from housing import paths
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 
 BENTOML = """\
 import os
@@ -116,13 +116,13 @@ class Server(NamedTuple):
 
 def _records(rows: np.ndarray) -> Any:
     """An object, or a list of them."""
-    found = [dict(zip(NAMES, row, strict=True)) for row in rows.tolist()]
+    found = [dict(zip(FEATURE_NAMES, row, strict=True)) for row in rows.tolist()]
     return found if len(found) > 1 else found[0]
 
 
 def _tensors(rows: np.ndarray) -> Any:
     """As the Open Inference Protocol has it, a tensor a column."""
-    columns = zip(NAMES, rows.T.tolist(), strict=True)
+    columns = zip(FEATURE_NAMES, rows.T.tolist(), strict=True)
     told = {"datatype": "FP64", "shape": [len(rows), 1]}
     return {"inputs": [{"name": name, "data": values, **told} for name, values in columns]}
 
@@ -135,7 +135,7 @@ MLFLOW = Server(
     "mlflow models serve",
     "$bin/mlflow models serve -m $model -h 127.0.0.1 -p $port --workers 2 --env-manager local",
     "/invocations",
-    lambda rows: {"dataframe_split": {"columns": NAMES, "data": rows.tolist()}},
+    lambda rows: {"dataframe_split": {"columns": FEATURE_NAMES, "data": rows.tolist()}},
     lambda said: said["predictions"],
     packages=("mlflow", "uvloop", "httptools"),
 )
@@ -194,7 +194,7 @@ def programs(server: Server, model: Path) -> Path:
     """
     if not server.packages:
         return Path(sys.executable).parent
-    folder = paths.CHECKOUT / "var" / "peers" / server.packages[0]
+    folder = paths.PROJECT_ROOT / "var" / "peers" / server.packages[0]
     needs = json.dumps([(model / "requirements.txt").read_text(), *server.packages])
     stamp = folder / "installed.json"
     if not stamp.exists() or stamp.read_text() != needs:
@@ -207,9 +207,9 @@ def programs(server: Server, model: Path) -> Path:
 
 def _install(folder: Path, model: Path, packages: Sequence[str]) -> None:
     """By uv where `make` has found one."""
-    known, python = paths.CHECKOUT / ".uv.done", folder / "bin" / "python"
+    known, python = paths.PROJECT_ROOT / ".uv.done", folder / "bin" / "python"
     if known.exists():
-        uv = str(paths.CHECKOUT / known.read_text().strip())
+        uv = str(paths.PROJECT_ROOT / known.read_text().strip())
         make = [uv, "venv", "-q", "-p", sys.executable]
         fill = [uv, "pip", "install", "-q", "-p", python, "--compile-bytecode"]
     else:

@@ -24,7 +24,7 @@ import psutil
 from app.model import registry_sync
 from housing import paths
 from housing.inference import served_model
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 
 T = TypeVar("T")
 PLACES = {"DATABASE": "logs.db", "LOG_FILE": "api.log", "ACCESS_LOG": "access.log",
@@ -46,7 +46,7 @@ class Running:
         """Returns at once."""
         with (self.folder / "said").open("ab") as said:
             self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "app"], cwd=paths.CHECKOUT,
+                [*self.prefix, sys.executable, "-m", "app"], cwd=paths.PROJECT_ROOT,
                 env=self.environment, stdout=said, stderr=said, start_new_session=True,
             )  # fmt: skip
 
@@ -84,7 +84,7 @@ def running(home: Path, *prefix: str, **settings: object) -> Iterator[Running]:
     with TemporaryDirectory() as name:
         folder = Path(settings.pop("folder", name))
         if not (home / "var" / "serving" / "current.json").exists():
-            registry_sync.refresh(home / "var" / "serving")
+            registry_sync.sync_once(home / "var" / "serving")
         shutil.copytree(home / "var" / "serving", folder / "serving", dirs_exist_ok=True)
         service = Running(folder, home, *prefix, **settings)
         service.start()
@@ -162,7 +162,8 @@ def post(body: bytes, kind: str = "application/json", path: str = "/predict") ->
 def rows(count: int, seed: int = 0) -> list[dict[str, float]]:
     """Block groups drawn from the accepted ranges."""
     return [
-        dict(zip(NAMES, row, strict=True)) for row in served_model.random_rows(count, seed).tolist()
+        dict(zip(FEATURE_NAMES, row, strict=True))
+        for row in served_model.random_rows(count, seed).tolist()
     ]
 
 

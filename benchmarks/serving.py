@@ -30,7 +30,7 @@ from running import ARROW, JSON, Case, Running
 from servers import FLOORS, MLFLOW, OURS, PEERS, Left, Server
 
 from housing import paths
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 
 CONNECTIONS = {"1 connection": 1, "8 connections": 8, "64 connections": 64}
 BATCHES = {"100 rows": 100, "1,000 rows": 1_000, "10,000 rows": 10_000}
@@ -67,7 +67,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 1, 0.5
-    var = paths.CHECKOUT / "var"
+    var = paths.PROJECT_ROOT / "var"
     var.mkdir(exist_ok=True)
     with ExitStack() as stack:
         place = tempfile.TemporaryDirectory(dir=var, prefix="serving-")
@@ -127,7 +127,7 @@ def _tasks(up: Sequence[Running], case: Case) -> list[Task]:
             tasks.append(Task(one.server.name, what, one.port, asks, connections))
     forms = list(_forms(up, case))
     for what, count in BATCHES.items():
-        rows = np.resize(case.rows, (count, len(NAMES)))
+        rows = np.resize(case.rows, (count, len(FEATURE_NAMES)))
         for one, name, form in forms:
             ask = load.request(one.server.path, running.body(one.server, rows, form), form)
             tasks.append(Task(name, what, one.port, [ask], BATCH_CONNECTIONS, count))

@@ -77,7 +77,7 @@ def twins(home: Path, folder: Path, count: int) -> list[str]:
     (folder / "var").mkdir()
     shutil.copy(home / "var" / "mlflow.db", folder / "var")
     os.environ["HOUSING_HOME"] = str(folder)
-    found, client = model_versions.served(), store.client()
+    found, client = model_versions.current_champion(), store.client()
     made = client.get_model_version(found.name, found.version)
     given = {"tags": found.tags, "model_id": made.model_id}
     twin = [client.create_model_version(found.name, made.source, found.run_id, **given)
@@ -88,7 +88,7 @@ def twins(home: Path, folder: Path, count: int) -> list[str]:
 def moved(service: Running, versions: Sequence[str], times: int) -> list[Move]:
     """Moves the alias there and back, so many times in all."""
     pointer, client = service.folder / "serving" / "current.json", store.client()
-    name, found = model_versions.served().name, []
+    name, found = model_versions.current_champion().name, []
     for turn in range(times):
         kind, version = (BACK, versions[turn // 2]) if turn % 2 else (NEW, versions[turn // 2 + 1])
         time.sleep(QUIET)

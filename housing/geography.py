@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import BallTree
 
-EARTH = 6371.0088  # km, the mean radius
+EARTH_RADIUS_KM = 6371.0088  # km, the mean radius
 REGIONS = {  # towns of each region, degrees north and east
     "Bay Area": {
         "Concord": (37.98, -122.03), "Oakland": (37.80, -122.27),
@@ -36,11 +36,11 @@ REGIONS = {  # towns of each region, degrees north and east
         "Ukiah": (39.15, -123.21),
     },
 }  # fmt: skip
-CITIES = {name: place for towns in REGIONS.values() for name, place in towns.items()}
-REGION_OF = {name: region for region, towns in REGIONS.items() for name in towns}
+TOWNS = {name: place for towns in REGIONS.values() for name, place in towns.items()}
+TOWN_REGIONS = {name: region for region, towns in REGIONS.items() for name in towns}
 
 
-def place(frame: pd.DataFrame) -> pd.Series:
+def describe_locations(frame: pd.DataFrame) -> pd.Series:
     """Where each block group is, in words: "near Fresno", or from 20 km on "40 km from Fresno"."""
     names, distance = _nearest_town(frame)
     tens = (distance / 10).round().astype(int) * 10
@@ -51,35 +51,35 @@ def place(frame: pd.DataFrame) -> pd.Series:
 def region(frame: pd.DataFrame) -> pd.Series:
     """Which of the `REGIONS` each block group is in: that of its nearest town."""
     names, _ = _nearest_town(frame)
-    found = pd.Categorical([REGION_OF[name] for name in names], list(REGIONS))
+    found = pd.Categorical([TOWN_REGIONS[name] for name in names], list(REGIONS))
     return pd.Series(found, frame.index, name="region")
 
 
-def distance_km(frame: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
+def distance_to_nearest_km(frame: pd.DataFrame, reference: pd.DataFrame) -> np.ndarray:
     """(n,) kilometres from each block group to the nearest one that is known.
 
     Raises ValueError if none is known.
     """
-    if known.empty:
+    if reference.empty:
         raise ValueError("no block group is known, so none is nearest")
-    return nearest(_points(frame), _points(known))[0]
+    return find_nearest(_coordinates(frame), _coordinates(reference))[0]
 
 
-def nearest(points: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_nearest(points: np.ndarray, reference_points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n,) kilometres to the nearest known point, and (n,) its number.
 
     points, known: (n, 2) and (m, 2) degrees north and east. Great-circle distance, by the
     haversine formula (Sinnott, 1984).
     """
-    tree = BallTree(np.radians(known), metric="haversine")
+    tree = BallTree(np.radians(reference_points), metric="haversine")
     distance, found = tree.query(np.radians(points))
-    return distance.ravel() * EARTH, found.ravel()
+    return distance.ravel() * EARTH_RADIUS_KM, found.ravel()
 
 
 def _nearest_town(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    distance, found = nearest(_points(frame), np.array(list(CITIES.values())))
-    return np.array(list(CITIES))[found], distance
+    distance, found = find_nearest(_coordinates(frame), np.array(list(TOWNS.values())))
+    return np.array(list(TOWNS))[found], distance
 
 
-def _points(frame: pd.DataFrame) -> np.ndarray:
+def _coordinates(frame: pd.DataFrame) -> np.ndarray:
     return frame[["Latitude", "Longitude"]].to_numpy()

@@ -4,15 +4,15 @@ import os
 import secrets
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 
 def home() -> Path:
     """The folder that holds data/ and var/: HOUSING_HOME, by default the checkout."""
-    return Path(os.environ.get("HOUSING_HOME") or CHECKOUT).resolve()
+    return Path(os.environ.get("HOUSING_HOME") or PROJECT_ROOT).resolve()
 
 
-def started_in() -> Path:
+def invocation_folder() -> Path:
     """The folder that a relative path is meant from: where the runner, else the notebook, runs."""
     return Path(os.environ.get("PIPELINE_STARTED_IN") or Path.cwd())
 
@@ -34,7 +34,7 @@ def var() -> Path:
     return folder
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes) -> None:
     """Writes the file so that a reader finds the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # containers that share a folder have the same process ids

@@ -23,11 +23,13 @@ FEATURES = {
     "Latitude": Feature("latitude of the block group", "degrees north", 32, 42.5, 37.88),
     "Longitude": Feature("longitude of the block group", "degrees east", -125, -114, -122.23),
 }
-NAMES = list(FEATURES)
+FEATURE_NAMES = list(FEATURES)
 
 TARGET = "MedHouseVal"
 HOUSE_VALUE = Feature("median house value", "$100,000", 0, 5.1, 4.526)
-CAP = 5.00001  # the census recorded no value above $500,000; 965 block groups stand at this number
+HOUSE_VALUE_CAP = (
+    5.00001  # the census recorded no value above $500,000; 965 block groups stand at this number
+)
 
-COLUMNS = [*NAMES, TARGET]
-USD = 100_000  # one unit of the target, in dollars
+COLUMNS = [*FEATURE_NAMES, TARGET]
+USD_PER_UNIT = 100_000  # one unit of the target, in dollars

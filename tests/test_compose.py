@@ -8,16 +8,18 @@ import subprocess
 import pytest
 import yaml
 
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 
-TEXT = (CHECKOUT / "compose.yaml").read_text()
+TEXT = (PROJECT_ROOT / "compose.yaml").read_text()
 COMPOSE = yaml.safe_load(TEXT)
 SERVICES = COMPOSE["services"]
-BOARD = json.loads((CHECKOUT / "deploy" / "grafana" / "dashboards" / "housing.json").read_text())
+BOARD = json.loads(
+    (PROJECT_ROOT / "deploy" / "grafana" / "dashboards" / "housing.json").read_text()
+)
 PANELS = [one for one in BOARD["panels"] if one["type"] != "row"]
 ALERTS = {
     rule["alert"]: rule["expr"]
-    for group in yaml.safe_load((CHECKOUT / "app/prometheus/alerts.yml").read_text())["groups"]
+    for group in yaml.safe_load((PROJECT_ROOT / "app/prometheus/alerts.yml").read_text())["groups"]
     for rule in group["rules"]
     if "alert" in rule
 }
@@ -72,17 +74,17 @@ def test_a_password_comes_from_the_environment_and_has_no_default():
 
 
 def test_what_compose_reads_is_told_and_stays_out_of_git():
-    told = (CHECKOUT / ".env.example").read_text()
+    told = (PROJECT_ROOT / ".env.example").read_text()
     read = set(re.findall(r"\$\{(\w+)", TEXT))
     assert set(re.findall(r"^#?([A-Z_]+)=", told, re.MULTILINE)) == read
     assert re.search(r"^POSTGRES_PASSWORD=$", told, re.MULTILINE)
-    if shutil.which("git") and (CHECKOUT / ".git").exists():
+    if shutil.which("git") and (PROJECT_ROOT / ".git").exists():
         ignored = ["git", "check-ignore", "--quiet", ".env"]
-        assert subprocess.run(ignored, cwd=CHECKOUT).returncode == 0
+        assert subprocess.run(ignored, cwd=PROJECT_ROOT).returncode == 0
 
 
 def test_the_readme_s_line_makes_a_password_that_only_its_owner_reads(tmp_path):
-    [line] = re.findall(r"^\(umask .*\)", (CHECKOUT / "README.md").read_text(), re.MULTILINE)
+    [line] = re.findall(r"^\(umask .*\)", (PROJECT_ROOT / "README.md").read_text(), re.MULTILINE)
     subprocess.run(["bash", "-c", line], cwd=tmp_path, check=True)
     assert re.fullmatch(r"POSTGRES_PASSWORD=[0-9a-f]{48}\n", (tmp_path / ".env").read_text())
     assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
@@ -91,7 +93,9 @@ def test_the_readme_s_line_makes_a_password_that_only_its_owner_reads(tmp_path):
 def test_what_is_mounted_is_there():
     mounts = [one.split(":") for it in SERVICES.values() for one in it.get("volumes", [])]
     for source, *_ in mounts:
-        assert (CHECKOUT / source).exists() if source[0] == "." else source in COMPOSE["volumes"]
+        assert (
+            (PROJECT_ROOT / source).exists() if source[0] == "." else source in COMPOSE["volumes"]
+        )
 
 
 def test_a_panel_says_what_is_normal_and_its_unit_and_where_it_is():
@@ -132,7 +136,7 @@ def test_the_panels_limits_are_the_alerts():
 
 
 def test_the_dashboard_asks_the_source_that_is_provisioned():
-    folder = CHECKOUT / "deploy" / "grafana" / "provisioning"
+    folder = PROJECT_ROOT / "deploy" / "grafana" / "provisioning"
     [source] = yaml.safe_load((folder / "datasources" / "prometheus.yml").read_text())[
         "datasources"
     ]

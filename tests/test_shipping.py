@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 
-WORKFLOWS = sorted((CHECKOUT / ".github" / "workflows").glob("*.yml"))
-TARGETS = set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+WORKFLOWS = sorted((PROJECT_ROOT / ".github" / "workflows").glob("*.yml"))
+TARGETS = set(re.findall(r"^([a-z-]+):", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def jobs(path):
@@ -37,9 +37,9 @@ def checkout(tmp_path):
     """A copy of what is not code, with this environment as its .venv."""
     place = tmp_path / "a check out"
     for name in (".ci", ".github", "notebooks"):
-        shutil.copytree(CHECKOUT / name, place / name)
+        shutil.copytree(PROJECT_ROOT / name, place / name)
     for name in (".yamllint", ".pre-commit-config.yaml", "pyproject.toml", "CHANGELOG.md"):
-        shutil.copy(CHECKOUT / name, place / name)
+        shutil.copy(PROJECT_ROOT / name, place / name)
     (place / ".gitignore").write_text("/.venv\n")
     (place / ".venv").symlink_to(sys.prefix)
     return place
@@ -108,8 +108,10 @@ class TestWorkflows:
             assert job["permissions"]
 
     def test_the_supported_versions_of_python_are_tested(self):
-        [test] = [one for one in jobs(CHECKOUT / ".github/workflows/ci.yml") if "strategy" in one]
-        project = (CHECKOUT / "pyproject.toml").read_text()
+        [test] = [
+            one for one in jobs(PROJECT_ROOT / ".github/workflows/ci.yml") if "strategy" in one
+        ]
+        project = (PROJECT_ROOT / "pyproject.toml").read_text()
         first, beyond = re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', project).groups()
         assert test["strategy"]["matrix"]["python"] == [
             f"3.{minor}" for minor in range(int(first), int(beyond))
@@ -210,7 +212,9 @@ class TestRelease:
 
 
 class TestLicences:
-    SECTIONS = re.split(r"^## .+$", (CHECKOUT / "docs/licences.md").read_text(), flags=re.MULTILINE)
+    SECTIONS = re.split(
+        r"^## .+$", (PROJECT_ROOT / "docs/licences.md").read_text(), flags=re.MULTILINE
+    )
 
     def listed(self, *sections):
         rows = re.findall(r"^\| (\S+) \| (.+?) \| (.+?) \|$", "".join(sections), re.MULTILINE)
@@ -222,7 +226,7 @@ class TestLicences:
     )
     def test_each_package_that_is_shipped_is_listed(self, lock, sections):
         locked = {}
-        for line in (CHECKOUT / lock).read_text().splitlines():
+        for line in (PROJECT_ROOT / lock).read_text().splitlines():
             if match := re.match(r"([A-Za-z0-9._-]+)==(\S+)", line):
                 locked.setdefault(match[1], []).append(match[2])
         pinned = {name: ", ".join(sorted(versions)) for name, versions in locked.items()}
@@ -280,7 +284,7 @@ class TestAudit:
         server.server_close()
 
     def audit(self, checkout, port):
-        lock = str(CHECKOUT / "requirements-serve.txt")
+        lock = str(PROJECT_ROOT / "requirements-serve.txt")
         url = f"http://127.0.0.1:{port}/v1/query"
         return ran(checkout, ".ci/audit", lock, "--vulnerability-service=osv", f"--osv-url={url}")
 
@@ -298,9 +302,9 @@ class TestAudit:
 
 
 def test_codespaces_gets_an_environment_and_jupyterlab():
-    container = json.loads((CHECKOUT / ".devcontainer" / "devcontainer.json").read_text())
+    container = json.loads((PROJECT_ROOT / ".devcontainer" / "devcontainer.json").read_text())
     assert list(typed(container["postCreateCommand"])) == ["setup-dev"]
     assert list(typed(container["postAttachCommand"])) == ["lab"]
     assert {8888, 8081, 5000} <= set(container["forwardPorts"])
-    assert "python=3.11" in (CHECKOUT / "environment.yml").read_text()
+    assert "python=3.11" in (PROJECT_ROOT / "environment.yml").read_text()
     assert re.search(r"/python:\d+-3\.11-", container["image"])

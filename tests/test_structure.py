@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 from pipeline.definition import parameters
 
 MAY_PRINT = {
@@ -18,7 +18,7 @@ MAY_PRINT = {
     "housing/cli/score.py", "housing/cli/logs.py", "housing/cli/champion.py",
 }  # fmt: skip
 PACKAGES = ("housing", "pipeline", "app")
-NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
 MAY_IMPORT = {
     "housing": {"housing"},
     "pipeline": {"pipeline"},
@@ -51,8 +51,8 @@ def sources(place):
     if place == "notebooks":
         return [source(cell) for path in NOTEBOOKS for cell in cells(path)]
     if place.endswith(".py"):
-        return [(CHECKOUT / place).read_text()]
-    return [path.read_text() for path in (CHECKOUT / place).rglob("*.py")]
+        return [(PROJECT_ROOT / place).read_text()]
+    return [path.read_text() for path in (PROJECT_ROOT / place).rglob("*.py")]
 
 
 @pytest.mark.parametrize("place", MAY_IMPORT)
@@ -67,9 +67,9 @@ def test_only_the_arrows_of_the_design(place):
 
 def test_mlflow_is_imported_by_the_store_alone():
     users = {
-        path.relative_to(CHECKOUT).as_posix()
+        path.relative_to(PROJECT_ROOT).as_posix()
         for package in PACKAGES
-        for path in (CHECKOUT / package).rglob("*.py")
+        for path in (PROJECT_ROOT / package).rglob("*.py")
         if any(name.split(".")[0] == "mlflow" for name in imported(path.read_text()))
     }
     assert users == {"housing/tracking/store.py"}
@@ -77,13 +77,13 @@ def test_mlflow_is_imported_by_the_store_alone():
 
 @pytest.mark.parametrize("package", ["housing", "pipeline"])
 def test_library_code_does_not_print(package):
-    for path in (CHECKOUT / package).rglob("*.py"):
+    for path in (PROJECT_ROOT / package).rglob("*.py"):
         calls = [
             node.func.id
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         ]
-        assert "print" not in calls or path.relative_to(CHECKOUT).as_posix() in MAY_PRINT, path
+        assert "print" not in calls or path.relative_to(PROJECT_ROOT).as_posix() in MAY_PRINT, path
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda one: one.stem)
@@ -183,19 +183,19 @@ LOCKS = [
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_locks_have_hashes_and_name_no_host(name):
-    text = (CHECKOUT / name).read_text()
+    text = (PROJECT_ROOT / name).read_text()
     assert "://" not in text
     blocks = re.split(r"\n(?=\S)", text.strip())
     assert all("--hash=sha256:" in one for one in blocks)
 
 
 def test_the_locks_agree_with_each_other_and_with_the_project():
-    run, dev, serve, bench = (pins(CHECKOUT / name) for name in LOCKS)
+    run, dev, serve, bench = (pins(PROJECT_ROOT / name) for name in LOCKS)
     for small, large in ((run, dev), (serve, dev), (dev, bench)):
         assert {name: versions(large[name]) for name in small} == {
             name: versions(found) for name, found in small.items()
         }
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
     for lock, wanted in (
         (serve, project["dependencies"]),
         (run, project["optional-dependencies"]["run"]),
@@ -208,12 +208,12 @@ def test_the_locks_agree_with_each_other_and_with_the_project():
 
 
 def test_the_service_needs_no_pandas_and_no_notebooks():
-    serve = pins(CHECKOUT / "requirements-serve.txt")
+    serve = pins(PROJECT_ROOT / "requirements-serve.txt")
     assert not {"pandas", "scikit-learn", "mlflow", "papermill", "jupyterlab"} & set(serve)
 
 
 def test_environment_yml_agrees_with_the_lock_and_the_project():
-    environment = yaml.safe_load((CHECKOUT / "environment.yml").read_text())
+    environment = yaml.safe_load((PROJECT_ROOT / "environment.yml").read_text())
     python, pip, section = environment["dependencies"]
     assert (python, pip) == ("python=3.11", "pip")
     *locked, project = section["pip"]
@@ -222,11 +222,11 @@ def test_environment_yml_agrees_with_the_lock_and_the_project():
     for one in locked:
         name, _, version = one.partition("==")
         listed.setdefault(name.lower(), set()).add(version)
-    assert listed == pins(CHECKOUT / "requirements.txt")
+    assert listed == pins(PROJECT_ROOT / "requirements.txt")
 
 
 def test_nothing_generated_is_in_git():
-    listed = subprocess.run(["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True)
+    listed = subprocess.run(["git", "ls-files"], cwd=PROJECT_ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip(reason="this is no git checkout")
     generated = re.compile(r"(^|/)(mlruns|var|\.venv)/|\.(db|skops|onnx|parquet|csv|pkl|html)$")
@@ -236,17 +236,17 @@ def test_nothing_generated_is_in_git():
 
 
 def test_the_data_is_a_pointer():
-    pointer = yaml.safe_load(Path(CHECKOUT / "data/raw/california_housing.csv.dvc").read_text())
+    pointer = yaml.safe_load(Path(PROJECT_ROOT / "data/raw/california_housing.csv.dvc").read_text())
     assert pointer["outs"][0]["md5"] == "fa9fe4cf24f70b69ac65fb33062ddf34"
-    assert "url = ../../shared/dvc-remote" in (CHECKOUT / ".dvc" / "config").read_text()
-    assert "analytics = false" in (CHECKOUT / ".dvc" / "config").read_text()
+    assert "url = ../../shared/dvc-remote" in (PROJECT_ROOT / ".dvc" / "config").read_text()
+    assert "analytics = false" in (PROJECT_ROOT / ".dvc" / "config").read_text()
 
 
 def test_dvc_asks_the_runner_for_the_split_and_records_it_with_the_raw_file_of_the_pointer():
-    [(name, stage)] = yaml.safe_load((CHECKOUT / "dvc.yaml").read_text())["stages"].items()
+    [(name, stage)] = yaml.safe_load((PROJECT_ROOT / "dvc.yaml").read_text())["stages"].items()
     assert stage["cmd"].endswith(f"python run_pipeline.py --only {name}")
-    lock = yaml.safe_load((CHECKOUT / "dvc.lock").read_text())["stages"][name]
-    pointer = yaml.safe_load((CHECKOUT / "data/raw/california_housing.csv.dvc").read_text())
+    lock = yaml.safe_load((PROJECT_ROOT / "dvc.lock").read_text())["stages"][name]
+    pointer = yaml.safe_load((PROJECT_ROOT / "data/raw/california_housing.csv.dvc").read_text())
     assert lock["cmd"] == stage["cmd"]
     assert [one["md5"] for one in lock["deps"]] == [one["md5"] for one in pointer["outs"]]
     assert len(lock["outs"]) == len(stage["outs"]) == 3

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-ROOM = 4_096  # keys that ask within a minute
-MINUTE = 60.0
-BLINK = 1e-6  # seconds: less than that is how the numbers are rounded
-RECORD = np.dtype([("key", "S64"), ("due", "f8")])
+MAX_TRACKED_KEYS = 4_096  # keys that ask within a minute
+SECONDS_PER_MINUTE = 60.0
+ROUNDING_TOLERANCE_SECONDS = 1e-6  # seconds: less than that is how the numbers are rounded
+RECORD_DTYPE = np.dtype([("key", "S64"), ("due", "f8")])
 
 
-class Spent:
+class RateLimiter:
     """When each key may ask again, in a file that all workers map: the generic cell rate algorithm
     (ITU-T I.371), which needs one number a key and lets a minute's worth through in a burst.
 
@@ -25,47 +25,53 @@ class Spent:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = -1
-        self._known: np.ndarray | None = None
-        self._places: dict[bytes, int] = {}
+        self._fd = -1
+        self._records: np.ndarray | None = None
+        self._index_by_key: dict[bytes, int] = {}
         self._lock = threading.Lock()
 
-    def take(self, key: str, per_minute: int) -> float:
+    def acquire(self, key_hash: str, per_minute: int) -> float:
         """0 if it may ask now, which is counted; else the seconds to wait. key: as it is kept."""
-        step, now = MINUTE / per_minute, time.time()
+        step, now = SECONDS_PER_MINUTE / per_minute, time.time()
         with self._lock:
-            self._open()
-            os.lockf(self._file, os.F_LOCK, 0)
+            self._map_file()
+            os.lockf(self._fd, os.F_LOCK, 0)
             try:
-                place = self._place(key.encode(), now)
+                place = self._record_index(key_hash.encode(), now)
                 if place is None:
                     return step
-                due = max(self._known["due"][place], now)
-                wait = min(due - now, MINUTE) - (MINUTE - step)  # a clock may be set back
-                if wait > BLINK:
+                due = max(self._records["due"][place], now)
+                wait = min(due - now, SECONDS_PER_MINUTE) - (
+                    SECONDS_PER_MINUTE - step
+                )  # a clock may be set back
+                if wait > ROUNDING_TOLERANCE_SECONDS:
                     return float(wait)
-                self._known["due"][place] = due + step
+                self._records["due"][place] = due + step
                 return 0.0
             finally:
-                os.lockf(self._file, os.F_ULOCK, 0)
+                os.lockf(self._fd, os.F_ULOCK, 0)
 
-    def _place(self, key: bytes, now: float) -> int | None:
+    def _record_index(self, key_hash: bytes, current_time: float) -> int | None:
         """The key's record, which may be a new one; None if all are of others that ask."""
-        keys, due = self._known["key"], self._known["due"]
-        place = self._places.get(key)
-        if place is not None and keys[place] == key:
+        keys, due = self._records["key"], self._records["due"]
+        place = self._index_by_key.get(key_hash)
+        if place is not None and keys[place] == key_hash:
             return place
-        found = np.flatnonzero(keys == key)
+        found = np.flatnonzero(keys == key_hash)
         if not len(found):
-            found = np.flatnonzero((due <= now) | (due > now + 2 * MINUTE))
+            found = np.flatnonzero(
+                (due <= current_time) | (due > current_time + 2 * SECONDS_PER_MINUTE)
+            )
             if not len(found):
                 return None
-            self._known[found[0]] = key, 0.0
-        self._places[key] = int(found[0])
-        return self._places[key]
+            self._records[found[0]] = key_hash, 0.0
+        self._index_by_key[key_hash] = int(found[0])
+        return self._index_by_key[key_hash]
 
-    def _open(self) -> None:
-        if self._known is None:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            os.ftruncate(self._file, ROOM * RECORD.itemsize)
-            self._known = np.frombuffer(mmap.mmap(self._file, ROOM * RECORD.itemsize), RECORD)
+    def _map_file(self) -> None:
+        if self._records is None:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.ftruncate(self._fd, MAX_TRACKED_KEYS * RECORD_DTYPE.itemsize)
+            self._records = np.frombuffer(
+                mmap.mmap(self._fd, MAX_TRACKED_KEYS * RECORD_DTYPE.itemsize), RECORD_DTYPE
+            )

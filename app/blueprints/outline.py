@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from housing.inference.training_domain import NARROW
+from housing.inference.training_domain import LONGITUDE_SCALE
 
 if TYPE_CHECKING:
     from app.model.champion import Champion
-    from housing.inference.neighbors import Index
+    from housing.inference.neighbors import NeighborIndex
 
-WEST, EAST, SOUTH, NORTH = -125.4, -113.8, 32.3, 42.2  # what is drawn, in degrees
-UNITS = 100  # a degree of latitude
-NARROWING = cos(radians(37.25))  # of a degree of longitude, in the middle
-CELL = 8  # units: squares of 9 km
-FEW, SOME = 3, 12  # places in a square; more than SOME is the darkest shade
+MAP_WEST, MAP_EAST, MAP_SOUTH, MAP_NORTH = -125.4, -113.8, 32.3, 42.2  # what is drawn, in degrees
+UNITS_PER_DEGREE = 100  # a degree of latitude
+MAP_LONGITUDE_SCALE = cos(radians(37.25))  # of a degree of longitude, in the middle
+DENSITY_CELL_UNITS = 8  # units: squares of 9 km
+LIGHT_SHADE_MAX_POINTS, MEDIUM_SHADE_MAX_POINTS = (
+    3,
+    12,
+)  # places in a square; more than SOME is the darkest shade
 # degrees north and east, simplified by hand: a drawing to click on, never to decide by.
 # From the Oregon border east, down the Colorado, and back along the coast.
-LAND = [
+MAINLAND = [
     (42.00, -124.21), (42.00, -120.00), (39.00, -120.00), (35.00, -114.63), (34.87, -114.63),
     (34.72, -114.48), (34.46, -114.38), (34.30, -114.14), (34.17, -114.24), (33.95, -114.52),
     (33.60, -114.53), (33.41, -114.72), (33.03, -114.71), (32.90, -114.47), (32.72, -114.72),
@@ -49,83 +52,94 @@ ISLANDS = [
     [(34.01, -120.05), (33.93, -119.96), (33.90, -120.12), (34.00, -120.24)],
     [(33.03, -118.60), (32.82, -118.36), (32.84, -118.50), (32.97, -118.60)],
 ]
-CITIES = {  # degrees north and east, and on which side of its mark each name stands
+MAP_CITIES = {  # degrees north and east, and on which side of its mark each name stands
     "Redding": (40.59, -122.39, "right"), "Sacramento": (38.58, -121.49, "right"),
     "San Francisco": (37.77, -122.42, "left"), "Fresno": (36.74, -119.79, "right"),
     "Los Angeles": (34.05, -118.24, "left"), "San Diego": (32.72, -117.16, "left"),
 }  # fmt: skip
 
 
-class City(NamedTuple):
+class MapCity(NamedTuple):
     """A name to find one's way by."""
 
     name: str
-    north: float
-    east: float
-    side: str
+    latitude: float
+    longitude: float
+    label_side: str
     x: int
     y: int
 
 
-class Drawing(NamedTuple):
+class CaliforniaMap(NamedTuple):
     """What the page needs to draw California and to know which place was clicked on."""
 
     width: float
     height: float
     west: float  # the left edge, in degrees
     north: float  # the top edge
-    units: float  # a degree of latitude
-    narrowing: float  # a degree of longitude in degrees of latitude
-    land: str  # an SVG path
-    shades: tuple[str, ...]  # three paths, to be stroked: a few, some and many known places
-    cell: int  # how wide to stroke them
-    cities: list[City]
+    units_per_degree: float  # a degree of latitude
+    longitude_scale: float  # a degree of longitude in degrees of latitude
+    land_path: str  # an SVG path
+    density_paths: tuple[str, ...]  # three paths, to be stroked: a few, some and many known places
+    cell_size: int  # how wide to stroke them
+    cities: list[MapCity]
 
 
-def drawing(champion: Champion | None) -> Drawing:
+def california_map(champion: Champion | None) -> CaliforniaMap:
     """California, with the places that the champion has learnt from if it tells them."""
-    width, height = _at(SOUTH, EAST)
-    known = champion and champion.domain
-    shades = _shades(champion.domain.places) if known else ()
-    return Drawing(
-        round(width), round(height), WEST, NORTH, UNITS, NARROWING, _land(), shades, CELL, _cities()
+    width, height = _project(MAP_SOUTH, MAP_EAST)
+    known = champion and champion.training_domain
+    shades = _density_paths(champion.training_domain.location_index) if known else ()
+    return CaliforniaMap(
+        round(width),
+        round(height),
+        MAP_WEST,
+        MAP_NORTH,
+        UNITS_PER_DEGREE,
+        MAP_LONGITUDE_SCALE,
+        _land_path(),
+        shades,
+        DENSITY_CELL_UNITS,
+        _map_cities(),
     )
 
 
 @lru_cache(maxsize=1)  # made once for each champion
-def _shades(places: Index) -> tuple[str, ...]:
+def _density_paths(training_locations: NeighborIndex) -> tuple[str, ...]:
     """Where known places are: squares of the drawing, those of one shade as one path."""
-    north, east = (places.points / [1.0, NARROW]).T
-    cells = np.floor(np.column_stack(_at(north, east)[::-1]) / CELL).astype(int)
+    north, east = (training_locations.points / [1.0, LONGITUDE_SCALE]).T
+    cells = np.floor(np.column_stack(_project(north, east)[::-1]) / DENSITY_CELL_UNITS).astype(int)
     cells, count = np.unique(cells, axis=0, return_counts=True)
-    shade = np.digitize(count, [FEW + 1, SOME + 1])
-    return tuple(_squares(cells[shade == one]) for one in range(3))
+    shade = np.digitize(count, [LIGHT_SHADE_MAX_POINTS + 1, MEDIUM_SHADE_MAX_POINTS + 1])
+    return tuple(_density_path(cells[shade == one]) for one in range(3))
 
 
-def _squares(cells: np.ndarray) -> str:
+def _density_path(cells: np.ndarray) -> str:
     """Lines as wide as a square is high: one for all neighbours. cells: (n, 2), sorted."""
     ends = np.flatnonzero((np.diff(cells[:, 0]) != 0) | (np.diff(cells[:, 1]) != 1)) + 1
-    lines = (line * CELL for line in np.split(cells, ends) if len(line))
-    starts = ((*line[0], len(line) * CELL) for line in lines)
-    return "".join(f"M{x} {y + CELL // 2}h{length}" for y, x, length in starts)
+    lines = (line * DENSITY_CELL_UNITS for line in np.split(cells, ends) if len(line))
+    starts = ((*line[0], len(line) * DENSITY_CELL_UNITS) for line in lines)
+    return "".join(f"M{x} {y + DENSITY_CELL_UNITS // 2}h{length}" for y, x, length in starts)
 
 
 @cache
-def _land() -> str:
+def _land_path() -> str:
     """Mainland and islands as an SVG path."""
     return "".join(
-        "M" + "L".join("{:.0f} {:.0f}".format(*_at(*corner)) for corner in corners) + "Z"
-        for corners in [LAND, *ISLANDS]
+        "M" + "L".join("{:.0f} {:.0f}".format(*_project(*corner)) for corner in corners) + "Z"
+        for corners in [MAINLAND, *ISLANDS]
     )
 
 
-def _cities() -> list[City]:
+def _map_cities() -> list[MapCity]:
     return [
-        City(name, north, east, side, *(round(one) for one in _at(north, east)))
-        for name, (north, east, side) in CITIES.items()
+        MapCity(name, north, east, side, *(round(one) for one in _project(north, east)))
+        for name, (north, east, side) in MAP_CITIES.items()
     ]
 
 
-def _at(north: Any, east: Any) -> tuple[Any, Any]:
+def _project(latitude: Any, longitude: Any) -> tuple[Any, Any]:
     """Where places are in the drawing: units from its left and from its top."""
-    return (east - WEST) * NARROWING * UNITS, (NORTH - north) * UNITS
+    return (longitude - MAP_WEST) * MAP_LONGITUDE_SCALE * UNITS_PER_DEGREE, (
+        MAP_NORTH - latitude
+    ) * UNITS_PER_DEGREE

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from app.model import registry_sync
-from app.prediction_service import HOW_TO_GET_ONE
+from app.prediction_service import NO_CHAMPION_MESSAGE
 
 
 def main(folder: Path) -> int:
@@ -18,7 +18,7 @@ def main(folder: Path) -> int:
     if made:
         print(made)
         return 0
-    print(registry_sync.refused(folder) or HOW_TO_GET_ONE, file=sys.stderr)
+    print(registry_sync.refusal_reason(folder) or NO_CHAMPION_MESSAGE, file=sys.stderr)
     return 1
 
 

@@ -14,100 +14,102 @@ from typing import NamedTuple
 import numpy as np
 
 from app.codecs import columns
-from app.problem_details import check_count, refused
-from housing.schema import NAMES
+from app.problem_details import check_row_count, request_error
+from housing.schema import FEATURE_NAMES
 
-MOST_BATCHES = 1_000  # of one stream
-NAME_SIZE = 400  # bytes of a column's name that are looked at
-SCHEMA, DICTIONARY, BATCH = 1, 2, 3  # kinds of messages
-KINDS = ("nothing", "null", "int", "float", "binary", "string", "bool", "decimal", "date", "time",
+MAX_RECORD_BATCHES = 1_000  # of one stream
+MAX_NAME_BYTES = 400  # bytes of a column's name that are looked at
+SCHEMA_MESSAGE, DICTIONARY_MESSAGE, RECORD_BATCH_MESSAGE = 1, 2, 3  # kinds of messages
+TYPE_NAMES = ("nothing", "null", "int", "float", "binary", "string", "bool", "decimal", "date", "time",
          "timestamp", "interval", "list", "struct", "union", "fixed_size_binary", "fixed_size_list",
          "map", "duration", "large_binary", "large_string", "large_list", "run_end_encoded",
          "binary_view", "string_view", "list_view", "large_list_view")  # fmt: skip
-INTEGERS = {
+INTEGER_DTYPES = {
     (8, True): "<i1", (16, True): "<i2", (32, True): "<i4", (64, True): "<i8",
     (8, False): "<u1", (16, False): "<u2", (32, False): "<u4", (64, False): "<u8",
 }  # fmt: skip
-FLOATS = ("<f2", "<f4", "<f8")  # half, single and double precision
-BUFFERS = {"null": 0, "int": 2, "float": 2, "bool": 2, "decimal": 2, "date": 2, "time": 2,
+FLOAT_DTYPES = ("<f2", "<f4", "<f8")  # half, single and double precision
+BUFFER_COUNTS = {"null": 0, "int": 2, "float": 2, "bool": 2, "decimal": 2, "date": 2, "time": 2,
            "timestamp": 2, "interval": 2, "duration": 2, "fixed_size_binary": 2, "binary": 3,
            "string": 3, "large_binary": 3, "large_string": 3}  # fmt: skip
 
 
-class Column(NamedTuple):
+class ArrowColumn(NamedTuple):
     """A field of the schema."""
 
     name: str
-    kind: str
-    number: str  # as numpy names it; nothing if it holds no numbers
-    node: int  # its place among a batch's columns
-    buffer: int  # and the first of its buffers
+    type_name: str
+    dtype: str  # as numpy names it; nothing if it holds no numbers
+    node_index: int  # its place among a batch's columns
+    first_buffer_index: int  # and the first of its buffers
 
 
-class Flat(NamedTuple):
+class FlatbufferTable(NamedTuple):
     """A table of a flatbuffer: the message that it lies in, and where."""
 
     buffer: bytes
-    at: int
+    offset: int
 
-    def place(self, number: int) -> int:
+    def field_offset(self, field_number: int) -> int:
         """Where a field lies; 0 if it has its default."""
-        shape = self.at - _one("<i", self.buffer, self.at)
-        if 4 + 2 * number >= _one("<H", self.buffer, shape):
+        shape = self.offset - _one("<i", self.buffer, self.offset)
+        if 4 + 2 * field_number >= _one("<H", self.buffer, shape):
             return 0
-        offset = _one("<H", self.buffer, shape + 4 + 2 * number)
-        return self.at + offset if offset else 0
+        offset = _one("<H", self.buffer, shape + 4 + 2 * field_number)
+        return self.offset + offset if offset else 0
 
-    def get(self, number: int, form: str) -> int:
+    def read_number(self, field_number: int, struct_format: str) -> int:
         """A field that is a number."""
-        place = self.place(number)
-        return _one(form, self.buffer, place) if place else 0
+        place = self.field_offset(field_number)
+        return _one(struct_format, self.buffer, place) if place else 0
 
-    def table(self, number: int) -> Flat:
+    def child_table(self, field_number: int) -> FlatbufferTable:
         """A field that is a table."""
-        return Flat(self.buffer, _follow(self.buffer, self.place(number)))
+        return FlatbufferTable(self.buffer, _follow(self.buffer, self.field_offset(field_number)))
 
-    def vector(self, number: int, size: int) -> tuple[int, int]:
+    def vector(self, field_number: int, element_size: int) -> tuple[int, int]:
         """Where a field that is a list begins, and how many it has; size: bytes of each."""
-        if not self.place(number):
+        if not self.field_offset(field_number):
             return 0, 0
-        at = _follow(self.buffer, self.place(number))
+        at = _follow(self.buffer, self.field_offset(field_number))
         count = _one("<I", self.buffer, at)
-        if at + 4 + count * size > len(self.buffer):
+        if at + 4 + count * element_size > len(self.buffer):
             raise ValueError("a list is longer than its message")
         return at + 4, count
 
 
-def read(body: bytes, most_rows: int, more: bool) -> np.ndarray:
+def read(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
     """(n, 8) float64, as `tables.read` gives them. Raises Refused, or ValueError or struct.error
     for what is no stream."""
-    found: list[Column] = []
+    found: list[ArrowColumn] = []
     parts: list[np.ndarray] = []
     empty: dict[str, int] = {}
     at = rows = batches = 0
     while message := _message(body, at):
         header, start, at = message
-        kind = header.get(1, "<B")
-        if not found and kind == SCHEMA:
-            found = _columns(header.table(2), more)
-        elif found and kind == BATCH:
-            batch, batches = header.table(2), batches + 1
-            length = batch.get(0, "<q")
-            check_count(max(rows + length, 1), most_rows)
-            if batches > MOST_BATCHES:
-                raise refused(422, f"the stream has more than {MOST_BATCHES:,} record batches")
+        kind = header.read_number(1, "<B")
+        if not found and kind == SCHEMA_MESSAGE:
+            found = _columns(header.child_table(2), allow_extra_columns)
+        elif found and kind == RECORD_BATCH_MESSAGE:
+            batch, batches = header.child_table(2), batches + 1
+            length = batch.read_number(0, "<q")
+            check_row_count(max(rows + length, 1), max_rows)
+            if batches > MAX_RECORD_BATCHES:
+                raise request_error(
+                    422, f"the stream has more than {MAX_RECORD_BATCHES:,} record batches"
+                )
             parts.append(_rows(batch, length, memoryview(body)[start:at], found, empty, rows))
             rows += length
         else:
             raise _out_of_place(kind)
     if not found:
         raise ValueError("there is no schema")
-    check_count(rows, most_rows)
-    columns.check_complete(empty)
+    check_row_count(rows, max_rows)
+    columns.check_no_missing_values(empty)
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _message(body: bytes, at: int) -> tuple[Flat, int, int] | None:
+def _message(body: bytes, at: int) -> tuple[FlatbufferTable, int, int] | None:
     """The message that begins there, where its body begins and where it ends; None at the end."""
     if at == len(body):
         return None
@@ -117,9 +119,9 @@ def _message(body: bytes, at: int) -> tuple[Flat, int, int] | None:
     if size == 0:
         return None
     buffer, start = body[at + 8 : at + 8 + size], at + 8 + size
-    header = Flat(buffer, _one("<I", buffer, 0))
-    length = header.get(3, "<q")
-    if header.get(0, "<h") not in (3, 4):  # the versions V4 and V5
+    header = FlatbufferTable(buffer, _one("<I", buffer, 0))
+    length = header.read_number(3, "<q")
+    if header.read_number(0, "<h") not in (3, 4):  # the versions V4 and V5
         raise ValueError("the message is of another version")
     if length < 0 or start + length > len(body):
         raise ValueError("a message is longer than the stream")
@@ -127,62 +129,69 @@ def _message(body: bytes, at: int) -> tuple[Flat, int, int] | None:
 
 
 def _out_of_place(kind: int) -> Exception:
-    if kind == DICTIONARY:
-        return refused(415, "the Arrow stream has a dictionary, expected columns of plain numbers")
+    if kind == DICTIONARY_MESSAGE:
+        return request_error(
+            415, "the Arrow stream has a dictionary, expected columns of plain numbers"
+        )
     return ValueError(f"a message of kind {kind} is not to be here")
 
 
-def _columns(schema: Flat, more: bool) -> list[Column]:
+def _columns(schema: FlatbufferTable, more: bool) -> list[ArrowColumn]:
     """The eight columns, in the order of `schema.NAMES`. Raises Refused if they are not there."""
-    if schema.get(0, "<h"):
-        raise refused(415, "the Arrow stream is big-endian, expected little-endian")
+    if schema.read_number(0, "<h"):
+        raise request_error(415, "the Arrow stream is big-endian, expected little-endian")
     start, count = schema.vector(1, 4)
-    columns.check_width(count)
-    found: list[Column] = []
+    columns.check_column_count(count)
+    found: list[ArrowColumn] = []
     buffer = 0
     for node in range(count):
-        field = Flat(schema.buffer, _follow(schema.buffer, start + 4 * node))
+        field = FlatbufferTable(schema.buffer, _follow(schema.buffer, start + 4 * node))
         found.append(_column(field, node, buffer))
-        buffer += BUFFERS.get(found[-1].kind, 0)
-    columns.check([(one.name, "" if one.number else one.kind) for one in found], more)
+        buffer += BUFFER_COUNTS.get(found[-1].type_name, 0)
+    columns.check_columns([(one.name, "" if one.dtype else one.type_name) for one in found], more)
     for one in found:
-        if one.kind not in BUFFERS:
-            raise refused(422, f"{one.name} is a column of {one.kind}, expected numbers")
+        if one.type_name not in BUFFER_COUNTS:
+            raise request_error(422, f"{one.name} is a column of {one.type_name}, expected numbers")
     by_name = {one.name: one for one in found}
-    return [by_name[name] for name in NAMES]
+    return [by_name[name] for name in FEATURE_NAMES]
 
 
-def _column(field: Flat, node: int, buffer: int) -> Column:
+def _column(field: FlatbufferTable, node: int, buffer: int) -> ArrowColumn:
     start, size = field.vector(0, 1)
-    name = field.buffer[start : start + min(size, NAME_SIZE)].decode(errors="replace")
-    kind, number = KINDS[min(field.get(2, "<B"), len(KINDS) - 1)], ""
-    if field.place(4):
+    name = field.buffer[start : start + min(size, MAX_NAME_BYTES)].decode(errors="replace")
+    kind, number = TYPE_NAMES[min(field.read_number(2, "<B"), len(TYPE_NAMES) - 1)], ""
+    if field.field_offset(4):
         kind = "dictionary"
     elif kind == "int":
-        about = field.table(3)
-        number = INTEGERS[about.get(0, "<i"), bool(about.get(1, "<B"))]
+        about = field.child_table(3)
+        number = INTEGER_DTYPES[about.read_number(0, "<i"), bool(about.read_number(1, "<B"))]
     elif kind == "float":
-        number = FLOATS[field.table(3).get(0, "<H")]
-    return Column(name, kind, number, node, buffer)
+        number = FLOAT_DTYPES[field.child_table(3).read_number(0, "<H")]
+    return ArrowColumn(name, kind, number, node, buffer)
 
 
 def _rows(
-    batch: Flat, length: int, body: memoryview, found: list[Column], empty: dict[str, int], row: int
+    batch: FlatbufferTable,
+    length: int,
+    body: memoryview,
+    found: list[ArrowColumn],
+    empty: dict[str, int],
+    row: int,
 ) -> np.ndarray:
     """(length, 8). empty: gets the first row, counted from `row`, at which a column has none."""
-    if batch.place(3):
-        raise refused(415, "the Arrow stream is compressed, expected one that is not")
+    if batch.field_offset(3):
+        raise request_error(415, "the Arrow stream is compressed, expected one that is not")
     nodes, buffers = batch.vector(1, 16), batch.vector(2, 16)
     if length < 0:
         raise ValueError("a batch has less than no rows")
-    rows = np.empty((length, len(NAMES)))
+    rows = np.empty((length, len(FEATURE_NAMES)))
     for place, column in enumerate(found):
-        many, nulls = _pair(batch.buffer, nodes, column.node)
+        many, nulls = _pair(batch.buffer, nodes, column.node_index)
         if many != length or not -1 <= nulls <= length:
             raise ValueError("a column is not as long as its batch")
-        bits = _bytes(body, *_pair(batch.buffer, buffers, column.buffer))
-        values = _bytes(body, *_pair(batch.buffer, buffers, column.buffer + 1))
-        rows[:, place] = np.frombuffer(values, column.number, length) if length else 0
+        bits = _bytes(body, *_pair(batch.buffer, buffers, column.first_buffer_index))
+        values = _bytes(body, *_pair(batch.buffer, buffers, column.first_buffer_index + 1))
+        rows[:, place] = np.frombuffer(values, column.dtype, length) if length else 0
         if len(bits) * 8 < length and (nulls > 0 or len(bits)):
             raise ValueError("a column does not tell which values it lacks")
         if len(bits) and length:

@@ -3,47 +3,63 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from app.problem_details import MOST_PROBLEMS, OneProblem, Refused, refused, unknown, unlike
-from housing.schema import FEATURES, NAMES
+from app.problem_details import (
+    MAX_REPORTED_ERRORS,
+    FieldError,
+    RequestError,
+    invalid_value_error,
+    request_error,
+    unknown_field_error,
+)
+from housing.schema import FEATURE_NAMES, FEATURES
 
-MOST = 1_000  # columns of a table
-INDEX = "__index_level_"  # what pandas names an index that it writes along
+MAX_TABLE_COLUMNS = 1_000  # columns of a table
+PANDAS_INDEX_PREFIX = "__index_level_"  # what pandas names an index that it writes along
 
 
-def check_width(columns: int) -> None:
+def check_column_count(count: int) -> None:
     """Raises Refused for more columns than anybody has block groups in."""
-    if columns > MOST:
-        raise refused(422, f"the table has {columns:,} columns, expected at most {MOST:,}")
+    if count > MAX_TABLE_COLUMNS:
+        raise request_error(
+            422, f"the table has {count:,} columns, expected at most {MAX_TABLE_COLUMNS:,}"
+        )
 
 
-def check(kinds: list[tuple[str, str]], more: bool) -> None:
+def check_columns(column_types: list[tuple[str, str]], allow_extra_columns: bool) -> None:
     """Raises Refused unless there are the eight columns, of numbers, and no others but if more.
 
     kinds: the name of each column, and what it holds in words; nothing for numbers.
     """
-    check_width(len(kinds))
-    counts = Counter(name for name, _ in kinds)
+    check_column_count(len(column_types))
+    counts = Counter(name for name, _ in column_types)
     problems = []
-    for name in NAMES:
+    for name in FEATURE_NAMES:
         if counts[name] != 1:
             found = "there more than once" if counts[name] else "missing"
-            sentence = f"the column {name} is {found}, expected {', '.join(NAMES)}"
-            problems.append(OneProblem(field=name, row=None, problem=sentence))
-    if not more:
-        others = [one for one, _ in kinds if one not in NAMES and not one.startswith(INDEX)]
-        problems += [unknown(one) for one in others[:MOST_PROBLEMS]]
-    problems = problems or [_no_numbers(name, kind) for name, kind in kinds
-                            if kind and name in NAMES]  # fmt: skip
+            sentence = f"the column {name} is {found}, expected {', '.join(FEATURE_NAMES)}"
+            problems.append(FieldError(field=name, row=None, problem=sentence))
+    if not allow_extra_columns:
+        others = [
+            one
+            for one, _ in column_types
+            if one not in FEATURE_NAMES and not one.startswith(PANDAS_INDEX_PREFIX)
+        ]
+        problems += [unknown_field_error(one) for one in others[:MAX_REPORTED_ERRORS]]
+    problems = problems or [_non_numeric_error(name, kind) for name, kind in column_types
+                            if kind and name in FEATURE_NAMES]  # fmt: skip
     if problems:
-        raise Refused(422, problems[:MOST_PROBLEMS])
+        raise RequestError(422, problems[:MAX_REPORTED_ERRORS])
 
 
-def check_complete(empty: Mapping[str, int]) -> None:
+def check_no_missing_values(first_missing_rows: Mapping[str, int]) -> None:
     """Raises Refused if a column lacks values; empty: its name, and the first row without."""
-    if empty:
-        raise Refused(422, [unlike(name, row, "missing") for name, row in empty.items()])
+    if first_missing_rows:
+        raise RequestError(
+            422,
+            [invalid_value_error(name, row, "missing") for name, row in first_missing_rows.items()],
+        )
 
 
-def _no_numbers(name: str, kind: str) -> OneProblem:
-    sentence = f"{name} is a column of {kind}, expected numbers ({FEATURES[name].unit})"
-    return OneProblem(field=name, row=None, problem=sentence)
+def _non_numeric_error(name: str, type_name: str) -> FieldError:
+    sentence = f"{name} is a column of {type_name}, expected numbers ({FEATURES[name].unit})"
+    return FieldError(field=name, row=None, problem=sentence)

@@ -8,24 +8,24 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from app import body_errors
 from app.problem_details import (
-    MOST_PROBLEMS,
-    Refused,
-    check_count,
-    cut,
-    miscounted,
-    problem,
-    refused,
-    short,
-    unlike,
+    MAX_REPORTED_ERRORS,
+    RequestError,
+    check_row_count,
+    invalid_value_error,
+    request_error,
+    row_count_error,
+    shorten,
+    to_field_error,
+    truncate_errors,
 )
-from housing.schema import FEATURES, NAMES
+from housing.schema import FEATURE_NAMES, FEATURES
 
-MOST_ROWS = 10_000  # in one request
-MOST_EXPLAINED = 100  # of a list's rows, the first ones; each costs as much as 128 others
+MAX_JSON_ROWS = 10_000  # in one request
+MAX_EXPLAINED_ROWS = 100  # of a list's rows, the first ones; each costs as much as 128 others
 
 
-def _field(name: str) -> Any:
-    feature = FEATURES[name]
+def _feature_field(feature_name: str) -> Any:
+    feature = FEATURES[feature_name]
     described = Field(
         ge=feature.low,
         le=feature.high,
@@ -39,11 +39,11 @@ BlockGroup = create_model(
     "BlockGroup",
     __config__=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False),
     __doc__="One block group: the eight features of the model.",
-    **{name: _field(name) for name in NAMES},
+    **{name: _feature_field(name) for name in FEATURE_NAMES},
 )
 
 
-class Answer(BaseModel):
+class Prediction(BaseModel):
     """The house value of one block group."""
 
     id: str = Field(description="names this answer in the log")
@@ -63,13 +63,13 @@ class Answer(BaseModel):
     notice: str | None = Field(None, description="there if the model learnt from made-up data")
 
 
-class Answers(BaseModel):
+class PredictionList(BaseModel):
     """The answers to a list, in its order."""
 
-    predictions: list[Answer]
+    predictions: list[Prediction]
 
 
-class Recent(BaseModel):
+class LoggedPrediction(BaseModel):
     """An answer or a refusal as it was logged."""
 
     id: str
@@ -94,69 +94,79 @@ class Recent(BaseModel):
     problem: str | None
 
 
-class Logged(Recent):
+class LoggedPredictionDetail(LoggedPrediction):
     """The same, with what stands behind it."""
 
     lineage: dict[str, Any] | None = Field(description="as /model tells it, of that version")
 
 
-LOW, HIGH = (
+LOWER_LIMITS, UPPER_LIMITS = (
     np.array([getattr(one, end) for one in FEATURES.values()], float) for end in ("low", "high")
 )
-_ONE = TypeAdapter(BlockGroup)
+_BLOCK_GROUP_ADAPTER = TypeAdapter(BlockGroup)
 
 
-def parse(body: bytes, most_rows: int) -> tuple[np.ndarray, bool]:
+def parse(body: bytes, max_rows: int) -> tuple[np.ndarray, bool]:
     """The block groups in a body of JSON, (n, 8) in the order of `schema.NAMES`, and whether they
     came as a list. Raises Refused.
     """
     start = body.lstrip()[:1]
     if start not in (b"{", b"["):
         found = "empty" if not start else "neither"
-        raise refused(400, f"the body is {found}, expected a JSON object or a list of them")
+        raise request_error(400, f"the body is {found}, expected a JSON object or a list of them")
     as_list = start == b"["
     try:
-        rows = _many(most_rows).validate_json(body) if as_list else [_ONE.validate_json(body)]
+        rows = (
+            _block_group_list_adapter(max_rows).validate_json(body)
+            if as_list
+            else [_BLOCK_GROUP_ADAPTER.validate_json(body)]
+        )
     except ValidationError as wrong:
-        raise _refusal(wrong, body, most_rows) from None
-    check_count(len(rows), most_rows)
-    if body.count(b":") != len(NAMES) * len(rows):  # JSON would take the last, and who knows why
-        raise refused(422, "a field is given twice in one block group, expected each once")
+        raise _to_request_error(wrong, body, max_rows) from None
+    check_row_count(len(rows), max_rows)
+    if body.count(b":") != len(FEATURE_NAMES) * len(
+        rows
+    ):  # JSON would take the last, and who knows why
+        raise request_error(422, "a field is given twice in one block group, expected each once")
     return np.array([list(one.__dict__.values()) for one in rows]), as_list
 
 
 def check_ranges(rows: np.ndarray) -> None:
     """Raises Refused for (n, 8) numbers of which one is out of its range, or not finite."""
-    wrong = ~((rows >= LOW) & (rows <= HIGH))
+    wrong = ~((rows >= LOWER_LIMITS) & (rows <= UPPER_LIMITS))
     if not wrong.any():
         return
     places = np.argwhere(wrong)
     problems = []
-    for row, column in places[:MOST_PROBLEMS].tolist():
+    for row, column in places[:MAX_REPORTED_ERRORS].tolist():
         value = rows[row, column]
         found = f"{value:g}" if np.isfinite(value) else "not a finite number"
-        problems.append(unlike(NAMES[column], row, found))
-    raise Refused(422, cut(problems, len(places)))
+        problems.append(invalid_value_error(FEATURE_NAMES[column], row, found))
+    raise RequestError(422, truncate_errors(problems, len(places)))
 
 
-def explained(given: str | None) -> bool:
+def parse_explain_flag(value: str | None) -> bool:
     """Whether the query parameter explain asks for contributions. Raises Refused."""
-    if given not in (None, "true", "false"):
-        raise refused(422, f"explain is {short(given)}, expected true or false")
-    return given == "true"
+    if value not in (None, "true", "false"):
+        raise request_error(422, f"explain is {shorten(value)}, expected true or false")
+    return value == "true"
 
 
 @cache
-def _many(most_rows: int) -> TypeAdapter:
+def _block_group_list_adapter(max_rows: int) -> TypeAdapter:
     """A list; one that is longer is not looked at row by row."""
-    return TypeAdapter(Annotated[list[BlockGroup], Field(max_length=most_rows)])
+    return TypeAdapter(Annotated[list[BlockGroup], Field(max_length=max_rows)])
 
 
-def _refusal(wrong: ValidationError, body: bytes, most_rows: int) -> Refused:
-    found = body_errors.first(wrong, _many(most_rows), body, MOST_PROBLEMS)
+def _to_request_error(
+    validation_error: ValidationError, body: bytes, max_rows: int
+) -> RequestError:
+    found = body_errors.first_validation_errors(
+        validation_error, _block_group_list_adapter(max_rows), body, MAX_REPORTED_ERRORS
+    )
     if found[0]["type"] == "json_invalid":
-        return refused(400, f"the body is not JSON: {found[0]['ctx']['error']}")
+        return request_error(400, f"the body is not JSON: {found[0]['ctx']['error']}")
     if found[0]["type"] == "too_long":
-        return miscounted(found[0]["ctx"]["actual_length"], most_rows)
-    problems = [problem(one) for one in found[:MOST_PROBLEMS]]
-    return Refused(422, cut(problems, wrong.error_count()))
+        return row_count_error(found[0]["ctx"]["actual_length"], max_rows)
+    problems = [to_field_error(one) for one in found[:MAX_REPORTED_ERRORS]]
+    return RequestError(422, truncate_errors(problems, validation_error.error_count()))

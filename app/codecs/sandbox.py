@@ -14,55 +14,57 @@ from pathlib import Path
 import numpy as np
 
 from app.codecs import columns
-from app.problem_details import check_count, refused
-from housing.schema import NAMES
+from app.problem_details import check_row_count, request_error
+from housing.schema import FEATURE_NAMES
 
-PATIENCE = 10.0  # seconds for a file, and for the process to start
-MOST_TOLD = 1_000_000  # bytes that are said of a file
-SIZES = struct.Struct("<QQ")
+SANDBOX_TIMEOUT_SECONDS = 10.0  # seconds for a file, and for the process to start
+MAX_SUMMARY_BYTES = 1_000_000  # bytes that are said of a file
+RESPONSE_HEADER_STRUCT = struct.Struct("<QQ")
 # MALLOC_PERTURB_ overwrites what is freed: no file's values may be found in the answer to another
-ALONE = {"MALLOC_ARENA_MAX": "1", "MALLOC_PERTURB_": "165", "OMP_NUM_THREADS": "1",
+SANDBOX_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "MALLOC_PERTURB_": "165", "OMP_NUM_THREADS": "1",
          "OPENBLAS_NUM_THREADS": "1"}  # fmt: skip
 
 
-def read(body: bytes, most_rows: int, more: bool) -> np.ndarray:
+def read_parquet(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
     """(n, 8) float64, as `tables.read` gives them. Raises Refused, or ValueError for what is no
     Parquet file."""
-    size = 100 * len(NAMES) * most_rows
-    told, values = _unpacker.ask(body, {"rows": most_rows, "bytes": size, "names": NAMES})
-    check_count(told["rows"], most_rows)
+    size = 100 * len(FEATURE_NAMES) * max_rows
+    told, values = _sandboxed_reader.read(
+        body, {"rows": max_rows, "bytes": size, "names": FEATURE_NAMES}
+    )
+    check_row_count(told["rows"], max_rows)
     if told["bytes"] > size:
-        raise refused(413, f"the table takes {told['bytes']:,} bytes when it is unpacked")
-    columns.check_width(told["columns"])
-    columns.check([(name, kind) for name, kind in told["kinds"]], more)
-    columns.check_complete(told["empty"])
-    return np.ascontiguousarray(np.frombuffer(values).reshape(len(NAMES), told["rows"]).T)
+        raise request_error(413, f"the table takes {told['bytes']:,} bytes when it is unpacked")
+    columns.check_column_count(told["columns"])
+    columns.check_columns([(name, kind) for name, kind in told["kinds"]], allow_extra_columns)
+    columns.check_no_missing_values(told["empty"])
+    return np.ascontiguousarray(np.frombuffer(values).reshape(len(FEATURE_NAMES), told["rows"]).T)
 
 
-class Unpacker:
+class SandboxedReader:
     """The process, which reads one file after another."""
 
     def __init__(self) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def ask(self, body: bytes, limits: dict) -> tuple[dict, bytes]:
+    def read(self, body: bytes, limits: dict) -> tuple[dict, bytes]:
         """As `sandbox_worker.unpack`. Raises ValueError for what is no Parquet file, or ends the process.
 
         limits: the names of the columns, and how many rows and bytes there may be.
         """
         asked = json.dumps(limits | {"size": len(body)}).encode()
         with self._lock:
-            child = self._start()
-            late = threading.Timer(PATIENCE, child.kill)
+            child = self._ensure_process()
+            late = threading.Timer(SANDBOX_TIMEOUT_SECONDS, child.kill)
             late.start()
             try:
                 for one in (struct.pack("<Q", len(asked)), asked, body):
                     child.stdin.write(one)
                 child.stdin.flush()
-                told, values = _answer(child)
+                told, values = _read_response(child)
             except (OSError, EOFError) as ended:
-                self._end()
+                self._kill_process()
                 raise ValueError("the file ended the process that reads it") from ended
             finally:
                 late.cancel()
@@ -70,48 +72,50 @@ class Unpacker:
             raise ValueError("pyarrow cannot read the file")
         return told, values
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _ensure_process(self) -> subprocess.Popen[bytes]:
         """The process, which may be a new one."""
-        if self._child and self._child.poll() is not None:
-            self._end()
-        if self._child is None:
+        if self._process and self._process.poll() is not None:
+            self._kill_process()
+        if self._process is None:
             script = Path(__file__).with_name("sandbox_worker.py")
-            self._child = subprocess.Popen(
-                [sys.executable, "-P", str(script)], stdin=subprocess.PIPE, env=os.environ | ALONE,
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(script)], stdin=subprocess.PIPE, env=os.environ | SANDBOX_ENVIRONMENT,
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-            late = threading.Timer(PATIENCE, self._child.kill)
+            late = threading.Timer(SANDBOX_TIMEOUT_SECONDS, self._process.kill)
             late.start()
             try:
-                _answer(self._child)
+                _read_response(self._process)
             except EOFError:
-                self._end()
+                self._kill_process()
                 raise
             finally:
                 late.cancel()
-        return self._child
+        return self._process
 
-    def _end(self) -> None:
-        self._child.kill()
-        self._child.wait()
-        for pipe in (self._child.stdin, self._child.stdout):
+    def _kill_process(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
             pipe.close()
-        self._child = None
+        self._process = None
 
 
-def _answer(child: subprocess.Popen[bytes]) -> tuple[dict, bytes]:
+def _read_response(process: subprocess.Popen[bytes]) -> tuple[dict, bytes]:
     """What the process says next. Raises EOFError if it ends."""
-    text, values = SIZES.unpack(_exactly(child, SIZES.size))
-    if text > MOST_TOLD:
+    text, values = RESPONSE_HEADER_STRUCT.unpack(
+        _read_exactly(process, RESPONSE_HEADER_STRUCT.size)
+    )
+    if text > MAX_SUMMARY_BYTES:
         raise EOFError
-    return json.loads(_exactly(child, text)), _exactly(child, values)
+    return json.loads(_read_exactly(process, text)), _read_exactly(process, values)
 
 
-def _exactly(child: subprocess.Popen[bytes], size: int) -> bytes:
-    found = child.stdout.read(size)
+def _read_exactly(process: subprocess.Popen[bytes], size: int) -> bytes:
+    found = process.stdout.read(size)
     if len(found) < size:
         raise EOFError
     return found
 
 
-_unpacker = Unpacker()
+_sandboxed_reader = SandboxedReader()

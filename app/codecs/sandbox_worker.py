@@ -12,11 +12,11 @@ import struct
 import sys
 from typing import BinaryIO
 
-MEMORY = 1 << 30  # bytes it may ever have
-SECONDS = 3  # of the processor, for one file; the largest that is accepted takes 0.1
-METADATA = 1_000_000  # bytes of a name, and names of a list, in a file's metadata
-COLUMNS = 1_000  # more are not told apart, nor read
-SIZE = struct.Struct("<Q")
+MAX_MEMORY_BYTES = 1 << 30  # bytes it may ever have
+MAX_CPU_SECONDS = 3  # of the processor, for one file; the largest that is accepted takes 0.1
+MAX_THRIFT_SIZE = 1_000_000  # bytes of a name, and names of a list, in a file's metadata
+MAX_TABLE_COLUMNS = 1_000  # more are not told apart, nor read
+SIZE_STRUCT = struct.Struct("<Q")
 
 
 def main() -> None:
@@ -26,26 +26,28 @@ def main() -> None:
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others map more than they use
     import pyarrow.parquet
 
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    tell(answers, {}, b"")
+    write_response(answers, {}, b"")
     while True:
-        head = files.read(SIZE.size)
-        if len(head) < SIZE.size:
+        head = files.read(SIZE_STRUCT.size)
+        if len(head) < SIZE_STRUCT.size:
             return
-        asked = json.loads(files.read(SIZE.unpack(head)[0]))
+        asked = json.loads(files.read(SIZE_STRUCT.unpack(head)[0]))
         body = files.read(asked["size"])
         spent = resource.getrusage(resource.RUSAGE_SELF)
-        until = int(spent.ru_utime + spent.ru_stime) + 1 + SECONDS
+        until = int(spent.ru_utime + spent.ru_stime) + 1 + MAX_CPU_SECONDS
         resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
         try:
-            told, values = unpack(body, asked["names"], asked["rows"], asked["bytes"])
+            told, values = read_columns(body, asked["names"], asked["rows"], asked["bytes"])
         except (pyarrow.ArrowException, OSError, ValueError, MemoryError, LookupError):
             told, values = {"torn": True}, b""
-        tell(answers, told, values)
+        write_response(answers, told, values)
 
 
-def unpack(body: bytes, names: list[str], rows: int, size: int) -> tuple[dict, bytes]:
+def read_columns(
+    body: bytes, names: list[str], max_rows: int, max_bytes: int
+) -> tuple[dict, bytes]:
     """What a file says of itself; and the float64 values of the named columns, one after another,
     if it has them all, no more rows than `rows` and, unpacked, no more bytes than `size`.
 
@@ -55,7 +57,9 @@ def unpack(body: bytes, names: list[str], rows: int, size: int) -> tuple[dict, b
     import pyarrow.parquet
 
     file = pyarrow.parquet.ParquetFile(
-        io.BytesIO(body), thrift_string_size_limit=METADATA, thrift_container_size_limit=METADATA
+        io.BytesIO(body),
+        thrift_string_size_limit=MAX_THRIFT_SIZE,
+        thrift_container_size_limit=MAX_THRIFT_SIZE,
     )
     about = file.metadata
     groups = [about.row_group(at) for at in range(about.num_row_groups)]
@@ -66,12 +70,12 @@ def unpack(body: bytes, names: list[str], rows: int, size: int) -> tuple[dict, b
         "kinds": [],
         "empty": {},
     }
-    if about.num_columns > COLUMNS:
+    if about.num_columns > MAX_TABLE_COLUMNS:
         return told, b""
-    told["kinds"] = [(one.name[:100], "" if is_number(one.type) else str(one.type)[:100])
+    told["kinds"] = [(one.name[:100], "" if is_numeric(one.type) else str(one.type)[:100])
                      for one in file.schema_arrow]  # fmt: skip
     wanted = [("" if told["kinds"].count((name, "")) == 1 else name) for name in names]
-    if any(wanted) or not 1 <= told["rows"] <= rows or told["bytes"] > size:
+    if any(wanted) or not 1 <= told["rows"] <= max_rows or told["bytes"] > max_bytes:
         return told, b""
     table = file.read(columns=names, use_threads=False)
     table.validate(full=True)
@@ -84,18 +88,18 @@ def unpack(body: bytes, names: list[str], rows: int, size: int) -> tuple[dict, b
     return told, b"".join(values) if not told["empty"] else b""
 
 
-def is_number(kind: object) -> bool:
+def is_numeric(data_type: object) -> bool:
     """Whether a column of this type can be asked about."""
     import pyarrow.types
 
-    return pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)
+    return pyarrow.types.is_integer(data_type) or pyarrow.types.is_floating(data_type)
 
 
-def tell(answers: BinaryIO, told: dict, values: bytes) -> None:
+def write_response(stream: BinaryIO, file_summary: dict, values: bytes) -> None:
     """The size of what is told, as JSON, and the size of the values; and then both."""
-    text = json.dumps(told).encode()
-    answers.write(SIZE.pack(len(text)) + SIZE.pack(len(values)) + text + values)
-    answers.flush()
+    text = json.dumps(file_summary).encode()
+    stream.write(SIZE_STRUCT.pack(len(text)) + SIZE_STRUCT.pack(len(values)) + text + values)
+    stream.flush()
 
 
 if __name__ == "__main__":

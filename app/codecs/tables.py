@@ -15,96 +15,114 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.codecs import arrow_stream, columns, json_body, sandbox
-from app.problem_details import Refused, check_count, refused, short, unlike
-from housing.schema import NAMES
+from app.problem_details import (
+    RequestError,
+    check_row_count,
+    invalid_value_error,
+    request_error,
+    shorten,
+)
+from housing.schema import FEATURE_NAMES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ARROW, PARQUET, CSV = (
+ARROW_MEDIA_TYPE, PARQUET_MEDIA_TYPE, CSV_MEDIA_TYPE = (
     "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet", "text/csv"
 )  # fmt: skip
-KINDS = {ARROW: "an Arrow IPC stream", PARQUET: "a Parquet file", CSV: "CSV with a header"}
-MOST_ROWS = 100_000  # in one request; as JSON it is `contract.MOST_ROWS`
-NO_NUMBER = re.compile(r"column #(\d+): Row #(\d+): .*invalid value '(.*)'", re.DOTALL)
+TABLE_FORMATS = {
+    ARROW_MEDIA_TYPE: "an Arrow IPC stream",
+    PARQUET_MEDIA_TYPE: "a Parquet file",
+    CSV_MEDIA_TYPE: "CSV with a header",
+}
+MAX_TABLE_ROWS = 100_000  # in one request; as JSON it is `contract.MOST_ROWS`
+INVALID_NUMBER_PATTERN = re.compile(r"column #(\d+): Row #(\d+): .*invalid value '(.*)'", re.DOTALL)
 
 
-def check_there() -> None:
+def require_pyarrow() -> None:
     """Raises Refused where pyarrow is not installed: the service itself needs none."""
     if find_spec("pyarrow") is None:
-        raise refused(415, "this service has no pyarrow, which reads and writes tables; send JSON")
+        raise request_error(
+            415, "this service has no pyarrow, which reads and writes tables; send JSON"
+        )
 
 
-def read(kind: str, body: bytes, most_rows: int, more: bool = False) -> np.ndarray:
+def read(
+    media_type: str, body: bytes, max_rows: int, allow_extra_columns: bool = False
+) -> np.ndarray:
     """(n, 8) float64 in the order of `schema.NAMES`, each in its range.
 
     The columns may come in any order, as integers or floats. more: whether there may be other
     columns, which are left out. Raises Refused.
     """
-    check_there()
+    require_pyarrow()
     try:
-        rows = {ARROW: arrow_stream.read, PARQUET: sandbox.read, CSV: _csv}[kind](
-            body, most_rows, more
-        )
+        rows = {
+            ARROW_MEDIA_TYPE: arrow_stream.read,
+            PARQUET_MEDIA_TYPE: sandbox.read_parquet,
+            CSV_MEDIA_TYPE: _read_csv,
+        }[media_type](body, max_rows, allow_extra_columns)
     except MemoryError:
-        raise refused(413, "the table takes more memory than a request may") from None
+        raise request_error(413, "the table takes more memory than a request may") from None
     except (OSError, ValueError, LookupError, struct.error):
-        raise refused(400, f"the body is not {KINDS[kind]} that can be read") from None
+        raise request_error(
+            400, f"the body is not {TABLE_FORMATS[media_type]} that can be read"
+        ) from None
     json_body.check_ranges(rows)
     return rows
 
 
-def write(kind: str, told: dict[str, list | np.ndarray]) -> bytes:
+def write(media_type: str, columns_by_name: dict[str, list | np.ndarray]) -> bytes:
     """Columns, by name, as a table of that kind."""
     import pyarrow as pa
 
-    table, file = pa.table(told), io.BytesIO()
-    if kind == ARROW:
+    table, file = pa.table(columns_by_name), io.BytesIO()
+    if media_type == ARROW_MEDIA_TYPE:
         with pa.ipc.new_stream(file, table.schema) as stream:
             stream.write_table(table)
-    elif kind == PARQUET:
+    elif media_type == PARQUET_MEDIA_TYPE:
         import pyarrow.parquet
 
         pyarrow.parquet.write_table(table, file)
     else:
         import pyarrow.csv
 
-        if "warnings" in told:
-            texts = ["; ".join(one) for one in told["warnings"]]
+        if "warnings" in columns_by_name:
+            texts = ["; ".join(one) for one in columns_by_name["warnings"]]
             table = table.set_column(table.schema.get_field_index("warnings"), "warnings", [texts])
         pyarrow.csv.write_csv(table, file)
     return file.getvalue()
 
 
-def _csv(body: bytes, most_rows: int, more: bool) -> np.ndarray:
+def _read_csv(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
     import pyarrow as pa
     import pyarrow.csv
 
-    if body.count(b"\n") > most_rows + 1:
-        check_count(body.count(b"\n") - 1, most_rows)
+    if body.count(b"\n") > max_rows + 1:
+        check_row_count(body.count(b"\n") - 1, max_rows)
     header = body.partition(b"\n")[0]
-    columns.check_width(header.count(b",") + 1)
+    columns.check_column_count(header.count(b",") + 1)
     names = header.decode("utf-8-sig").strip("\r").replace('"', "").split(",")
-    columns.check([(name, "") for name in names], more)
+    columns.check_columns([(name, "") for name in names], allow_extra_columns)
     numbers = pyarrow.csv.ConvertOptions(
-        column_types={name: pa.float64() for name in NAMES}, include_columns=NAMES,
+        column_types={name: pa.float64() for name in FEATURE_NAMES}, include_columns=FEATURE_NAMES,
         null_values=[""], strings_can_be_null=False,
     )  # fmt: skip
     options = pyarrow.csv.ReadOptions(use_threads=False)
     try:
         table = pyarrow.csv.read_csv(io.BytesIO(body), options, convert_options=numbers)
     except pa.ArrowException as wrong:
-        place = NO_NUMBER.search(str(wrong))
+        place = INVALID_NUMBER_PATTERN.search(str(wrong))
         if not place:
             raise ValueError("pyarrow cannot read it") from None
         name, row = names[int(place[1])], int(place[2]) - 2  # 1 is the header
-        raise Refused(422, [unlike(name, row, short(place[3]))]) from None
-    check_count(table.num_rows, most_rows)
-    columns.check_complete(_empty(table))
-    return np.column_stack([table[name].to_numpy() for name in NAMES])
+        raise RequestError(422, [invalid_value_error(name, row, shorten(place[3]))]) from None
+    check_row_count(table.num_rows, max_rows)
+    columns.check_no_missing_values(_first_missing_rows(table))
+    return np.column_stack([table[name].to_numpy() for name in FEATURE_NAMES])
 
 
-def _empty(table: pa.Table) -> dict[str, int]:
+def _first_missing_rows(table: pa.Table) -> dict[str, int]:
     """The columns that lack values, and the first row of each that does."""
-    lacking = [name for name in NAMES if table[name].null_count]
+    lacking = [name for name in FEATURE_NAMES if table[name].null_count]
     return {name: table[name].is_null().to_pylist().index(True) for name in lacking}

@@ -20,13 +20,13 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from app.metrics.shared_counters import Cells, Full
-from housing.schema import NAMES, USD
+from app.metrics.shared_counters import CountersFullError, SharedCounters
+from housing.schema import FEATURE_NAMES, USD_PER_UNIT
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
-DECILES = 10
-FEW = 12  # values that are faster counted one by one
+PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+LATENCY_BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+DECILE_COUNT = 10
+MAX_VALUES_WITHOUT_NUMPY = 12  # values that are faster counted one by one
 
 # kind, help, labels, and of a histogram the upper ends of its buckets
 COUNTERS = {
@@ -40,10 +40,10 @@ COUNTERS = {
     "housing_input_decile": ("rows, by the decile of the training values", ("feature", "decile")),
 }  # fmt: skip
 HISTOGRAMS = {
-    "housing_request_seconds": ("time to answer", ("endpoint",), SECONDS),
+    "housing_request_seconds": ("time to answer", ("endpoint",), LATENCY_BUCKETS_SECONDS),
     "housing_prediction_usd": ("predicted house values in dollars", ("model", "version"),
-                               tuple(USD * half / 2 for half in range(1, 12))),
-    "housing_log_commit_seconds": ("time to log a group of answers", (), SECONDS),
+                               tuple(USD_PER_UNIT * half / 2 for half in range(1, 12))),
+    "housing_log_commit_seconds": ("time to log a group of answers", (), LATENCY_BUCKETS_SECONDS),
     "housing_group_requests": ("requests answered and logged together", (),
                                (1, 2, 4, 8, 16, 32, 64, 128)),
 }  # fmt: skip
@@ -61,23 +61,29 @@ class Metrics:
     """One worker's view of what all count."""
 
     def __init__(self, path: Path) -> None:
-        self.cells = Cells(path)
+        self.shared_counters = SharedCounters(path)
         self._lock = threading.Lock()
-        self._mine = self.cells.mine.data  # one number at a time: a third of numpy's time
-        self._names = threading.Lock()  # two threads that read new names would enter them twice
-        self._known: dict[tuple[str, ...], int] = {}
-        self._borders: tuple[np.ndarray, list[list[float]]] | None = None
-        self._registry = CollectorRegistry()
-        self._registry.register(_Collector(self.cells, self._names))
-        for place, ((name, *_), _) in enumerate(self.cells.totals()):
+        self._own_values = (
+            self.shared_counters.own_values.data
+        )  # one number at a time: a third of numpy's time
+        self._names_lock = (
+            threading.Lock()
+        )  # two threads that read new names would enter them twice
+        self._offsets: dict[tuple[str, ...], int] = {}
+        self._decile_edges_cache: tuple[np.ndarray, list[list[float]]] | None = None
+        self._collector_registry = CollectorRegistry()
+        self._collector_registry.register(
+            _SharedCountersCollector(self.shared_counters, self._names_lock)
+        )
+        for place, ((name, *_), _) in enumerate(self.shared_counters.values_by_name()):
             if name in GAUGES:  # what the worker before it in this slot held
-                self.cells.mine[place] = 0
+                self.shared_counters.own_values[place] = 0
 
-    def count(self, name: str, *labels: str, by: float = 1) -> None:
+    def count(self, name: str, *labels: str, amount: float = 1) -> None:
         """Adds to a counter."""
-        place = self._place(name, labels)
+        place = self._offset(name, labels)
         with self._lock:
-            self._mine[place] += by
+            self._own_values[place] += amount
 
     def observe(self, name: str, value: float, *labels: str) -> None:
         """Adds a value to a histogram."""
@@ -85,87 +91,99 @@ class Metrics:
 
     def observe_all(self, name: str, values: Sequence[float], *labels: str) -> None:
         """Adds values to a histogram."""
-        place, tops = self._place(name, labels), HISTOGRAMS[name][2]
-        if len(values) <= FEW:
+        place, tops = self._offset(name, labels), HISTOGRAMS[name][2]
+        if len(values) <= MAX_VALUES_WITHOUT_NUMPY:
             found = [bisect_left(tops, value) for value in values]
             with self._lock:
                 for bucket, value in zip(found, values, strict=True):
-                    self._mine[place + bucket] += 1
-                    self._mine[place + len(tops) + 1] += value
+                    self._own_values[place + bucket] += 1
+                    self._own_values[place + len(tops) + 1] += value
             return
         found = np.bincount(np.searchsorted(tops, values), minlength=len(tops) + 1)
         with self._lock:
-            self.cells.mine[place : place + len(found)] += found
-            self._mine[place + len(found)] += float(np.sum(values))
+            self.shared_counters.own_values[place : place + len(found)] += found
+            self._own_values[place + len(found)] += float(np.sum(values))
 
-    def rank(self, several: list[np.ndarray], borders: np.ndarray) -> None:
+    def count_input_deciles(self, row_batches: list[np.ndarray], decile_edges: np.ndarray) -> None:
         """Counts rows, each (n, 8), by decile; borders: (9, 8), between the training values'."""
-        place = self._place("housing_input_decile", (NAMES[0], "1"))
-        if sum(map(len, several)) <= FEW:
-            self._rank_few([row for rows in several for row in rows.tolist()], borders, place)
+        place = self._offset("housing_input_decile", (FEATURE_NAMES[0], "1"))
+        if sum(map(len, row_batches)) <= MAX_VALUES_WITHOUT_NUMPY:
+            self._count_deciles_in_python(
+                [row for rows in row_batches for row in rows.tolist()], decile_edges, place
+            )
             return
-        found = (np.concatenate(several)[:, None] > borders).sum(1)
-        found += DECILES * np.arange(len(NAMES))
+        found = (np.concatenate(row_batches)[:, None] > decile_edges).sum(1)
+        found += DECILE_COUNT * np.arange(len(FEATURE_NAMES))
         with self._lock:
-            mine = self.cells.mine[place : place + DECILES * len(NAMES)]
+            mine = self.shared_counters.own_values[
+                place : place + DECILE_COUNT * len(FEATURE_NAMES)
+            ]
             mine += np.bincount(found.ravel(), minlength=len(mine))
 
-    def _rank_few(self, rows: list[list[float]], borders: np.ndarray, place: int) -> None:
-        if self._borders is None or self._borders[0] is not borders:
-            self._borders = borders, borders.T.tolist()
+    def _count_deciles_in_python(
+        self, rows: list[list[float]], decile_edges: np.ndarray, first_offset: int
+    ) -> None:
+        if self._decile_edges_cache is None or self._decile_edges_cache[0] is not decile_edges:
+            self._decile_edges_cache = decile_edges, decile_edges.T.tolist()
         with self._lock:
             for row in rows:
-                for at, (value, mine) in enumerate(zip(row, self._borders[1], strict=True)):
-                    self._mine[place + DECILES * at + bisect_left(mine, value)] += 1
+                for at, (value, mine) in enumerate(
+                    zip(row, self._decile_edges_cache[1], strict=True)
+                ):
+                    self._own_values[
+                        first_offset + DECILE_COUNT * at + bisect_left(mine, value)
+                    ] += 1
 
     def set(self, name: str, value: float, *labels: str) -> None:
         """Sets this worker's value of a gauge."""
-        self._mine[self._place(name, labels)] = value
+        self._own_values[self._offset(name, labels)] = value
 
     def clear(self, name: str) -> None:
         """Sets this worker's values of a gauge to 0, whatever their labels."""
-        for (one, *_), place in list(self._known.items()):
+        for (one, *_), place in list(self._offsets.items()):
             if one == name:
-                self.cells.mine[place] = 0
+                self.shared_counters.own_values[place] = 0
 
-    def page(self) -> bytes:
+    def exposition(self) -> bytes:
         """The text that a scrape gets."""
-        return generate_latest(self._registry)
+        return generate_latest(self._collector_registry)
 
-    def _place(self, name: str, labels: tuple[str, ...]) -> int:
+    def _offset(self, name: str, labels: tuple[str, ...]) -> int:
         key = (name, *labels)
-        place = self._known.get(key)
+        place = self._offsets.get(key)
         if place is None:
-            with self._names:
-                place = self._known[key] = self._new(name, labels)
+            with self._names_lock:
+                place = self._offsets[key] = self._allocate_offsets(name, labels)
         return place
 
-    def _new(self, name: str, labels: tuple[str, ...]) -> int:
+    def _allocate_offsets(self, name: str, labels: tuple[str, ...]) -> int:
         try:
             if name in HISTOGRAMS:
                 parts = [f"{top:g}" for top in HISTOGRAMS[name][2]] + ["+Inf", "sum"]
-                return self.cells.places([(name, *labels, part) for part in parts])
+                return self.shared_counters.first_offset([(name, *labels, part) for part in parts])
             if name == "housing_input_decile":
-                parts = [str(one + 1) for one in range(DECILES)]
-                return self.cells.places([(name, one, part) for one in NAMES for part in parts])
-            return self.cells.places([(name, *labels)])
-        except Full:  # after hundreds of versions: counted still, but no longer apart
+                parts = [str(one + 1) for one in range(DECILE_COUNT)]
+                return self.shared_counters.first_offset(
+                    [(name, one, part) for one in FEATURE_NAMES for part in parts]
+                )
+            return self.shared_counters.first_offset([(name, *labels)])
+        except CountersFullError:  # after hundreds of versions: counted still, but no longer apart
             if "other" in labels:
                 raise
-            return self._new(name, ("other",) * len(labels))
+            return self._allocate_offsets(name, ("other",) * len(labels))
 
 
-class _Collector(Collector):
+class _SharedCountersCollector(Collector):
     """What the cells hold, as prometheus_client writes it."""
 
-    def __init__(self, cells: Cells, names: threading.Lock) -> None:
-        self._cells, self._names = cells, names
+    def __init__(self, shared_counters: SharedCounters, names_lock: threading.Lock) -> None:
+        self._shared_counters, self._names_lock = shared_counters, names_lock
 
     def collect(self) -> Iterator[Metric]:
-        living = self._cells.living()
+        living = self._shared_counters.live_pids()
         found: dict[str, list[tuple[tuple[str, ...], np.ndarray]]] = {}
-        with self._names:
-            totals = self._cells.totals()
+        with self._names_lock:
+            totals = self._shared_counters.values_by_name()
         for (name, *labels), numbers in totals:
             found.setdefault(name, []).append((tuple(labels), numbers))
         for name, (about, labels) in COUNTERS.items():
@@ -174,7 +192,7 @@ class _Collector(Collector):
                 counter.add_metric(given, numbers.sum())
             yield counter
         for name, (about, labels, tops) in HISTOGRAMS.items():
-            yield _histogram(HistogramMetricFamily(name, about, labels=labels),
+            yield _fill_histogram(HistogramMetricFamily(name, about, labels=labels),
                              found.get(name, []), len(tops) + 2)  # fmt: skip
         alive = sorted(living)
         for name, (about, labels, together) in GAUGES.items():
@@ -185,22 +203,24 @@ class _Collector(Collector):
                 if value or not labels:
                     gauge.add_metric(given, value)
             yield gauge
-        yield from _processes(living)
+        yield from _process_metrics(living)
 
 
-def _histogram(
-    family: HistogramMetricFamily, found: list[tuple[tuple[str, ...], np.ndarray]], size: int
+def _fill_histogram(
+    family: HistogramMetricFamily,
+    samples: list[tuple[tuple[str, ...], np.ndarray]],
+    samples_per_histogram: int,
 ) -> HistogramMetricFamily:
-    for at in range(0, len(found), size):
-        labels = found[at][0][:-1]
-        numbers = [one.sum() for _, one in found[at : at + size]]
+    for at in range(0, len(samples), samples_per_histogram):
+        labels = samples[at][0][:-1]
+        numbers = [one.sum() for _, one in samples[at : at + samples_per_histogram]]
         counts = np.cumsum(numbers[:-1])
-        tops = [given[-1] for given, _ in found[at : at + size - 1]]
+        tops = [given[-1] for given, _ in samples[at : at + samples_per_histogram - 1]]
         family.add_metric(labels, list(zip(tops, counts, strict=True)), numbers[-1])
     return family
 
 
-def _processes(living: dict[int, int]) -> Iterator[Metric]:
+def _process_metrics(live_pids: dict[int, int]) -> Iterator[Metric]:
     """What each worker takes, as client libraries name it; read from /proc where there is one."""
     told = (
         GaugeMetricFamily("process_resident_memory_bytes", "memory", labels=["worker"]),
@@ -210,13 +230,13 @@ def _processes(living: dict[int, int]) -> Iterator[Metric]:
         GaugeMetricFamily("process_start_time_seconds", "when it started", labels=["worker"]),
         GaugeMetricFamily("process_threads", "threads", labels=["worker"]),
     )
-    for slot, pid in living.items():
-        for one, value in zip(told, _process(pid) or (), strict=False):
+    for slot, pid in live_pids.items():
+        for one, value in zip(told, _read_process_stats(pid) or (), strict=False):
             one.add_metric([str(slot)], value)
     yield from told
 
 
-def _process(pid: int) -> tuple[float, ...] | None:
+def _read_process_stats(pid: int) -> tuple[float, ...] | None:
     folder, tick = Path(f"/proc/{pid}"), os.sysconf("SC_CLK_TCK")
     try:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
@@ -225,16 +245,16 @@ def _process(pid: int) -> tuple[float, ...] | None:
     except OSError:
         return None
     memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-    started = _booted() + int(fields[19]) / tick
+    started = _boot_time() + int(fields[19]) / tick
     spent = (int(fields[11]) + int(fields[12])) / tick
     most = float("inf") if limits[0] == "unlimited" else int(limits[0])
     return memory, spent, handles, most, started, int(fields[17])
 
 
-def _booted() -> float:
+def _boot_time() -> float:
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def metrics() -> Metrics:
+def get_metrics() -> Metrics:
     """The current app's."""
     return current_app.extensions["metrics"]

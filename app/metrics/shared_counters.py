@@ -17,105 +17,117 @@ from pathlib import Path
 
 import numpy as np
 
-MAGIC = b"housing cells 1\n"
-SLOTS, CELLS = 64, 16_384  # workers, and numbers of each; what nobody uses takes no room on disk
-NAMES_AT, NAMES_SIZE = 4_096, 2 << 20  # bytes: where the directory starts, and its room
-HEADER = np.dtype([("magic", "S16"), ("used", "<i8"), ("pids", "<i8", SLOTS)])
+FILE_MAGIC = b"housing cells 1\n"
+MAX_WORKERS, MAX_VALUES_PER_WORKER = (
+    64,
+    16_384,
+)  # workers, and numbers of each; what nobody uses takes no room on disk
+NAMES_OFFSET_BYTES, MAX_NAMES_BYTES = (
+    4_096,
+    2 << 20,
+)  # bytes: where the directory starts, and its room
+HEADER_DTYPE = np.dtype([("magic", "S16"), ("used", "<i8"), ("pids", "<i8", MAX_WORKERS)])
 
 
-class Full(Exception):
+class CountersFullError(Exception):
     """Raised if there is no slot or no cell left."""
 
 
-class Cells:
+class SharedCounters:
     """The file, mapped. Its numbers are float64; one that was never written is 0."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # never closed: to close any descriptor of a file gives up all locks on it
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._lock(0)
         try:
-            size = NAMES_AT + NAMES_SIZE + SLOTS * CELLS * 8
-            if os.fstat(self._file).st_size != size or os.pread(self._file, 16, 0) != MAGIC:
-                os.ftruncate(self._file, 0)
-                os.ftruncate(self._file, size)
-                os.pwrite(self._file, MAGIC, 0)
+            size = NAMES_OFFSET_BYTES + MAX_NAMES_BYTES + MAX_WORKERS * MAX_VALUES_PER_WORKER * 8
+            if os.fstat(self._fd).st_size != size or os.pread(self._fd, 16, 0) != FILE_MAGIC:
+                os.ftruncate(self._fd, 0)
+                os.ftruncate(self._fd, size)
+                os.pwrite(self._fd, FILE_MAGIC, 0)
         finally:
             self._unlock(0)
-        self._map = mmap.mmap(self._file, size)
-        self._header = np.frombuffer(self._map, HEADER, 1)[0]
-        self._all = np.frombuffer(self._map, np.float64, offset=NAMES_AT + NAMES_SIZE)
-        self._all = self._all.reshape(SLOTS, CELLS)
+        self._mmap = mmap.mmap(self._fd, size)
+        self._header = np.frombuffer(self._mmap, HEADER_DTYPE, 1)[0]
+        self._values = np.frombuffer(
+            self._mmap, np.float64, offset=NAMES_OFFSET_BYTES + MAX_NAMES_BYTES
+        )
+        self._values = self._values.reshape(MAX_WORKERS, MAX_VALUES_PER_WORKER)
         self._names: list[tuple[str, ...]] = []
-        self._places: dict[tuple[str, ...], int] = {}
-        self._read_until = 0
-        self.slot = self._claim()
-        self.mine = self._all[self.slot]
+        self._offsets: dict[tuple[str, ...], int] = {}
+        self._names_read_bytes = 0
+        self.slot = self._claim_slot()
+        self.own_values = self._values[self.slot]
 
-    def places(self, names: list[tuple[str, ...]]) -> int:
+    def first_offset(self, names: list[tuple[str, ...]]) -> int:
         """The cell of the first of the names; the others follow it. New names get new cells.
 
         Raises Full if there is no room for them.
         """
-        if names[0] not in self._places:
+        if names[0] not in self._offsets:
             self._lock(0)
             try:
-                self._read()
-                if names[0] not in self._places:
-                    self._append(names)
+                self._read_names()
+                if names[0] not in self._offsets:
+                    self._append_names(names)
             finally:
                 self._unlock(0)
-        return self._places[names[0]]
+        return self._offsets[names[0]]
 
-    def totals(self) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    def values_by_name(self) -> list[tuple[tuple[str, ...], np.ndarray]]:
         """Each name with its number in all slots, (SLOTS,)."""
-        self._read()
-        numbers = self._all[:, : len(self._names)].T.copy()
+        self._read_names()
+        numbers = self._values[:, : len(self._names)].T.copy()
         return list(zip(self._names, numbers, strict=True))
 
-    def living(self) -> dict[int, int]:
+    def live_pids(self) -> dict[int, int]:
         """The process that writes each slot that is taken."""
         pids = enumerate(self._header["pids"].tolist())
-        return {slot: pid for slot, pid in pids if pid and _lives(pid)}
+        return {slot: pid for slot, pid in pids if pid and _is_alive(pid)}
 
-    def _claim(self) -> int:
+    def _claim_slot(self) -> int:
         """Locks are per process: the first slot whose byte nobody else has locked is ours."""
-        for slot in range(SLOTS):
+        for slot in range(MAX_WORKERS):
             try:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 1 + slot)
+                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 1 + slot)
             except OSError:
                 continue
             self._header["pids"][slot] = os.getpid()
             return slot
-        raise Full(f"{SLOTS} processes count already, expected fewer workers")
+        raise CountersFullError(f"{MAX_WORKERS} processes count already, expected fewer workers")
 
-    def _append(self, names: list[tuple[str, ...]]) -> None:
+    def _append_names(self, names: list[tuple[str, ...]]) -> None:
         text = "".join(json.dumps(one) + "\n" for one in names).encode()
-        end = self._read_until + len(text)
-        if len(self._names) + len(names) > CELLS or end > NAMES_SIZE:
-            raise Full(f"{len(self._names):,} names are counted already; no room for {names[0]}")
-        self._map[NAMES_AT + self._read_until : NAMES_AT + end] = text
+        end = self._names_read_bytes + len(text)
+        if len(self._names) + len(names) > MAX_VALUES_PER_WORKER or end > MAX_NAMES_BYTES:
+            raise CountersFullError(
+                f"{len(self._names):,} names are counted already; no room for {names[0]}"
+            )
+        self._mmap[NAMES_OFFSET_BYTES + self._names_read_bytes : NAMES_OFFSET_BYTES + end] = text
         self._header["used"] = end  # last: who reads without the lock finds whole names only
-        self._read()
+        self._read_names()
 
-    def _read(self) -> None:
+    def _read_names(self) -> None:
         used = int(self._header["used"])
-        if used > self._read_until:
-            text = self._map[NAMES_AT + self._read_until : NAMES_AT + used]
+        if used > self._names_read_bytes:
+            text = self._mmap[
+                NAMES_OFFSET_BYTES + self._names_read_bytes : NAMES_OFFSET_BYTES + used
+            ]
             for line in text.decode().splitlines():
-                self._places[tuple(json.loads(line))] = len(self._names)
+                self._offsets[tuple(json.loads(line))] = len(self._names)
                 self._names.append(tuple(json.loads(line)))
-            self._read_until = used
+            self._names_read_bytes = used
 
     def _lock(self, byte: int) -> None:
-        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, byte)
+        fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, byte)
 
     def _unlock(self, byte: int) -> None:
-        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, byte)
+        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, byte)
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

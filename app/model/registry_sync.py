@@ -17,23 +17,23 @@ from typing import Any
 from housing import paths
 from housing.tracking import probe
 
-EVERY = 2.0  # seconds between two looks at the alias
+SYNC_INTERVAL_SECONDS = 2.0  # seconds between two looks at the alias
 
 logger = logging.getLogger(__name__)
 
 
-def forever(serving: str, name: str | None) -> None:
+def sync_forever(serving_folder: str, model_name: str | None) -> None:
     """Looks at the alias again and again; a registry that is down leaves the copy as it is."""
     while True:
         try:
-            refresh(Path(serving), name)
+            sync_once(Path(serving_folder), model_name)
         except Exception as down:  # whatever it is, the service goes on with its copy
             logger.warning("the registry cannot be read, the copy stays: %s", down)
-            _tell(Path(serving), str(down))
-        time.sleep(EVERY)
+            _write_status(Path(serving_folder), str(down))
+        time.sleep(SYNC_INTERVAL_SECONDS)
 
 
-def refresh(serving: Path, name: str | None = None) -> str | None:
+def sync_once(serving_folder: Path, model_name: str | None = None) -> str | None:
     """Brings the copy up to date; gives the folder that is served now, None without a champion.
 
     name: the registered model; by default the real one, else the one trained on the sample. Raises
@@ -41,65 +41,65 @@ def refresh(serving: Path, name: str | None = None) -> str | None:
     """
     from housing.registry import versions  # seconds; a service that has a copy answers before
 
-    pointer, there = serving / "current.json", _store_is_there()
-    found = versions.served(name)
-    if found is None and pointer.exists() and not (there and _store_is_there()):
-        raise LookupError(f"{probe.database().name} is gone, and the champion's copy is here")
+    pointer, there = serving_folder / "current.json", _store_exists()
+    found = versions.current_champion(model_name)
+    if found is None and pointer.exists() and not (there and _store_exists()):
+        raise LookupError(f"{probe.database_path().name} is gone, and the champion's copy is here")
     if found is None:
         pointer.unlink(missing_ok=True)
-        _tell(serving)
+        _write_status(serving_folder)
         return None
-    served = _read(pointer).get("folder")
+    served = _read_json(pointer).get("folder")
     folder = f"{found.name}-{found.version}-{found.run_id[:8]}"
     if served != folder:
         try:
-            versions.export(found, serving / folder)
+            versions.export_for_serving(found, serving_folder / folder)
         except ValueError as changed:
-            _tell(serving, refused=str(changed))
+            _write_status(serving_folder, refusal=str(changed))
             return served
-        paths.write_whole(pointer, json.dumps({"folder": folder}).encode())
-    _tell(serving)
+        paths.atomic_write(pointer, json.dumps({"folder": folder}).encode())
+    _write_status(serving_folder)
     return folder
 
 
-def bake(folder: Path, name: str | None = None) -> str | None:
+def bake(folder: Path, model_name: str | None = None) -> str | None:
     """Makes the folder a copy for a service that follows no registry, and nothing besides; gives
     what `refresh` gives."""
     for old in folder.glob("*-*-*"):
         shutil.rmtree(old)
     for one in ("current.json", "registry.json"):  # if it fails now, nothing says that it is one
         (folder / one).unlink(missing_ok=True)
-    made = refresh(folder, name)
+    made = sync_once(folder, model_name)
     if made:
         (folder / "registry.json").write_text(json.dumps({"baked": True}))
     return made
 
 
-def refused(folder: Path) -> str:
+def refusal_reason(folder: Path) -> str:
     """Why the champion was not copied when the registry was last asked; empty if it was."""
-    return _read(folder / "registry.json").get("refused", "")
+    return _read_json(folder / "registry.json").get("refused", "")
 
 
 def is_baked(folder: Path) -> bool:
     """Whether it is such a copy."""
-    return bool(_read(folder / "registry.json").get("baked"))
+    return bool(_read_json(folder / "registry.json").get("baked"))
 
 
-def _store_is_there() -> bool:
-    file = probe.database()
+def _store_exists() -> bool:
+    file = probe.database_path()
     return file is None or file.exists()
 
 
-def _tell(serving: Path, problem: str = "", refused: str = "") -> None:
+def _write_status(serving_folder: Path, problem: str = "", refusal: str = "") -> None:
     """Leaves word for the workers: when the registry last answered, why it does not now, and why
     its champion is not copied."""
-    file, told = serving / "registry.json", _read(serving / "registry.json")
+    file, told = serving_folder / "registry.json", _read_json(serving_folder / "registry.json")
     now = time.time()
     if problem:
         since = told.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
         told |= {"problem": problem, "since": since}
     else:
-        told = {"reached_at": now} | ({"refused": refused} if refused else {})
+        told = {"reached_at": now} | ({"refused": refusal} if refusal else {})
     with suppress(OSError):  # a full disk is no reason to stop following
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_suffix(".new")  # not written through: it is told anew in two seconds
@@ -107,7 +107,7 @@ def _tell(serving: Path, problem: str = "", refused: str = "") -> None:
         aside.replace(file)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read_json(file: Path) -> dict[str, Any]:
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError):

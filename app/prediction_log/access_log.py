@@ -9,48 +9,48 @@ from pathlib import Path
 
 import orjson
 
-from app.messages import Asked
-from app.prediction_log.file_lock import Alone
-from app.prediction_log.json_lines import FILE_SIZE, Lines
+from app.messages import HttpRequest
+from app.prediction_log.file_lock import FileLock
+from app.prediction_log.json_lines import MAX_FILE_BYTES, RotatingFile
 
-PATIENCE = 0.1  # seconds: it is no reason to keep an answer back
+ACCESS_LOG_TIMEOUT_SECONDS = 0.1  # seconds: it is no reason to keep an answer back
 
 logger = logging.getLogger(__name__)
 
 
-class Access:
+class AccessLog:
     """The file, shared by all workers; none if its name is empty."""
 
-    def __init__(self, path: str, size: int = FILE_SIZE) -> None:
-        self._lines = Lines(Path(path), size) if path else None
-        self._alone = Alone(Path(f"{path}.lock"), PATIENCE)
-        self._mutex = threading.Lock()
+    def __init__(self, path: str, max_file_bytes: int = MAX_FILE_BYTES) -> None:
+        self._file = RotatingFile(Path(path), max_file_bytes) if path else None
+        self._process_lock = FileLock(Path(f"{path}.lock"), ACCESS_LOG_TIMEOUT_SECONDS)
+        self._thread_lock = threading.Lock()
 
-    def write(self, told: list[tuple[Asked, int, int]]) -> None:
+    def write(self, records: list[tuple[HttpRequest, int, int]]) -> None:
         """A line for each request, with the status and the bytes of its answer. If it cannot be
         written, the service goes on without."""
-        if self._lines is None:
+        if self._file is None:
             return
-        text = b"".join(_line(*one) for one in told)
+        text = b"".join(_json_line(*one) for one in records)
         try:
-            with self._mutex, self._alone():
-                self._lines.append(text)
+            with self._thread_lock, self._process_lock():
+                self._file.append(text)
         except OSError as failed:
             logger.warning("the access log cannot be written: %s", failed)
 
 
-def _line(asked: Asked, status: int, size: int) -> bytes:
+def _json_line(request: HttpRequest, status: int, response_bytes: int) -> bytes:
     line = {
-        "at": asked.asked_at,
-        "id": asked.id,
-        "client": asked.client,
-        "caller": asked.caller,
-        "caller_id": asked.caller_id,
-        "method": asked.method,
-        "path": asked.path[:500],
+        "at": request.received_at,
+        "id": request.id,
+        "client": request.client_address,
+        "caller": request.api_key_name,
+        "caller_id": request.client_request_id,
+        "method": request.method,
+        "path": request.path[:500],
         "status": status,
-        "bytes": size,
-        "ms": asked.latency(),
+        "bytes": response_bytes,
+        "ms": request.latency_ms(),
     }
     try:
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

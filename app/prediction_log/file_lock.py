@@ -8,23 +8,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class Alone:
+class FileLock:
     """An advisory lock on a file that is made for it. Threads of one process share it."""
 
-    def __init__(self, path: Path, patience: float) -> None:
+    def __init__(self, path: Path, timeout_seconds: float) -> None:
         """patience: seconds after which waiting ends with TimeoutError."""
-        self.path, self.patience = path, patience
-        self._file: int | None = None
+        self.path, self.timeout_seconds = path, timeout_seconds
+        self._descriptor: int | None = None
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        if self._file is None:
+        if self._descriptor is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        end = time.monotonic() + self.patience
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        end = time.monotonic() + self.timeout_seconds
         while True:
             try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
@@ -33,4 +33,4 @@ class Alone:
         try:
             yield
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)

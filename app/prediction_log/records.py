@@ -6,66 +6,78 @@ from typing import Any
 
 import orjson
 
-from app.codecs.predict import Found, Rows
-from app.messages import Asked
-from app.prediction_log.writer import Entry
-from app.problem_details import Refused
-from housing.schema import NAMES
+from app.codecs.predict import ParsedRequest, PredictionBatch
+from app.messages import HttpRequest
+from app.prediction_log.writer import LogEntry
+from app.problem_details import RequestError
+from housing.schema import FEATURE_NAMES
 
-KEPT = 2_000  # characters of a refused body
-INPUT = "{" + ",".join(f'"{name}":%s' for name in NAMES) + "}"  # numbers come as text
+MAX_LOGGED_BODY_CHARS = 2_000  # characters of a refused body
+INPUT_TEMPLATE = (
+    "{" + ",".join(f'"{name}":%s' for name in FEATURE_NAMES) + "}"
+)  # numbers come as text
 
 
-def answered(asked: Asked, rows: Rows, found: Found) -> list[Entry]:
+def prediction_entries(
+    request: HttpRequest, parsed_request: ParsedRequest, batch: PredictionBatch
+) -> list[LogEntry]:
     """The rows of a request's answers."""
-    about = found.about
-    first = asked.id, asked.asked_at, 200
-    every = about["name"], about["version"], asked.latency(), None
-    last = about["run_id"], asked.caller_id, asked.traceparent, asked.caller
+    about = batch.model_info
+    first = request.id, request.received_at, 200
+    every = about["name"], about["version"], request.latency_ms(), None
+    last = about["run_id"], request.client_request_id, request.traceparent, request.api_key_name
     # the numbers of all rows at once, as text: [[1,2],[3,4]]
-    numbers = orjson.dumps(rows.values, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].decode()
+    numbers = orjson.dumps(parsed_request.features, option=orjson.OPT_SERIALIZE_NUMPY)[
+        2:-2
+    ].decode()
     entries = []
     for name, row, value, said in zip(
-        found.ids, numbers.split("],["), found.values.tolist(), found.warnings, strict=True
+        batch.ids, numbers.split("],["), batch.predictions.tolist(), batch.warnings, strict=True
     ):
-        given = INPUT % tuple(row.split(","))
+        given = INPUT_TEMPLATE % tuple(row.split(","))
         low, high = value[1:] if len(value) == 3 else (None, None)
         told = orjson.dumps(said).decode() if said else "[]"
-        entries.append(Entry(name, *first, given, value[0], *every, low, high, told, *last))
+        entries.append(LogEntry(name, *first, given, value[0], *every, low, high, told, *last))
     return entries
 
 
-def refusal(asked: Asked, why: Refused) -> Entry:
+def error_entry(request: HttpRequest, error: RequestError) -> LogEntry:
     """The row of a refused request, with the beginning of its body."""
-    body = asked.body[:KEPT].decode(errors="replace") if asked.body else None
-    first = asked.id, asked.id, asked.asked_at, why.status, body
-    return Entry(
-        *first, None, None, None, asked.latency(), str(why)[:KEPT], caller_id=asked.caller_id,
-        traceparent=asked.traceparent, caller=asked.caller,
+    body = request.body[:MAX_LOGGED_BODY_CHARS].decode(errors="replace") if request.body else None
+    first = request.id, request.id, request.received_at, error.status, body
+    return LogEntry(
+        *first, None, None, None, request.latency_ms(), str(error)[:MAX_LOGGED_BODY_CHARS], caller_id=request.client_request_id,
+        traceparent=request.traceparent, caller=request.api_key_name,
     )  # fmt: skip
 
 
-def answered_line(asked: Asked, rows: Rows, found: Found, entry: Entry) -> bytes:
+def prediction_line(
+    request: HttpRequest, parsed_request: ParsedRequest, batch: PredictionBatch, entry: LogEntry
+) -> bytes:
     """The line of a request: the numbers asked about and the answers, in the order of its rows.
 
     entry: the row of one of them.
     """
-    about = found.about
+    about = batch.model_info
     model = {"model_name": about["name"], "model_version": about["version"]}
-    told = {"input": rows.values, "answers": found.values, "warnings": found.warnings}
-    return _line(asked, entry, model | {"run_id": about["run_id"]} | told)
+    told = {
+        "input": parsed_request.features,
+        "answers": batch.predictions,
+        "warnings": batch.warnings,
+    }
+    return _json_line(request, entry, model | {"run_id": about["run_id"]} | told)
 
 
-def refused_line(asked: Asked, entry: Entry) -> bytes:
+def error_line(request: HttpRequest, entry: LogEntry) -> bytes:
     """The line of a refused request."""
-    return _line(asked, entry, {"input": entry.input, "problem": entry.problem})
+    return _json_line(request, entry, {"input": entry.input, "problem": entry.problem})
 
 
-def _line(asked: Asked, entry: Entry, told: dict[str, Any]) -> bytes:
+def _json_line(request: HttpRequest, entry: LogEntry, fields: dict[str, Any]) -> bytes:
     about = {
-        "request_id": asked.id, "asked_at": asked.asked_at, "status": entry.status,
-        "latency_ms": entry.latency_ms, "caller_id": asked.caller_id,
-        "traceparent": asked.traceparent, "caller": asked.caller,
+        "request_id": request.id, "asked_at": request.received_at, "status": entry.status,
+        "latency_ms": entry.latency_ms, "caller_id": request.client_request_id,
+        "traceparent": request.traceparent, "caller": request.api_key_name,
     }  # fmt: skip
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(about | told, option=options)
+    return orjson.dumps(about | fields, option=options)

@@ -23,66 +23,73 @@ from uvicorn import Config
 from app.server import memory
 from app.server.direct import Protocol
 
-BACKLOG = 2_048  # connections that wait to be taken
-GARBAGE = 50_000, 20, 50  # new objects between two looks for garbage
-ATTACH_FILTER = 26  # Linux's SO_ATTACH_FILTER, which the socket module has no name for
-DROP = struct.pack("HBBI", 0x06, 0, 0, 0)  # the filter's one step: keep nothing of a packet
-WORD_SECONDS = 30  # for a worker to start and to give a sign of life, however busy the machine is
-SPARE = 100  # open files that are no connections: the log, the model, threads
+LISTEN_BACKLOG = 2_048  # connections that wait to be taken
+GC_THRESHOLDS = 50_000, 20, 50  # new objects between two looks for garbage
+SO_ATTACH_FILTER = 26  # Linux's SO_ATTACH_FILTER, which the socket module has no name for
+DROP_ALL_FILTER = struct.pack(
+    "HBBI", 0x06, 0, 0, 0
+)  # the filter's one step: keep nothing of a packet
+HEALTHCHECK_SECONDS = (
+    30  # for a worker to start and to give a sign of life, however busy the machine is
+)
+RESERVED_FILE_DESCRIPTORS = 100  # open files that are no connections: the log, the model, threads
 
 
-def config(told: Mapping[str, Any]) -> Config:
+def uvicorn_config(settings: Mapping[str, Any]) -> Config:
     """How the server is to run."""
     return Config(
-        "app.server.lifecycle:door", factory=True, workers=told["WORKERS"], backlog=BACKLOG,
+        "app.server.lifecycle:create_asgi_app", factory=True, workers=settings["WORKERS"], backlog=LISTEN_BACKLOG,
         loop="uvloop", http=Protocol, ws="none", lifespan="off", interface="asgi3",
         log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        timeout_keep_alive=told["IDLE_SECONDS"],
-        timeout_graceful_shutdown=told["STOP_SECONDS"],
-        timeout_worker_healthcheck=WORD_SECONDS,
+        timeout_keep_alive=settings["IDLE_SECONDS"],
+        timeout_graceful_shutdown=settings["STOP_SECONDS"],
+        timeout_worker_healthcheck=HEALTHCHECK_SECONDS,
     )  # fmt: skip
 
 
-def door() -> Any:
+def create_asgi_app() -> Any:
     """The application of one worker, in its own process."""
     from app import create_app
-    from app.server.asgi import Door
+    from app.server.asgi import AsgiApp
 
-    speak()
-    memory.keep_little()
+    configure_logging()
+    memory.limit_allocator_retention()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
     sys.setswitchinterval(0.001)  # what threads take while the event loop has something to do
     flask = create_app()
-    Protocol.room, Protocol.patience = wanted - SPARE, flask.config["HEADER_SECONDS"]
-    Protocol.taking = flask.config["BODY_SECONDS"]
-    flask.extensions["champion"].watch()
+    Protocol.max_connections, Protocol.header_timeout_seconds = (
+        wanted - RESERVED_FILE_DESCRIPTORS,
+        flask.config["HEADER_SECONDS"],
+    )
+    Protocol.write_timeout_seconds = flask.config["BODY_SECONDS"]
+    flask.extensions["champion"].start_watching()
     gc.collect()
     gc.freeze()  # what is there now stays, and is not to be looked through again and again
-    gc.set_threshold(*GARBAGE)
-    return Door(flask)
+    gc.set_threshold(*GC_THRESHOLDS)
+    return AsgiApp(flask)
 
 
-def speak() -> None:
+def configure_logging() -> None:
     """Sets up what a process of the service says on stderr."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # not each client's broken request
 
 
-def let_nobody_in(listening: socket.socket) -> None:
+def stop_accepting(listening_socket: socket.socket) -> None:
     """Has the kernel drop who would connect, on Linux; who waits to be taken stays. Whoever was let
     in after the last worker has looked would be reset when it closes, with a request under way."""
     if sys.platform == "linux":
-        steps = ctypes.create_string_buffer(DROP)
+        steps = ctypes.create_string_buffer(DROP_ALL_FILTER)
         told = struct.pack("HP", 1, ctypes.addressof(steps))
         with suppress(OSError):  # a sandbox may have no filters; it stops all the same
-            listening.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, told)
+            listening_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, told)
 
 
-def _die_with(parent: int) -> None:
+def _exit_with_parent(parent_pid: int) -> None:
     """A worker that nobody can stop any more would keep the port."""
-    while os.getppid() == parent:
+    while os.getppid() == parent_pid:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)

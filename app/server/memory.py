@@ -7,21 +7,21 @@ of its own. Other allocators than glibc's are left as they are.
 import ctypes
 import os
 
-KEPT = 1_000_000  # bytes at the end of the heap, and of a block in it
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # as mallopt numbers them
+MAX_RETAINED_BYTES = 1_000_000  # bytes at the end of the heap, and of a block in it
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as mallopt numbers them
 
-_allocator = ctypes.CDLL(None)
+_libc = ctypes.CDLL(None)
 
 
-def keep_little() -> None:
+def limit_allocator_retention() -> None:
     """From now on, in this process; before pyarrow is imported."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    if hasattr(_allocator, "mallopt"):
-        _allocator.mallopt(TRIM_THRESHOLD, KEPT)
-        _allocator.mallopt(MMAP_THRESHOLD, KEPT)
+    if hasattr(_libc, "mallopt"):
+        _libc.mallopt(M_TRIM_THRESHOLD, MAX_RETAINED_BYTES)
+        _libc.mallopt(M_MMAP_THRESHOLD, MAX_RETAINED_BYTES)
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """What is free between blocks in use; takes some milliseconds, and holds up nobody else."""
-    if hasattr(_allocator, "malloc_trim"):
-        _allocator.malloc_trim(0)
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)

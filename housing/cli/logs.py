@@ -12,27 +12,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from housing.prediction_log.filters import Wanted
+    from housing.prediction_log.filters import LogFilters
 
-LOGS = """
+LOGS_DESCRIPTION = """
 The newest answers of the service, refused requests too, one a line: when (UTC), status, value and
 90 % interval, version, latency, place (latitude,longitude), warnings. `--json` has all columns, the
 ids that `trace` takes among them.
 """
-TIME = (
+TIME_HELP = (
     "TIME is an ISO date or time in UTC (2026-11-25, 2026-11-25T14:30, 14:30), or 30m, 2h, 7d ago."
 )
-FILTERS = ("since", "until", "status", "version", "model", "problem", "warned", "place", "min_usd",
+FILTER_OPTIONS = ("since", "until", "status", "version", "model", "problem", "warned", "place", "min_usd",
            "max_usd", "request")  # fmt: skip
-SHOWN = ("limit", "follow", "json", "summary", "source")
+DISPLAY_OPTIONS = ("limit", "follow", "json", "summary", "source")
 
 
 def logs(arguments: list[str]) -> int:
     """Reads the service's log, or moves old answers out of it."""
     asked = _parser().parse_args(arguments)
-    _check(asked)
+    _check_options(asked)
     try:
-        return _archive(asked) if asked.archive is not None else _read(asked)
+        return _archive_log(asked) if asked.archive is not None else _print_log(asked)
     except (RuntimeError, OSError) as failed:
         if isinstance(failed, BrokenPipeError):  # whoever read it, as `head`, has enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,7 +46,9 @@ def logs(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("run_pipeline.py logs", description=LOGS, epilog=TIME)
+    parser = argparse.ArgumentParser(
+        "run_pipeline.py logs", description=LOGS_DESCRIPTION, epilog=TIME_HELP
+    )
     add = parser.add_argument_group("which answers").add_argument
     add("--since", metavar="TIME", help="asked then or later")
     add("--until", metavar="TIME", help="asked before")
@@ -76,11 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(asked: argparse.Namespace) -> None:
+def _check_options(options: argparse.Namespace) -> None:
     """ValueError for options that contradict each other."""
-    given = {name for name, it in vars(asked).items() if it is not None and it is not False}
+    given = {name for name, it in vars(options).items() if it is not None and it is not False}
     rules = [
-        ("archive", {*FILTERS, *SHOWN}, "--archive moves all that is older than its time, out of "
+        ("archive", {*FILTER_OPTIONS, *DISPLAY_OPTIONS}, "--archive moves all that is older than its time, out of "
          "the log that HOUSING_DATABASE names"),
         ("follow", {"summary", "until"}, "--follow has no end"),
         ("summary", {"limit"}, "--summary is of all answers; --since leaves the older ones out"),
@@ -92,92 +94,93 @@ def _check(asked: argparse.Namespace) -> None:
     for option, why in wrong:
         name = "from" if option == "source" else option.replace("_", "-")
         raise ValueError(f"--{name} cannot be used here: {why}")
-    if asked.limit is not None and asked.limit < 0:
-        raise ValueError(f"--limit is {asked.limit}, expected 0 or more")
+    if options.limit is not None and options.limit < 0:
+        raise ValueError(f"--limit is {options.limit}, expected 0 or more")
 
 
-def _read(asked: argparse.Namespace) -> int:
+def _print_log(options: argparse.Namespace) -> int:
     from housing.prediction_log import filters, reader
 
-    which = filters.wanted(vars(asked))
-    file = asked.source or reader.log()
-    if asked.source and not file.is_file():
+    which = filters.parse_filters(vars(options))
+    file = options.source or reader.log_path()
+    if options.source and not file.is_file():
         known = (
-            ", ".join(map(str, reader.archives())) or "none yet; `logs --archive TIME` makes one"
+            ", ".join(map(str, reader.archive_paths()))
+            or "none yet; `logs --archive TIME` makes one"
         )
         raise LookupError(f"--from is {str(file)!r}, expected a log; archived months: {known}")
-    if asked.summary:
-        return _summary(file, which, asked.json)
-    limit = 20 if asked.limit is None else asked.limit
-    rows = reader.follow if asked.follow else reader.newest
-    shown = _show(rows(file, which, limit), asked.json)
+    if options.summary:
+        return _print_summary(file, which, options.json)
+    limit = 20 if options.limit is None else options.limit
+    rows = reader.follow if options.follow else reader.read_newest
+    shown = _print_rows(rows(file, which, limit), options.json)
     if not shown:
-        print(_nothing(file), file=sys.stderr)
+        print(_no_rows_message(file), file=sys.stderr)
     return 0
 
 
-def _show(rows: Iterable[Mapping[str, Any]], as_json: bool) -> int:
+def _print_rows(rows: Iterable[Mapping[str, Any]], as_json: bool) -> int:
     """Prints each as it comes; gives how many there were."""
     from housing.prediction_log import formatting
 
     shown = 0
     for shown, row in enumerate(rows, 1):  # noqa: B007
-        print(formatting.machine(row) if as_json else formatting.line(row), flush=True)
+        print(formatting.to_json(row) if as_json else formatting.to_text(row), flush=True)
     return shown
 
 
-def _nothing(file: Path) -> str:
+def _no_rows_message(file: Path) -> str:
     from housing.prediction_log import reader
 
     ends = "SELECT (SELECT min(asked_at) FROM prediction), (SELECT max(asked_at) FROM prediction)"
     first, last = next(iter(reader.query(file, ends)), {"": None, "-": None}).values()
     if first is None:
         return f"{file}: nothing is logged yet; the service (`make serve`) logs what it answers"
-    months = [one.name for one in reader.archives()]
+    months = [one.name for one in reader.archive_paths()]
     older = f"; archived months, for --from: {', '.join(months)}" if months else ""
     return f"{file}: no answer is like that; it has those from {first} to {last}{older}"
 
 
-def _summary(file: Path, which: "Wanted", as_json: bool) -> int:
+def _print_summary(file: Path, filters: "LogFilters", as_json: bool) -> int:
     from housing.prediction_log import formatting, summary
 
-    told = summary.summary(file, which)
+    told = summary.summarize(file, filters)
     if as_json:
         print(json.dumps(told))
     elif told["rows"]:
-        print("\n".join(formatting.summary(told)))
+        print("\n".join(formatting.summary_lines(told)))
     else:
-        print(_nothing(file), file=sys.stderr)
+        print(_no_rows_message(file), file=sys.stderr)
     return 0
 
 
-def _archive(asked: argparse.Namespace) -> int:
+def _archive_log(options: argparse.Namespace) -> int:
     from housing import paths
     from housing.prediction_log import archive, filters, reader
 
-    before = filters.moment(asked.archive, "--archive")
-    if before > filters.moment("0s", "now"):
-        raise ValueError(f"--archive is {asked.archive!r}, expected a time that has been")
-    log, folder = reader.log(), asked.to or paths.var() / "archive"
+    before = filters.parse_time(options.archive, "--archive")
+    if before > filters.parse_time("0s", "now"):
+        raise ValueError(f"--archive is {options.archive!r}, expected a time that has been")
+    log, folder = reader.log_path(), options.to or paths.var() / "archive"
     if not log.exists():
-        print(_nothing(log), file=sys.stderr)
+        print(_no_rows_message(log), file=sys.stderr)
         return 0
-    moved = archive.archive(log, before, folder, _progress)
+    moved = archive.archive_rows(log, before, folder, _print_progress)
     for file, rows in sorted(moved.items()):
         print(f"{file}: {rows:,} answers came")
     if not moved:
         print(f"{log}: no answer is older than {before} UTC")
-    archive.shrink(log, asked.compact)
-    size, free = archive.space(log)
+    archive.vacuum(log, options.compact)
+    size, free = archive.measure_log(log)
     print(f"{log}: {size / 1e6:,.1f} MB, of which new answers can use {free / 1e6:,.1f} MB again")
     if free > size / 2:
         print("`--compact` gives that back to the disk; the service answers with 503 meanwhile")
     return 0
 
 
-def _progress(rows: int) -> None:
+def _print_progress(row_count: int) -> None:
     if sys.stderr.isatty():
-        print(f"\r\x1b[K{rows:,} answers moved", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{row_count:,} answers moved", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":  # in the image, where there is no runner

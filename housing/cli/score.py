@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from housing.batch_scoring import Count, Plan
+    from housing.batch_scoring import RowCounts, ScoringPlan
 
-SCORE = """
+SCORE_DESCRIPTION = """
 Scores with the registered champion: each Parquet file of IN gets one of the same name in OUT, with
 its columns and three more: prediction ($100,000), prediction_usd, and problem. A row with a value
 that is missing or outside the accepted ranges gets no prediction (null), and its problem says why.
@@ -22,11 +22,11 @@ same version, is left as it is. A new champion scores all again.
 """
 
 
-def score(arguments: list[str]) -> int:
+def score_files(arguments: list[str]) -> int:
     """Parquet files of any size get the champion's answers."""
     parser = argparse.ArgumentParser(
         "run_pipeline.py score",
-        description=SCORE,
+        description=SCORE_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -40,7 +40,7 @@ def score(arguments: list[str]) -> int:
     if asked.jobs < 1:
         raise ValueError(f"--jobs is {asked.jobs}, expected at least 1")
     try:
-        return _score(asked)
+        return _run_score(asked)
     except RuntimeError as stopped:
         print(f"{stopped}\nWhat is done stays: type the same again to go on.", file=sys.stderr)
         return 1
@@ -49,64 +49,76 @@ def score(arguments: list[str]) -> int:
         return 130
 
 
-def _score(asked: argparse.Namespace) -> int:
+def _run_score(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     from housing import batch_scoring
     from housing.registry import versions
-    from housing.training.executors import workers
+    from housing.training.executors import executor
 
-    found = versions.served(asked.model)
+    found = versions.current_champion(options.model)
     if found is None:
-        name = asked.model or versions.MODEL_NAMES["california"]
+        name = options.model or versions.MODEL_NAMES["california"]
         raise LookupError(f"no version of {name} is champion yet: `run_pipeline.py` makes one")
-    planned, fresh = batch_scoring.plan(asked.source, asked.target, found), []
-    if planned.partitions:
-        with workers(asked.dask, asked.jobs) as run, batch_scoring.alone(asked.target):
+    planned, fresh = batch_scoring.plan_scoring(options.source, options.target, found), []
+    if planned.pending:
+        with executor(options.dask, options.jobs) as run, batch_scoring.target_lock(options.target):
             folder = f"{found.name}-{found.version}-{found.run_id[:8]}"
-            model = asked.target.resolve() / "_model" / folder / "model.onnx"
-            versions.export(found, model.parent)
-            fresh = batch_scoring.score(planned, model, run, _Progress(len(planned.partitions)))
+            model = options.target.resolve() / "_model" / folder / "model.onnx"
+            versions.export_for_serving(found, model.parent)
+            fresh = batch_scoring.score(planned, model, run, _ProgressLine(len(planned.pending)))
     took = time.perf_counter() - started
     print(f"model: {found.name} version {found.version}")
     if found.tags["data_source"] == "sample":
         print("NOTE: it learnt from a generated sample, not from real data")
-    print(_said(planned, fresh, took))
-    print(f"answers: {asked.target.resolve()}")
+    print(_summary_text(planned, fresh, took))
+    print(f"answers: {options.target.resolve()}")
     return 0
 
 
-def _said(planned: "Plan", fresh: "list[Count]", took: float) -> str:
-    lines, rows = [], sum(one.rows for one in fresh)
-    if fresh:
-        speed = f"{took:.1f} s, {rows / took:,.0f} rows/s"
-        lines.append(f"scored: {rows:,} rows of {_files(fresh)} in {speed}")
-    if planned.done:
-        known = sum(one.rows for one in planned.done)
-        lines.append(f"there already: {known:,} rows of {_files(planned.done)}")
-    refused = sum(one.refused for one in [*fresh, *planned.done])
+def _summary_text(
+    plan: "ScoringPlan", new_counts: "list[RowCounts]", elapsed_seconds: float
+) -> str:
+    lines, rows = [], sum(one.rows for one in new_counts)
+    if new_counts:
+        speed = f"{elapsed_seconds:.1f} s, {rows / elapsed_seconds:,.0f} rows/s"
+        lines.append(f"scored: {rows:,} rows of {_file_count_text(new_counts)} in {speed}")
+    if plan.completed:
+        known = sum(one.rows for one in plan.completed)
+        lines.append(f"there already: {known:,} rows of {_file_count_text(plan.completed)}")
+    refused = sum(one.refused_rows for one in [*new_counts, *plan.completed])
     lines.append(f"refused: {refused:,} rows" + (", each says its problem" if refused else ""))
-    if planned.strangers:
-        names = ", ".join(one.name for one in planned.strangers[:3])
-        lines.append(f"NOTE: of {_files(planned.strangers)} IN has nothing (any more): {names}")
+    if plan.orphans:
+        names = ", ".join(one.name for one in plan.orphans[:3])
+        lines.append(
+            f"NOTE: of {_file_count_text(plan.orphans)} IN has nothing (any more): {names}"
+        )
     return "\n".join(lines)
 
 
-def _files(some: list) -> str:
-    return "1 file" if len(some) == 1 else f"{len(some):,} files"
+def _file_count_text(files: list) -> str:
+    return "1 file" if len(files) == 1 else f"{len(files):,} files"
 
 
-class _Progress:
+class _ProgressLine:
     """A line on stderr that keeps up, where that is a terminal."""
 
-    def __init__(self, files: int) -> None:
-        self.files, self.done, self.rows, self.started = files, 0, 0, time.perf_counter()
+    def __init__(self, total_files: int) -> None:
+        self.total_files, self.finished_files, self.scored_rows, self.started_at = (
+            total_files,
+            0,
+            0,
+            time.perf_counter(),
+        )
 
-    def __call__(self, count: "Count") -> None:
-        self.done, self.rows = self.done + 1, self.rows + count.rows
+    def __call__(self, count: "RowCounts") -> None:
+        self.finished_files, self.scored_rows = (
+            self.finished_files + 1,
+            self.scored_rows + count.rows,
+        )
         if not sys.stderr.isatty():
             return
-        took = time.perf_counter() - self.started
-        left = took / self.done * (self.files - self.done)
-        said = f"{self.done:,}/{self.files:,} files  {self.rows:,} rows  about {left:.0f} s left"
-        end = "\n" if self.done == self.files else ""
+        took = time.perf_counter() - self.started_at
+        left = took / self.finished_files * (self.total_files - self.finished_files)
+        said = f"{self.finished_files:,}/{self.total_files:,} files  {self.scored_rows:,} rows  about {left:.0f} s left"
+        end = "\n" if self.finished_files == self.total_files else ""
         print(f"\r\x1b[K{said}", end=end, file=sys.stderr, flush=True)

@@ -11,9 +11,9 @@ import pandas as pd
 
 from housing import paths
 from housing.data import dvc as data_versions
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 
-REAL, SAMPLE, FILE = "california", "sample", "file"
+CALIFORNIA_SOURCE, SAMPLE_SOURCE, FILE_SOURCE = "california", "sample", "file"
 
 
 class Dataset(NamedTuple):
@@ -21,13 +21,13 @@ class Dataset(NamedTuple):
 
     frame: pd.DataFrame  # (n, 9), float64, columns as in `schema.COLUMNS`, not yet checked
     source: str  # REAL, SAMPLE or FILE
-    said: str  # one sentence: where the rows came from, and what was tried before
+    description: str  # one sentence: where the rows came from, and what was tried before
     sha256: str  # of the CSV or Parquet bytes
     md5: str = ""  # of the raw file, as DVC has it; empty for what DVC does not hold
     is_modified: bool = False  # the raw file is not the one that its DVC pointer names
 
 
-def load(source: str = "auto", rows: int = 20_640, seed: int = 0) -> Dataset:
+def load_dataset(source: str = "auto", n_rows: int = 20_640, seed: int = 0) -> Dataset:
     """The data set.
 
     source: "california" is the real data or an error; "sample" is generated (`rows`, `seed`);
@@ -36,19 +36,23 @@ def load(source: str = "auto", rows: int = 20_640, seed: int = 0) -> Dataset:
     file that is not the one its DVC pointer names is a ValueError for "california"; "auto" takes
     it, and says so.
     """
-    if source == SAMPLE:
-        return _generated(rows, seed, "generated on request")
-    if source not in ("auto", REAL):
-        return _file(paths.started_in() / source)
+    if source == SAMPLE_SOURCE:
+        return _generate_dataset(n_rows, seed, "generated on request")
+    if source not in ("auto", CALIFORNIA_SOURCE):
+        return _load_file(paths.invocation_folder() / source)
     tried: list[str] = []
-    for way in (_raw_file, _dvc, _scikit_learn):
+    for way in (_load_raw_file, _load_from_dvc, _load_from_sklearn):
         found = way(tried)
-        if found and found.is_modified and source == REAL:
-            raise ValueError(f"{found.said}; to use it as it is once, give its path as the source")
+        if found and found.is_modified and source == CALIFORNIA_SOURCE:
+            raise ValueError(
+                f"{found.description}; to use it as it is once, give its path as the source"
+            )
         if found:
             return found
     if source == "auto":
-        return _generated(rows, seed, "the real data could not be had: " + "; ".join(tried))
+        return _generate_dataset(
+            n_rows, seed, "the real data could not be had: " + "; ".join(tried)
+        )
     raise LookupError(
         "the California Housing data could not be had:\n"
         + "".join(f"- {one}\n" for one in tried)
@@ -58,22 +62,26 @@ def load(source: str = "auto", rows: int = 20_640, seed: int = 0) -> Dataset:
     )
 
 
-def files(source: str) -> list[Path]:
+def source_files(source: str) -> list[Path]:
     """The files that decide what `load(source)` gives, there or not: if one comes, load again."""
-    if source == SAMPLE:
+    if source == SAMPLE_SOURCE:
         return []
-    return [paths.raw_data() if source in ("auto", REAL) else paths.started_in() / source]
+    return [
+        paths.raw_data()
+        if source in ("auto", CALIFORNIA_SOURCE)
+        else paths.invocation_folder() / source
+    ]
 
 
-def _raw_file(tried: list[str]) -> Dataset | None:
+def _load_raw_file(failed_attempts: list[str]) -> Dataset | None:
     path = paths.raw_data()
     if not path.exists():
-        tried.append(f"{path} is missing")
+        failed_attempts.append(f"{path} is missing")
         return None
     content = path.read_bytes()
-    found, expected = data_versions.md5(content), data_versions.expected()
+    found, expected = data_versions.md5(content), data_versions.recorded_md5()
     try:
-        frame = _floats(pd.read_csv(path))
+        frame = _integers_to_floats(pd.read_csv(path))
     except ValueError as broken:  # pandas' own are of this kind
         raise ValueError(
             f"{path} is no CSV file ({broken}): dvc checkout --force brings the recorded one back"
@@ -85,25 +93,25 @@ def _raw_file(tried: list[str]) -> Dataset | None:
             f"md5 {found[:12]}, recorded is {expected[:12]} (to record it: dvc add data/raw/"
             f"{path.name}; to take it back: dvc checkout --force)"
         )
-    return Dataset(frame, REAL, said, _sha256(content), found, found != expected)
+    return Dataset(frame, CALIFORNIA_SOURCE, said, _sha256(content), found, found != expected)
 
 
-def _dvc(tried: list[str]) -> Dataset | None:
+def _load_from_dvc(failed_attempts: list[str]) -> Dataset | None:
     if not (paths.home() / ".dvc").exists():
-        tried.append(f"dvc pull: {paths.home()} has no DVC configuration")
+        failed_attempts.append(f"dvc pull: {paths.home()} has no DVC configuration")
         return None
     dvc, environment = [sys.executable, "-m", "dvc"], {**os.environ, "DVC_NO_ANALYTICS": "1"}
     there = {"cwd": paths.home(), "env": environment}
     if not data_versions.has_git():  # DVC wants to be told
-        _run([*dvc, "config", "--local", "core.no_scm", "true"], 60, **there)
-    reason = _run([*dvc, "pull", "--quiet", f"{paths.raw_data()}.dvc"], 60, **there)
+        _run_command([*dvc, "config", "--local", "core.no_scm", "true"], 60, **there)
+    reason = _run_command([*dvc, "pull", "--quiet", f"{paths.raw_data()}.dvc"], 60, **there)
     if reason is None and paths.raw_data().exists():
-        return _raw_file(tried)
-    tried.append(f"dvc pull: {reason or 'it brought nothing'}")
+        return _load_raw_file(failed_attempts)
+    failed_attempts.append(f"dvc pull: {reason or 'it brought nothing'}")
     return None
 
 
-def _scikit_learn(tried: list[str]) -> Dataset | None:
+def _load_from_sklearn(failed_attempts: list[str]) -> Dataset | None:
     """scikit-learn's own copy, downloaded if need be; in a process, as it has no time limit."""
     aside = paths.raw_data().with_name(".fetched.csv")
     aside.parent.mkdir(parents=True, exist_ok=True)
@@ -111,31 +119,33 @@ def _scikit_learn(tried: list[str]) -> Dataset | None:
         "import sys; from sklearn.datasets import fetch_california_housing as fetch; "
         "fetch(as_frame=True).frame.to_csv(sys.argv[1], index=False, lineterminator='\\r\\n')"
     )
-    reason = _run([sys.executable, "-c", fetch, str(aside)], 14)
+    reason = _run_command([sys.executable, "-c", fetch, str(aside)], 14)
     if reason is None:
-        found, expected = data_versions.md5(aside.read_bytes()), data_versions.expected()
+        found, expected = data_versions.md5(aside.read_bytes()), data_versions.recorded_md5()
         if found == expected:
             aside.replace(paths.raw_data())
-            return _raw_file(tried)
+            return _load_raw_file(failed_attempts)
         reason = f"its copy has md5 {found}, expected {expected}"
     aside.unlink(missing_ok=True)
-    tried.append(f"scikit-learn's cache or download: {reason}")
+    failed_attempts.append(f"scikit-learn's cache or download: {reason}")
     return None
 
 
-def _run(command: list[str], seconds: int, **options) -> str | None:
+def _run_command(command: list[str], timeout_seconds: int, **options) -> str | None:
     """Why the command failed, in a line; None if it did not."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, **options)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout_seconds, **options
+        )
     except subprocess.TimeoutExpired:
-        return f"no answer in {seconds} s"
+        return f"no answer in {timeout_seconds} s"
     lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
     return (
         None if done.returncode == 0 else next((one for one in lines if "ERROR" in one), lines[-1])
     )
 
 
-def _file(path: Path) -> Dataset:
+def _load_file(path: Path) -> Dataset:
     if not path.exists():
         raise LookupError(
             f"source is {path.name!r}: neither auto, california nor sample, and there is no {path}"
@@ -146,20 +156,22 @@ def _file(path: Path) -> Dataset:
     content = path.read_bytes()
     if not content.strip():
         raise ValueError(f"{path} is empty, expected a header and a row for each block group")
-    frame = _floats(readers[path.suffix](path))
-    return Dataset(frame, FILE, f"The file {path.name}, {len(frame):,} rows", _sha256(content))
+    frame = _integers_to_floats(readers[path.suffix](path))
+    return Dataset(
+        frame, FILE_SOURCE, f"The file {path.name}, {len(frame):,} rows", _sha256(content)
+    )
 
 
-def _floats(frame: pd.DataFrame) -> pd.DataFrame:
+def _integers_to_floats(frame: pd.DataFrame) -> pd.DataFrame:
     """A CSV of whole numbers means the same floats."""
     return frame.astype(dict.fromkeys(frame.select_dtypes("integer").columns, float))
 
 
-def _generated(rows: int, seed: int, why: str) -> Dataset:
-    frame = sample(rows, seed)
+def _generate_dataset(n_rows: int, seed: int, reason: str) -> Dataset:
+    frame = generate_sample(n_rows, seed)
     digest = _sha256(frame.to_csv(index=False).encode())
-    said = f"A GENERATED SAMPLE, not real data: {rows:,} rows, seed {seed} ({why})"
-    return Dataset(frame, SAMPLE, said, digest)
+    said = f"A GENERATED SAMPLE, not real data: {n_rows:,} rows, seed {seed} ({reason})"
+    return Dataset(frame, SAMPLE_SOURCE, said, digest)
 
 
 def _sha256(content: bytes) -> str:

@@ -8,15 +8,15 @@ from pandera.errors import SchemaErrors
 from housing.schema import COLUMNS, FEATURES, HOUSE_VALUE, TARGET, Feature
 
 
-def check(frame: pd.DataFrame) -> pd.DataFrame:
+def validate(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame itself, if it has no problem; else a ValueError that lists all of them."""
-    found = problems(frame)
+    found = find_problems(frame)
     if found:
         raise ValueError("the data cannot be used:\n" + "\n".join(f"- {one}" for one in found))
     return frame
 
 
-def problems(frame: pd.DataFrame) -> list[str]:
+def find_problems(frame: pd.DataFrame) -> list[str]:
     """One sentence per problem: the column, how many rows, an example. Empty if all is well.
 
     frame: (n, 9), float64, the columns of `schema.COLUMNS` in any order.
@@ -26,21 +26,21 @@ def problems(frame: pd.DataFrame) -> list[str]:
     if not len(frame):
         return [*found, "there is no row"]
     try:
-        _schema(frame).validate(frame, lazy=True)
+        _dataframe_schema(frame).validate(frame, lazy=True)
     except SchemaErrors as failed:
-        found += _sentences(failed.failure_cases, frame)
+        found += _describe_failures(failed.failure_cases, frame)
     return found
 
 
-def _schema(frame: pd.DataFrame) -> pa.DataFrameSchema:
+def _dataframe_schema(frame: pd.DataFrame) -> pa.DataFrameSchema:
     table = {**FEATURES, TARGET: HOUSE_VALUE}
     return pa.DataFrameSchema(
-        {name: _column(table[name]) for name in COLUMNS if name in frame},
+        {name: _column_schema(table[name]) for name in COLUMNS if name in frame},
         checks=pa.Check(lambda rows: ~rows.duplicated(), error="repeats an earlier row"),
     )
 
 
-def _column(feature: Feature) -> pa.Column:
+def _column_schema(feature: Feature) -> pa.Column:
     within = f"outside {feature.low:,g} to {feature.high:,g} {feature.unit}"
     return pa.Column(
         float,
@@ -54,33 +54,35 @@ def _column(feature: Feature) -> pa.Column:
     )
 
 
-def _sentences(cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
+def _describe_failures(failure_cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
     """pandera's table of failure cases, a line a value, as one sentence a problem."""
-    wrong_type = set(cases.column[cases.check.str.startswith("dtype")])
+    wrong_type = set(failure_cases.column[failure_cases.check.str.startswith("dtype")])
     found = [
-        f"{name} has dtype {frame[name].dtype}, expected float64 (for example {_odd(frame[name])})"
+        f"{name} has dtype {frame[name].dtype}, expected float64 (for example {_example_value(frame[name])})"
         for name in COLUMNS
         if name in wrong_type
     ]
-    of_rows = cases[cases["index"].notna()]  # a check that could not run names no row
+    of_rows = failure_cases[
+        failure_cases["index"].notna()
+    ]  # a check that could not run names no row
     for (column, problem), group in of_rows.groupby(["column", "check"], sort=False):
         if problem == "repeats an earlier row" or column in wrong_type:
             continue
         reason = "empty" if problem == "not_nullable" else problem
         row = group["index"].iloc[0]
         found.append(
-            f"{column} is {reason} in {_rows(len(group))} (row {row}: {frame[column].loc[row]:g})"
+            f"{column} is {reason} in {_format_row_count(len(group))} (row {row}: {frame[column].loc[row]:g})"
         )
     repeats = of_rows["index"][of_rows.check == "repeats an earlier row"].unique()
     if len(repeats):
-        found.append(f"{_rows(len(repeats))} repeat an earlier row (row {repeats[0]})")
+        found.append(f"{_format_row_count(len(repeats))} repeat an earlier row (row {repeats[0]})")
     return found
 
 
-def _odd(values: pd.Series) -> str:
+def _example_value(values: pd.Series) -> str:
     odd = values[pd.to_numeric(values, errors="coerce").isna() & values.notna()]
     return repr((odd if len(odd) else values).iloc[0])
 
 
-def _rows(count: int) -> str:
+def _format_row_count(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"

@@ -19,129 +19,145 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from housing.export.graph_builder import Draft, Node, tensor, trees
+from housing.export.graph_builder import GraphBuilder, TreeNode, add_tree_ensemble, make_value_info
 from housing.models import features
-from housing.models.blend import TOUCHING, Blend
+from housing.models.blend import MIN_DISTANCE_DEGREES, Blend
 from housing.models.families import LGBMRegressor
-from housing.models.features import Neighbours, Places
-from housing.models.intervals import FLOOR, Intervals
-from housing.models.mlp import Network
-from housing.schema import NAMES
+from housing.models.features import LocationFeatures, NeighborFeatures
+from housing.models.intervals import MIN_SCALE, IntervalModel
+from housing.models.mlp import ClippedMLPRegressor
+from housing.schema import FEATURE_NAMES
 
 
-def convert(model: BaseEstimator, intervals: Intervals | None = None) -> bytes:
+def to_onnx(model: BaseEstimator, interval_model: IntervalModel | None = None) -> bytes:
     """The graph of a fitted model: input `rows` (n, 8) float64, output (n,) in $100,000.
 
     With the model's intervals it has a second output, `scale`: by how much a guess like this one is
     off, (n,) in $100,000. Raises TypeError for a kind of model or transformer that has no
     conversion here.
     """
-    draft = Draft()
+    draft = GraphBuilder()
     *steps, last = model if isinstance(model, Pipeline) else [model]
     columns = "rows"
     for step in steps:
-        columns = _write(step, draft, columns)
-    guess = draft.add("Reshape", _write(last, draft, columns), np.array([-1, 1]))
-    if intervals:
-        signs = _rounded(draft, draft.add("Concat", columns, guess, axis=1))
-        scale = draft.add("Max", _write(intervals.scale, draft, signs), np.array(FLOOR))
-        draft.add("Reshape", scale, np.array([-1]), to="scale")
-        draft.outputs.append(tensor("scale", TensorProto.DOUBLE, None))
-        draft.told["intervals"] = json.dumps(
-            {"lows": intervals.lows.tolist(), "highs": intervals.highs.tolist()}
+        columns = _add_estimator(step, draft, columns)
+    guess = draft.add_node("Reshape", _add_estimator(last, draft, columns), np.array([-1, 1]))
+    if interval_model:
+        signs = _round_to_float32(draft, draft.add_node("Concat", columns, guess, axis=1))
+        scale = draft.add_node(
+            "Max", _add_estimator(interval_model.scale, draft, signs), np.array(MIN_SCALE)
         )
-    draft.add("Reshape", guess, np.array([-1]), to="house_value")
+        draft.add_node("Reshape", scale, np.array([-1]), output_name="scale")
+        draft.outputs.append(make_value_info("scale", TensorProto.DOUBLE, None))
+        draft.metadata["intervals"] = json.dumps(
+            {"lows": interval_model.lows.tolist(), "highs": interval_model.highs.tolist()}
+        )
+    draft.add_node("Reshape", guess, np.array([-1]), output_name="house_value")
     graph = helper.make_graph(
         draft.nodes, "house_value", draft.inputs, draft.outputs, draft.constants
     )
     versions = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 5)]
     made = helper.make_model(graph, opset_imports=versions, ir_version=10)
-    helper.set_model_props(made, draft.told)
+    helper.set_model_props(made, draft.metadata)
     onnx.checker.check_model(made)
     return made.SerializeToString()
 
 
 @singledispatch
-def _write(model: BaseEstimator, draft: Draft, x: str) -> str:
+def _add_estimator(estimator: BaseEstimator, builder: GraphBuilder, input_name: str) -> str:
     """Adds the nodes of one estimator, applied to the tensor x; gives its output's name."""
     raise TypeError(
-        f"{type(model).__name__} cannot be served: housing/export/onnx_export.py has no conversion for it"
+        f"{type(estimator).__name__} cannot be served: housing/export/onnx_export.py has no conversion for it"
     )
 
 
-@_write.register
-def _(model: Pipeline, draft: Draft, x: str) -> str:
-    for step in model:
-        x = _write(step, draft, x)
-    return x
+@_add_estimator.register
+def _(estimator: Pipeline, builder: GraphBuilder, input_name: str) -> str:
+    for step in estimator:
+        input_name = _add_estimator(step, builder, input_name)
+    return input_name
 
 
-@_write.register
-def _(model: ColumnTransformer, draft: Draft, x: str) -> str:
+@_add_estimator.register
+def _(estimator: ColumnTransformer, builder: GraphBuilder, input_name: str) -> str:
     parts = []
-    for _name, transformer, columns in model.transformers_:
-        names = [NAMES[one] if isinstance(one, int) else one for one in columns]
-        picked = draft.add("Gather", x, np.array([NAMES.index(one) for one in names]), axis=1)
-        parts.append(_write(transformer, draft, picked))
-    return draft.add("Concat", *parts, axis=1)
+    for _name, transformer, columns in estimator.transformers_:
+        names = [FEATURE_NAMES[one] if isinstance(one, int) else one for one in columns]
+        picked = builder.add_node(
+            "Gather", input_name, np.array([FEATURE_NAMES.index(one) for one in names]), axis=1
+        )
+        parts.append(_add_estimator(transformer, builder, picked))
+    return builder.add_node("Concat", *parts, axis=1)
 
 
-@_write.register
-def _(model: FunctionTransformer, draft: Draft, x: str) -> str:
-    if model.func is None:
-        return x
-    if model.func is np.log1p:
-        return draft.add("Log", draft.add("Add", x, np.array(1.0)))
+@_add_estimator.register
+def _(estimator: FunctionTransformer, builder: GraphBuilder, input_name: str) -> str:
+    if estimator.func is None:
+        return input_name
+    if estimator.func is np.log1p:
+        return builder.add_node("Log", builder.add_node("Add", input_name, np.array(1.0)))
     raise TypeError(
-        f"the function {model.func} cannot be served: housing/export/onnx_export.py knows log1p"
+        f"the function {estimator.func} cannot be served: housing/export/onnx_export.py knows log1p"
     )
 
 
-@_write.register
-def _(model: StandardScaler, draft: Draft, x: str) -> str:
-    return draft.add("Div", draft.add("Sub", x, model.mean_), model.scale_)
+@_add_estimator.register
+def _(estimator: StandardScaler, builder: GraphBuilder, input_name: str) -> str:
+    return builder.add_node(
+        "Div", builder.add_node("Sub", input_name, estimator.mean_), estimator.scale_
+    )
 
 
-@_write.register
-def _(model: PolynomialFeatures, draft: Draft, x: str) -> str:
+@_add_estimator.register
+def _(estimator: PolynomialFeatures, builder: GraphBuilder, input_name: str) -> str:
     """Each product is a chain of columns; a column of ones fills the shorter chains."""
-    ones = model.n_features_in_
-    wide = draft.add(
-        "Pad", x, np.array([0, 0, 0, 1]), np.array(1.0), mode="constant"
+    ones = estimator.n_features_in_
+    wide = builder.add_node(
+        "Pad", input_name, np.array([0, 0, 0, 1]), np.array(1.0), mode="constant"
     )  # the ones stand last
-    chains = np.full((len(model.powers_), model.degree), ones)
-    for row, powers in zip(chains, model.powers_, strict=True):
+    chains = np.full((len(estimator.powers_), estimator.degree), ones)
+    for row, powers in zip(chains, estimator.powers_, strict=True):
         factors = np.repeat(np.arange(ones), powers)
         row[: len(factors)] = factors
-    product = draft.add("Gather", wide, chains[:, 0], axis=1)
+    product = builder.add_node("Gather", wide, chains[:, 0], axis=1)
     for factor in chains.T[1:]:
-        product = draft.add("Mul", product, draft.add("Gather", wide, factor, axis=1))
+        product = builder.add_node("Mul", product, builder.add_node("Gather", wide, factor, axis=1))
     return product
 
 
-@_write.register
-def _(model: Ridge, draft: Draft, x: str) -> str:
-    return draft.add("Add", draft.add("MatMul", x, model.coef_), np.asarray(model.intercept_))
+@_add_estimator.register
+def _(estimator: Ridge, builder: GraphBuilder, input_name: str) -> str:
+    return builder.add_node(
+        "Add",
+        builder.add_node("MatMul", input_name, estimator.coef_),
+        np.asarray(estimator.intercept_),
+    )
 
 
-@_write.register
-def _(model: DecisionTreeRegressor, draft: Draft, x: str) -> str:
+@_add_estimator.register
+def _(estimator: DecisionTreeRegressor, builder: GraphBuilder, input_name: str) -> str:
     """scikit-learn's trees look at rows in float32, so the graph rounds them the same way."""
-    return trees([_nodes(model)], draft, _rounded(draft, x))
+    return add_tree_ensemble(
+        [_tree_nodes(estimator)], builder, _round_to_float32(builder, input_name)
+    )
 
 
-@_write.register
-def _(model: ExtraTreesRegressor, draft: Draft, x: str) -> str:
-    total = trees([_nodes(one) for one in model.estimators_], draft, _rounded(draft, x))
-    return draft.add("Div", total, np.array(float(len(model.estimators_))))
+@_add_estimator.register
+def _(estimator: ExtraTreesRegressor, builder: GraphBuilder, input_name: str) -> str:
+    total = add_tree_ensemble(
+        [_tree_nodes(one) for one in estimator.estimators_],
+        builder,
+        _round_to_float32(builder, input_name),
+    )
+    return builder.add_node("Div", total, np.array(float(len(estimator.estimators_))))
 
 
-def _rounded(draft: Draft, x: str) -> str:
-    return draft.cast(draft.cast(x, TensorProto.FLOAT), TensorProto.DOUBLE)
+def _round_to_float32(builder: GraphBuilder, input_name: str) -> str:
+    return builder.cast(builder.cast(input_name, TensorProto.FLOAT), TensorProto.DOUBLE)
 
 
-def _nodes(model: DecisionTreeRegressor) -> list[Node]:
-    tree = model.tree_
+def _tree_nodes(estimator: DecisionTreeRegressor) -> list[TreeNode]:
+    tree = estimator.tree_
     return list(
         zip(
             tree.children_left == -1, tree.feature, tree.threshold,
@@ -150,101 +166,123 @@ def _nodes(model: DecisionTreeRegressor) -> list[Node]:
     )  # fmt: skip
 
 
-@_write.register
-def _(model: HistGradientBoostingRegressor, draft: Draft, x: str) -> str:
+@_add_estimator.register
+def _(estimator: HistGradientBoostingRegressor, builder: GraphBuilder, input_name: str) -> str:
     """The baseline is the first tree's only leaf: sums then run in scikit-learn's order."""
-    baseline = [(True, 0, 0.0, 0, 0, float(model._baseline_prediction.item()))]
+    baseline = [(True, 0, 0.0, 0, 0, float(estimator._baseline_prediction.item()))]
     fields = ["is_leaf", "feature_idx", "num_threshold", "left", "right", "value"]
-    boosted = (predictor.nodes for [predictor] in model._predictors)
-    return trees([baseline, *(nodes[fields].tolist() for nodes in boosted)], draft, x)
+    boosted = (predictor.nodes for [predictor] in estimator._predictors)
+    return add_tree_ensemble(
+        [baseline, *(nodes[fields].tolist() for nodes in boosted)], builder, input_name
+    )
 
 
-def _lightgbm(model: LGBMRegressor, draft: Draft, x: str) -> str:
-    described = model.booster_.dump_model()["tree_info"]
-    return trees([_flat(one["tree_structure"]) for one in described], draft, x)
+def _add_lightgbm(estimator: LGBMRegressor, builder: GraphBuilder, input_name: str) -> str:
+    described = estimator.booster_.dump_model()["tree_info"]
+    return add_tree_ensemble(
+        [_flatten_tree(one["tree_structure"]) for one in described], builder, input_name
+    )
 
 
 if LGBMRegressor is not None:
-    _write.register(LGBMRegressor, _lightgbm)
+    _add_estimator.register(LGBMRegressor, _add_lightgbm)
 
 
-def _flat(root: dict[str, Any]) -> list[Node]:
+def _flatten_tree(root: dict[str, Any]) -> list[TreeNode]:
     """LightGBM's nested nodes as a list, each before its children."""
-    nodes: list[Node] = []
+    nodes: list[TreeNode] = []
 
-    def add(node: dict[str, Any]) -> int:
+    def append_subtree(node: dict[str, Any]) -> int:
         at = len(nodes)
         nodes.append((True, 0, 0.0, 0, 0, node.get("leaf_value", 0.0)))
         if "split_feature" in node:
-            left, right = add(node["left_child"]), add(node["right_child"])
+            left, right = append_subtree(node["left_child"]), append_subtree(node["right_child"])
             nodes[at] = (False, node["split_feature"], node["threshold"], left, right, 0.0)
         return at
 
-    add(root)
+    append_subtree(root)
     return nodes
 
 
-@_write.register
-def _(model: Places, draft: Draft, x: str) -> str:
+@_add_estimator.register
+def _(estimator: LocationFeatures, builder: GraphBuilder, input_name: str) -> str:
     """Products and sums one by one: a matrix product would round otherwise.
 
     Turned axes and cities at once, (n, 2, both): north and east, less an offset, times a scale.
     """
-    cities = np.array(list(features.CITIES.values())).T
-    turned, both = features.AXES.shape[1], features.AXES.shape[1] + cities.shape[1]
-    offsets = np.hstack([np.zeros_like(features.AXES), cities])
-    shrunk = np.array([[1.0], [features.SHRINK]]).repeat(cities.shape[1], 1)
-    scales = np.hstack([features.AXES, shrunk])
-    sides = np.array([[features.LATITUDE], [features.LONGITUDE]]).repeat(both, 1)
-    apart = draft.add("Sub", draft.add("Gather", x, sides, axis=1), offsets)
-    apart = draft.add("Mul", apart, scales)
-    along, away = draft.split(apart, [turned, both - turned], 2)
+    cities = np.array(list(features.JOB_CENTERS.values())).T
+    turned, both = features.ROTATED_AXES.shape[1], features.ROTATED_AXES.shape[1] + cities.shape[1]
+    offsets = np.hstack([np.zeros_like(features.ROTATED_AXES), cities])
+    shrunk = np.array([[1.0], [features.LONGITUDE_SCALE]]).repeat(cities.shape[1], 1)
+    scales = np.hstack([features.ROTATED_AXES, shrunk])
+    sides = np.array([[features.LATITUDE_INDEX], [features.LONGITUDE_INDEX]]).repeat(both, 1)
+    apart = builder.add_node("Sub", builder.add_node("Gather", input_name, sides, axis=1), offsets)
+    apart = builder.add_node("Mul", apart, scales)
+    along, away = builder.split(apart, [turned, both - turned], 2)
     across = np.array([1])
-    along = draft.add("ReduceSum", along, across, keepdims=0)
-    squares = draft.add("ReduceSum", draft.add("Mul", away, away), across, keepdims=0)
-    of = [features.ROOMS, features.PEOPLE, features.INCOME]
-    by = [features.BEDROOMS, features.OCCUPANCY, features.ROOMS]
-    tops, bottoms = draft.split(draft.add("Gather", x, np.array(of + by), axis=1), [3, 3], 1)
-    ratios = draft.add("Div", tops, draft.add("Max", bottoms, np.array(features.LEAST)))
-    return draft.add("Concat", x, along, ratios, draft.add("Sqrt", squares), axis=1)
+    along = builder.add_node("ReduceSum", along, across, keepdims=0)
+    squares = builder.add_node("ReduceSum", builder.add_node("Mul", away, away), across, keepdims=0)
+    of = [features.ROOMS_INDEX, features.POPULATION_INDEX, features.INCOME_INDEX]
+    by = [features.BEDROOMS_INDEX, features.OCCUPANCY_INDEX, features.ROOMS_INDEX]
+    tops, bottoms = builder.split(
+        builder.add_node("Gather", input_name, np.array(of + by), axis=1), [3, 3], 1
+    )
+    ratios = builder.add_node(
+        "Div", tops, builder.add_node("Max", bottoms, np.array(features.MIN_DENOMINATOR))
+    )
+    return builder.add_node(
+        "Concat", input_name, along, ratios, builder.add_node("Sqrt", squares), axis=1
+    )
 
 
-@_write.register
-def _(model: Neighbours, draft: Draft, x: str) -> str:
+@_add_estimator.register
+def _(estimator: NeighborFeatures, builder: GraphBuilder, input_name: str) -> str:
     """Who the neighbours are comes in from outside; what is known of them is in the graph.
 
     All spaces and figures at once, (n, spaces, neighbours, figures), as few nodes answer one row
     fast; the sums are those of `Neighbours._part`, and the last node puts the columns in its order.
     """
-    spaces, nearest = len(model.spaces_), model.nearest_
-    draft.told["neighbours"] = json.dumps({"spaces": model.spaces_, "count": nearest[-1]})
-    draft.inputs.append(tensor("distance", TensorProto.DOUBLE, None, spaces, nearest[-1], 1))
-    draft.inputs.append(tensor("which", TensorProto.INT64, None, spaces, nearest[-1]))
-    for at, points in enumerate(model.points_):
-        draft.outputs.append(tensor(f"points_{at}", TensorProto.DOUBLE, *points.shape))
-        draft.add("Identity", points, to=f"points_{at}")
+    spaces, nearest = len(estimator.spaces_), estimator.neighbor_counts_
+    builder.metadata["neighbours"] = json.dumps({"spaces": estimator.spaces_, "count": nearest[-1]})
+    builder.inputs.append(
+        make_value_info("distance", TensorProto.DOUBLE, None, spaces, nearest[-1], 1)
+    )
+    builder.inputs.append(make_value_info("which", TensorProto.INT64, None, spaces, nearest[-1]))
+    for at, points in enumerate(estimator.points_):
+        builder.outputs.append(make_value_info(f"points_{at}", TensorProto.DOUBLE, *points.shape))
+        builder.add_node("Identity", points, output_name=f"points_{at}")
 
-    known = draft.add("Gather", np.stack([model.values_, model.first_], 1), "which")
-    values = draft.add("Gather", known, np.array([0]), axis=3)
-    weights = draft.add("Div", np.array(1.0), draft.add("Add", "distance", np.array(features.NEAR)))
-    products = draft.add("Mul", values, values), draft.add("Mul", weights, values)
-    sums = draft.add("CumSum", draft.add("Concat", known, *products, weights, axis=3), np.array(2))
+    known = builder.add_node(
+        "Gather", np.stack([estimator.targets_, estimator.first_column_], 1), "which"
+    )
+    values = builder.add_node("Gather", known, np.array([0]), axis=3)
+    weights = builder.add_node(
+        "Div",
+        np.array(1.0),
+        builder.add_node("Add", "distance", np.array(features.DISTANCE_OFFSET_DEGREES)),
+    )
+    products = builder.add_node("Mul", values, values), builder.add_node("Mul", weights, values)
+    sums = builder.add_node(
+        "CumSum", builder.add_node("Concat", known, *products, weights, axis=3), np.array(2)
+    )
     upto = np.array([one - 1 for one in nearest])
-    evenly, weighted, weight = draft.split(draft.add("Gather", sums, upto, axis=2), [3, 1, 1], 3)
+    evenly, weighted, weight = builder.split(
+        builder.add_node("Gather", sums, upto, axis=2), [3, 1, 1], 3
+    )
     counts = np.array(nearest, float)[:, None]
-    mean, theirs, square = draft.split(draft.add("Div", evenly, counts), [1, 1, 1], 3)
-    varies = draft.add("Sub", square, draft.add("Mul", mean, mean))
-    first = draft.add("Gather", x, np.array([[[0]]]), axis=1)
+    mean, theirs, square = builder.split(builder.add_node("Div", evenly, counts), [1, 1, 1], 3)
+    varies = builder.add_node("Sub", square, builder.add_node("Mul", mean, mean))
+    first = builder.add_node("Gather", input_name, np.array([[[0]]]), axis=1)
     figures = [
         mean,
-        draft.add("Div", weighted, weight),
-        draft.add("Sqrt", draft.add("Max", varies, np.array(0.0))),
-        draft.add("Gather", "distance", upto, axis=2),
-        draft.add("Sub", first, theirs),
+        builder.add_node("Div", weighted, weight),
+        builder.add_node("Sqrt", builder.add_node("Max", varies, np.array(0.0))),
+        builder.add_node("Gather", "distance", upto, axis=2),
+        builder.add_node("Sub", first, theirs),
     ]
-    flat = draft.add("Concat", *figures, axis=3)
-    flat = draft.add("Reshape", flat, np.array([-1, spaces * len(nearest) * len(figures)]))
-    own = model.n_features_in_
+    flat = builder.add_node("Concat", *figures, axis=3)
+    flat = builder.add_node("Reshape", flat, np.array([-1, spaces * len(nearest) * len(figures)]))
+    own = estimator.n_features_in_
     place = own + np.arange(spaces * len(nearest) * len(figures))
     place = place.reshape(spaces, len(nearest), len(figures))
     picked = [
@@ -252,30 +290,39 @@ def _(model: Neighbours, draft: Draft, x: str) -> str:
         place[:, -1, 2], place[:, 0, 3], place[:, -1, 3], place[:, -1, 4],
     ]  # fmt: skip
     columns = np.concatenate([one.ravel() for one in picked])
-    return draft.add("Gather", draft.add("Concat", x, flat, axis=1), columns, axis=1)
-
-
-@_write.register
-def _(model: Network, draft: Draft, x: str) -> str:
-    at = draft.add("Min", draft.add("Max", x, model.low_), model.high_)
-    *hidden, last = zip(model.weights_, model.biases_, strict=True)
-    for weight, bias in hidden:
-        at = draft.add("Relu", draft.add("Gemm", at, weight, bias))
-    return draft.add("Gemm", at, *last)
-
-
-@_write.register
-def _(model: Blend, draft: Draft, x: str) -> str:
-    few = draft.add("Gather", x, np.arange(model.columns), axis=1)
-    wide = len(model.wide)
-    guesses = [_write(one, draft, x if at < wide else few) for at, one in enumerate(model.models_)]
-    weights = np.array([model.near, model.far]).T
-    mixed = draft.add("MatMul", draft.add("Concat", *guesses, axis=1), weights)
-    distance = draft.add("Gather", x, np.array([model.distance]), axis=1)
-    ratio = draft.add(
-        "Div", np.array(float(model.reach)), draft.add("Max", distance, np.array(TOUCHING))
+    return builder.add_node(
+        "Gather", builder.add_node("Concat", input_name, flat, axis=1), columns, axis=1
     )
-    cube = draft.add("Mul", draft.add("Mul", ratio, ratio), ratio)
-    far = draft.add("Div", np.array(1.0), draft.add("Add", np.array(1.0), cube))
-    shares = draft.add("Concat", draft.add("Sub", np.array(1.0), far), far, axis=1)
-    return draft.add("ReduceSum", draft.add("Mul", mixed, shares), np.array([1]))
+
+
+@_add_estimator.register
+def _(estimator: ClippedMLPRegressor, builder: GraphBuilder, input_name: str) -> str:
+    at = builder.add_node(
+        "Min", builder.add_node("Max", input_name, estimator.clip_min_), estimator.clip_max_
+    )
+    *hidden, last = zip(estimator.weights_, estimator.biases_, strict=True)
+    for weight, bias in hidden:
+        at = builder.add_node("Relu", builder.add_node("Gemm", at, weight, bias))
+    return builder.add_node("Gemm", at, *last)
+
+
+@_add_estimator.register
+def _(estimator: Blend, builder: GraphBuilder, input_name: str) -> str:
+    few = builder.add_node("Gather", input_name, np.arange(estimator.n_far_columns), axis=1)
+    wide = len(estimator.near_models)
+    guesses = [
+        _add_estimator(one, builder, input_name if at < wide else few)
+        for at, one in enumerate(estimator.models_)
+    ]
+    weights = np.array([estimator.near_weights, estimator.far_weights]).T
+    mixed = builder.add_node("MatMul", builder.add_node("Concat", *guesses, axis=1), weights)
+    distance = builder.add_node("Gather", input_name, np.array([estimator.distance_column]), axis=1)
+    ratio = builder.add_node(
+        "Div",
+        np.array(float(estimator.crossover_distance)),
+        builder.add_node("Max", distance, np.array(MIN_DISTANCE_DEGREES)),
+    )
+    cube = builder.add_node("Mul", builder.add_node("Mul", ratio, ratio), ratio)
+    far = builder.add_node("Div", np.array(1.0), builder.add_node("Add", np.array(1.0), cube))
+    shares = builder.add_node("Concat", builder.add_node("Sub", np.array(1.0), far), far, axis=1)
+    return builder.add_node("ReduceSum", builder.add_node("Mul", mixed, shares), np.array([1]))

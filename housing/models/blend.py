@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-TOUCHING = 1e-9  # degrees; keeps a distance of 0 out of the denominator
+MIN_DISTANCE_DEGREES = 1e-9  # degrees; keeps a distance of 0 out of the denominator
 
 
 class Blend(RegressorMixin, BaseEstimator):
@@ -24,52 +24,56 @@ class Blend(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        wide: list[BaseEstimator],
-        narrow: list[BaseEstimator],
-        near: list[float],
-        far: list[float],
-        columns: int,
-        distance: int,
-        reach: float,
+        near_models: list[BaseEstimator],
+        far_models: list[BaseEstimator],
+        near_weights: list[float],
+        far_weights: list[float],
+        n_far_columns: int,
+        distance_column: int,
+        crossover_distance: float,
     ) -> None:
-        self.wide = wide
-        self.narrow = narrow
-        self.near = near
-        self.far = far
-        self.columns = columns
-        self.distance = distance
-        self.reach = reach
+        self.near_models = near_models
+        self.far_models = far_models
+        self.near_weights = near_weights
+        self.far_weights = far_weights
+        self.n_far_columns = n_far_columns
+        self.distance_column = distance_column
+        self.crossover_distance = crossover_distance
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Blend:
         """X: (n, m) with neighbours' columns that leave own values out; y: (n,)."""
         X, y = validate_data(self, X, y, dtype=float, y_numeric=True)
-        self.models_ = [clone(one).fit(X, y) for one in self.wide]
-        self.models_ += [clone(one).fit(X[:, : self.columns], y) for one in self.narrow]
+        self.models_ = [clone(one).fit(X, y) for one in self.near_models]
+        self.models_ += [clone(one).fit(X[:, : self.n_far_columns], y) for one in self.far_models]
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """(n,) for (n, m)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=float, reset=False)
-        guesses = self.members(X)
-        far = self.share_far(X)
-        return (1 - far) * weighted(guesses, self.near) + far * weighted(guesses, self.far)
+        guesses = self.predict_members(X)
+        far = self.far_share(X)
+        return (1 - far) * weighted_sum(guesses, self.near_weights) + far * weighted_sum(
+            guesses, self.far_weights
+        )
 
-    def members(self, X: np.ndarray) -> list[np.ndarray]:
+    def predict_members(self, X: np.ndarray) -> list[np.ndarray]:
         """What each model says, (n,) each: first the wide ones, then the narrow ones."""
-        few = X[:, : self.columns]
-        wide = len(self.wide)
+        few = X[:, : self.n_far_columns]
+        wide = len(self.near_models)
         return [one.predict(X if at < wide else few) for at, one in enumerate(self.models_)]
 
-    def share_far(self, X: np.ndarray) -> np.ndarray:
+    def far_share(self, X: np.ndarray) -> np.ndarray:
         """(n,) from 0 to 1: how far a row is from all training rows."""
-        ratio = self.reach / np.maximum(X[:, self.distance], TOUCHING)
+        ratio = self.crossover_distance / np.maximum(
+            X[:, self.distance_column], MIN_DISTANCE_DEGREES
+        )
         return 1 / (1 + ratio * ratio * ratio)
 
 
-def weighted(guesses: list[np.ndarray], weights: list[float]) -> np.ndarray:
+def weighted_sum(predictions: list[np.ndarray], weights: list[float]) -> np.ndarray:
     """(n,) sum of guesses times weights, in order; those of weight 0 are left out."""
-    used = [one * share for one, share in zip(guesses, weights, strict=True) if share]
+    used = [one * share for one, share in zip(predictions, weights, strict=True) if share]
     total = used[0]
     for one in used[1:]:
         total = total + one

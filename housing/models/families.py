@@ -18,9 +18,15 @@ from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, Stand
 from sklearn.tree import DecisionTreeRegressor
 
 from housing.models.blend import Blend
-from housing.models.features import PLACES, SPACES, Neighbours, Places, distance_column
-from housing.models.mlp import Network
-from housing.schema import NAMES
+from housing.models.features import (
+    N_LOCATION_FEATURES,
+    NEIGHBOR_SPACES,
+    LocationFeatures,
+    NeighborFeatures,
+    nearest_distance_column,
+)
+from housing.models.mlp import ClippedMLPRegressor
+from housing.schema import FEATURE_NAMES
 
 try:
     from lightgbm import LGBMRegressor
@@ -31,10 +37,10 @@ except OSError:  # no libgomp on this machine: apt-get install libgomp1, or brew
 TRUSTED_TYPES = [
     "collections.OrderedDict",
     "housing.models.blend.Blend",
-    "housing.models.features.Neighbours",
-    "housing.models.features.Places",
-    "housing.inference.neighbors.Space",
-    "housing.models.mlp.Network",
+    "housing.models.features.NeighborFeatures",
+    "housing.models.features.LocationFeatures",
+    "housing.inference.neighbors.DistanceSpace",
+    "housing.models.mlp.ClippedMLPRegressor",
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMRegressor",
     "sklearn._loss.link.IdentityLink",
@@ -51,14 +57,14 @@ class Family(NamedTuple):
 
     title: str
     build: Callable[[dict[str, Any], int], RegressorMixin]
-    space: Callable[[optuna.Trial], dict[str, Any]]
-    first: dict[str, Any]  # params worth trying before any search
+    suggest_params: Callable[[optuna.Trial], dict[str, Any]]
+    initial_params: dict[str, Any]  # params worth trying before any search
 
 
-def linear(params: dict[str, Any], seed: int) -> Pipeline:
+def build_linear(params: dict[str, Any], seed: int) -> Pipeline:
     """Ridge regression on the features, skewed ones on a log scale, and their products."""
     skewed = ["AveRooms", "AveBedrms", "Population", "AveOccup"]
-    columns = [NAMES.index(one) for one in skewed]
+    columns = [FEATURE_NAMES.index(one) for one in skewed]
     logs = ColumnTransformer(
         [("log", FunctionTransformer(np.log1p), columns)], remainder="passthrough"
     )
@@ -72,32 +78,32 @@ def linear(params: dict[str, Any], seed: int) -> Pipeline:
     )
 
 
-def _linear_space(trial: optuna.Trial) -> dict[str, Any]:
+def _suggest_linear_params(trial: optuna.Trial) -> dict[str, Any]:
     return {
         "degree": trial.suggest_int("degree", 1, 2),
         "alpha": trial.suggest_float("alpha", 1e-3, 1e3, log=True),
     }
 
 
-def tree(params: dict[str, Any], seed: int) -> DecisionTreeRegressor:
+def build_tree(params: dict[str, Any], seed: int) -> DecisionTreeRegressor:
     """One decision tree, small enough to read."""
     return DecisionTreeRegressor(**params, random_state=seed)
 
 
-def _tree_space(trial: optuna.Trial) -> dict[str, Any]:
+def _suggest_tree_params(trial: optuna.Trial) -> dict[str, Any]:
     return {
         "max_depth": trial.suggest_int("max_depth", 4, 20),
         "min_samples_leaf": trial.suggest_int("min_samples_leaf", 2, 50, log=True),
     }
 
 
-def forest(params: dict[str, Any], seed: int) -> Pipeline:
+def build_forest(params: dict[str, Any], seed: int) -> Pipeline:
     """Extremely randomised trees (Geurts et al., 2006) on the places."""
     trees = ExtraTreesRegressor(**params, random_state=seed)
-    return Pipeline([("places", Places()), ("trees", trees)])
+    return Pipeline([("places", LocationFeatures()), ("trees", trees)])
 
 
-def _forest_space(trial: optuna.Trial) -> dict[str, Any]:
+def _suggest_forest_params(trial: optuna.Trial) -> dict[str, Any]:
     return {
         "n_estimators": 40,
         "min_samples_leaf": trial.suggest_int("min_samples_leaf", 3, 12),
@@ -105,24 +111,30 @@ def _forest_space(trial: optuna.Trial) -> dict[str, Any]:
     }
 
 
-def boosting(params: dict[str, Any], seed: int) -> Pipeline:
+def build_boosting(params: dict[str, Any], seed: int) -> Pipeline:
     """Gradient boosting on the places. It knows no house value but through the trees."""
-    return Pipeline([("places", Places()), ("trees", boosted_trees(params, seed))])
+    return Pipeline([("places", LocationFeatures()), ("trees", build_boosted_trees(params, seed))])
 
 
-def neighbours(params: dict[str, Any], seed: int) -> Pipeline:
+def build_neighbor_boosting(params: dict[str, Any], seed: int) -> Pipeline:
     """Gradient boosting that also sees what the nearest training rows cost."""
-    trees = boosted_trees(params, seed)
-    return Pipeline([("places", Places()), ("neighbours", Neighbours(SPACES)), ("trees", trees)])
+    trees = build_boosted_trees(params, seed)
+    return Pipeline(
+        [
+            ("places", LocationFeatures()),
+            ("neighbours", NeighborFeatures(NEIGHBOR_SPACES)),
+            ("trees", trees),
+        ]
+    )
 
 
-def boosted_trees(params: dict[str, Any], seed: int) -> RegressorMixin:
+def build_boosted_trees(params: dict[str, Any], seed: int) -> RegressorMixin:
     """Gradient boosting by LightGBM (Ke et al., 2017), the same on any number of cores.
 
     Where LightGBM cannot be loaded, by scikit-learn.
     """
     if LGBMRegressor is None:
-        return sklearn_trees(params, seed)
+        return build_sklearn_boosted_trees(params, seed)
     return LGBMRegressor(
         n_estimators=params["trees"], learning_rate=params["learning_rate"],
         num_leaves=params["leaves"], max_depth=params["depth"],
@@ -133,7 +145,7 @@ def boosted_trees(params: dict[str, Any], seed: int) -> RegressorMixin:
     )  # fmt: skip
 
 
-def sklearn_trees(params: dict[str, Any], seed: int) -> HistGradientBoostingRegressor:
+def build_sklearn_boosted_trees(params: dict[str, Any], seed: int) -> HistGradientBoostingRegressor:
     """The same by scikit-learn: as accurate, but slower on one core (benchmarks/accuracy.py)."""
     return HistGradientBoostingRegressor(
         max_iter=params["trees"], learning_rate=params["learning_rate"],
@@ -144,11 +156,11 @@ def sklearn_trees(params: dict[str, Any], seed: int) -> HistGradientBoostingRegr
     )  # fmt: skip
 
 
-def _trees_space(trial: optuna.Trial, trees: int = 400) -> dict[str, Any]:
+def _suggest_boosting_params(trial: optuna.Trial, n_trees: int = 400) -> dict[str, Any]:
     """Number and depth of the trees are given: more and deeper ones are slower to serve."""
     return {
-        "trees": trees,
-        "depth": TREES["depth"],
+        "trees": n_trees,
+        "depth": BOOSTING_PARAMS["depth"],
         "learning_rate": trial.suggest_float("learning_rate", 0.04, 0.14, log=True),
         "leaves": trial.suggest_int("leaves", 12, 48),
         "rows_a_leaf": trial.suggest_int("rows_a_leaf", 5, 40, log=True),
@@ -157,7 +169,7 @@ def _trees_space(trial: optuna.Trial, trees: int = 400) -> dict[str, Any]:
     }
 
 
-TREES = {
+BOOSTING_PARAMS = {
     "trees": 400,
     "depth": 7,  # as accurate as without a bound, in a third fewer steps to the deepest leaf
     "learning_rate": 0.08,
@@ -167,13 +179,18 @@ TREES = {
     "columns": 0.4,
 }
 # fewer, larger trees do as well where networks even them out, and are served faster
-WIDE = TREES | {"trees": 300, "learning_rate": 0.1, "leaves": 28}
+NEAR_BOOSTING_PARAMS = BOOSTING_PARAMS | {"trees": 300, "learning_rate": 0.1, "leaves": 28}
 # who knows no neighbour has more to learn; with few columns a tree, luck decides how well
-NARROW = TREES | {"trees": 400, "learning_rate": 0.07, "leaves": 32, "columns": 0.7}
-BLENDED = {"networks": 1, "narrow_trees": NARROW["trees"], "reach": 0.08}
+FAR_BOOSTING_PARAMS = BOOSTING_PARAMS | {
+    "trees": 400,
+    "learning_rate": 0.07,
+    "leaves": 32,
+    "columns": 0.7,
+}
+FIXED_BLEND_PARAMS = {"networks": 1, "narrow_trees": FAR_BOOSTING_PARAMS["trees"], "reach": 0.08}
 
 
-def blend(params: dict[str, Any], seed: int) -> Pipeline:
+def build_blend(params: dict[str, Any], seed: int) -> Pipeline:
     """Trees and a network with neighbours where some are near, and without where none are.
 
     Cross-validation at random cannot see the far side of it: its weights and reach are ours.
@@ -181,46 +198,65 @@ def blend(params: dict[str, Any], seed: int) -> Pipeline:
     narrow_trees: how many without neighbours; the more, the less each of them learns.
     """
     network, narrow, networks = params["network"], params["narrow"], params["networks"]
-    rate = NARROW["learning_rate"] * NARROW["trees"] / params["narrow_trees"]
-    alone = NARROW | {"trees": params["narrow_trees"], "learning_rate": rate}
-    mixed = Blend(
-        wide=[
-            boosted_trees(params, seed),
-            *(Network(random_state=seed + at) for at in range(networks)),
-        ],
-        narrow=[boosted_trees(alone, seed), Network(random_state=seed)],
-        near=[1 - network - narrow, *[network / networks] * networks, narrow, 0.0],
-        far=[*[0.0] * (1 + networks), 0.7, 0.3],
-        columns=PLACES,
-        distance=distance_column(SPACES, PLACES),
-        reach=params["reach"],
+    rate = (
+        FAR_BOOSTING_PARAMS["learning_rate"] * FAR_BOOSTING_PARAMS["trees"] / params["narrow_trees"]
     )
-    return Pipeline([("places", Places()), ("neighbours", Neighbours(SPACES)), ("blend", mixed)])
+    alone = FAR_BOOSTING_PARAMS | {"trees": params["narrow_trees"], "learning_rate": rate}
+    mixed = Blend(
+        near_models=[
+            build_boosted_trees(params, seed),
+            *(ClippedMLPRegressor(random_state=seed + at) for at in range(networks)),
+        ],
+        far_models=[build_boosted_trees(alone, seed), ClippedMLPRegressor(random_state=seed)],
+        near_weights=[1 - network - narrow, *[network / networks] * networks, narrow, 0.0],
+        far_weights=[*[0.0] * (1 + networks), 0.7, 0.3],
+        n_far_columns=N_LOCATION_FEATURES,
+        distance_column=nearest_distance_column(NEIGHBOR_SPACES, N_LOCATION_FEATURES),
+        crossover_distance=params["reach"],
+    )
+    return Pipeline(
+        [
+            ("places", LocationFeatures()),
+            ("neighbours", NeighborFeatures(NEIGHBOR_SPACES)),
+            ("blend", mixed),
+        ]
+    )
 
 
-def _blend_space(trial: optuna.Trial) -> dict[str, Any]:
-    return _trees_space(trial, WIDE["trees"]) | {
+def _suggest_blend_params(trial: optuna.Trial) -> dict[str, Any]:
+    return _suggest_boosting_params(trial, NEAR_BOOSTING_PARAMS["trees"]) | {
         "network": trial.suggest_float("network", 0.1, 0.4),
         "narrow": trial.suggest_float("narrow", 0.1, 0.4),
-        **BLENDED,
+        **FIXED_BLEND_PARAMS,
     }
 
 
 FAMILIES = {
-    "linear": Family("ridge regression", linear, _linear_space, {"degree": 2, "alpha": 1.0}),
-    "tree": Family("decision tree", tree, _tree_space, {"max_depth": 12, "min_samples_leaf": 10}),
+    "linear": Family(
+        "ridge regression", build_linear, _suggest_linear_params, {"degree": 2, "alpha": 1.0}
+    ),
+    "tree": Family(
+        "decision tree", build_tree, _suggest_tree_params, {"max_depth": 12, "min_samples_leaf": 10}
+    ),
     "forest": Family(
         "extra trees",
-        forest,
-        _forest_space,
+        build_forest,
+        _suggest_forest_params,
         {"n_estimators": 40, "min_samples_leaf": 4, "max_features": 0.7},
     ),
-    "boosting": Family("gradient boosting", boosting, _trees_space, TREES),
-    "neighbours": Family("boosting with neighbours", neighbours, _trees_space, TREES),
+    "boosting": Family(
+        "gradient boosting", build_boosting, _suggest_boosting_params, BOOSTING_PARAMS
+    ),
+    "neighbours": Family(
+        "boosting with neighbours",
+        build_neighbor_boosting,
+        _suggest_boosting_params,
+        BOOSTING_PARAMS,
+    ),
     "blend": Family(
         "blend of near and far",
-        blend,
-        _blend_space,
-        WIDE | {"network": 0.25, "narrow": 0.25} | BLENDED,
+        build_blend,
+        _suggest_blend_params,
+        NEAR_BOOSTING_PARAMS | {"network": 0.25, "narrow": 0.25} | FIXED_BLEND_PARAMS,
     ),
 }

@@ -11,19 +11,25 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from housing.inference.neighbors import PART, Index, Space, place
-from housing.schema import NAMES
+from housing.inference.neighbors import ROWS_PER_CHUNK, DistanceSpace, NeighborIndex, project
+from housing.schema import FEATURE_NAMES
 
-INCOME, ROOMS, BEDROOMS, PEOPLE, OCCUPANCY = (
-    NAMES.index(one) for one in ("MedInc", "AveRooms", "AveBedrms", "Population", "AveOccup")
+INCOME_INDEX, ROOMS_INDEX, BEDROOMS_INDEX, POPULATION_INDEX, OCCUPANCY_INDEX = (
+    FEATURE_NAMES.index(one)
+    for one in ("MedInc", "AveRooms", "AveBedrms", "Population", "AveOccup")
 )
-LATITUDE, LONGITUDE = NAMES.index("Latitude"), NAMES.index("Longitude")
+LATITUDE_INDEX, LONGITUDE_INDEX = FEATURE_NAMES.index("Latitude"), FEATURE_NAMES.index("Longitude")
 
 # trees cut along axes; the coast and the valleys of California run aslant
-ANGLES = np.deg2rad([15, 30, 45, 60, 75])
-AXES = np.array([[*np.cos(ANGLES), *-np.sin(ANGLES)], [*np.sin(ANGLES), *np.cos(ANGLES)]])
+ROTATION_ANGLES_RADIANS = np.deg2rad([15, 30, 45, 60, 75])
+ROTATED_AXES = np.array(
+    [
+        [*np.cos(ROTATION_ANGLES_RADIANS), *-np.sin(ROTATION_ANGLES_RADIANS)],
+        [*np.sin(ROTATION_ANGLES_RADIANS), *np.cos(ROTATION_ANGLES_RADIANS)],
+    ]
+)
 # where the work is; degrees north and east, as any atlas has them
-CITIES = {
+JOB_CENTERS = {
     "San Francisco": (37.78, -122.42),
     "Los Angeles": (34.05, -118.25),
     "San Diego": (32.72, -117.16),
@@ -33,23 +39,32 @@ CITIES = {
     "Beverly Hills": (34.07, -118.40),
     "Palo Alto": (37.44, -122.16),
 }
-PLACES = len(NAMES) + AXES.shape[1] + 3 + len(CITIES)  # columns that `Places` gives
-SHRINK = 0.8  # a degree of longitude is about 0.8 degrees of latitude long in California
+N_LOCATION_FEATURES = (
+    len(FEATURE_NAMES) + ROTATED_AXES.shape[1] + 3 + len(JOB_CENTERS)
+)  # columns that `Places` gives
+LONGITUDE_SCALE = 0.8  # a degree of longitude is about 0.8 degrees of latitude long in California
 
 # scales: how much a feature differs where places differ as much as over one degree
-SPACES = [
-    Space([LATITUDE, LONGITUDE], [1, 1]),
-    Space(
-        [LATITUDE, LONGITUDE, INCOME, NAMES.index("HouseAge"), ROOMS, OCCUPANCY],
+NEIGHBOR_SPACES = [
+    DistanceSpace([LATITUDE_INDEX, LONGITUDE_INDEX], [1, 1]),
+    DistanceSpace(
+        [
+            LATITUDE_INDEX,
+            LONGITUDE_INDEX,
+            INCOME_INDEX,
+            FEATURE_NAMES.index("HouseAge"),
+            ROOMS_INDEX,
+            OCCUPANCY_INDEX,
+        ],
         [1, 1, 0.04, 0.004, 0.03, 0.06],
     ),
 ]
-NEAREST = [1, 3, 5, 10]  # how many of the nearest rows are looked at together
-LEAST = 0.001  # rooms or people: keeps a household of none out of the denominators
-NEAR = 0.001  # degrees added to distances before they are inverted: about 100 m
+NEIGHBOR_COUNTS = [1, 3, 5, 10]  # how many of the nearest rows are looked at together
+MIN_DENOMINATOR = 0.001  # rooms or people: keeps a household of none out of the denominators
+DISTANCE_OFFSET_DEGREES = 0.001  # degrees added to distances before they are inverted: about 100 m
 
 
-class Places(TransformerMixin, BaseEstimator):
+class LocationFeatures(TransformerMixin, BaseEstimator):
     """Adds to the eight features of a block group what follows from them alone.
 
     Where it is along the axes turned by `ANGLES`, rooms per bedroom, households, income per
@@ -57,13 +72,13 @@ class Places(TransformerMixin, BaseEstimator):
     `schema.NAMES` becomes (n, 29). Raises ValueError for another number of columns.
     """
 
-    def fit(self, X: ArrayLike, y: object = None) -> Places:
+    def fit(self, X: ArrayLike, y: object = None) -> LocationFeatures:
         """Learns nothing."""
         X = validate_data(self, X, dtype=float)
-        if X.shape[1] != len(NAMES):
+        if X.shape[1] != len(FEATURE_NAMES):
             raise ValueError(
-                f"X has {X.shape[1]} features, but Places is expecting {len(NAMES)}: "
-                f"{', '.join(NAMES)}"
+                f"X has {X.shape[1]} features, but Places is expecting {len(FEATURE_NAMES)}: "
+                f"{', '.join(FEATURE_NAMES)}"
             )
         return self
 
@@ -71,14 +86,14 @@ class Places(TransformerMixin, BaseEstimator):
         """(n, 8) -> (n, 29)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=float, reset=False)
-        north, east = X[:, [LATITUDE]], X[:, [LONGITUDE]]
-        cities = np.array(list(CITIES.values()))
-        turned = north * AXES[0] + east * AXES[1]
-        up, aside = north - cities[:, 0], (east - cities[:, 1]) * SHRINK
+        north, east = X[:, [LATITUDE_INDEX]], X[:, [LONGITUDE_INDEX]]
+        cities = np.array(list(JOB_CENTERS.values()))
+        turned = north * ROTATED_AXES[0] + east * ROTATED_AXES[1]
+        up, aside = north - cities[:, 0], (east - cities[:, 1]) * LONGITUDE_SCALE
         ratios = [
-            X[:, ROOMS] / np.maximum(X[:, BEDROOMS], LEAST),
-            X[:, PEOPLE] / np.maximum(X[:, OCCUPANCY], LEAST),
-            X[:, INCOME] / np.maximum(X[:, ROOMS], LEAST),
+            X[:, ROOMS_INDEX] / np.maximum(X[:, BEDROOMS_INDEX], MIN_DENOMINATOR),
+            X[:, POPULATION_INDEX] / np.maximum(X[:, OCCUPANCY_INDEX], MIN_DENOMINATOR),
+            X[:, INCOME_INDEX] / np.maximum(X[:, ROOMS_INDEX], MIN_DENOMINATOR),
         ]
         distance = np.sqrt(up * up + aside * aside)
         return np.hstack([X, turned, np.stack(ratios, 1), distance])
@@ -87,7 +102,7 @@ class Places(TransformerMixin, BaseEstimator):
         return hasattr(self, "n_features_in_")
 
 
-class Neighbours(TransformerMixin, BaseEstimator):
+class NeighborFeatures(TransformerMixin, BaseEstimator):
     """Adds what the nearest training rows cost, how far they are, and how they differ.
 
     For each of S spaces and each of K numbers k in `nearest`: the mean house value of the k nearest
@@ -102,66 +117,81 @@ class Neighbours(TransformerMixin, BaseEstimator):
     """
 
     def __init__(
-        self, spaces: list[Space] | None = None, nearest: tuple[int, ...] = tuple(NEAREST)
+        self,
+        spaces: list[DistanceSpace] | None = None,
+        neighbor_counts: tuple[int, ...] = tuple(NEIGHBOR_COUNTS),
     ) -> None:
         self.spaces = spaces
-        self.nearest = nearest
+        self.neighbor_counts = neighbor_counts
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Neighbours:
+    def fit(self, X: ArrayLike, y: ArrayLike) -> NeighborFeatures:
         """Keeps the rows and their values. Raises ValueError for less than two different rows."""
         X, y = validate_data(self, X, y, dtype=float, y_numeric=True)
-        spaces = self.spaces or [Space(list(range(X.shape[1])), [1.0] * X.shape[1])]
-        self.spaces_ = [Space(*one) for one in spaces]
-        self.twins_ = np.unique(X, axis=0, return_inverse=True)[1].ravel()
-        others = len(X) - int(np.bincount(self.twins_).max())
+        spaces = self.spaces or [DistanceSpace(list(range(X.shape[1])), [1.0] * X.shape[1])]
+        self.spaces_ = [DistanceSpace(*one) for one in spaces]
+        self.duplicate_ids_ = np.unique(X, axis=0, return_inverse=True)[1].ravel()
+        others = len(X) - int(np.bincount(self.duplicate_ids_).max())
         if others < 1:
             raise ValueError(
                 f"{len(X)} row(s), all the same (n_samples={len(X)}): expected two that differ"
             )
-        self.nearest_ = [min(one, others) for one in self.nearest]
-        self.points_ = [place(X, one) for one in self.spaces_]
-        self.first_, self.values_ = X[:, 0].copy(), y.astype(float)
-        self._indexes = [Index(one) for one in self.points_]
+        self.neighbor_counts_ = [min(one, others) for one in self.neighbor_counts]
+        self.points_ = [project(X, one) for one in self.spaces_]
+        self.first_column_, self.targets_ = X[:, 0].copy(), y.astype(float)
+        self._indexes = [NeighborIndex(one) for one in self.points_]
         return self
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
         """(n, m) with columns added; of each row's neighbours none is the row or a copy of it."""
         self.fit(X, y)
-        count = self.nearest_[-1]
-        found = [one.nearest_others(count, self.twins_) for one in self._indexes]
-        return self._columns(np.asarray(X, float), found)
+        count = self.neighbor_counts_[-1]
+        found = [
+            one.query_excluding_duplicates(count, self.duplicate_ids_) for one in self._indexes
+        ]
+        return self._transform_in_chunks(np.asarray(X, float), found)
 
     def transform(self, X: ArrayLike) -> np.ndarray:
         """(n, m) with columns added, from the rows fitted on."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=float, reset=False)
         found = [
-            index.nearest(place(X, space), self.nearest_[-1])
+            index.query(project(X, space), self.neighbor_counts_[-1])
             for index, space in zip(self._indexes, self.spaces_, strict=True)
         ]
-        return self._columns(X, found)
+        return self._transform_in_chunks(X, found)
 
-    def _columns(self, X: np.ndarray, found: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    def _transform_in_chunks(
+        self, X: np.ndarray, neighbors: list[tuple[np.ndarray, np.ndarray]]
+    ) -> np.ndarray:
         """In parts, which stay in the processor's cache."""
         parts = []
-        for at in range(0, len(X), PART):
-            some = slice(at, at + PART)
-            distance = np.stack([one[some] for one, _ in found], 1)
-            which = np.stack([one[some] for _, one in found], 1)
-            parts.append(self._part(X[some], distance, which))
+        for at in range(0, len(X), ROWS_PER_CHUNK):
+            some = slice(at, at + ROWS_PER_CHUNK)
+            distance = np.stack([one[some] for one, _ in neighbors], 1)
+            which = np.stack([one[some] for _, one in neighbors], 1)
+            parts.append(self._transform_chunk(X[some], distance, which))
         return np.concatenate(parts)
 
-    def _part(self, X: np.ndarray, distance: np.ndarray, which: np.ndarray) -> np.ndarray:
+    def _transform_chunk(
+        self, X: np.ndarray, distances: np.ndarray, indices: np.ndarray
+    ) -> np.ndarray:
         """Running sums, not `mean`, as the served graph adds. distance, which: (n, S, k)."""
-        values, weights = self.values_[which], 1 / (distance + NEAR)
-        at, last = [one - 1 for one in self.nearest_], which.shape[2]
+        values, weights = self.targets_[indices], 1 / (distances + DISTANCE_OFFSET_DEGREES)
+        at, last = [one - 1 for one in self.neighbor_counts_], indices.shape[2]
         total = np.cumsum(values, 2)[:, :, at]
         weighted = np.cumsum(weights * values, 2)[:, :, at] / np.cumsum(weights, 2)[:, :, at]
-        means = total / np.array(self.nearest_, float)
+        means = total / np.array(self.neighbor_counts_, float)
         squares = np.cumsum(values * values, 2)[:, :, -1] / last
         spread = np.sqrt(np.maximum(squares - means[:, :, -1] * means[:, :, -1], 0))
-        theirs = np.cumsum(self.first_[which], 2)[:, :, -1] / last
-        blocks = [means, weighted, spread, distance[:, :, 0], distance[:, :, -1], X[:, :1] - theirs]
+        theirs = np.cumsum(self.first_column_[indices], 2)[:, :, -1] / last
+        blocks = [
+            means,
+            weighted,
+            spread,
+            distances[:, :, 0],
+            distances[:, :, -1],
+            X[:, :1] - theirs,
+        ]
         return np.hstack([X, *(one.reshape(len(X), -1) for one in blocks)])
 
     def __getstate__(self) -> dict:
@@ -172,7 +202,7 @@ class Neighbours(TransformerMixin, BaseEstimator):
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
         if "points_" in state:
-            self._indexes = [Index(one) for one in self.points_]
+            self._indexes = [NeighborIndex(one) for one in self.points_]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -180,9 +210,9 @@ class Neighbours(TransformerMixin, BaseEstimator):
         return tags
 
 
-def distance_column(spaces: list[Space], columns: int) -> int:
+def nearest_distance_column(spaces: list[DistanceSpace], n_columns: int) -> int:
     """Where, after `columns` of its own, `Neighbours` has the distance to the nearest in a space.
 
     That of the first space: for `SPACES`, degrees to the nearest training row on the map.
     """
-    return columns + len(spaces) * (2 * len(NEAREST) + 1)
+    return n_columns + len(spaces) * (2 * len(NEIGHBOR_COUNTS) + 1)

@@ -11,10 +11,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-STEPS = 20_000  # of training: with more rows than fit in them, each is seen less often
+MAX_TRAINING_STEPS = 20_000  # of training: with more rows than fit in them, each is seen less often
 
 
-class Network(RegressorMixin, BaseEstimator):
+class ClippedMLPRegressor(RegressorMixin, BaseEstimator):
     """Layers of rectified units on standardised columns, by scikit-learn's MLPRegressor (Adam).
 
     Columns are cut at their 0.5th and 99.5th percentile: a prison with 1,000 people per household
@@ -28,30 +28,30 @@ class Network(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        units: tuple[int, ...] = (128, 64),
+        hidden_layer_sizes: tuple[int, ...] = (128, 64),
         epochs: int = 20,
         alpha: float = 0.1,
-        batch: int = 256,
+        batch_size: int = 256,
         random_state: int | None = None,
     ) -> None:
-        self.units = units
+        self.hidden_layer_sizes = hidden_layer_sizes
         self.epochs = epochs
         self.alpha = alpha
-        self.batch = batch
+        self.batch_size = batch_size
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Network:
+    def fit(self, X: ArrayLike, y: ArrayLike) -> ClippedMLPRegressor:
         """X: (n, m), y: (n,)."""
         X, y = validate_data(self, X, y, dtype=float, y_numeric=True)
-        self.low_, self.high_ = np.quantile(X, [0.005, 0.995], axis=0)
-        cut = np.clip(X, self.low_, self.high_)
+        self.clip_min_, self.clip_max_ = np.quantile(X, [0.005, 0.995], axis=0)
+        cut = np.clip(X, self.clip_min_, self.clip_max_)
         mean, scale = cut.mean(0), cut.std(0)
         scale[scale < 1e-12 * np.maximum(1, abs(mean))] = 1
         middle, spread = y.mean(), y.std() or 1.0
-        batch = min(self.batch, len(X))
-        epochs = min(self.epochs, max(1, STEPS * batch // len(X)))
+        batch = min(self.batch_size, len(X))
+        epochs = min(self.epochs, max(1, MAX_TRAINING_STEPS * batch // len(X)))
         layers = MLPRegressor(
-            hidden_layer_sizes=self.units, alpha=self.alpha, batch_size=batch,
+            hidden_layer_sizes=self.hidden_layer_sizes, alpha=self.alpha, batch_size=batch,
             max_iter=epochs, n_iter_no_change=epochs + 1, random_state=self.random_state,
         )  # fmt: skip
         with warnings.catch_warnings():  # the number of epochs is chosen, not awaited
@@ -70,7 +70,7 @@ class Network(RegressorMixin, BaseEstimator):
         """(n,) for (n, m)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=float, reset=False)
-        at = np.clip(X, self.low_, self.high_)
+        at = np.clip(X, self.clip_min_, self.clip_max_)
         *hidden, last = zip(self.weights_, self.biases_, strict=True)
         for weight, bias in hidden:
             at = np.maximum(at @ weight + bias, 0)

@@ -11,10 +11,10 @@ import yaml
 if TYPE_CHECKING:
     from sklearn.base import RegressorMixin
 
-FORMAT = "skops"
+SERIALIZATION_FORMAT = "skops"
 
 
-def load(folder: Path) -> RegressorMixin:
+def load_model(folder: Path) -> RegressorMixin:
     """The scikit-learn model of an MLflow model's folder.
 
     MLflow itself trusts the types that the folder names, and loads a pickle if the folder says so:
@@ -23,15 +23,15 @@ def load(folder: Path) -> RegressorMixin:
     """
     told = yaml.safe_load((folder / "MLmodel").read_text())["flavors"].get("sklearn", {})
     kind = told.get("serialization_format", "pickle")
-    if kind != FORMAT:
+    if kind != SERIALIZATION_FORMAT:
         raise ValueError(
-            f"the model in {folder} is stored as {kind}, expected {FORMAT}: to load it could run "
+            f"the model in {folder} is stored as {kind}, expected {SERIALIZATION_FORMAT}: to load it could run "
             "any code, so it is left alone; train it again"
         )
-    return read(folder / Path(told["pickled_model"]).name)
+    return load_skops_file(folder / Path(told["pickled_model"]).name)
 
 
-def read(file: Path) -> Any:
+def load_skops_file(path: Path) -> Any:
     """What a skops file holds. Raises ValueError as `load` does."""
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
@@ -39,11 +39,11 @@ def read(file: Path) -> Any:
     from housing.models.families import TRUSTED_TYPES  # the service has no scikit-learn
 
     try:
-        return skops.io.load(file, trusted=TRUSTED_TYPES)
+        return skops.io.load(path, trusted=TRUSTED_TYPES)
     except UntrustedTypesFoundException as found:
         raise ValueError(
-            f"{file} holds what no model of ours needs, and is left alone: {found}. The types that "
+            f"{path} holds what no model of ours needs, and is left alone: {found}. The types that "
             "are trusted stand in housing/models/families.py"
         ) from None
     except (BadZipFile, KeyError, TypeError, AttributeError, ImportError) as broken:
-        raise ValueError(f"{file} is no model that can be read: {broken}") from broken
+        raise ValueError(f"{path} is no model that can be read: {broken}") from broken

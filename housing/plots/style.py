@@ -12,10 +12,10 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from housing.plots import svg
 
-CAPPED = "#d55e00"  # what stands at the cap
-MISSED = CAPPED  # what lies outside of what was promised
-QUIET = "#9db8cf"  # the cloud behind what is to be read
-ZERO = "#666666"  # the line where nothing is off
+CAPPED_COLOR = "#d55e00"  # what stands at the cap
+MISSED_COLOR = CAPPED_COLOR  # what lies outside of what was promised
+MUTED_COLOR = "#9db8cf"  # the cloud behind what is to be read
+ZERO_LINE_COLOR = "#666666"  # the line where nothing is off
 
 
 def use_style() -> None:
@@ -24,33 +24,33 @@ def use_style() -> None:
     shell = get_ipython()
     if shell and plt.get_backend().endswith("inline"):
         set_matplotlib_formats("retina", metadata={"Software": None})
-        shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg.draw)
+        shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg.render)
     plt.style.use(Path(__file__).with_name("housing.mplstyle"))
 
 
-def legend_above(
-    axes: Axes, title: str, columns: int = 3, rows: int = 1, markerscale: float = 3
+def add_legend_above(
+    axes: Axes, title: str, n_columns: int = 3, n_rows: int = 1, marker_scale: float = 3
 ) -> None:
     """Title, then legend in rows and columns, then the plot: the legend hides no data."""
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=columns, borderaxespad=0.2,
-        columnspacing=1.4, handlelength=1.4, fontsize=9.5, markerscale=markerscale,
+        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=n_columns, borderaxespad=0.2,
+        columnspacing=1.4, handlelength=1.4, fontsize=9.5, markerscale=marker_scale,
     )  # fmt: skip
-    axes.set_title(title, pad=14 + 18 * rows)
+    axes.set_title(title, pad=14 + 18 * n_rows)
 
 
-def dollars(digits: int = 0) -> FuncFormatter:
+def dollar_formatter(decimals: int = 0) -> FuncFormatter:
     """What an axis in dollars writes: $0, $85k, −$150k; digits after the point for close ticks."""
-    return FuncFormatter(lambda value, _: _dollars(value, digits))
+    return FuncFormatter(lambda value, _: _format_dollars(value, decimals))
 
 
-def _dollars(value: float, digits: int) -> str:
-    return f"{'−' if value < 0 else ''}${abs(value) / 1000:,.{digits}f}k" if value else "$0"
+def _format_dollars(value: float, decimals: int) -> str:
+    return f"{'−' if value < 0 else ''}${abs(value) / 1000:,.{decimals}f}k" if value else "$0"
 
 
-def by_row(axes: Axes, title: str, xlabel: str) -> None:
+def finish_horizontal_plot(axes: Axes, title: str, xlabel: str) -> None:
     """Finishes a picture with something on each row: dollars along the other axis."""
-    axes.xaxis.set_major_formatter(dollars())
+    axes.xaxis.set_major_formatter(dollar_formatter())
     axes.set(xlabel=xlabel)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)

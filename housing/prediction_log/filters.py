@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple
 
-from housing.schema import USD
+from housing.schema import USD_PER_UNIT
 
-AGO = re.compile(r"(\d+(?:\.\d+)?) ?([smhdw])(?: ago)?")
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-TIMES = ("an ISO date or time in UTC (2026-11-25, 2026-11-25T14:30, 14:30 for today's), or how "
+AGO_PATTERN = re.compile(r"(\d+(?:\.\d+)?) ?([smhdw])(?: ago)?")
+TIME_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+TIME_FORMATS = ("an ISO date or time in UTC (2026-11-25, 2026-11-25T14:30, 14:30 for today's), or how "
          "long ago: 30m, 2h, 7d")  # fmt: skip
 
 
@@ -23,7 +23,7 @@ class Clause(NamedTuple):
     values: tuple[Any, ...] = ()
 
 
-class Wanted(NamedTuple):
+class LogFilters(NamedTuple):
     """The filters that were asked for; None and False ask for nothing."""
 
     since: str | None = None  # as `moment` writes it
@@ -31,76 +31,76 @@ class Wanted(NamedTuple):
     status: tuple[int, int] | None = None  # the lowest and the highest
     version: str | None = None
     model: str | None = None
-    problem: bool = False
-    warned: bool = False
-    place: tuple[float, float, float] | None = None  # latitude, longitude, km around
-    least: float | None = None  # in dollars
-    most: float | None = None
-    request: str | None = None
+    only_errors: bool = False
+    only_with_warnings: bool = False
+    area: tuple[float, float, float] | None = None  # latitude, longitude, km around
+    min_usd: float | None = None  # in dollars
+    max_usd: float | None = None
+    request_id: str | None = None
 
 
-def wanted(asked: Mapping[str, Any], now: datetime | None = None) -> Wanted:
+def parse_filters(options: Mapping[str, Any], current_time: datetime | None = None) -> LogFilters:
     """The filters among the options of a command line. Raises ValueError for a value that is none.
 
     now: what `2h` ago is reckoned from.
     """
 
-    def read(name: str, how: Callable[[str, str], Any]) -> Any:
-        text = asked.get(name.replace("-", "_"))
-        return None if text is None else how(text, f"--{name}")
+    def read(option_name: str, parse: Callable[[str, str], Any]) -> Any:
+        text = options.get(option_name.replace("-", "_"))
+        return None if text is None else parse(text, f"--{option_name}")
 
     def at(text: str, option: str) -> str:
-        return moment(text, option, now)
+        return parse_time(text, option, current_time)
 
-    found = Wanted(
-        read("since", at), read("until", at), read("status", _status), read("version", _version),
-        asked.get("model"), bool(asked.get("problem")), bool(asked.get("warned")),
-        read("place", _place), read("min-usd", _usd), read("max-usd", _usd), asked.get("request"),
+    found = LogFilters(
+        read("since", at), read("until", at), read("status", _parse_status), read("version", _parse_version),
+        options.get("model"), bool(options.get("problem")), bool(options.get("warned")),
+        read("place", _parse_area), read("min-usd", _parse_usd), read("max-usd", _parse_usd), options.get("request"),
     )  # fmt: skip
     for low, high, names in (("since", "until", "--since, --until"),
-                             ("least", "most", "--min-usd, --max-usd")):  # fmt: skip
+                             ("min_usd", "max_usd", "--min-usd, --max-usd")):  # fmt: skip
         ends = getattr(found, low), getattr(found, high)
         if None not in ends and ends[0] > ends[1]:
             raise ValueError(f"{names} are {ends[0]} and {ends[1]}, expected the lesser one first")
     return found
 
 
-def moment(text: str, option: str, now: datetime | None = None) -> str:
+def parse_time(text: str, option: str, current_time: datetime | None = None) -> str:
     """The time as the log has it, without the zone, so that it sorts before that time itself."""
-    now = now or datetime.now(UTC)
+    current_time = current_time or datetime.now(UTC)
     try:
-        found = _moment(text.strip(), now)
+        found = _parse_datetime(text.strip(), current_time)
         return found.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
     except (ValueError, OverflowError):
-        raise ValueError(f"{option} is {text!r}, expected {TIMES}") from None
+        raise ValueError(f"{option} is {text!r}, expected {TIME_FORMATS}") from None
 
 
-def _moment(text: str, now: datetime) -> datetime:
-    ago = AGO.fullmatch(text)
+def _parse_datetime(text: str, current_time: datetime) -> datetime:
+    ago = AGO_PATTERN.fullmatch(text)
     if ago:
-        return now - timedelta(**{UNITS[ago[2]]: float(ago[1])})
+        return current_time - timedelta(**{TIME_UNITS[ago[2]]: float(ago[1])})
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         if ":" not in text:  # 2026 would be 20:26
             raise
-        found = datetime.combine(now.astimezone(UTC).date(), time.fromisoformat(text))
+        found = datetime.combine(current_time.astimezone(UTC).date(), time.fromisoformat(text))
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _status(text: str, option: str) -> tuple[int, int]:
+def _parse_status(text: str, option: str) -> tuple[int, int]:
     if not re.fullmatch(r"[1-5](\d\d|[xX]{2})", text):
         raise ValueError(f"{option} is {text!r}, expected an HTTP status (404) or a class (4xx)")
     return int(re.sub("[xX]", "0", text)), int(re.sub("[xX]", "9", text))
 
 
-def _version(text: str, option: str) -> str:
+def _parse_version(text: str, option: str) -> str:
     if not text.isdecimal():
         raise ValueError(f"{option} is {text!r}, expected a number, as `champions` prints it")
     return text
 
 
-def _usd(text: str, option: str) -> float:
+def _parse_usd(text: str, option: str) -> float:
     try:
         value = float(text.replace("$", "").replace(",", ""))
     except ValueError:
@@ -110,7 +110,7 @@ def _usd(text: str, option: str) -> float:
     return value
 
 
-def _place(text: str, option: str) -> tuple[float, float, float]:
+def _parse_area(text: str, option: str) -> tuple[float, float, float]:
     try:
         latitude, longitude, km = (float(one) for one in text.split(","))
     except ValueError:
@@ -121,42 +121,53 @@ def _place(text: str, option: str) -> tuple[float, float, float]:
     return latitude, longitude, km
 
 
-def clauses(it: Wanted, columns: Collection[str]) -> list[Clause]:
+def filter_clauses(filters: LogFilters, columns: Collection[str]) -> list[Clause]:
     """The conditions, but for the request's, on a table that may lack the newer columns."""
     warnings = "warnings" if "warnings" in columns else "NULL"
     found = {
-        "since": Clause("asked_at >= ?", (it.since,)),
-        "until": Clause("asked_at < ?", (it.until,)),
-        "status": Clause("status BETWEEN ? AND ?", it.status or ()),
-        "version": Clause("model_version = ?", (it.version,)),
-        "model": Clause("model_name = ?", (it.model,)),
-        "problem": Clause("problem IS NOT NULL"),
-        "warned": Clause(f"{warnings} NOT IN ('', '[]')"),
-        "place": _near(*it.place) if it.place else Clause(""),
-        "least": Clause(f"prediction * {USD} >= ?", (it.least,)),
-        "most": Clause(f"prediction * {USD} <= ?", (it.most,)),
+        "since": Clause("asked_at >= ?", (filters.since,)),
+        "until": Clause("asked_at < ?", (filters.until,)),
+        "status": Clause("status BETWEEN ? AND ?", filters.status or ()),
+        "version": Clause("model_version = ?", (filters.version,)),
+        "model": Clause("model_name = ?", (filters.model,)),
+        "only_errors": Clause("problem IS NOT NULL"),
+        "only_with_warnings": Clause(f"{warnings} NOT IN ('', '[]')"),
+        "area": _distance_clause(*filters.area) if filters.area else Clause(""),
+        "min_usd": Clause(f"prediction * {USD_PER_UNIT} >= ?", (filters.min_usd,)),
+        "max_usd": Clause(f"prediction * {USD_PER_UNIT} <= ?", (filters.max_usd,)),
     }
-    return [clause for name, clause in found.items() if getattr(it, name) not in (None, False)]
+    return [clause for name, clause in found.items() if getattr(filters, name) not in (None, False)]
 
 
-def _near(latitude: float, longitude: float, km: float) -> Clause:
+def _distance_clause(latitude: float, longitude: float, radius_km: float) -> Clause:
     """On a map that is flat around the place. The body of a refused request may be no JSON."""
-    from housing.inference.training_domain import KM
+    from housing.inference.training_domain import KM_PER_DEGREE
 
     north, east = (f"CAST(json_extract(input, '$.{one}') AS REAL) - ?"
                    for one in ("Latitude", "Longitude"))  # fmt: skip
     narrow = math.cos(math.radians(latitude))
     inside = f"abs({north}) <= ? AND ({north}) * ({north}) + ({east}) * ({east}) * ? <= ?"
-    values = latitude, km / KM, latitude, latitude, longitude, longitude, narrow**2, (km / KM) ** 2
+    values = (
+        latitude,
+        radius_km / KM_PER_DEGREE,
+        latitude,
+        latitude,
+        longitude,
+        longitude,
+        narrow**2,
+        (radius_km / KM_PER_DEGREE) ** 2,
+    )
     return Clause(
         f"CASE WHEN prediction IS NOT NULL OR json_valid(input) THEN {inside} END", values
     )
 
 
-def of_request(request: str, columns: Collection[str]) -> list[Clause]:
+def request_clauses(request_id: str, columns: Collection[str]) -> list[Clause]:
     """The ways in which a row may be of a request, each found by an index: by its own id, by the
     request's (`ID-0`, `ID-1`, ...), by the caller's own."""
-    own = Clause("id = ?", (request,))
-    answers = Clause("id > ? AND id < ?", (f"{request}-", f"{request}."))  # the index knows no LIKE
-    callers = Clause("caller_id = ?", (request,))
+    own = Clause("id = ?", (request_id,))
+    answers = Clause(
+        "id > ? AND id < ?", (f"{request_id}-", f"{request_id}.")
+    )  # the index knows no LIKE
+    callers = Clause("caller_id = ?", (request_id,))
     return [own, answers, *([callers] if "caller_id" in columns else [])]

@@ -19,14 +19,14 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from housing.tracking import store
-from housing.tracking.store import MlflowException, reached
+from housing.tracking.store import MlflowException, raises_unreachable
 
-DESCRIPTION = "The history of {name}: each version is one move of an alias, not a model."
-OUTSIDE = "moved outside"  # by hand in MLflow, past the rules of this project
-LOOK_AGAIN = 0.5  # seconds: a move under way has ended by then
+LOG_DESCRIPTION = "The history of {name}: each version is one move of an alias, not a model."
+EXTERNAL_CHANGE_ACTION = "moved outside"  # by hand in MLflow, past the rules of this project
+RECHECK_DELAY_SECONDS = 0.5  # seconds: a move under way has ended by then
 
 
-class Move(NamedTuple):
+class AliasChange(NamedTuple):
     """An alias went from one version to another; "" is none."""
 
     number: int  # in the log
@@ -43,149 +43,165 @@ class Move(NamedTuple):
     done: str  # "yes" once the alias was seen there
 
 
-class Overtaken(RuntimeError):
+class ConcurrentUpdateError(RuntimeError):
     """Raised if somebody else moved the alias in the meantime; then nothing was changed."""
 
 
-@reached
-def moves(name: str, alias: str | None = None) -> list[Move]:
+@raises_unreachable
+def list_changes(name: str, alias: str | None = None) -> list[AliasChange]:
     """The moves that hold, of one alias or all; oldest first."""
-    held: list[Move] = []
+    held: list[AliasChange] = []
     at: dict[str, str] = {}
-    for one in _log(name):
+    for one in _read_log(name):
         if at.get(one.alias, "") == one.before:
             at[one.alias] = one.after
             held.append(one)
     return [one for one in held if alias in (None, one.alias)]
 
 
-@reached
-def move(
-    name: str, alias: str, after: str, action: str, reason: str, before: str | None = None
-) -> Move:
+@raises_unreachable
+def set_alias(
+    name: str,
+    alias: str,
+    new_version: str,
+    action: str,
+    reason: str,
+    expected_version: str | None = None,
+) -> AliasChange:
     """Moves the alias to a version, and records it.
 
     before: the version that it must have been at until now ("": none), if that matters; then
     Overtaken is raised if it was not, or if somebody else was faster.
     """
     while True:
-        now = settled(name, alias)
-        if before is not None and now != before:
-            raise Overtaken(_overtaken(name, alias, before))
-        made = _append(name, alias, now, after, action, reason)
-        _follow(name, alias)
-        held = {one.number: one for one in moves(name, alias)}
+        now = reconcile(name, alias)
+        if expected_version is not None and now != expected_version:
+            raise ConcurrentUpdateError(_conflict_message(name, alias, expected_version))
+        made = _append_change(name, alias, now, new_version, action, reason)
+        _sync_alias(name, alias)
+        held = {one.number: one for one in list_changes(name, alias)}
         if made in held:
             return held[made]
 
 
-@reached
-def settled(name: str, alias: str) -> str:
+@raises_unreachable
+def reconcile(name: str, alias: str) -> str:
     """The version that the alias names, once log and alias agree; "" for none.
 
     A move that was cut short is finished. One that the log does not know is recorded.
     """
     seen = None
     while True:
-        found = moves(name, alias)
-        last, now = (found[-1] if found else None), _now(name, alias)
+        found = list_changes(name, alias)
+        last, now = (found[-1] if found else None), _current_version(name, alias)
         wanted = last.after if last else ""
         if now == wanted:
             return now
         if last and last.done != "yes":
-            _follow(name, alias)
+            _sync_alias(name, alias)
         elif seen == (found, now):
             reason = "the alias was set in MLflow itself" if last else "the history begins here"
-            _append(name, alias, wanted, now, OUTSIDE, reason)
+            _append_change(name, alias, wanted, now, EXTERNAL_CHANGE_ACTION, reason)
         else:  # perhaps just being moved
             seen = found, now
-            time.sleep(LOOK_AGAIN)
+            time.sleep(RECHECK_DELAY_SECONDS)
 
 
-def standing(found: list[Move]) -> list[str]:
+def champion_stack(changes: list[AliasChange]) -> list[str]:
     """The champions, each on the one before it: the last serves, the one below was there before.
 
     found: the moves of the alias champion, oldest first. A roll back takes away what it passes.
     """
     stack: list[str] = []
-    for one in found:
+    for one in changes:
         if one.action == "rolled back":
             stack = stack[: stack.index(one.after)] if one.after in stack else stack[:-1]
         stack.append(one.after)
     return stack
 
 
-def taken_back(found: list[Move]) -> dict[str, Move]:
+def rolled_back_versions(changes: list[AliasChange]) -> dict[str, AliasChange]:
     """Versions that were rolled back, and not promoted by hand since; with the move that did it."""
-    back: dict[str, Move] = {}
-    for one in found:
+    back: dict[str, AliasChange] = {}
+    for one in changes:
         if one.action == "rolled back":
             back[one.before] = one
         back.pop(one.after, None)
     return back
 
 
-def _follow(name: str, alias: str) -> None:
+def _sync_alias(name: str, alias: str) -> None:
     """Sets the alias to where the log leads, until that has not changed meanwhile.
 
     Whoever sets it last has looked at the log after that, so it ends where the log does.
     """
     client = store.client()
     while True:
-        last, now = moves(name, alias)[-1], _now(name, alias)
+        last, now = list_changes(name, alias)[-1], _current_version(name, alias)
         if now != last.after:
             try:
                 client.set_registered_model_alias(name, alias, last.after)
             except MlflowException as failed:  # of two that set it first, MLflow lets one fail
-                if now or failed.error_code != "BAD_REQUEST" or not _now(name, alias):
+                if now or failed.error_code != "BAD_REQUEST" or not _current_version(name, alias):
                     raise
                 continue
-        if moves(name, alias)[-1].number == last.number and _now(name, alias) == last.after:
-            client.set_model_version_tag(_of(name), str(last.number), "done", "yes")
+        if (
+            list_changes(name, alias)[-1].number == last.number
+            and _current_version(name, alias) == last.after
+        ):
+            client.set_model_version_tag(_log_name(name), str(last.number), "done", "yes")
             return
 
 
-def _append(name: str, alias: str, before: str, after: str, action: str, reason: str) -> int:
+def _append_change(
+    name: str, alias: str, previous_version: str, new_version: str, action: str, reason: str
+) -> int:
     """Writes a move into the log; gives its number."""
     client = store.client()
     try:
-        client.create_registered_model(_of(name), description=DESCRIPTION.format(name=name))
+        client.create_registered_model(
+            _log_name(name), description=LOG_DESCRIPTION.format(name=name)
+        )
     except MlflowException as known:
         if known.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    version = client.get_model_version(name, after or before)
+    version = client.get_model_version(name, new_version or previous_version)
     tags = {
         "alias": alias,
-        "before": before,
-        "after": after,
+        "before": previous_version,
+        "after": new_version,
         "action": action,
         "reason": reason,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "who": who(),
+        "who": current_user(),
         "run_id": version.run_id or "",
         "report": version.tags.get("report", ""),
         "verdict": version.tags.get("verdict", ""),
-        "done": "yes" if action == OUTSIDE else "",
+        "done": "yes" if action == EXTERNAL_CHANGE_ACTION else "",
     }
     source = f"models:/{name}/{version.version}"
-    return int(client.create_model_version(_of(name), source, version.run_id, tags=tags).version)
+    return int(
+        client.create_model_version(_log_name(name), source, version.run_id, tags=tags).version
+    )
 
 
-def _log(name: str) -> Iterator[Move]:
+def _read_log(name: str) -> Iterator[AliasChange]:
     """All that was written, in its order."""
     client, token, found = store.client(), None, []
     while True:
-        page = client.search_model_versions(f"name = '{_of(name)}'", page_token=token)
+        page = client.search_model_versions(f"name = '{_log_name(name)}'", page_token=token)
         found += page
         token = page.token
         if not token:
             break
     for one in sorted(found, key=lambda it: int(it.version)):
-        told = {field: one.tags.get(field, "") for field in Move._fields if field != "number"}
-        yield Move(int(one.version), **told)
+        told = {
+            field: one.tags.get(field, "") for field in AliasChange._fields if field != "number"
+        }
+        yield AliasChange(int(one.version), **told)
 
 
-def _now(name: str, alias: str) -> str:
+def _current_version(name: str, alias: str) -> str:
     """The version that MLflow's alias names; "" for none."""
     try:
         return str(store.client().get_model_version_by_alias(name, alias).version)
@@ -195,19 +211,19 @@ def _now(name: str, alias: str) -> str:
         raise
 
 
-def _of(name: str) -> str:
+def _log_name(name: str) -> str:
     return f"{name}-history"
 
 
-def _overtaken(name: str, alias: str, expected: str) -> str:
-    last = moves(name, alias)[-1:]
+def _conflict_message(name: str, alias: str, expected_version: str) -> str:
+    last = list_changes(name, alias)[-1:]
     now = f"version {last[0].after}" if last and last[0].after else "none"
     by = f", {last[0].action} by {last[0].who} ({last[0].reason})" if last else ""
-    was = f"version {expected}" if expected else "none"
+    was = f"version {expected_version}" if expected_version else "none"
     return f"the {alias} of {name} was {was}, and is {now} now{by}: nothing was changed"
 
 
-def who() -> str:
+def current_user() -> str:
     """Who does it: HOUSING_WHO, the tracking server's user, else this machine's user and name."""
     named = os.environ.get("HOUSING_WHO") or os.environ.get("MLFLOW_TRACKING_USERNAME")
     if named:

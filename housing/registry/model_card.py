@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from housing.data import dvc
-from housing.data.splitting import Split
+from housing.data.splitting import TrainTestSplit
 from housing.evaluation import metrics, slices
 from housing.models.families import FAMILIES
 from housing.registry import versions as model_versions
 from housing.registry.gate import Check
-from housing.registry.versions import Version
-from housing.schema import CAP, FEATURES, TARGET, USD
+from housing.registry.versions import ModelVersion
+from housing.schema import FEATURES, HOUSE_VALUE_CAP, TARGET, USD_PER_UNIT
 from housing.tracking import experiments
 
-USE = """
+INTENDED_USE = """
 For block groups of California in 1990: to compare places, to study what goes with house values, and
 as an example of a model in production.
 
@@ -31,124 +31,133 @@ stand for who lives there.
 """
 
 
-def title(version: Version) -> str:
+def title(version: ModelVersion) -> str:
     """The card's heading."""
     return f"Model card: {version.name} version {version.version}"
 
 
-def card(version: Version, split: Split, guess: np.ndarray, checks: Sequence[Check]) -> str:
+def render(
+    version: ModelVersion, split: TrainTestSplit, predictions: np.ndarray, checks: Sequence[Check]
+) -> str:
     """The card as Markdown, without its title.
 
     guess: (n,) what the model says of the test rows. checks: what the gate asked.
     """
     parts = {
-        "In short": _short(version, split, guess),
-        "What it is for": USE.strip(),
-        "The data": _data(split),
-        "How good it is": _scores(version, split, guess),
-        "Where it is worst": _worst(split, guess),
-        "What it does not know": _limits(version, split, guess),
-        "The gate": _gate(version, checks),
+        "In short": _summary_section(version, split, predictions),
+        "What it is for": INTENDED_USE.strip(),
+        "The data": _data_section(split),
+        "How good it is": _metrics_section(version, split, predictions),
+        "Where it is worst": _worst_slices_section(split, predictions),
+        "What it does not know": _limitations_section(version, split, predictions),
+        "The gate": _gate_section(version, checks),
     }
     text = "\n\n".join(f"## {heading}\n\n{told}" for heading, told in parts.items())
-    again = f"## How to make it again\n\n{_again(version)}\n"
+    again = f"## How to make it again\n\n{_reproduction_section(version)}\n"
     return text.replace("$", "\\$") + f"\n\n{again}"  # two plain ones would be a formula
 
 
-def keep(version: Version, markdown: str) -> None:
+def save(version: ModelVersion, markdown: str) -> None:
     """Puts the card on the version in the registry."""
-    model_versions.describe(version, f"# {title(version)}\n\n{markdown}")
+    model_versions.set_description(version, f"# {title(version)}\n\n{markdown}")
 
 
-def _short(version: Version, split: Split, guess: np.ndarray) -> str:
-    rmse = metrics.with_intervals(split.test[TARGET], guess).loc["RMSE, $"]
+def _summary_section(version: ModelVersion, split: TrainTestSplit, predictions: np.ndarray) -> str:
+    rmse = metrics.scores_with_intervals(split.test[TARGET], predictions).loc["RMSE, $"]
     verdict = "was promoted" if version.tags["verdict"] == "promoted" else "was not promoted"
-    notice = dvc.notice(split.manifest)
+    notice = dvc.data_notice(split.manifest)
     loud = f"**{notice}.** " if notice else ""
     return (
         f"{loud}It guesses the median house value of a block group from eight numbers; its kind: "
-        f"{FAMILIES[version.tags['family']].title}. On {len(guess):,} block groups that it had not "
-        f"seen its RMSE is **{_usd(rmse.value)}** (90 % interval {_usd(rmse.low)} to "
-        f"{_usd(rmse.high)}). It {verdict} on {version.made[:10]}."
+        f"{FAMILIES[version.tags['family']].title}. On {len(predictions):,} block groups that it had not "
+        f"seen its RMSE is **{_format_usd(rmse.value)}** (90 % interval {_format_usd(rmse.low)} to "
+        f"{_format_usd(rmse.high)}). It {verdict} on {version.created_at[:10]}."
     )
 
 
-def _data(split: Split) -> str:
+def _data_section(split: TrainTestSplit) -> str:
     told, train = split.manifest, split.train
     rows = [
         (name, one.meaning, one.unit, f"{one.low:,g} to {one.high:,g}",
-         f"{_number(train[name].min())} to {_number(train[name].max())}")
+         f"{_format_number(train[name].min())} to {_format_number(train[name].max())}")
         for name, one in FEATURES.items()
     ]  # fmt: skip
-    known = told["source"] == "california" and not dvc.notice(told)
-    where, version = ", from the census of 1990" if known else "", dvc.of(told)
+    known = told["source"] == "california" and not dvc.data_notice(told)
+    where, version = ", from the census of 1990" if known else "", dvc.data_version(told)
     return (
         f"{told['said']}{where}; sha256 `{told['sha256']['raw']}`"
         f"{f'; {version}' if version else ''}. {len(train):,} block groups to "
         f"learn from, {len(split.test):,} held back at random (seed {told['seed']}).\n\n"
-        + _table(("column", "meaning", "unit", "accepted", "seen in training"), rows)
+        + _markdown_table(("column", "meaning", "unit", "accepted", "seen in training"), rows)
     )
 
 
-def _scores(version: Version, split: Split, guess: np.ndarray) -> str:
-    table = metrics.with_intervals(split.test[TARGET], guess)
-    rows = [(name, *map(_number, row))
+def _metrics_section(version: ModelVersion, split: TrainTestSplit, predictions: np.ndarray) -> str:
+    table = metrics.scores_with_intervals(split.test[TARGET], predictions)
+    rows = [(name, *map(_format_number, row))
             for name, row in zip(table.index, table.to_numpy(), strict=True)]  # fmt: skip
-    run = experiments.run(version.run_id)
-    more = _more(run.metrics if run else {})
-    return _table(("test rows", *table.columns), rows, 1) + (f"\n\n{more}" if more else "")
+    run = experiments.get_run(version.run_id)
+    more = _extra_metrics_text(run.metrics if run else {})
+    return _markdown_table(("test rows", *table.columns), rows, 1) + (f"\n\n{more}" if more else "")
 
 
-def _more(known: Mapping[str, float]) -> str:
+def _extra_metrics_text(metrics: Mapping[str, float]) -> str:
     """What the training has found out beside."""
     said = []
-    if "far_rmse" in known:
-        far = _usd(known["far_rmse"] * USD)
+    if "far_rmse" in metrics:
+        far = _format_usd(metrics["far_rmse"] * USD_PER_UNIT)
         said.append(f"With whole cells of the map held out its RMSE is {far}: expect that where no "
                     "data is near.")  # fmt: skip
-    if "interval_coverage_percent" in known:
-        inside, wide = known["interval_coverage_percent"], _usd(known["interval_width"] * USD)
+    if "interval_coverage_percent" in metrics:
+        inside, wide = (
+            metrics["interval_coverage_percent"],
+            _format_usd(metrics["interval_width"] * USD_PER_UNIT),
+        )
         said.append(f"Its 90 % intervals held {inside:.1f} % of the test rows, and are {wide} wide "
                     "on average.")  # fmt: skip
     return " ".join(said)
 
 
-def _worst(split: Split, guess: np.ndarray) -> str:
-    table = slices.worst(slices.slices(split.test, guess, split.train))
+def _worst_slices_section(split: TrainTestSplit, predictions: np.ndarray) -> str:
+    table = slices.worst_groups(slices.errors_by_slice(split.test, predictions, split.train))
     rows = [
         (" ".join(map(str, name)), f"{row['block groups']:,.0f}", f"{row['RMSE, $']:,.0f}",
          f"{row['bias, $']:,.0f}")
         for name, row in table.iterrows()
     ]  # fmt: skip
     heads = ("group", "block groups", "RMSE, $", "bias, $")
-    return f"The worst group of each way to slice the test part.\n\n{_table(heads, rows, 1)}"
+    return (
+        f"The worst group of each way to slice the test part.\n\n{_markdown_table(heads, rows, 1)}"
+    )
 
 
-def _limits(version: Version, split: Split, guess: np.ndarray) -> str:
-    capped = float((split.train[TARGET] >= CAP).mean())
-    below = metrics.cap(split.test[TARGET], guess)["RMSE, $"]
-    low, high = (split.train[TARGET].agg(one) * USD for one in ("min", "max"))
-    return _list(
+def _limitations_section(
+    version: ModelVersion, split: TrainTestSplit, predictions: np.ndarray
+) -> str:
+    capped = float((split.train[TARGET] >= HOUSE_VALUE_CAP).mean())
+    below = metrics.scores_by_cap(split.test[TARGET], predictions)["RMSE, $"]
+    low, high = (split.train[TARGET].agg(one) * USD_PER_UNIT for one in ("min", "max"))
+    return _bullet_list(
         [
             f"No value above $500,000 was recorded: {100 * capped:.1f} % of what it learnt from "
             "stands at the cap, and what is dearer is guessed as about that. Below the cap the "
-            f"RMSE is {_usd(below.iloc[1])}.",
+            f"RMSE is {_format_usd(below.iloc[1])}.",
             "The prices are those of 1990.",
-            f"It has seen {_usd(low)} to {_usd(high)}, and the ranges in the last column above. "
+            f"It has seen {_format_usd(low)} to {_format_usd(high)}, and the ranges in the last column above. "
             "What lies outside, or where no block group is near, it can only extrapolate to.",
             "The test rows were drawn at random, so they say how good it is near places it knows.",
         ]
     )
 
 
-def _gate(version: Version, checks: Sequence[Check]) -> str:
-    rows = [(one.check, _number(one.value), _number(one.limit), "yes" if one.passed else "**no**")
+def _gate_section(version: ModelVersion, checks: Sequence[Check]) -> str:
+    rows = [(one.check, _format_number(one.value), _format_number(one.limit), "yes" if one.passed else "**no**")
             for one in checks]  # fmt: skip
-    table = _table(("check", "value", "limit", "passed"), rows, 1)
+    table = _markdown_table(("check", "value", "limit", "passed"), rows, 1)
     return f"{version.tags['verdict'].capitalize()}: {version.tags['reason']}.\n\n{table}"
 
 
-def _again(version: Version) -> str:
+def _reproduction_section(version: ModelVersion) -> str:
     tags = version.tags
     commit = tags.get("mlflow.source.git.commit", "")
     command = tags.get("pipeline.command", "") or "python run_pipeline.py"
@@ -162,26 +171,28 @@ def _again(version: Version) -> str:
         "lock (sha256 of requirements.txt)": tags.get("lock_sha256", ""),
         "Python": platform.python_version(),
     }
-    told = _list(f"{name}: `{value}`" for name, value in facts.items() if value)
+    told = _bullet_list(f"{name}: `{value}`" for name, value in facts.items() if value)
     return f"{note}```sh\n" + "\n".join(lines) + f"\n```\n\n{told}"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]], texts: int = 9) -> str:
+def _markdown_table(
+    headers: Sequence[str], rows: Iterable[Sequence[Any]], n_text_columns: int = 9
+) -> str:
     """texts: so many columns are no numbers, and stand at the left."""
-    sides = ["---" if at < texts else "---:" for at in range(len(heads))]
-    lines = [heads, sides, *rows]
+    sides = ["---" if at < n_text_columns else "---:" for at in range(len(headers))]
+    lines = [headers, sides, *rows]
     return "\n".join("| " + " | ".join(str(one).replace("|", "/") for one in line) + " |"
                      for line in lines)  # fmt: skip
 
 
-def _list(items: Iterable[str]) -> str:
+def _bullet_list(items: Iterable[str]) -> str:
     return "\n".join(f"- {one}" for one in items)
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     """Four digits, and never as a power of ten if it is large."""
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
-def _usd(dollars: float) -> str:
+def _format_usd(dollars: float) -> str:
     return f"${dollars:,.0f}"

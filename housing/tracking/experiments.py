@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from housing import paths
 from housing.models import persistence
-from housing.schema import NAMES, TARGET
+from housing.schema import FEATURE_NAMES, TARGET
 from housing.tracking import package_wheel, store
 from housing.tracking import tags as run_tags
-from housing.tracking.store import MlflowException, mlflow, reached
+from housing.tracking.store import MlflowException, mlflow, raises_unreachable
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
     from sklearn.base import RegressorMixin
 
-    from housing.data.splitting import Split
-    from housing.models.intervals import Intervals
-    from housing.training.search import Search
+    from housing.data.splitting import TrainTestSplit
+    from housing.models.intervals import IntervalModel
+    from housing.training.search import SearchResult
 
 
 class Candidate(NamedTuple):
@@ -33,111 +33,120 @@ class Candidate(NamedTuple):
     run_id: str
     model_id: str
     family: str
-    training: str  # the training it belongs to
+    training_id: str  # the training it belongs to
     cv_rmse: float  # in $100,000, on the training part
     test_rmse: float  # in $100,000
 
 
-class Run(NamedTuple):
+class MlflowRun(NamedTuple):
     """What MLflow knows of a run."""
 
     run_id: str
-    at: str  # when it began: UTC, ISO 8601
+    started_at: str  # when it began: UTC, ISO 8601
     tags: dict[str, str]
     metrics: dict[str, float]
 
 
-class Evidence(NamedTuple):
+class CandidateExtras(NamedTuple):
     """What is known of a candidate beyond its scores, to be kept in its run."""
 
     metrics: Mapping[str, float] = MappingProxyType({})
     tables: Mapping[str, pd.DataFrame] = MappingProxyType({})  # name -> table, kept as CSV
     figures: Mapping[str, Figure] = MappingProxyType({})  # name -> picture, kept as PNG
-    intervals: Intervals | None = None  # goes into the model's own folder
+    intervals: IntervalModel | None = None  # goes into the model's own folder
 
 
-@reached
+@raises_unreachable
 def log_candidates(
-    found: Iterable[Search],
-    split: Split,
-    training: str,
-    evidence: Mapping[str, Evidence] | None = None,
+    search_results: Iterable[SearchResult],
+    split: TrainTestSplit,
+    training_id: str,
+    extras: Mapping[str, CandidateExtras] | None = None,
 ) -> list[Candidate]:
     """An MLflow run for each search's best model, its trials nested below.
 
     training: the id that these candidates share. evidence: family -> what else is known of it.
     """
-    evidence = evidence or {}
-    data = {context: _dataset(split, context) for context in ("train", "test")}
-    return [_log(one, split, training, evidence.get(one.family), data) for one in found]
+    extras = extras or {}
+    data = {context: _mlflow_dataset(split, context) for context in ("train", "test")}
+    return [
+        _log_candidate(one, split, training_id, extras.get(one.family), data)
+        for one in search_results
+    ]
 
 
-def _log(
-    found: Search,
-    split: Split,
-    training: str,
-    evidence: Evidence | None,
-    data: Mapping[str, mlflow.data.Dataset],
+def _log_candidate(
+    search_result: SearchResult,
+    split: TrainTestSplit,
+    training_id: str,
+    extras: CandidateExtras | None,
+    datasets: Mapping[str, mlflow.data.Dataset],
 ) -> Candidate:
     from housing.evaluation import metrics as evaluation_metrics  # the service has no scikit-learn
     from housing.models.families import TRUSTED_TYPES
 
-    client, evidence, package = store.client(), evidence or Evidence(), package_wheel.build()
-    test_scores = evaluation_metrics.scores(
-        split.test[TARGET], found.model.predict(split.test[NAMES])
+    client, extras, package = store.client(), extras or CandidateExtras(), package_wheel.build()
+    test_scores = evaluation_metrics.regression_scores(
+        split.test[TARGET], search_result.model.predict(split.test[FEATURE_NAMES])
     )
     with mlflow.start_run(
         experiment_id=store.experiment_id(),
-        run_name=found.family,
-        tags=run_tags.tags(split.manifest) | {"family": found.family, "training": training},
+        run_name=search_result.family,
+        tags=run_tags.lineage_tags(split.manifest)
+        | {"family": search_result.family, "training": training_id},
     ) as run:
-        mlflow.log_params(found.params)
-        mlflow.log_metrics({"cv_rmse": found.rmse, "cv_rmse_std": found.spread})
+        mlflow.log_params(search_result.params)
+        mlflow.log_metrics({"cv_rmse": search_result.rmse, "cv_rmse_std": search_result.rmse_std})
         mlflow.log_metrics({f"test_{name}": value for name, value in test_scores.items()})
-        for context, dataset in data.items():
+        for context, dataset in datasets.items():
             mlflow.log_input(dataset, context=context)
-        mlflow.log_metrics(dict(evidence.metrics))
-        for name, figure in evidence.figures.items():
+        mlflow.log_metrics(dict(extras.metrics))
+        for name, figure in extras.figures.items():
             mlflow.log_figure(figure, f"figures/{name}.png")
-        for name, table in evidence.tables.items():
+        for name, table in extras.tables.items():
             mlflow.log_text(table.to_csv(), f"tables/{name}.csv")
         model = mlflow.sklearn.log_model(
-            found.model,
+            search_result.model,
             name="model",
-            signature=_signature(found.model, split),
-            input_example=split.test[NAMES][:3],
-            pip_requirements=[*_requirements(), f"wheels/{package.name}"],
+            signature=_infer_signature(search_result.model, split),
+            input_example=split.test[FEATURE_NAMES][:3],
+            pip_requirements=[*_pip_requirements(), f"wheels/{package.name}"],
             skops_trusted_types=TRUSTED_TYPES,
         )
     with TemporaryDirectory() as folder:
-        paths.write_whole(Path(folder) / "wheels" / package.name, package.content)
-        if evidence.intervals:
-            (Path(folder) / "intervals.skops").write_bytes(evidence.intervals.dumps())
+        paths.atomic_write(Path(folder) / "wheels" / package.name, package.content)
+        if extras.intervals:
+            (Path(folder) / "intervals.skops").write_bytes(extras.intervals.dumps())
         client.log_model_artifacts(model.model_id, folder)
-    _log_trials(client, run.info, found)
+    _log_trials(client, run.info, search_result)
     return Candidate(
-        run.info.run_id, model.model_id, found.family, training, found.rmse, test_scores["rmse"]
+        run.info.run_id,
+        model.model_id,
+        search_result.family,
+        training_id,
+        search_result.rmse,
+        test_scores["rmse"],
     )
 
 
-def _dataset(split: Split, part: str) -> mlflow.data.Dataset:
-    path = paths.processed_data() / f"{part}.parquet"
+def _mlflow_dataset(split: TrainTestSplit, subset: str) -> mlflow.data.Dataset:
+    path = paths.processed_data() / f"{subset}.parquet"
     source = mlflow.data.sources.LocalArtifactDatasetSource(path.as_uri())
     return mlflow.data.from_pandas(
-        getattr(split, part),
+        getattr(split, subset),
         source=source,
         targets=TARGET,
-        name=f"california-housing-{part}",
-        digest=split.manifest["sha256"][part][:32],
+        name=f"california-housing-{subset}",
+        digest=split.manifest["sha256"][subset][:32],
     )
 
 
-def _signature(model: RegressorMixin, split: Split) -> mlflow.models.ModelSignature:
-    rows = split.train[NAMES][:5]
+def _infer_signature(model: RegressorMixin, split: TrainTestSplit) -> mlflow.models.ModelSignature:
+    rows = split.train[FEATURE_NAMES][:5]
     return mlflow.models.infer_signature(rows, model.predict(rows))
 
 
-def _requirements() -> list[str]:
+def _pip_requirements() -> list[str]:
     """Named by us: MLflow needs six seconds to infer them."""
     from importlib.metadata import version
 
@@ -148,12 +157,14 @@ def _requirements() -> list[str]:
 
 
 def _log_trials(
-    client: mlflow.MlflowClient, parent: mlflow.entities.RunInfo, found: Search
+    client: mlflow.MlflowClient, parent_run: mlflow.entities.RunInfo, search_result: SearchResult
 ) -> None:
     """All at once after the search, so that no trial waits for the store."""
-    for number, trial in enumerate(found.trials.to_dict("records")):  # keeps whole numbers whole
-        tags = {"mlflow.parentRunId": parent.run_id, "mlflow.runName": f"trial {number}"}
-        run = client.create_run(parent.experiment_id, tags=tags).info
+    for number, trial in enumerate(
+        search_result.trials.to_dict("records")
+    ):  # keeps whole numbers whole
+        tags = {"mlflow.parentRunId": parent_run.run_id, "mlflow.runName": f"trial {number}"}
+        run = client.create_run(parent_run.experiment_id, tags=tags).info
         scores = {name: trial.pop(name) for name in ("rmse", "first_fold", "seconds")}
         given_up = scores["rmse"] != scores["rmse"]  # NaN
         client.log_batch(
@@ -169,8 +180,8 @@ def _log_trials(
         client.set_terminated(run.run_id)
 
 
-@reached
-def candidates(manifest: Mapping[str, Any]) -> list[Candidate]:
+@raises_unreachable
+def find_candidates(manifest: Mapping[str, Any]) -> list[Candidate]:
     """The candidates of this run's training, else of the newest on the same data; best CV first.
 
     Raises LookupError if nothing was trained on this training part.
@@ -186,15 +197,15 @@ def candidates(manifest: Mapping[str, Any]) -> list[Candidate]:
     trainings = [one.data.tags["training"] for one in runs]
     wanted = os.environ.get("PIPELINE_RUN_ID")
     training = wanted if wanted in trainings else trainings[0]
-    ours = [_candidate(one) for one in runs if one.data.tags["training"] == training]
+    ours = [_to_candidate(one) for one in runs if one.data.tags["training"] == training]
     return sorted(ours, key=lambda one: one.cv_rmse)
 
 
-def _candidate(run: mlflow.entities.Run) -> Candidate:
-    [output] = run.outputs.model_outputs
-    tags, metrics = run.data.tags, run.data.metrics
+def _to_candidate(mlflow_run: mlflow.entities.Run) -> Candidate:
+    [output] = mlflow_run.outputs.model_outputs
+    tags, metrics = mlflow_run.data.tags, mlflow_run.data.metrics
     return Candidate(
-        run.info.run_id,
+        mlflow_run.info.run_id,
         output.model_id,
         tags["family"],
         tags["training"],
@@ -203,18 +214,18 @@ def _candidate(run: mlflow.entities.Run) -> Candidate:
     )
 
 
-@reached
-def load_candidate(candidate: Candidate) -> RegressorMixin:
+@raises_unreachable
+def load_model(candidate: Candidate) -> RegressorMixin:
     """The candidate's scikit-learn model; ValueError as `stored.load` raises it."""
     store.client()
     uri = f"models:/{candidate.model_id}"
-    return persistence.load(Path(mlflow.artifacts.download_artifacts(uri)))
+    return persistence.load_model(Path(mlflow.artifacts.download_artifacts(uri)))
 
 
-@reached
-def load_intervals(candidate: Candidate) -> Intervals:
+@raises_unreachable
+def load_intervals(candidate: Candidate) -> IntervalModel:
     """The intervals that were made for the candidate; LookupError if there are none."""
-    from housing.models.intervals import Intervals
+    from housing.models.intervals import IntervalModel
 
     store.client()
     model = Path(mlflow.artifacts.download_artifacts(f"models:/{candidate.model_id}"))
@@ -222,11 +233,11 @@ def load_intervals(candidate: Candidate) -> Intervals:
     if not file.exists():
         family, run_id = candidate.family, candidate.run_id
         raise LookupError(f"{family} (MLflow run {run_id}) has no intervals: run 02_train again")
-    return Intervals.loads(file.read_bytes())
+    return IntervalModel.loads(file.read_bytes())
 
 
-@reached
-def columns(candidate: Candidate) -> dict[str, str]:
+@raises_unreachable
+def signature_columns(candidate: Candidate) -> dict[str, str]:
     """Name and type of each column that the candidate's signature asks for, in its order."""
     store.client()
     signature = mlflow.models.get_model_info(f"models:/{candidate.model_id}").signature
@@ -234,8 +245,8 @@ def columns(candidate: Candidate) -> dict[str, str]:
     return {str(one.name): one.type.name for one in asked}
 
 
-@reached
-def run(run_id: str) -> Run | None:
+@raises_unreachable
+def get_run(run_id: str) -> MlflowRun | None:
     """The MLflow run of that id; None if the store has none."""
     try:
         found = store.client().get_run(run_id)
@@ -244,18 +255,18 @@ def run(run_id: str) -> Run | None:
             raise
         return None
     at = datetime.fromtimestamp(found.info.start_time / 1000, UTC).isoformat(timespec="seconds")
-    return Run(run_id, at, dict(found.data.tags), dict(found.data.metrics))
+    return MlflowRun(run_id, at, dict(found.data.tags), dict(found.data.metrics))
 
 
-@reached
-def trained_by(pipeline_run: str) -> list[str]:
+@raises_unreachable
+def find_run_ids(pipeline_run_id: str) -> list[str]:
     """The ids of the MLflow runs that a run of the pipeline has logged."""
-    where = f"tags.training = '{pipeline_run}'"
+    where = f"tags.training = '{pipeline_run_id}'"
     found = store.client().search_runs([store.experiment_id()], where)
     return [one.info.run_id for one in found]
 
 
-@reached
-def page(candidate: Candidate) -> str:
+@raises_unreachable
+def run_url(candidate: Candidate) -> str:
     """Where MLflow's own pages show its run."""
-    return f"{store.pages()}/experiments/{store.experiment_id()}/runs/{candidate.run_id}"
+    return f"{store.ui_url()}/experiments/{store.experiment_id()}/runs/{candidate.run_id}"

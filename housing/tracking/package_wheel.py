@@ -11,9 +11,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE_FOLDER = Path(__file__).parents[1]
 SUFFIXES = {".py", ".c", ".css", ".js", ".mplstyle", ".sql"}
-THEN = (1980, 1, 1, 0, 0, 0)  # the same content is the same file
+ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the same content is the same file
 
 
 class Wheel(NamedTuple):
@@ -29,8 +29,8 @@ def build() -> Wheel:
     Its version is the project's and a hash of the modules, so that two that differ never share one.
     """
     files = {
-        path.relative_to(PACKAGE.parent).as_posix(): path.read_bytes()
-        for path in sorted(PACKAGE.rglob("*"))
+        path.relative_to(PACKAGE_FOLDER.parent).as_posix(): path.read_bytes()
+        for path in sorted(PACKAGE_FOLDER.rglob("*"))
         if path.suffix in SUFFIXES
     }
     project = metadata("california-housing")
@@ -44,21 +44,21 @@ def build() -> Wheel:
         "Tag: py3-none-any\n",
     }
     files |= {f"{folder}/{name}": text.encode() for name, text in about.items()}
-    files[f"{folder}/RECORD"] = _record(files, f"{folder}/RECORD").encode()
-    return Wheel(f"california_housing-{version}-py3-none-any.whl", _zip(files))
+    files[f"{folder}/RECORD"] = _record_text(files, f"{folder}/RECORD").encode()
+    return Wheel(f"california_housing-{version}-py3-none-any.whl", _zip_files(files))
 
 
-def _record(files: dict[str, bytes], own: str) -> str:
+def _record_text(files: dict[str, bytes], record_path: str) -> str:
     lines = []
     for name, content in files.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
         lines.append(f"{name},sha256={digest},{len(content)}")
-    return "\n".join([*lines, f"{own},,", ""])
+    return "\n".join([*lines, f"{record_path},,", ""])
 
 
-def _zip(files: dict[str, bytes]) -> bytes:
+def _zip_files(files: dict[str, bytes]) -> bytes:
     made = BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name, THEN), content, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name, ZIP_TIMESTAMP), content, zipfile.ZIP_DEFLATED)
     return made.getvalue()

@@ -24,9 +24,9 @@ MODEL_NAMES = {
     "sample": "california-housing-sample",
     "file": "california-housing-file",
 }
-NONE = "none yet"
+NOT_CREATED_YET = "none yet"
 # MLflow reads these when it is imported
-MLFLOW = {
+MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # else it talks into the reports; what fails is raised
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -35,11 +35,11 @@ MLFLOW = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",
 }
-EXPERIMENT = "california-housing"
-PATIENCE = 5  # seconds for the store to answer
+EXPERIMENT_NAME = "california-housing"
+STORE_TIMEOUT_SECONDS = 5  # seconds for the store to answer
 
 
-def uri() -> str:
+def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, else the sqlite file in var/; a file's path is made absolute."""
     given = os.environ.get("MLFLOW_TRACKING_URI")
     if not given:
@@ -51,50 +51,52 @@ def uri() -> str:
     if not path or path == ":memory:":
         raise ValueError(f"MLFLOW_TRACKING_URI is {given!r}, expected sqlite:///FILE: the steps "
                          "are processes of their own, and share no memory")  # fmt: skip
-    return f"{scheme}:///{paths.started_in() / path}{mark}{query}"
+    return f"{scheme}:///{paths.invocation_folder() / path}{mark}{query}"
 
 
-def database() -> Path | None:
+def database_path() -> Path | None:
     """The store's sqlite file, there or not yet; None if the store is none."""
-    found = uri()
+    found = tracking_uri()
     return Path(found.partition(":///")[2].partition("?")[0]) if found[:6] == "sqlite" else None
 
 
-def store() -> dict[str, str]:
+def store_identity() -> dict[str, str]:
     """Which tracking store it is: another one knows nothing of what was trained.
 
     A file is known by when its experiment was made: that survives a copy and a migration.
     """
-    file = database()
+    file = database_path()
     if file is None:
-        return {"tracking store": errors.shown(uri())}
-    made = _asked(f"SELECT creation_time FROM experiments WHERE name = '{EXPERIMENT}'")
-    return {"tracking store": str(made[0][0]) if made else NONE}
+        return {"tracking store": errors.redacted_uri(tracking_uri())}
+    made = _query(f"SELECT creation_time FROM experiments WHERE name = '{EXPERIMENT_NAME}'")
+    return {"tracking store": str(made[0][0]) if made else NOT_CREATED_YET}
 
 
-def champions() -> dict[str, str]:
+def registry_state() -> dict[str, str]:
     """The store, and for each registered model the version that the alias champion names."""
-    return store() | {f"champion of {name}": version for name, version in serving().items()}
+    return store_identity() | {
+        f"champion of {name}": version for name, version in champion_versions().items()
+    }
 
 
-def serving() -> dict[str, str]:
+def champion_versions() -> dict[str, str]:
     """For each registered model the version that the alias champion names."""
-    if uri().startswith("http"):
-        return _from_server()
+    if tracking_uri().startswith("http"):
+        return _fetch_champion_versions()
     query = "SELECT name, version FROM registered_model_aliases WHERE alias = 'champion'"
-    return {name: str(version) for name, version in sorted(_asked(query))}
+    return {name: str(version) for name, version in sorted(_query(query))}
 
 
-def runs_in_use() -> dict[str, str]:
+def pinned_runs() -> dict[str, str]:
     """The pipeline runs whose report a champion names, and which version that is."""
-    if uri().startswith("http"):
+    if tracking_uri().startswith("http"):
         tags = [
             (name, version, *tag)
-            for name, version in serving().items()
-            for tag in _tags(name, version).items()
+            for name, version in champion_versions().items()
+            for tag in _fetch_version_tags(name, version).items()
         ]
     else:
-        tags = _asked(
+        tags = _query(
             "SELECT a.name, a.version, t.key, t.value FROM registered_model_aliases a "
             "JOIN model_version_tags t ON t.name = a.name AND t.version = a.version "
             "WHERE a.alias = 'champion'",
@@ -107,11 +109,11 @@ def runs_in_use() -> dict[str, str]:
     return found
 
 
-def _asked(query: str) -> list[tuple]:
+def _query(query: str) -> list[tuple]:
     """What the store's database says; empty if there is no store yet, or none that was used."""
-    file = database()
+    file = database_path()
     if file is None:
-        return _asked_server(query)
+        return _query_server(query)
     if not file.exists():
         return []
     try:
@@ -121,14 +123,14 @@ def _asked(query: str) -> list[tuple]:
     except sqlite3.Error as failed:
         if "no such" in str(failed):  # table, or column of an older MLflow
             return []
-        raise errors.unreachable(uri(), failed) from None
+        raise errors.unreachable_error(tracking_uri(), failed) from None
 
 
-def _asked_server(query: str) -> list[tuple]:
+def _query_server(query: str) -> list[tuple]:
     from sqlalchemy import create_engine, exc, text
 
-    given = uri()
-    waits = {"connect_timeout": PATIENCE} if given.startswith("postgresql") else {}
+    given = tracking_uri()
+    waits = {"connect_timeout": STORE_TIMEOUT_SECONDS} if given.startswith("postgresql") else {}
     try:
         with create_engine(given, connect_args=waits).connect() as connection:
             return [tuple(row) for row in connection.execute(text(query))]
@@ -137,11 +139,11 @@ def _asked_server(query: str) -> list[tuple]:
             return []
         raise
     except exc.OperationalError as failed:
-        raise errors.unreachable(given, failed) from None
+        raise errors.unreachable_error(given, failed) from None
 
 
-def _from_server() -> dict[str, str]:
-    models = _get("registered-models/search", max_results=1000).get("registered_models", [])
+def _fetch_champion_versions() -> dict[str, str]:
+    models = _get_json("registered-models/search", max_results=1000).get("registered_models", [])
     return {
         one["name"]: str(alias["version"])
         for one in models
@@ -150,25 +152,27 @@ def _from_server() -> dict[str, str]:
     }
 
 
-def _tags(name: str, version: str) -> dict[str, str]:
-    found = _get("model-versions/get", name=name, version=version)["model_version"]
+def _fetch_version_tags(name: str, version: str) -> dict[str, str]:
+    found = _get_json("model-versions/get", name=name, version=version)["model_version"]
     return {one["key"]: one["value"] for one in found.get("tags", [])}
 
 
-def _get(what: str, **asked: Any) -> dict[str, Any]:
-    parts = urlsplit(uri())
+def _get_json(endpoint: str, **params: Any) -> dict[str, Any]:
+    parts = urlsplit(tracking_uri())
     place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
-    address = f"{place}/api/2.0/mlflow/{what}?{urlencode(asked)}"
+    address = f"{place}/api/2.0/mlflow/{endpoint}?{urlencode(params)}"
     try:
-        with urlopen(Request(address, headers=_credentials()), timeout=PATIENCE) as answer:
+        with urlopen(
+            Request(address, headers=_auth_headers()), timeout=STORE_TIMEOUT_SECONDS
+        ) as answer:
             return json.load(answer)
     except (OSError, HTTPException, ValueError) as failed:
-        raise errors.unreachable(uri(), failed) from None
+        raise errors.unreachable_error(tracking_uri(), failed) from None
 
 
-def _credentials() -> dict[str, str]:
+def _auth_headers() -> dict[str, str]:
     """As MLflow takes them: of the URI, else of its own variables."""
-    parts, told = urlsplit(uri()), os.environ.get
+    parts, told = urlsplit(tracking_uri()), os.environ.get
     user, password = parts.username, parts.password
     if not user:
         user, password = told("MLFLOW_TRACKING_USERNAME"), told("MLFLOW_TRACKING_PASSWORD")

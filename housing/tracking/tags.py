@@ -11,35 +11,35 @@ from housing.data import dvc
 from housing.tracking import handover
 
 
-def tags(manifest: Mapping[str, Any]) -> dict[str, str]:
+def lineage_tags(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Data source, DVC's version of it and hashes (from the split's manifest), report, notebook and
     its code, the command that makes it again, commit, and lock. What is not known is empty."""
     return {
         "data_source": manifest["source"],
-        "data_version": dvc.of(manifest),
+        "data_version": dvc.data_version(manifest),
         "raw_md5": manifest.get("md5", ""),
         "raw_sha256": manifest["sha256"]["raw"],
         "train_sha256": manifest["sha256"]["train"],
-        "report": handover.report(),
-        "notebook": handover.notebook(),
-        "notebook_code_sha256": handover.code(),
-        "pipeline.command": handover.command(),
-        "mlflow.source.git.commit": commit(),
-        "lock_sha256": lock(),
+        "report": handover.report_path(),
+        "notebook": handover.notebook_name(),
+        "notebook_code_sha256": handover.notebook_code_sha256(),
+        "pipeline.command": handover.reproduction_command(),
+        "mlflow.source.git.commit": git_commit(),
+        "lock_sha256": lock_file_sha256(),
     }
 
 
-def commit() -> str:
+def git_commit() -> str:
     """The checkout's commit, marked if files differ from it; without git, SOURCE_COMMIT."""
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        done = subprocess.run(command, cwd=paths.CHECKOUT, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=paths.PROJECT_ROOT, capture_output=True, text=True)
     except FileNotFoundError:
         return os.environ.get("SOURCE_COMMIT", "")
     return done.stdout.strip() or os.environ.get("SOURCE_COMMIT", "")
 
 
-def lock() -> str:
+def lock_file_sha256() -> str:
     """sha256 of the checkout's requirements.txt, as it is now; empty where there is none."""
-    path = paths.CHECKOUT / "requirements.txt"
+    path = paths.PROJECT_ROOT / "requirements.txt"
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

@@ -23,67 +23,73 @@ from housing import paths
 from housing.inference import neighbors
 from housing.models import blend, families, features, mlp
 
-ROOM_MB = 500
-MAKERS = ("scikit-learn", "lightgbm", "pykdtree", "numpy", "skops")  # other ones, other models
-UNREADABLE = (OSError, ValueError, KeyError, BadZipFile, UntrustedTypesFoundException)
+MAX_CACHE_MB = 500
+CACHE_KEY_PACKAGES = (
+    "scikit-learn",
+    "lightgbm",
+    "pykdtree",
+    "numpy",
+    "skops",
+)  # other ones, other models
+READ_ERRORS = (OSError, ValueError, KeyError, BadZipFile, UntrustedTypesFoundException)
 
 
-def made_by() -> str:
+def code_fingerprint() -> str:
     """The code that makes the models."""
     return "".join(inspect.getsource(one) for one in (blend, features, families, neighbors, mlp))
 
 
-def name(*of: Any) -> str:
+def cache_key(*inputs: Any) -> str:
     """Tells apart what is made of that, by this code and these packages."""
-    told = repr((of, made_by(), [version(one) for one in MAKERS]))
+    told = repr((inputs, code_fingerprint(), [version(one) for one in CACHE_KEY_PACKAGES]))
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def model(name: str) -> RegressorMixin | None:
+def load_model(key: str) -> RegressorMixin | None:
     """The model that was kept under the name; None if there is none that can be read."""
-    return _read(f"{name}.skops", lambda it: io.loads(it, trusted=families.TRUSTED_TYPES))
+    return _load_file(f"{key}.skops", lambda it: io.loads(it, trusted=families.TRUSTED_TYPES))
 
 
-def keep_model(name: str, made: RegressorMixin) -> None:
+def save_model(key: str, model: RegressorMixin) -> None:
     """For the next run that asks."""
-    _write(f"{name}.skops", io.dumps(made))
+    _save_file(f"{key}.skops", io.dumps(model))
 
 
-def guesses(name: str) -> np.ndarray | None:
+def load_predictions(key: str) -> np.ndarray | None:
     """The array that was kept under the name; None if there is none that can be read."""
-    return _read(f"{name}.npy", lambda it: np.load(BytesIO(it), allow_pickle=False))
+    return _load_file(f"{key}.npy", lambda it: np.load(BytesIO(it), allow_pickle=False))
 
 
-def keep_guesses(name: str, made: np.ndarray) -> None:
+def save_predictions(key: str, predictions: np.ndarray) -> None:
     """For the next run that asks."""
     content = BytesIO()
-    np.save(content, made, allow_pickle=False)
-    _write(f"{name}.npy", content.getvalue())
+    np.save(content, predictions, allow_pickle=False)
+    _save_file(f"{key}.npy", content.getvalue())
 
 
-def _folder() -> Path:
+def _cache_folder() -> Path:
     return paths.var() / "searches"
 
 
-def _read(file: str, parse: Callable[[bytes], Any]) -> Any:
-    path = _folder() / file
+def _load_file(file_name: str, parse: Callable[[bytes], Any]) -> Any:
+    path = _cache_folder() / file_name
     try:
         found = parse(path.read_bytes())
         os.utime(path)  # used: others make room before it
-    except UNREADABLE:
+    except READ_ERRORS:
         return None
     return found
 
 
-def _write(file: str, content: bytes) -> None:
-    paths.write_whole(_folder() / file, content)
+def _save_file(file_name: str, content: bytes) -> None:
+    paths.atomic_write(_cache_folder() / file_name, content)
     seen = []
-    for one in (*_folder().glob("*.skops"), *_folder().glob("*.npy")):
+    for one in (*_cache_folder().glob("*.skops"), *_cache_folder().glob("*.npy")):
         with contextlib.suppress(FileNotFoundError):  # another process made room
             stat = one.stat()
             seen.append((stat.st_mtime_ns, stat.st_size, one))
     size = 0
     for _, bytes_, one in sorted(seen, reverse=True):
         size += bytes_
-        if size > ROOM_MB * 1e6 and one.name != file:
+        if size > MAX_CACHE_MB * 1e6 and one.name != file_name:
             one.unlink(missing_ok=True)

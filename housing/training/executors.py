@@ -16,18 +16,20 @@ from typing import Any
 from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-VARIABLE = "HOUSING_DASK"
-LOCAL = "local"
-PATIENCE = 4  # seconds for a scheduler to answer, and for its first worker to be there
-RETRIES = 2
+ADDRESS_ENV_VARIABLE = "HOUSING_DASK"
+LOCAL_CLUSTER_ADDRESS = "local"
+CONNECT_TIMEOUT_SECONDS = (
+    4  # seconds for a scheduler to answer, and for its first worker to be there
+)
+MAX_TASK_RETRIES = 2
 
 # run(function, arguments, tell=None): the results, in the order of the arguments. arguments: a
 # tuple for each task. tell gets each result as soon as those before it are there too.
-Run = Callable[..., list[Any]]
+TaskRunner = Callable[..., list[Any]]
 
 
 @contextmanager
-def workers(address: str | None = None, processes: int = -1) -> Iterator[Run]:
+def executor(address: str | None = None, n_jobs: int = -1) -> Iterator[TaskRunner]:
     """What runs tasks side by side; its processes are kept from one call to the next.
 
     address: "" is this machine, by joblib (whose `parallel_config` is honoured); "local" a Dask
@@ -38,41 +40,43 @@ def workers(address: str | None = None, processes: int = -1) -> Iterator[Run]:
     Raises LookupError if no scheduler or no worker answers at the address. The call raises what
     a task raised, with Dask after two more tries, and RuntimeError if its worker was lost.
     """
-    address = os.environ.get(VARIABLE, "") if address is None else address
+    address = os.environ.get(ADDRESS_ENV_VARIABLE, "") if address is None else address
     if not address:
-        with Parallel(n_jobs=processes, return_as="generator") as pool:
-            yield partial(_here, pool)
+        with Parallel(n_jobs=n_jobs, return_as="generator") as pool:
+            yield partial(_run_local, pool)
     else:
-        with _client(address, processes) as client:
-            yield partial(_there, client, address)
+        with _connect_dask(address, n_jobs) as client:
+            yield partial(_run_dask, client, address)
 
 
-def _here(
+def _run_local(
     pool: Parallel,
     function: Callable[..., Any],
     arguments: Sequence[tuple],
-    tell: Callable[[Any], None] | None = None,
+    on_result: Callable[[Any], None] | None = None,
 ) -> list[Any]:
     try:
-        return _told(pool(delayed(function)(*one) for one in arguments), tell)
+        return _collect_results(pool(delayed(function)(*one) for one in arguments), on_result)
     except BrokenProcessPool as lost:
         raise RuntimeError("a worker process was killed, perhaps for want of memory") from lost
 
 
-def _there(
+def _run_dask(
     client: Any,
     address: str,
     function: Callable[..., Any],
     arguments: Sequence[tuple],
-    tell: Callable[[Any], None] | None = None,
+    on_result: Callable[[Any], None] | None = None,
 ) -> list[Any]:
     if not arguments:
         return []
     dask = import_module("distributed")
     try:
-        futures = client.map(function, *zip(*arguments, strict=True), pure=False, retries=RETRIES)
+        futures = client.map(
+            function, *zip(*arguments, strict=True), pure=False, retries=MAX_TASK_RETRIES
+        )
         try:
-            return _told((one.result() for one in futures), tell)
+            return _collect_results((one.result() for one in futures), on_result)
         finally:
             client.cancel(futures)  # those that are done do not mind
     except dask.KilledWorker as lost:
@@ -81,24 +85,24 @@ def _there(
         raise RuntimeError(f"the Dask scheduler at {address} has gone") from gone
 
 
-def _told(results: Iterator[Any], tell: Callable[[Any], None] | None) -> list[Any]:
+def _collect_results(results: Iterator[Any], on_result: Callable[[Any], None] | None) -> list[Any]:
     kept = []
     for one in results:
         kept.append(one)
-        if tell:
-            tell(one)
+        if on_result:
+            on_result(one)
     return kept
 
 
 @contextmanager
-def _client(address: str, processes: int) -> Iterator[Any]:
+def _connect_dask(address: str, n_jobs: int) -> Iterator[Any]:
     # not an import statement: where the tasks run changes no result, so that neither Dask's
     # version nor its second of importing belongs to a step that may run without it
     dask = import_module("distributed")
-    if address == LOCAL:
+    if address == LOCAL_CLUSTER_ADDRESS:
         with (
             dask.LocalCluster(
-                n_workers=processes if processes > 0 else cpu_count(),
+                n_workers=n_jobs if n_jobs > 0 else cpu_count(),
                 threads_per_worker=1,
                 memory_limit=0,  # joblib has none either
                 dashboard_address=None,
@@ -111,20 +115,25 @@ def _client(address: str, processes: int) -> Iterator[Any]:
             yield client
         return
     try:
-        client = dask.Client(address, timeout=PATIENCE, set_as_default=False)
+        client = dask.Client(address, timeout=CONNECT_TIMEOUT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as nobody:
-        raise LookupError(_way_out(address, "no Dask scheduler answers")) from nobody
-    with _silence("distributed.client"), client:  # a scheduler that goes is our error to tell
+        raise LookupError(_unavailable_message(address, "no Dask scheduler answers")) from nobody
+    with (
+        _silence_logger("distributed.client"),
+        client,
+    ):  # a scheduler that goes is our error to tell
         try:
-            client.wait_for_workers(1, timeout=PATIENCE)
+            client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_SECONDS)
         except TimeoutError as nobody:
-            raise LookupError(_way_out(address, "the Dask scheduler has no worker")) from nobody
+            raise LookupError(
+                _unavailable_message(address, "the Dask scheduler has no worker")
+            ) from nobody
         yield client
 
 
 @contextmanager
-def _silence(name: str) -> Iterator[None]:
-    logger = logging.getLogger(name)
+def _silence_logger(logger_name: str) -> Iterator[None]:
+    logger = logging.getLogger(logger_name)
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
@@ -133,7 +142,7 @@ def _silence(name: str) -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _way_out(address: str, problem: str) -> str:
+def _unavailable_message(address: str, problem: str) -> str:
     return (
         f"{problem} at {address}. Start them with `dask scheduler` and, on each machine, "
         f"`dask worker {address} --nworkers -1 --nthreads 1`; or do without: `local` uses the "

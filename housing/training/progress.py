@@ -3,10 +3,10 @@
 import sys
 from collections.abc import Callable
 
-WIDTH = 100
+LINE_WIDTH_CHARS = 100
 
 
-def shown() -> Callable[[str], None]:
+def display_callback() -> Callable[[str], None]:
     """What to call with each new line.
 
     In a notebook it is an output of the cell, which JupyterLab, a report and the runner's terminal
@@ -16,30 +16,30 @@ def shown() -> Callable[[str], None]:
         from IPython import get_ipython
 
         if get_ipython() is not None:
-            return _Output()
-    return _redraw if sys.stderr.isatty() else _quiet
+            return _NotebookDisplay()
+    return _overwrite_line if sys.stderr.isatty() else _discard_line
 
 
-class _Output:
+class _NotebookDisplay:
     """An output of the running cell; there from the first line on."""
 
     def __init__(self) -> None:
-        self.handle = None
+        self.display_handle = None
 
     def __call__(self, line: str) -> None:
         from IPython.display import display
 
         said = {"text/plain": line}
-        if self.handle is None:
-            self.handle = display(said, raw=True, display_id=True)
+        if self.display_handle is None:
+            self.display_handle = display(said, raw=True, display_id=True)
         else:
-            self.handle.update(said, raw=True)
+            self.display_handle.update(said, raw=True)
 
 
-def _redraw(line: str) -> None:
-    sys.stderr.write(f"\r{line[:WIDTH]:{WIDTH}}")
+def _overwrite_line(line: str) -> None:
+    sys.stderr.write(f"\r{line[:LINE_WIDTH_CHARS]:{LINE_WIDTH_CHARS}}")
     sys.stderr.flush()
 
 
-def _quiet(line: str) -> None:
+def _discard_line(line: str) -> None:
     pass

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from pipeline.runs import records
-from pipeline.runs.records import RunRecord, StepRecord, duration, said
+from pipeline.runs.records import RunRecord, StepRecord, format_duration, format_metric
 
 
-def table(home: Path, last: int) -> str:
+def run_table(home: Path, limit: int) -> str:
     """The newest runs, a line each: id, status, duration, steps, results, parameters."""
-    rows = [_row(one) for one in records.load_all(home / "var" / "runs", last)]
+    rows = [_run_row(one) for one in records.load_all(home / "var" / "runs", limit)]
     if not rows:
         return "no run yet"
     rows.insert(0, ("run", "status", "took", "steps", "result"))
@@ -20,61 +20,63 @@ def table(home: Path, last: int) -> str:
     return "\n".join(lines)
 
 
-def _row(run: RunRecord) -> tuple[str, ...]:
-    steps = " ".join(_mark(one) + one.name for one in run.steps[:5])
+def _run_row(run: RunRecord) -> tuple[str, ...]:
+    steps = " ".join(_status_mark(one) + one.name for one in run.steps[:5])
     steps += f" and {len(run.steps) - 5} more" if len(run.steps) > 5 else ""
-    results = [f"{name}: {said(value)}" for name, value in run.headline.items()]
+    results = [f"{name}: {format_metric(value)}" for name, value in run.headline.items()]
     results += [
         f"{step.name}.{name}={value}"
         for step in run.steps
         if step.status != "up to date"
         for name, value in step.parameters.items()
     ]
-    return run.id, run.status, duration(run.seconds), steps, "; ".join(results)
+    return run.id, run.status, format_duration(run.seconds), steps, "; ".join(results)
 
 
-def _mark(step: StepRecord) -> str:
+def _status_mark(step: StepRecord) -> str:
     marks = {"done": "", "up to date": "=", "not run": "-", "running": "~"}
     return marks.get(step.status, "!")
 
 
-def detail(home: Path, name: str) -> str:
+def run_details(home: Path, run_ref: str) -> str:
     """One run: each step's end, why it ran, its parameters, results, attempts, report."""
-    run = records.load(folder(home, name))
-    lines = [f"run {run.id}: {run.status}, started {run.started[:19]} UTC, {duration(run.seconds)}"]
+    run = records.load(find_run_folder(home, run_ref))
+    lines = [
+        f"run {run.id}: {run.status}, started {run.started[:19]} UTC, {format_duration(run.seconds)}"
+    ]
     for step in run.steps:
-        lines += ["", *_step(home, run, step)]
+        lines += ["", *_step_details(home, run, step)]
     return "\n".join(lines)
 
 
-def folder(home: Path, name: str) -> Path:
+def find_run_folder(home: Path, run_ref: str) -> Path:
     """Of the run of that id, start of an id, or latest; LookupError if it is none or several."""
     runs = home / "var" / "runs"
     names = sorted(one.parent.name for one in runs.glob("*/run.json"))
-    found = names[-1:] if name == "latest" else [one for one in names if one.startswith(name)]
+    found = names[-1:] if run_ref == "latest" else [one for one in names if one.startswith(run_ref)]
     if len(found) == 1:
         return runs / found[0]
     if found:
-        raise LookupError(f"{name!r} is the start of {len(found)} runs: {', '.join(found[:5])}")
+        raise LookupError(f"{run_ref!r} is the start of {len(found)} runs: {', '.join(found[:5])}")
     hint = f"; the newest is {names[-1]}" if names else ""
-    raise LookupError(f"there is no run {name!r}{hint}")
+    raise LookupError(f"there is no run {run_ref!r}{hint}")
 
 
-def _step(home: Path, run: RunRecord, step: StepRecord) -> list[str]:
+def _step_details(home: Path, run: RunRecord, step: StepRecord) -> list[str]:
     cells = f"{step.cells_done}/{step.cells} cells, " if step.cells else ""
     since = f" since run {step.reused}" if step.reused else ""
-    lines = [f"{step.name}: {step.status}{since}, {cells}{duration(step.seconds)}"]
+    lines = [f"{step.name}: {step.status}{since}, {cells}{format_duration(step.seconds)}"]
     lines += [f"  why: {one}" for one in step.why]
     lines += [f"  {name} = {value}" for name, value in step.parameters.items()]
-    lines += [f"  {name}: {said(value)}" for name, value in step.headline.items()]
+    lines += [f"  {name}: {format_metric(value)}" for name, value in step.headline.items()]
     lines += [f"  NOTE: {step.notice}"] if step.notice else []
     lines += [
-        f"  attempt {number} {one['status']} after {duration(one['seconds'])}: {one['failure']}"
+        f"  attempt {number} {one['status']} after {format_duration(one['seconds'])}: {one['failure']}"
         for number, one in enumerate(step.attempts, 1)
     ]
     lines += [f"  {step.failure}"] if step.failure else []
     lines += [f"  last output: {line}" for line in step.output.strip().splitlines()[-5:]]
     lines += [f"  peak memory: {step.peak_mb:,} MB"] if step.peak_mb else []
-    pages = {"report": step.report} | {name: step.page(name) for name in step.pages}
+    pages = {"report": step.report} | {name: step.page_filename(name) for name in step.pages}
     there = {name: home / "reports" / run.id / one for name, one in pages.items()}
     return lines + [f"  {name}: {page}" for name, page in there.items() if page.exists()]

@@ -21,7 +21,7 @@ class Option(NamedTuple):
     help: str
 
 
-def parser(
+def build_parser(
     pipeline: list[Step], options: Mapping[str, Option], commands: Mapping[str, Callable]
 ) -> argparse.ArgumentParser:
     """Of `run_pipeline.py`. options: a project's own. commands: the runner's and the project's."""
@@ -30,7 +30,7 @@ def parser(
         prog="run_pipeline.py",
         description=f"Runs the notebooks of the steps {names}, as far as something they depend on "
         "has changed, and keeps each as a report.",
-        epilog=_told(commands) + "\n\n" + listing(pipeline),
+        epilog=_command_help(commands) + "\n\n" + describe_steps(pipeline),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
@@ -57,7 +57,7 @@ def parser(
     return made
 
 
-def _told(commands: Mapping[str, Callable]) -> str:
+def _command_help(commands: Mapping[str, Callable]) -> str:
     """Each command with the first line of what it says of itself."""
     lines = ["also, each with a --help of its own:"]
     for name, command in commands.items():
@@ -66,7 +66,7 @@ def _told(commands: Mapping[str, Callable]) -> str:
     return "\n".join(lines)
 
 
-def listing(pipeline: list[Step]) -> str:
+def describe_steps(pipeline: list[Step]) -> str:
     """Each step with its notebook and its parameters, one a line."""
     lines = []
     for step in pipeline:

@@ -9,95 +9,99 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.runs import records
-from pipeline.runs.records import RunRecord, StepRecord, duration
+from pipeline.runs.records import RunRecord, StepRecord, format_duration
 
 
 @dataclass
-class Console:
+class PlainProgress:
     """Plain lines, for a log: one when a step starts, one when it has ended."""
 
     home: Path
-    expected: dict[str, list[float]] = field(default_factory=dict)  # seconds a cell, earlier
-    drawn: int = 0
+    expected_cell_seconds: dict[str, list[float]] = field(
+        default_factory=dict
+    )  # seconds a cell, earlier
+    n_drawn_lines: int = 0
 
     def __call__(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
         if event == "run started":
-            self.expected = _earlier(self.home / "var" / "runs", run)
+            self.expected_cell_seconds = _previous_cell_seconds(self.home / "var" / "runs", run)
             print(f"run {run.id}: {self.home / 'reports' / run.id / 'index.html'}", flush=True)
         elif event == "step started":
-            print(f"{step.name:10} starts: {some(step.why)}", flush=True)
+            print(f"{step.name:10} starts: {summarize_reasons(step.why)}", flush=True)
         elif event == "attempt ended":
             last = step.attempts[-1]
             print(
                 f"{step.name:10} {last['status']}: {last['failure']}; it is tried again", flush=True
             )
         elif event == "step ended":
-            print(_result(step), flush=True)
+            print(_step_result(step), flush=True)
         elif event == "stopping":
             print("stopping; once more to kill", flush=True)
         elif event == "run ended":
-            print(farewell(run, self.home), flush=True)
+            print(run_summary(run, self.home), flush=True)
 
 
 @dataclass
-class Terminal(Console):
+class TerminalProgress(PlainProgress):
     """The same, with a line below for each step that is running, drawn anew as it goes on."""
 
-    drawn_at: float = 0.0
-    cell_began: dict[str, float] = field(default_factory=dict)  # step -> when its last cell did
+    last_draw_time: float = 0.0
+    cell_start_times: dict[str, float] = field(
+        default_factory=dict
+    )  # step -> when its last cell did
 
     def __call__(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
         if step and event == "cell":
-            self.cell_began[step.name] = time.monotonic()
-        if event in ("cell", "tick") and time.monotonic() - self.drawn_at < 0.1:
+            self.cell_start_times[step.name] = time.monotonic()
+        if event in ("cell", "tick") and time.monotonic() - self.last_draw_time < 0.1:
             return
         if event != "step started":
-            self._erase()
+            self._erase_lines()
             super().__call__(event, run, step)
         running = [one for one in run.steps if one.status == "running"]
-        lines = [self._line(one) for one in running][:10]
-        self._erase()
+        lines = [self._progress_line(one) for one in running][:10]
+        self._erase_lines()
         sys.stdout.write("".join(f"{one}\n" for one in lines))
         sys.stdout.flush()
-        self.drawn, self.drawn_at = len(lines), time.monotonic()
+        self.n_drawn_lines, self.last_draw_time = len(lines), time.monotonic()
 
-    def _erase(self) -> None:
-        sys.stdout.write("\x1b[1A\x1b[2K" * self.drawn)
-        self.drawn = 0
+    def _erase_lines(self) -> None:
+        sys.stdout.write("\x1b[1A\x1b[2K" * self.n_drawn_lines)
+        self.n_drawn_lines = 0
 
-    def _line(self, step: StepRecord) -> str:
+    def _progress_line(self, step: StepRecord) -> str:
         text = f"{step.name:10} {step.cells_done:3}/{step.cells or '?'} cells  "
-        text += f"{duration(records.since(step.started)):>8}"
-        left = self._left(step)
-        text += f"  about {duration(left)} left" if left else ""
+        text += f"{format_duration(records.seconds_since(step.started)):>8}"
+        left = self._remaining_seconds(step)
+        text += f"  about {format_duration(left)} left" if left else ""
         text += f"  {step.heading}" if step.heading else ""
         return text[: shutil.get_terminal_size().columns - 1]
 
-    def _left(self, step: StepRecord) -> float:
+    def _remaining_seconds(self, step: StepRecord) -> float:
         """Seconds to go, if its cells take as long as before; its start is none of them."""
-        earlier = self.expected.get(step.name, [])
+        earlier = self.expected_cell_seconds.get(step.name, [])
         if not earlier or step.cells == 0:
             return 0.0
         same = len(earlier) == step.cells
         rest = sum(earlier[step.cells_done :]) if same else sum(earlier) - sum(step.cell_seconds)
-        return max(rest - (time.monotonic() - self.cell_began[step.name]), 0.0)
+        return max(rest - (time.monotonic() - self.cell_start_times[step.name]), 0.0)
 
 
-class Quiet(Console):
+class QuietProgress(PlainProgress):
     """Nothing, unless something goes wrong."""
 
     def __call__(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
         if event == "run ended" and (run.status != "done" or run.problems):
-            print(farewell(run, self.home), file=sys.stderr)
+            print(run_summary(run, self.home), file=sys.stderr)
 
 
-class Machine(Console):
+class JsonProgress(PlainProgress):
     """One JSON object a line, for each event."""
 
     def __call__(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
         if event == "tick":
             return
-        said: dict[str, Any] = {"event": event, "run": run.id, "at": records.now()}
+        said: dict[str, Any] = {"event": event, "run": run.id, "at": records.utc_now()}
         if step and event == "cell":
             said |= {"step": step.name, "cells": step.cells, "cells_done": step.cells_done}
             said |= {"heading": step.heading}
@@ -108,10 +112,10 @@ class Machine(Console):
         print(json.dumps(said, default=str), flush=True)
 
 
-def _earlier(runs: Path, run: RunRecord) -> dict[str, list[float]]:
+def _previous_cell_seconds(runs_folder: Path, run: RunRecord) -> dict[str, list[float]]:
     """Step -> seconds of each cell when it was last done."""
     found: dict[str, list[float]] = {}
-    for folder in sorted(runs.glob("*"), reverse=True)[1:30]:
+    for folder in sorted(runs_folder.glob("*"), reverse=True)[1:30]:
         try:
             steps = records.load(folder).steps
         except (LookupError, ValueError, KeyError, TypeError):
@@ -124,26 +128,26 @@ def _earlier(runs: Path, run: RunRecord) -> dict[str, list[float]]:
     return found
 
 
-def _result(step: StepRecord) -> str:
+def _step_result(step: StepRecord) -> str:
     if step.status == "up to date":
         return f"{step.name:10} up to date since run {step.reused}"
     cells = f"{step.cells_done:3}/{step.cells or '?'} cells"
-    return f"{step.name:10} {cells}  {duration(step.seconds):>8}  {step.status}"
+    return f"{step.name:10} {cells}  {format_duration(step.seconds):>8}  {step.status}"
 
 
-def some(reasons: list[str], few: int = 3) -> str:
+def summarize_reasons(reasons: list[str], limit: int = 3) -> str:
     """The first few of them."""
-    more = f" and {len(reasons) - few} more" if len(reasons) > few else ""
-    return "; ".join(reasons[:few]) + more
+    more = f" and {len(reasons) - limit} more" if len(reasons) > limit else ""
+    return "; ".join(reasons[:limit]) + more
 
 
-def farewell(run: RunRecord, home: Path) -> str:
+def run_summary(run: RunRecord, home: Path) -> str:
     """The last lines: the results and where to read more, or what failed."""
     folder = home / "reports" / run.id
-    bad = [one for one in run.steps if one.status in records.ENDED_BADLY]
+    bad = [one for one in run.steps if one.status in records.FAILED_STATUSES]
     if bad:
-        return "\n".join([*(_epitaph(one, folder) for one in bad), *run.problems])
-    lines = [f"  {name}: {records.said(value)}" for name, value in run.headline.items()]
+        return "\n".join([*(_failure_summary(one, folder) for one in bad), *run.problems])
+    lines = [f"  {name}: {records.format_metric(value)}" for name, value in run.headline.items()]
     if run.notice:
         lines.insert(0, f"  NOTE: {run.notice}")
     if run.status != "done":
@@ -152,8 +156,10 @@ def farewell(run: RunRecord, home: Path) -> str:
     return "\n".join([f"run {run.id} is done", *lines, where, *run.problems])
 
 
-def _epitaph(step: StepRecord, folder: Path) -> str:
+def _failure_summary(step: StepRecord, report_folder: Path) -> str:
     far = f"after {step.cells_done} of {step.cells} cells" if step.cells else "before its start"
-    page = folder / step.report
+    page = report_folder / step.report
     where = f" Its report: {page}" if page.exists() else ""
-    return f"The step {step.name} {records.verb(step.status)} {far}: {step.failure}.{where}"
+    return (
+        f"The step {step.name} {records.status_phrase(step.status)} {far}: {step.failure}.{where}"
+    )

@@ -6,55 +6,58 @@ import shlex
 from pathlib import Path
 
 from pipeline.definition import parameters
-from pipeline.definition.steps import Given, Step
+from pipeline.definition.steps import ParameterOverride, Step
 
-PREFIX = "PIPELINE_PARAM_"
+ENVIRONMENT_PREFIX = "PIPELINE_PARAM_"
 
 
-def given(
-    pipeline: list[Step], wanted: list[Step], files: list[Path], problems: list[str]
-) -> list[Given]:
+def load_overrides(
+    pipeline: list[Step],
+    selected_steps: list[Step],
+    parameter_files: list[Path],
+    problems: list[str],
+) -> list[ParameterOverride]:
     """The environment's values, then the files', which win; what is wrong goes to the problems.
 
     They may speak of steps that are not wanted this time.
     """
-    declared = _declared(pipeline)
-    found = _environment(declared)
-    for path in files:
+    declared = _parameter_names(pipeline)
+    found = _environment_overrides(declared)
+    for path in parameter_files:
         try:
-            found += _file(path)
+            found += _file_overrides(path)
         except ValueError as wrong:
             problems.append(str(wrong))
-    elsewhere = set(declared.values()) - set(_declared(wanted).values())
+    elsewhere = set(declared.values()) - set(_parameter_names(selected_steps).values())
     return [one for one in found if one.name not in elsewhere]
 
 
-def _declared(pipeline: list[Step]) -> dict[str, str]:
+def _parameter_names(steps: list[Step]) -> dict[str, str]:
     """The names of all parameters, with and without their step, by their small letters."""
     return {
         name.lower(): name
-        for step in pipeline
+        for step in steps
         for one in parameters.read(step.notebook)
         for name in (one.name, f"{step.name}.{one.name}")
     }
 
 
-def _environment(declared: dict[str, str]) -> list[Given]:
+def _environment_overrides(parameter_names: dict[str, str]) -> list[ParameterOverride]:
     """PIPELINE_PARAM_TRIALS or PIPELINE_PARAM_TRAIN__TRIALS; capitals do not matter."""
     found = []
     for variable, text in sorted(os.environ.items()):
-        if variable.startswith(PREFIX):
-            asked = variable.removeprefix(PREFIX).replace("__", ".").lower()
-            found.append(Given(declared.get(asked, asked), text, variable))
+        if variable.startswith(ENVIRONMENT_PREFIX):
+            asked = variable.removeprefix(ENVIRONMENT_PREFIX).replace("__", ".").lower()
+            found.append(ParameterOverride(parameter_names.get(asked, asked), text, variable))
     return found
 
 
-def _file(path: Path) -> list[Given]:
+def _file_overrides(path: Path) -> list[ParameterOverride]:
     import yaml
 
     try:
         # every scalar stays the text that was written: 007 is for the annotation to understand
-        content = yaml.load(_text(path), yaml.BaseLoader) or {}
+        content = yaml.load(_read_text(path), yaml.BaseLoader) or {}
     except OSError as failed:
         raise ValueError(f"--params {path}: {failed.strerror}") from None
     except yaml.YAMLError as failed:
@@ -64,11 +67,14 @@ def _file(path: Path) -> list[Given]:
     found = []
     for name, value in content.items():
         inner = value if isinstance(value, dict) else {"": value}
-        found += [Given(f"{name}.{one}".rstrip("."), it, str(path)) for one, it in inner.items()]
+        found += [
+            ParameterOverride(f"{name}.{one}".rstrip("."), it, str(path))
+            for one, it in inner.items()
+        ]
     return found
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     raw = path.read_bytes()
     marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
@@ -83,8 +89,8 @@ def _text(path: Path) -> str:
         ) from None
 
 
-def pairs(texts: list[str], option: str, problems: list[str]) -> list[Given]:
+def parse_overrides(texts: list[str], option: str, problems: list[str]) -> list[ParameterOverride]:
     """What an option of the command line says; what is no pair goes to the problems."""
     wrong = [one for one in texts if "=" not in one]
     problems += [f"{option} {one}: expected NAME=VALUE or STEP.NAME=VALUE" for one in wrong]
-    return [Given(*one.split("=", 1), option) for one in texts if "=" in one]
+    return [ParameterOverride(*one.split("=", 1), option) for one in texts if "=" in one]

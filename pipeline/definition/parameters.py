@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Optional
 from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen, MultipleOf
 
 # the names an annotation may use
-KNOWN = {
+ANNOTATION_NAMESPACE = {
     one.__name__: one
     for one in (bool, int, float, str, list, date, Path, Ge, Gt, Le, Len, Lt, MaxLen, MinLen)
 } | {"MultipleOf": MultipleOf, "Annotated": Annotated, "Literal": Literal, "Optional": Optional}
@@ -37,38 +37,40 @@ class Secret(str):
         return self.removeprefix("env:")
 
     @property
-    def code(self) -> str:
+    def lookup_code(self) -> str:
         """The Python that looks it up."""
         return f"__import__('os').environ[{self.variable!r}]"
 
 
-def literal(value: Any) -> dict[str, Any]:
+def encode_value(value: Any) -> dict[str, Any]:
     """A value as JSON can carry it: {"value": ...}, or {"code": the Python that makes it}."""
     if isinstance(value, Secret):
-        return {"code": value.code}
+        return {"code": value.lookup_code}
     if isinstance(value, Path):
         return {"code": f"__import__('pathlib').Path({str(value)!r})"}
     if isinstance(value, date):
         return {"code": f"__import__('datetime').date({value.year}, {value.month}, {value.day})"}
     if isinstance(value, list):
-        parts = [literal(one) for one in value]
+        parts = [encode_value(one) for one in value]
         if any("code" in one for one in parts):
             code = ", ".join(one.get("code") or repr(one["value"]) for one in parts)
             return {"code": f"[{code}]"}
     return {"value": value}
 
 
-def kernel(notebook: Path) -> str:
+def kernel_name(notebook: Path) -> str:
     """The name of the kernel it wants."""
-    return _content(notebook).get("metadata", {}).get("kernelspec", {}).get("name") or "python3"
+    return (
+        _load_notebook(notebook).get("metadata", {}).get("kernelspec", {}).get("name") or "python3"
+    )
 
 
-def cells(notebook: Path) -> list[dict[str, Any]]:
+def read_cells(notebook: Path) -> list[dict[str, Any]]:
     """The notebook's cells, their sources whole; ValueError if it is no notebook of format 4."""
-    return [{**one, "source": "".join(one["source"])} for one in _content(notebook)["cells"]]
+    return [{**one, "source": "".join(one["source"])} for one in _load_notebook(notebook)["cells"]]
 
 
-def _content(notebook: Path) -> dict[str, Any]:
+def _load_notebook(notebook: Path) -> dict[str, Any]:
     try:
         content = json.loads(notebook.read_bytes())
     except FileNotFoundError:
@@ -91,7 +93,9 @@ def read(notebook: Path) -> list[Parameter]:
     annotation that is not known here, or a default that is no literal.
     """
     tagged = [
-        one for one in cells(notebook) if "parameters" in one.get("metadata", {}).get("tags", [])
+        one
+        for one in read_cells(notebook)
+        if "parameters" in one.get("metadata", {}).get("tags", [])
     ]
     if len(tagged) > 1:
         raise ValueError(f"{notebook.name} has {len(tagged)} cells tagged parameters, expected one")
@@ -105,12 +109,12 @@ def read(notebook: Path) -> list[Parameter]:
         raise ValueError(
             f"{notebook.name}, parameters cell, line {wrong.lineno}: {line!r}: {wrong.msg}"
         ) from None
-    comments = _comments(source)
+    comments = _comments_by_line(source)
     lines = [one for one in body if not isinstance(one, ast.ImportFrom | ast.Import)]
-    return [_parameter(line, comments.get(line.end_lineno, ""), notebook) for line in lines]
+    return [_parse_parameter(line, comments.get(line.end_lineno, ""), notebook) for line in lines]
 
 
-def _comments(source: str) -> dict[int, str]:
+def _comments_by_line(source: str) -> dict[int, str]:
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {
         token.start[0]: token.string.lstrip("# ")
@@ -119,35 +123,47 @@ def _comments(source: str) -> dict[int, str]:
     }
 
 
-def _parameter(line: ast.stmt, comment: str, notebook: Path) -> Parameter:
-    where = f"{notebook.name}, parameters cell, line {line.lineno}: {ast.unparse(line)!r}"
-    if not (isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value):
+def _parse_parameter(statement: ast.stmt, comment: str, notebook: Path) -> Parameter:
+    where = f"{notebook.name}, parameters cell, line {statement.lineno}: {ast.unparse(statement)!r}"
+    if not (
+        isinstance(statement, ast.AnnAssign)
+        and isinstance(statement.target, ast.Name)
+        and statement.value
+    ):
         raise ValueError(f"{where}: expected NAME: TYPE = VALUE  # what it is for")
-    annotation = ast.unparse(line.annotation)
+    annotation = ast.unparse(statement.annotation)
     unknown = [
         one.id
-        for one in ast.walk(line.annotation)
-        if isinstance(one, ast.Name) and one.id not in KNOWN
+        for one in ast.walk(statement.annotation)
+        if isinstance(one, ast.Name) and one.id not in ANNOTATION_NAMESPACE
     ]
     if unknown:
-        raise ValueError(f"{where}: {unknown[0]} is no type the runner knows ({', '.join(KNOWN)})")
+        raise ValueError(
+            f"{where}: {unknown[0]} is no type the runner knows ({', '.join(ANNOTATION_NAMESPACE)})"
+        )
     try:
-        default = _literal(line.value)
+        default = _evaluate_literal(statement.value)
     except ValueError:
         raise ValueError(f"{where}: the default must be a literal") from None
-    return Parameter(line.target.id, annotation, default, comment)
+    return Parameter(statement.target.id, annotation, default, comment)
 
 
-def _literal(value: ast.expr) -> Any:
+def _evaluate_literal(expression: ast.expr) -> Any:
     """A literal's value; date(2026, 11, 23) and Path("a") count as literals."""
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and not value.keywords:
-        made = {"date": date, "Path": Path}.get(value.func.id)
+    if (
+        isinstance(expression, ast.Call)
+        and isinstance(expression.func, ast.Name)
+        and not expression.keywords
+    ):
+        made = {"date": date, "Path": Path}.get(expression.func.id)
         if made:
-            return made(*(ast.literal_eval(one) for one in value.args))
-    return ast.literal_eval(value)
+            return made(*(ast.literal_eval(one) for one in expression.args))
+    return ast.literal_eval(expression)
 
 
-def check(declared: list[Parameter], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def validate(
+    parameters: list[Parameter], texts: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
     """The given values as their annotations say, and a sentence for each that is wrong.
 
     given: name -> text, as typed, or a list of texts. The annotations become a pydantic model,
@@ -155,28 +171,28 @@ def check(declared: list[Parameter], given: Mapping[str, Any]) -> tuple[dict[str
     """
     from pydantic import ConfigDict, ValidationError, create_model
 
-    known = {one.name: one for one in declared}
+    known = {one.name: one for one in parameters}
     fields = {
-        one.name: (eval(one.annotation, {"__builtins__": {}}, KNOWN), one.default)
-        for one in declared
+        one.name: (eval(one.annotation, {"__builtins__": {}}, ANNOTATION_NAMESPACE), one.default)
+        for one in parameters
     }
     model = create_model("Parameters", __config__=ConfigDict(validate_default=True), **fields)
     problems, secrets, taken = [], {}, {}
-    for name, text in given.items():
+    for name, text in texts.items():
         if isinstance(text, str) and text.startswith("env:"):
             secrets[name] = Secret(text)
-            problems += _unusable(known[name], secrets[name])
+            problems += _secret_problems(known[name], secrets[name])
         else:
-            taken[name] = _unpacked(text, known[name].annotation)
+            taken[name] = _parse_text(text, known[name].annotation)
     try:
         values = model.model_validate(taken).model_dump(include=set(taken))
     except ValidationError as wrong:
         values = {}
-        problems += [_sentence(known, given, one) for one in wrong.errors()]
+        problems += [_error_message(known, texts, one) for one in wrong.errors()]
     return values | secrets, problems
 
 
-def _unpacked(text: Any, annotation: str) -> Any:
+def _parse_text(text: Any, annotation: str) -> Any:
     """A list from JSON, a number where only a Literal's number can be meant, None from its name."""
     if not isinstance(text, str):
         return text
@@ -192,7 +208,7 @@ def _unpacked(text: Any, annotation: str) -> Any:
     return text
 
 
-def _unusable(parameter: Parameter, secret: Secret) -> list[str]:
+def _secret_problems(parameter: Parameter, secret: Secret) -> list[str]:
     if "str" not in parameter.annotation:
         return [f"{parameter.name} is {str(secret)!r}, a secret, expected {parameter.annotation}"]
     if not os.environ.get(secret.variable):
@@ -203,9 +219,13 @@ def _unusable(parameter: Parameter, secret: Secret) -> list[str]:
     return []
 
 
-def _sentence(known: Mapping[str, Parameter], given: Mapping[str, Any], error: Any) -> str:
+def _error_message(
+    parameters_by_name: Mapping[str, Parameter], texts: Mapping[str, Any], error: Any
+) -> str:
     name = error["loc"][0]
-    value = given.get(name, known[name].default)
+    value = texts.get(name, parameters_by_name[name].default)
     reason = error["msg"].removeprefix("Input ")
-    default = "" if name in given else "'s default"
-    return f"{name}{default} is {value!r}, expected {known[name].annotation} ({reason})"
+    default = "" if name in texts else "'s default"
+    return (
+        f"{name}{default} is {value!r}, expected {parameters_by_name[name].annotation} ({reason})"
+    )

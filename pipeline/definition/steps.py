@@ -20,7 +20,7 @@ class Step(NamedTuple):
     memory_limit: float | None = None  # GB, the kernel's and its children's together
     retries: int = 0  # after a dead kernel or a time-out, which may pass
     backoff: float = 5.0  # seconds before the first retry, doubled for each later one
-    watch: Callable[[], Mapping[str, str]] | None = None  # what it depends on beside files
+    external_state: Callable[[], Mapping[str, str]] | None = None  # what it depends on beside files
     ignore: tuple[str, ...] = ()  # patterns of files that are neither input nor output
 
 
@@ -31,15 +31,15 @@ class Task(NamedTuple):
     label: str  # the step's name, or train[seed=1] in a sweep
     values: dict[str, Any]  # those that differ from the notebook, typed
     needs: tuple[str, ...]  # the labels of the tasks it waits for
-    file: str  # what its files are called, without an ending
+    file_stem: str  # what its files are called, without an ending
 
     @property
     def report(self) -> str:
         """The name of its page."""
-        return f"{self.file}.html"
+        return f"{self.file_stem}.html"
 
 
-class Given(NamedTuple):
+class ParameterOverride(NamedTuple):
     """A value for a parameter, as somebody wrote it."""
 
     name: str  # NAME or STEP.NAME
@@ -47,7 +47,7 @@ class Given(NamedTuple):
     origin: str  # "-p", a file's name, "the environment"
 
 
-def arrange(steps: list[Step]) -> list[Step]:
+def resolve_dependencies(steps: list[Step]) -> list[Step]:
     """The steps with every `needs` spelt out; ValueError if one needs what does not come before."""
     arranged: list[Step] = []
     for step in steps:
@@ -62,33 +62,40 @@ def arrange(steps: list[Step]) -> list[Step]:
     return arranged
 
 
-def select(
-    steps: list[Step], first: str | None = None, last: str | None = None, only: str | None = None
+def select_steps(
+    steps: list[Step],
+    from_step: str | None = None,
+    until_step: str | None = None,
+    only_step: str | None = None,
 ) -> list[Step]:
     """The steps from `first` to `last`, or the `only` one. ValueError that lists unknown names."""
     names = [one.name for one in steps]
-    unknown = [one for one in (first, last, only) if one is not None and one not in names]
+    unknown = [
+        one for one in (from_step, until_step, only_step) if one is not None and one not in names
+    ]
     if unknown:
-        raise ValueError("\n".join(_unknown(one, names) for one in unknown))
-    start = names.index(only or first) if only or first else 0
-    stop = names.index(only or last) if only or last else len(names) - 1
+        raise ValueError("\n".join(_unknown_step_message(one, names) for one in unknown))
+    start = names.index(only_step or from_step) if only_step or from_step else 0
+    stop = names.index(only_step or until_step) if only_step or until_step else len(names) - 1
     if start > stop:
-        raise ValueError(f"step {first!r} comes after step {last!r}: nothing to run")
+        raise ValueError(f"step {from_step!r} comes after step {until_step!r}: nothing to run")
     return steps[start : stop + 1]
 
 
-def known(name: str, names: Iterable[str]) -> str:
+def require_step(name: str, step_names: Iterable[str]) -> str:
     """The name, if it is one of the steps'; else ValueError with the nearest."""
-    if name not in names:
-        raise ValueError(_unknown(name, list(names)))
+    if name not in step_names:
+        raise ValueError(_unknown_step_message(name, list(step_names)))
     return name
 
 
-def _unknown(name: str, names: list[str]) -> str:
-    return f"there is no step {name!r}{nearest(name, names)}"
+def _unknown_step_message(name: str, step_names: list[str]) -> str:
+    return f"there is no step {name!r}{suggestion(name, step_names)}"
 
 
-def tasks(steps: list[Step], given: list[Given], sweeps: list[Given]) -> list[Task]:
+def build_tasks(
+    steps: list[Step], overrides: list[ParameterOverride], sweeps: list[ParameterOverride]
+) -> list[Task]:
     """What to run, in the order of the steps, the variants of a swept step one after the other.
 
     given: the later of two for one parameter wins, and STEP.NAME over NAME. Raises ValueError
@@ -96,12 +103,12 @@ def tasks(steps: list[Step], given: list[Given], sweeps: list[Given]) -> list[Ta
     """
     declared = {one.name: parameters.read(one.notebook) for one in steps}
     problems: list[str] = []
-    ordered = sorted(given, key=lambda one: "." in one.name)  # stable: a later origin wins
-    plain = _texts(declared, ordered, problems)
+    ordered = sorted(overrides, key=lambda one: "." in one.name)  # stable: a later origin wins
+    plain = _texts_by_step(declared, ordered, problems)
     swept: dict[str, dict[str, list[str]]] = {one.name: {} for one in steps}
     for sweep in sweeps:
-        for taker, name in _takers(declared, sweep, problems):
-            swept[taker][name] = _choices(sweep.value)
+        for taker, name in _matching_parameters(declared, sweep, problems):
+            swept[taker][name] = _split_sweep_values(sweep.value)
     made: dict[str, list[Task]] = {}
     stems = [one.notebook.stem for one in steps]
     for step in steps:
@@ -110,8 +117,8 @@ def tasks(steps: list[Step], given: list[Given], sweeps: list[Given]) -> list[Ta
         made[step.name] = []
         for choice in product(*swept[step.name].values()):
             variant = dict(zip(swept[step.name], choice, strict=True))
-            texts = _secrets(declared[step.name]) | plain[step.name] | variant
-            values, wrong = parameters.check(declared[step.name], texts) if texts else ({}, [])
+            texts = _secret_defaults(declared[step.name]) | plain[step.name] | variant
+            values, wrong = parameters.validate(declared[step.name], texts) if texts else ({}, [])
             problems += wrong
             tail = ",".join(f"{name}={text}" for name, text in variant.items())
             label = f"{step.name}[{tail}]" if tail else step.name
@@ -123,45 +130,49 @@ def tasks(steps: list[Step], given: list[Given], sweeps: list[Given]) -> list[Ta
     return [one for variants in made.values() for one in variants]
 
 
-def _secrets(declared: list[parameters.Parameter]) -> dict[str, str]:
+def _secret_defaults(step_parameters: list[parameters.Parameter]) -> dict[str, str]:
     """The defaults that name a secret: the notebook itself would take them for a text."""
-    defaults = {one.name: one.default for one in declared}
+    defaults = {one.name: one.default for one in step_parameters}
     return {
         name: it for name, it in defaults.items() if isinstance(it, str) and it.startswith("env:")
     }
 
 
-def _texts(
-    declared: dict[str, list[parameters.Parameter]], given: list[Given], problems: list[str]
+def _texts_by_step(
+    parameters_by_step: dict[str, list[parameters.Parameter]],
+    overrides: list[ParameterOverride],
+    problems: list[str],
 ) -> dict[str, dict[str, Any]]:
-    texts: dict[str, dict[str, Any]] = {one: {} for one in declared}
-    for one in given:
-        for taker, name in _takers(declared, one, problems):
+    texts: dict[str, dict[str, Any]] = {one: {} for one in parameters_by_step}
+    for one in overrides:
+        for taker, name in _matching_parameters(parameters_by_step, one, problems):
             texts[taker][name] = one.value
     return texts
 
 
-def _takers(
-    declared: dict[str, list[parameters.Parameter]], given: Given, problems: list[str]
+def _matching_parameters(
+    parameters_by_step: dict[str, list[parameters.Parameter]],
+    override: ParameterOverride,
+    problems: list[str],
 ) -> list[tuple[str, str]]:
     """The steps that declare the parameter, and its name; a problem if there is none."""
-    step, _, parameter = given.name.rpartition(".")
+    step, _, parameter = override.name.rpartition(".")
     found = [
         (one, parameter)
-        for one, own in declared.items()
+        for one, own in parameters_by_step.items()
         if step in ("", one) and parameter in [p.name for p in own]
     ]
     if not found:
-        names = {p.name for own in declared.values() for p in own}
-        names |= {f"{one}.{p.name}" for one, own in declared.items() for p in own}
-        origin = "" if given.origin == "-p" else f" ({given.origin})"
+        names = {p.name for own in parameters_by_step.values() for p in own}
+        names |= {f"{one}.{p.name}" for one, own in parameters_by_step.items() for p in own}
+        origin = "" if override.origin == "-p" else f" ({override.origin})"
         problems.append(
-            f"there is no parameter {given.name!r}{origin}{nearest(given.name, sorted(names))}"
+            f"there is no parameter {override.name!r}{origin}{suggestion(override.name, sorted(names))}"
         )
     return found
 
 
-def _choices(text: str) -> list[str]:
+def _split_sweep_values(text: str) -> list[str]:
     """The parts between commas, but for those inside brackets or quotes."""
     parts, depth, quote = [""], 0, ""
     for letter in text:
@@ -174,9 +185,9 @@ def _choices(text: str) -> list[str]:
     return list(dict.fromkeys(one.strip() for one in parts))
 
 
-def nearest(name: str, names: list[str]) -> str:
+def suggestion(name: str, candidates: list[str]) -> str:
     """What was probably meant, as the end of a sentence; else all there is."""
-    if not names:
+    if not candidates:
         return "; there are none"
-    near = get_close_matches(name, names, 1, 0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"
+    near = get_close_matches(name, candidates, 1, 0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(candidates)}"

@@ -3,17 +3,17 @@
 import json
 from pathlib import Path
 
-from pipeline.report.live import Pages
+from pipeline.report.live import ReportWriter
 from pipeline.runs import records
-from pipeline.runs.atomic_write import write_whole
-from pipeline.runs.records import Keeper, RunRecord, StepRecord
+from pipeline.runs.atomic_write import atomic_write
+from pipeline.runs.records import RunRecord, RunRecordWriter, StepRecord
 
-WHY = "the runner was killed, or the machine lost its power"
+CRASH_MESSAGE = "the runner was killed, or the machine lost its power"
 # what papermill calls a cell's state -> how the cell has ended, if the kernel is gone
-ENDS = {"completed": "ran", "running": "killed", "pending": "not run"}
+CRASHED_CELL_STATUS = {"completed": "ran", "running": "killed", "pending": "not run"}
 
 
-def settle(home: Path) -> RunRecord | None:
+def recover_interrupted_run(home: Path) -> RunRecord | None:
     """Completes the newest run's record, notebook and pages, if nobody could; gives the run then.
 
     To be called by who holds the lock: no run is under way.
@@ -23,28 +23,28 @@ def settle(home: Path) -> RunRecord | None:
     run = records.load(folder) if folder else None
     if run is None or run.ended:
         return None
-    from pipeline.execution.orphan_cleanup import sweep
+    from pipeline.execution.orphan_cleanup import kill_run_processes
 
-    sweep(run.id)  # its own watchdog may have been killed too
-    pages = Pages(home, run)
+    kill_run_processes(run.id)  # its own watchdog may have been killed too
+    pages = ReportWriter(home, run)
     for step in run.steps:
         if step.status == "running":
-            _settle(step, folder / f"{Path(step.report).stem}.ipynb")
-            pages.due(step)
-    Keeper(run, folder).close()
-    pages.finish()
+            _recover_step(step, folder / f"{Path(step.report).stem}.ipynb")
+            pages.enqueue(step)
+    RunRecordWriter(run, folder).close()
+    pages.write_final_pages()
     return run
 
 
-def _settle(step: StepRecord, executed: Path) -> None:
-    step.status, step.failure = "killed", WHY
+def _recover_step(step: StepRecord, executed_path: Path) -> None:
+    step.status, step.failure = "killed", CRASH_MESSAGE
     try:
-        notebook = json.loads(executed.read_text())
+        notebook = json.loads(executed_path.read_text())
     except (OSError, ValueError):
         return  # killed before anything was saved
     states = [one["metadata"]["papermill"] for one in notebook["cells"]]
     for state, cell in zip(states, notebook["cells"], strict=True):
-        ended = ENDS.get(state["status"], state["status"])
+        ended = CRASHED_CELL_STATUS.get(state["status"], state["status"])
         step.cell_status.append(ended)
         step.cell_seconds.append(state.get("duration") or 0.0)
         if ended == "killed":
@@ -54,4 +54,4 @@ def _settle(step: StepRecord, executed: Path) -> None:
             state["status"] = ended
     step.cells, step.cells_done = len(states), step.cell_status.count("ran")
     step.seconds = sum(step.cell_seconds)
-    write_whole(executed, json.dumps(notebook))
+    atomic_write(executed_path, json.dumps(notebook))

@@ -16,26 +16,26 @@ import time
 import psutil
 
 
-def main(run: str, folder: str) -> None:
+def main(run_id: str, socket_folder: str) -> None:
     """Until none is left."""
     while os.read(0, 4096):
         pass
-    sweep(run)
-    shutil.rmtree(folder, ignore_errors=True)
+    kill_run_processes(run_id)
+    shutil.rmtree(socket_folder, ignore_errors=True)
 
 
-def sweep(run: str) -> None:
+def kill_run_processes(run_id: str) -> None:
     """Kills the run's processes until none is left."""
-    while _kill(run):
+    while _kill_once(run_id):
         time.sleep(0.02)
 
 
-def _kill(run: str) -> int:
+def _kill_once(run_id: str) -> int:
     """How many there were."""
     found = 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get("PIPELINE_RUN_ID") == run:
+            if process.pid != os.getpid() and process.environ().get("PIPELINE_RUN_ID") == run_id:
                 found += process.status() != psutil.STATUS_ZOMBIE
                 process.kill()
     return found

@@ -11,190 +11,209 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 
 from pipeline.execution import limits
-from pipeline.execution.kernel_session import Client
-from pipeline.execution.messages import FAILED, KILLED, NOT_RUN, RAN, TIMED_OUT, Job
-from pipeline.execution.notebook_writer import Saver
-from pipeline.execution.output_capture import Tee
-from pipeline.kernels.fork_provisioner import Manager, manager
+from pipeline.execution.kernel_session import KernelSession
+from pipeline.execution.messages import FAILED, KILLED, NOT_RUN, RAN, TIMED_OUT, NotebookJob
+from pipeline.execution.notebook_writer import NotebookWriter
+from pipeline.execution.output_capture import OutputCapture
+from pipeline.kernels.fork_provisioner import KernelManager, create_kernel_manager
 
-NAME = "pipeline"  # papermill knows the engine by it
-GRACE = 5.0  # seconds that an interrupted kernel has before it is killed
-FLOOD = 2_000  # letters of the last output that the record keeps
-PAPERMILL = {RAN: "completed"}  # what papermill calls it in the notebook's metadata
+ENGINE_NAME = "pipeline"  # papermill knows the engine by it
+INTERRUPT_GRACE_SECONDS = 5.0  # seconds that an interrupted kernel has before it is killed
+MAX_LAST_OUTPUT_CHARS = 2_000  # letters of the last output that the record keeps
+PAPERMILL_STATUS = {RAN: "completed"}  # what papermill calls it in the notebook's metadata
 
 
-class Engine(NBClientEngine):
+class PipelineEngine(NBClientEngine):
     """papermill.execute_notebook(..., engine_name=NAME, job=Job(...))."""
 
     @classmethod
-    def execute_notebook(cls, nb: Any, kernel_name: str, job: Job, **_options: Any) -> Any:
-        asyncio.run(_Execution(nb, kernel_name, job).run())
+    def execute_notebook(cls, nb: Any, kernel_name: str, job: NotebookJob, **_options: Any) -> Any:
+        asyncio.run(_NotebookExecution(nb, kernel_name, job).run())
         return nb
 
 
-class _Execution:
+class _NotebookExecution:
     """One notebook in one kernel."""
 
-    def __init__(self, notebook: Any, kernel_name: str, job: Job) -> None:
+    def __init__(self, notebook: Any, kernel_name: str, job: NotebookJob) -> None:
         self.notebook, self.job = notebook, job
-        self.saver = Saver(notebook, job.executed, job.secrets)
+        self.writer = NotebookWriter(notebook, job.executed_path, job.secret_values)
         self.kernel_name = kernel_name
-        self.manager: Manager | None = None
-        self.heading, self.number = "", 0
-        self.ready = asyncio.Event()
-        self.work: asyncio.Task | None = None
-        self.stopping: asyncio.Task | None = None
+        self.kernel_manager: KernelManager | None = None
+        self.heading, self.cell_index = "", 0
+        self.kernel_ready = asyncio.Event()
+        self.cells_task: asyncio.Task | None = None
+        self.stop_task: asyncio.Task | None = None
 
     async def run(self) -> None:
         """Runs all cells, or as many as it can; never raises for what happens in the notebook."""
-        job, started = self.job, _now()
-        job.cells = [NOT_RUN for _ in self.notebook.cells]
+        job, started = self.job, _utc_now()
+        job.cell_status = [NOT_RUN for _ in self.notebook.cells]
         about = self.notebook.metadata.papermill
-        about.update(start_time=started.isoformat(), output_path=str(job.executed), exception=None)
+        about.update(
+            start_time=started.isoformat(), output_path=str(job.executed_path), exception=None
+        )
         for cell in self.notebook.cells:
             cell.metadata.papermill = {"status": "pending", "exception": None}
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         keepers = [
-            asyncio.ensure_future(self._keep_saving()),
-            asyncio.ensure_future(self._keep_limits()),
+            asyncio.ensure_future(self._save_periodically()),
+            asyncio.ensure_future(self._enforce_limits()),
         ]
         try:
-            self.work = asyncio.ensure_future(self._run_cells())
-            with job.listen(self.stop):
-                await self.work
+            self.cells_task = asyncio.ensure_future(self._run_cells())
+            with job.listen_for_stop(self.stop):
+                await self.cells_task
         except asyncio.CancelledError:
             pass  # stopped before there was a kernel to interrupt
         except Exception as failed:
-            job.ends(FAILED, f"{type(failed).__name__}: {failed}".splitlines()[0])
+            job.finish(FAILED, f"{type(failed).__name__}: {failed}".splitlines()[0])
         finally:
-            for one in (*keepers, self.stopping):
+            for one in (*keepers, self.stop_task):
                 if one:
                     one.cancel()
-            about.update(end_time=_now().isoformat(), exception=job.status != "done")
-            about.update(duration=(_now() - started).total_seconds())
-            self._conclude()
+            about.update(end_time=_utc_now().isoformat(), exception=job.status != "done")
+            about.update(duration=(_utc_now() - started).total_seconds())
+            self._finalize()
 
-    def _conclude(self) -> None:
+    def _finalize(self) -> None:
         """What is left is told and saved, without the secrets."""
         for number, cell in enumerate(self.notebook.cells):
-            if self.job.cells[number] == NOT_RUN:
+            if self.job.cell_status[number] == NOT_RUN:
                 cell.metadata.papermill.status = NOT_RUN
-                self.saver.touch(number)
-        self._save_at_last()
+                self.writer.mark_dirty(number)
+        self._save_final()
         for ending in (".stderr", ".json", ".trace"):
             with contextlib.suppress(OSError):
-                self.saver.mask_file(self.job.executed.with_name(self.job.executed.stem + ending))
+                self.writer.mask_file(
+                    self.job.executed_path.with_name(self.job.executed_path.stem + ending)
+                )
         for name in ("failure", "traceback", "output"):
-            setattr(self.job, name, self.saver.mask(getattr(self.job, name)))
+            setattr(self.job, name, self.writer.mask(getattr(self.job, name)))
 
     async def _run_cells(self) -> None:
-        job, path = self.job, self.job.executed.with_name(f"{self.job.executed.stem}.stderr")
+        job, path = (
+            self.job,
+            self.job.executed_path.with_name(f"{self.job.executed_path.stem}.stderr"),
+        )
         with path.open("ab") as errors:
-            self.manager = manager(self.kernel_name, job.sockets)
-            self.client = Client(self.notebook, self.manager, self.saver, self._heard)
-            self.tee = Tee(job.sockets)
+            self.kernel_manager = create_kernel_manager(self.kernel_name, job.socket_folder)
+            self.session = KernelSession(
+                self.notebook, self.kernel_manager, self.writer, self._report_progress
+            )
+            self.output_capture = OutputCapture(job.socket_folder)
             try:
-                environment = {**job.environment, "PIPELINE_TEE": str(self.tee.folder)}
-                await self.client.start(cwd=str(job.folder), env=environment, stderr=errors)
-                self.tee.opened()
-                self.ready.set()
+                environment = {**job.environment, "PIPELINE_TEE": str(self.output_capture.folder)}
+                await self.session.start(
+                    cwd=str(job.working_folder), env=environment, stderr=errors
+                )
+                self.output_capture.unlink_files()
+                self.kernel_ready.set()
                 for number in range(len(self.notebook.cells)):
                     if job.status != "done":
                         break
                     await self._run_cell(number)
             finally:
-                patience = GRACE if job.status in ("done", FAILED) else 0
-                await self.client.end(patience)
-                self.tee.close()
-                job.peak_mb = getattr(self.manager.provisioner, "peak_mb", 0)
+                patience = INTERRUPT_GRACE_SECONDS if job.status in ("done", FAILED) else 0
+                await self.session.shutdown(patience)
+                self.output_capture.close()
+                job.peak_mb = getattr(self.kernel_manager.provisioner, "peak_mb", 0)
 
-    def _heard(self, line: str) -> None:
+    def _report_progress(self, line: str) -> None:
         """An output that changes tells how far its cell is."""
-        self._begun(self.saver.mask(f"{self.heading}: {line}" if self.heading else line))
+        self._send_cell_started(
+            self.writer.mask(f"{self.heading}: {line}" if self.heading else line)
+        )
 
-    def _begun(self, heading: str) -> None:
+    def _send_cell_started(self, heading: str) -> None:
         cells = len(self.notebook.cells)
-        self.job.tell("cell", number=self.number, status="running", of=cells, heading=heading)
+        self.job.send_event(
+            "cell", number=self.cell_index, status="running", of=cells, heading=heading
+        )
 
-    async def _run_cell(self, number: int) -> None:
-        job, cell = self.job, self.notebook.cells[number]
-        state, started = cell.metadata.papermill, _now()
+    async def _run_cell(self, cell_index: int) -> None:
+        job, cell = self.job, self.notebook.cells[cell_index]
+        state, started = cell.metadata.papermill, _utc_now()
         state.update(status="running", start_time=started.isoformat())
-        self.saver.touch(number)
+        self.writer.mark_dirty(cell_index)
         if cell.cell_type == "markdown":
             titles = [one for one in cell.source.splitlines() if one.startswith("#")]
             self.heading = titles[-1].lstrip("# ") if titles else self.heading
-        self.number = number
-        self._begun(self.heading)
+        self.cell_index = cell_index
+        self._send_cell_started(self.heading)
         ended = RAN
-        self.tee.mark()
+        self.output_capture.mark_cell_start()
         try:
-            await self.client.async_execute_cell(cell, number)
+            await self.session.async_execute_cell(cell, cell_index)
         except CellExecutionError as failed:
             ended = FAILED
-            job.traceback = _traceback(cell)
-            job.ends(FAILED, f"{failed.ename}: {failed.evalue}".strip().splitlines()[0])
+            job.traceback = _last_traceback(cell)
+            job.finish(FAILED, f"{failed.ename}: {failed.evalue}".strip().splitlines()[0])
         except DeadKernelError:
             ended = KILLED
-            await self.client.drain(cell, number)
-            cell.outputs += self.tee.missing(cell.outputs)
-            job.ends(KILLED, _death(await self.manager.provisioner.poll()), may_pass=True)
+            await self.session.drain_outputs(cell, cell_index)
+            cell.outputs += self.output_capture.missing_outputs(cell.outputs)
+            job.finish(
+                KILLED,
+                _describe_kernel_exit(await self.kernel_manager.provisioner.poll()),
+                retryable=True,
+            )
         if ended != RAN:
             ended = job.status if job.status in (TIMED_OUT, KILLED) else ended
             ended = KILLED if job.status == "stopped" else ended
             job.output = _last_output(cell)
-        took = (_now() - started).total_seconds()
-        state.update(status=PAPERMILL.get(ended, ended), exception=ended != RAN)
-        state.update(end_time=_now().isoformat(), duration=took)
-        job.cells[number] = ended
-        self.saver.touch(number)
-        job.tell("cell", number=number, status=ended, seconds=round(took, 3))
+        took = (_utc_now() - started).total_seconds()
+        state.update(status=PAPERMILL_STATUS.get(ended, ended), exception=ended != RAN)
+        state.update(end_time=_utc_now().isoformat(), duration=took)
+        job.cell_status[cell_index] = ended
+        self.writer.mark_dirty(cell_index)
+        job.send_event("cell", number=cell_index, status=ended, seconds=round(took, 3))
 
     def stop(self, status: str, failure: str) -> None:
         """Interrupts the kernel, so that the cell can say where it was; then kills it."""
-        self.job.ends(status, failure)
-        if self.stopping is None:
-            self.stopping = asyncio.ensure_future(self._stop())
+        self.job.finish(status, failure)
+        if self.stop_task is None:
+            self.stop_task = asyncio.ensure_future(self._interrupt_then_kill())
 
-    async def _stop(self) -> None:
-        if not (self.manager and self.manager.has_kernel):
-            self.work.cancel()
+    async def _interrupt_then_kill(self) -> None:
+        if not (self.kernel_manager and self.kernel_manager.has_kernel):
+            self.cells_task.cancel()
             return
-        await self.manager.provisioner.send_signal(signal.SIGINT)
-        await asyncio.sleep(GRACE)
-        await self.manager.kill()
+        await self.kernel_manager.provisioner.send_signal(signal.SIGINT)
+        await asyncio.sleep(INTERRUPT_GRACE_SECONDS)
+        await self.kernel_manager.kill()
 
-    async def _keep_saving(self) -> None:
+    async def _save_periodically(self) -> None:
         while True:
-            self.saver.save_if_due()
+            self.writer.save_if_due()
             await asyncio.sleep(0.1)
 
-    async def _keep_limits(self) -> None:
-        await self.ready.wait()
-        await limits.keep(self.job, self.manager, self.stop)
+    async def _enforce_limits(self) -> None:
+        await self.kernel_ready.wait()
+        await limits.enforce(self.job, self.kernel_manager, self.stop)
 
-    def _save_at_last(self) -> None:
+    def _save_final(self) -> None:
         try:
-            self.saver.save()
+            self.writer.save()
         except OSError as failure:
-            self.job.ends(FAILED, f"the executed notebook could not be saved: {failure}")
+            self.job.finish(FAILED, f"the executed notebook could not be saved: {failure}")
             self.job.failure = f"the executed notebook could not be saved: {failure}"
             self.job.status = FAILED
-            self.saver.drop_outputs()
+            self.writer.drop_outputs()
             with contextlib.suppress(OSError):
-                self.saver.save()
+                self.writer.save()
 
 
-def _death(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"the kernel left with exit code {code}"
-    name = signal.Signals(-code).name
-    hint = "; often the machine has run out of memory" if -code == signal.SIGKILL else ""
+def _describe_kernel_exit(exit_code: int | None) -> str:
+    if exit_code is None or exit_code >= 0:
+        return f"the kernel left with exit code {exit_code}"
+    name = signal.Signals(-exit_code).name
+    hint = "; often the machine has run out of memory" if -exit_code == signal.SIGKILL else ""
     return f"the kernel was killed by {name}{hint}"
 
 
-def _traceback(cell: Any) -> str:
+def _last_traceback(cell: Any) -> str:
     """With terminal colours."""
     errors = [one.traceback for one in cell.outputs if one.output_type == "error"]
     return "\n".join(errors[-1]) if errors else ""
@@ -203,13 +222,13 @@ def _traceback(cell: Any) -> str:
 def _last_output(cell: Any) -> str:
     """The end of what the cell printed."""
     said = [one.text for one in cell.get("outputs", []) if one.output_type == "stream"]
-    return "".join(said)[-FLOOD:]
+    return "".join(said)[-MAX_LAST_OUTPUT_CHARS:]
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-papermill_engines.register(NAME, Engine)
+papermill_engines.register(ENGINE_NAME, PipelineEngine)
 logging.getLogger("papermill").setLevel(logging.ERROR)  # it takes Annotated parameters for unknown
 logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # what it says is in our record

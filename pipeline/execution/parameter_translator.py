@@ -5,16 +5,16 @@ from typing import Any
 from papermill.translators import PythonTranslator, papermill_translators
 
 
-class Code(str):
+class PythonExpression(str):
     """Python for the injected cell, where papermill would write a text."""
 
 
-class Translator(PythonTranslator):
+class ParameterTranslator(PythonTranslator):
     """papermill's own, but for `Code`."""
 
     @classmethod
     def translate(cls, val: Any) -> str:
-        return str(val) if isinstance(val, Code) else super().translate(val)
+        return str(val) if isinstance(val, PythonExpression) else super().translate(val)
 
 
-papermill_translators.register("python", Translator)
+papermill_translators.register("python", ParameterTranslator)

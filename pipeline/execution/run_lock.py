@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def held(path: Path, run: str, on_wait: Callable[[str], None]) -> Iterator[int]:
+def acquire(path: Path, holder: str, on_wait: Callable[[str], None]) -> Iterator[int]:
     """Holds the lock; gives its file descriptor, for a process that is to hold it too.
 
     on_wait: told who holds it, if somebody else does. Then waits for the end of that run.
@@ -21,17 +21,17 @@ def held(path: Path, run: str, on_wait: Callable[[str], None]) -> Iterator[int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            on_wait(_holder(path))
+            on_wait(_describe_holder(path))
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.ftruncate(descriptor, 0)
-        about = {"pid": os.getpid(), "run": run, "since": time.strftime("%H:%M:%S")}
+        about = {"pid": os.getpid(), "run": holder, "since": time.strftime("%H:%M:%S")}
         os.pwrite(descriptor, json.dumps(about).encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _holder(path: Path) -> str:
+def _describe_holder(path: Path) -> str:
     try:
         about = json.loads(path.read_text())
         return f"run {about['run']}, process {about['pid']}, since {about['since']}"

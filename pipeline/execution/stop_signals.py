@@ -5,18 +5,22 @@ import signal
 import socket
 from collections.abc import Iterator
 
-STOPS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "a closed terminal"}
+STOP_SIGNALS = {
+    signal.SIGINT: "Ctrl-C",
+    signal.SIGTERM: "SIGTERM",
+    signal.SIGHUP: "a closed terminal",
+}
 
 
 @contextlib.contextmanager
-def bell() -> Iterator[socket.socket]:
+def wakeup_socket() -> Iterator[socket.socket]:
     """A socket that gets the number of each signal, a byte each; for as long as it is held, none
     of STOPS does anything else."""
     heard, ring = socket.socketpair()
     heard.setblocking(False)
     ring.setblocking(False)
     # what is ignored stays so: nohup means it
-    heeded = [one for one in STOPS if signal.getsignal(one) != signal.SIG_IGN]
+    heeded = [one for one in STOP_SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
     before = {one: signal.signal(one, lambda *_: None) for one in heeded}
     woken = signal.set_wakeup_fd(ring.fileno(), warn_on_full_buffer=False)
     try:
@@ -29,9 +33,9 @@ def bell() -> Iterator[socket.socket]:
         ring.close()
 
 
-def rung(bell: socket.socket) -> bytes:
+def received_signals(receiver: socket.socket) -> bytes:
     """The signals since the last look."""
     try:
-        return bell.recv(64)
+        return receiver.recv(64)
     except BlockingIOError:
         return b""

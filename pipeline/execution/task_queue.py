@@ -4,56 +4,56 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from pipeline.definition.steps import Task
-from pipeline.runs.records import ENDED_BADLY, StepRecord
+from pipeline.runs.records import FAILED_STATUSES, StepRecord
 
 
-class Queue:
+class TaskQueue:
     """Tasks in order, and those that are to be tried again after a while.
 
     steps: the records by their tasks' labels; they tell how what a task needs has ended.
     """
 
-    def __init__(self, tasks: list[Task], steps: Mapping[str, StepRecord]) -> None:
-        self.waiting, self.steps = list(tasks), steps
-        self.later: list[tuple[float, Task]] = []  # to be tried again at that time
+    def __init__(self, tasks: list[Task], step_records: Mapping[str, StepRecord]) -> None:
+        self.pending, self.step_records = list(tasks), step_records
+        self.scheduled_retries: list[tuple[float, Task]] = []  # to be tried again at that time
 
     def __bool__(self) -> bool:
-        return bool(self.waiting or self.later)
+        return bool(self.pending or self.scheduled_retries)
 
-    def put_off(self, task: Task, seconds: float) -> None:
+    def schedule_retry(self, task: Task, delay_seconds: float) -> None:
         """It is to be tried again, in so many seconds or later."""
-        self.later.append((time.monotonic() + seconds, task))
+        self.scheduled_retries.append((time.monotonic() + delay_seconds, task))
 
-    def ready(self, has_room: Callable[[], bool], stopped: bool) -> Iterator[Task]:
+    def take_ready(self, has_idle_worker: Callable[[], bool], is_stopping: bool) -> Iterator[Task]:
         """Takes out each task whose needs are done, while there is room.
 
         What will not run, as something it needs has ended badly, is skipped for good.
         """
-        yield from self._due(has_room)
-        for task in list(self.waiting):
-            ends = [self.steps[one].status for one in task.needs if one in self.steps]
-            if stopped or any(one in (*ENDED_BADLY, "skipped") for one in ends):
-                self.waiting.remove(task)
-                self.steps[task.label].status = "skipped"
-            elif all(one in ("done", "up to date") for one in ends) and has_room():
-                self.waiting.remove(task)
+        yield from self._take_due_retries(has_idle_worker)
+        for task in list(self.pending):
+            ends = [self.step_records[one].status for one in task.needs if one in self.step_records]
+            if is_stopping or any(one in (*FAILED_STATUSES, "skipped") for one in ends):
+                self.pending.remove(task)
+                self.step_records[task.label].status = "skipped"
+            elif all(one in ("done", "up to date") for one in ends) and has_idle_worker():
+                self.pending.remove(task)
                 yield task
 
-    def _due(self, has_room: Callable[[], bool]) -> Iterator[Task]:
-        now, put_off, self.later = time.monotonic(), self.later, []
+    def _take_due_retries(self, has_idle_worker: Callable[[], bool]) -> Iterator[Task]:
+        now, put_off, self.scheduled_retries = time.monotonic(), self.scheduled_retries, []
         for when, task in put_off:
-            if when <= now and has_room():
+            if when <= now and has_idle_worker():
                 yield task
             else:
-                self.later.append((when, task))
+                self.scheduled_retries.append((when, task))
 
-    def clear_later(self) -> list[Task]:
+    def cancel_retries(self) -> list[Task]:
         """Takes out what was to be tried again."""
-        tasks, self.later = [task for _, task in self.later], []
+        tasks, self.scheduled_retries = [task for _, task in self.scheduled_retries], []
         return tasks
 
 
-def width(tasks: list[Task]) -> int:
+def max_parallel_tasks(tasks: list[Task]) -> int:
     """The most tasks that can ever run side by side."""
     level: dict[str, int] = {}
     for task in tasks:

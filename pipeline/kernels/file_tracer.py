@@ -11,89 +11,96 @@ from types import FrameType
 from typing import Any
 
 from pipeline.kernels import parquet_tracer
-from pipeline.runs.atomic_write import UNINTERESTING
+from pipeline.runs.atomic_write import IGNORED_SUFFIXES
 
-INSTALLED = ("site-packages", "dist-packages")
-STANDARD = (sysconfig.get_path("stdlib") + os.sep, "<frozen ")
-IMPORTS = (f"{STANDARD[0]}importlib", f"{STANDARD[0]}pkgutil", "<frozen importlib", "<frozen zip")
+PACKAGE_FOLDERS = ("site-packages", "dist-packages")
+STANDARD_LIBRARY_PREFIXES = (sysconfig.get_path("stdlib") + os.sep, "<frozen ")
+IMPORT_SYSTEM_PREFIXES = (
+    f"{STANDARD_LIBRARY_PREFIXES[0]}importlib",
+    f"{STANDARD_LIBRARY_PREFIXES[0]}pkgutil",
+    "<frozen importlib",
+    "<frozen zip",
+)
 
 
-def trace(place: str) -> None:
+def start(trace_path: str) -> None:
     """From now on. place: the file that gets a line for each: "KIND SIZE MTIME PATH".
 
     KIND: r, w, a for files that are read, written, appended to; m for modules of ours; l for
     folders that are listed, k for those that an installed package lists.
     """
-    tracer = _Tracer(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644))
-    sys.addaudithook(tracer.hear)
-    parquet_tracer.watch(tracer.note)
-    atexit.register(tracer.note_modules)
+    tracer = _FileTracer(os.open(trace_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644))
+    sys.addaudithook(tracer.handle_audit_event)
+    parquet_tracer.install(tracer.record_access)
+    atexit.register(tracer.record_modules)
 
 
-class _Tracer:
+class _FileTracer:
     """What is noted, each thing once, as it was then."""
 
-    def __init__(self, out: int) -> None:
-        self.out, self.process = out, os.getpid()
-        self.seen: set[tuple[str, str]] = set()
+    def __init__(self, trace_descriptor: int) -> None:
+        self.trace_descriptor, self.pid = trace_descriptor, os.getpid()
+        self.recorded_accesses: set[tuple[str, str]] = set()
         prefixes = {sys.prefix + os.sep, sys.base_prefix + os.sep}
-        self.ignored = (*prefixes, "/proc/", "/dev/", "/sys/")
-        self.answers = {
-            "open": self.opened,
-            "os.rename": self.renamed,
-            "os.listdir": self.listed,
-            "os.scandir": self.listed,
+        self.ignored_prefixes = (*prefixes, "/proc/", "/dev/", "/sys/")
+        self.event_handlers = {
+            "open": self.on_open,
+            "os.rename": self.on_rename,
+            "os.listdir": self.on_list,
+            "os.scandir": self.on_list,
         }
 
-    def hear(self, event: str, found: tuple) -> None:
+    def handle_audit_event(self, event: str, arguments: tuple) -> None:
         """Python's audit hook."""
-        if event in self.answers:
-            self.answers[event](*found)
+        if event in self.event_handlers:
+            self.event_handlers[event](*arguments)
 
-    def opened(self, path: Any, mode: str | None, flags: int) -> None:
+    def on_open(self, path: Any, mode: str | None, flags: int) -> None:
         if isinstance(path, str | bytes | os.PathLike):
-            for kind in _kinds(mode, flags):
-                self.note(kind, path)
+            for kind in _access_kinds(mode, flags):
+                self.record_access(kind, path)
 
-    def renamed(self, source: Any, target: Any, *_folders: int) -> None:
+    def on_rename(self, source: Any, target: Any, *_dir_descriptors: int) -> None:
         """Written aside, then renamed; or a whole folder is."""
-        if os.getpid() != self.process:
+        if os.getpid() != self.pid:
             return
-        self.note("w", target)
+        self.record_access("w", target)
         before, after = (os.path.abspath(os.fsdecode(one)) for one in (source, target))  # noqa: PTH100
-        for path in [one for kind, one in self.seen if kind == "w"]:
+        for path in [one for kind, one in self.recorded_accesses if kind == "w"]:
             if path.startswith(before + os.sep):
-                self.note("w", after + path.removeprefix(before))
+                self.record_access("w", after + path.removeprefix(before))
 
-    def listed(self, path: Any) -> None:
+    def on_list(self, path: Any) -> None:
         if isinstance(path, str | bytes | os.PathLike | None):  # else it is a descriptor
-            kind = _lister(sys._getframe().f_back.f_back)  # who asked is behind `hear`
+            kind = _listing_kind(sys._getframe().f_back.f_back)  # who asked is behind `hear`
             if kind:
-                self.note(kind, path or ".")
+                self.record_access(kind, path or ".")
 
-    def note(self, kind: str, path: Any) -> None:
+    def record_access(self, kind: str, path: Any) -> None:
         path = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - not resolved: links count too
-        dull = path.startswith(self.ignored) or (kind != "m" and path.endswith(UNINTERESTING))
-        if dull or (kind, path) in self.seen:
+        dull = path.startswith(self.ignored_prefixes) or (
+            kind != "m" and path.endswith(IGNORED_SUFFIXES)
+        )
+        if dull or (kind, path) in self.recorded_accesses:
             return
-        self.seen.add((kind, path))
+        self.recorded_accesses.add((kind, path))
         try:
             stat = os.stat(path)  # noqa: PTH116
             known = f"{stat.st_size} {stat.st_mtime_ns}"
         except OSError:
             known = "0 0"
         line = path.replace("\n", "?")
-        os.write(self.out, f"{kind} {known} {line}\n".encode(errors="surrogateescape"))
+        os.write(self.trace_descriptor, f"{kind} {known} {line}\n".encode(errors="surrogateescape"))
 
-    def note_modules(self) -> None:
+    def record_modules(self) -> None:
         """The modules of ours that were imported in the end, however the code asked for them."""
         for module in list(sys.modules.values()):
             file = getattr(module, "__file__", None)
-            if file and file.endswith(".py") and not file.startswith(self.ignored):
-                self.note("m", file)
+            if file and file.endswith(".py") and not file.startswith(self.ignored_prefixes):
+                self.record_access("m", file)
 
 
-def _kinds(mode: str | None, flags: int) -> str:
+def _access_kinds(mode: str | None, flags: int) -> str:
     """r: read. w: written. rw: changed in place. a: appended to, as a log is."""
     if (mode and "a" in mode) or flags & os.O_APPEND:
         return "a"
@@ -102,17 +109,17 @@ def _kinds(mode: str | None, flags: int) -> str:
     return "w" if flags & (os.O_WRONLY | os.O_RDWR) else "r"
 
 
-def _lister(frame: FrameType | None) -> str:
+def _listing_kind(frame: FrameType | None) -> str:
     """l: a cell or a module of ours lists a folder. k: an installed package does. Empty: Python
     does, for an import, or in order to delete.
     """
     while frame:
         file = frame.f_code.co_filename
-        if file.startswith(IMPORTS) or "rmtree" in frame.f_code.co_name:
+        if file.startswith(IMPORT_SYSTEM_PREFIXES) or "rmtree" in frame.f_code.co_name:
             return ""
-        if any(one in file for one in INSTALLED):
+        if any(one in file for one in PACKAGE_FOLDERS):
             return "k"
-        if not file.startswith(STANDARD):
+        if not file.startswith(STANDARD_LIBRARY_PREFIXES):
             return "l"
         frame = frame.f_back
     return ""

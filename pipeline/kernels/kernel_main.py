@@ -14,18 +14,18 @@ from typing import Any
 from pipeline.kernels import file_tracer
 
 
-def become(arguments: list[str]) -> None:
+def run_kernel(arguments: list[str]) -> None:
     """Runs the kernel until it is told to stop; ends the process."""
     trace = os.environ.pop("PIPELINE_TRACE", "")
     if trace:
-        file_tracer.trace(trace)
+        file_tracer.start(trace)
     tee = os.environ.pop("PIPELINE_TEE", "")
     if tee:
-        _tee(tee)
+        _tee_output(tee)
     from ipykernel.kernelapp import IPKernelApp
     from ipykernel.zmqshell import ZMQExitAutocall
 
-    ZMQExitAutocall.__call__ = _leave
+    ZMQExitAutocall.__call__ = _raise_system_exit
 
     class KernelApp(IPKernelApp):
         def close(self) -> None:
@@ -40,13 +40,13 @@ def become(arguments: list[str]) -> None:
     KernelApp.launch_instance(arguments)
 
 
-def _leave(_exit: Any, code: Any = None) -> None:
+def _raise_system_exit(_autocall: Any, code: Any = None) -> None:
     """exit() and quit() end a cell as sys.exit() does; ipykernel would only ask its client to stop
     it, and run the cell to its end."""
     raise SystemExit("a cell called exit()" if code is None else code)
 
 
-def _tee(folder: str) -> None:
+def _tee_output(folder: str) -> None:
     """What is printed reaches a file in the same moment: a killed kernel's messages may not."""
     from ipykernel.iostream import OutStream
 
@@ -56,14 +56,14 @@ def _tee(folder: str) -> None:
     }
     write = OutStream.write
 
-    def both(stream: OutStream, text: str) -> int | None:
+    def write_to_both(stream: OutStream, text: str) -> int | None:
         if stream.name in files and isinstance(text, str):
             with contextlib.suppress(OSError):  # a full disk is no reason to fail a print
                 os.write(files[stream.name], text.encode(errors="replace"))
         return write(stream, text)
 
-    OutStream.write = both
+    OutStream.write = write_to_both
 
 
 if __name__ == "__main__":
-    become(sys.argv[1:])
+    run_kernel(sys.argv[1:])

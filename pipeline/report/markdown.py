@@ -19,24 +19,26 @@ from pygments.lexers import PythonLexer
 
 from pipeline.report import sanitize
 
-LONGEST = 60_000  # letters of one output's text that a page shows; the executed notebook has all
-SLUG = re.compile(r"[^\w]+")
+MAX_OUTPUT_CHARS = (
+    60_000  # letters of one output's text that a page shows; the executed notebook has all
+)
+SLUG_SEPARATOR_PATTERN = re.compile(r"[^\w]+")
 
 
-class _Renderer(IPythonRenderer):
+class _MarkdownRenderer(IPythonRenderer):
     """Markdown as HTML: formulas as MathML, headings that can be pointed at, images embedded."""
 
-    def __init__(self, folder: Path | None, attachments: dict[str, Any]) -> None:
+    def __init__(self, image_dir: Path | None, attachments: dict[str, Any]) -> None:
         super().__init__(
-            escape=False, embed_images=folder is not None, exclude_anchor_links=True,
-            path=str(folder or ""), attachments=attachments,
+            escape=False, embed_images=image_dir is not None, exclude_anchor_links=True,
+            path=str(image_dir or ""), attachments=attachments,
         )  # fmt: skip
         self.formulas: list[str] = []
         self.section = ""  # the heading above
 
     def heading(self, text: str, level: int, **_attributes: Any) -> str:
-        self.section = _said(text).strip()
-        return f'<h{level} id="{slug(text)}">{text}</h{level}>\n'
+        self.section = _strip_tags(text).strip()
+        return f'<h{level} id="{heading_anchor(text)}">{text}</h{level}>\n'
 
     def table(self, text: str) -> str:
         label = html.escape(f"a table: {self.section}" if self.section else "a table")
@@ -47,16 +49,16 @@ class _Renderer(IPythonRenderer):
         return super().block_code(code, info).replace("<pre>", '<pre tabindex="0">', 1)
 
     def block_math(self, body: str) -> str:
-        return self._formula(body, block=True)
+        return self._add_formula(body, block=True)
 
     def inline_math(self, body: str) -> str:
-        return self._formula(body, block=False)
+        return self._add_formula(body, block=False)
 
     def latex_environment(self, name: str, body: str) -> str:
-        return self._formula(f"\\begin{{{name}}}{body}\\end{{{name}}}", block=True)
+        return self._add_formula(f"\\begin{{{name}}}{body}\\end{{{name}}}", block=True)
 
-    def _formula(self, latex: str, block: bool) -> str:
-        self.formulas.append(sanitize.formula(latex, block))
+    def _add_formula(self, latex: str, block: bool) -> str:
+        self.formulas.append(sanitize.latex_to_mathml(latex, block))
         return f"\ue000{len(self.formulas) - 1}\ue001"
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
@@ -66,7 +68,7 @@ class _Renderer(IPythonRenderer):
         return f"<em>[image, not part of the report: {html.escape(text or url)}]</em>"
 
 
-class _Inline(MathInlineParser):
+class _InlineMathParser(MathInlineParser):
     """Prices are no formulas: a $ opens one before a letter, and closes it behind one and before
     no digit (pandoc's rule), within a paragraph."""
 
@@ -77,43 +79,43 @@ class _Inline(MathInlineParser):
     }
 
 
-def slug(heading: str) -> str:
+def heading_anchor(heading: str) -> str:
     """What a heading is called in an address."""
-    return SLUG.sub("-", _said(heading).lower()).strip("-") or "part"
+    return SLUG_SEPARATOR_PATTERN.sub("-", _strip_tags(heading).lower()).strip("-") or "part"
 
 
-def _said(heading: str) -> str:
+def _strip_tags(heading: str) -> str:
     """Its words, without tags and formulas."""
     return html.unescape(re.sub(r"<[^>]+>|\ue000\d+\ue001", "", heading))
 
 
-def markdown(
+def markdown_to_html(
     source: str,
-    folder: Path | None = None,
+    image_dir: Path | None = None,
     attachments: dict[str, Any] | None = None,
-    prefix: str | None = None,
+    id_prefix: str | None = None,
 ) -> str:
     """Markdown as HTML that is safe to show. folder: of the images it names."""
-    renderer = _Renderer(folder, attachments or {})
+    renderer = _MarkdownRenderer(image_dir, attachments or {})
     try:
-        made = MarkdownWithMath(renderer, inline=_Inline()).render(source)
+        made = MarkdownWithMath(renderer, inline=_InlineMathParser()).render(source)
     except InvalidNotebook as missing:  # an attachment that is not there
         return f"<pre>{html.escape(source)}</pre><p class=faint>{html.escape(str(missing))}</p>"
-    made = sanitize.plain(made, prefix)
+    made = sanitize.sanitize(made, id_prefix)
     return re.sub("\ue000(\\d+)\ue001", lambda one: renderer.formulas[int(one[1])], made)
 
 
-def words(source: str) -> str:
+def markdown_to_text(source: str) -> str:
     """Markdown without its marks, for a title or a line of a list."""
-    text = re.sub(r"<[^>]+>", "", markdown(source))
+    text = re.sub(r"<[^>]+>", "", markdown_to_html(source))
     return " ".join(html.unescape(text).split())
 
 
-def printed(text: str) -> str:
+def ansi_to_html(text: str) -> str:
     """Text as a terminal would show it, its middle left out if it is very long."""
-    if len(text) > LONGEST:
-        head, tail = text[: LONGEST // 2], text[-LONGEST // 2 :]
-        left = text[LONGEST // 2 : -LONGEST // 2]
+    if len(text) > MAX_OUTPUT_CHARS:
+        head, tail = text[: MAX_OUTPUT_CHARS // 2], text[-MAX_OUTPUT_CHARS // 2 :]
+        left = text[MAX_OUTPUT_CHARS // 2 : -MAX_OUTPUT_CHARS // 2]
         out = f"{len(left):,} letters, {left.count(chr(10)):,} lines"
         middle = f"… {out} left out here; the executed notebook has them all …"
         return (
@@ -123,14 +125,14 @@ def printed(text: str) -> str:
     return f"<pre tabindex=0>{ansi2html(text)}</pre>" if text.strip() else ""
 
 
-def uncoloured(text: str) -> str:
+def strip_ansi_codes(text: str) -> str:
     """The text without terminal colours."""
     return strip_ansi(text)
 
 
 @lru_cache(maxsize=256)  # a live page is written again and again
-def code(source: str, marked: int | None = None) -> str:
+def highlight_code(source: str, highlighted_line: int | None = None) -> str:
     """Python in colours. marked: the number of a line that stands out."""
-    lines = [marked] if marked else []
+    lines = [highlighted_line] if highlighted_line else []
     formatter = HtmlFormatter(nowrap=False, cssclass="highlight", hl_lines=lines, wrapcode=True)
     return highlight(source, PythonLexer(stripnl=False), formatter)

@@ -10,105 +10,119 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from pipeline.runs.atomic_write import write_whole
-from pipeline.runs.records import duration, said
+from pipeline.runs.atomic_write import atomic_write
+from pipeline.runs.records import format_duration, format_metric
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATE_DIR = Path(__file__).parent / "templates"
 # Nothing is asked of any host but the page's own; a frame of a notebook's inherits this.
-POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src data:; style-src 'self' file: 'unsafe-inline'; "
     "script-src 'self' file: 'unsafe-inline' 'unsafe-eval'; connect-src 'self'; font-src data:; "
     "base-uri 'none'; form-action 'none'"
 )
 
 
-def render(template: str, root: str, single: bool, **told: Any) -> str:
+def render_page(template_name: str, root_href: str, single_file: bool, **variables: Any) -> str:
     """A page. root: from the page to reports/. single: style and script in the page itself."""
-    page = _environment().get_template(template)
+    page = _jinja_environment().get_template(template_name)
     return page.render(
-        root=root, single=single, assets=_assets(root, single), policy=POLICY, **told
+        root=root_href,
+        single=single_file,
+        assets=_asset_tags(root_href, single_file),
+        policy=CONTENT_SECURITY_POLICY,
+        **variables,
     )
 
 
-def fragment(template: str, **told: Any) -> str:
+def render_fragment(template_name: str, **variables: Any) -> str:
     """A part of a page."""
-    return _environment().get_template(template).render(**told)
+    return _jinja_environment().get_template(template_name).render(**variables)
 
 
 @cache
-def version(template: str) -> str:
+def template_digest(template_name: str) -> str:
     """Changes when the template does."""
-    return _digest((TEMPLATES / template).read_text())
+    return _digest((TEMPLATE_DIR / template_name).read_text())
 
 
 @cache
-def _environment() -> Environment:
-    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=False)
+def _jinja_environment() -> Environment:
+    made = Environment(loader=FileSystemLoader(TEMPLATE_DIR), autoescape=True, trim_blocks=False)
     made.filters |= {
-        "duration": duration,
-        "said": said,
-        "gain": gain,
-        "moment": moment,
-        "few": few,
+        "duration": format_duration,
+        "said": format_metric,
+        "gain": metric_change,
+        "moment": format_time,
+        "few": join_reasons,
         "basename": lambda path: PurePath(path).name,
     }
     return made
 
 
-def moment(started: str) -> str:
+def format_time(timestamp: str) -> str:
     """2026-11-23 16:02 UTC, from ISO 8601."""
-    return f"{started[:16].replace('T', ' ')} UTC" if started else ""
+    return f"{timestamp[:16].replace('T', ' ')} UTC" if timestamp else ""
 
 
-def few(reasons: list[str], most: int = 3) -> str:
+def join_reasons(reasons: list[str], max_reasons: int = 3) -> str:
     """The first of them, as one clause."""
-    more = f" and {len(reasons) - most} more" if len(reasons) > most else ""
-    return "; ".join(reasons[:most]) + more
+    more = f" and {len(reasons) - max_reasons} more" if len(reasons) > max_reasons else ""
+    return "; ".join(reasons[:max_reasons]) + more
 
 
-class Gain(NamedTuple):
+class MetricChange(NamedTuple):
     """How a result changed against what it is measured by."""
 
-    kind: str  # better, worse or same
+    direction: str  # better, worse or same
     text: str
 
 
-def gain(value: Any) -> Gain | None:
+def metric_change(value: Any) -> MetricChange | None:
     """A headline number's change against what was before; None if it was not told."""
     if not isinstance(value, dict) or value.get("before") is None:
         return None
-    return change(value["before"], value["value"], value.get("better", ""), said(value))
+    return format_change(
+        value["before"], value["value"], value.get("better", ""), format_metric(value)
+    )
 
 
-def change(before: float, after: float, better: str, like: str) -> Gain:
+def format_change(
+    old_value: float, new_value: float, better_direction: str, formatted_value: str
+) -> MetricChange:
     """better: lower or higher. like: a text whose unit and decimals the change is told in."""
-    difference = after - before
-    decimals = len(found[1]) if (found := re.search(r"\d\.(\d+)", like)) else 0
-    unit = like[0] if like[:1] in "$€£" else ""
-    tail = "%" if like.endswith("%") else ""
+    difference = new_value - old_value
+    decimals = len(found[1]) if (found := re.search(r"\d\.(\d+)", formatted_value)) else 0
+    unit = formatted_value[0] if formatted_value[:1] in "$€£" else ""
+    tail = "%" if formatted_value.endswith("%") else ""
     size = f"{unit}{abs(difference):,.{decimals}f}{tail}"
     if not re.search("[1-9]", size):
-        return Gain("same", "as before")
+        return MetricChange("same", "as before")
     sign = "−" if difference < 0 else "+"
-    share = percent(difference / abs(before)) if before and not tail else ""
-    good = {"lower": difference < 0, "higher": difference > 0}.get(better)
+    share = format_percent_change(difference / abs(old_value)) if old_value and not tail else ""
+    good = {"lower": difference < 0, "higher": difference > 0}.get(better_direction)
     kind = {True: "better", False: "worse", None: "same"}[good]
-    return Gain(kind, f"{sign}{size} ({share})" if share else f"{sign}{size}")
+    return MetricChange(kind, f"{sign}{size} ({share})" if share else f"{sign}{size}")
 
 
-def percent(share: float) -> str:
+def format_percent_change(relative_change: float) -> str:
     """A change with its sign, as +1.2%; empty if it is next to nothing, or beyond measure."""
-    size = f"{abs(share):.1%}" if abs(share) >= 0.0005 else f"{abs(share):.2%}"
-    if size == "0.00%" or abs(share) >= 10:
+    size = (
+        f"{abs(relative_change):.1%}"
+        if abs(relative_change) >= 0.0005
+        else f"{abs(relative_change):.2%}"
+    )
+    if size == "0.00%" or abs(relative_change) >= 10:
         return ""
-    return f"{'−' if share < 0 else '+'}{size}"
+    return f"{'−' if relative_change < 0 else '+'}{size}"
 
 
 @cache
-def _assets(root: str, single: bool) -> Markup:
-    if single:
-        return Markup(f"<style>{style()}</style>\n<script>{_script()}</script>")
-    css, js = (f"{root}assets/{name}?{_digest(text)}" for name, text in shared().items())
+def _asset_tags(root_href: str, single_file: bool) -> Markup:
+    if single_file:
+        return Markup(f"<style>{stylesheet()}</style>\n<script>{_script()}</script>")
+    css, js = (
+        f"{root_href}assets/{name}?{_digest(text)}" for name, text in shared_assets().items()
+    )
     return Markup(f'<link rel="stylesheet" href="{css}">\n<script src="{js}" defer></script>')
 
 
@@ -118,26 +132,26 @@ def _digest(text: str) -> str:
 
 
 @cache
-def shared() -> dict[str, str]:
+def shared_assets() -> dict[str, str]:
     """The files that all pages share, by name."""
-    return {"report.css": style(), "report.js": _script()}
+    return {"report.css": stylesheet(), "report.js": _script()}
 
 
-def write_assets(reports: Path) -> None:
+def write_assets(reports_dir: Path) -> None:
     """Puts them below reports/, unless they are there."""
-    for name, text in shared().items():
-        path = reports / "assets" / name
+    for name, text in shared_assets().items():
+        path = reports_dir / "assets" / name
         if not path.exists() or path.read_text() != text:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, text)
+            atomic_write(path, text)
 
 
 @cache
-def style() -> str:
+def stylesheet() -> str:
     """The style sheet."""
-    return (TEMPLATES / "report.css").read_text()
+    return (TEMPLATE_DIR / "report.css").read_text()
 
 
 @cache
 def _script() -> str:
-    return (TEMPLATES / "report.js").read_text()
+    return (TEMPLATE_DIR / "report.js").read_text()

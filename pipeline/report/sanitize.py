@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 import nh3
 from latex2mathml import converter
 
-MATH = {
+MATHML_TAGS = {
     "math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mfrac", "msqrt", "mroot",
     "mstyle", "merror", "mpadded", "mphantom", "menclose", "msub", "msup", "msubsup", "munder",
     "mover", "munderover", "mtable", "mtr", "mtd",
 }  # fmt: skip
-TAGS = nh3.ALLOWED_TAGS | MATH | {"progress", "section", "tfoot"}
-ATTRIBUTES = {
+ALLOWED_TAGS = nh3.ALLOWED_TAGS | MATHML_TAGS | {"progress", "section", "tfoot"}
+ALLOWED_ATTRIBUTES = {
     **nh3.ALLOWED_ATTRIBUTES,
     "*": {"class", "id", "style", "title", "lang", "dir", "role", "aria-label"},
     "math": {"display", "xmlns"},
@@ -34,48 +34,48 @@ ATTRIBUTES = {
     "div": {"tabindex"},
     "pre": {"tabindex"},
 }  # fmt: skip
-STYLE = {
+ALLOWED_STYLE_PROPERTIES = {
     "background", "background-color", "border", "border-bottom", "border-collapse",
     "border-left", "border-right", "border-top", "color", "display", "font-family",
     "font-size", "font-style", "font-weight", "height", "margin", "margin-bottom",
     "margin-left", "margin-right", "margin-top", "max-width", "min-width", "opacity",
     "padding", "text-align", "text-decoration", "vertical-align", "white-space", "width",
 }  # fmt: skip
-ACTIVE = re.compile(
+ACTIVE_CONTENT_PATTERN = re.compile(
     r"<(script|svg|iframe|canvas|form|input|button|select|textarea|video|audio|object|embed|link)\b"
     r"|\son[a-z]+\s*=",
     re.IGNORECASE,
 )
-STYLES = re.compile(r"<style[^>]*>(.*?)</style>", re.IGNORECASE | re.DOTALL)
+STYLE_ELEMENT_PATTERN = re.compile(r"<style[^>]*>(.*?)</style>", re.IGNORECASE | re.DOTALL)
 # a pandas Styler's: rules about its own table, that fetch nothing
-HARMLESS = re.compile(
+PANDAS_STYLER_PATTERN = re.compile(
     r"(\s*(#T_[\w-]+[^{}<>@\\]*)\{[^{}<>@\\(]*(\([^{}<>@\\():/]*\)[^{}<>@\\(]*)*\})*\s*"
 )
 # what a tag other than <a> would load from elsewhere
-REMOTE = re.compile(
+REMOTE_URL_PATTERN = re.compile(
     r"""(<(?!a\s)[a-z][^>]*?\s)(?:src|href|srcset|data)\s*=\s*(["']?(?:https?:)?)//([^/"'\s>]+)""",
     re.IGNORECASE,
 )
 
 
-def plain(source: str, prefix: str | None = "out-") -> str:
+def sanitize(source: str, id_prefix: str | None = "out-") -> str:
     """The HTML without anything that could run, load, or stand over the rest of the page.
 
     prefix: goes before each id, so that none is the page's own.
     """
     return nh3.clean(
         source,
-        tags=TAGS,
-        attributes=ATTRIBUTES,
-        attribute_filter=_attribute,
-        filter_style_properties=STYLE,
+        tags=ALLOWED_TAGS,
+        attributes=ALLOWED_ATTRIBUTES,
+        attribute_filter=_filter_attribute,
+        filter_style_properties=ALLOWED_STYLE_PROPERTIES,
         url_schemes={"http", "https", "mailto", "data"},
         clean_content_tags={"script", "style"},
-        id_prefix=prefix,
+        id_prefix=id_prefix,
     )
 
 
-def _attribute(tag: str, name: str, value: str) -> str | None:
+def _filter_attribute(tag: str, name: str, value: str) -> str | None:
     """An image comes with the page or not at all; a data: address is for images alone."""
     scheme = urlsplit(value.strip()).scheme.lower() if name in ("src", "href") else ""
     if tag == "img" and name == "src":
@@ -87,21 +87,21 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
     return None if scheme == "data" else value
 
 
-def shown(source: str) -> str:
+def render(source: str) -> str:
     """An output's HTML: in the page if it is plain, else in a frame."""
-    styles = STYLES.findall(source)
-    kept = [one for one in styles if HARMLESS.fullmatch(one)]
+    styles = STYLE_ELEMENT_PATTERN.findall(source)
+    kept = [one for one in styles if PANDAS_STYLER_PATTERN.fullmatch(one)]
     dataframe = all(".dataframe" in one for one in styles if one not in kept)
-    if ACTIVE.search(source) or not dataframe:
-        return frame(source)
+    if ACTIVE_CONTENT_PATTERN.search(source) or not dataframe:
+        return sandboxed_iframe(source)
     own = "".join(f"<style>{one.replace('#T_', '#out-T_')}</style>" for one in kept)
-    return own + plain(source)
+    return own + sanitize(source)
 
 
-def frame(source: str) -> str:
+def sandboxed_iframe(source: str) -> str:
     """The HTML in a frame without an origin: it may run scripts, and reach nothing with them."""
-    hosts = sorted({one[2] for one in REMOTE.findall(source)})
-    source = REMOTE.sub(r"\1data-left-out=\2//\3", source)
+    hosts = sorted({one[2] for one in REMOTE_URL_PATTERN.findall(source)})
+    source = REMOTE_URL_PATTERN.sub(r"\1data-left-out=\2//\3", source)
     missing = (
         f'<p class="faint">It asks for {html.escape(", ".join(hosts))}; '
         "a report loads nothing from elsewhere.</p>"
@@ -123,10 +123,10 @@ def frame(source: str) -> str:
     )
 
 
-def formula(latex: str, block: bool) -> str:
+def latex_to_mathml(latex: str, block: bool) -> str:
     """LaTeX as MathML, which browsers show by themselves; what cannot be read stays as it is."""
     try:
         made = converter.convert(latex, display="block" if block else "inline")
     except Exception:  # its errors have no family of their own
         return f'<code class="formula">{html.escape(latex)}</code>'
-    return plain(made)  # what stands in \text{} comes out unescaped
+    return sanitize(made)  # what stands in \text{} comes out unescaped

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 # what the interpreter and its libraries read for themselves
-UNINTERESTING = (".py", ".pyc", ".so", ".pyd", ".lock")
-Facts = dict[str, Any]  # sha256, size and mtime_ns of a file as it was seen
+IGNORED_SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".lock")
+FileSignature = dict[str, Any]  # sha256, size and mtime_ns of a file as it was seen
 
 
-def write_whole(path: Path, content: str | bytes, durable: bool = True) -> None:
+def atomic_write(path: Path, content: str | bytes, durable: bool = True) -> None:
     """Writes aside, then renames: a reader finds the old content or the new, never a part.
 
     durable: on disk even if the power fails right after.
@@ -42,22 +42,22 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """Of the file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def facts(path: Path) -> Facts | None:
+def signature(path: Path) -> FileSignature | None:
     """What `changed` compares with later; None if there is no such file."""
     try:
         stat = path.stat()
-        return {"sha256": sha256(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        return {"sha256": file_sha256(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     except OSError:
         return None
 
 
-def changed(path: Path, known: Facts | None) -> str:
+def file_change(path: Path, old_signature: FileSignature | None) -> str:
     """ "missing", "new" or "altered" if the file is not as it was; empty if it is.
 
     The content is read only where size or time differ, as git does.
@@ -65,12 +65,12 @@ def changed(path: Path, known: Facts | None) -> str:
     try:
         stat = path.stat()
     except OSError:
-        return "missing" if known else ""
-    if known is None:
+        return "missing" if old_signature else ""
+    if old_signature is None:
         return "new"
-    if (stat.st_size, stat.st_mtime_ns) == (known["size"], known["mtime_ns"]):
+    if (stat.st_size, stat.st_mtime_ns) == (old_signature["size"], old_signature["mtime_ns"]):
         return ""
-    return "" if facts(path)["sha256"] == known["sha256"] else "altered"
+    return "" if signature(path)["sha256"] == old_signature["sha256"] else "altered"
 
 
 def slug(label: str) -> str:
@@ -81,7 +81,7 @@ def slug(label: str) -> str:
     return clean
 
 
-def digest(content: Mapping[str, Any]) -> str:
+def json_digest(content: Mapping[str, Any]) -> str:
     """A short hash of anything that JSON can say."""
     import json
 

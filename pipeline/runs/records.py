@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.runs.atomic_write import slug, write_whole
+from pipeline.runs.atomic_write import atomic_write, slug
 
-ENDED_BADLY = ("failed", "killed", "timed out", "stopped")
+FAILED_STATUSES = ("failed", "killed", "timed out", "stopped")
 
 
 @dataclass
@@ -44,7 +44,7 @@ class StepRecord:
     peak_mb: int = 0  # memory
     attempts: list[dict[str, Any]] = field(default_factory=list)  # those before the last
 
-    def page(self, name: str) -> str:
+    def page_filename(self, name: str) -> str:
         """The HTML file of a further page; each variant of a sweep has its own."""
         variant = self.name.partition("[")[2][:-1]
         return f"{name}-{slug(variant)}.html" if variant else f"{name}.html"
@@ -66,7 +66,7 @@ class RunRecord:
     def status(self) -> str:
         """The first bad end that holds for a step, else running, not run or done."""
         found = {one.status for one in self.steps}
-        order = (*ENDED_BADLY, "running", "not run")
+        order = (*FAILED_STATUSES, "running", "not run")
         return next((one for one in order if one in found), "done")
 
     @property
@@ -93,28 +93,28 @@ class RunRecord:
         return next((one.headline for one in reversed(self.steps) if one.headline), {})
 
 
-def said(value: Any) -> str:
+def format_metric(value: Any) -> str:
     """A headline's value as a text; a number that can be compared brings its own."""
     return str(value["text"]) if isinstance(value, dict) else str(value)
 
 
-def verb(status: str) -> str:
+def status_phrase(status: str) -> str:
     """How a step ended badly, as in: it was killed."""
     return {"killed": "was killed", "stopped": "was stopped"}.get(status, status)
 
 
-def new_id() -> str:
+def new_run_id() -> str:
     """Sorts by time within a second too: its last part counts 65,536ths of one."""
     now = datetime.now(UTC)
     return f"{now:%Y%m%d-%H%M%S}-{now.microsecond * 65_536 // 1_000_000:04x}"
 
 
-def since(started: str) -> float:
+def seconds_since(started: str) -> float:
     """Seconds."""
     return (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds()
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """4.2 s, 1 min 12 s, 2 h 5 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
@@ -123,57 +123,57 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
 
 
-def now() -> str:
+def utc_now() -> str:
     """UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-class Keeper:
+class RunRecordWriter:
     """Writes a run's record, a full disk or not: it holds back some room for that."""
 
     def __init__(self, run: RunRecord, folder: Path) -> None:
         self.run, self.folder = run, folder
-        self.reserve = folder / ".reserve"
-        write_whole(self.reserve, os.urandom(1 << 17))
+        self.reserve_path = folder / ".reserve"
+        atomic_write(self.reserve_path, os.urandom(1 << 17))
         self.save()
 
     def save(self) -> None:
         """Writes folder/run.json so that no reader ever finds half of it."""
         text = json.dumps(asdict(self.run), indent=1, default=str)
         try:
-            write_whole(self.folder / "run.json", text)
+            atomic_write(self.folder / "run.json", text)
         except OSError:
-            if not self.reserve.exists():
+            if not self.reserve_path.exists():
                 raise
-            self.reserve.unlink()
-            write_whole(self.folder / "run.json", text)
+            self.reserve_path.unlink()
+            atomic_write(self.folder / "run.json", text)
 
     def close(self) -> None:
         """The last save, with the end's time."""
-        self.reserve.unlink(missing_ok=True)
-        self.run.ended = now()
+        self.reserve_path.unlink(missing_ok=True)
+        self.run.ended = utc_now()
         self.save()
 
 
-def load_all(runs: Path, last: int | None = None) -> list[RunRecord]:
+def load_all(runs_folder: Path, limit: int | None = None) -> list[RunRecord]:
     """The (last) runs below the folder, newest first; one that cannot be read is left out."""
     found = []
-    for path in sorted(runs.glob("*/run.json"), reverse=True)[:last]:
+    for path in sorted(runs_folder.glob("*/run.json"), reverse=True)[:limit]:
         with suppress(ValueError, KeyError, TypeError):
             found.append(load(path.parent))
     return found
 
 
-def load(folder: Path) -> RunRecord:
+def load(run_folder: Path) -> RunRecord:
     """The run whose folder it is; LookupError if there is none."""
     try:
-        content = json.loads((folder / "run.json").read_text())
+        content = json.loads((run_folder / "run.json").read_text())
     except OSError:
-        raise LookupError(f"there is no run {folder.name}") from None
-    return of(content)
+        raise LookupError(f"there is no run {run_folder.name}") from None
+    return from_dict(content)
 
 
-def of(content: dict[str, Any]) -> RunRecord:
+def from_dict(content: dict[str, Any]) -> RunRecord:
     """The run that a record's JSON tells of."""
     known = {one.name for one in fields(StepRecord)}
     steps = [

@@ -15,58 +15,62 @@ from pathlib import Path
 
 from pipeline.definition import magics, parameters
 
-INSTALLED = ("site-packages", "dist-packages")
+PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 
 
-def code(notebook: Path) -> dict[str, str]:
+def cell_hashes(notebook: Path) -> dict[str, str]:
     """Where a code cell stands (its number and heading) -> a hash of what it does.
 
     The parameters cell is left out: its values count, and they are compared by name.
     """
-    found, heading = {"the kernel's name": parameters.kernel(notebook)}, ""
-    for number, cell in enumerate(parameters.cells(notebook), 1):
+    found, heading = {"the kernel's name": parameters.kernel_name(notebook)}, ""
+    for number, cell in enumerate(parameters.read_cells(notebook), 1):
         if cell["cell_type"] == "markdown":
             titles = [one for one in cell["source"].splitlines() if one.startswith("#")]
             heading = titles[-1].lstrip("# ") if titles else heading
-        elif cell["cell_type"] == "code" and not _is_signature(cell) and cell["source"].strip():
-            found[f"cell {number}" + (f" ({heading})" if heading else "")] = _hash(cell["source"])
+        elif (
+            cell["cell_type"] == "code" and not _is_parameters_cell(cell) and cell["source"].strip()
+        ):
+            found[f"cell {number}" + (f" ({heading})" if heading else "")] = _source_hash(
+                cell["source"]
+            )
     return found
 
 
-def digest(notebook: Path) -> str:
+def notebook_digest(notebook: Path) -> str:
     """One hash of all its code, sha256 in hex: that of `code`, wherever its cells stand."""
-    return joined(code(notebook))
+    return combine_hashes(cell_hashes(notebook))
 
 
-def joined(found: dict[str, str]) -> str:
+def combine_hashes(hashes: dict[str, str]) -> str:
     """The same, of what `code` gave. Headings and numbers of cells are prose, and do not count."""
-    return hashlib.sha256("\n".join(found.values()).encode()).hexdigest()
+    return hashlib.sha256("\n".join(hashes.values()).encode()).hexdigest()
 
 
-def _is_signature(cell: dict) -> bool:
+def _is_parameters_cell(cell: dict) -> bool:
     return "parameters" in cell.get("metadata", {}).get("tags", [])
 
 
-def _hash(source: str) -> str:
+def _source_hash(source: str) -> str:
     """Of the syntax tree; of the text where it is no Python, nor would be without its magics."""
     try:
-        meaning = ast.dump(magics.tree(source))
+        meaning = ast.dump(magics.parse_cell(source))
     except SyntaxError:
         meaning = "\n".join(one.rstrip() for one in source.strip().splitlines())
     return hashlib.sha256(meaning.encode()).hexdigest()[:16]
 
 
-def imports(notebook: Path) -> list[str]:
+def imported_modules(notebook: Path) -> list[str]:
     """The modules that the notebook's cells import at their top level, in order."""
     names: list[str] = []
-    for cell in parameters.cells(notebook):
+    for cell in parameters.read_cells(notebook):
         if cell["cell_type"] == "code":
             with contextlib.suppress(SyntaxError):
-                names += _imports(magics.tree(cell["source"]), "")
+                names += _iter_imports(magics.parse_cell(cell["source"]), "")
     return list(dict.fromkeys(names))
 
 
-def modules(notebook: Path) -> tuple[dict[str, str], list[str]]:
+def resolve_imports(notebook: Path) -> tuple[dict[str, str], list[str]]:
     """Our modules that the notebook imports, followed through their imports: path -> hash; and
     what they and the notebook import of installed packages, nearest first.
 
@@ -75,7 +79,7 @@ def modules(notebook: Path) -> tuple[dict[str, str], list[str]]:
     """
     ours: dict[str, str] = {}
     installed: list[str] = []
-    waiting = list(imports(notebook))
+    waiting = list(imported_modules(notebook))
     seen = set()
     while waiting:
         name = waiting.pop(0)
@@ -83,43 +87,45 @@ def modules(notebook: Path) -> tuple[dict[str, str], list[str]]:
             continue
         seen.add(name)
         top = name.partition(".")[0]
-        root = _root(top, notebook.parent)
+        root = _source_root(top, notebook.parent)
         if root is None:
             if top not in sys.stdlib_module_names:
                 installed.append(name)
             continue
-        for path, package in _sources(name, root):
+        for path, package in _source_files(name, root):
             if str(path) not in ours:
-                ours[str(path)], found = _read(path, package)
+                ours[str(path)], found = _scan_module(path, package)
                 waiting += found
     return ours, installed
 
 
 @cache
-def _root(top: str, folder: Path) -> Path | None:
+def _source_root(top_level_name: str, notebook_folder: Path) -> Path | None:
     """The folder that holds a module of ours; None if the name is installed, or unknown."""
-    if top in sys.stdlib_module_names:
+    if top_level_name in sys.stdlib_module_names:
         return None
-    if (folder / f"{top}.py").exists() or (folder / top / "__init__.py").exists():
-        return folder
+    if (notebook_folder / f"{top_level_name}.py").exists() or (
+        notebook_folder / top_level_name / "__init__.py"
+    ).exists():
+        return notebook_folder
     try:
-        spec = util.find_spec(top)
+        spec = util.find_spec(top_level_name)
     except (ImportError, ValueError):
         return None
     origin = spec.origin if spec else None
     if (
         not origin
         or not origin.endswith(".py")
-        or any(one in Path(origin).parts for one in INSTALLED)
+        or any(one in Path(origin).parts for one in PACKAGE_FOLDERS)
     ):
         return None
     return Path(origin).parents[1 if Path(origin).name == "__init__.py" else 0]
 
 
-def _sources(name: str, root: Path) -> Iterator[tuple[Path, str]]:
+def _source_files(module_name: str, root: Path) -> Iterator[tuple[Path, str]]:
     """The files that `import name` runs, each with the package that its relative imports mean."""
     place, package = root, ""
-    for part in name.split("."):
+    for part in module_name.split("."):
         place = place / part
         if (place / "__init__.py").exists():
             package = f"{package}.{part}".lstrip(".")
@@ -128,18 +134,18 @@ def _sources(name: str, root: Path) -> Iterator[tuple[Path, str]]:
             yield place.with_suffix(".py"), package
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """What was read of our modules: they may have been edited."""
-    _read.cache_clear()
+    _scan_module.cache_clear()
 
 
-def module(path: Path) -> str:
+def module_hash(path: Path) -> str:
     """A module's hash; "none" if it is gone."""
-    return _read(path, "")[0] if path.exists() else "none"
+    return _scan_module(path, "")[0] if path.exists() else "none"
 
 
 @cache
-def _read(path: Path, package: str) -> tuple[str, list[str]]:
+def _scan_module(path: Path, package: str) -> tuple[str, list[str]]:
     """The file's hash, and the modules it imports."""
     try:
         with tokenize.open(path) as file:
@@ -147,11 +153,11 @@ def _read(path: Path, package: str) -> tuple[str, list[str]]:
         tree = ast.parse(source)
     except (SyntaxError, UnicodeDecodeError):
         source = path.read_bytes().decode(errors="replace")
-        return _hash(source), []
-    return _hash(source), list(_imports(tree, package))
+        return _source_hash(source), []
+    return _source_hash(source), list(_iter_imports(tree, package))
 
 
-def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+def _iter_imports(tree: ast.AST, package: str) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names)
@@ -162,38 +168,40 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
                 base = ".".join([*parts[: len(parts) - node.level + 1], base]).strip(".")
             yield base
             yield from (f"{base}.{one.name}" for one in node.names if one.name != "*")
-        elif not _for_type_checkers(node):
-            yield from _imports(node, package)
+        elif not _is_type_checking_block(node):
+            yield from _iter_imports(node, package)
 
 
-def _for_type_checkers(node: ast.AST) -> bool:
+def _is_type_checking_block(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
 
 
-def packages(names: Iterable[str]) -> dict[str, str]:
+def package_versions(module_names: Iterable[str]) -> dict[str, str]:
     """Distribution -> version, for the names that modules import."""
-    found = sorted({one for name in names for one in _owners(name.partition(".")[0])})
+    found = sorted(
+        {one for name in module_names for one in _providing_distributions(name.partition(".")[0])}
+    )
     return {one: metadata.version(one) for one in found}
 
 
 @cache
-def _owners(name: str) -> list[str]:
+def _providing_distributions(module_name: str) -> list[str]:
     """The distributions that have installed a module or package of that name."""
-    files = (f"\n{name}/", f"\n{name}.py,", f"\n{name}.cpython-")
+    files = (f"\n{module_name}/", f"\n{module_name}.py,", f"\n{module_name}.cpython-")
     return [
         distribution.name
-        for distribution, record in _installed()
+        for distribution, record in _installed_distributions()
         if any(one in record for one in files)
     ]
 
 
 @cache
-def _installed() -> list[tuple[metadata.Distribution, str]]:
+def _installed_distributions() -> list[tuple[metadata.Distribution, str]]:
     """Each distribution with its list of files as text: `packages_distributions` takes 0.5 s."""
     return [(one, "\n" + (one.read_text("RECORD") or "")) for one in metadata.distributions()]
 
 
-def version(distribution: str) -> str:
+def installed_version(distribution: str) -> str:
     """Installed now; "none" if it is not."""
     try:
         return metadata.version(distribution)

@@ -6,7 +6,7 @@ from housing.schema import FEATURES
 
 
 @pytest.fixture
-def example():
+def block_group():
     """The example block group, as JSON would give it."""
     return {name: feature.example for name, feature in FEATURES.items()}
 
@@ -14,7 +14,7 @@ def example():
 @pytest.fixture
 def app(champion_home):
     """The app with the sample's champion, its log in a folder of its own."""
-    registry_sync.refresh(champion_home / "var" / "serving")
+    registry_sync.sync_once(champion_home / "var" / "serving")
     return create_app()
 
 
@@ -24,6 +24,6 @@ def client(app):
 
 
 @pytest.fixture
-def empty(home):
+def client_without_champion(home):
     """The app before any champion."""
     return create_app().test_client()

@@ -4,14 +4,14 @@ import pytest
 
 from app import create_app
 from app.model import registry_sync
-from app.settings import DEFAULTS, line, told, workers
-from housing.paths import CHECKOUT
+from app.settings import SETTINGS, default_worker_count, load_settings, readme_row
+from housing.paths import PROJECT_ROOT
 
 
 def test_the_readme_has_every_setting(home):
-    text = (CHECKOUT / "README.md").read_text()
-    for name in DEFAULTS:
-        assert line(name) in text
+    text = (PROJECT_ROOT / "README.md").read_text()
+    for name in SETTINGS:
+        assert readme_row(name) in text
 
 
 @pytest.mark.parametrize(
@@ -33,14 +33,14 @@ def test_a_setting_that_means_nothing_is_refused(home, monkeypatch, name, value,
 def test_a_setting_that_is_empty_is_not_set(home, monkeypatch):
     monkeypatch.setenv("HOUSING_PORT", "")
     monkeypatch.setenv("HOUSING_ACCESS_LOG", "")
-    assert (told()["PORT"], told()["ACCESS_LOG"]) == (8081, "")
+    assert (load_settings()["PORT"], load_settings()["ACCESS_LOG"]) == (8081, "")
 
 
 def test_a_container_s_share_of_the_processors_counts_as_cores(tmp_path):
-    cores = workers(tmp_path / "no such limit")
+    cores = default_worker_count(tmp_path / "no such limit")
     for text, expected in [("max 100000", cores), ("50000 100000", 1), ("9900000 100000", cores)]:
         (tmp_path / "cpu.max").write_text(text + "\n")
-        assert workers(tmp_path / "cpu.max") == expected
+        assert default_worker_count(tmp_path / "cpu.max") == expected
 
 
 def test_a_model_in_the_image_serves_unless_a_tracking_server_is_named(
@@ -48,8 +48,8 @@ def test_a_model_in_the_image_serves_unless_a_tracking_server_is_named(
 ):
     monkeypatch.setenv("HOUSING_BAKED", str(tmp_path))
     ours = str(champion_home / "var" / "serving")
-    assert told()["SERVING"] == ours  # there is none in it
+    assert load_settings()["SERVING"] == ours  # there is none in it
     registry_sync.bake(tmp_path)
-    assert told()["SERVING"] == str(tmp_path)
+    assert load_settings()["SERVING"] == str(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
-    assert told()["SERVING"] == ours
+    assert load_settings()["SERVING"] == ours

@@ -14,12 +14,12 @@ import pytest
 from app.codecs import json_body
 from housing import batch_scoring
 from housing.cli import score as score_command
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 from housing.inference import served_model
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 from housing.registry import versions
-from housing.schema import FEATURES, NAMES
-from tests.conftest import promote
+from housing.schema import FEATURE_NAMES, FEATURES
+from tests.conftest import register_candidate
 
 NAME = "california-housing-sample"
 
@@ -30,7 +30,9 @@ def given(tmp_path):
     folder = tmp_path / "in"
     (folder / "year=1990").mkdir(parents=True)
     for seed, name in enumerate(("a", "b", "year=1990/c")):
-        frame = sample(300 + seed, seed).assign(place=[f"block {one}" for one in range(300 + seed)])
+        frame = generate_sample(300 + seed, seed).assign(
+            place=[f"block {one}" for one in range(300 + seed)]
+        )
         frame.to_parquet(folder / f"{name}.parquet")
     return folder
 
@@ -43,17 +45,17 @@ def out(tmp_path):
 @pytest.fixture
 def file(champion_home, tmp_path):
     """The champion's graph on the disk."""
-    versions.export(versions.champion(NAME), tmp_path / "served")
+    versions.export_for_serving(versions.get_champion(NAME), tmp_path / "served")
     return tmp_path / "served" / "model.onnx"
 
 
 @pytest.fixture
 def served(file):
-    return served_model.session(file)
+    return served_model.load(file)
 
 
 def typed(*arguments):
-    return score_command.score([str(one) for one in (*arguments, "--jobs", "1")])
+    return score_command.score_files([str(one) for one in (*arguments, "--jobs", "1")])
 
 
 def write(folder, frame, name="one.parquet"):
@@ -80,10 +82,10 @@ def test_each_row_gets_what_the_graph_says(served, given, out, capsys):
     assert list(found) == ["a.parquet", "b.parquet", "year=1990/c.parquet"]
     for name, table in found.items():
         before = pq.read_table(given / name, partitioning=None)
-        assert table.drop_columns(batch_scoring.COLUMNS.names).equals(before)
+        assert table.drop_columns(batch_scoring.PREDICTION_COLUMNS.names).equals(before)
         frame = table.to_pandas()
         one_by_one = [
-            served_model.predict(served, row[None, :])[0] for row in frame[NAMES].to_numpy()
+            served_model.predict(served, row[None, :])[0] for row in frame[FEATURE_NAMES].to_numpy()
         ]
         assert frame.prediction.tolist() == one_by_one
         assert frame.prediction_usd.tolist() == [round(one * 100_000, 2) for one in one_by_one]
@@ -97,10 +99,10 @@ def test_each_row_gets_what_the_graph_says(served, given, out, capsys):
 
 
 def test_the_batches_of_a_partition_are_one_file(file, served, given, out, monkeypatch):
-    monkeypatch.setattr(batch_scoring, "BATCH", 100)
+    monkeypatch.setattr(batch_scoring, "SCORING_BATCH_ROWS", 100)
     count = batch_scoring.score_partition(given / "b.parquet", out / "b.parquet", {}, file)
     assert count == (301, 0)
-    rows = sample(301, 1)[NAMES].to_numpy()
+    rows = generate_sample(301, 1)[FEATURE_NAMES].to_numpy()
     found = pq.read_table(out / "b.parquet")
     assert found["prediction"].to_pylist() == served_model.predict(served, rows).tolist()
     assert pq.read_metadata(out / "b.parquet").num_row_groups == 4
@@ -108,7 +110,7 @@ def test_the_batches_of_a_partition_are_one_file(file, served, given, out, monke
 
 def test_the_file_says_which_model_answered(champion_home, given, out):
     typed(given / "a.parquet", out)
-    champion = versions.champion(NAME)
+    champion = versions.get_champion(NAME)
     told = pq.read_metadata(out / "a.parquet").metadata
     assert told[b"housing.model"].decode() == NAME
     assert told[b"housing.model_version"].decode() == champion.version == "1"
@@ -130,8 +132,8 @@ def test_what_is_there_already_is_left_alone(champion_home, given, out, capsys):
     assert typed(given, out) == 0
     assert changed(out) == before
     assert "there already: 903 rows of 3 files" in capsys.readouterr().out
-    sample(50, 9).to_parquet(given / "b.parquet")
-    write(given, sample(10), "d.parquet")
+    generate_sample(50, 9).to_parquet(given / "b.parquet")
+    write(given, generate_sample(10), "d.parquet")
     (out / "a.parquet").write_bytes(b"PAR1, a disk's idea of a file")
     typed(given, out)
     assert "scored: 360 rows of 3 files" in capsys.readouterr().out
@@ -147,8 +149,8 @@ def test_another_version_answers_all_again(champion_home, given, out, capsys):
 
     typed(given, out)
     first = answers(out)["a.parquet"]["prediction"]
-    promote(splitting.read(), "linear", min_gain=-1_000_000)
-    assert versions.champion(NAME).version == "2"
+    register_candidate(splitting.read_split(), "linear", min_gain_usd=-1_000_000)
+    assert versions.get_champion(NAME).version == "2"
     typed(given, out)
     assert "there already" not in capsys.readouterr().out
     assert answers(out)["a.parquet"]["prediction"] != first
@@ -157,12 +159,12 @@ def test_another_version_answers_all_again(champion_home, given, out, capsys):
 
 
 def test_other_accepted_ranges_answer_all_again(champion_home, given, out, monkeypatch):
-    champion = versions.champion(NAME)
+    champion = versions.get_champion(NAME)
     typed(given, out)
-    assert batch_scoring.plan(given, out, champion).partitions == []
+    assert batch_scoring.plan_scoring(given, out, champion).pending == []
     narrower = FEATURES["HouseAge"]._replace(high=40)
     monkeypatch.setitem(FEATURES, "HouseAge", narrower)
-    assert len(batch_scoring.plan(given, out, champion).partitions) == 3
+    assert len(batch_scoring.plan_scoring(given, out, champion).pending) == 3
 
 
 def test_answers_to_what_is_gone_are_pointed_out(champion_home, given, out, capsys):
@@ -173,7 +175,7 @@ def test_answers_to_what_is_gone_are_pointed_out(champion_home, given, out, caps
 
 
 def test_a_row_that_the_service_would_refuse_gets_no_answer(served, tmp_path, out, capsys):
-    frame = sample(8).astype(object)
+    frame = generate_sample(8).astype(object)
     frame.loc[1, "HouseAge"] = 101.0
     frame.loc[2, "MedInc"] = None
     frame.loc[3, "MedInc"] = np.nan
@@ -199,7 +201,7 @@ def test_a_row_that_the_service_would_refuse_gets_no_answer(served, tmp_path, ou
         assert [one is None for one in table[column].to_pylist()] == [
             one is not None for one in table["problem"].to_pylist()
         ]
-    rows = frame.loc[[0, 6, 7], NAMES].to_numpy(float)
+    rows = frame.loc[[0, 6, 7], FEATURE_NAMES].to_numpy(float)
     kept = table["prediction"].drop_null().to_pylist()
     assert kept == served_model.predict(served, rows).tolist()
 
@@ -212,7 +214,7 @@ def test_the_service_refuses_the_same_values(served):
         for value in (low, high, np.nextafter(low, -np.inf), np.nextafter(high, np.inf)):
             rows.append({one: float(it.example) for one, it in FEATURES.items()} | {name: value})
     batch = pa.RecordBatch.from_pandas(pd.DataFrame(rows))
-    _, _, problems = batch_scoring.answer(served, batch)
+    _, _, problems = batch_scoring.predict_record_batch(served, batch)
     for row, problem in zip(rows, problems.to_pylist(), strict=True):
         try:
             json_body.BlockGroup(**row)
@@ -223,7 +225,7 @@ def test_the_service_refuses_the_same_values(served):
 
 
 def test_whole_numbers_decimals_and_small_floats_are_numbers(served, tmp_path, out):
-    frame = sample(20)
+    frame = generate_sample(20)
     table = pa.Table.from_pandas(frame)
     for name, kind in (
         ("HouseAge", pa.int16()), ("Population", pa.uint32()), ("Latitude", pa.decimal128(9, 4)),
@@ -234,15 +236,15 @@ def test_whole_numbers_decimals_and_small_floats_are_numbers(served, tmp_path, o
     (tmp_path / "in").mkdir()
     pq.write_table(table, tmp_path / "in" / "one.parquet")
     typed(tmp_path / "in", out)
-    rows = frame[NAMES].assign(AveRooms=frame.AveRooms.astype("float32").astype(float))
+    rows = frame[FEATURE_NAMES].assign(AveRooms=frame.AveRooms.astype("float32").astype(float))
     found = answers(out)["one.parquet"]
     assert found["prediction"].to_pylist() == served_model.predict(served, rows.to_numpy()).tolist()
     assert found.schema.field("HouseAge").type == pa.int16()
 
 
 def test_a_partition_without_rows_or_with_a_column_of_nothing(served, tmp_path, out):
-    folder = write(tmp_path / "in", sample(5).iloc[:0], "empty.parquet")
-    write(folder, sample(5).assign(MedInc=None), "nothing.parquet")
+    folder = write(tmp_path / "in", generate_sample(5).iloc[:0], "empty.parquet")
+    write(folder, generate_sample(5).assign(MedInc=None), "nothing.parquet")
     typed(folder, out)
     found = answers(out)
     assert len(found["empty.parquet"]) == 0
@@ -250,9 +252,9 @@ def test_a_partition_without_rows_or_with_a_column_of_nothing(served, tmp_path, 
 
 
 def test_what_cannot_be_scored_is_named_before_anything_starts(champion_home, given, out):
-    write(given, sample(3).drop(columns=["MedInc", "Latitude"]), "lacks.parquet")
-    write(given, sample(3).assign(HouseAge="old"), "text.parquet")
-    write(given, sample(3).assign(prediction=1.0), "scored.parquet")
+    write(given, generate_sample(3).drop(columns=["MedInc", "Latitude"]), "lacks.parquet")
+    write(given, generate_sample(3).assign(HouseAge="old"), "text.parquet")
+    write(given, generate_sample(3).assign(prediction=1.0), "scored.parquet")
     (given / "cut.parquet").write_bytes((given / "a.parquet").read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"lacks.parquet") as wrong:
         typed(given, out)
@@ -275,10 +277,13 @@ def test_wrong_places_are_named(champion_home, given, out, tmp_path):
         with pytest.raises(ValueError, match="choose another folder"):
             typed(given, target)
     with pytest.raises(ValueError, match="is a file, expected a folder"):
-        typed(given, write(tmp_path / "x", sample(2)) / "one.parquet")
+        typed(given, write(tmp_path / "x", generate_sample(2)) / "one.parquet")
     with pytest.raises(ValueError, match="--jobs is 0"):
-        score_command.score([str(given), str(out), "--jobs", "0"])
-    with batch_scoring.alone(out), pytest.raises(LookupError, match="another run is scoring into"):
+        score_command.score_files([str(given), str(out), "--jobs", "0"])
+    with (
+        batch_scoring.target_lock(out),
+        pytest.raises(LookupError, match="another run is scoring into"),
+    ):
         typed(given, out)
 
 
@@ -304,10 +309,10 @@ def test_a_partition_that_fails_leaves_nothing_under_its_name(champion_home, giv
 
 def test_a_killed_process_leaves_no_half_partition(champion_home, tmp_path, out):
     """Killed while it writes, it goes on where it was, and what it left half-written is gone."""
-    folder = write(tmp_path / "in", sample(200), "a.parquet")
-    write(folder, pd.concat([sample(200_000)] * 10), "b.parquet")
+    folder = write(tmp_path / "in", generate_sample(200), "a.parquet")
+    write(folder, pd.concat([generate_sample(200_000)] * 10), "b.parquet")
     command = [sys.executable, "run_pipeline.py", "score", folder, out]
-    started = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ, stdout=subprocess.PIPE)
+    started = subprocess.Popen(command, cwd=PROJECT_ROOT, env=os.environ, stdout=subprocess.PIPE)
     wanted = psutil.Process(started.pid)
     while not list(out.glob(".b.parquet.*.part")) or not (out / "a.parquet").exists():
         assert started.poll() is None
@@ -318,7 +323,7 @@ def test_a_killed_process_leaves_no_half_partition(champion_home, tmp_path, out)
     assert list(answers(out)) == ["a.parquet"]
     assert len(list(out.glob(".b.parquet.*.part"))) == 1
     before = changed(out)
-    write(folder, sample(10), "b.parquet")
+    write(folder, generate_sample(10), "b.parquet")
     typed(folder, out)
     assert changed(out)[out / "a.parquet"] == before[out / "a.parquet"]
     assert len(answers(out)["b.parquet"]) == 10
@@ -333,11 +338,14 @@ def test_dask_gives_the_same_answers(champion_home, given, out, tmp_path):
 
 def test_the_command_is_part_of_the_pipeline_s(champion_home, given, out):
     command = [sys.executable, "run_pipeline.py", "score", given, out, "--dask", "tcp://here:1"]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "no Dask scheduler answers at tcp://here:1" in done.stderr
     helped = subprocess.run(
-        [sys.executable, "run_pipeline.py", "--help"], cwd=CHECKOUT, capture_output=True, text=True
+        [sys.executable, "run_pipeline.py", "--help"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
     ).stdout
     assert "run_pipeline.py score      Parquet files of any size" in helped
     assert "--dask ADDRESS" in helped

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from housing import geography
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 
 
 def at(*points):
@@ -11,36 +11,38 @@ def at(*points):
 
 
 def test_a_degree_is_as_many_kilometres_as_on_a_globe():
-    south = geography.distance_km(at((34.0, -118.0), (34.0, -119.0)), at((35.0, -118.0)))
+    south = geography.distance_to_nearest_km(at((34.0, -118.0), (34.0, -119.0)), at((35.0, -118.0)))
     assert south[0] == pytest.approx(111.2, abs=0.1)
-    [west] = geography.distance_km(at((34.0, -119.0)), at((34.0, -118.0)))
+    [west] = geography.distance_to_nearest_km(at((34.0, -119.0)), at((34.0, -118.0)))
     assert west == pytest.approx(111.2 * np.cos(np.radians(34)), abs=0.1)  # not 111.2
 
 
 def test_los_angeles_is_559_km_from_san_francisco():
-    [found] = geography.distance_km(
-        at(geography.CITIES["Los Angeles"]), at(geography.CITIES["San Francisco"])
+    [found] = geography.distance_to_nearest_km(
+        at(geography.TOWNS["Los Angeles"]), at(geography.TOWNS["San Francisco"])
     )
     assert found == pytest.approx(559, abs=1)
 
 
 def test_the_nearest_of_several_counts():
     known = at((38.0, -122.0), (34.01, -118.0), (33.0, -117.0))
-    assert geography.distance_km(at((34.0, -118.0)), known) == pytest.approx(1.11, abs=0.01)
+    assert geography.distance_to_nearest_km(at((34.0, -118.0)), known) == pytest.approx(
+        1.11, abs=0.01
+    )
 
 
 def test_where_nothing_is_known_nothing_is_nearest():
     with pytest.raises(ValueError, match="no block group is known"):
-        geography.distance_km(at((34.0, -118.0)), at())
+        geography.distance_to_nearest_km(at((34.0, -118.0)), at())
 
 
 def test_a_place_is_named_after_the_nearest_town():
-    found = geography.place(at((36.75, -119.80), (37.2, -119.80)))
+    found = geography.describe_locations(at((36.75, -119.80), (37.2, -119.80)))
     assert list(found) == ["near Fresno", "50 km from Fresno"]
 
 
 def test_every_block_group_has_one_region():
-    found = geography.region(sample(5_000))
+    found = geography.region(generate_sample(5_000))
     assert found.notna().all()
     assert set(found) == set(geography.REGIONS)
 

@@ -14,7 +14,7 @@ import pytest
 from pipeline import Step
 from pipeline.runs import records
 
-MAIN = """
+RUN_PIPELINE_TEMPLATE = """
 import sys
 from pathlib import Path
 
@@ -26,7 +26,7 @@ sys.exit(main([{steps}], HERE))
 
 
 @pytest.fixture
-def notebook(tmp_path):
+def make_notebook(tmp_path):
     """Makes a notebook of the given code cells; the first is tagged parameters if asked."""
 
     def make(name, *cells, parameters=None):
@@ -44,16 +44,16 @@ def notebook(tmp_path):
 
 
 @pytest.fixture
-def step(notebook):
+def make_step(make_notebook):
     """Makes a step of one notebook: `step("prep", "1 + 1")`."""
 
     def make(name, *cells, parameters=None, **options):
-        return Step(name, notebook(name, *cells, parameters=parameters), **options)
+        return Step(name, make_notebook(name, *cells, parameters=parameters), **options)
 
     return make
 
 
-class Project:
+class PipelineProject:
     """A folder with a run_pipeline.py and its notebooks, run in processes of its own."""
 
     def __init__(self, folder, steps):
@@ -63,7 +63,7 @@ class Project:
             f"{one.memory_limit!r}, {one.retries!r}, {one.backoff!r})"
             for one in steps
         )
-        (folder / "run_pipeline.py").write_text(MAIN.format(steps=shown))
+        (folder / "run_pipeline.py").write_text(RUN_PIPELINE_TEMPLATE.format(steps=shown))
 
     def start(self, *arguments, **environment):
         """The process, its stdout a pipe."""
@@ -82,31 +82,31 @@ class Project:
         return process.returncode, said
 
     @property
-    def last(self):
+    def latest_record(self):
         """The newest run's record."""
         return records.load_all(self.folder / "var" / "runs")[0]
 
-    def executed(self, name):
+    def executed_notebook(self, step_name):
         """The newest executed copy of a notebook."""
-        path = sorted((self.folder / "var" / "runs").glob(f"*/{name}.ipynb"))[-1]
+        path = sorted((self.folder / "var" / "runs").glob(f"*/{step_name}.ipynb"))[-1]
         return nbformat.read(path, as_version=4)
 
-    def page(self, name):
+    def report_html(self, step_name):
         """The newest report of a step."""
-        return (self.folder / "reports" / "latest" / f"{name}.html").read_text()
+        return (self.folder / "reports" / "latest" / f"{step_name}.html").read_text()
 
-    def wait_for(self, text, name, seconds=30):
+    def wait_for_output(self, text, step_name, timeout_seconds=30):
         """Until the executed notebook on disk says the text; gives the seconds that took."""
         started = time.monotonic()
-        while time.monotonic() - started < seconds:
-            for path in (self.folder / "var" / "runs").glob(f"*/{name}.ipynb"):
+        while time.monotonic() - started < timeout_seconds:
+            for path in (self.folder / "var" / "runs").glob(f"*/{step_name}.ipynb"):
                 cells = json.loads(path.read_text())["cells"]  # whole at any moment
                 if text in json.dumps([one.get("outputs") for one in cells]):
                     return time.monotonic() - started
             time.sleep(0.02)
         raise AssertionError(f"{text} never appeared")
 
-    def processes(self):
+    def run_processes(self):
         """Those that a run here has started and that are still there."""
         found = []
         for run in (self.folder / "var" / "runs").glob("*"):
@@ -120,7 +120,7 @@ class Project:
 
 
 @pytest.fixture
-def mounted():
+def run_in_mount_namespace():
     """Runs a shell script that may mount file systems, seen by nobody else; it exits with 77
     where it cannot mount."""
 
@@ -135,10 +135,10 @@ def mounted():
 
 
 @pytest.fixture
-def project(tmp_path, step):
+def make_project(tmp_path, make_step):
     """Makes a project: `project(step("prep", "1"), ...)`."""
 
     def make(*steps):
-        return Project(tmp_path, steps)
+        return PipelineProject(tmp_path, steps)
 
     return make

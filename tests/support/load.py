@@ -14,54 +14,56 @@ import orjson
 from benchmarks import service as running
 
 
-class Reply(NamedTuple):
+class TimedResponse(NamedTuple):
     """One answer; at: seconds of the monotonic clock, when it had come."""
 
-    at: float
-    took: float
+    received_at: float
+    duration_seconds: float
     status: int
-    head: str
-    answer: dict
-    asked: dict
+    headers: str
+    body: dict
+    block_group: dict
 
 
-class Load:
+class LoadResults:
     """What came back so far."""
 
     def __init__(self):
-        self.replies, self.broken = [], []
-        self.over = threading.Event()
+        self.responses, self.connection_errors = [], []
+        self.stop_event = threading.Event()
 
-    def statuses(self):
-        return Counter(one.status for one in self.replies)
+    def count_statuses(self):
+        return Counter(one.status for one in self.responses)
 
-    def since(self, at):
-        return [one for one in self.replies if one.at - one.took >= at]
+    def responses_since(self, start_time):
+        return [one for one in self.responses if one.at - one.took >= start_time]
 
-    def answered(self):
+    def predictions_by_id(self):
         """id -> prediction, of every 200."""
-        good = [one.answer for one in self.replies if one.status == 200]
+        good = [one.answer for one in self.responses if one.status == 200]
         return {one["id"]: one["prediction"] for one in good}
 
 
 @contextmanager
-def load(service, connections=8, rows=500, seed=0):
+def generate_load(service, connections=8, row_count=500, seed=0):
     """Asks in a thread of its own until the block ends."""
-    asked = running.rows(rows, seed)
-    told = Load()
+    asked = running.rows(row_count, seed)
+    told = LoadResults()
 
-    async def ask(place):
-        client, at = running.Client(service.port), place
-        while not told.over.is_set():
-            row, sent, at = asked[at % rows], time.monotonic(), at + connections
+    async def ask(client_number):
+        client, at = running.Client(service.port), client_number
+        while not told.stop_event.is_set():
+            row, sent, at = asked[at % row_count], time.monotonic(), at + connections
             try:
                 status, head, body = await client.ask(running.post(orjson.dumps(row)))
             except ConnectionError as gone:
-                told.broken.append(gone)
+                told.connection_errors.append(gone)
                 await asyncio.sleep(0.05)
                 continue
             now = time.monotonic()
-            told.replies.append(Reply(now, now - sent, status, head, json.loads(body), row))
+            told.responses.append(
+                TimedResponse(now, now - sent, status, head, json.loads(body), row)
+            )
         client.close()
 
     async def everybody():
@@ -72,30 +74,30 @@ def load(service, connections=8, rows=500, seed=0):
     try:
         yield told
     finally:
-        told.over.set()
+        told.stop_event.set()
         thread.join()
 
 
-def get(service, path):
+def get_page(service, path):
     """Status and parsed or plain body of a page."""
     status, body = running.finished(running.Client(service.port).get(path))
     return status, json.loads(body) if body[:1] == b"{" else body
 
 
-def logged(database):
+def logged_predictions(database):
     """id -> prediction of every answer in a log."""
     with closing(sqlite3.connect(database)) as log:
         wanted = "SELECT id, prediction FROM prediction WHERE status = 200"
         return dict(log.execute(wanted))
 
 
-def lines(folder, name="api.log"):
+def read_json_lines(folder, file_name="api.log"):
     """Every line of a file and of those it was rotated to, parsed: a torn one is an error."""
-    return [json.loads(line) for file in sorted(folder.glob(f"{name}*")) if file.suffix != ".lock"
+    return [json.loads(line) for file in sorted(folder.glob(f"{file_name}*")) if file.suffix != ".lock"
             for line in file.read_text().splitlines()]  # fmt: skip
 
 
-def answers(folder):
+def prediction_ids(folder):
     """The id of every answer that the lines tell of, a line a request."""
     return [f"{one['request_id']}-{place}"
-            for one in lines(folder) for place in range(len(one["answers"]))]  # fmt: skip
+            for one in read_json_lines(folder) for place in range(len(one["answers"]))]  # fmt: skip

@@ -3,7 +3,7 @@
 
 import nbformat
 
-CELLS = [
+SHOWCASE_CELLS = [
     "# Everything a notebook may show\n\nWhich kinds of output does a report show, and how?",
     ("parameters", "rows: int = 40  # how many"),
     """import json, os, sys, warnings
@@ -38,7 +38,7 @@ frame""",
     """gone = {"application/vnd.jupyter.widget-view+json": {"model_id": "nowhere"}}
 display({**gone, "text/plain": "Gone(value=1)"}, raw=True)""",
 ]
-FAILING = [
+FAILING_CELLS = [
     "# Training\n\nDoes it break?",
     ("parameters", "divisor: int = 1  # 0 breaks it"),
     "## The data",
@@ -50,7 +50,7 @@ FAILING = [
 ]
 
 
-def write(path, cells):
+def write_notebook(path, cells):
     made = nbformat.v4.new_notebook()
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
     for cell in cells:
@@ -64,11 +64,11 @@ def write(path, cells):
     return path
 
 
-def odd(path):
+def write_showcase_notebook(path):
     """All there is."""
-    return write(path, CELLS)
+    return write_notebook(path, SHOWCASE_CELLS)
 
 
-def failing(path):
+def write_failing_notebook(path):
     """Fails if its divisor is 0."""
-    return write(path, FAILING)
+    return write_notebook(path, FAILING_CELLS)

@@ -7,39 +7,39 @@ it to the reader; it is answered as what it means, or refused.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from housing.schema import FEATURES, NAMES
+from housing.schema import FEATURE_NAMES, FEATURES
 
-PLAIN = {name: feature.example for name, feature in FEATURES.items()}
-DEEP = 100_000
-LONG = 1_000_000
+EXAMPLE_BLOCK_GROUP = {name: feature.example for name, feature in FEATURES.items()}
+NESTING_DEPTH = 100_000
+LONG_TEXT_BYTES = 1_000_000
 
 
-class Case(NamedTuple):
+class BodyCase(NamedTuple):
     """A body, and the block groups that it means; none if it cannot mean any."""
 
     name: str
     body: bytes
-    means: list[dict[str, float]]
+    block_groups: list[dict[str, float]]
 
 
-def fields(**raw: bytes) -> list[bytes]:
+def json_fields(**raw_values: bytes) -> list[bytes]:
     """The plain block group's fields as JSON, some with another value, as bytes."""
-    return [b'"%s": %s' % (name.encode(), raw.get(name, b"%r" % value))
-            for name, value in PLAIN.items()]  # fmt: skip
+    return [b'"%s": %s' % (name.encode(), raw_values.get(name, b"%r" % value))
+            for name, value in EXAMPLE_BLOCK_GROUP.items()]  # fmt: skip
 
 
-def row(**raw: bytes) -> bytes:
+def json_row(**raw_values: bytes) -> bytes:
     """The plain block group as JSON, some values replaced."""
-    return b"{" + b", ".join(fields(**raw)) + b"}"
+    return b"{" + b", ".join(json_fields(**raw_values)) + b"}"
 
 
-def with_field(more: bytes) -> bytes:
+def with_extra_field(extra_field: bytes) -> bytes:
     """The plain block group and a further field."""
-    return b"{" + b", ".join([*fields(), more]) + b"}"
+    return b"{" + b", ".join([*json_fields(), extra_field]) + b"}"
 
 
 # a value of MedInc, written so, is that number
-NUMBERS = {
+VALID_NUMBERS = {
     "plain": (b"8.3252", 8.3252), "integer": (b"8", 8), "whole": (b"8.0", 8),
     "exponent": (b"83252e-4", 8.3252), "capital_exponent": (b"83252E-4", 8.3252),
     "plus_exponent": (b"0.83252e+1", 8.3252), "exponent_of_zero": (b"8e0", 8),
@@ -56,9 +56,9 @@ BORDERLINE_NUMBERS = {
     "digits_and_exponent": (b"8" + b"0" * 500 + b"e-500", 8),
 }  # fmt: skip
 # out of every range, or no number of JSON
-WRONG_VALUES = {
+INVALID_VALUES = {
     "1e400": b"1e400", "minus_1e400": b"-1e400", "10_to_400": b"1" + b"0" * 400,
-    "minus_10_to_400": b"-1" + b"0" * 400, "5000_digits": b"1" * 5_000, "1MB_digits": b"1" * LONG,
+    "minus_10_to_400": b"-1" + b"0" * 400, "5000_digits": b"1" * 5_000, "1MB_digits": b"1" * LONG_TEXT_BYTES,
     "1e99999999999": b"1e99999999999", "2_to_63": b"9223372036854775808",
     "2_to_64": b"18446744073709551616", "1e308": b"1e308", "20.0001": b"20.0001", "minus_1": b"-1",
     "leading_zero": b"08.3", "two_zeros": b"00", "minus_leading_zero": b"-08", "plus": b"+8.3",
@@ -73,13 +73,13 @@ WRONG_VALUES = {
     "undefined": b"undefined", "nul": b"nul", "TRUE": b"TRUE", "text": b'"8.3"', "list": b"[8.3]",
     "empty_text": b'""', "object": b"{}", "empty_list": b"[]", "single_quotes": b"'8.3'",
     "expression": b"4+4", "call": b"__import__('os')", "template": b'"{{7*7}}"', "date": b'"2026"',
-    "1MB_text": b'"' + b"x" * LONG + b'"', "object_with_value": b'{"$numberDouble": "8.3"}',
+    "1MB_text": b'"' + b"x" * LONG_TEXT_BYTES + b'"', "object_with_value": b'{"$numberDouble": "8.3"}',
     "nested_900": b"[" * 900 + b"]" * 900, "nested_150": b"[" * 150 + b"1" + b"]" * 150,
     "nested_objects_150": b'{"a":' * 150 + b"1" + b"}" * 150,
     "proto": b'{"__proto__": 1}', "sql": b"\"'; DROP TABLE prediction; --\"",
 }  # fmt: skip
 # the inside of a string of JSON, which is the name of a further field, or its value
-STRINGS = {
+STRING_CONTENTS = {
     "plain": b"a", "empty": b"", "lone_surrogate": rb"\ud800", "lone_low_surrogate": rb"\udc00",
     "swapped_surrogates": rb"\udc00\ud800", "two_high_surrogates": rb"\ud800\ud800",
     "surrogate_and_text": rb"\ud800abc", "half_escape": rb"\ud83", "u_alone": rb"\u",
@@ -96,20 +96,26 @@ STRINGS = {
     "ff": b"\xff", "continuation": b"\x80", "truncated_2": b"\xc3", "truncated_3": b"\xe2\x82",
     "truncated_4": b"\xf0\x9f\x98", "latin_1": b"\xe9", "noncharacter": "\uffff".encode(),
     "script": b"<script>alert(1)</script>", "log_line": rb"\r\n{\u0022status\u0022: 200}",
-    "percent": b"%s%n%x", "format": b"{0.__class__}", "1MB": b"x" * LONG, "jndi": b"${jndi:x}",
+    "percent": b"%s%n%x", "format": b"{0.__class__}", "1MB": b"x" * LONG_TEXT_BYTES, "jndi": b"${jndi:x}",
 }  # fmt: skip
 # what stands around a body and is no part of it
-SPACES = {"spaces": b"  ", "newline": b"\n", "crlf": b"\r\n", "tab": b"\t", "many": b" " * 10_000}
-NO_SPACES = {
+JSON_WHITESPACE = {
+    "spaces": b"  ",
+    "newline": b"\n",
+    "crlf": b"\r\n",
+    "tab": b"\t",
+    "many": b" " * 10_000,
+}
+INVALID_SURROUNDINGS = {
     "form_feed": b"\x0c", "vertical_tab": b"\x0b", "nul": b"\x00", "nbsp": b"\xc2\xa0",
     "ff": b"\xff", "backspace": b"\x08", "utf8_bom": b"\xef\xbb\xbf", "xssi": b")]}'\n",
     "zero_width_space": b"\xe2\x80\x8b", "line_separator": b"\xe2\x80\xa8", "x": b"x",
     "record_separator": b"\x1e", "hash": b"# comment\n", "slashes": b"// comment\n",
     "comment": b"/* comment */", "half_comment": b"/*", "comma": b",", "brace": b"}",
-    "bracket": b"]", "open_bracket": b"[", "number": b"1", "another": row(), "text": b'""',
+    "bracket": b"]", "open_bracket": b"[", "number": b"1", "another": json_row(), "text": b'""',
     "null": b"null", "backslash": b"\\", "quote": b'"', "semicolon": b";", "name": b"data=",
 }  # fmt: skip
-WHOLE = {
+INVALID_BODIES = {
     "empty": b"", "space": b" ", "spaces": b" \r\n\t " * 50, "form_feed": b"\x0c", "nul": b"\x00",
     "nuls": b"\x00" * 1000, "bom": b"\xef\xbb\xbf", "ff": b"\xff", "true": b"true", "null": b"null",
     "number": b"1", "text": b'"8.3"', "nan": b"NaN", "empty_object": b"{}", "empty_list": b"[]",
@@ -118,117 +124,127 @@ WHOLE = {
     "list_of_null": b"[null]", "open_list": b"[", "open_object": b"{", "close": b"]", "colon": b":",
     "open_text": b'"', "escape": b"\\", "half_name": b'{"Med', "only_name": b'{"MedInc"}',
     "only_colon": b'{"MedInc":}', "no_colon": b'{"MedInc" 8.3}', "number_name": b"{1: 8.3}",
-    "bare_name": b"{MedInc: 8.3}", "deep_lists": b"[" * DEEP + b"]" * DEEP,
-    "open_deep_lists": b"[" * DEEP, "deep_objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
-    "open_deep_objects": b'{"MedInc":' * DEEP, "deep_mixed": b'[{"a":' * DEEP + b"}]" * DEEP,
-    "closing_deep": b"]" * DEEP, "xml": b"<?xml version='1.0'?><a/>", "yaml": b"MedInc: 8.3",
+    "bare_name": b"{MedInc: 8.3}", "deep_lists": b"[" * NESTING_DEPTH + b"]" * NESTING_DEPTH,
+    "open_deep_lists": b"[" * NESTING_DEPTH, "deep_objects": b'{"a":' * NESTING_DEPTH + b"1" + b"}" * NESTING_DEPTH,
+    "open_deep_objects": b'{"MedInc":' * NESTING_DEPTH, "deep_mixed": b'[{"a":' * NESTING_DEPTH + b"}]" * NESTING_DEPTH,
+    "closing_deep": b"]" * NESTING_DEPTH, "xml": b"<?xml version='1.0'?><a/>", "yaml": b"MedInc: 8.3",
     "form": b"MedInc=8.3&HouseAge=41", "csv": b"MedInc,HouseAge\n8.3,41\n", "gzip": b"\x1f\x8b\x08",
-    "pickle": b"\x80\x04\x95\x00", "wrapped": b'{"instances": [' + row() + b"]}",
-    "data": b'{"data": ' + row() + b"}", "text_of_json": b'"{}"', "many_ones": b"[" + b"1,"
+    "pickle": b"\x80\x04\x95\x00", "wrapped": b'{"instances": [' + json_row() + b"]}",
+    "data": b'{"data": ' + json_row() + b"}", "text_of_json": b'"{}"', "many_ones": b"[" + b"1,"
     * 300_000 + b"1]", "many_empty_objects": b"[" + b"{}," * 300_000 + b"{}]",
 }  # fmt: skip
 
 
-def cases() -> Iterator[Case]:
+def all_cases() -> Iterator[BodyCase]:
     """All of them."""
-    yield from _values()
-    yield from _strings()
-    yield from _surroundings()
-    yield from _fields()
-    yield from _lists()
-    yield from _encodings()
-    whole = row()
+    yield from _value_cases()
+    yield from _string_cases()
+    yield from _surrounding_cases()
+    yield from _field_cases()
+    yield from _list_cases()
+    yield from _encoding_cases()
+    whole = json_row()
     for at in range(len(whole)):
-        yield Case(f"n_truncated_at_{at}", whole[:at], [])
-        yield Case(f"n_list_truncated_at_{at}", b"[" + whole[:at], [])
-    for name, body in WHOLE.items():
-        yield Case(f"n_body_{name}", body, [])
+        yield BodyCase(f"n_truncated_at_{at}", whole[:at], [])
+        yield BodyCase(f"n_list_truncated_at_{at}", b"[" + whole[:at], [])
+    for name, body in INVALID_BODIES.items():
+        yield BodyCase(f"n_body_{name}", body, [])
 
 
-def _values() -> Iterator[Case]:
-    for kind, known in (("y", NUMBERS), ("i", BORDERLINE_NUMBERS)):
+def _value_cases() -> Iterator[BodyCase]:
+    for kind, known in (("y", VALID_NUMBERS), ("i", BORDERLINE_NUMBERS)):
         for name, (text, value) in known.items():
-            yield Case(f"{kind}_number_{name}", row(MedInc=text), [PLAIN | {"MedInc": value}])
-    for name, text in WRONG_VALUES.items():
-        yield Case(f"n_value_{name}", row(MedInc=text), [])
-        yield Case(f"n_last_value_{name}", row(Longitude=text), [])
+            yield BodyCase(
+                f"{kind}_number_{name}",
+                json_row(MedInc=text),
+                [EXAMPLE_BLOCK_GROUP | {"MedInc": value}],
+            )
+    for name, text in INVALID_VALUES.items():
+        yield BodyCase(f"n_value_{name}", json_row(MedInc=text), [])
+        yield BodyCase(f"n_last_value_{name}", json_row(Longitude=text), [])
 
 
-def _strings() -> Iterator[Case]:
-    for name, text in STRINGS.items():
-        yield Case(f"n_name_{name}", with_field(b'"%s": 1' % text), [])
-        yield Case(f"n_text_{name}", row(MedInc=b'"%s"' % text), [])
+def _string_cases() -> Iterator[BodyCase]:
+    for name, text in STRING_CONTENTS.items():
+        yield BodyCase(f"n_name_{name}", with_extra_field(b'"%s": 1' % text), [])
+        yield BodyCase(f"n_text_{name}", json_row(MedInc=b'"%s"' % text), [])
 
 
-def _surroundings() -> Iterator[Case]:
-    for name, text in SPACES.items():
-        yield Case(f"y_space_before_{name}", text + row(), [PLAIN])
-        yield Case(f"y_space_after_{name}", row() + text, [PLAIN])
-        yield Case(f"y_space_inside_{name}", row().replace(b" ", text), [PLAIN])
-    yield Case("y_space_none", row().replace(b" ", b""), [PLAIN])
-    for name, text in NO_SPACES.items():
-        yield Case(f"n_before_{name}", text + row(), [])
-        yield Case(f"n_after_{name}", row() + text, [])
+def _surrounding_cases() -> Iterator[BodyCase]:
+    for name, text in JSON_WHITESPACE.items():
+        yield BodyCase(f"y_space_before_{name}", text + json_row(), [EXAMPLE_BLOCK_GROUP])
+        yield BodyCase(f"y_space_after_{name}", json_row() + text, [EXAMPLE_BLOCK_GROUP])
+        yield BodyCase(
+            f"y_space_inside_{name}", json_row().replace(b" ", text), [EXAMPLE_BLOCK_GROUP]
+        )
+    yield BodyCase("y_space_none", json_row().replace(b" ", b""), [EXAMPLE_BLOCK_GROUP])
+    for name, text in INVALID_SURROUNDINGS.items():
+        yield BodyCase(f"n_before_{name}", text + json_row(), [])
+        yield BodyCase(f"n_after_{name}", json_row() + text, [])
     for name in ("form_feed", "nul", "nbsp", "utf8_bom", "slashes", "comment", "comma"):
-        yield Case(f"n_inside_{name}", row().replace(b", ", b", " + NO_SPACES[name], 1), [])
+        yield BodyCase(
+            f"n_inside_{name}", json_row().replace(b", ", b", " + INVALID_SURROUNDINGS[name], 1), []
+        )
 
 
-def _fields() -> Iterator[Case]:
-    backwards = b"{" + b",".join(reversed(fields())) + b"}"
-    yield Case("y_fields_in_another_order", backwards, [PLAIN])
-    escaped = row().replace(b'"M', rb'"\u004d')
-    yield Case("y_field_escaped", escaped, [PLAIN])
-    yield Case("n_field_twice", with_field(b'"MedInc": 8.3252'), [])
-    yield Case("n_field_twice_other_value", with_field(b'"MedInc": 1'), [])
-    yield Case("n_field_twice_escaped", with_field(rb'"\u004dedInc": 8.3252'), [])
-    yield Case("n_field_twice_bad_first", row(MedInc=b'"x", "MedInc": 8.3252'), [])
-    yield Case("n_field_of_another_case", row().replace(b"MedInc", b"medinc"), [])
-    yield Case("n_field_with_space", row().replace(b"MedInc", b"MedInc "), [])
-    yield Case("n_field_with_nul", row().replace(b"MedInc", rb"MedInc\u0000"), [])
-    yield Case("n_field_look_alike", row().replace(b"MedInc", "\u041cedInc".encode()), [])
-    yield Case("n_fields_single_quoted", row().replace(b'"', b"'"), [])
-    yield Case("n_fields_bare", row().replace(b'"', b""), [])
-    yield Case("n_field_with_equals", row().replace(b": ", b"= ", 1), [])
-    yield Case("n_fields_without_comma", row().replace(b",", b"", 1), [])
-    yield Case("n_fields_two_commas", row().replace(b",", b",,", 1), [])
-    yield Case("n_fields_trailing_comma", row()[:-1] + b",}", [])
-    yield Case("n_fields_leading_comma", b"{," + row()[1:], [])
-    for name in NAMES:
-        left = [one for one in fields() if not one.startswith(b'"%s"' % name.encode())]
-        yield Case(f"n_without_{name}", b"{" + b",".join(left) + b"}", [])
+def _field_cases() -> Iterator[BodyCase]:
+    backwards = b"{" + b",".join(reversed(json_fields())) + b"}"
+    yield BodyCase("y_fields_in_another_order", backwards, [EXAMPLE_BLOCK_GROUP])
+    escaped = json_row().replace(b'"M', rb'"\u004d')
+    yield BodyCase("y_field_escaped", escaped, [EXAMPLE_BLOCK_GROUP])
+    yield BodyCase("n_field_twice", with_extra_field(b'"MedInc": 8.3252'), [])
+    yield BodyCase("n_field_twice_other_value", with_extra_field(b'"MedInc": 1'), [])
+    yield BodyCase("n_field_twice_escaped", with_extra_field(rb'"\u004dedInc": 8.3252'), [])
+    yield BodyCase("n_field_twice_bad_first", json_row(MedInc=b'"x", "MedInc": 8.3252'), [])
+    yield BodyCase("n_field_of_another_case", json_row().replace(b"MedInc", b"medinc"), [])
+    yield BodyCase("n_field_with_space", json_row().replace(b"MedInc", b"MedInc "), [])
+    yield BodyCase("n_field_with_nul", json_row().replace(b"MedInc", rb"MedInc\u0000"), [])
+    yield BodyCase("n_field_look_alike", json_row().replace(b"MedInc", "\u041cedInc".encode()), [])
+    yield BodyCase("n_fields_single_quoted", json_row().replace(b'"', b"'"), [])
+    yield BodyCase("n_fields_bare", json_row().replace(b'"', b""), [])
+    yield BodyCase("n_field_with_equals", json_row().replace(b": ", b"= ", 1), [])
+    yield BodyCase("n_fields_without_comma", json_row().replace(b",", b"", 1), [])
+    yield BodyCase("n_fields_two_commas", json_row().replace(b",", b",,", 1), [])
+    yield BodyCase("n_fields_trailing_comma", json_row()[:-1] + b",}", [])
+    yield BodyCase("n_fields_leading_comma", b"{," + json_row()[1:], [])
+    for name in FEATURE_NAMES:
+        left = [one for one in json_fields() if not one.startswith(b'"%s"' % name.encode())]
+        yield BodyCase(f"n_without_{name}", b"{" + b",".join(left) + b"}", [])
     many = b",".join(b'"x%d": 1' % at for at in range(10_000))
-    yield Case("n_10000_unknown_fields", with_field(many), [])
+    yield BodyCase("n_10000_unknown_fields", with_extra_field(many), [])
     huge = b",".join(b'"%d%s": 1' % (at, b"x" * 50_000) for at in range(100))
-    yield Case("n_100_huge_names", with_field(huge), [])
+    yield BodyCase("n_100_huge_names", with_extra_field(huge), [])
 
 
-def _lists() -> Iterator[Case]:
-    yield Case("y_list_of_one", b"[" + row() + b"]", [PLAIN])
-    yield Case("y_list_of_two", b"[" + row() + b"," + row(MedInc=b"1") + b"]",
-               [PLAIN, PLAIN | {"MedInc": 1}])  # fmt: skip
-    yield Case("n_list_of_10001", b"[" + b",".join([row()] * 10_001) + b"]", [])
-    yield Case("n_list_of_10001_bad", b"[" + b",".join([b"{}"] * 10_001) + b"]", [])
-    yield Case("n_list_in_a_list", b"[[" + row() + b"]]", [])
+def _list_cases() -> Iterator[BodyCase]:
+    yield BodyCase("y_list_of_one", b"[" + json_row() + b"]", [EXAMPLE_BLOCK_GROUP])
+    yield BodyCase("y_list_of_two", b"[" + json_row() + b"," + json_row(MedInc=b"1") + b"]",
+               [EXAMPLE_BLOCK_GROUP, EXAMPLE_BLOCK_GROUP | {"MedInc": 1}])  # fmt: skip
+    yield BodyCase("n_list_of_10001", b"[" + b",".join([json_row()] * 10_001) + b"]", [])
+    yield BodyCase("n_list_of_10001_bad", b"[" + b",".join([b"{}"] * 10_001) + b"]", [])
+    yield BodyCase("n_list_in_a_list", b"[[" + json_row() + b"]]", [])
     bad = {"null": b"null", "number": b"1", "text": b'"x"', "list": b"[]", "empty": b"{}",
-           "nan": row(MedInc=b"NaN"), "out_of_range": row(MedInc=b"21"), "nothing": b"",
-           "twice": with_field(b'"MedInc": 1'), "deep": b"[" * DEEP}  # fmt: skip
+           "nan": json_row(MedInc=b"NaN"), "out_of_range": json_row(MedInc=b"21"), "nothing": b"",
+           "twice": with_extra_field(b'"MedInc": 1'), "deep": b"[" * NESTING_DEPTH}  # fmt: skip
     for name, one in bad.items():
-        yield Case(f"n_list_with_{name}", b"[" + b",".join([row(), one, row()]) + b"]", [])
-        yield Case(f"n_list_ending_with_{name}", b"[" + row() + b"," + one + b"]", [])
-    shifted = with_field(b'"MedInc": 8'), b"{" + b",".join(fields()[:-1]) + b"}"
-    yield Case("n_list_one_twice_one_missing", b"[" + b",".join(shifted) + b"]", [])
-    yield Case("n_lists_two", (b"[" + row() + b"]") * 2, [])
-    yield Case("n_list_unclosed", b"[" + row(), [])
-    yield Case("n_list_closed_as_object", b"[" + row() + b"}", [])
-    yield Case("n_lines", row() + b"\n" + row() + b"\n", [])
+        yield BodyCase(
+            f"n_list_with_{name}", b"[" + b",".join([json_row(), one, json_row()]) + b"]", []
+        )
+        yield BodyCase(f"n_list_ending_with_{name}", b"[" + json_row() + b"," + one + b"]", [])
+    shifted = with_extra_field(b'"MedInc": 8'), b"{" + b",".join(json_fields()[:-1]) + b"}"
+    yield BodyCase("n_list_one_twice_one_missing", b"[" + b",".join(shifted) + b"]", [])
+    yield BodyCase("n_lists_two", (b"[" + json_row() + b"]") * 2, [])
+    yield BodyCase("n_list_unclosed", b"[" + json_row(), [])
+    yield BodyCase("n_list_closed_as_object", b"[" + json_row() + b"}", [])
+    yield BodyCase("n_lines", json_row() + b"\n" + json_row() + b"\n", [])
 
 
-def _encodings() -> Iterator[Case]:
-    text = row().decode()
+def _encoding_cases() -> Iterator[BodyCase]:
+    text = json_row().decode()
     for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-7"):
         body = text.encode(name) if name != "utf-7" else text.replace('"', "+ACI-").encode()
-        yield Case(f"n_encoding_{name}", body, [])
+        yield BodyCase(f"n_encoding_{name}", body, [])
     for name in ("utf-16-be", "utf-32-be"):
-        yield Case(f"n_encoding_{name}_bom", ("\ufeff" + text).encode(name), [])
-    yield Case("n_encoding_ebcdic", text.encode("cp500"), [])
-    yield Case("n_utf16_after_utf8", row()[:-1] + ', "ä": 1}'.encode("utf-16-le"), [])
+        yield BodyCase(f"n_encoding_{name}_bom", ("\ufeff" + text).encode(name), [])
+    yield BodyCase("n_encoding_ebcdic", text.encode("cp500"), [])
+    yield BodyCase("n_utf16_after_utf8", json_row()[:-1] + ', "ä": 1}'.encode("utf-16-le"), [])

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from housing.paths import CHECKOUT
-from tests.support.containers import context, engine
+from housing.paths import PROJECT_ROOT
+from tests.support.containers import build_context, podman_environment
 
-__all__ = ["context", "engine"]  # fixtures
-SMALL = ["-p", "source=sample", "-p", "sample_rows=2000", "-p", "budget=quick"]
+__all__ = ["build_context", "podman_environment"]  # fixtures
+SMALL_SAMPLE_ARGUMENTS = ["-p", "source=sample", "-p", "sample_rows=2000", "-p", "budget=quick"]
 
 
 def free_port():
@@ -28,9 +28,9 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def get(url, seconds=180):
+def wait_for_response(url, timeout_seconds=180):
     """The answer's text, tried again until there is one."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + timeout_seconds
     while True:
         try:
             return urllib.request.urlopen(url, timeout=5).read().decode()
@@ -41,7 +41,7 @@ def get(url, seconds=180):
 
 
 @contextlib.contextmanager
-def process(*command, **options):
+def managed_process(*command, **options):
     """A process of its own group, ended with it."""
     started = subprocess.Popen(command, start_new_session=True, **options)
     try:
@@ -57,30 +57,30 @@ def process(*command, **options):
 
 
 @contextlib.contextmanager
-def service(home, **environment):
+def running_service(home, **environment):
     """The service as `make serve` starts it; gives its address."""
     port = str(free_port())
     told = {**os.environ, "HOUSING_HOME": str(home), "HOUSING_PORT": port, **environment}
-    with process(sys.executable, "-m", "app", env=told, cwd=home):
-        get(f"http://127.0.0.1:{port}/health")
+    with managed_process(sys.executable, "-m", "app", env=told, cwd=home):
+        wait_for_response(f"http://127.0.0.1:{port}/health")
         yield f"http://127.0.0.1:{port}"
 
 
-def ask(address, body):
+def post_predict(base_url, body):
     """The parsed answer of POST /predict."""
     request = urllib.request.Request(
-        f"{address}/predict", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        f"{base_url}/predict", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     return json.loads(urllib.request.urlopen(request, timeout=60).read())
 
 
 @pytest.fixture(scope="session")
-def piped(tmp_path_factory):
+def pipeline_home(tmp_path_factory):
     """A home in which the pipeline ran on a small sample, started from another folder."""
     home = tmp_path_factory.mktemp("piped") / "a home"
     home.mkdir()
     done = subprocess.run(
-        [sys.executable, str(CHECKOUT / "run_pipeline.py"), *SMALL],
+        [sys.executable, str(PROJECT_ROOT / "run_pipeline.py"), *SMALL_SAMPLE_ARGUMENTS],
         env={**os.environ, "HOUSING_HOME": str(home)},
         cwd="/",
         capture_output=True,
@@ -92,13 +92,13 @@ def piped(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def postgres():
+def create_postgres_database():
     """A PostgreSQL of our own, run by a user who is not root; gives what makes a new database.
 
     Installed if it is missing and may be. Its folder is none of pytest's, which are closed to
     other users, and its path is short, as that of a Unix socket must be.
     """
-    programs, port, root = _programs(), str(free_port()), os.getuid() == 0
+    programs, port, root = _postgres_programs(), str(free_port()), os.getuid() == 0
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     if root:
         shutil.chown(folder, "postgres")
@@ -122,7 +122,7 @@ def postgres():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _programs():
+def _postgres_programs():
     def found():
         places = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         on_path = shutil.which("initdb")

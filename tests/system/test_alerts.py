@@ -6,9 +6,9 @@ import subprocess
 import pytest
 import yaml
 
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 
-FOLDER = CHECKOUT / "app" / "prometheus"
+FOLDER = PROJECT_ROOT / "app" / "prometheus"
 PROMTOOL = shutil.which("promtool")
 ALERTS = [
     rule

@@ -9,8 +9,8 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from housing.paths import CHECKOUT
-from tests.system.conftest import free_port, get, process
+from housing.paths import PROJECT_ROOT
+from tests.system.conftest import free_port, managed_process, wait_for_response
 
 pytestmark = pytest.mark.slow
 REPORTS = [f"reports/latest/{one}.html" for one in ("01_prep", "02_train", "03_register")]
@@ -34,8 +34,8 @@ def serious(page):
 
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
-def test_a_report_is_offline_readable_and_fits(browser, piped, path, width, scheme):
-    page, requests, said = look(browser, f"file://{piped / path}", width, scheme)
+def test_a_report_is_offline_readable_and_fits(browser, pipeline_home, path, width, scheme):
+    page, requests, said = look(browser, f"file://{pipeline_home / path}", width, scheme)
     assert all(one.startswith(("file:", "data:")) for one in requests)
     assert said == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -43,15 +43,15 @@ def test_a_report_is_offline_readable_and_fits(browser, piped, path, width, sche
     page.close()
 
 
-def test_run_all_works_in_jupyterlab(browser, piped, tmp_path):
-    shutil.copytree(CHECKOUT / "notebooks", tmp_path / "notebooks")
+def test_run_all_works_in_jupyterlab(browser, pipeline_home, tmp_path):
+    shutil.copytree(PROJECT_ROOT / "notebooks", tmp_path / "notebooks")
     port = str(free_port())
-    environment = {**os.environ, "HOUSING_HOME": str(piped)}
+    environment = {**os.environ, "HOUSING_HOME": str(pipeline_home)}
     options = ["--no-browser", "--allow-root", "--ServerApp.token=", f"--port={port}"]
     command = [sys.executable, "-m", "jupyterlab", "notebooks", *options]
-    with process(*command, cwd=tmp_path, env=environment):
+    with managed_process(*command, cwd=tmp_path, env=environment):
         address = f"http://127.0.0.1:{port}"
-        get(f"{address}/api")
+        wait_for_response(f"{address}/api")
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.goto(f"{address}/lab/tree/explore.ipynb")
         page.wait_for_selector(".jp-NotebookPanel-toolbar", timeout=60_000)

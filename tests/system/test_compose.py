@@ -21,9 +21,15 @@ import pytest
 import yaml
 from psycopg import sql
 
-from housing.paths import CHECKOUT
-from tests.conftest import log_candidates, promote
-from tests.system.conftest import ask, free_port, get, process, service
+from housing.paths import PROJECT_ROOT
+from tests.conftest import register_candidate, train_candidates
+from tests.system.conftest import (
+    free_port,
+    managed_process,
+    post_predict,
+    running_service,
+    wait_for_response,
+)
 from tests.test_compose import BOARD, PANELS, SERVICES
 
 pytestmark = [
@@ -80,7 +86,7 @@ def prometheus_folder(folder, app):
         source, target, *_ = mount.split(":")
         if source[0] != ".":
             continue
-        said = (CHECKOUT / source).read_text().replace("app:8081", app.removeprefix("http://"))
+        said = (PROJECT_ROOT / source).read_text().replace("app:8081", app.removeprefix("http://"))
         said = re.sub(r"interval: \w+", "interval: 1s", re.sub(r"for: \w+\n", "for: 0s\n", said))
         made = folder / target.removeprefix("/")
         made.parent.mkdir(parents=True, exist_ok=True)
@@ -95,19 +101,19 @@ def prometheus_folder(folder, app):
 def keep_asking(app, over):
     """What clients ask: rows, a list, a row far from all, and a mistake."""
     while not over.wait(0.3):
-        ask(app, ROW)
-        ask(app, [ROW, {**ROW, "Population": 30_000}])
+        post_predict(app, ROW)
+        post_predict(app, [ROW, {**ROW, "Population": 30_000}])
         with contextlib.suppress(urllib.error.HTTPError):
-            ask(app, {**ROW, "HouseAge": -1})
+            post_predict(app, {**ROW, "HouseAge": -1})
 
 
 @pytest.fixture(scope="module")
-def stack(postgres, tmp_path_factory):
+def stack(create_postgres_database, tmp_path_factory):
     """All but Grafana: MLflow, in which a champion was registered, the app, and Prometheus."""
     folder = tmp_path_factory.mktemp("stack")
     for name in ("empty", "app"):
         (folder / name).mkdir()
-    database = postgres("mlflow").replace("+psycopg", "")
+    database = create_postgres_database("mlflow").replace("+psycopg", "")
     let_in_with_password_alone(database)
     port, listens = free_port(), f"127.0.0.1:{free_port()}"
     mlflow = f"127.0.0.1:{port}"
@@ -116,22 +122,22 @@ def stack(postgres, tmp_path_factory):
     asked = command("mlflow", {"0.0.0.0": "127.0.0.1", "5000": port})
     told = plain | settings("mlflow", kept)
     with (
-        process(sys.executable, "-m", *asked, env=told, cwd=folder / "empty"),
+        managed_process(sys.executable, "-m", *asked, env=told, cwd=folder / "empty"),
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("HOUSING_HOME", str(folder / "trainer"))
         patch.setenv("MLFLOW_TRACKING_URI", f"http://{mlflow}")
-        get(f"http://{mlflow}/health")
-        promote(log_candidates(["tree"], rows=1_000, trials=1), "tree")
-        with service(folder / "app", **settings("app", {"mlflow:5000": mlflow})) as app:
-            get(f"{app}/ready")
+        wait_for_response(f"http://{mlflow}/health")
+        register_candidate(train_candidates(["tree"], rows=1_000, trials=1), "tree")
+        with running_service(folder / "app", **settings("app", {"mlflow:5000": mlflow})) as app:
+            wait_for_response(f"{app}/ready")
             prometheus_folder(folder, app)
             asked = command("prometheus", {"=/etc": f"={folder}/etc", "=/p": f"={folder}/p"})
             asked += [f"--web.listen-address={listens}"]
             over = threading.Event()
             asks = threading.Thread(target=keep_asking, args=(app, over))
-            with process("prometheus", *asked, stderr=subprocess.DEVNULL):
-                get(f"http://{listens}/-/ready")
+            with managed_process("prometheus", *asked, stderr=subprocess.DEVNULL):
+                wait_for_response(f"http://{listens}/-/ready")
                 asks.start()
                 yield SimpleNamespace(app=app, mlflow=mlflow, prometheus=f"http://{listens}",
                                       database=database, folder=folder)  # fmt: skip
@@ -142,7 +148,7 @@ def stack(postgres, tmp_path_factory):
 def answered(stack, path, **parameters):
     url = f"{stack.prometheus}/api/v1/{path}?{urllib.parse.urlencode(parameters, doseq=True)}"
     try:
-        return json.loads(get(url, 0))["data"]
+        return json.loads(wait_for_response(url, 0))["data"]
     except urllib.error.HTTPError as failed:
         pytest.fail(failed.read().decode())
 
@@ -156,7 +162,7 @@ def until(asked, holds, seconds=20):
 
 
 def test_a_prediction_comes_from_the_champion_that_mlflow_keeps(stack):
-    answer = ask(stack.app, ROW)
+    answer = post_predict(stack.app, ROW)
     assert (answer["model"], answer["model_version"]) == (NAME, "1")
     assert list((stack.folder / "artifacts").rglob("model.onnx"))
     assert not list((stack.folder / "empty").iterdir())  # MLflow's root is read-only
@@ -202,7 +208,7 @@ def test_prometheus_evaluates_every_rule_and_wakes_somebody_for_what_is_away(sta
         return [one for group in answered(stack, "rules")["groups"] for one in group["rules"]]
 
     found = until(rules, lambda them: all(one["health"] == "ok" for one in them))
-    written = yaml.safe_load((CHECKOUT / "app" / "prometheus" / "alerts.yml").read_text())
+    written = yaml.safe_load((PROJECT_ROOT / "app" / "prometheus" / "alerts.yml").read_text())
     assert len(found) == sum(len(group["rules"]) for group in written["groups"])
     assert {one["health"] for one in found} == {"ok"}, [one.get("lastError") for one in found]
 

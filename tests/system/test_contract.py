@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
 
 
 def test_schemathesis_finds_nothing(champion_home):
     done = subprocess.run(
-        [sys.executable, CHECKOUT / "benchmarks" / "contract.py", "--examples", "50",
+        [sys.executable, PROJECT_ROOT / "benchmarks" / "contract.py", "--examples", "50",
          "--home", champion_home],
         capture_output=True, text=True,
     )  # fmt: skip

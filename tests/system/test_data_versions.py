@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from housing.data import dvc as data_versions
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
-README = (CHECKOUT / "README.md").read_text()
+README = (PROJECT_ROOT / "README.md").read_text()
 [BLOCK] = [one for one in re.findall(r"```sh\n(.+?)```", README, re.DOTALL) if "data-push" in one]
 INIT, PUSH, COMMIT, PULL, BACK = (line.split("  #")[0].strip() for line in BLOCK.splitlines())
 RAW = "data/raw/california_housing.csv"
@@ -72,8 +72,8 @@ def first(tmp_path_factory, real_data):
     place.mkdir()
     kept = place / "data-remote" / "files" / "md5" / REAL[:2]
     kept.mkdir(parents=True)
-    shutil.copy(CHECKOUT / RAW, kept / REAL[2:])
-    made = Clone(CHECKOUT, place / "first")
+    shutil.copy(PROJECT_ROOT / RAW, kept / REAL[2:])
+    made = Clone(PROJECT_ROOT, place / "first")
     for _ in range(2):  # again is as good
         assert f"{place / 'data-remote'}" in made.types(INIT)
     assert "analytics = false" in (made.folder / ".dvc" / "config").read_text()

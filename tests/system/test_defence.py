@@ -26,10 +26,10 @@ PAGE = b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
-def service(trained, tmp_path_factory):
+def service(shared_champion_home, tmp_path_factory):
     """The real service, with little patience."""
     home = tmp_path_factory.mktemp("defended") / "a home"
-    shutil.copytree(trained, home)
+    shutil.copytree(shared_champion_home, home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOUSING_HOME", str(home))
         with running(home, WORKERS=1, HEADER_SECONDS=SECONDS, BODY_SECONDS=SECONDS) as started:

@@ -10,7 +10,7 @@ from matplotlib.path import Path
 
 from app.blueprints import outline
 from housing.schema import FEATURES
-from tests.system.conftest import ask, get, service
+from tests.system.conftest import post_predict, running_service, wait_for_response
 
 pytestmark = pytest.mark.slow
 # what the pages have to live with: every script and style from a file, nothing from elsewhere
@@ -76,12 +76,12 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def address(piped, tmp_path_factory):
+def address(pipeline_home, tmp_path_factory):
     """The service, with a log of this module alone."""
     log = tmp_path_factory.mktemp("log")
     own = {"HOUSING_DATABASE": str(log / "logs.db"), "HOUSING_LOG_FILE": str(log / "api.log")}
-    with service(piped, **own) as started:
-        get(f"{started}/ready")
+    with running_service(pipeline_home, **own) as started:
+        wait_for_response(f"{started}/ready")
         yield started
 
 
@@ -168,7 +168,7 @@ def test_the_arrow_keys_move_the_place_and_ask_once(seen):
 
 
 def test_typed_numbers_move_the_mark_and_age_the_answer(seen):
-    north, east, _ = outline.CITIES["Redding"]
+    north, east, _ = outline.MAP_CITIES["Redding"]
     seen.page.fill("#Latitude", str(north))
     seen.page.fill("#Longitude", str(east))
     assert seen.page.inner_text("#place").endswith(": Redding")
@@ -206,7 +206,7 @@ def test_a_bad_number_is_named_beside_its_field(seen):
 
 def test_a_recent_prediction_fills_the_form(browser, address):
     fresno = {**EXAMPLE, "MedInc": 2.5, "Latitude": 36.74, "Longitude": -119.79}
-    made = ask(address, fresno)
+    made = post_predict(address, fresno)
     seen = Seen(browser, address)
     row = seen.page.locator("#recent tbody tr", has_text="Fresno").first
     assert f"${made['prediction_usd']:,.0f}" in row.inner_text()
@@ -259,7 +259,7 @@ def test_a_service_that_is_gone_is_named(seen):
 
 
 def test_without_a_champion_nothing_is_asked(browser, tmp_path):
-    with service(tmp_path) as address:
+    with running_service(tmp_path) as address:
         seen = Seen(browser, address, ready="[role=note]")
         assert "make run" in seen.page.inner_text("[role=note]")
         assert seen.asked() == []
@@ -299,10 +299,10 @@ def test_the_page_is_light(browser, address):
 
 
 def test_the_outline_holds_nearly_all_block_groups(real_data):
-    corners = np.array([1.0, outline.NARROWING])
+    corners = np.array([1.0, outline.MAP_LONGITUDE_SCALE])
     places = real_data.frame[["Latitude", "Longitude"]].to_numpy() * corners
     inside, away = np.zeros(len(places), bool), np.full(len(places), np.inf)
-    for ring in [outline.LAND, *outline.ISLANDS]:
+    for ring in [outline.MAINLAND, *outline.ISLANDS]:
         ends = np.array(ring) * corners
         inside |= Path(ends).contains_points(places)
         for one, other in zip(ends, np.roll(ends, -1, axis=0), strict=True):

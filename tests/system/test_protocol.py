@@ -11,42 +11,42 @@ from pathlib import Path
 import pytest
 
 from housing.data import splitting
-from housing.schema import NAMES
-from tests.system.conftest import free_port, get, process, service
+from housing.schema import FEATURE_NAMES
+from tests.system.conftest import free_port, managed_process, running_service, wait_for_response
 
 pytestmark = pytest.mark.slow
 JSON = "application/json"
 
 
 @pytest.fixture(scope="module")
-def both(piped):
+def both(pipeline_home):
     """The addresses of MLflow's own server and of ours, with the same model."""
     port = free_port()
-    environment = {**os.environ, "HOUSING_HOME": str(piped)}
+    environment = {**os.environ, "HOUSING_HOME": str(pipeline_home)}
     uri = subprocess.run(
         [sys.executable, "-c", "from housing.tracking import store; print(store.tracking_uri())"],
         env=environment, capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     with (
-        process(
+        managed_process(
             Path(sys.executable).with_name("mlflow"), "models", "serve", "--env-manager", "local",
             "-m", "models:/california-housing-sample@champion", "-p", str(port),
             env=environment | {"MLFLOW_TRACKING_URI": uri, "PATH": f"{Path(sys.executable).parent}:"
                                f"{os.environ['PATH']}"},
         ),
-        service(piped) as ours,
+        running_service(pipeline_home) as ours,
     ):  # fmt: skip
         theirs = f"http://127.0.0.1:{port}"
-        get(f"{theirs}/ping")
-        get(f"{ours}/ready")
+        wait_for_response(f"{theirs}/ping")
+        wait_for_response(f"{ours}/ready")
         yield theirs, ours
 
 
 @pytest.fixture(scope="module")
-def rows(piped):
-    os.environ["HOUSING_HOME"] = str(piped)
+def rows(pipeline_home):
+    os.environ["HOUSING_HOME"] = str(pipeline_home)
     try:
-        return splitting.read().test[NAMES].head(20)
+        return splitting.read_split().test[FEATURE_NAMES].head(20)
     finally:
         del os.environ["HOUSING_HOME"]
 
@@ -62,7 +62,7 @@ def post(address, body, kind):
 
 
 def forms(rows):
-    more = rows.assign(note="new")[[*reversed(NAMES), "note"]]
+    more = rows.assign(note="new")[[*reversed(FEATURE_NAMES), "note"]]
     return {
         "split": ({"dataframe_split": rows.to_dict("split")}, JSON),
         "split in another order, with a column more":
@@ -103,5 +103,5 @@ def test_what_is_refused_there_is_refused_here_in_the_same_form(both, rows):
 
 def test_health_and_version_are_said_as_there(both):
     for path in ("/ping", "/version"):
-        theirs, ours = (get(f"{one}{path}") for one in both)
+        theirs, ours = (wait_for_response(f"{one}{path}") for one in both)
         assert theirs == ours

@@ -10,13 +10,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 from tests.support import containers
 from tests.support.containers import podman
-from tests.system.conftest import get, process
+from tests.system.conftest import managed_process, wait_for_response
 
 pytestmark = pytest.mark.slow
-README = (CHECKOUT / "README.md").read_text()
+README = (PROJECT_ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"```sh\n(.+?)```", README, re.DOTALL)
 
 
@@ -30,10 +30,10 @@ def clone(tmp_path_factory, real_data):
     """A clone in a path with a space, the shared folder beside it as beside the checkout."""
     place = tmp_path_factory.mktemp("fresh") / "a path with spaces"
     place.mkdir()
-    shared = CHECKOUT.parent / "shared"
+    shared = PROJECT_ROOT.parent / "shared"
     if shared.exists():
         (place / "shared").symlink_to(shared)
-    subprocess.run(["git", "clone", "--quiet", CHECKOUT, place / "clone"], check=True)
+    subprocess.run(["git", "clone", "--quiet", PROJECT_ROOT, place / "clone"], check=True)
     return place / "clone"
 
 
@@ -77,8 +77,8 @@ def test_a_second_environment_is_not_built(clone, ran, environment):
 
 def test_make_serve_and_the_curls_answer(clone, ran, environment):
     curls = [one for one in "".join(COMMANDS).splitlines() if one.startswith("curl")]
-    with process(*command("make serve").split(), cwd=clone, env=environment):
-        get("http://127.0.0.1:8081/ready")
+    with managed_process(*command("make serve").split(), cwd=clone, env=environment):
+        wait_for_response("http://127.0.0.1:8081/ready")
 
         def asked(line):
             done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
@@ -86,7 +86,10 @@ def test_make_serve_and_the_curls_answer(clone, ran, environment):
 
         answer, explained = asked(curls[0]), asked(curls[1])
         shown = (
-            (CHECKOUT / "README.md").read_text().partition('```json\n{"id"')[2].partition("}")[0]
+            (PROJECT_ROOT / "README.md")
+            .read_text()
+            .partition('```json\n{"id"')[2]
+            .partition("}")[0]
         )
         assert set(answer) == {"id", *re.findall(r'"(\w+)": ', shown)}
         assert answer["model"] == "california-housing"
@@ -95,7 +98,7 @@ def test_make_serve_and_the_curls_answer(clone, ran, environment):
         assert total == pytest.approx(answer["prediction"] * 100_000)
         found = asked(curls[2].replace("62218e54bef44db485720e9a571bb95f-0", answer["id"]))
         assert (clone / found["lineage"]["report"]).exists()
-        about = json.loads(get("http://127.0.0.1:8081/model"))
+        about = json.loads(wait_for_response("http://127.0.0.1:8081/model"))
         assert found["lineage"] == about
         assert about["commit"] == subprocess.getoutput(f"git -C '{clone}' rev-parse HEAD")
         for line in curls[3:]:
@@ -210,30 +213,32 @@ def test_the_model_is_downloaded_with_its_package(clone, ran, environment):
 
 
 def test_an_image_is_built_and_a_prediction_comes_out_of_its_container(
-    clone, ran, environment, engine
+    clone, ran, environment, podman_environment
 ):
     """With the champion that `make run` has registered."""
-    told = environment | containers.TOLD
-    podman(engine, "stop", "housing-ci")  # the same port
+    told = environment | containers.ENGINE_ENVIRONMENT
+    podman(podman_environment, "stop", "housing-ci")  # the same port
     subprocess.run(command("make image"), shell=True, cwd=clone, env=told, check=True)
     commit = subprocess.getoutput(f"git -C '{clone}' rev-parse HEAD")
-    known = podman(engine, "inspect", "--format", "{{.Config.Env}}", "california-housing:latest")
+    known = podman(
+        podman_environment, "inspect", "--format", "{{.Config.Env}}", "california-housing:latest"
+    )
     assert f"SOURCE_COMMIT={commit}" in known
     [curl, *_] = [one for one in "".join(COMMANDS).splitlines() if one.startswith("curl")]
-    with process(*command("make container").split(), cwd=clone, env=told):
-        get("http://127.0.0.1:8081/ready")
+    with managed_process(*command("make container").split(), cwd=clone, env=told):
+        wait_for_response("http://127.0.0.1:8081/ready")
         answer = json.loads(subprocess.getoutput(curl))
-        about = json.loads(get("http://127.0.0.1:8081/model"))
-    podman(engine, "rm", "--force", "--ignore", "housing")
+        about = json.loads(wait_for_response("http://127.0.0.1:8081/model"))
+    podman(podman_environment, "rm", "--force", "--ignore", "housing")
     assert answer["model"] == "california-housing"
     assert about["commit"] == commit
 
 
 def test_make_lab_and_make_mlflow_open(clone, ran, environment):
     quiet = "ARGS=--no-browser --allow-root --port=8931 --ServerApp.token="
-    with process("make", "lab", quiet, cwd=clone, env=environment):
-        assert json.loads(get("http://127.0.0.1:8931/api"))["version"]
-        listed = json.loads(get("http://127.0.0.1:8931/api/contents"))["content"]
+    with managed_process("make", "lab", quiet, cwd=clone, env=environment):
+        assert json.loads(wait_for_response("http://127.0.0.1:8931/api"))["version"]
+        listed = json.loads(wait_for_response("http://127.0.0.1:8931/api/contents"))["content"]
         assert "01_prep.ipynb" in {one["name"] for one in listed}
-    with process("make", "mlflow", cwd=clone, env=environment):
-        assert "MLflow" in get("http://127.0.0.1:5000/")
+    with managed_process("make", "mlflow", cwd=clone, env=environment):
+        assert "MLflow" in wait_for_response("http://127.0.0.1:5000/")

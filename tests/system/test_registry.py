@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from housing.data import splitting
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 from housing.registry import artifacts, versions
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 from housing.tracking import store
 
 pytestmark = pytest.mark.slow
@@ -37,17 +37,17 @@ def blended(home):
     """A pipeline's champion that is a blend: the family with the most of our own classes."""
     values = ["source=sample", "sample_rows=1000", "budget=quick", 'families=["blend"]']
     told = [word for value in values for word in ("-p", value)]
-    command = [sys.executable, str(CHECKOUT / "run_pipeline.py"), *told]
+    command = [sys.executable, str(PROJECT_ROOT / "run_pipeline.py"), *told]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    return versions.champion(NAME)
+    return versions.get_champion(NAME)
 
 
 def test_anyone_can_load_it_with_no_more_than_its_own_requirements(blended, tmp_path):
     """A new environment, made from the model's requirements alone, in an empty folder."""
-    if not (CHECKOUT / ".uv.done").exists():
+    if not (PROJECT_ROOT / ".uv.done").exists():
         pytest.skip(reason="uv is not here, with which `make` builds environments")
-    uv = str(CHECKOUT / (CHECKOUT / ".uv.done").read_text().strip())
+    uv = str(PROJECT_ROOT / (PROJECT_ROOT / ".uv.done").read_text().strip())
     model = artifacts.download(blended, tmp_path / "model")
     python = tmp_path / "venv" / "bin" / "python"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -55,7 +55,7 @@ def test_anyone_can_load_it_with_no_more_than_its_own_requirements(blended, tmp_
     install = [uv, "pip", "install", "--quiet", "--python", python, "-r", "requirements.txt"]
     subprocess.run(install, cwd=model, check=True)
 
-    rows = splitting.read().test[NAMES]
+    rows = splitting.read_split().test[FEATURE_NAMES]
     rows.to_parquet(tmp_path / "rows.parquet")
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "MLFLOW_DISABLE_TELEMETRY": "true"}
     done = subprocess.run(
@@ -65,6 +65,6 @@ def test_anyone_can_load_it_with_no_more_than_its_own_requirements(blended, tmp_
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert Path(found["code"]).is_relative_to(tmp_path)
-    expected = versions.load_version(blended).predict(rows)
+    expected = versions.load_model(blended).predict(rows)
     for kind in ("pyfunc", "sklearn"):
         np.testing.assert_array_equal(found[kind], expected)

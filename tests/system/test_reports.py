@@ -8,8 +8,12 @@ import time
 import pytest
 
 from pipeline import Step, main
-from tests.support.odd_notebooks import failing, odd, write
-from tests.system.conftest import process
+from tests.support.odd_notebooks import (
+    write_failing_notebook,
+    write_notebook,
+    write_showcase_notebook,
+)
+from tests.system.conftest import managed_process
 from tests.system.test_browser import look, serious
 
 pytestmark = pytest.mark.slow
@@ -21,7 +25,10 @@ def shown(tmp_path_factory):
     """A home with two runs of a notebook that shows all there is, and one that failed."""
     home = tmp_path_factory.mktemp("shown") / "a home"
     home.mkdir()
-    steps = [Step("odd", odd(home / "odd.ipynb")), Step("train", failing(home / "train.ipynb"))]
+    steps = [
+        Step("odd", write_showcase_notebook(home / "odd.ipynb")),
+        Step("train", write_failing_notebook(home / "train.ipynb")),
+    ]
     assert main(steps, home, ["--quiet"]) == 0
     assert main(steps, home, ["--quiet", "-p", "rows=60"]) == 0
     assert main(steps, home, ["--quiet", "-p", "rows=60", "-p", "divisor=0"]) == 1
@@ -78,7 +85,7 @@ python run_pipeline.py -p train.families='["boosting", "forest"]' -p register.mi
 def test_a_page_that_a_step_hands_over_fits_and_is_accessible(browser, tmp_path, scheme):
     told = {"pages": {"model_card": {"title": "Model card: houses", "markdown": CARD}}}
     cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({json.dumps(told)!r})"
-    notebook = write(tmp_path / "one.ipynb", ["# One\n\nWhat for?", cell])
+    notebook = write_notebook(tmp_path / "one.ipynb", ["# One\n\nWhat for?", cell])
     assert main([Step("one", notebook)], tmp_path, ["--quiet"]) == 0
     page, requests, said = look(browser, f"file://{tmp_path}/reports/latest/one.html", 390, scheme)
     page.get_by_role("link", name="houses").click()
@@ -203,7 +210,7 @@ def test_a_page_without_scripts_still_says_it_all(browser, shown):
 
 
 def test_thousands_of_runs_show_those_that_are_looked_at(browser, shown, tmp_path):
-    from pipeline.report.pages.index import SHOWN, Index
+    from pipeline.report.pages.index import MAX_INITIAL_ROWS, RunIndex
 
     [path] = sorted((shown.parent / "var" / "runs").glob("2*/run.json"))[1:2]
     told = json.loads(path.read_text())
@@ -213,12 +220,12 @@ def test_thousands_of_runs_show_those_that_are_looked_at(browser, shown, tmp_pat
         folder.mkdir(parents=True)
         told["steps"][0]["parameters"] = {"rows": number}
         (folder / "run.json").write_text(json.dumps(told | {"id": name}))
-    page, _, said = look(browser, f"file://{Index(tmp_path).write({})}", 1440)
+    page, _, said = look(browser, f"file://{RunIndex(tmp_path).write_page({})}", 1440)
     rows = page.locator(".runs tbody tr")
-    assert rows.count() == SHOWN
+    assert rows.count() == MAX_INITIAL_ROWS
     assert rows.first.get_attribute("data-run") == "20260101-000999-aaaa"
     page.click("#more")
-    assert rows.count() == SHOWN + 200
+    assert rows.count() == MAX_INITIAL_ROWS + 200
     page.fill("#search", "rows = 7")  # found among those that are not shown
     assert page.inner_text("#count") == "111 of 1000 runs"
     page.fill("#search", "")
@@ -231,12 +238,12 @@ def test_thousands_of_runs_show_those_that_are_looked_at(browser, shown, tmp_pat
 def test_a_page_that_is_open_follows_the_run(browser, tmp_path):
     """It needs no server, and nobody to reload it."""
     slow = "import time\nprint('first words', flush=True)\ntime.sleep(8)\nprint('last words')"
-    notebook = write(tmp_path / "slow.ipynb", ["# A slow one\n\nHow long?", "1", slow])
+    notebook = write_notebook(tmp_path / "slow.ipynb", ["# A slow one\n\nHow long?", "1", slow])
     runner = (
         "import sys; from pathlib import Path; from pipeline import Step, main; "
         f"sys.exit(main([Step('slow', Path({str(notebook)!r}))], Path({str(tmp_path)!r})))"
     )
-    with process(sys.executable, "-c", runner):
+    with managed_process(sys.executable, "-c", runner):
         index = tmp_path / "reports" / "latest" / "index.html"
         while not index.exists():
             time.sleep(0.05)

@@ -14,21 +14,28 @@ import pytest
 from app.model import registry_sync
 from housing.data import splitting
 from housing.inference import served_model
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 from housing.registry import versions
-from housing.schema import FEATURES, NAMES
+from housing.schema import FEATURE_NAMES, FEATURES
 from housing.tracking import probe, store
 from pipeline.runs.records import load_all
-from tests.system.conftest import SMALL, ask, free_port, get, process, service
+from tests.system.conftest import (
+    SMALL_SAMPLE_ARGUMENTS,
+    free_port,
+    managed_process,
+    post_predict,
+    running_service,
+    wait_for_response,
+)
 
 pytestmark = pytest.mark.slow
 EXAMPLE = {name: feature.example for name, feature in FEATURES.items()}
 
 
 @pytest.fixture
-def inside(piped, monkeypatch):
-    monkeypatch.setenv("HOUSING_HOME", str(piped))
-    return piped
+def inside(pipeline_home, monkeypatch):
+    monkeypatch.setenv("HOUSING_HOME", str(pipeline_home))
+    return pipeline_home
 
 
 def test_nothing_about_the_run_is_odd(inside):
@@ -37,13 +44,13 @@ def test_nothing_about_the_run_is_odd(inside):
     assert run.headline["test RMSE"]["value"] > 0
     assert set(run.steps[2].links) == {
         "model version: california-housing-sample 1",
-        f"MLflow run: {versions.champion('california-housing-sample').tags['family']}",
+        f"MLflow run: {versions.get_champion('california-housing-sample').tags['family']}",
     }
 
 
 def test_the_run_behind_the_champion_is_known(inside):
     [run] = load_all(inside / "var" / "runs")
-    assert probe.runs_in_use() == {run.id: "california-housing-sample version 1, champion"}
+    assert probe.pinned_runs() == {run.id: "california-housing-sample version 1, champion"}
     assert "california-housing-sample version 1" in (inside / "reports" / "index.html").read_text()
 
 
@@ -52,8 +59,8 @@ def test_the_sample_is_loud_everywhere(inside):
     pages = [*(inside / "reports" / "latest").glob("*.html"), inside / "reports" / "index.html"]
     assert len(pages) == 6
     assert all("A GENERATED SAMPLE" in one.read_text() for one in pages)
-    assert versions.champion("california-housing") is None
-    champion = versions.champion("california-housing-sample")
+    assert versions.get_champion("california-housing") is None
+    champion = versions.get_champion("california-housing-sample")
     assert champion.tags["data_source"] == "sample"
     assert champion.tags["report"].endswith("/03_register.html")
     assert (inside / champion.tags["report"]).exists()
@@ -65,10 +72,10 @@ def pipeline(home, *arguments):
     code = (
         "import atexit, runpy, sys; sys.argv[0] = 'run_pipeline.py'; atexit.register(lambda: "
         f"print('imported', [one for one in {heavy} if one in sys.modules])); "
-        f"runpy.run_path({str(CHECKOUT / 'run_pipeline.py')!r}, run_name='__main__')"
+        f"runpy.run_path({str(PROJECT_ROOT / 'run_pipeline.py')!r}, run_name='__main__')"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *SMALL, *arguments], capture_output=True, text=True,
+        [sys.executable, "-c", code, *SMALL_SAMPLE_ARGUMENTS, *arguments], capture_output=True, text=True,
         env={**os.environ, "HOUSING_HOME": str(home)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -82,14 +89,14 @@ def test_a_second_run_has_nothing_to_do_and_imports_nothing_heavy(inside):
 
 
 def test_loading_the_champion_is_no_reason_to_register_again(inside):
-    versions.load_version(versions.champion("california-housing-sample"))
+    versions.load_model(versions.get_champion("california-housing-sample"))
     assert "register   skip" in pipeline(inside, "--explain")
 
 
 def test_a_champion_that_moved_is_noticed_and_only_registration_runs(inside):
     client = store.client()
     name = "california-housing-sample"
-    version = versions.champion(name).version
+    version = versions.get_champion(name).version
     client.delete_registered_model_alias(name, "champion")
     try:
         said = pipeline(inside, "--explain")
@@ -98,16 +105,19 @@ def test_a_champion_that_moved_is_noticed_and_only_registration_runs(inside):
         assert "train      up to date since run" in said
         assert "decision: promoted" in said
     finally:
-        assert versions.champion(name)
+        assert versions.get_champion(name)
     assert "nothing to do" in pipeline(inside)
 
 
 def test_the_service_answers_what_the_model_predicts_and_logs_it(inside):
-    test = splitting.read().test[NAMES]
-    expected = versions.load_version(versions.champion("california-housing-sample")).predict(test)
-    with service(inside) as address:
-        assert json.loads(get(f"{address}/ready"))["model"] == "california-housing-sample"
-        answers = ask(address, test.to_dict("records"))["predictions"]
+    test = splitting.read_split().test[FEATURE_NAMES]
+    expected = versions.load_model(versions.get_champion("california-housing-sample")).predict(test)
+    with running_service(inside) as address:
+        assert (
+            json.loads(wait_for_response(f"{address}/ready"))["model"]
+            == "california-housing-sample"
+        )
+        answers = post_predict(address, test.to_dict("records"))["predictions"]
     found = [one["prediction"] for one in answers]
     np.testing.assert_allclose(found, expected, rtol=1e-12)  # trees are bit-equal, ridge nearly
     assert all("GENERATED SAMPLE" in one["notice"] for one in answers)
@@ -117,11 +127,11 @@ def test_the_service_answers_what_the_model_predicts_and_logs_it(inside):
 
 
 def test_the_service_starts_without_a_champion_and_finds_a_later_one(home, inside):
-    with service(home) as address, pytest.raises(OSError, match="503"):
-        get(f"{address}/ready", seconds=0)
-    with service(inside, HOUSING_SERVING=str(home / "serving")) as address:
-        assert json.loads(get(f"{address}/ready"))["status"] == "ready"
-        assert ask(address, EXAMPLE)["model"] == "california-housing-sample"
+    with running_service(home) as address, pytest.raises(OSError, match="503"):
+        wait_for_response(f"{address}/ready", timeout_seconds=0)
+    with running_service(inside, HOUSING_SERVING=str(home / "serving")) as address:
+        assert json.loads(wait_for_response(f"{address}/ready"))["status"] == "ready"
+        assert post_predict(address, EXAMPLE)["model"] == "california-housing-sample"
 
 
 ASKED = f"""
@@ -138,12 +148,12 @@ def test_an_answer_is_made_on_one_thread(inside, monkeypatch):
 
     def beside_python_s_own(**environment):
         told = {**os.environ, "HOUSING_HOME": str(inside), **environment}
-        done = subprocess.run([sys.executable, "-c", ASKED], env=told, cwd=CHECKOUT,
+        done = subprocess.run([sys.executable, "-c", ASKED], env=told, cwd=PROJECT_ROOT,
                               capture_output=True, text=True, check=True)  # fmt: skip
         return int(done.stdout)
 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    registry_sync.refresh(inside / "var" / "serving")
+    registry_sync.sync_once(inside / "var" / "serving")
     assert beside_python_s_own() == 0
     assert beside_python_s_own(OMP_NUM_THREADS="4") > 0
 
@@ -152,8 +162,8 @@ def test_an_answer_is_made_on_one_thread(inside, monkeypatch):
 def test_it_stops_when_told_once_or_often(inside, signals):
     port = str(free_port())
     environment = {**os.environ, "HOUSING_PORT": port}
-    with process(sys.executable, "-m", "app", env=environment) as serving:
-        get(f"http://127.0.0.1:{port}/ready")
+    with managed_process(sys.executable, "-m", "app", env=environment) as serving:
+        wait_for_response(f"http://127.0.0.1:{port}/ready")
         for _ in range(signals):
             serving.terminate()
             time.sleep(0.00005)  # apart, else they count as one
@@ -161,11 +171,11 @@ def test_it_stops_when_told_once_or_often(inside, signals):
 
 
 def test_a_taken_port_is_one_sentence(inside):
-    with service(inside) as address:
+    with running_service(inside) as address:
         port = address.rpartition(":")[2]
         done = subprocess.run(
             [sys.executable, "-m", "app"], env={"HOUSING_PORT": port, "PATH": ""},
-            capture_output=True, text=True, cwd=CHECKOUT,
+            capture_output=True, text=True, cwd=PROJECT_ROOT,
         )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.strip() == (
@@ -180,7 +190,12 @@ def test_a_notebook_runs_by_papermill_alone(inside, tmp_path):
         ("03_register", []),
         ("explore", []),
     ):
-        command = ["papermill", f"{CHECKOUT}/notebooks/{name}.ipynb", f"{name}.ipynb", *parameters]
+        command = [
+            "papermill",
+            f"{PROJECT_ROOT}/notebooks/{name}.ipynb",
+            f"{name}.ipynb",
+            *parameters,
+        ]
         done = subprocess.run(
             [sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True
         )
@@ -197,22 +212,27 @@ def test_a_machine_without_lightgbm_s_library_has_its_pipeline_too(home, tmp_pat
     """As on a Debian without libgomp1, where the package is there and cannot be loaded."""
     (tmp_path / "lightgbm.py").write_text("raise OSError('libgomp.so.1: cannot open')")
     families = ["-p", 'families=["boosting","blend"]']
-    command = [sys.executable, str(CHECKOUT / "run_pipeline.py"), *SMALL, *families]
+    command = [
+        sys.executable,
+        str(PROJECT_ROOT / "run_pipeline.py"),
+        *SMALL_SAMPLE_ARGUMENTS,
+        *families,
+    ]
     done = subprocess.run(
         command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "decision: promoted" in done.stdout
-    champion = versions.champion("california-housing-sample")
-    versions.export(champion, home / "served")
-    rows = splitting.read().test[NAMES]
-    served = served_model.session((home / "served" / "model.onnx").read_bytes())
-    expected = versions.load_version(champion).predict(rows)
+    champion = versions.get_champion("california-housing-sample")
+    versions.export_for_serving(champion, home / "served")
+    rows = splitting.read_split().test[FEATURE_NAMES]
+    served = served_model.load((home / "served" / "model.onnx").read_bytes())
+    expected = versions.load_model(champion).predict(rows)
     np.testing.assert_allclose(served_model.predict(served, rows.to_numpy()), expected, rtol=1e-12)
 
 
 def test_mlflow_s_pages_open_on_the_store(inside):
     port = str(free_port())
     command = [sys.executable, "-m", "mlflow", "ui", "--port", port, "--backend-store-uri"]
-    with process(*command, store.tracking_uri()):
-        assert "MLflow" in get(f"http://127.0.0.1:{port}/")
+    with managed_process(*command, store.tracking_uri()):
+        assert "MLflow" in wait_for_response(f"http://127.0.0.1:{port}/")

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from benchmarks.service import running, until
-from tests.support.load import get, load, logged
+from tests.support.load import generate_load, get_page, logged_predictions
 
 pytestmark = pytest.mark.slow
 STOP_SECONDS = 5  # that requests under way may take; then a worker ends
@@ -32,40 +32,40 @@ def slow(tmp_path):
 
 def stopped(service):
     """What everybody was told until it had ended, and for a moment after."""
-    with load(service, connections=12) as told:
-        until(lambda: told.statuses()[200] > 500, 20)
+    with generate_load(service, connections=12) as told:
+        until(lambda: told.count_statuses()[200] > 500, 20)
         began = time.monotonic()
         os.kill(service.process.pid, signal.SIGTERM)
         assert service.process.wait(STOP_SECONDS + 5) == 0
         assert time.monotonic() - began < STOP_SECONDS
-        until(lambda: told.broken, 5)  # nobody listens any more
+        until(lambda: told.connection_errors, 5)  # nobody listens any more
     return told
 
 
 def replaced(service):
     """What everybody was told until other workers answer, and for a while after."""
-    with load(service, connections=12) as told:
-        until(lambda: told.statuses()[200] > 500, 20)
+    with generate_load(service, connections=12) as told:
+        until(lambda: told.count_statuses()[200] > 500, 20)
         before = set(service.workers())
         os.kill(service.process.pid, signal.SIGHUP)
         until(lambda: not before & set(service.workers()), 120)
         there = time.monotonic()
-        until(lambda: len(told.since(there)) > 500, 20)
+        until(lambda: len(told.responses_since(there)) > 500, 20)
     assert len(service.workers()) == len(before) == 2
-    assert get(service, "/ready")[0] == 200
+    assert get_page(service, "/ready")[0] == 200
     return told
 
 
 def all_right(told, service):
     """Nothing was answered wrong, or unlogged."""
     assert set(told.statuses()) == {200}
-    assert told.answered() == logged(service.folder / "logs.db")
+    assert told.answered() == logged_predictions(service.folder / "logs.db")
 
 
 def test_nobody_s_connection_is_cut_when_it_is_told_to_stop(champion_home):
     with running(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
         told = stopped(service)
-        causes = {type(one.__cause__) for one in told.broken}
+        causes = {type(one.__cause__) for one in told.connection_errors}
         assert causes == {ConnectionRefusedError}  # new ones, when nobody listened any more
         all_right(told, service)
 
@@ -73,7 +73,7 @@ def test_nobody_s_connection_is_cut_when_it_is_told_to_stop(champion_home):
 def test_nobody_notices_that_the_workers_are_replaced(champion_home):
     with running(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
         told = replaced(service)
-        assert told.broken == []
+        assert told.connection_errors == []
         all_right(told, service)
 
 

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from housing import paths
-from housing.paths import CHECKOUT
+from housing.paths import PROJECT_ROOT
 from housing.registry import versions as model_versions
 from housing.tracking import store
-from tests.system.conftest import free_port, get, process
+from tests.system.conftest import free_port, managed_process, wait_for_response
 
 pytestmark = pytest.mark.slow
 NAME = "california-housing-sample"
@@ -30,7 +30,7 @@ def pipeline(home, uri, *arguments):
     """The runner as a process of its own; what it says comes on one pipe."""
     home.mkdir(exist_ok=True)
     told = {**os.environ, "HOUSING_HOME": str(home), "MLFLOW_TRACKING_URI": uri}
-    command = [sys.executable, str(CHECKOUT / "run_pipeline.py"), *TINY, *arguments]
+    command = [sys.executable, str(PROJECT_ROOT / "run_pipeline.py"), *TINY, *arguments]
     return subprocess.Popen(
         command, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -55,8 +55,8 @@ def server(port, database, folder):
     """An MLflow server on the database, which hands the artefacts out itself."""
     command = ["server", "--port", str(port), "--workers", "1", "--backend-store-uri", database,
                "--artifacts-destination", str(folder)]  # fmt: skip
-    with process(sys.executable, "-m", "mlflow", *command, cwd=folder) as serving:
-        get(f"http://127.0.0.1:{port}/health")
+    with managed_process(sys.executable, "-m", "mlflow", *command, cwd=folder) as serving:
+        wait_for_response(f"http://127.0.0.1:{port}/health")
         yield serving
 
 
@@ -75,9 +75,9 @@ def test_four_pipelines_at_once_on_one_file_lose_nothing(tmp_path, monkeypatch):
     versions = store.client().search_model_versions(f"name = '{NAME}'")
     assert {int(one.version) for one in versions} == set(range(1, 5))
     assert len({one.run_id for one in versions}) == 4
-    champion = model_versions.champion(NAME)
+    champion = model_versions.get_champion(NAME)
     assert champion.tags["verdict"] == "promoted"
-    assert len(model_versions.load_version(champion).predict(_rows(tmp_path / "home 0"))) == 3
+    assert len(model_versions.load_model(champion).predict(_rows(tmp_path / "home 0"))) == 3
     assert list((tmp_path / "shared" / "artifacts").rglob("model.onnx"))
     assert not list(tmp_path.rglob("mlruns"))
 
@@ -85,13 +85,13 @@ def test_four_pipelines_at_once_on_one_file_lose_nothing(tmp_path, monkeypatch):
 def _rows(home):
     import pandas as pd
 
-    from housing.schema import NAMES
+    from housing.schema import FEATURE_NAMES
 
-    return pd.read_parquet(home / "data" / "processed" / "test.parquet")[NAMES][:3]
+    return pd.read_parquet(home / "data" / "processed" / "test.parquet")[FEATURE_NAMES][:3]
 
 
-def test_first_starts_at_once_on_postgresql_work_too(postgres, home):
-    told = {**os.environ, "MLFLOW_TRACKING_URI": postgres("race")}
+def test_first_starts_at_once_on_postgresql_work_too(create_postgres_database, home):
+    told = {**os.environ, "MLFLOW_TRACKING_URI": create_postgres_database("race")}
     started = [
         subprocess.Popen(
             [sys.executable, "-c", START], env=told, text=True,
@@ -103,48 +103,58 @@ def test_first_starts_at_once_on_postgresql_work_too(postgres, home):
     assert said == {"1\n"}
 
 
-def test_a_first_start_on_postgresql_that_was_killed_goes_on(postgres, home, monkeypatch):
-    uri = postgres("killed")
-    utils = store.internals("store.db.utils")
+def test_a_first_start_on_postgresql_that_was_killed_goes_on(
+    create_postgres_database, home, monkeypatch
+):
+    uri = create_postgres_database("killed")
+    utils = store.mlflow_module("store.db.utils")
     utils.InitialBase.metadata.create_all(create_engine(uri))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert store.experiment_id()
 
 
-def test_an_out_of_date_postgresql_is_diagnosed_without_its_password(postgres, home, monkeypatch):
-    uri = postgres("old")
+def test_an_out_of_date_postgresql_is_diagnosed_without_its_password(
+    create_postgres_database, home, monkeypatch
+):
+    uri = create_postgres_database("old")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     store.client()
     with create_engine(uri).begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'f00'"))
-    store._ready.clear()
+    store._prepared_inodes.clear()
     with pytest.raises(ValueError, match="/old has revision f00 of MLflow's tables, ") as failed:
         store.client()
     assert "Take a backup, then bring it up to date: mlflow db upgrade URI" in str(failed.value)
     assert "hush" not in str(failed.value)
 
 
-def test_the_pipeline_runs_on_postgresql(postgres, tmp_path, home, monkeypatch):
-    uri = postgres("pipeline")
+def test_the_pipeline_runs_on_postgresql(create_postgres_database, tmp_path, home, monkeypatch):
+    uri = create_postgres_database("pipeline")
     assert "decision: promoted" in done(pipeline(home, uri))
     assert "nothing to do" in done(pipeline(home, uri))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    about = model_versions.export(model_versions.served(), tmp_path / "served")
+    about = model_versions.export_for_serving(
+        model_versions.current_champion(), tmp_path / "served"
+    )
     assert (about["name"], about["version"]) == (NAME, "1")
     assert list((home / "var" / "artifacts").rglob("model.onnx"))
     for one in [*home.rglob("*.html"), *home.rglob("*.ipynb"), *home.rglob("*.json")]:
         assert "hush" not in one.read_text(), one
 
 
-def test_the_pipeline_runs_on_a_server_on_postgresql(postgres, tmp_path, home, monkeypatch):
+def test_the_pipeline_runs_on_a_server_on_postgresql(
+    create_postgres_database, tmp_path, home, monkeypatch
+):
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     (tmp_path / "artefacts").mkdir()
-    with server(port, postgres("served"), tmp_path / "artefacts"):
+    with server(port, create_postgres_database("served"), tmp_path / "artefacts"):
         assert "decision: promoted" in done(pipeline(home, address))
         assert "nothing to do" in done(pipeline(home, address))
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        about = model_versions.export(model_versions.served(), tmp_path / "served")
+        about = model_versions.export_for_serving(
+            model_versions.current_champion(), tmp_path / "served"
+        )
     assert about["version"] == "1"
     assert (tmp_path / "served" / "model.onnx").stat().st_size > 0
     assert list((tmp_path / "artefacts").rglob("model.onnx"))
@@ -227,8 +237,8 @@ def test_a_server_that_restarts_goes_unnoticed(tmp_path, home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     with server(behind, f"sqlite:///{tmp_path}/server.db", tmp_path):
         with relay(port, behind):
-            assert store.place() == address
-        code = "from housing.tracking import store; print('asks', flush=True); print(store.place())"
+            assert store.display_name() == address
+        code = "from housing.tracking import store; print('asks', flush=True); print(store.display_name())"
         command = [sys.executable, "-c", code]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as asks:
             assert asks.stdout.readline() == "asks\n"

@@ -16,9 +16,9 @@ from housing.evaluation import calibration
 from housing.export import onnx_export
 from housing.inference import served_model
 from housing.registry import promotion, versions
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 from housing.tracking import experiments, store
-from tests.support.load import get, load
+from tests.support.load import generate_load, get_page
 
 pytestmark = pytest.mark.slow
 NAME = "california-housing-sample"
@@ -27,18 +27,18 @@ TREE, LINEAR = "1", "2"  # versions of the home `two`; the second is its champio
 
 
 @pytest.fixture
-def graphs(two, tmp_path):
+def graphs(two_version_home, tmp_path):
     """Version -> its served graph, as the registry has it."""
     found = {}
     for number in (TREE, LINEAR):
-        versions.export(versions.version(NAME, number), tmp_path / number)
-        found[number] = served_model.session(tmp_path / number / "model.onnx")
+        versions.export_for_serving(versions.get_version(NAME, number), tmp_path / number)
+        found[number] = served_model.load(tmp_path / number / "model.onnx")
     return found
 
 
 def swaps(service):
     """Champions taken over, by all workers together."""
-    return total(get(service, "/metrics")[1], "housing_model_swaps_total")
+    return total(get_page(service, "/metrics")[1], "housing_model_swaps_total")
 
 
 def moves(service, told, version, move):
@@ -59,7 +59,7 @@ def all_right(told, graphs, service):
     assert {one.answer["model_version"] for one in told.replies} <= graphs.keys()
     for version, served in graphs.items():
         mine = [one for one in told.replies if one.answer["model_version"] == version]
-        rows = np.array([[one.asked[name] for name in NAMES] for one in mine])
+        rows = np.array([[one.asked[name] for name in FEATURE_NAMES] for one in mine])
         answers = [one.answer["prediction"] for one in mine]
         np.testing.assert_allclose(answers, served_model.predict(served, rows), rtol=1e-12)
     said = {(one.answer["id"], one.answer["prediction"], one.answer["model_version"])
@@ -70,30 +70,34 @@ def all_right(told, graphs, service):
     assert len(kept) == len(told.replies)
 
 
-def test_a_champion_that_moves_there_and_back_answers_everywhere_and_nobody_notices(two, graphs):
-    with running(two) as service:
-        with load(service, connections=12) as told:
-            until(lambda: told.statuses()[200] > 300, 20)
+def test_a_champion_that_moves_there_and_back_answers_everywhere_and_nobody_notices(
+    two_version_home, graphs
+):
+    with running(two_version_home) as service:
+        with generate_load(service, connections=12) as told:
+            until(lambda: told.count_statuses()[200] > 300, 20)
             began = moves(service, told, TREE, lambda: promotion.promote(NAME, TREE, "a try"))
             moves(service, told, LINEAR, lambda: promotion.rollback(NAME, None, "it was worse"))
-        before = [one for one in told.replies if one.at < began]
+        before = [one for one in told.responses if one.at < began]
         assert {one.answer["model_version"] for one in before} == {LINEAR}
         all_right(told, graphs, service)
 
 
 def registered(damage):
     """The number of a version that cannot serve; its files are what its registration says."""
-    parts = splitting.read()
-    [candidate] = [one for one in experiments.candidates(parts.manifest) if one.family == "linear"]
-    model, found = experiments.load_candidate(candidate), experiments.load_intervals(candidate)
+    parts = splitting.read_split()
+    [candidate] = [
+        one for one in experiments.find_candidates(parts.manifest) if one.family == "linear"
+    ]
+    model, found = experiments.load_model(candidate), experiments.load_intervals(candidate)
     content, examples = (
-        onnx_export.convert(model, found),
-        calibration.bounds(model, found, parts.test[:9]),
+        onnx_export.to_onnx(model, found),
+        calibration.predict_with_interval(model, found, parts.test[:9]),
     )
     if damage == "a graph that ends in the middle":
         content = content[: len(content) // 2]
     if damage == "other answers than were recorded":
-        examples = examples._replace(guess=examples.guess + 1e-6)
+        examples = examples._replace(prediction=examples.prediction + 1e-6)
     made = versions.register(candidate, parts, content, examples, False, "a try")
     if damage == "another graph than was registered":
         digests = json.loads(made.tags["sha256"]) | {f"{made.tags['served']}/model.onnx": "0" * 64}
@@ -108,10 +112,10 @@ DAMAGES = {  # and the good version that comes after it
 }
 
 
-def test_a_champion_that_cannot_serve_is_refused_until_a_good_one_comes(two, graphs):
+def test_a_champion_that_cannot_serve_is_refused_until_a_good_one_comes(two_version_home, graphs):
     answers, bad = LINEAR, [registered(one) for one in DAMAGES]
-    with running(two) as service:
-        with load(service, connections=8) as told:
+    with running(two_version_home) as service:
+        with generate_load(service, connections=8) as told:
             for version, good in zip(bad, DAMAGES.values(), strict=True):
                 store.client().set_registered_model_alias(NAME, "champion", version)
                 until(lambda: refused(service) and all("problem" in one for one in ready(service)),
@@ -119,7 +123,7 @@ def test_a_champion_that_cannot_serve_is_refused_until_a_good_one_comes(two, gra
                 says_what_is_wrong(service, told, answers)
                 moves(service, told, good, lambda to=good: promotion.promote(NAME, to, "it works"))
                 until(lambda: not refused(service), WITHIN)
-                assert "problem" not in get(service, "/ready")[1]
+                assert "problem" not in get_page(service, "/ready")[1]
                 answers = good
         all_right(told, graphs, service)
 
@@ -137,14 +141,14 @@ def says_what_is_wrong(service, told, version):
 
 def ready(service):
     """What the workers say of their state, both but for bad luck; all with status 200."""
-    found = [get(service, "/ready") for _ in range(12)]
+    found = [get_page(service, "/ready") for _ in range(12)]
     assert {status for status, _ in found} == {200}
     return [told for _, told in found]
 
 
 def refused(service):
     """Whether a new champion cannot be taken over."""
-    return total(get(service, "/metrics")[1], "housing_model_refused") == 1
+    return total(get_page(service, "/metrics")[1], "housing_model_refused") == 1
 
 
 def says_since_when_the_registry_is_away(service, told):
@@ -161,32 +165,34 @@ def says_since_when_the_registry_is_away(service, told):
 
 def last_reached(service):
     """When the alias was last read, as seconds since 1970."""
-    return total(get(service, "/metrics")[1], "housing_registry_reached_timestamp_seconds")
+    return total(get_page(service, "/metrics")[1], "housing_registry_reached_timestamp_seconds")
 
 
-def test_a_registry_that_goes_away_and_comes_back_stops_nobody(two, graphs, tmp_path):
-    file = two / "var" / "mlflow.db"
-    with running(two) as service:
-        with load(service) as told:
+def test_a_registry_that_goes_away_and_comes_back_stops_nobody(two_version_home, graphs, tmp_path):
+    file = two_version_home / "var" / "mlflow.db"
+    with running(two_version_home) as service:
+        with generate_load(service) as told:
             until(lambda: last_reached(service) > time.time() - 60, WITHIN)  # it has looked
             shutil.move(file, tmp_path / "away.db")
             says_since_when_the_registry_is_away(service, told)
             shutil.move(tmp_path / "away.db", file)
-            until(lambda: "registry" not in get(service, "/ready")[1], WITHIN)
+            until(lambda: "registry" not in get_page(service, "/ready")[1], WITHIN)
             moves(service, told, TREE, lambda: promotion.promote(NAME, TREE, "it is back"))
         all_right(told, graphs, service)
 
 
 @pytest.mark.parametrize("registry_is", ["moved away", "a server that is down"])
-def test_it_starts_without_its_registry_from_its_own_copy(two, graphs, registry_is, monkeypatch):
-    with running(two):  # leaves a copy
+def test_it_starts_without_its_registry_from_its_own_copy(
+    two_version_home, graphs, registry_is, monkeypatch
+):
+    with running(two_version_home):  # leaves a copy
         pass
     if registry_is == "moved away":
-        (two / "var" / "mlflow.db").unlink()
+        (two_version_home / "var" / "mlflow.db").unlink()
     else:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # else it is away after 16 s
-    with running(two) as service:
-        with load(service) as told:
+    with running(two_version_home) as service:
+        with generate_load(service) as told:
             says_since_when_the_registry_is_away(service, told)
         all_right(told, graphs, service)

@@ -12,15 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from housing.inference.native.compiler import Program
-from housing.inference.price_bands import BOTTOMS, TOPS
-from housing.schema import CAP
+from housing.inference.native.compiler import CompiledGraph
+from housing.inference.price_bands import BAND_LOWER_EDGES, BAND_UPPER_EDGES
+from housing.schema import HOUSE_VALUE_CAP
 
-FAILED = {1: "no memory left", 2: "a row has no neighbours: is one of its values no number?"}
+ERROR_MESSAGES = {
+    1: "no memory left",
+    2: "a row has no neighbours: is one of its values no number?",
+}
 
 
 @cache
-def library() -> ctypes.CDLL | None:
+def load_library() -> ctypes.CDLL | None:
     """The compiled native.c; None where it could not be built, or not for this machine.
 
     One that is older than its source does not count: the installation builds it anew.
@@ -42,60 +45,72 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
-class Native:
+class NativeGraph:
     """A program in the form that native.c reads, kept alive with the arrays it points into."""
 
-    def __init__(self, program: Program, library: ctypes.CDLL) -> None:
-        forest = program.forest
+    def __init__(self, graph: CompiledGraph, library: ctypes.CDLL) -> None:
+        forest = graph.trees
         self._arrays = [
-            np.array(program.operations, np.int64),
-            np.concatenate(program.constants or [np.zeros(1)]),
-            np.concatenate(program.maps).astype(np.int32),
+            np.array(graph.operations, np.int64),
+            np.concatenate(graph.constants or [np.zeros(1)]),
+            np.concatenate(graph.index_maps).astype(np.int32),
             *(np.array(one, np.int32) for one in (forest.roots, forest.depths)),
             forest.nodes,
-            forest.leaves,
-            *(np.array(one, np.int32) for one in (forest.marked, forest.valued)),
-            forest.marks,
-            forest.values,
+            forest.leaf_values,
+            *(
+                np.array(one, np.int32)
+                for one in (forest.bitmask_offsets, forest.small_leaf_offsets)
+            ),
+            forest.bitmasks,
+            forest.small_leaf_values,
         ]
-        sizes = (len(program.operations), program.memory, program.columns, program.looked,
-                 program.answers)  # fmt: skip
+        sizes = (len(graph.operations), graph.row_memory_size, graph.n_columns, graph.n_neighbor_values,
+                 graph.n_outputs)  # fmt: skip
         pointers = [one.ctypes.data for one in self._arrays]
-        self._fields = np.array([*sizes, *pointers], np.int64)
-        self._address = self._fields.ctypes.data
-        self._call = library.housing_answer
-        self._shape = program.columns, program.looked, program.answers
+        self._struct = np.array([*sizes, *pointers], np.int64)
+        self._address = self._struct.ctypes.data
+        self._function = library.housing_answer
+        self._row_sizes = graph.n_columns, graph.n_neighbor_values, graph.n_outputs
 
-    def __call__(self, rows: np.ndarray, distance: np.ndarray, which: np.ndarray) -> np.ndarray:
+    def __call__(self, rows: np.ndarray, distances: np.ndarray, indices: np.ndarray) -> np.ndarray:
         """(n, answers) numbers for (n, columns) rows, given their neighbours.
 
         Raises ValueError for a row that is no number.
         """
-        count, (columns, looked, answers) = len(rows), self._shape
+        count, (columns, looked, answers) = len(rows), self._row_sizes
         rows = np.ascontiguousarray(rows, float)
-        if rows.size != count * columns or not distance.size == which.size == count * looked:
+        if rows.size != count * columns or not distances.size == indices.size == count * looked:
             raise ValueError(f"rows are {rows.shape}, expected (n, {columns})")
         answer = np.empty((count, answers))
-        failed = self._call(
-            self._address, count, rows.ctypes.data, distance.ctypes.data, which.ctypes.data,
+        failed = self._function(
+            self._address, count, rows.ctypes.data, distances.ctypes.data, indices.ctypes.data,
             answer.ctypes.data,
         )  # fmt: skip
         if failed:
-            raise ValueError(FAILED[failed])
+            raise ValueError(ERROR_MESSAGES[failed])
         return answer
 
 
-class Bound:
+class NativeIntervals:
     """The ends of intervals, as `bands.ends` gives them, in a tenth of its time."""
 
-    def __init__(self, lows: np.ndarray, highs: np.ndarray, library: ctypes.CDLL) -> None:
-        self._ends = np.concatenate([lows, highs, BOTTOMS, TOPS]).astype(float)
-        self._given = len(lows), self._ends.ctypes.data, CAP
-        self._call = library.housing_ends
+    def __init__(
+        self, lower_quantiles: np.ndarray, upper_quantiles: np.ndarray, library: ctypes.CDLL
+    ) -> None:
+        self._band_table = np.concatenate(
+            [lower_quantiles, upper_quantiles, BAND_LOWER_EDGES, BAND_UPPER_EDGES]
+        ).astype(float)
+        self._arguments = len(lower_quantiles), self._band_table.ctypes.data, HOUSE_VALUE_CAP
+        self._function = library.housing_ends
 
-    def __call__(self, found: np.ndarray) -> np.ndarray:
+    def __call__(self, predictions_and_scales: np.ndarray) -> np.ndarray:
         """(n, 3) guesses and both ends for (n, 2) guesses and scales."""
-        found = np.ascontiguousarray(found, float)
-        answer = np.empty((len(found), 3))
-        self._call(len(found), found.ctypes.data, *self._given, answer.ctypes.data)
+        predictions_and_scales = np.ascontiguousarray(predictions_and_scales, float)
+        answer = np.empty((len(predictions_and_scales), 3))
+        self._function(
+            len(predictions_and_scales),
+            predictions_and_scales.ctypes.data,
+            *self._arguments,
+            answer.ctypes.data,
+        )
         return answer

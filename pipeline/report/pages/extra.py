@@ -1,47 +1,49 @@
 """A page that a step has handed over as Markdown, beside its report."""
 
 from pipeline.report import markdown, rendering
-from pipeline.report.exporter import DEPTH, HEADING, headings
-from pipeline.report.pages.step import Body, Fact, links, neighbours
+from pipeline.report.exporter import HEADING_PATTERN, MAX_TOC_LEVEL, headings
+from pipeline.report.pages.step import Field, RenderedNotebook, link_fields, navigation_steps
 from pipeline.runs.records import RunRecord, StepRecord
 
 
-def page(run: RunRecord, step: StepRecord, name: str, source: str, single: bool) -> str:
+def extra_page(run: RunRecord, step: StepRecord, name: str, source: str, single_file: bool) -> str:
     """Its HTML. source: the Markdown. single: it is to stand alone."""
-    around, there = neighbours(run, step, single)
-    return rendering.render(
+    around, there = navigation_steps(run, step, single_file)
+    return rendering.render_page(
         "further.html.j2",
         "../",
-        single,
+        single_file,
         run=run,
         around=around,
         there=there,
         step=step,
-        body=_body(step.pages[name], source),
+        body=_render_markdown(step.pages[name], source),
         notice=step.notice or run.notice,
         live=False,
-        facts=_facts(run, step, single),
+        facts=_page_fields(run, step, single_file),
     )
 
 
-def _body(title: str, source: str) -> Body:
+def _render_markdown(title: str, source: str) -> RenderedNotebook:
     first, _, rest = source.lstrip().partition("\n")
-    if first.startswith("# ") and HEADING.match(first):
+    if first.startswith("# ") and HEADING_PATTERN.match(first):
         source = rest  # the page has a title
     found = {
-        markdown.slug(words): (level, markdown.slug(words), words)
+        markdown.heading_anchor(words): (level, markdown.heading_anchor(words), words)
         for level, words in reversed(headings(source))
-        if level <= DEPTH
+        if level <= MAX_TOC_LEVEL
     }
-    return Body(title, html=markdown.markdown(source), contents=list(found.values())[::-1])
+    return RenderedNotebook(
+        title, html=markdown.markdown_to_html(source), toc_entries=list(found.values())[::-1]
+    )
 
 
-def _facts(run: RunRecord, step: StepRecord, single: bool) -> list[Fact]:
-    found = [Fact("belongs to", f"the step {step.name}", "" if single else step.report)]
+def _page_fields(run: RunRecord, step: StepRecord, single_file: bool) -> list[Field]:
+    found = [Field("belongs to", f"the step {step.name}", "" if single_file else step.report)]
     if step.data or run.data:
-        found.append(Fact("data", step.data or run.data))
-    found.append(Fact("when", rendering.moment(step.started or run.started)))
+        found.append(Field("data", step.data or run.data))
+    found.append(Field("when", rendering.format_time(step.started or run.started)))
     if step.reused:
-        href = "" if single else f"../{step.reused}/{step.report}"
-        found.append(Fact("made by run", step.reused, href))
-    return found + links(run, {})
+        href = "" if single_file else f"../{step.reused}/{step.report}"
+        found.append(Field("made by run", step.reused, href))
+    return found + link_fields(run, {})

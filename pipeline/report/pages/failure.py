@@ -4,45 +4,47 @@ import html
 from typing import Any
 
 from pipeline.report import markdown
-from pipeline.report.pages.step import Body, Place
-from pipeline.runs.records import RunRecord, StepRecord, verb
+from pipeline.report.pages.step import PageContext, RenderedNotebook
+from pipeline.runs.records import RunRecord, StepRecord, status_phrase
 
-LONG = 40  # lines of a traceback that is folded
+MAX_OPEN_TRACEBACK_LINES = 40  # lines of a traceback that is folded
 
 
-def of(run: RunRecord, step: StepRecord, body: Body, place: Place) -> dict[str, Any]:
+def describe(
+    run: RunRecord, step: StepRecord, notebook: RenderedNotebook, context: PageContext
+) -> dict[str, Any]:
     """What the page's box of the failure shows."""
-    number = _cell(step)
-    cell = body.cells.get(number) if number is not None else None
+    number = _failed_cell_index(step)
+    cell = notebook.cells.get(number) if number is not None else None
     done = f"after {step.cells_done} of {step.cells} cells" if step.cells else "before its start"
     where = f"In cell {number + 1}" if number is not None else ""
     if step.heading:
         where += f"{', in' if where else 'In'} the part “{step.heading}”"
-    earlier = place.earlier if not place.single else ""
+    earlier = context.previous_run_id if not context.single_file else ""
     return {
-        "what": f"This step {verb(step.status)} {done}",
+        "what": f"This step {status_phrase(step.status)} {done}",
         "error": step.failure,
         "where": f"{where}." if where else "",
         "cell": number + 1 if cell else None,
-        "source": markdown.code(cell.source, cell.marked) if cell else "",
-        "traceback": markdown.printed(step.traceback),
-        "long": step.traceback.count("\n") > LONG,
-        "output": markdown.printed(step.output),
-        "stderr": markdown.printed(step.stderr),
+        "source": markdown.highlight_code(cell.source, cell.failing_line) if cell else "",
+        "traceback": markdown.ansi_to_html(step.traceback),
+        "long": step.traceback.count("\n") > MAX_OPEN_TRACEBACK_LINES,
+        "output": markdown.ansi_to_html(step.output),
+        "stderr": markdown.ansi_to_html(step.stderr),
         "changed": [one for one in step.why if one != "it was forced"],
         "good": {"run": earlier, "href": f"../{earlier}/{step.report}"} if earlier else None,
-        "left": _left(run, step),
-        "advice": list(_advice(step, body)),
+        "left": _describe_not_run(run, step),
+        "advice": list(_suggestions(step, notebook)),
     }
 
 
-def _cell(step: StepRecord) -> int | None:
+def _failed_cell_index(step: StepRecord) -> int | None:
     """The number of the cell that did not end well."""
     bad = [n for n, one in enumerate(step.cell_status) if one not in ("ran", "not run")]
     return bad[-1] if bad else None
 
 
-def _left(run: RunRecord, step: StepRecord) -> str:
+def _describe_not_run(run: RunRecord, step: StepRecord) -> str:
     cells = step.cell_status.count("not run")
     said = f"{cells} more cell{'s' if cells > 1 else ''} of this notebook" if cells else ""
     later = [one.name for one in run.steps if one.status == "not run"]
@@ -57,12 +59,12 @@ def _left(run: RunRecord, step: StepRecord) -> str:
     )
 
 
-def _advice(step: StepRecord, body: Body) -> Any:
+def _suggestions(step: StepRecord, notebook: RenderedNotebook) -> Any:
     """HTML: one sentence a way out, the likeliest first."""
     again = (
         "<code>python run_pipeline.py</code>: it goes on at this step, what was finished is kept"
     )
-    name = html.escape(body.source.rpartition("/")[2] or "its notebook")
+    name = html.escape(notebook.source_path.rpartition("/")[2] or "its notebook")
     base = html.escape(step.name.partition("[")[0])
     if step.status == "timed out":
         yield (

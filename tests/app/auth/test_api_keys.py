@@ -8,8 +8,8 @@ import time
 import pytest
 
 from app import create_app
-from app.auth.api_keys import LOOK_EVERY, digest
-from app.auth.rate_limit import ROOM, Spent
+from app.auth.api_keys import KEY_FILE_CHECK_SECONDS, hash_key
+from app.auth.rate_limit import MAX_TRACKED_KEYS, RateLimiter
 from app.cli import keys
 from app.model import registry_sync
 
@@ -22,26 +22,26 @@ def key(champion_home, capsys):
         assert keys.main(["add", name, *more]) == 0
         return capsys.readouterr().out.strip()
 
-    registry_sync.refresh(champion_home / "var" / "serving")
+    registry_sync.sync_once(champion_home / "var" / "serving")
     return add
 
 
 def look(app):
     """As after the second in which a running service looks at the file again."""
-    assert LOOK_EVERY <= 1
-    app.extensions["guard"]._next_look = 0
+    assert KEY_FILE_CHECK_SECONDS <= 1
+    app.extensions["guard"]._next_check_at = 0
 
 
-def test_each_way_to_bring_a_key_is_understood(key, example, champion_home):
+def test_each_way_to_bring_a_key_is_understood(key, block_group, champion_home):
     given = key("ann")
     client = create_app().test_client()
     basic = base64.b64encode(f"anybody:{given}".encode()).decode()
     for headers in ({"X-API-Key": given}, {"Authorization": f"Bearer {given}"},
                     {"Authorization": f"Basic {basic}"}):  # fmt: skip
-        assert client.post("/predict", json=example, headers=headers).status_code == 200
+        assert client.post("/predict", json=block_group, headers=headers).status_code == 200
         assert client.get("/", headers=headers).status_code == 200
     for headers in ({}, {"X-API-Key": given[:-1]}, {"Authorization": "Basic ="}):
-        for refused in (client.post("/predict", json=example, headers=headers),
+        for refused in (client.post("/predict", json=block_group, headers=headers),
                         client.get("/predictions", headers=headers)):  # fmt: skip
             assert refused.status_code == 401
             assert "Bearer" in refused.headers["WWW-Authenticate"]
@@ -57,13 +57,13 @@ def test_what_is_kept_of_a_key_does_not_tell_it(key, champion_home):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_revoked_key_is_refused_and_the_others_hold(key, example):
+def test_a_revoked_key_is_refused_and_the_others_hold(key, block_group):
     ann, bob = key("ann"), key("bob")
     app = create_app()
     client = app.test_client()
     assert keys.main(["revoke", "ann"]) == 0
     look(app)
-    status = [client.post("/predict", json=example, headers={"X-API-Key": one}).status_code
+    status = [client.post("/predict", json=block_group, headers={"X-API-Key": one}).status_code
               for one in (ann, bob)]  # fmt: skip
     assert status == [401, 200]
     assert keys.main(["revoke", "bob"]) == 0
@@ -118,31 +118,31 @@ def test_keys_in_a_place_that_cannot_be_looked_at_let_nobody_in(champion_home, k
 
 def test_each_key_has_a_limit_of_its_own_however_many_there_are(tmp_path):
     """Of 300 keys some share the first digits of what they are kept by, or the end of these."""
-    workers = [Spent(tmp_path / "keys.limits") for _ in range(2)]
+    workers = [RateLimiter(tmp_path / "keys.limits") for _ in range(2)]
     alike = [f"{'a' * 56}{at:08x}" for at in range(50)] + [
         f"{at:08x}{'a' * 56}" for at in range(50)
     ]
-    for one in [*(digest(f"key {at}") for at in range(300)), *alike]:
-        waits = [workers[at % 2].take(one, 3) for at in range(5)]
+    for one in [*(hash_key(f"key {at}") for at in range(300)), *alike]:
+        waits = [workers[at % 2].acquire(one, 3) for at in range(5)]
         assert waits[:3] == [0, 0, 0]
         assert min(waits[3:]) > 0
 
 
 def test_a_limit_is_kept_no_longer_than_it_says_anything(tmp_path, monkeypatch):
-    spent, now = Spent(tmp_path / "keys.limits"), [time.time()]
+    spent, now = RateLimiter(tmp_path / "keys.limits"), [time.time()]
     monkeypatch.setattr("app.auth.rate_limit.time.time", lambda: now[0])
     for turn in range(3):
-        for at in range(ROOM):
-            assert spent.take(digest(f"{turn} {at}"), 1) == 0
-        assert 0 < spent.take(digest("one more"), 1) <= 60  # until there is room
+        for at in range(MAX_TRACKED_KEYS):
+            assert spent.acquire(hash_key(f"{turn} {at}"), 1) == 0
+        assert 0 < spent.acquire(hash_key("one more"), 1) <= 60  # until there is room
         now[0] += 61
-    assert spent.take(digest("one more"), 1) == 0
+    assert spent.acquire(hash_key("one more"), 1) == 0
     now[0] -= 86_400  # somebody sets the clock back
-    assert 0 < spent.take(digest("one more"), 1) <= 60
-    assert spent.take(digest("another"), 1) == 0
+    assert 0 < spent.acquire(hash_key("one more"), 1) <= 60
+    assert spent.acquire(hash_key("another"), 1) == 0
 
 
-def test_a_key_asks_no_more_often_than_it_may_in_whatever_worker(key, example):
+def test_a_key_asks_no_more_often_than_it_may_in_whatever_worker(key, block_group):
     headers = {"X-API-Key": key("ann", "--per-minute", "5")}
     apps = [create_app() for _ in range(2)]
     workers = [one.test_client() for one in apps]
@@ -150,7 +150,7 @@ def test_a_key_asks_no_more_often_than_it_may_in_whatever_worker(key, example):
     assert [one.status_code for one in answers] == [200] * 5 + [429] * 3
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 12
     assert "the key ann may ask 5 times a minute" in answers[-1].json["detail"]
-    page = apps[0].extensions["metrics"].page()
+    page = apps[0].extensions["metrics"].exposition()
     assert b'housing_shed_requests_total{why="limit"} 3.0' in page
 
 

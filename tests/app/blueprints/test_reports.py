@@ -22,17 +22,17 @@ def reports(home):
         ("/reports/20261123-120000-aaaa/train.html", "the training"),
     ],
 )
-def test_the_pages_are_shown(reports, empty, path, said):
-    answer = empty.get(path)
+def test_the_pages_are_shown(reports, client_without_champion, path, said):
+    answer = client_without_champion.get(path)
     assert (answer.status_code, answer.text) == (200, said)
     assert answer.mimetype == "text/html"
     assert answer.headers["Cache-Control"] == "no-cache"
-    unchanged = empty.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+    unchanged = client_without_champion.get(path, headers={"If-None-Match": answer.headers["ETag"]})
     assert unchanged.status_code == 304
 
 
-def test_a_folder_leads_to_its_page(reports, empty):
-    answer = empty.get("/reports/latest")
+def test_a_folder_leads_to_its_page(reports, client_without_champion):
+    answer = client_without_champion.get("/reports/latest")
     assert answer.status_code == 302
     assert answer.headers["Location"] == "/reports/latest/"
 
@@ -41,14 +41,14 @@ def test_a_folder_leads_to_its_page(reports, empty):
     "path",
     ["nothing.html", ".secret", "../var/mlflow.db", "latest/../../var/mlflow.db", "%2e%2e/var/x"],
 )
-def test_nothing_else_is(reports, empty, path):
-    answer = empty.get(f"/reports/{path}")
+def test_nothing_else_is(reports, client_without_champion, path):
+    answer = client_without_champion.get(f"/reports/{path}")
     assert (answer.status_code, answer.json["status"]) == (404, 404)
     assert "not a report" not in answer.text
 
 
-def test_without_a_run_it_says_how_to_make_one(empty):
-    answer = empty.get("/reports/")
+def test_without_a_run_it_says_how_to_make_one(client_without_champion):
+    answer = client_without_champion.get("/reports/")
     assert answer.status_code == 404
     assert "run_pipeline.py" in answer.json["detail"]
 

@@ -10,28 +10,28 @@ from app.model import registry_sync
 from housing.data import splitting
 from housing.schema import FEATURES
 from housing.tracking import store
-from tests.conftest import promote
+from tests.conftest import register_candidate
 
 
-def test_without_a_champion_it_lives_but_is_not_ready(empty, example):
-    assert empty.get("/health").json == {"status": "alive"}
+def test_without_a_champion_it_lives_but_is_not_ready(client_without_champion, block_group):
+    assert client_without_champion.get("/health").json == {"status": "alive"}
     for response in (
-        empty.get("/ready"),
-        empty.get("/model"),
-        empty.post("/predict", json=example),
+        client_without_champion.get("/ready"),
+        client_without_champion.get("/model"),
+        client_without_champion.post("/predict", json=block_group),
     ):
         assert response.status_code == 503
         assert "`make run` trains and registers one" in response.json["detail"]
-    assert "make run" in empty.get("/").text
-    assert empty.get("/metrics").status_code == 200
+    assert "make run" in client_without_champion.get("/").text
+    assert client_without_champion.get("/metrics").status_code == 200
 
 
-def test_a_champion_that_comes_later_is_picked_up(champion_home, example):
+def test_a_champion_that_comes_later_is_picked_up(champion_home, block_group):
     app = create_app()
     client = app.test_client()
     assert client.get("/ready").status_code == 503
-    registry_sync.refresh(champion_home / "var" / "serving")
-    app.extensions["champion"]._next_look = 0
+    registry_sync.sync_once(champion_home / "var" / "serving")
+    app.extensions["champion"]._next_check_at = 0
     assert client.get("/ready").json == {
         "status": "ready",
         "model": "california-housing-sample",
@@ -39,42 +39,42 @@ def test_a_champion_that_comes_later_is_picked_up(champion_home, example):
     }
 
 
-def test_the_alias_is_followed(app, champion_home, example):
+def test_the_alias_is_followed(app, champion_home, block_group):
     client = app.test_client()
-    assert client.post("/predict", json=example).json["model_version"] == "1"
-    made = promote(splitting.read(), "linear")
+    assert client.post("/predict", json=block_group).json["model_version"] == "1"
+    made = register_candidate(splitting.read_split(), "linear")
     store.client().set_registered_model_alias(made.name, "champion", made.version)
-    registry_sync.refresh(champion_home / "var" / "serving")
-    app.extensions["champion"]._next_look = 0
-    assert client.post("/predict", json=example).json["model_version"] == "2"
+    registry_sync.sync_once(champion_home / "var" / "serving")
+    app.extensions["champion"]._next_check_at = 0
+    assert client.post("/predict", json=block_group).json["model_version"] == "2"
 
 
-def test_a_copy_that_answers_wrong_is_not_taken(app, champion_home, example):
+def test_a_copy_that_answers_wrong_is_not_taken(app, champion_home, block_group):
     client = app.test_client()
     serving = champion_home / "var" / "serving"
-    folder = serving / registry_sync.refresh(serving)
+    folder = serving / registry_sync.sync_once(serving)
     recorded = json.loads((folder / "examples.json").read_text())
     recorded["predictions"][0] += 0.1
     (folder / "examples.json").write_text(json.dumps(recorded))
     os.utime(serving / "current.json", (1, 1))
-    app.extensions["champion"]._next_look = 0
-    assert client.post("/predict", json=example).status_code == 200
+    app.extensions["champion"]._next_check_at = 0
+    assert client.post("/predict", json=block_group).status_code == 200
     assert "does not answer its recorded examples" in client.get("/ready").json["problem"]
 
 
-def test_a_graph_that_cannot_be_read_is_not_taken(app, champion_home, example):
+def test_a_graph_that_cannot_be_read_is_not_taken(app, champion_home, block_group):
     client = app.test_client()
     serving = champion_home / "var" / "serving"
-    (serving / registry_sync.refresh(serving) / "model.onnx").write_bytes(b"no graph")
+    (serving / registry_sync.sync_once(serving) / "model.onnx").write_bytes(b"no graph")
     os.utime(serving / "current.json", (1, 1))
-    app.extensions["champion"]._next_look = 0
-    assert client.post("/predict", json=example).status_code == 200
+    app.extensions["champion"]._next_check_at = 0
+    assert client.post("/predict", json=block_group).status_code == 200
     assert "could not be loaded" in client.get("/ready").json["problem"]
     assert create_app().test_client().get("/ready").status_code == 503  # it starts all the same
 
 
 def test_a_log_that_cannot_be_written_is_not_ready(champion_home):
-    registry_sync.refresh(champion_home / "var" / "serving")
+    registry_sync.sync_once(champion_home / "var" / "serving")
     client = create_app({"DATABASE": str(champion_home / "var")}).test_client()  # a folder
     response = client.get("/ready")
     assert response.status_code == 503
@@ -90,8 +90,8 @@ def test_the_model_says_where_it_comes_from(client):
     assert about["metrics"]["test_rmse"] > 0
 
 
-def test_metrics_count_requests_and_predictions(client, example):
-    client.post("/predict", json=[example] * 3)
+def test_metrics_count_requests_and_predictions(client, block_group):
+    client.post("/predict", json=[block_group] * 3)
     client.post("/predict", json={})
     text = client.get("/metrics").text
     assert 'housing_requests_total{endpoint="/predict",status="200"} 1.0' in text
@@ -135,9 +135,9 @@ def test_unknown_pages_and_methods_are_problems_too(client):
     assert "POST" in response.headers["Allow"]
 
 
-def test_a_failure_of_ours_shows_no_traceback(app, example):
+def test_a_failure_of_ours_shows_no_traceback(app, block_group):
     app.extensions["champion"].champion = "broken"
-    response = app.test_client().post("/predict", json=example)
+    response = app.test_client().post("/predict", json=block_group)
     assert response.status_code == 500
     assert response.json["detail"].startswith("the service failed; its log has the reason under")
     assert "Traceback" not in response.text
@@ -162,17 +162,17 @@ ODD_BODIES = [
 ]  # fmt: skip
 
 
-def test_the_log_is_shown_as_json_whatever_was_sent(client, example):
+def test_the_log_is_shown_as_json_whatever_was_sent(client, block_group):
     ids = []
     for body in ODD_BODIES:
         answer = client.post("/predict", data=body, content_type="application/json")
         assert answer.status_code in (400, 422)
         ids.append(strict(answer.text)["id"])
-    client.post("/predict", json=example)
+    client.post("/predict", json=block_group)
     shown = strict(client.get("/predictions?limit=1000").text)["predictions"]
     refused = [one for one in shown if one["status"] != 200]
     assert {one["id"] for one in refused} == set(ids)
-    assert [one["input"] for one in shown if one["status"] == 200] == [example]
+    assert [one["input"] for one in shown if one["status"] == 200] == [block_group]
     for name, body in zip(ids, ODD_BODIES, strict=True):
         row = strict(client.get(f"/predictions/{name}").text)
         assert row["status"] in (400, 422)
@@ -192,8 +192,8 @@ def test_a_limit_that_is_none_is_refused(client, limit):
 
 
 @pytest.mark.parametrize("path", ["/predict", "/invocations"])
-def test_a_query_of_more_fields_than_anybody_needs_is_refused(client, example, path):
-    body = example if path == "/predict" else {"instances": [example]}
+def test_a_query_of_more_fields_than_anybody_needs_is_refused(client, block_group, path):
+    body = block_group if path == "/predict" else {"instances": [block_group]}
     assert client.post(f"{path}?{'a=1&' * 99}b=1", json=body).status_code == 200
     if path == "/predict":
         answer = client.post(f"{path}?{'a=1&' * 101}b=1", json=body)
@@ -224,8 +224,8 @@ def test_a_page_that_there_cannot_be_is_not_there(client, path):
     ("00-" + "0" * 32 + "-" + "2" * 16 + "-01", False),
     ("00-" + "A" * 32 + "-" + "2" * 16 + "-01", False),
 ])  # fmt: skip
-def test_of_a_traceparent_no_more_is_kept_than_there_is_to_know(client, example, given, kept):
-    answer = client.post("/predict", json=example, headers={"traceparent": given})
+def test_of_a_traceparent_no_more_is_kept_than_there_is_to_know(client, block_group, given, kept):
+    answer = client.post("/predict", json=block_group, headers={"traceparent": given})
     logged = client.get(f"/predictions/{answer.json['id']}").json["traceparent"]
     assert logged == (given[:55] if kept else None)
     if kept:
@@ -235,14 +235,14 @@ def test_of_a_traceparent_no_more_is_kept_than_there_is_to_know(client, example,
 
 
 @pytest.mark.parametrize("given", ["x" * 129, "a b", "é", "a\tb", ""])
-def test_an_id_that_could_be_more_than_one_is_not_taken(client, example, given):
-    answer = client.post("/predict", json=example, headers={"X-Request-ID": given})
+def test_an_id_that_could_be_more_than_one_is_not_taken(client, block_group, given):
+    answer = client.post("/predict", json=block_group, headers={"X-Request-ID": given})
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
 
 
 @pytest.mark.parametrize("deep", [900, 990, 1_000, 1_010, 1_020])
-def test_a_value_however_deep_is_refused_in_mlflow_s_protocol_too(client, example, deep):
-    body = json.dumps({"instances": [example | {"MedInc": "here"}]})
+def test_a_value_however_deep_is_refused_in_mlflow_s_protocol_too(client, block_group, deep):
+    body = json.dumps({"instances": [block_group | {"MedInc": "here"}]})
     body = body.replace('"here"', "[" * deep + "]" * deep)
     answer = client.post("/invocations", data=body, content_type="application/json")
     assert answer.status_code == 400, answer.text

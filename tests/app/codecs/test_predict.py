@@ -9,10 +9,10 @@ from app import create_app
 from app.model import registry_sync
 from housing.data import splitting
 from housing.evaluation import calibration
-from housing.inference.shapley import PLAYERS
-from housing.models.intervals import Intervals
+from housing.inference.shapley import FEATURE_GROUPS
+from housing.models.intervals import IntervalModel
 from housing.registry import artifacts, versions
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 
 
 def rows(home):
@@ -27,8 +27,8 @@ def problems(response):
     return [one["problem"] for one in response.json["errors"]]
 
 
-def test_one_block_group_gets_one_answer(client, example):
-    response = client.post("/predict", json=example)
+def test_one_block_group_gets_one_answer(client, block_group):
+    response = client.post("/predict", json=block_group)
     assert response.status_code == 200
     answer = response.json
     assert answer["prediction_usd"] == round(answer["prediction"] * 100_000, 2)
@@ -39,32 +39,36 @@ def test_one_block_group_gets_one_answer(client, example):
 
 
 def test_the_app_answers_what_the_registered_model_predicts(client, champion_home):
-    test = splitting.read().test[NAMES]
-    expected = versions.load_version(versions.champion("california-housing-sample")).predict(test)
+    test = splitting.read_split().test[FEATURE_NAMES]
+    expected = versions.load_model(versions.get_champion("california-housing-sample")).predict(test)
     response = client.post("/predict", json=test.to_dict("records"))
     found = [one["prediction"] for one in response.json["predictions"]]
     np.testing.assert_array_equal(found, expected)
 
 
 def test_an_answer_has_the_model_s_interval(client, champion_home):
-    champion, test = versions.champion("california-housing-sample"), splitting.read().test
+    champion, test = versions.get_champion("california-housing-sample"), splitting.read_split().test
     folder = artifacts.download(champion, champion_home / "model")
-    calibrated = Intervals.loads((folder / "intervals.skops").read_bytes())
-    _, low, high = calibration.bounds(versions.load_version(champion), calibrated, test)
-    response = client.post("/predict", json=test[NAMES].to_dict("records"))
+    calibrated = IntervalModel.loads((folder / "intervals.skops").read_bytes())
+    _, low, high = calibration.predict_with_interval(
+        versions.load_model(champion), calibrated, test
+    )
+    response = client.post("/predict", json=test[FEATURE_NAMES].to_dict("records"))
     found = response.json["predictions"]
     np.testing.assert_allclose([one["low"] for one in found], low, rtol=1e-12)
     np.testing.assert_allclose([one["high"] for one in found], high, rtol=1e-12)
     assert all(one["low_usd"] <= one["prediction_usd"] <= one["high_usd"] for one in found)
 
 
-def test_what_is_unlike_the_training_rows_is_said(client, example, champion_home):
-    train = splitting.read().train
-    answer = client.post("/predict", json=example | {"MedInc": 19.5}).json
+def test_what_is_unlike_the_training_rows_is_said(client, block_group, champion_home):
+    train = splitting.read_split().train
+    answer = client.post("/predict", json=block_group | {"MedInc": 19.5}).json
     [said] = [one for one in answer["warnings"] if one.startswith("MedInc")]
     assert said.startswith("MedInc is 19.5, and the model has seen ")
     assert f"{train.MedInc.max():,.6g} ($10,000 a year)" in said
-    answer = client.post("/predict", json=example | {"Latitude": 32.1, "Longitude": -124.9}).json
+    answer = client.post(
+        "/predict", json=block_group | {"Latitude": 32.1, "Longitude": -124.9}
+    ).json
     assert any("the nearest block group that the model learnt from is" in one
                for one in answer["warnings"])  # fmt: skip
     row = rows(champion_home)[-1]
@@ -72,38 +76,38 @@ def test_what_is_unlike_the_training_rows_is_said(client, example, champion_home
     assert (row["low"], row["high"]) == (answer["low"], answer["high"])
 
 
-def test_an_answer_can_be_explained_in_dollars(client, example):
-    plain = client.post("/predict?explain=false", json=example).json
+def test_an_answer_can_be_explained_in_dollars(client, block_group):
+    plain = client.post("/predict?explain=false", json=block_group).json
     assert "contributions_usd" not in plain
-    answer = client.post("/predict?explain=true", json=example).json
+    answer = client.post("/predict?explain=true", json=block_group).json
     added = answer["contributions_usd"]
-    assert list(added) == list(PLAYERS)
+    assert list(added) == list(FEATURE_GROUPS)
     total = answer["base_usd"] + sum(added.values())
     assert total == pytest.approx(plain["prediction"] * 100_000, rel=1e-9)
     assert sum(abs(one) for one in added.values()) > 1_000
-    answers = client.post("/predict?explain=true", json=[example] * 3).json["predictions"]
+    answers = client.post("/predict?explain=true", json=[block_group] * 3).json["predictions"]
     assert [one["contributions_usd"] for one in answers] == [pytest.approx(added)] * 3
 
 
-def test_of_a_long_list_the_first_hundred_are_explained(client, example):
-    response = client.post("/predict?explain=true", json=[example] * 101)
+def test_of_a_long_list_the_first_hundred_are_explained(client, block_group):
+    response = client.post("/predict?explain=true", json=[block_group] * 101)
     found = ["contributions_usd" in one for one in response.json["predictions"]]
     assert found == [True] * 100 + [False]
 
 
-def test_a_wish_that_is_neither_true_nor_false_is_refused(client, example):
-    response = client.post("/predict?explain=maybe", json=example)
+def test_a_wish_that_is_neither_true_nor_false_is_refused(client, block_group):
+    response = client.post("/predict?explain=maybe", json=block_group)
     assert response.status_code == 422
     assert problems(response) == ["explain is 'maybe', expected true or false"]
 
 
-def test_an_answer_is_looked_up_with_what_stands_behind_it(client, example):
-    answer = client.post("/predict", json=example).json
+def test_an_answer_is_looked_up_with_what_stands_behind_it(client, block_group):
+    answer = client.post("/predict", json=block_group).json
     found = client.get(f"/predictions/{answer['id']}").json
-    assert found["input"] == example
+    assert found["input"] == block_group
     for name in ("prediction", "prediction_usd", "low", "low_usd", "high_usd", "warnings"):
         assert found[name] == answer[name]
-    champion = versions.champion("california-housing-sample")
+    champion = versions.get_champion("california-housing-sample")
     assert found["run_id"] == found["lineage"]["run_id"] == champion.run_id
     assert found["lineage"]["data_sha256"] == champion.tags["raw_sha256"]
 
@@ -117,8 +121,8 @@ def test_a_refused_request_is_looked_up_too(client):
     assert problems(missing) == ["no answer 'unknown' is in the log"]
 
 
-def test_a_log_of_an_earlier_version_is_gone_on_with(champion_home, example):
-    registry_sync.refresh(champion_home / "var" / "serving")
+def test_a_log_of_an_earlier_version_is_gone_on_with(champion_home, block_group):
+    registry_sync.sync_once(champion_home / "var" / "serving")
     with sqlite3.connect(champion_home / "var" / "logs.db") as database:
         database.execute(
             "CREATE TABLE prediction (id TEXT PRIMARY KEY, request_id TEXT NOT NULL, "
@@ -128,30 +132,32 @@ def test_a_log_of_an_earlier_version_is_gone_on_with(champion_home, example):
         database.execute("INSERT INTO prediction VALUES ('old', 'o', '2026', 200, '{}', 1.0, 'm', "
                          "'1', 1.0, NULL)")  # fmt: skip
     client = create_app().test_client()
-    answer = client.post("/predict", json=example).json
+    answer = client.post("/predict", json=block_group).json
     assert [one["id"] for one in rows(champion_home)] == ["old", answer["id"]]
     assert client.get("/predictions/old").json["low"] is None
 
 
-def test_an_answer_is_in_the_database_and_the_file(client, example, champion_home):
-    answer = client.post("/predict", json=example).json
+def test_an_answer_is_in_the_database_and_the_file(client, block_group, champion_home):
+    answer = client.post("/predict", json=block_group).json
     [row] = rows(champion_home)
     assert row["id"] == answer["id"]
-    assert json.loads(row["input"]) == example
+    assert json.loads(row["input"]) == block_group
     assert (row["prediction"], row["status"]) == (answer["prediction"], 200)
     assert (row["model_name"], row["model_version"]) == (answer["model"], answer["model_version"])
     assert row["latency_ms"] > 0
     assert row["asked_at"].endswith("+00:00")
     [line] = map(json.loads, (champion_home / "var" / "api.log").read_text().splitlines())
-    assert [dict(zip(NAMES, one, strict=True)) for one in line.pop("input")] == [example]
+    assert [dict(zip(FEATURE_NAMES, one, strict=True)) for one in line.pop("input")] == [
+        block_group
+    ]
     assert line.pop("answers") == [[row["prediction"], row["low"], row["high"]]]
     assert line.pop("warnings") == [json.loads(row["warnings"])]
     assert line == {name: row[name] for name in line}
     assert {"request_id", "asked_at", "status", "model_version", "run_id", "caller"} <= set(line)
 
 
-def test_each_answer_to_a_list_has_its_row(client, example, champion_home):
-    answers = client.post("/predict", json=[example] * 3).json["predictions"]
+def test_each_answer_to_a_list_has_its_row(client, block_group, champion_home):
+    answers = client.post("/predict", json=[block_group] * 3).json["predictions"]
     found = rows(champion_home)
     assert [one["id"] for one in found] == [one["id"] for one in answers]
     assert len({one["request_id"] for one in found}) == 1
@@ -172,8 +178,8 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "says"), BAD)
-def test_a_bad_value_is_named_in_one_sentence(client, example, champion_home, change, says):
-    response = client.post("/predict", json=example | change)
+def test_a_bad_value_is_named_in_one_sentence(client, block_group, champion_home, change, says):
+    response = client.post("/predict", json=block_group | change)
     assert response.status_code == 422
     [problem] = problems(response)
     assert problem.startswith(says)
@@ -182,15 +188,17 @@ def test_a_bad_value_is_named_in_one_sentence(client, example, champion_home, ch
     assert row["id"] == response.json["id"]
 
 
-def test_a_missing_field_is_named(client, example):
-    del example["Population"]
-    response = client.post("/predict", json=example)
+def test_a_missing_field_is_named(client, block_group):
+    del block_group["Population"]
+    response = client.post("/predict", json=block_group)
     assert problems(response)[0].startswith("Population is missing, expected a number from 1 to")
     assert response.json["errors"][0]["field"] == "Population"
 
 
-def test_a_bad_row_of_a_list_is_numbered_and_nothing_is_answered(client, example, champion_home):
-    response = client.post("/predict", json=[example, example | {"MedInc": -1}, 4])
+def test_a_bad_row_of_a_list_is_numbered_and_nothing_is_answered(
+    client, block_group, champion_home
+):
+    response = client.post("/predict", json=[block_group, block_group | {"MedInc": -1}, 4])
     assert problems(response) == [
         "row 1: MedInc is -1, expected a number from 0 to 20 (median household income; "
         "$10,000 a year)",
@@ -219,86 +227,86 @@ def test_a_body_that_is_no_request_is_refused(client, champion_home, body, statu
     assert [one["status"] for one in rows(champion_home)] == [status]
 
 
-def test_another_content_type_is_refused(client, example, champion_home):
-    response = client.post("/predict", data=json.dumps(example), content_type="text/plain")
+def test_another_content_type_is_refused(client, block_group, champion_home):
+    response = client.post("/predict", data=json.dumps(block_group), content_type="text/plain")
     assert response.status_code == 415
     [said] = problems(response)
     assert said.startswith("the content type is 'text/plain', expected one of application/json, ")
-    assert json.loads(rows(champion_home)[0]["input"]) == example
+    assert json.loads(rows(champion_home)[0]["input"]) == block_group
 
 
-def test_limits_of_rows_and_bytes(app, example, champion_home):
+def test_limits_of_rows_and_bytes(app, block_group, champion_home):
     client = create_app({"MAX_ROWS": 2, "MAX_CONTENT_LENGTH": 1_000}).test_client()
-    response = client.post("/predict", json=[example] * 3)
+    response = client.post("/predict", json=[block_group] * 3)
     assert response.status_code == 422
     assert problems(response) == ["the list has 3 rows, expected 1 to 2"]
-    response = client.post("/predict", json=[example] * 30)
+    response = client.post("/predict", json=[block_group] * 30)
     assert response.status_code == 413
     assert "larger than 1,000 bytes" in problems(response)[0]
     assert [one["status"] for one in rows(champion_home)] == [422, 413]
 
 
-def test_ten_thousand_rows_are_answered(client, example, champion_home):
-    response = client.post("/predict", json=[example] * 10_000)
+def test_ten_thousand_rows_are_answered(client, block_group, champion_home):
+    response = client.post("/predict", json=[block_group] * 10_000)
     assert len(response.json["predictions"]) == 10_000
     assert len(rows(champion_home)) == 10_000
 
 
-def test_many_problems_are_cut_short(client, example):
+def test_many_problems_are_cut_short(client, block_group):
     response = client.post("/predict", json=[{}] * 1_000)
     found = problems(response)
     assert len(found) == 101
     assert found[-1] == "and 7,900 more problems"
 
 
-def test_no_answer_leaves_unlogged(app, example, champion_home):
+def test_no_answer_leaves_unlogged(app, block_group, champion_home):
     client = app.test_client()
-    assert client.post("/predict", json=example).status_code == 200
+    assert client.post("/predict", json=block_group).status_code == 200
     with closing(sqlite3.connect(champion_home / "var" / "logs.db")) as other:
         other.execute("BEGIN IMMEDIATE")  # and does not let go
-        for body in (example, {}):
+        for body in (block_group, {}):
             response = client.post("/predict", json=body)
             assert response.status_code == 503
             assert response.headers["Retry-After"] == "1"
             assert "the log cannot be written" in problems(response)[0]
         other.rollback()
-    answer = client.post("/predict", json=example).json
+    answer = client.post("/predict", json=block_group).json
     assert [one["id"] for one in rows(champion_home)][1:] == [answer["id"]]
 
 
-def test_answers_leave_unlogged_only_if_that_is_wished(app, example, champion_home):
+def test_answers_leave_unlogged_only_if_that_is_wished(app, block_group, champion_home):
     database = champion_home / "a folder"
     database.mkdir()
     told = {"DATABASE": str(database), "LOG_POLICY": "available"}
     client = create_app(told).test_client()
-    answer = client.post("/predict", json=example)
+    answer = client.post("/predict", json=block_group)
     assert answer.status_code == 200
     assert answer.headers["X-Logged"] == "no"
     assert "housing_unlogged_answers_total 1.0" in client.get("/metrics").text
 
 
-def test_a_log_that_is_moved_away_is_begun_anew(client, example, champion_home):
-    client.post("/predict", json=example)
+def test_a_log_that_is_moved_away_is_begun_anew(client, block_group, champion_home):
+    client.post("/predict", json=block_group)
     var = champion_home / "var"
     for name in ("logs.db", "api.log"):
         (var / name).rename(var / f"old-{name}")
-    answer = client.post("/predict", json=example).json
+    answer = client.post("/predict", json=block_group).json
     assert [one["id"] for one in rows(champion_home)] == [answer["id"]]
     assert f"{json.loads((var / 'api.log').read_text())['request_id']}-0" == answer["id"]
 
 
 def test_a_full_disk_for_the_file_keeps_the_row_out_until_there_is_room(
-    app, example, champion_home
+    app, block_group, champion_home
 ):
     file = champion_home / "api.log"
     file.symlink_to("/dev/full")
     client = create_app({"LOG_FILE": str(file)}).test_client()
-    response = client.post("/predict", json=example)
+    response = client.post("/predict", json=block_group)
     assert response.status_code == 503
     assert "no answer leaves unlogged" in problems(response)[0]
     assert rows(champion_home) == []
     file.unlink()
-    answer = client.post("/predict", json=example).json
+    answer = client.post("/predict", json=block_group).json
     assert [one["id"] for one in rows(champion_home)] == [answer["id"]]
     [line] = map(json.loads, file.read_text().splitlines())
     assert f"{line['request_id']}-0" == answer["id"]

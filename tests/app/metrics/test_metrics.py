@@ -23,7 +23,7 @@ def test_names_that_come_up_while_it_is_scraped_are_entered_once(tmp_path, hurri
     def scrape():
         while not over.is_set():
             try:
-                metrics.page()
+                metrics.exposition()
             except ValueError as torn:
                 failed.append(torn)
 
@@ -36,7 +36,7 @@ def test_names_that_come_up_while_it_is_scraped_are_entered_once(tmp_path, hurri
     for one in threads:
         one.join()
     assert not failed
-    totals = metrics.cells.totals()
+    totals = metrics.shared_counters.values_by_name()
     counted = [sum(numbers) for (name, *_), numbers in totals if name == "housing_requests"]
     assert counted == [1] * 400
 
@@ -44,7 +44,7 @@ def test_names_that_come_up_while_it_is_scraped_are_entered_once(tmp_path, hurri
 def test_a_time_that_nobody_has_set_is_not_told_as_1970(tmp_path):
     """An alert would take the registry for away since then, where nobody follows one."""
     metrics, name = Metrics(tmp_path / "counts"), "housing_registry_reached_timestamp_seconds"
-    assert f"\n{name} " not in metrics.page().decode()
-    assert "\nhousing_model_refused 0.0\n" in metrics.page().decode()
+    assert f"\n{name} " not in metrics.exposition().decode()
+    assert "\nhousing_model_refused 0.0\n" in metrics.exposition().decode()
     metrics.set(name, 5.0)
-    assert f"\n{name} 5.0\n" in metrics.page().decode()
+    assert f"\n{name} 5.0\n" in metrics.exposition().decode()

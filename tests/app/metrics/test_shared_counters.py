@@ -9,7 +9,7 @@ import pytest
 
 from app.metrics import shared_counters
 from app.metrics.metrics import Metrics
-from app.metrics.shared_counters import Cells, Full
+from app.metrics.shared_counters import CountersFullError, SharedCounters
 
 COUNT = """
 import sys, time
@@ -33,7 +33,9 @@ def counting(file):
 
 
 def sample(metrics, name):
-    [line] = [one for one in metrics.page().decode().splitlines() if one.startswith(f"{name} ")]
+    [line] = [
+        one for one in metrics.exposition().decode().splitlines() if one.startswith(f"{name} ")
+    ]
     return float(line.rpartition(" ")[2])
 
 
@@ -45,12 +47,12 @@ def test_processes_count_together_and_none_that_is_killed_takes_its_counts_along
         started = [counting(file) for _ in range(3)]
         assert [one.stdout.readline() for one in started] == ["counted\n"] * 3
         assert sample(reader, requests) == turn * 3 * 2_000
-        assert len(reader.cells.living()) == 4
+        assert len(reader.shared_counters.live_pids()) == 4
         for one in started:
             one.send_signal(signal.SIGKILL)
             one.wait()
             one.stdout.close()
-        assert reader.cells.living() == {reader.cells.slot: os.getpid()}
+        assert reader.shared_counters.live_pids() == {reader.shared_counters.slot: os.getpid()}
     assert sample(reader, requests) == 12_000
     assert file.stat().st_size == size
     assert [one.name for one in file.parent.iterdir()] == ["counts"]
@@ -60,7 +62,7 @@ def test_a_histogram_s_buckets_add_up(file):
     metrics = Metrics(file)
     for value in (0.0001, 0.0005, 0.002, 0.3, 100):
         metrics.observe("housing_request_seconds", value, "/predict")
-    page = metrics.page().decode()
+    page = metrics.exposition().decode()
     for top, many in {"0.0005": 2, "0.001": 2, "0.0025": 3, "0.25": 3, "1": 4, "+Inf": 5}.items():
         place = f'endpoint="/predict",le="{top}"'
         assert f"housing_request_seconds_bucket{{{place}}} {many}.0\n" in page
@@ -79,23 +81,23 @@ def test_what_is_no_such_file_is_begun_anew(file):
     file.parent.mkdir()
     file.write_bytes(b"something else")
     metrics = Metrics(file)
-    metrics.count("housing_log_failures", by=3)
+    metrics.count("housing_log_failures", amount=3)
     assert sample(Metrics(file), "housing_log_failures_total") == 3
 
 
 def test_versions_beyond_the_room_are_counted_together(file, monkeypatch):
-    monkeypatch.setattr(shared_counters, "CELLS", 60)
+    monkeypatch.setattr(shared_counters, "MAX_VALUES_PER_WORKER", 60)
     metrics = Metrics(file)
     metrics.observe("housing_prediction_usd", 200_000, "other", "other")
     for version in range(20):
         metrics.observe("housing_prediction_usd", 200_000, "houses", str(version))
-    page = metrics.page().decode()
+    page = metrics.exposition().decode()
     counted = [one for one in page.splitlines() if one.startswith("housing_prediction_usd_count")]
     assert sum(float(one.rpartition(" ")[2]) for one in counted) == 21
     assert any('version="other"' in one and not one.endswith(" 1.0") for one in counted)
 
 
 def test_there_are_no_more_slots_than_there_are(file, monkeypatch):
-    monkeypatch.setattr(shared_counters, "SLOTS", 0)
-    with pytest.raises(Full, match="0 processes count already"):
-        Cells(file)
+    monkeypatch.setattr(shared_counters, "MAX_WORKERS", 0)
+    with pytest.raises(CountersFullError, match="0 processes count already"):
+        SharedCounters(file)

@@ -10,22 +10,28 @@ import time
 import pytest
 
 from housing.cli import logs
-from housing.paths import CHECKOUT
-from tests.support.logged_predictions import FIRST, REFUSAL, answer, refusal, write
+from housing.paths import PROJECT_ROOT
+from tests.support.logged_predictions import (
+    FIRST_LOG_SCHEMA,
+    REFUSAL_MESSAGE,
+    prediction_row,
+    refused_row,
+    write_log,
+)
 
 
 @pytest.fixture
 def log(home):
     rows = [
-        answer(0),
-        refusal(1),
-        answer(2, low=3.422473, high=5.00001, warnings='["f\\u001br"]'),
+        prediction_row(0),
+        refused_row(1),
+        prediction_row(2, low=3.422473, high=5.00001, warnings='["f\\u001br"]'),
     ]
-    return write(home / "var" / "logs.db", rows)
+    return write_log(home / "var" / "logs.db", rows)
 
 
 def typed(*arguments, **options):
-    command = [sys.executable, str(CHECKOUT / "run_pipeline.py"), "logs", *map(str, arguments)]
+    command = [sys.executable, str(PROJECT_ROOT / "run_pipeline.py"), "logs", *map(str, arguments)]
     return subprocess.Popen(command, stdout=-1, stderr=-1, text=True, **options)
 
 
@@ -35,7 +41,7 @@ def test_an_answer_is_a_line_of_100_columns(log, capsys):
     assert first == (
         "2026-11-01 00:00:00  200  $419,027                       v1    0.41 ms  37.88,-122.23"
     )
-    assert second == f"2026-11-01 00:08:00  422  refused in 0.41 ms: {REFUSAL}"
+    assert second == f"2026-11-01 00:08:00  422  refused in 0.41 ms: {REFUSAL_MESSAGE}"
     assert third == (
         "2026-11-01 00:16:00  200  $419,027 [342,247 to 500,001]  v1    0.41 ms  37.88,-122.23  f r"
     )
@@ -57,7 +63,9 @@ def test_the_body_of_a_refused_request_stays_a_text(log, capsys):
 
 
 def test_the_database_of_the_service_is_the_one_that_is_read(home, monkeypatch, capsys):
-    monkeypatch.setenv("HOUSING_DATABASE", str(write(home / "other.db", [answer(7)], FIRST)))
+    monkeypatch.setenv(
+        "HOUSING_DATABASE", str(write_log(home / "other.db", [prediction_row(7)], FIRST_LOG_SCHEMA))
+    )
     logs.logs([])
     assert capsys.readouterr().out.startswith("2026-11-01 00:56:00  200  $419,027")
 
@@ -114,7 +122,7 @@ def test_new_answers_are_followed_until_ctrl_c(log):
     started = typed("--follow", "--limit", "1", "--status", "200", start_new_session=True)
     try:
         assert "f r" in started.stdout.readline()
-        write(log, [refusal(3), answer(4)])
+        write_log(log, [refused_row(3), prediction_row(4)])
         before = time.monotonic()
         assert started.stdout.readline().startswith("2026-11-01 00:32:00  200  $419,027")
         assert time.monotonic() - before < 5
@@ -126,7 +134,7 @@ def test_new_answers_are_followed_until_ctrl_c(log):
 
 
 def test_a_reader_that_has_enough_is_no_error(home):
-    write(home / "var" / "logs.db", [answer(place) for place in range(3000)])
+    write_log(home / "var" / "logs.db", [prediction_row(place) for place in range(3000)])
     started = typed("--limit", "3000")
     started.stdout.readline()
     started.stdout.close()

@@ -5,7 +5,7 @@ import pytest
 
 from housing import paths
 from housing.data import loading
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 
 
 @pytest.fixture
@@ -25,31 +25,31 @@ def test_the_real_data_is_the_pointer_s(real_data):
 
 def test_auto_takes_the_raw_file(home, real_data):
     paths.raw_data().parent.mkdir(parents=True)
-    shutil.copy(paths.CHECKOUT / "data/raw/california_housing.csv", paths.raw_data())
-    assert loading.load("auto").sha256 == real_data.sha256
+    shutil.copy(paths.PROJECT_ROOT / "data/raw/california_housing.csv", paths.raw_data())
+    assert loading.load_dataset("auto").sha256 == real_data.sha256
 
 
 @pytest.fixture
 def changed(home):
     """A raw file with other rows than its DVC pointer names."""
     paths.raw_data().parent.mkdir(parents=True)
-    sample(10).to_csv(paths.raw_data(), index=False)
+    generate_sample(10).to_csv(paths.raw_data(), index=False)
 
 
 def test_a_raw_file_that_is_not_the_pointer_s_is_refused_where_the_real_one_is_wanted(changed):
     with pytest.raises(ValueError, match="recorded is fa9fe4cf24f7") as refused:
-        loading.load("california")
+        loading.load_dataset("california")
     assert "to take it back: dvc checkout --force" in str(refused.value)
     assert "give its path as the source" in str(refused.value)
 
 
 def test_auto_takes_a_raw_file_that_is_not_the_pointer_s_and_says_so(changed):
-    found = loading.load("auto")
+    found = loading.load_dataset("auto")
     assert (found.source, len(found.frame), found.is_modified) == ("california", 10, True)
     md5 = hashlib.md5(paths.raw_data().read_bytes()).hexdigest()
-    assert found.said.startswith("CHANGED DATA, not what its DVC pointer says")
-    assert f"has 10 rows and md5 {md5[:12]}, recorded is fa9fe4cf24f7" in found.said
-    assert "to record it: dvc add data/raw/california_housing.csv" in found.said
+    assert found.description.startswith("CHANGED DATA, not what its DVC pointer says")
+    assert f"has 10 rows and md5 {md5[:12]}, recorded is fa9fe4cf24f7" in found.description
+    assert "to record it: dvc add data/raw/california_housing.csv" in found.description
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n"], ids=["empty", "a picture"])
@@ -57,66 +57,66 @@ def test_a_raw_file_that_is_no_table_is_named_with_the_way_out(changed, content)
     paths.raw_data().write_bytes(content)
     for source in ("auto", "california"):
         with pytest.raises(ValueError, match=r"california_housing\.csv is no CSV file .* checkout"):
-            loading.load(source)
+            loading.load_dataset(source)
 
 
 def test_scikit_learn_s_cache_is_used_and_kept(home, monkeypatch, real_data):
-    cache = paths.CHECKOUT.parent / "shared" / "scikit_learn_data"
+    cache = paths.PROJECT_ROOT.parent / "shared" / "scikit_learn_data"
     if not cache.exists():
         pytest.skip(reason="no scikit-learn cache beside the checkout")
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(cache))
-    assert loading.load("california").sha256 == real_data.sha256
+    assert loading.load_dataset("california").sha256 == real_data.sha256
     assert paths.raw_data().exists()
 
 
 def test_california_offline_says_what_was_tried_and_the_ways_out(offline):
     with pytest.raises(LookupError) as failed:
-        loading.load("california")
+        loading.load_dataset("california")
     message = str(failed.value)
     for part in ("is missing", "dvc pull", "scikit-learn's cache or download", "source=sample"):
         assert part in message
 
 
 def test_auto_offline_is_a_loud_sample(offline):
-    found = loading.load("auto", rows=100)
+    found = loading.load_dataset("auto", n_rows=100)
     assert found.source == "sample"
-    assert found.said.startswith("A GENERATED SAMPLE, not real data: 100 rows")
-    assert "scikit-learn" in found.said
-    assert found.frame.equals(sample(100))
+    assert found.description.startswith("A GENERATED SAMPLE, not real data: 100 rows")
+    assert "scikit-learn" in found.description
+    assert found.frame.equals(generate_sample(100))
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_file_of_one_s_own(tmp_path, ending):
-    path, frame = tmp_path / f"mine.{ending}", sample(30)
+    path, frame = tmp_path / f"mine.{ending}", generate_sample(30)
     frame["HouseAge"] = frame.HouseAge.astype(int)
     getattr(frame, {"csv": "to_csv", "parquet": "to_parquet"}[ending])(path, index=False)
-    found = loading.load(str(path))
+    found = loading.load_dataset(str(path))
     assert found.source == "file"
-    assert found.frame.equals(sample(30))
+    assert found.frame.equals(generate_sample(30))
 
 
 def test_a_misspelt_source_is_named():
     with pytest.raises(LookupError, match="'californa': neither auto, california nor sample"):
-        loading.load("californa")
+        loading.load_dataset("californa")
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
     (tmp_path / "mine.xlsx").touch()
     with pytest.raises(ValueError, match=r"expected \.csv or \.parquet"):
-        loading.load(str(tmp_path / "mine.xlsx"))
+        loading.load_dataset(str(tmp_path / "mine.xlsx"))
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_an_empty_file_is_named(tmp_path, ending):
     (tmp_path / f"mine.{ending}").touch()
     with pytest.raises(ValueError, match=rf"mine\.{ending} is empty, expected a header"):
-        loading.load(str(tmp_path / f"mine.{ending}"))
+        loading.load_dataset(str(tmp_path / f"mine.{ending}"))
 
 
 def test_a_relative_path_is_meant_from_where_the_runner_was_started(tmp_path, monkeypatch):
-    sample(30).to_csv(tmp_path / "mine.csv", index=False)
+    generate_sample(30).to_csv(tmp_path / "mine.csv", index=False)
     monkeypatch.setenv("PIPELINE_STARTED_IN", str(tmp_path))
-    assert loading.load("mine.csv").frame.equals(sample(30))
+    assert loading.load_dataset("mine.csv").frame.equals(generate_sample(30))
     monkeypatch.delenv("PIPELINE_STARTED_IN")
     monkeypatch.chdir(tmp_path)
-    assert loading.load("mine.csv").frame.equals(sample(30))
+    assert loading.load_dataset("mine.csv").frame.equals(generate_sample(30))

@@ -6,7 +6,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from housing import paths
 from housing.data import loading, splitting
-from housing.schema import NAMES, TARGET
+from housing.schema import FEATURE_NAMES, TARGET
 
 
 @pytest.mark.parametrize(
@@ -14,17 +14,19 @@ from housing.schema import NAMES, TARGET
     [(LinearRegression(), 0.7456), (DecisionTreeRegressor(max_depth=5, random_state=0), 0.7242)],
 )
 def test_the_original_project_s_split_and_scores(real_data, model, rmse):
-    train, test = splitting.split(real_data.frame, test_size=0.2, seed=42)
+    train, test = splitting.split_train_test(real_data.frame, test_size=0.2, seed=42)
     assert (len(train), len(test)) == (16_512, 4_128)
-    guess = model.fit(train[NAMES], train[TARGET]).predict(test[NAMES])
+    guess = model.fit(train[FEATURE_NAMES], train[TARGET]).predict(test[FEATURE_NAMES])
     assert round(root_mean_squared_error(test[TARGET], guess), 4) == rmse
     if rmse == 0.7456:
         assert round(r2_score(test[TARGET], guess), 4) == 0.5758
 
 
 def test_what_is_written_is_read_again():
-    manifest = splitting.write(loading.load("sample", rows=200), test_size=0.25, seed=1)
-    train, test, again = splitting.read()
+    manifest = splitting.write_split(
+        loading.load_dataset("sample", n_rows=200), test_size=0.25, seed=1
+    )
+    train, test, again = splitting.read_split()
     assert (len(train), len(test)) == (150, 50)
     assert again == manifest
     assert manifest["source"] == "sample"
@@ -33,21 +35,21 @@ def test_what_is_written_is_read_again():
 
 
 def test_a_bad_frame_is_not_written():
-    found = loading.load("sample", rows=20)
+    found = loading.load_dataset("sample", n_rows=20)
     found.frame.loc[3, "MedInc"] = np.nan
     with pytest.raises(ValueError, match="MedInc is empty in 1 row"):
-        splitting.write(found)
+        splitting.write_split(found)
     assert not paths.processed_data().exists()
 
 
 def test_an_altered_part_is_noticed():
-    splitting.write(loading.load("sample", rows=200))
+    splitting.write_split(loading.load_dataset("sample", n_rows=200))
     path = paths.processed_data() / "train.parquet"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="run 01_prep again"):
-        splitting.read()
+        splitting.read_split()
 
 
 def test_nothing_prepared_yet_says_what_to_do():
     with pytest.raises(LookupError, match="run 01_prep first"):
-        splitting.read()
+        splitting.read_split()

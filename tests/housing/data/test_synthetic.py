@@ -1,26 +1,26 @@
 import pytest
 
-from housing.data.synthetic import sample
-from housing.data.validation import problems
-from housing.schema import CAP, COLUMNS
+from housing.data.synthetic import generate_sample
+from housing.data.validation import find_problems
+from housing.schema import COLUMNS, HOUSE_VALUE_CAP
 
 
 def test_the_same_seed_gives_the_same_rows():
-    assert sample(500, seed=1).equals(sample(500, seed=1))
-    assert not sample(500, seed=1).equals(sample(500, seed=2))
+    assert generate_sample(500, seed=1).equals(generate_sample(500, seed=1))
+    assert not generate_sample(500, seed=1).equals(generate_sample(500, seed=2))
 
 
 @pytest.mark.parametrize("rows", [1, 7, 5_000])
 def test_any_number_of_rows_passes_the_check(rows):
-    frame = sample(rows)
+    frame = generate_sample(rows)
     assert len(frame) == rows
     assert list(frame) == COLUMNS
-    assert problems(frame) == []
+    assert find_problems(frame) == []
 
 
 def test_it_looks_like_california():
-    frame = sample(20_000)
-    at_cap = frame.MedHouseVal == CAP
+    frame = generate_sample(20_000)
+    at_cap = frame.MedHouseVal == HOUSE_VALUE_CAP
     assert 0.01 < at_cap.mean() < 0.1
     assert 1.8 < frame.MedHouseVal.mean() < 2.4
     assert frame.MedInc.corr(frame.MedHouseVal) > 0.5
@@ -33,4 +33,4 @@ def test_it_looks_like_california():
 
 def test_no_rows_is_an_error_that_says_so():
     with pytest.raises(ValueError, match="rows is 0, expected at least 1"):
-        sample(0)
+        generate_sample(0)

@@ -2,30 +2,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from housing.data.synthetic import sample
-from housing.data.validation import check, problems
+from housing.data.synthetic import generate_sample
+from housing.data.validation import find_problems, validate
 
 
 @pytest.fixture
 def frame():
-    return sample(50)
+    return generate_sample(50)
 
 
 def test_a_good_frame_comes_back_as_it_is(frame):
-    assert check(frame) is frame
+    assert validate(frame) is frame
 
 
 def test_a_missing_column_is_named(frame):
-    assert problems(frame.drop(columns="MedInc")) == ["column MedInc is missing"]
+    assert find_problems(frame.drop(columns="MedInc")) == ["column MedInc is missing"]
 
 
 def test_an_extra_column_is_named(frame):
-    assert problems(frame.assign(Colour=1.0)) == ["column Colour is not expected"]
+    assert find_problems(frame.assign(Colour=1.0)) == ["column Colour is not expected"]
 
 
 def test_a_wrong_dtype_is_named_with_an_example(frame):
     wrong = frame.assign(HouseAge=["old", *frame.HouseAge.astype(str)[1:]])
-    [problem] = problems(wrong)
+    [problem] = find_problems(wrong)
     assert problem.startswith("HouseAge has dtype ")
     assert problem.endswith("expected float64 (for example 'old')")
 
@@ -40,24 +40,24 @@ def test_a_wrong_dtype_is_named_with_an_example(frame):
 )
 def test_bad_values_are_counted_with_an_example(frame, value, says):
     frame.loc[[4, 7, 9], "Population"] = value
-    assert problems(frame) == [says]
+    assert find_problems(frame) == [says]
 
 
 def test_duplicate_rows_are_counted(frame):
     twice = pd.concat([frame, frame[:2]], ignore_index=True)
-    assert problems(twice) == ["2 rows repeat an earlier row (row 50)"]
+    assert find_problems(twice) == ["2 rows repeat an earlier row (row 50)"]
 
 
 def test_an_empty_frame_is_a_problem(frame):
-    assert problems(frame[:0]) == ["there is no row"]
-    assert "there is no row" in problems(pd.DataFrame())
+    assert find_problems(frame[:0]) == ["there is no row"]
+    assert "there is no row" in find_problems(pd.DataFrame())
 
 
 def test_all_problems_are_listed_at_once(frame):
     frame.loc[0, "Latitude"] = 90
     frame.loc[1, "MedInc"] = np.nan
     with pytest.raises(ValueError, match="cannot be used") as failed:
-        check(frame.drop(columns="HouseAge"))
+        validate(frame.drop(columns="HouseAge"))
     message = str(failed.value)
     assert "HouseAge is missing" in message
     assert "Latitude is outside 32 to 42.5 degrees north in 1 row (row 0: 90)" in message
@@ -65,4 +65,4 @@ def test_all_problems_are_listed_at_once(frame):
 
 
 def test_the_real_data_passes(real_data):
-    assert problems(real_data.frame) == []
+    assert find_problems(real_data.frame) == []

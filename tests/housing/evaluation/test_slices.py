@@ -2,34 +2,34 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 from housing.evaluation import metrics, slices
-from housing.schema import CAP, TARGET
+from housing.schema import HOUSE_VALUE_CAP, TARGET
 
 
 @pytest.fixture(scope="module")
 def frame():
-    return sample(2_000)
+    return generate_sample(2_000)
 
 
 @pytest.fixture(scope="module")
 def table(frame):
     guess = frame[TARGET].to_numpy() + np.random.default_rng(0).normal(0, 0.3, len(frame))
-    return slices.slices(frame, guess, train=sample(3_000, seed=1))
+    return slices.errors_by_slice(frame, guess, train=generate_sample(3_000, seed=1))
 
 
 def test_groups_are_counted_and_in_dollars():
     truth, guess = pd.Series([1.0, 1.0, 2.0]), np.array([1.5, 1.5, 1.0])
-    found = metrics.by_group(truth, guess, pd.Series(["a", "a", "b"]))
+    found = metrics.errors_by_group(truth, guess, pd.Series(["a", "a", "b"]))
     assert list(found.loc["a"]) == [2, 50_000, 50_000, 50_000]
     assert list(found.loc["b"]) == [1, 100_000, 100_000, -100_000]
 
 
 def test_every_block_group_has_a_price_band_and_capped_ones_their_own():
-    frame = sample(5_000)
+    frame = generate_sample(5_000)
     bands = metrics.price_band(frame)
     assert bands.notna().all()
-    assert ((bands == "capped at $500k") == (frame.MedHouseVal >= CAP)).all()
+    assert ((bands == "capped at $500k") == (frame.MedHouseVal >= HOUSE_VALUE_CAP)).all()
 
 
 def test_incomes_are_in_dollars_a_year():
@@ -58,14 +58,14 @@ def test_each_slice_holds_every_block_group_once(frame, table):
 
 
 def test_without_training_rows_there_is_no_slice_by_distance(frame):
-    found = slices.slices(frame, frame[TARGET].to_numpy() + 0.1)
+    found = slices.errors_by_slice(frame, frame[TARGET].to_numpy() + 0.1)
     assert "nearest training row" not in found.index.get_level_values("slice")
 
 
 def test_the_share_of_the_error_is_of_its_square(frame):
     far = frame[TARGET] < 1
     guess = frame[TARGET].to_numpy() + np.where(far, 0.2, 0.1)
-    found = slices.slices(frame, guess).loc[("price band", "below $100k")]
+    found = slices.errors_by_slice(frame, guess).loc[("price band", "below $100k")]
     expected = 4 * far.sum() / (4 * far.sum() + (~far).sum()) * 100
     assert found["share of squared error, %"] == pytest.approx(expected, abs=0.05)
 
@@ -75,10 +75,10 @@ def test_the_worst_group_of_each_slice_is_named_and_small_ones_are_not(table):
     spoilt = table.copy()
     spoilt.loc[few, "RMSE, $"] = 900_000
     spoilt.loc[("income", "$30k to 40k"), "RMSE, $"] = 800_000
-    found = slices.worst(spoilt)
+    found = slices.worst_groups(spoilt)
     assert found.index[0] == ("income", "$30k to 40k")
     assert list(found.index.get_level_values("slice").sort_values()) == sorted(
         set(table.index.get_level_values("slice"))
     )
     assert few not in found.index
-    assert slices.worst(spoilt, least=1).index[0] == few
+    assert slices.worst_groups(spoilt, min_rows=1).index[0] == few

@@ -1,30 +1,32 @@
 import numpy as np
 import pytest
 
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 from housing.inference import training_domain
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 
 
 @pytest.fixture(scope="module")
 def train():
-    return sample(500)
+    return generate_sample(500)
 
 
 @pytest.fixture(scope="module")
 def known(train):
-    return training_domain.read(training_domain.learn(train))
+    return training_domain.from_json(training_domain.fit(train))
 
 
 def test_training_rows_are_like_themselves(known, train):
-    assert training_domain.warnings(known, train[NAMES].to_numpy()) == [[]] * 500
+    assert (
+        training_domain.out_of_domain_warnings(known, train[FEATURE_NAMES].to_numpy()) == [[]] * 500
+    )
 
 
 def test_each_value_outside_is_named_with_what_was_seen(known, train):
-    row = train[NAMES].to_numpy()[:1].copy()
-    row[0, NAMES.index("AveRooms")] = 199
-    row[0, NAMES.index("HouseAge")] = 0.5
-    [said] = training_domain.warnings(known, row)
+    row = train[FEATURE_NAMES].to_numpy()[:1].copy()
+    row[0, FEATURE_NAMES.index("AveRooms")] = 199
+    row[0, FEATURE_NAMES.index("HouseAge")] = 0.5
+    [said] = training_domain.out_of_domain_warnings(known, row)
     high = train.AveRooms.max()
     assert len(said) == 2
     assert said[1].startswith("AveRooms is 199, and the model has seen ")
@@ -34,20 +36,22 @@ def test_each_value_outside_is_named_with_what_was_seen(known, train):
 
 def test_a_place_far_from_all_others_is_noticed_in_kilometres(known, train):
     south = train.loc[train.Latitude.idxmin()]
-    row = south[NAMES].to_numpy(float)[None].copy()
-    row[0, NAMES.index("Latitude")] -= 25 / 111.2
-    [said] = training_domain.warnings(known, row)
+    row = south[FEATURE_NAMES].to_numpy(float)[None].copy()
+    row[0, FEATURE_NAMES.index("Latitude")] -= 25 / 111.2
+    [said] = training_domain.out_of_domain_warnings(known, row)
     assert "the nearest block group that the model learnt from is 25 km away" in said
-    row[0, NAMES.index("Latitude")] += 10 / 111.2
-    assert not [one for one in training_domain.warnings(known, row)[0] if "km away" in one]
+    row[0, FEATURE_NAMES.index("Latitude")] += 10 / 111.2
+    assert not [
+        one for one in training_domain.out_of_domain_warnings(known, row)[0] if "km away" in one
+    ]
 
 
 def test_an_ordinary_block_group_is_a_real_place(known, train):
     places = train[["Latitude", "Longitude"]].to_numpy()
-    assert (places == known.typical[training_domain.PLACE]).all(axis=1).any()
-    assert known.typical[0] == np.median(train.MedInc)
+    assert (places == known.reference_row[training_domain.COORDINATE_INDICES]).all(axis=1).any()
+    assert known.reference_row[0] == np.median(train.MedInc)
 
 
 def test_what_is_no_domain_is_refused():
     with pytest.raises((ValueError, KeyError)):
-        training_domain.read(b"{}")
+        training_domain.from_json(b"{}")

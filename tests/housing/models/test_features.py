@@ -8,21 +8,21 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 from housing.models import mlp
 from housing.models.blend import Blend
-from housing.models.families import TREES, boosted_trees
+from housing.models.families import BOOSTING_PARAMS, build_boosted_trees
 from housing.models.features import (
-    CITIES,
-    NEAREST,
-    PLACES,
-    SPACES,
-    Neighbours,
-    Places,
-    distance_column,
+    JOB_CENTERS,
+    N_LOCATION_FEATURES,
+    NEIGHBOR_COUNTS,
+    NEIGHBOR_SPACES,
+    LocationFeatures,
+    NeighborFeatures,
+    nearest_distance_column,
 )
-from housing.models.mlp import Network
-from housing.schema import NAMES, TARGET
+from housing.models.mlp import ClippedMLPRegressor
+from housing.schema import FEATURE_NAMES, TARGET
 
 LEAVES_OWN_OUT = (
     "like TargetEncoder, fit_transform leaves a row's own value out, transform does not"
@@ -30,9 +30,9 @@ LEAVES_OWN_OUT = (
 
 
 def test_scikit_learn_s_own_checks_pass():
-    check_estimator(Network(units=(16,), epochs=60, batch=16))
+    check_estimator(ClippedMLPRegressor(hidden_layer_sizes=(16,), epochs=60, batch_size=16))
     check_estimator(
-        Neighbours(),
+        NeighborFeatures(),
         expected_failed_checks={
             "check_transformer_general": LEAVES_OWN_OUT,
             "check_transformer_data_not_an_array": LEAVES_OWN_OUT,
@@ -42,21 +42,21 @@ def test_scikit_learn_s_own_checks_pass():
 
 
 def test_places_are_what_they_say():
-    frame = sample(50)
-    made = pd.DataFrame(Places().fit_transform(frame[NAMES]))
-    assert made.shape == (50, PLACES)
-    np.testing.assert_array_equal(made[range(8)], frame[NAMES])
+    frame = generate_sample(50)
+    made = pd.DataFrame(LocationFeatures().fit_transform(frame[FEATURE_NAMES]))
+    assert made.shape == (50, N_LOCATION_FEATURES)
+    np.testing.assert_array_equal(made[range(8)], frame[FEATURE_NAMES])
     up, aside = frame.Latitude - 34.05, (frame.Longitude + 118.25) * 0.8
-    at = PLACES - len(CITIES) + list(CITIES).index("Los Angeles")
+    at = N_LOCATION_FEATURES - len(JOB_CENTERS) + list(JOB_CENTERS).index("Los Angeles")
     np.testing.assert_allclose(made[at], np.hypot(up, aside))
     with pytest.raises(ValueError, match="X has 3 features, but Places is expecting 8: MedInc"):
-        Places().fit(np.ones((5, 3)))
+        LocationFeatures().fit(np.ones((5, 3)))
 
 
 def test_neighbours_are_those_of_the_definition():
     rows = np.array([[0.0], [1.0], [3.0], [7.0]])
     values = np.array([10.0, 20.0, 40.0, 80.0])
-    model = Neighbours(nearest=(1, 2)).fit(rows, values)
+    model = NeighborFeatures(neighbor_counts=(1, 2)).fit(rows, values)
     [found] = model.transform([[1.2]])
     near, next_ = 1 / (0.2 + 0.001), 1 / (1.2 + 0.001)
     weighted = (20 * near + 10 * next_) / (near + next_)
@@ -66,64 +66,68 @@ def test_neighbours_are_those_of_the_definition():
 
 def test_a_training_row_is_told_by_the_others_only():
     rows, values = np.array([[0.0], [1.0], [3.0]]), np.array([10.0, 20.0, 40.0])
-    told = Neighbours(nearest=(1,)).fit_transform(rows, values)[:, 1]
+    told = NeighborFeatures(neighbor_counts=(1,)).fit_transform(rows, values)[:, 1]
     assert list(told) == [20, 10, 20]
 
 
 def test_a_copy_of_a_row_is_not_its_neighbour():
     rows = np.array([[0.0], [1.0], [3.0], [1.0], [1.0]])
     values = np.array([10.0, 20.0, 40.0, 21.0, 22.0])
-    told = Neighbours(nearest=(1,)).fit_transform(rows, values)
+    told = NeighborFeatures(neighbor_counts=(1,)).fit_transform(rows, values)
     assert list(told[[1, 3, 4], 1]) == [10, 10, 10]
     assert list(told[[1, 3, 4], 4]) == [1, 1, 1]  # the distance to the nearest that is no copy
 
 
 def test_a_duplicated_row_does_not_help_itself():
     """With copies in the training rows nothing is told of a row's value that it did not know."""
-    frame = sample(600)
+    frame = generate_sample(600)
     noise = np.random.default_rng(0).normal(size=len(frame))
-    twice = pd.concat([frame, frame])[NAMES].to_numpy()
-    told = Neighbours(SPACES).fit_transform(twice, np.tile(noise, 2))
+    twice = pd.concat([frame, frame])[FEATURE_NAMES].to_numpy()
+    told = NeighborFeatures(NEIGHBOR_SPACES).fit_transform(twice, np.tile(noise, 2))
     learnt = LinearRegression().fit(told, np.tile(noise, 2))
     assert r2_score(np.tile(noise, 2), learnt.predict(told)) < 0.15
 
 
 @pytest.mark.parametrize("copies", [1, 2])
 def test_shuffled_values_cannot_be_guessed(copies):
-    frame = sample(800)
+    frame = generate_sample(800)
     shuffled = frame[TARGET].sample(frac=1, random_state=0).to_numpy()
-    trees = boosted_trees(TREES | {"trees": 50}, 0)
-    model = make_pipeline(Places(), Neighbours(SPACES), trees)
-    rows = np.tile(frame[NAMES].to_numpy(), (copies, 1))
+    trees = build_boosted_trees(BOOSTING_PARAMS | {"trees": 50}, 0)
+    model = make_pipeline(LocationFeatures(), NeighborFeatures(NEIGHBOR_SPACES), trees)
+    rows = np.tile(frame[FEATURE_NAMES].to_numpy(), (copies, 1))
     own = model.fit(rows, np.tile(shuffled, copies))[:-1]
     # in training, too, the columns know nothing of the value: else the trees would lean on them
-    told = clone(own).fit_transform(rows, np.tile(shuffled, copies))[:, PLACES:]
+    told = clone(own).fit_transform(rows, np.tile(shuffled, copies))[:, N_LOCATION_FEATURES:]
     assert abs(np.corrcoef(told.T, np.tile(shuffled, copies))[-1, :-1]).max() < 0.15
-    held_out = cross_val_predict(model, frame[NAMES].to_numpy(), shuffled, cv=3)
+    held_out = cross_val_predict(model, frame[FEATURE_NAMES].to_numpy(), shuffled, cv=3)
     assert r2_score(shuffled, held_out) < 0.02
 
 
 def test_two_rows_that_differ_are_needed():
     with pytest.raises(ValueError, match=r"3 row\(s\), all the same .* expected two that differ"):
-        Neighbours().fit(np.ones((3, 2)), [1.0, 2.0, 3.0])
+        NeighborFeatures().fit(np.ones((3, 2)), [1.0, 2.0, 3.0])
 
 
 def test_the_distance_column_is_the_distance_to_the_nearest_training_row():
-    frame = sample(300)
-    places = Places().fit(frame[NAMES])
-    model = Neighbours(SPACES).fit(places.transform(frame[NAMES]), frame[TARGET])
-    far = frame[NAMES][:1].assign(Latitude=32.0, Longitude=-125.0)
-    found = model.transform(places.transform(far))[0, distance_column(SPACES, PLACES)]
+    frame = generate_sample(300)
+    places = LocationFeatures().fit(frame[FEATURE_NAMES])
+    model = NeighborFeatures(NEIGHBOR_SPACES).fit(
+        places.transform(frame[FEATURE_NAMES]), frame[TARGET]
+    )
+    far = frame[FEATURE_NAMES][:1].assign(Latitude=32.0, Longitude=-125.0)
+    found = model.transform(places.transform(far))[
+        0, nearest_distance_column(NEIGHBOR_SPACES, N_LOCATION_FEATURES)
+    ]
     assert found == pytest.approx(np.hypot(frame.Latitude - 32, frame.Longitude + 125).min())
     columns = model.transform(places.transform(far)).shape[1]
-    assert columns == PLACES + len(SPACES) * (2 * len(NEAREST) + 4)
+    assert columns == N_LOCATION_FEATURES + len(NEIGHBOR_SPACES) * (2 * len(NEIGHBOR_COUNTS) + 4)
 
 
 def test_a_blend_follows_the_near_model_near_and_the_far_one_far():
     rows = np.array([[1.0, 0.0], [1.0, 100.0], [1.0, 0.1]])
     model = Blend(
-        wide=[_Says(10)], narrow=[_Says(20)], near=[1.0, 0.0], far=[0.0, 1.0],
-        columns=1, distance=1, reach=0.1,
+        near_models=[_Says(10)], far_models=[_Says(20)], near_weights=[1.0, 0.0], far_weights=[0.0, 1.0],
+        n_far_columns=1, distance_column=1, crossover_distance=0.1,
     ).fit(rows, [1.0, 2.0, 3.0])  # fmt: skip
     np.testing.assert_allclose(model.predict(rows), [10, 20, 15], rtol=1e-6)
 
@@ -143,17 +147,21 @@ class _Says(LinearRegression):
 
 def test_a_network_goes_on_where_trees_stay_flat():
     rows = np.random.default_rng(0).uniform(0, 1, (2_000, 1))
-    model = Network(units=(16,), epochs=30, alpha=0, random_state=0).fit(rows, 3 * rows.ravel() + 5)
+    model = ClippedMLPRegressor(hidden_layer_sizes=(16,), epochs=30, alpha=0, random_state=0).fit(
+        rows, 3 * rows.ravel() + 5
+    )
     np.testing.assert_allclose(model.predict([[0.25], [0.75]]), [5.75, 7.25], atol=0.05)
     assert model.predict([[50.0]]) == model.predict([[rows.max()]])  # cut, not carried away
 
 
 def test_many_rows_are_seen_less_often(monkeypatch):
     rows = np.random.default_rng(0).uniform(0, 1, (640, 1))
-    few = Network(units=(4,), epochs=5, batch=64, random_state=0)
+    few = ClippedMLPRegressor(hidden_layer_sizes=(4,), epochs=5, batch_size=64, random_state=0)
     seen = few.fit(rows, rows.ravel()).predict(rows)
-    monkeypatch.setattr(mlp, "STEPS", 50)  # as many as five epochs have
+    monkeypatch.setattr(mlp, "MAX_TRAINING_STEPS", 50)  # as many as five epochs have
     np.testing.assert_array_equal(few.fit(rows, rows.ravel()).predict(rows), seen)
-    monkeypatch.setattr(mlp, "STEPS", 20)
-    twice = Network(units=(4,), epochs=2, batch=64, random_state=0).fit(rows, rows.ravel())
+    monkeypatch.setattr(mlp, "MAX_TRAINING_STEPS", 20)
+    twice = ClippedMLPRegressor(
+        hidden_layer_sizes=(4,), epochs=2, batch_size=64, random_state=0
+    ).fit(rows, rows.ravel())
     np.testing.assert_array_equal(few.fit(rows, rows.ravel()).predict(rows), twice.predict(rows))

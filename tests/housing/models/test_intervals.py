@@ -7,22 +7,22 @@ from sklearn.model_selection import cross_val_predict
 from skops import io
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 from housing.evaluation import metrics
 from housing.models import intervals
-from housing.schema import CAP, NAMES, TARGET
+from housing.schema import FEATURE_NAMES, HOUSE_VALUE_CAP, TARGET
 
 
 @pytest.fixture(scope="module")
 def parts():
     """Signs, truth and guess of calibration rows, out of fold, and of rows no model has seen."""
-    train, fresh = sample(8_000), sample(16_000, seed=1)
+    train, fresh = generate_sample(8_000), generate_sample(16_000, seed=1)
     model = LinearRegression()
-    folds = cross_val_predict(model, train[NAMES], train[TARGET], cv=3)
-    guess = model.fit(train[NAMES], train[TARGET]).predict(fresh[NAMES])
+    folds = cross_val_predict(model, train[FEATURE_NAMES], train[TARGET], cv=3)
+    guess = model.fit(train[FEATURE_NAMES], train[TARGET]).predict(fresh[FEATURE_NAMES])
     return (
-        (np.c_[folds, train[NAMES]], train[TARGET].to_numpy(), folds),
-        (np.c_[guess, fresh[NAMES]], fresh[TARGET].to_numpy(), guess),
+        (np.c_[folds, train[FEATURE_NAMES]], train[TARGET].to_numpy(), folds),
+        (np.c_[guess, fresh[FEATURE_NAMES]], fresh[TARGET].to_numpy(), guess),
     )
 
 
@@ -41,9 +41,9 @@ def test_nine_of_ten_new_values_lie_inside(parts, found):
 
 
 def test_so_they_do_in_each_price_band(parts, found):
-    hits, bands = covered(found, *parts[1]), intervals.band(parts[1][1])
+    hits, bands = covered(found, *parts[1]), intervals.band_numbers(parts[1][1])
     assert np.bincount(bands).min() > 100
-    for number in range(len(intervals.TOPS)):
+    for number in range(len(intervals.BAND_UPPER_EDGES)):
         assert 0.84 < hits[bands == number].mean() < 0.96
 
 
@@ -73,29 +73,31 @@ def test_ends_are_in_order_and_hold_the_guess(parts, found):
     signs, _, guess = parts[1]
     wild = guess + np.linspace(-3, 3, len(guess))  # some below 0, some above the cap
     low, high = found.predict(signs, wild)
-    held = np.clip(wild, 0, CAP)
-    assert ((low >= 0) & (low <= held) & (held <= high) & (high <= CAP)).all()
+    held = np.clip(wild, 0, HOUSE_VALUE_CAP)
+    assert ((low >= 0) & (low <= held) & (held <= high) & (high <= HOUSE_VALUE_CAP)).all()
     assert (wild < 0).any()
-    assert (wild > CAP).any()
+    assert (wild > HOUSE_VALUE_CAP).any()
 
 
 def test_a_hull_of_the_bands_by_hand():
     lows, highs = np.full(6, -1.0), np.array([1, 1, 1, 2, 2, 2])
-    low, high = intervals.ends(np.array([2.5, 4.5]), np.array([0.4, 0.3]), lows, highs)
+    low, high = intervals.interval_bounds(np.array([2.5, 4.5]), np.array([0.4, 0.3]), lows, highs)
     np.testing.assert_allclose(low, [2.1, 4.2])
-    np.testing.assert_allclose(high, [3.3, CAP])  # 2.5 + 2 * 0.4, and the cap is within 4.5 + 0.6
+    np.testing.assert_allclose(
+        high, [3.3, HOUSE_VALUE_CAP]
+    )  # 2.5 + 2 * 0.4, and the cap is within 4.5 + 0.6
 
 
 def test_bands_are_those_of_the_tables():
-    frame = sample(2_000)
-    frame.loc[:5, TARGET] = [1.0, 2.0, 4.0, 5.0, CAP, 0.14999]  # on the edges too
+    frame = generate_sample(2_000)
+    frame.loc[:5, TARGET] = [1.0, 2.0, 4.0, 5.0, HOUSE_VALUE_CAP, 0.14999]  # on the edges too
     names = metrics.price_band(frame)
-    assert list(intervals.band(frame[TARGET])) == list(names.cat.codes)
+    assert list(intervals.band_numbers(frame[TARGET])) == list(names.cat.codes)
 
 
 def test_a_band_with_few_rows_borrows_the_next_in_value():
     truth = np.array([*np.linspace(1.01, 2, 100), *np.linspace(3.01, 3.2, 20)])
-    rows = intervals.members(truth)
+    rows = intervals.rows_by_band(truth)
     assert sorted(rows[1]) == list(range(100))
     assert sorted(rows[3]) == [*range(70, 100), *range(100, 120)]
     assert sorted(rows[5]) == sorted(rows[3])  # nothing is capped: the dearest fifty stand in
@@ -103,7 +105,7 @@ def test_a_band_with_few_rows_borrows_the_next_in_value():
 
 def test_quantiles_count_the_row_to_come():
     score, rows = np.arange(1.0, 100), np.arange(99)  # a new row is as likely in any of 100 gaps
-    lows, highs = intervals.quantiles(score, [rows] * 6, 0.2)
+    lows, highs = intervals.conformal_quantiles(score, [rows] * 6, 0.2)
     np.testing.assert_allclose(lows, [18, 14, 10, 6, 2, 6])
     np.testing.assert_allclose(highs, [98, 94, 90, 86, 82, 86])
 
@@ -121,17 +123,27 @@ def test_the_same_seed_gives_the_same_intervals(parts):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"signs": np.ones(100)}, r"signs has the shape \(100,\), expected \(rows, columns\)"),
-        ({"truth": np.ones(99)}, r"truth has the shape \(99,\), expected \(100,\)"),
-        ({"guess": np.ones((100, 1))}, r"guess has the shape \(100, 1\), expected \(100,\)"),
-        ({"guess": np.full(100, np.nan)}, "guess holds 100 numbers that are not finite"),
-        ({"signs": np.full((100, 2), np.inf)}, "signs holds 200 numbers that are not finite"),
+        (
+            {"uncertainty_features": np.ones(100)},
+            r"uncertainty_features has the shape \(100,\), expected \(rows, columns\)",
+        ),
+        ({"y_true": np.ones(99)}, r"y_true has the shape \(99,\), expected \(100,\)"),
+        ({"y_pred": np.ones((100, 1))}, r"y_pred has the shape \(100, 1\), expected \(100,\)"),
+        ({"y_pred": np.full(100, np.nan)}, "y_pred holds 100 numbers that are not finite"),
+        (
+            {"uncertainty_features": np.full((100, 2), np.inf)},
+            "uncertainty_features holds 200 numbers that are not finite",
+        ),
         ({"coverage": 1.0}, "coverage is 1.0, expected a share between 0 and 1"),
         ({"coverage": 90}, "coverage is 90, expected a share between 0 and 1"),
     ],
 )
 def test_what_cannot_be_calibrated_on_is_named(change, message):
-    good = {"signs": np.ones((100, 2)), "truth": np.ones(100), "guess": np.ones(100)}
+    good = {
+        "uncertainty_features": np.ones((100, 2)),
+        "y_true": np.ones(100),
+        "y_pred": np.ones(100),
+    }
     with pytest.raises(ValueError, match=message):
         intervals.calibrate(**(good | change))
 
@@ -149,4 +161,4 @@ def test_other_signs_than_those_calibrated_on_are_named(parts, found):
 def test_a_file_with_a_foreign_type_is_refused(found):
     foreign = io.dumps(found._asdict() | {"level": Path("/")})
     with pytest.raises(UntrustedTypesFoundException, match="pathlib"):
-        intervals.Intervals.loads(foreign)
+        intervals.IntervalModel.loads(foreign)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from housing.plots.interactive import hover
+from housing.plots.interactive import build_interactive_figure
 
 FORMATS = {"error": "${:+,.0f}", "share": "{:.2f} %"}
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
@@ -35,7 +35,9 @@ def make(facts, formats=FORMATS):
     axes.scatter(facts.x, facts.y, rasterized=True)
     axes.set_title("Dots")
     told = facts.drop(columns=["x", "y"])
-    return axes, hover(axes, facts.x, facts.y, told, formats, "Three hundred dots")
+    return axes, build_interactive_figure(
+        axes, facts.x, facts.y, told, formats, "Three hundred dots"
+    )
 
 
 def told(html):

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 from housing.evaluation import metrics
 from housing.models.families import FAMILIES
 from housing.plots import overview
-from housing.schema import CAP, FEATURES, TARGET
+from housing.schema import FEATURES, HOUSE_VALUE_CAP, TARGET
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def _no_figure_stays_open():
 
 @pytest.fixture
 def frame():
-    return sample(400)
+    return generate_sample(400)
 
 
 @pytest.fixture
@@ -44,25 +44,25 @@ def in_dollars(axis):
 
 
 def test_histograms_name_each_feature_and_its_unit(frame):
-    axes = list(overview.histograms(frame).flat)
+    axes = list(overview.plot_histograms(frame).flat)
     assert [one.get_title() for one in axes] == list(FEATURES)
     assert [one.get_xlabel() for one in axes] == [one.unit for one in FEATURES.values()]
 
 
 def test_the_cap_is_a_bar_of_its_own_with_its_count(frame):
-    axes = overview.cap(frame)
+    axes = overview.plot_value_cap(frame)
     [said] = [one.get_text() for one in axes.texts]
-    assert said.startswith(f"{(frame[TARGET] >= CAP).sum():,} block groups")
+    assert said.startswith(f"{(frame[TARGET] >= HOUSE_VALUE_CAP).sum():,} block groups")
     below, capped = [one.get_data().values.sum() for one in axes.patches]
-    assert capped == (frame[TARGET] >= CAP).sum()
+    assert capped == (frame[TARGET] >= HOUSE_VALUE_CAP).sum()
     assert below + capped == len(frame)
     assert in_dollars(axes.xaxis)
 
 
 def test_residuals_show_every_block_group_and_the_capped_ones_apart(frame, guess):
-    axes = overview.residuals(frame[TARGET], guess)
+    axes = overview.plot_residuals(frame[TARGET], guess)
     others, capped = (one for one in axes.collections if one.get_offsets().shape[0] > 1)
-    assert len(capped.get_offsets()) == (frame[TARGET] >= CAP).sum()
+    assert len(capped.get_offsets()) == (frame[TARGET] >= HOUSE_VALUE_CAP).sum()
     assert len(others.get_offsets()) + len(capped.get_offsets()) == len(frame)
     assert in_dollars(axes.xaxis)
     assert in_dollars(axes.yaxis)
@@ -71,7 +71,7 @@ def test_residuals_show_every_block_group_and_the_capped_ones_apart(frame, guess
 
 
 def test_the_median_of_guesses_that_are_all_too_high_lies_above_zero(frame):
-    axes = overview.residuals(frame[TARGET], frame[TARGET].to_numpy() + 0.5)
+    axes = overview.plot_residuals(frame[TARGET], frame[TARGET].to_numpy() + 0.5)
     line = axes.get_lines()[0]
     assert line.get_label() == "median"
     assert line.get_ydata() == pytest.approx(50_000)
@@ -79,7 +79,7 @@ def test_the_median_of_guesses_that_are_all_too_high_lies_above_zero(frame):
 
 def test_importance_says_what_the_features_mean():
     lost = {"RMSE lost, $": [70_000.0, 1_000.0], "spread, $": [900.0, 50.0]}
-    axes = overview.importance(pd.DataFrame(lost, ["MedInc", "HouseAge"]))
+    axes = overview.plot_importance(pd.DataFrame(lost, ["MedInc", "HouseAge"]))
     assert ticks(axes.yaxis) == ["median age of the houses", "median household income"]
     assert "$70,000" in [one.get_text() for one in axes.texts]
     assert in_dollars(axes.xaxis)
@@ -87,7 +87,9 @@ def test_importance_says_what_the_features_mean():
 
 def test_a_trial_far_worse_than_the_others_does_not_flatten_the_picture():
     rmse = [0.50, 0.49, 0.48, 5.0, 0.47]
-    [axes] = overview.search_progress({"tree": pd.DataFrame({"rmse": rmse, "first_fold": rmse})})
+    [axes] = overview.plot_search_progress(
+        {"tree": pd.DataFrame({"rmse": rmse, "first_fold": rmse})}
+    )
     low, high = axes.get_ylim()
     assert low < 47_000
     assert 50_000 < high < 60_000
@@ -99,27 +101,29 @@ def test_a_trial_far_worse_than_the_others_does_not_flatten_the_picture():
 
 def test_a_trial_given_up_is_a_cross_where_its_first_fold_was():
     trials = pd.DataFrame({"rmse": [0.5, np.nan, 0.49], "first_fold": [0.5, 0.495, 0.49]})
-    [axes] = overview.search_progress({"tree": trials})
+    [axes] = overview.plot_search_progress({"tree": trials})
     [cross] = [one for one in axes.get_lines() if one.get_marker() == "x"]
     assert (list(cross.get_xdata()), list(cross.get_ydata())) == ([2], [49_500])
 
 
 def test_six_families_stand_in_two_rows_with_a_panel_each():
     trials = pd.DataFrame({"rmse": [0.5], "first_fold": [0.5]})
-    panels = overview.search_progress(dict.fromkeys(FAMILIES, trials))
+    panels = overview.plot_search_progress(dict.fromkeys(FAMILIES, trials))
     titles = [one.get_title().split("\n")[0] for one in panels]
     assert titles == [one.title for one in FAMILIES.values()]
 
 
 def test_a_search_of_one_trial_can_be_drawn():
-    [axes] = overview.search_progress({"tree": pd.DataFrame({"rmse": [0.5], "first_fold": [0.5]})})
+    [axes] = overview.plot_search_progress(
+        {"tree": pd.DataFrame({"rmse": [0.5], "first_fold": [0.5]})}
+    )
     assert axes.get_ylim()[0] < 50_000 < axes.get_ylim()[1]
     assert {float(one) for one in axes.get_xticks() if 0.7 <= one <= 1.3} == {1}
 
 
 def test_groups_show_typical_error_bias_and_their_size(frame, guess):
-    table = metrics.by_group(frame[TARGET], guess, metrics.age_band(frame))
-    axes = overview.group_errors(table)
+    table = metrics.errors_by_group(frame[TARGET], guess, metrics.age_band(frame))
+    axes = overview.plot_group_errors(table)
     typical, bias = axes.containers
     assert [one.get_height() for one in typical] == list(table["typical error, $"])
     assert [one.get_height() for one in bias] == list(table["bias, $"])
@@ -129,15 +133,15 @@ def test_groups_show_typical_error_bias_and_their_size(frame, guess):
 
 def test_the_comparison_is_in_dollars():
     row = {"cross-validation RMSE, $": 61_000.0, "test RMSE, $": 60_000.0}
-    axes = overview.comparison(pd.DataFrame([row], ["tree"]))
+    axes = overview.plot_family_comparison(pd.DataFrame([row], ["tree"]))
     assert ticks(axes.yaxis) == ["decision tree"]
     assert {one.get_text() for one in axes.texts} == {"$61,000", "$60,000"}
     assert in_dollars(axes.xaxis)
 
 
 CELLS = [
-    "from housing.plots import overview\nfrom housing.data.synthetic import sample\noverview.use_style()",
-    "overview.cap(sample(200));",
+    "from housing.plots import overview\nfrom housing.data.synthetic import generate_sample\noverview.use_style()",
+    "overview.plot_value_cap(generate_sample(200));",
 ]
 
 

@@ -26,26 +26,26 @@ def drawn():
 
 
 def test_the_same_figure_gives_the_same_bytes(drawn):
-    assert svg.draw(drawn()) == svg.draw(drawn())
+    assert svg.render(drawn()) == svg.render(drawn())
 
 
 def test_it_holds_no_date_and_leads_nowhere(drawn):
-    document = svg.draw(drawn())
+    document = svg.render(drawn())
     assert "metadata" not in document
     links = set(re.findall(r"https?://[^\"'\s<]+", document))
     assert {one for one in links if not one.startswith("http://www.w3.org/")} == set()
 
 
 def test_text_stays_text_in_a_font_that_any_machine_has(drawn):
-    document = svg.draw(drawn())
+    document = svg.render(drawn())
     assert re.search(r"<text [^>]*sans-serif[^>]*>Errors, \$</text>", document)
 
 
 def test_rasterized_parts_are_dense_and_keep_every_pixel(drawn):
-    document = svg.draw(drawn())
+    document = svg.render(drawn())
     [packed] = re.findall(r"data:image/webp;base64,([^\"]+)", document)
     image = Image.open(BytesIO(b64decode(packed))).convert("RGBA")
     [points] = re.findall(r'<image [^>]*width="([\d.]+)"', document)
-    assert image.width / (float(points) / 72) == pytest.approx(svg.DENSITY, rel=0.01)
+    assert image.width / (float(points) / 72) == pytest.approx(svg.RASTER_DPI, rel=0.01)
     orange = (255, 127, 14, 255)
     assert orange in {color for _, color in image.getcolors(100_000)}

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 from housing.plots import overview, style
 from housing.schema import TARGET
 
@@ -29,7 +29,9 @@ def test_errors_by_distance_are_those_of_their_band():
     truth = pd.Series(np.ones(100))
     near = truth.to_numpy() + np.tile([0.1, 0.1, 0.1, 0.3], 25)
     km = np.repeat([0.0, 1.5], [60, 40])
-    axes = overview.by_distance(truth, {"near": near, "far": near}, {"near": km, "far": km + 4})
+    axes = overview.plot_error_by_distance(
+        truth, {"near": near, "far": near}, {"near": km, "far": km + 4}
+    )
     by = {one.get_label(): one for one in axes.get_lines()}
     assert list(by) == ["RMSE, near", "typical, near", "RMSE, far", "typical, far"]
     assert list(by["RMSE, near"].get_xdata()) == [0, 2]
@@ -43,7 +45,7 @@ def test_errors_by_distance_are_those_of_their_band():
 
 def test_a_band_of_a_handful_of_block_groups_has_no_point():
     truth, km = pd.Series(np.ones(50)), np.repeat([0.0, 30.0], [45, 5])
-    axes = overview.by_distance(truth, {"near": truth + 0.1}, {"near": km})
+    axes = overview.plot_error_by_distance(truth, {"near": truth + 0.1}, {"near": km})
     assert [list(one.get_xdata()) for one in axes.get_lines()] == [[0], [0]]
 
 
@@ -54,7 +56,7 @@ def curve(spread):
 
 
 def test_a_learning_curve_says_what_a_doubling_brings():
-    axes = overview.learning_curve(curve(0.0))
+    axes = overview.plot_learning_curve(curve(0.0))
     assert list(axes.get_lines()[0].get_ydata()) == [63_000, 58_000, 53_000, 50_000]
     start, end = axes.texts
     assert start.get_text() == "$63,000"
@@ -65,8 +67,8 @@ def test_a_learning_curve_says_what_a_doubling_brings():
 
 
 def test_a_learning_curve_shows_the_spread_over_folds_where_there_is_one():
-    assert overview.learning_curve(curve(0.0)).get_legend() is None
-    named = overview.learning_curve(curve(500.0)).get_legend().get_texts()
+    assert overview.plot_learning_curve(curve(0.0)).get_legend() is None
+    named = overview.plot_learning_curve(curve(500.0)).get_legend().get_texts()
     assert [one.get_text() for one in named] == ["standard deviation over the folds"]
 
 
@@ -79,12 +81,12 @@ def test_a_group_that_surely_falls_short_is_told_apart_from_one_that_may_not():
         },
         pd.Index(["all", "few", "$1 to $2", "wide"], name="region"),
     )
-    axes = overview.coverage(table, wanted=0.9)
+    axes = overview.plot_coverage(table, target_coverage=0.9)
     *drawn, wanted = axes.get_lines()
     bars, marks = drawn[::2], drawn[1::2]
     assert list(wanted.get_xdata()) == [90, 90]
     assert [one.get_xdata()[0] for one in marks] == [90, 80, 82, 97]
-    assert [one.get_color() for one in marks] == ["C0", "C0", style.MISSED, "C0"]
+    assert [one.get_color() for one in marks] == ["C0", "C0", style.MISSED_COLOR, "C0"]
     assert bars[2].get_xdata() == pytest.approx([79.0, 84.6], abs=0.1)  # Wilson's, of 410 in 500
     assert ticks(axes.yaxis)[2] == "$1 to $2  (500)"
     [widths] = axes.child_axes
@@ -94,9 +96,9 @@ def test_a_group_that_surely_falls_short_is_told_apart_from_one_that_may_not():
 
 
 def test_intervals_are_drawn_by_guess_and_those_that_miss_are_counted():
-    truth = sample(300)[TARGET]
+    truth = generate_sample(300)[TARGET]
     guess = truth.to_numpy() + np.random.default_rng(0).normal(0, 0.3, 300)
-    axes = overview.intervals(truth, guess, guess - 0.4, guess + 0.4, rows=60)
+    axes = overview.plot_intervals(truth, guess, guess - 0.4, guess + 0.4, max_rows=60)
     bars, guesses, inside, outside = axes.get_lines()
     low, high, gap = bars.get_ydata().reshape(60, 3).T
     assert high - low == pytest.approx(80_000)
@@ -113,5 +115,7 @@ def test_intervals_are_drawn_by_guess_and_those_that_miss_are_counted():
 
 def test_intervals_of_fewer_rows_than_asked_for_can_be_drawn():
     truth = pd.Series([1.0, 2.0])
-    axes = overview.intervals(truth, truth.to_numpy(), truth.to_numpy() - 1, truth.to_numpy() + 1)
+    axes = overview.plot_intervals(
+        truth, truth.to_numpy(), truth.to_numpy() - 1, truth.to_numpy() + 1
+    )
     assert axes.get_title() == "2 of 2 true values lie inside"

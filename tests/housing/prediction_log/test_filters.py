@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from housing.prediction_log.filters import moment, wanted
+from housing.prediction_log.filters import parse_filters, parse_time
 
 NOW = datetime(2026, 11, 25, 4, 16, 30, tzinfo=UTC)
 
@@ -24,12 +24,12 @@ NOW = datetime(2026, 11, 25, 4, 16, 30, tzinfo=UTC)
     ],
 )
 def test_times_are_as_the_log_has_them(typed, meant):
-    assert moment(typed, "--since", NOW) == meant
+    assert parse_time(typed, "--since", NOW) == meant
 
 
 def test_a_time_sorts_before_the_row_of_that_time():
-    assert moment("2026-11-20", "--since") <= "2026-11-20T00:00:00.000+00:00"
-    assert moment("2026-11-20", "--since") > "2026-11-19T23:59:59.999+00:00"
+    assert parse_time("2026-11-20", "--since") <= "2026-11-20T00:00:00.000+00:00"
+    assert parse_time("2026-11-20", "--since") > "2026-11-19T23:59:59.999+00:00"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_time_sorts_before_the_row_of_that_time():
 )
 def test_what_is_no_value_is_named_with_what_was_expected(option, value, expected):
     with pytest.raises(ValueError, match=expected) as refused:
-        wanted({option: value})
+        parse_filters({option: value})
     assert str(refused.value).startswith(f"--{option.replace('_', '-')} is {value!r}, expected ")
 
 
@@ -60,4 +60,4 @@ def test_what_is_no_value_is_named_with_what_was_expected(option, value, expecte
 )
 def test_ends_that_leave_nothing_between_them_are_refused(asked):
     with pytest.raises(ValueError, match="expected the lesser one first"):
-        wanted(asked)
+        parse_filters(asked)

@@ -7,31 +7,41 @@ import sqlite3
 import pytest
 
 from housing.prediction_log import reader
-from housing.prediction_log.filters import Wanted, wanted
-from housing.prediction_log.reader import Tail, newest, opened
-from housing.prediction_log.summary import summary
-from tests.support.logged_predictions import EXAMPLE, FIRST, REFUSAL, answer, ids, refusal, write
+from housing.prediction_log.filters import LogFilters, parse_filters
+from housing.prediction_log.reader import LogTail, open_log, read_newest
+from housing.prediction_log.summary import summarize
+from tests.support.logged_predictions import (
+    EXAMPLE_BLOCK_GROUP,
+    FIRST_LOG_SCHEMA,
+    REFUSAL_MESSAGE,
+    prediction_row,
+    refused_row,
+    row_ids,
+    write_log,
+)
 
-FAR_AWAY = json.dumps(EXAMPLE | {"Latitude": 34.05, "Longitude": -118.24})
+FAR_AWAY = json.dumps(EXAMPLE_BLOCK_GROUP | {"Latitude": 34.05, "Longitude": -118.24})
 ROWS = [
-    answer(0),
-    answer(1, status=503, prediction=None, model_name=None, problem="the log is full", input=None),
-    answer(2, model_version="2", prediction=2.5),
-    refusal(3),
-    answer(4, warnings='["AveRooms is 160"]', low=3.4, high=5.0, prediction=1.5),
-    answer(5, input=FAR_AWAY, model_name="california-housing-sample", warnings="[]"),
-    answer(6, id=f"{6:032x}-1", caller_id="checkout 17"),
+    prediction_row(0),
+    prediction_row(
+        1, status=503, prediction=None, model_name=None, problem="the log is full", input=None
+    ),
+    prediction_row(2, model_version="2", prediction=2.5),
+    refused_row(3),
+    prediction_row(4, warnings='["AveRooms is 160"]', low=3.4, high=5.0, prediction=1.5),
+    prediction_row(5, input=FAR_AWAY, model_name="california-housing-sample", warnings="[]"),
+    prediction_row(6, id=f"{6:032x}-1", caller_id="checkout 17"),
 ]
 
 
 @pytest.fixture
 def file(tmp_path):
-    return write(tmp_path / "a log?#%.db", ROWS, more=["caller_id"])
+    return write_log(tmp_path / "a log?#%.db", ROWS, extra_columns=["caller_id"])
 
 
 def places(file, limit=20, **asked):
     """Which of ROWS are found."""
-    return [int(one["request_id"], 16) for one in newest(file, wanted(asked), limit)]
+    return [int(one["request_id"], 16) for one in read_newest(file, parse_filters(asked), limit)]
 
 
 @pytest.mark.parametrize(
@@ -71,22 +81,22 @@ def test_the_newest_are_taken_and_the_newest_is_last(file):
 
 
 def test_a_log_of_the_first_service_has_all_columns_and_filters(tmp_path):
-    file = write(tmp_path / "logs.db", [answer(0), refusal(1)], FIRST)
-    [row, _] = newest(file, Wanted(), 20)
+    file = write_log(tmp_path / "logs.db", [prediction_row(0), refused_row(1)], FIRST_LOG_SCHEMA)
+    [row, _] = read_newest(file, LogFilters(), 20)
     assert row["prediction"] == 4.19027
     assert {row[one] for one in ("low", "high", "warnings", "run_id", "caller_id", "caller")} == {
         None
     }
     assert places(file, warned=True) == []
     assert places(file, request=f"{0:032x}") == [0]
-    assert summary(file, Wanted())["rows"] == 2
+    assert summarize(file, LogFilters())["rows"] == 2
 
 
 def test_a_missing_and_an_empty_log_have_no_rows(tmp_path):
-    assert list(newest(tmp_path / "none.db", Wanted(), 20)) == []
+    assert list(read_newest(tmp_path / "none.db", LogFilters(), 20)) == []
     (tmp_path / "empty.db").touch()
-    assert list(newest(tmp_path / "empty.db", Wanted(), 20)) == []
-    assert summary(tmp_path / "empty.db", Wanted())["rows"] == 0
+    assert list(read_newest(tmp_path / "empty.db", LogFilters(), 20)) == []
+    assert summarize(tmp_path / "empty.db", LogFilters())["rows"] == 0
     assert not (tmp_path / "none.db").exists()
 
 
@@ -94,13 +104,13 @@ def test_what_is_no_log_is_named(tmp_path):
     file = tmp_path / "logs.db"
     file.write_text("no database " * 100)
     with pytest.raises(RuntimeError, match=r"logs.db cannot be read: file is not a database"):
-        list(newest(file, Wanted(), 20))
+        list(read_newest(file, LogFilters(), 20))
 
 
 def test_a_reader_cannot_write(file):
-    with pytest.raises(RuntimeError, match="readonly"), opened(file) as database:
+    with pytest.raises(RuntimeError, match="readonly"), open_log(file) as database:
         database.execute("DELETE FROM prediction")
-    assert len(ids(file)) == 7
+    assert len(row_ids(file)) == 7
 
 
 @pytest.mark.parametrize("asked", [{}, {"since": "2026-11-01"}, {"request": "x"}])
@@ -109,9 +119,9 @@ def test_the_newest_are_found_by_an_index(file, asked):
         database.execute("CREATE INDEX caller ON prediction (caller_id) "
                          "WHERE caller_id IS NOT NULL")  # fmt: skip
     seen = []
-    with opened(file) as database:
+    with open_log(file) as database:
         database.set_trace_callback(seen.append)
-        list(reader.newest_in(database, wanted(asked), 20))
+        list(reader.select_newest(database, parse_filters(asked), 20))
         database.set_trace_callback(None)
         plan = [one["detail"] for one in database.execute(f"EXPLAIN QUERY PLAN {seen[-1]}")]
     reading = [one for one in plan if re.match("(SCAN|SEARCH) prediction", one)]
@@ -121,55 +131,55 @@ def test_the_newest_are_found_by_an_index(file, asked):
 
 class TestTail:
     def test_each_new_row_comes_once_in_the_order_of_its_commit(self, file):
-        tail = Tail(file, Wanted())
+        tail = LogTail(file, LogFilters())
         assert len(tail.start(3)) == 3
-        assert tail.fresh() == []
-        write(file, [answer(9), answer(8)])
-        assert [int(one["request_id"], 16) for one in tail.fresh()] == [9, 8]
-        assert tail.fresh() == []
+        assert tail.poll() == []
+        write_log(file, [prediction_row(9), prediction_row(8)])
+        assert [int(one["request_id"], 16) for one in tail.poll()] == [9, 8]
+        assert tail.poll() == []
 
     def test_only_what_is_wanted_comes(self, file):
-        tail = Tail(file, wanted({"status": "4xx"}))
+        tail = LogTail(file, parse_filters({"status": "4xx"}))
         tail.start(20)
-        write(file, [answer(8), refusal(9)])
-        assert [one["status"] for one in tail.fresh()] == [422]
-        tail = Tail(file, wanted({"request": "checkout 17"}))
+        write_log(file, [prediction_row(8), refused_row(9)])
+        assert [one["status"] for one in tail.poll()] == [422]
+        tail = LogTail(file, parse_filters({"request": "checkout 17"}))
         tail.start(20)
-        write(file, [answer(10), answer(11, caller_id="checkout 17")])
-        assert [int(one["request_id"], 16) for one in tail.fresh()] == [11]
+        write_log(file, [prediction_row(10), prediction_row(11, caller_id="checkout 17")])
+        assert [int(one["request_id"], 16) for one in tail.poll()] == [11]
 
     def test_a_log_that_comes_later_is_followed(self, tmp_path):
-        tail = Tail(tmp_path / "logs.db", Wanted())
-        assert tail.start(20) == tail.fresh() == []
-        write(tmp_path / "logs.db", [answer(0)])
-        assert len(tail.fresh()) == 1
+        tail = LogTail(tmp_path / "logs.db", LogFilters())
+        assert tail.start(20) == tail.poll() == []
+        write_log(tmp_path / "logs.db", [prediction_row(0)])
+        assert len(tail.poll()) == 1
 
     def test_a_log_that_was_emptied_goes_on(self, file):
         """SQLite numbers its rows anew then."""
-        tail = Tail(file, Wanted())
+        tail = LogTail(file, LogFilters())
         tail.start(20)
         with sqlite3.connect(file) as database:
             database.execute("DELETE FROM prediction")
-        write(file, [answer(8)])
-        assert [int(one["request_id"], 16) for one in tail.fresh()] == [8]
+        write_log(file, [prediction_row(8)])
+        assert [int(one["request_id"], 16) for one in tail.poll()] == [8]
 
     def test_a_log_that_was_begun_anew_goes_on(self, file):
-        tail = Tail(file, Wanted())
+        tail = LogTail(file, LogFilters())
         tail.start(20)
         file.replace(file.with_suffix(".old"))
-        write(file, [answer(place) for place in range(20, 30)])
-        assert len(tail.fresh()) == 10
+        write_log(file, [prediction_row(place) for place in range(20, 30)])
+        assert len(tail.poll()) == 10
 
 
 def test_the_summary_counts_what_was_asked_answered_and_refused(tmp_path):
-    rows = [answer(place, latency_ms=float(place)) for place in range(1, 101)]
-    rows += [answer(200, id=f"{200:032x}-{one}", latency_ms=1000.0, model_version="2",
+    rows = [prediction_row(place, latency_ms=float(place)) for place in range(1, 101)]
+    rows += [prediction_row(200, id=f"{200:032x}-{one}", latency_ms=1000.0, model_version="2",
                     warnings='["far"]') for one in range(50)]  # fmt: skip
-    rows += [refusal(300, problem=REFUSAL), refusal(301, problem=f"row 7: {REFUSAL}"),
-             refusal(302, problem=REFUSAL.replace("-1", "'a; b'"))]  # fmt: skip
-    rows.append(refusal(303, problem=f"{REFUSAL}; 'Rooms' is not a field of a block group; "
+    rows += [refused_row(300, problem=REFUSAL_MESSAGE), refused_row(301, problem=f"row 7: {REFUSAL_MESSAGE}"),
+             refused_row(302, problem=REFUSAL_MESSAGE.replace("-1", "'a; b'"))]  # fmt: skip
+    rows.append(refused_row(303, problem=f"{REFUSAL_MESSAGE}; 'Rooms' is not a field of a block group; "
                         "did you mean AveRooms?"))  # fmt: skip
-    told = summary(write(tmp_path / "logs.db", rows), Wanted())
+    told = summarize(write_log(tmp_path / "logs.db", rows), LogFilters())
     assert told["rows"] == 154
     assert told["requests"] == 105
     assert told["status"] == {200: 150, 422: 4}
@@ -177,6 +187,6 @@ def test_the_summary_counts_what_was_asked_answered_and_refused(tmp_path):
     assert told["with_warnings"] == pytest.approx(1 / 3)
     assert told["latency_ms"] == {"median": 49.0, "p99": 99.0 + 1.0}
     first, second = told["problems"].items()
-    assert first == (REFUSAL.replace("-1", "…"), 4)
+    assert first == (REFUSAL_MESSAGE.replace("-1", "…"), 4)
     assert second == ("… is not a field of a block group; did you mean AveRooms?", 1)
     assert told["times"]["2026-11-01T00"] == 7

@@ -21,18 +21,18 @@ EXAMPLE = {name: feature.example for name, feature in FEATURES.items()}
 
 @pytest.fixture
 def client(champion_home):
-    registry_sync.refresh(champion_home / "var" / "serving")
+    registry_sync.sync_once(champion_home / "var" / "serving")
     return create_app().test_client()
 
 
 def said(asked, code_of=None):
     """What -> (text, is it missing); the last one of a kind."""
-    return {one.what: (one.text, one.missing) for one in trace(asked, NAME, code_of)}
+    return {one.label: (one.text, one.missing) for one in trace(asked, NAME, code_of)}
 
 
 def test_an_answer_leads_to_version_run_and_data(client):
     answer = client.post("/predict", json=EXAMPLE).json
-    found, champion = said(answer["id"]), versions.champion(NAME)
+    found, champion = said(answer["id"]), versions.get_champion(NAME)
     assert found["prediction"] == (f"{answer['id']}: ${answer['prediction_usd']:,.0f}", False)
     assert '"MedInc":8.3252' in found["asked"][0]
     assert found["version"][0].startswith(f"{NAME} version 1, promoted: all")
@@ -49,7 +49,7 @@ def test_all_answers_of_a_request_are_found_by_its_id(client):
     answers = client.post("/predict", json=[EXAMPLE] * 12).json["predictions"]
     request = answers[0]["id"].rpartition("-")[0]
     links = trace(request, NAME)
-    assert [one.what for one in links].count("asked") == 10
+    assert [one.label for one in links].count("asked") == 10
     assert "and 2 more of the same request" in {one.text for one in links}
 
 
@@ -66,7 +66,7 @@ def test_version_run_and_report_lead_to_the_same(client, champion_home):
         NAME, "1", "report", "reports/20261125-012633-5b3c/03_register.html"
     )
     ways = (
-        "1", "champion", f"{NAME}/1", f"{NAME}/champion", versions.champion(NAME).run_id,
+        "1", "champion", f"{NAME}/1", f"{NAME}/champion", versions.get_champion(NAME).run_id,
         "20261125-012633-5b3c", "/any/where/reports/20261125-012633-5b3c/03_register.html",
     )  # fmt: skip
     first, *others = (trace(one, NAME) for one in ways)
@@ -91,7 +91,7 @@ def test_what_is_missing_is_named(client, champion_home):
 
 
 def test_data_that_is_here_no_more_is_missing(client, champion_home):
-    run_id = versions.champion(NAME).run_id
+    run_id = versions.get_champion(NAME).run_id
     raw = paths.raw_data()
     raw.parent.mkdir(parents=True, exist_ok=True)
     raw.write_text("the data")
@@ -108,9 +108,9 @@ def test_data_that_is_here_no_more_is_missing(client, champion_home):
 def test_a_notebook_that_was_changed_since_is_noticed(client):
     for name, value in (("notebook", "03_register.ipynb"), ("notebook_code_sha256", "a" * 64)):
         store.client().set_model_version_tag(NAME, "1", name, value)
-    links = [one.text for one in trace("1", NAME, lambda _: "a" * 64) if one.what == "notebook"]
+    links = [one.text for one in trace("1", NAME, lambda _: "a" * 64) if one.label == "notebook"]
     assert links[0] == f"03_register.ipynb, code sha256 {'a' * 12}… (as it is here now)"
-    links = [one.text for one in trace("1", NAME, lambda _: "b") if one.what == "notebook"]
+    links = [one.text for one in trace("1", NAME, lambda _: "b") if one.label == "notebook"]
     assert links[0].endswith("(it was changed here since)")
 
 
@@ -134,7 +134,9 @@ def test_what_is_unknown_is_said_to_be(champion_home, asked):
 
 def test_the_command_marks_what_is_missing_and_exits_with_1(client, capsys):
     answer = json.loads(client.post("/predict", json=EXAMPLE).data)
-    assert champion_commands.tracing()([answer["id"]]) == 1  # by hand, so that there is no report
+    assert (
+        champion_commands.make_trace_command()([answer["id"]]) == 1
+    )  # by hand, so that there is no report
     said = capsys.readouterr().out
     assert f"prediction           {answer['id']}: $" in said
     assert "training report      MISSING: none: the notebook was run by hand" in said

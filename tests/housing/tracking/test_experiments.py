@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from housing.data import splitting
 from housing.models import intervals
-from housing.schema import NAMES, TARGET
+from housing.schema import FEATURE_NAMES, TARGET
 from housing.tracking import experiments, store
 from housing.training import search
 
@@ -17,7 +17,7 @@ NAME = "california-housing-sample"
 
 def runs(family=None):
     client = store.client()
-    experiment = client.get_experiment_by_name(store.EXPERIMENT)
+    experiment = client.get_experiment_by_name(store.EXPERIMENT_NAME)
     where = f"tags.family = '{family}'" if family else ""
     return client.search_runs([experiment.experiment_id], where)
 
@@ -35,7 +35,7 @@ def test_a_candidate_is_one_run_with_its_trials_below(champion_home):
 
 def test_a_candidate_names_its_data_and_commit(champion_home):
     [run] = runs("tree")
-    parts = splitting.read()
+    parts = splitting.read_split()
     assert run.data.tags["raw_sha256"] == parts.manifest["sha256"]["raw"]
     assert run.data.tags["data_source"] == "sample"
     assert "mlflow.source.git.commit" in run.data.tags
@@ -44,14 +44,18 @@ def test_a_candidate_names_its_data_and_commit(champion_home):
 
 
 def test_what_else_is_known_of_a_candidate_is_kept_in_its_run(champion_home):
-    parts = splitting.read()
-    found = search.search(["tree"], parts.train, trials=2)
+    parts = splitting.read_split()
+    found = search.tune_families(["tree"], parts.train, n_trials=2)
     table = pd.DataFrame({"RMSE, $": [1.5]}, ["all"])
     figure, drawn = (
         Figure(),
-        intervals.calibrate(parts.train[NAMES], parts.train[TARGET], found["tree"].guesses),
+        intervals.calibrate(
+            parts.train[FEATURE_NAMES], parts.train[TARGET], found["tree"].out_of_fold_predictions
+        ),
     )
-    evidence = experiments.Evidence({"far_rmse": 0.6}, {"slices": table}, {"map": figure}, drawn)
+    evidence = experiments.CandidateExtras(
+        {"far_rmse": 0.6}, {"slices": table}, {"map": figure}, drawn
+    )
     [made] = experiments.log_candidates(found.values(), parts, "other", {"tree": evidence})
     client = store.client()
     assert client.get_run(made.run_id).data.metrics["far_rmse"] == 0.6
@@ -59,12 +63,12 @@ def test_what_else_is_known_of_a_candidate_is_kept_in_its_run(champion_home):
     assert pd.read_csv(folder / "tables" / "slices.csv", index_col=0).equals(table)
     assert (folder / "figures" / "map.png").stat().st_size > 0
     model = Path(mlflow.artifacts.download_artifacts(f"models:/{made.model_id}"))
-    again = intervals.Intervals.loads((model / "intervals.skops").read_bytes())
+    again = intervals.IntervalModel.loads((model / "intervals.skops").read_bytes())
     np.testing.assert_array_equal(again.highs, drawn.highs)
 
 
 def test_candidates_are_of_the_newest_training_best_first(champion_home):
-    found = experiments.candidates(splitting.read().manifest)
+    found = experiments.find_candidates(splitting.read_split().manifest)
     assert {one.family for one in found} == {"linear", "tree"}
     assert found == sorted(found, key=lambda one: one.cv_rmse)
 
@@ -72,4 +76,4 @@ def test_candidates_are_of_the_newest_training_best_first(champion_home):
 def test_candidates_of_other_data_do_not_count(champion_home):
     manifest = {"sha256": {"train": "another"}}
     with pytest.raises(LookupError, match="run 02_train first"):
-        experiments.candidates(manifest)
+        experiments.find_candidates(manifest)

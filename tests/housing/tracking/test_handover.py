@@ -11,10 +11,12 @@ MANIFEST = {
 
 def test_the_runner_is_told_data_champion_and_results(champion_home, tmp_path, monkeypatch):
     monkeypatch.setenv("PIPELINE_HANDOVER", str(tmp_path / "told.json"))
-    headline = {"best": "tree", "error": handover.error_usd(44_159.4, before=45_000)}
-    links = {"model version: 1": versions.page(versions.champion("california-housing-sample"))}
+    headline = {"best": "tree", "error": handover.error_usd(44_159.4, champion_dollars=45_000)}
+    links = {
+        "model version: 1": versions.version_url(versions.get_champion("california-housing-sample"))
+    }
     pages = {"model_card": ("Model card: 1", "# It")}
-    shown = handover.hand_over(headline, MANIFEST, links=links, pages=pages)
+    shown = handover.publish(headline, MANIFEST, links=links, extra_pages=pages)
     assert shown == {"best": "tree", "error": "$44,159"}
     told = json.loads((tmp_path / "told.json").read_text())
     assert told["headline"]["error"] == {
@@ -30,4 +32,4 @@ def test_the_runner_is_told_data_champion_and_results(champion_home, tmp_path, m
 
 
 def test_without_a_runner_the_results_are_shown_alone(home):
-    assert handover.hand_over({"rows": 5}, MANIFEST) == {"rows": "5"}
+    assert handover.publish({"rows": 5}, MANIFEST) == {"rows": "5"}

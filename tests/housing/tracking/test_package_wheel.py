@@ -32,7 +32,7 @@ def test_its_record_names_each_file_with_its_size():
 
 def test_another_package_has_another_version(tmp_path, monkeypatch):
     (tmp_path / "new.py").write_text("x = 1\n")
-    monkeypatch.setattr(package_wheel, "PACKAGE", tmp_path)
+    monkeypatch.setattr(package_wheel, "PACKAGE_FOLDER", tmp_path)
     first = package_wheel.build().name
     (tmp_path / "new.py").write_text("x = 2\n")
     assert package_wheel.build().name != first

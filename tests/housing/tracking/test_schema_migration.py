@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from housing.registry import versions
 from housing.tracking import probe, schema_migration, store
 
-UTILS = store.internals("store.db.utils")
+UTILS = store.mlflow_module("store.db.utils")
 START = "from housing.tracking import store; store.client()"
 RACE = """
 import os, sys, traceback
@@ -119,7 +119,7 @@ def test_a_store_that_is_deleted_is_made_again(file):
     assert store.client().create_experiment("theirs")
     file.unlink()
     assert store.client().get_experiment_by_name("theirs") is None
-    assert versions.champion("california-housing") is None
+    assert versions.get_champion("california-housing") is None
     assert store.experiment_id()
     assert file.exists()
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_used_is_diagnosed_with_the_way_out(file, statement, told
     change(file, statement)
     (file.parent / "mlflow.db.before-1234").touch()
     before = file.read_bytes()
-    store._ready.clear()
+    store._prepared_inodes.clear()
     with pytest.raises(ValueError, match=told) as failed:
         store.client()
     assert str(failed.value).startswith(f"{file} cannot be the tracking store")
@@ -210,17 +210,17 @@ def test_a_migration_waits_for_who_is_writing(file):
 def test_a_migrated_store_is_the_same_one(file):
     """Else all that was trained would be trained again."""
     store.client()
-    before = probe.store()
+    before = probe.store_identity()
     old = UTILS._get_alembic_config("")
     previous = list(ScriptDirectory.from_config(old).walk_revisions())[1].revision
     engine = UTILS.create_sqlalchemy_engine(f"sqlite:///{file}")
     config = UTILS._get_alembic_config(str(engine.url))
     command.downgrade(config, previous)
     engine.dispose()
-    store._ready.clear()
+    store._prepared_inodes.clear()
     store.client()
     assert revision(file) == UTILS._get_latest_schema_revision()
-    assert probe.store() == before != {"tracking store": "none yet"}
+    assert probe.store_identity() == before != {"tracking store": "none yet"}
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
@@ -228,4 +228,4 @@ def test_a_ready_store_that_may_only_be_read_is_opened(file):
     store.client()
     file.parent.chmod(0o555)
     Path(f"{file}.lock").unlink(missing_ok=True)
-    assert not schema_migration.file(file)
+    assert not schema_migration.prepare_sqlite_file(file)

@@ -9,18 +9,18 @@ from housing import paths
 from housing.cli import champion, score
 from housing.data import splitting
 from housing.registry import alias_history, versions
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 from housing.tracking import experiments, handover, probe, store
 from tests.housing.tracking.test_handover import MANIFEST
 from tests.system.conftest import free_port
 
-SAMPLE = versions.Version("california-housing-sample", "1", "1", {"data_source": "sample"})
+SAMPLE = versions.ModelVersion("california-housing-sample", "1", "1", {"data_source": "sample"})
 
 
 def test_artefacts_are_in_var_wherever_the_notebook_runs(home, tmp_path):
     code = (
         "from housing.tracking import store; client = store.client(); "
-        "print(client.get_experiment_by_name(store.EXPERIMENT).artifact_location)"
+        "print(client.get_experiment_by_name(store.EXPERIMENT_NAME).artifact_location)"
     )
     said = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
@@ -34,31 +34,31 @@ def test_the_tracking_uri_of_the_environment_wins(home, monkeypatch, tmp_path):
     store.client()
     assert (tmp_path / "other.db").exists()
     assert not (home / "var" / "mlflow.db").exists()
-    assert MlflowClient(uri).get_experiment_by_name(store.EXPERIMENT)
+    assert MlflowClient(uri).get_experiment_by_name(store.EXPERIMENT_NAME)
 
 
 def test_an_empty_tracking_uri_is_none(home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     store.client()
     assert store.tracking_uri().endswith("var/mlflow.db")
-    assert store.artifacts() == (home / "var" / "artifacts").as_uri()
+    assert store.artifact_location() == (home / "var" / "artifacts").as_uri()
 
 
 def test_artefacts_are_beside_a_sqlite_file_that_is_given(champion_home, tmp_path, monkeypatch):
     """MLflow alone writes mlruns/ into whatever folder the notebook runs in."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other/store.db")
     monkeypatch.chdir(champion_home)
-    parts = splitting.read()
+    parts = splitting.read_split()
     [made] = experiments.log_candidates([a_tree(parts)], parts, "first")
     assert list((tmp_path / "other" / "artifacts").rglob("model.skops"))
-    assert len(experiments.load_candidate(made).predict(parts.test[NAMES][:3])) == 3
+    assert len(experiments.load_model(made).predict(parts.test[FEATURE_NAMES][:3])) == 3
     assert not list(champion_home.rglob("mlruns"))
 
 
 def a_tree(parts):
     from housing.training import search
 
-    return search.search(["tree"], parts.train, trials=1)["tree"]
+    return search.tune_families(["tree"], parts.train, n_trials=1)["tree"]
 
 
 def test_a_relative_file_is_meant_from_where_the_runner_was_started(home, tmp_path, monkeypatch):
@@ -66,7 +66,7 @@ def test_a_relative_file_is_meant_from_where_the_runner_was_started(home, tmp_pa
     monkeypatch.setenv("PIPELINE_STARTED_IN", str(tmp_path))
     monkeypatch.chdir(home)
     assert store.tracking_uri() == f"sqlite:///{tmp_path}/other.db"
-    assert probe.database() == tmp_path / "other.db"
+    assert probe.database_path() == tmp_path / "other.db"
 
 
 @pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///:memory:"])
@@ -79,14 +79,14 @@ def test_a_store_in_memory_is_refused(home, uri, monkeypatch):
 def test_where_artefacts_go_may_be_chosen(home, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOUSING_ARTIFACTS", "a folder")
-    assert store.artifacts() == (tmp_path / "a folder").as_uri()
+    assert store.artifact_location() == (tmp_path / "a folder").as_uri()
     monkeypatch.setenv("HOUSING_ARTIFACTS", "s3://bucket/models")
-    assert store.artifacts() == "s3://bucket/models"
+    assert store.artifact_location() == "s3://bucket/models"
     monkeypatch.delenv("HOUSING_ARTIFACTS")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert store.artifacts() is None
+    assert store.artifact_location() is None
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg://db/mlflow")
-    assert store.artifacts() == (home / "var" / "artifacts").as_uri()
+    assert store.artifact_location() == (home / "var" / "artifacts").as_uri()
 
 
 @pytest.fixture(params=["down", "hangs", "down, PostgreSQL"])
@@ -94,8 +94,8 @@ def away(request, monkeypatch):
     """A store that does not answer; gives its name. The patience is cut short for the test."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    monkeypatch.setattr("housing.tracking.schema_migration.WAITS", ())
-    monkeypatch.setattr("housing.tracking.probe.PATIENCE", 1)
+    monkeypatch.setattr("housing.tracking.schema_migration.CONNECT_RETRY_DELAYS_SECONDS", ())
+    monkeypatch.setattr("housing.tracking.probe.STORE_TIMEOUT_SECONDS", 1)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
@@ -110,20 +110,20 @@ def away(request, monkeypatch):
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda: experiments.candidates({"sha256": {"train": "any"}}),
-        lambda: experiments.load_candidate(experiments.Candidate("1", "m-1", "tree", "x", 1, 1)),
-        lambda: versions.served(),
-        lambda: versions.export(SAMPLE, paths.var()),
-        lambda: store.place(),
-        lambda: experiments.run("1"),
-        lambda: versions.versions(SAMPLE.name),
-        lambda: alias_history.move(SAMPLE.name, "champion", "1", "promoted", "better"),
-        lambda: probe.serving(),
-        lambda: probe.runs_in_use(),
+        lambda: experiments.find_candidates({"sha256": {"train": "any"}}),
+        lambda: experiments.load_model(experiments.Candidate("1", "m-1", "tree", "x", 1, 1)),
+        lambda: versions.current_champion(),
+        lambda: versions.export_for_serving(SAMPLE, paths.var()),
+        lambda: store.display_name(),
+        lambda: experiments.get_run("1"),
+        lambda: versions.list_versions(SAMPLE.name),
+        lambda: alias_history.set_alias(SAMPLE.name, "champion", "1", "promoted", "better"),
+        lambda: probe.champion_versions(),
+        lambda: probe.pinned_runs(),
     ],
 )
 def test_a_store_that_is_away_is_one_sentence(home, away, ask):
-    with pytest.raises(store.Unreachable) as failed:
+    with pytest.raises(store.StoreUnreachableError) as failed:
         ask()
     said = str(failed.value)
     assert said.startswith(f"the tracking store {away} does not answer (")
@@ -138,8 +138,8 @@ def test_a_store_that_is_away_is_one_sentence(home, away, ask):
 def test_who_asks_for_the_champion_is_told_too(home, away, capsys):
     """One sentence on stderr, and exit code 1."""
     for command, words in (
-        (champion.champions, []), (champion.promote, ["1", "--reason", "better"]),
-        (champion.rollback, ["--reason", "worse"]), (champion.tracing(), ["1"]),
+        (champion.show_champions, []), (champion.promote, ["1", "--reason", "better"]),
+        (champion.rollback, ["--reason", "worse"]), (champion.make_trace_command(), ["1"]),
     ):  # fmt: skip
         assert command(["--model", SAMPLE.name, *words]) == 1
         said = capsys.readouterr()
@@ -149,31 +149,31 @@ def test_who_asks_for_the_champion_is_told_too(home, away, capsys):
 
 def test_a_finished_step_is_handed_over_while_the_store_is_away(home, away, tmp_path, monkeypatch):
     monkeypatch.setenv("PIPELINE_HANDOVER", str(tmp_path / "told.json"))
-    assert handover.hand_over({"rows": 5}, MANIFEST) == {"rows": "5"}
+    assert handover.publish({"rows": 5}, MANIFEST) == {"rows": "5"}
     told = (tmp_path / "told.json").read_text()
     assert '"champion": "unknown: the tracking store does not answer"' in told
 
 
 def test_scoring_while_the_store_is_away_is_a_sentence(home, away, tmp_path, capsys):
-    assert score.score([str(tmp_path), str(tmp_path / "out")]) == 1
+    assert score.score_files([str(tmp_path), str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"the tracking store {away} does not answer")
     assert "Traceback" not in said
 
 
 def test_a_no_of_the_store_is_no_absence(home, champion_home):
-    nothing = versions.Version("california-housing", "7", "1", {})
+    nothing = versions.ModelVersion("california-housing", "7", "1", {})
     with pytest.raises(store.MlflowException, match="not found"):
-        versions.load_version(nothing)
+        versions.load_model(nothing)
 
 
 def test_the_pages_address_has_no_password(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:hush@host:{free_port()}/")
-    assert store.pages().startswith("http://host:")
+    assert store.ui_url().startswith("http://host:")
 
 
 def test_the_pages_may_have_another_address_for_a_browser(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
-    assert store.pages() == "http://mlflow:5000/#"
+    assert store.ui_url() == "http://mlflow:5000/#"
     monkeypatch.setenv("HOUSING_MLFLOW_PAGES", "http://127.0.0.1:5000/")
-    assert store.pages() == "http://127.0.0.1:5000/#"
+    assert store.ui_url() == "http://127.0.0.1:5000/#"

@@ -11,26 +11,26 @@ def test_a_result_names_notebook_code_command_and_lock(monkeypatch):
     monkeypatch.setenv("PIPELINE_NOTEBOOK", "03_register.ipynb")
     monkeypatch.setenv("PIPELINE_CODE", "c3")
     monkeypatch.setenv("PIPELINE_COMMAND", "python run_pipeline.py -p train.seed=1")
-    tags = run_tags.tags(MANIFEST)
+    tags = run_tags.lineage_tags(MANIFEST)
     assert tags["notebook"] == "03_register.ipynb"
     assert tags["notebook_code_sha256"] == "c3"
     assert tags["pipeline.command"] == "python run_pipeline.py -p train.seed=1"
-    lock = (paths.CHECKOUT / "requirements.txt").read_bytes()
+    lock = (paths.PROJECT_ROOT / "requirements.txt").read_bytes()
     assert tags["lock_sha256"] == hashlib.sha256(lock).hexdigest()
 
 
 def test_what_is_not_known_is_empty(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
-    tags = run_tags.tags(MANIFEST)
+    monkeypatch.setattr(paths, "PROJECT_ROOT", tmp_path)
+    tags = run_tags.lineage_tags(MANIFEST)
     for name in ("notebook", "notebook_code_sha256", "pipeline.command", "lock_sha256"):
         assert tags[name] == ""
 
 
 def test_without_git_the_commit_is_what_the_image_was_built_with(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(paths, "PROJECT_ROOT", tmp_path)
     monkeypatch.setenv("SOURCE_COMMIT", "d4")
-    assert run_tags.tags(MANIFEST)["mlflow.source.git.commit"] == "d4"
-    assert git.commit(tmp_path) == ("d4", "")
+    assert run_tags.lineage_tags(MANIFEST)["mlflow.source.git.commit"] == "d4"
+    assert git.commit_and_url(tmp_path) == ("d4", "")
     (tmp_path / "no git").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "no git"))
-    assert run_tags.commit() == "d4"
+    assert run_tags.git_commit() == "d4"

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from housing import paths
-from housing.data.synthetic import sample
+from housing.data.synthetic import generate_sample
 from housing.models.families import FAMILIES
-from housing.schema import NAMES
+from housing.schema import FEATURE_NAMES
 from housing.training import cache, cross_validation, folds, search
 
 
 @pytest.fixture(scope="module")
 def train():
-    return sample(600)
+    return generate_sample(600)
 
 
 def files(ending):
@@ -22,56 +22,60 @@ def files(ending):
 
 
 def test_a_finished_search_is_read_bit_by_bit(train, monkeypatch):
-    first = search.search(list(FAMILIES), train, "quick")
-    cut = folds.cells(train, 3)
-    apart = search.out_of_fold(first["tree"], train, cut)
+    first = search.tune_families(list(FAMILIES), train, "quick")
+    cut = folds.spatial_folds(train, 3)
+    apart = search.predict_out_of_fold(first["tree"], train, cut)
     models, guesses = files("skops"), files("npy")
     assert (len(models), len(guesses)) == (len(FAMILIES), len(FAMILIES) + 1)
 
     def fit(*_):
         raise AssertionError("a model was trained again")
 
-    monkeypatch.setattr(cross_validation, "_trained", fit)
-    monkeypatch.setattr(cross_validation, "_guesses", fit)
-    second = search.search(list(FAMILIES), train, "quick")
+    monkeypatch.setattr(cross_validation, "_fit_model", fit)
+    monkeypatch.setattr(cross_validation, "_predict_held_out", fit)
+    second = search.tune_families(list(FAMILIES), train, "quick")
     for one in FAMILIES:
         assert second[one].trials.equals(first[one].trials)
-        np.testing.assert_array_equal(second[one].guesses, first[one].guesses)
-        expected = first[one].model.predict(train[NAMES])
-        np.testing.assert_array_equal(second[one].model.predict(train[NAMES]), expected)
-    np.testing.assert_array_equal(search.out_of_fold(second["tree"], train, cut), apart)
+        np.testing.assert_array_equal(
+            second[one].out_of_fold_predictions, first[one].out_of_fold_predictions
+        )
+        expected = first[one].model.predict(train[FEATURE_NAMES])
+        np.testing.assert_array_equal(second[one].model.predict(train[FEATURE_NAMES]), expected)
+    np.testing.assert_array_equal(search.predict_out_of_fold(second["tree"], train, cut), apart)
     assert (files("skops"), files("npy")) == (models, guesses)
 
 
 def test_other_data_or_another_seed_is_another_model(train):
-    search.search(["tree"], train, "quick")
-    search.search(["tree"], train[:-1], "quick")
-    search.search(["tree"], train, "quick", seed=3)
+    search.tune_families(["tree"], train, "quick")
+    search.tune_families(["tree"], train[:-1], "quick")
+    search.tune_families(["tree"], train, "quick", seed=3)
     assert len(files("skops")) == 3
 
 
 def test_another_package_makes_other_models(monkeypatch):
-    before = cache.name("tree")
+    before = cache.cache_key("tree")
     monkeypatch.setattr(cache, "version", lambda name: "99")
-    assert cache.name("tree") != before
+    assert cache.cache_key("tree") != before
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", "first half"])
 def test_a_model_that_cannot_be_read_is_trained_again(train, content):
-    first = search.search(["tree"], train, "quick")["tree"]
+    first = search.tune_families(["tree"], train, "quick")["tree"]
     [file] = (paths.var() / "searches").glob("*.skops")
     half = file.read_bytes()[:500]
     file.write_bytes(half if content == "first half" else content)
-    again = search.search(["tree"], train, "quick")["tree"].model
-    np.testing.assert_array_equal(again.predict(train[NAMES]), first.model.predict(train[NAMES]))
-    assert cache.model(file.stem) is not None
+    again = search.tune_families(["tree"], train, "quick")["tree"].model
+    np.testing.assert_array_equal(
+        again.predict(train[FEATURE_NAMES]), first.model.predict(train[FEATURE_NAMES])
+    )
+    assert cache.load_model(file.stem) is not None
 
 
 def test_the_least_used_models_make_room(monkeypatch):
-    monkeypatch.setattr(cache, "ROOM_MB", 0.002)
+    monkeypatch.setattr(cache, "MAX_CACHE_MB", 0.002)
     for number, one in enumerate(("a", "b")):
-        cache.keep_guesses(one, np.zeros(80))  # 768 bytes
+        cache.save_predictions(one, np.zeros(80))  # 768 bytes
         os.utime(paths.var() / "searches" / f"{one}.npy", (number, number))
-    assert cache.guesses("a") is not None
-    cache.keep_guesses("c", np.zeros(80))
+    assert cache.load_predictions("a") is not None
+    cache.save_predictions("c", np.zeros(80))
     assert set(files("npy")) == {"a.npy", "c.npy"}

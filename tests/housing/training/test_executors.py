@@ -13,8 +13,8 @@ import joblib
 import psutil
 import pytest
 
-from housing.paths import CHECKOUT
-from housing.training.executors import workers
+from housing.paths import PROJECT_ROOT
+from housing.training.executors import executor
 
 NUMBERS = [(number, 7) for number in range(12)]
 
@@ -61,14 +61,14 @@ def kill_a_worker(folder, victim=None):
 @pytest.fixture(scope="module", params=["", "local"], ids=["joblib", "dask"])
 def run(request):
     """Runs tasks on two processes of this machine."""
-    with workers(request.param, 2) as run:
+    with executor(request.param, 2) as run:
         yield run
 
 
 @contextlib.contextmanager
 def dask(folder, *arguments):
     """A process of Dask's own command."""
-    told = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    told = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     command = [sys.executable, "-m", "dask", *arguments, "--no-dashboard"]
     with (folder / arguments[0]).open("w") as said:
         started = subprocess.Popen(command, cwd=folder, env=told, stdout=said, stderr=said)
@@ -135,33 +135,33 @@ def test_the_processes_are_kept_from_one_call_to_the_next(run):
 
 def test_the_environment_names_the_workers_if_nobody_else_does(monkeypatch):
     monkeypatch.setenv("HOUSING_DASK", "nonsense://there")
-    with pytest.raises(LookupError, match="at nonsense://there"), workers():
+    with pytest.raises(LookupError, match="at nonsense://there"), executor():
         pass
-    with workers("") as run:
+    with executor("") as run:
         assert run(power, NUMBERS[:3]) == [0, 1, 128]
 
 
 def test_joblib_s_own_setting_counts():
-    with joblib.parallel_config("sequential"), workers("") as run:
+    with joblib.parallel_config("sequential"), executor("") as run:
         assert run(whoami, [(0,), (1,)]) == [os.getpid()] * 2
 
 
 def test_dask_is_not_imported_unless_asked_for():
     code = (
-        "import sys; from housing.training.executors import workers\n"
-        "with workers(processes=1) as run: run(abs, [(-1,)])\n"
+        "import sys; from housing.training.executors import executor\n"
+        "with executor(n_jobs=1) as run: run(abs, [(-1,)])\n"
         "print('distributed' in sys.modules)"
     )
     told = {one: value for one, value in os.environ.items() if one != "HOUSING_DASK"}
     command = [sys.executable, "-c", code]
-    said = subprocess.check_output(command, cwd=CHECKOUT, env=told, text=True)
+    said = subprocess.check_output(command, cwd=PROJECT_ROOT, env=told, text=True)
     assert said == "False\n"
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://", "lokal"])
 def test_a_scheduler_that_is_not_there_is_named_with_the_way_out(address):
     started = time.monotonic()
-    with pytest.raises(LookupError) as wrong, workers(address):
+    with pytest.raises(LookupError) as wrong, executor(address):
         pass
     assert time.monotonic() - started < 10
     assert f"no Dask scheduler answers at {address}. Start them with `dask sch" in str(wrong.value)
@@ -169,12 +169,12 @@ def test_a_scheduler_that_is_not_there_is_named_with_the_way_out(address):
 
 
 def test_a_local_worker_that_dies_is_named():
-    with pytest.raises(RuntimeError, match="a worker process was killed"), workers("", 2) as run:
+    with pytest.raises(RuntimeError, match="a worker process was killed"), executor("", 2) as run:
         run(die, [(0,), (1,)])
 
 
 def test_the_local_cluster_opens_no_port_to_others():
-    with workers("local", 1):
+    with executor("local", 1):
         us = psutil.Process()
         listening = [
             one.laddr.ip
@@ -186,7 +186,7 @@ def test_the_local_cluster_opens_no_port_to_others():
 
 
 def test_a_killed_worker_of_the_local_cluster_costs_nothing_but_time(tmp_path, capfd):
-    with workers("local", 2) as run:
+    with executor("local", 2) as run:
         killed = kill_a_worker(tmp_path)
         assert run(slow_power, [(one, str(tmp_path)) for one in range(12)]) == [
             one**7 for one in range(12)
@@ -200,12 +200,12 @@ def test_a_killed_worker_of_the_local_cluster_costs_nothing_but_time(tmp_path, c
 @pytest.mark.slow
 class TestScheduler:
     def test_the_results_are_those_of_this_machine(self, address):
-        with workers(address) as there, workers("") as here:
+        with executor(address) as there, executor("") as here:
             assert there(power, NUMBERS) == here(power, NUMBERS)
             assert len(set(there(whoami, [(one,) for one in range(10)]))) == 2
 
     def test_a_killed_worker_costs_nothing_but_time(self, address, tmp_path, capfd):
-        with workers(address) as run:
+        with executor(address) as run:
             killed = kill_a_worker(tmp_path)
             results = run(slow_power, [(one, str(tmp_path)) for one in range(12)])
         assert results == [one**7 for one in range(12)]
@@ -217,14 +217,14 @@ class TestScheduler:
     def test_a_task_that_kills_every_worker_is_given_up(self, address):
         with (
             pytest.raises(RuntimeError, match="were killed again and again"),
-            workers(address) as run,
+            executor(address) as run,
         ):
             run(die, [(0,)])
 
     def test_a_scheduler_that_goes_is_one_sentence(self, tmp_path, capfd):
         with cluster(tmp_path) as (address, scheduler):
             kill_a_worker(tmp_path, scheduler.pid)
-            with pytest.raises(RuntimeError, match="has gone"), workers(address) as run:
+            with pytest.raises(RuntimeError, match="has gone"), executor(address) as run:
                 run(slow_power, [(one, str(tmp_path)) for one in range(40)])
         assert capfd.readouterr() == ("", "")
 
@@ -232,5 +232,5 @@ class TestScheduler:
         with dask(tmp_path, "scheduler", "--host", "tcp://127.0.0.1:18786"):
             listens("tcp://127.0.0.1:18786")
             wrong = pytest.raises(LookupError, match="the Dask scheduler has no worker at tcp")
-            with wrong, workers("tcp://127.0.0.1:18786"):
+            with wrong, executor("tcp://127.0.0.1:18786"):
                 pass

@@ -12,8 +12,8 @@ from pipeline.cli import progress
 from pipeline.runs.records import RunRecord, StepRecord
 
 
-def test_plain_lines_say_what_starts_why_and_how_it_ended(step, home, capsys):
-    assert main([step("one", "1"), step("two", "2")], home, []) == 0
+def test_plain_lines_say_what_starts_why_and_how_it_ended(make_step, home, capsys):
+    assert main([make_step("one", "1"), make_step("two", "2")], home, []) == 0
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"run \S+: .*/reports/\S+/index.html", lines[0])
     assert lines[1] == "one        starts: it has never run here"
@@ -23,18 +23,18 @@ def test_plain_lines_say_what_starts_why_and_how_it_ended(step, home, capsys):
     assert "\x1b" not in "".join(lines)
 
 
-def test_quiet_says_nothing_unless_something_is_wrong(step, home, capsys):
-    assert main([step("one", "1")], home, ["--quiet"]) == 0
-    assert main([step("one", "1")], home, ["--quiet"]) == 0
+def test_quiet_says_nothing_unless_something_is_wrong(make_step, home, capsys):
+    assert main([make_step("one", "1")], home, ["--quiet"]) == 0
+    assert main([make_step("one", "1")], home, ["--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
-    assert main([step("one", "1 / 0")], home, ["--quiet"]) == 1
+    assert main([make_step("one", "1 / 0")], home, ["--quiet"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert "ZeroDivisionError" in err
 
 
-def test_json_is_one_object_a_line_for_each_event(step, home, capsys):
-    assert main([step("one", "1")], home, ["--json"]) == 0
+def test_json_is_one_object_a_line_for_each_event(make_step, home, capsys):
+    assert main([make_step("one", "1")], home, ["--json"]) == 0
     events = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
     names = [one["event"] for one in events]
     assert names[:2] == ["run started", "step started"]
@@ -42,17 +42,17 @@ def test_json_is_one_object_a_line_for_each_event(step, home, capsys):
     assert names.count("cell") == 4
     assert events[-2]["step"]["cell_status"] == ["ran", "ran"]
     assert events[-1]["status"] == "done"
-    assert main([step("one", "1")], home, ["--json"]) == 0
+    assert main([make_step("one", "1")], home, ["--json"]) == 0
     [event] = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
     assert event["event"] == "nothing to do"
 
 
-def test_a_cell_that_says_how_far_it_is_is_heard(step, home, capsys, monkeypatch):
+def test_a_cell_that_says_how_far_it_is_is_heard(make_step, home, capsys, monkeypatch):
     monkeypatch.setenv("WORD", "hush-hush")
     shown = "h = display({'text/plain': 'trial 1'}, raw=True, display_id=True)"
     told = "for one in (2, word): h.update({'text/plain': f'trial {one}'}, raw=True)"
     lines = "h.update({'text/plain': 'two\\nlines'}, raw=True)"
-    one = step("one", f"{shown}\n{told}\n{lines}", parameters="word: str = 'none'")
+    one = make_step("one", f"{shown}\n{told}\n{lines}", parameters="word: str = 'none'")
     assert main([one], home, ["--json", "-p", "word=env:WORD"]) == 0
     said = capsys.readouterr().out
     events = [json.loads(line) for line in said.splitlines()]
@@ -83,8 +83,8 @@ def on_a_terminal(project, *arguments):
     return said.decode()
 
 
-def test_a_terminal_shows_cells_time_left_and_the_heading(project, step):
-    made = project(step("one", "import time; time.sleep(1)", "time.sleep(1)"))
+def test_a_terminal_shows_cells_time_left_and_the_heading(make_project, make_step):
+    made = make_project(make_step("one", "import time; time.sleep(1)", "time.sleep(1)"))
     first = on_a_terminal(made)
     assert re.search(r"one +1/3 cells +[\d.]+ s  The one report", first)
     assert "left" not in first
@@ -101,15 +101,15 @@ def test_the_start_of_a_step_takes_nothing_from_the_time_of_its_cells(home, caps
     step.cell_seconds = [50.0, 0.0, 0.0]
     run = RunRecord("a run", began, [step])
     for cells, left in {(40.0, 30.0, 20.5): "50", (60.0, 30.5): "40"}.items():  # or a cell less
-        progress.Terminal(home, {"one": list(cells)})("cell", run, step)
+        progress.TerminalProgress(home, {"one": list(cells)})("cell", run, step)
         assert re.search(rf"about {left}\.[0-5] s left", capsys.readouterr().out)
 
 
-def test_runs_and_show_tell_the_history(step, home, capsys):
+def test_runs_and_show_tell_the_history(make_step, home, capsys):
     told = json.dumps({"headline": {"RMSE": "$43,000"}, "notice": "MADE UP"})
     cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({told!r})"
-    one = step("one", cell, parameters="n: int = 1")
-    bad = step("bad", "print('last words'); 1 / 0")
+    one = make_step("one", cell, parameters="n: int = 1")
+    bad = make_step("bad", "print('last words'); 1 / 0")
     assert main([one], home, ["runs"]) == 0
     assert capsys.readouterr().out == "no run yet\n"
     assert main([one], home, ["-p", "n=2"]) == 0
@@ -131,17 +131,17 @@ def test_runs_and_show_tell_the_history(step, home, capsys):
     assert "there is no run '1999'; the newest is" in capsys.readouterr().err
 
 
-def test_a_project_adds_commands_of_its_own(step, home):
+def test_a_project_adds_commands_of_its_own(make_step, home):
     heard = []
     commands = {"champions": lambda arguments: heard.append(arguments) or 5}
-    assert main([step("one", "1")], home, ["champions", "-v"], commands) == 5
+    assert main([make_step("one", "1")], home, ["champions", "-v"], commands) == 5
     assert heard == [["-v"]]
 
 
 def test_a_project_s_option_reaches_the_kernels_and_is_no_reason_to_run(
-    step, home, capsys, monkeypatch
+    make_step, home, capsys, monkeypatch
 ):
-    one = step("one", "import os; print('seen from ' + os.environ['PLACE'])")
+    one = make_step("one", "import os; print('seen from ' + os.environ['PLACE'])")
     options = {"--place": Option("PLACE", "WHERE", "where the work is done")}
     monkeypatch.setenv("PLACE", "the shell")
     page = home / "reports" / "latest" / "one.html"
@@ -155,7 +155,7 @@ def test_a_project_s_option_reaches_the_kernels_and_is_no_reason_to_run(
     assert os.environ["PLACE"] == "the shell"
 
 
-def test_help_tells_a_project_s_commands_and_options(step, home, capsys):
+def test_help_tells_a_project_s_commands_and_options(make_step, home, capsys):
     def sing(_arguments):
         """A song, in full.
 
@@ -164,7 +164,7 @@ def test_help_tells_a_project_s_commands_and_options(step, home, capsys):
 
     options = {"--place": Option("PLACE", "WHERE", "where the work is done")}
     with pytest.raises(SystemExit):
-        main([step("one", "1")], home, ["--help"], {"sing": sing}, options=options)
+        main([make_step("one", "1")], home, ["--help"], {"sing": sing}, options=options)
     said = capsys.readouterr().out
     assert "run_pipeline.py sing       A song, in full.\n" in said
     assert "run_pipeline.py prune " in said

@@ -33,13 +33,13 @@ def typed(command):
     return arguments
 
 
-def test_the_defaults_need_no_more_than_the_command(home, step):
-    assert main([step("one", TELL, parameters="n: int = 1")], home, ["-p", "n=1"]) == 0
+def test_the_defaults_need_no_more_than_the_command(home, make_step):
+    assert main([make_step("one", TELL, parameters="n: int = 1")], home, ["-p", "n=1"]) == 0
     assert told(home, "one")["COMMAND"] == "python run_pipeline.py"
     assert told(home, "one")["NOTEBOOK"] == "one.ipynb"
 
 
-def test_the_command_makes_the_same_run_whatever_the_values(home, step, capsys, monkeypatch):
+def test_the_command_makes_the_same_run_whatever_the_values(home, make_step, capsys, monkeypatch):
     monkeypatch.setenv("TOKEN", "hush")
     cell = (
         "from datetime import date\nfrom pathlib import Path\nfrom typing import Literal\n"
@@ -51,7 +51,10 @@ def test_the_command_makes_the_same_run_whatever_the_values(home, step, capsys, 
         "words=it's $5, \"so\" & so", "rate=1e-3", "loud=yes", "day=2026-11-25", "place=a b",
         'names=["x,y", "ü"]', "folds=5", "top=None", "token=env:TOKEN",
     ]  # fmt: skip
-    steps = [step("one", TELL, parameters=cell), step("two", "1", parameters="same: int = 1")]
+    steps = [
+        make_step("one", TELL, parameters=cell),
+        make_step("two", "1", parameters="same: int = 1"),
+    ]
     pairs = [word for one in values for word in ("-p", one)]
     assert main(steps, home, [*pairs, "-p", "two.same=2"]) == 0
     command = told(home, "one")["COMMAND"]
@@ -64,15 +67,15 @@ def test_the_command_makes_the_same_run_whatever_the_values(home, step, capsys, 
     assert "nothing to do" in capsys.readouterr().out
 
 
-def test_a_step_run_alone_names_what_the_steps_before_were_done_with(home, step):
-    steps = [step("one", "1", parameters="n: int = 1\nd: float = 0.5"), step("two", TELL)]
+def test_a_step_run_alone_names_what_the_steps_before_were_done_with(home, make_step):
+    steps = [make_step("one", "1", parameters="n: int = 1\nd: float = 0.5"), make_step("two", TELL)]
     assert main(steps, home, ["-p", "n=5"]) == 0
     assert main(steps, home, ["--only", "two", "--force"]) == 0
     assert told(home, "two")["COMMAND"] == "python run_pipeline.py -p one.n=5"
 
 
-def test_a_variant_names_its_own_value_and_what_follows_all_of_them(home, step):
-    steps = [step("one", TELL, parameters="n: int = 1\nm: int = 0"), step("two", TELL)]
+def test_a_variant_names_its_own_value_and_what_follows_all_of_them(home, make_step):
+    steps = [make_step("one", TELL, parameters="n: int = 1\nm: int = 0"), make_step("two", TELL)]
     assert main(steps, home, ["--sweep", "one.n=1,2", "-p", "m=3"]) == 0
     first, second, after = told(home, "one[n=1]", "one[n=2]", "two")
     assert first["COMMAND"] == "python run_pipeline.py -p one.m=3"
@@ -81,32 +84,32 @@ def test_a_variant_names_its_own_value_and_what_follows_all_of_them(home, step):
 
 
 @pytest.mark.parametrize("value", ["x" * 200_000, "a\0b"])
-def test_what_no_command_line_could_hold_is_left_out(home, step, tmp_path, value):
+def test_what_no_command_line_could_hold_is_left_out(home, make_step, tmp_path, value):
     (tmp_path / "values.yaml").write_text(json.dumps({"words": value}))
-    one = step("one", TELL, parameters="words: str = ''")
+    one = make_step("one", TELL, parameters="words: str = ''")
     assert main([one], home, ["--cold", "--params", str(tmp_path / "values.yaml")]) == 0
     assert told(home, "one")["COMMAND"] == ""
 
 
-def test_the_code_is_told_apart_from_prose_and_outputs(home, step):
-    one = step("one", "# why\nx = 1", TELL, parameters="n: int = 1")
+def test_the_code_is_told_apart_from_prose_and_outputs(home, make_step):
+    one = make_step("one", "# why\nx = 1", TELL, parameters="n: int = 1")
     assert main([one], home, []) == 0
     before = told(home, "one")["CODE"]
-    assert before == fingerprint.digest(one.notebook)
+    assert before == fingerprint.notebook_digest(one.notebook)
     assert len(before) == 64
     notebook = nbformat.read(one.notebook, as_version=4)
     notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# Another heading"))
     notebook.cells[3].source = "x = (1)  # for another reason"
     notebook.cells[3].outputs = [nbformat.v4.new_output("stream", text="1")]
     nbformat.write(notebook, one.notebook)
-    assert fingerprint.digest(one.notebook) == before
+    assert fingerprint.notebook_digest(one.notebook) == before
     notebook.cells[3].source = "x = 2"
     nbformat.write(notebook, one.notebook)
-    assert fingerprint.digest(one.notebook) != before
+    assert fingerprint.notebook_digest(one.notebook) != before
 
 
-def test_another_command_is_no_reason_to_run_again(home, step):
-    steps = [step("one", TELL), step("two", "1", parameters="n: int = 1")]
+def test_another_command_is_no_reason_to_run_again(home, make_step):
+    steps = [make_step("one", TELL), make_step("two", "1", parameters="n: int = 1")]
     assert main(steps, home, []) == 0
     assert main(steps, home, ["-p", "n=2"]) == 0
     found = load_all(home / "var" / "runs")[0].steps
@@ -114,6 +117,6 @@ def test_another_command_is_no_reason_to_run_again(home, step):
 
 
 def test_values_are_told_as_they_are_typed():
-    assert [reproduce.text(one) for one in (True, None, 0.1, "a b", [1, "x"])] == [
+    assert [reproduce.format_value(one) for one in (True, None, 0.1, "a b", [1, "x"])] == [
         "True", "None", "0.1", "a b", '[1, "x"]',
     ]  # fmt: skip

@@ -15,15 +15,15 @@ names: list[str] = ["a", "b"]
 """
 
 
-def test_name_type_default_and_help_are_read(notebook):
-    share, kind, names = parameters.read(notebook("one", parameters=CELL))
+def test_name_type_default_and_help_are_read(make_notebook):
+    share, kind, names = parameters.read(make_notebook("one", parameters=CELL))
     assert share == ("share", "Annotated[float, Gt(0), Lt(1)]", 0.2, "held back for the test")
     assert (kind.default, kind.help) == ("random", "")
     assert names.default == ["a", "b"]
 
 
-def test_a_notebook_without_parameters_has_none(notebook):
-    assert parameters.read(notebook("one", "1 + 1")) == []
+def test_a_notebook_without_parameters_has_none(make_notebook):
+    assert parameters.read(make_notebook("one", "1 + 1")) == []
 
 
 def one(annotation, default=None):
@@ -52,7 +52,7 @@ def one(annotation, default=None):
     ],
 )
 def test_a_text_becomes_a_value_of_the_type(annotation, default, text, value):
-    values, problems = parameters.check(one(annotation, default), {"x": text})
+    values, problems = parameters.validate(one(annotation, default), {"x": text})
     assert problems == []
     assert values == {"x": value}
     assert type(values["x"]) is type(value)
@@ -72,27 +72,27 @@ def test_a_text_becomes_a_value_of_the_type(annotation, default, text, value):
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(annotation, default, text):
-    _, [problem] = parameters.check(one(annotation, default), {"x": text})
+    _, [problem] = parameters.validate(one(annotation, default), {"x": text})
     assert problem.startswith(f"x is '{text}', expected {annotation} (")
 
 
 def test_a_default_that_breaks_its_own_bounds_is_named():
-    _, [problem] = parameters.check(one("Annotated[int, Ge(1)]", 0), {})
+    _, [problem] = parameters.validate(one("Annotated[int, Ge(1)]", 0), {})
     assert problem.startswith("x's default is 0, expected Annotated[int, Ge(1)]")
 
 
 def test_a_secret_stays_its_name(monkeypatch):
     monkeypatch.setenv("TOKEN", "hush")
-    values, problems = parameters.check(one("str", ""), {"x": "env:TOKEN"})
+    values, problems = parameters.validate(one("str", ""), {"x": "env:TOKEN"})
     assert (values, problems) == ({"x": "env:TOKEN"}, [])
-    assert "hush" not in repr(parameters.literal(values["x"]))
+    assert "hush" not in repr(parameters.encode_value(values["x"]))
 
 
 def test_a_secret_that_is_not_set_or_no_text_is_refused(monkeypatch):
     monkeypatch.delenv("TOKEN", raising=False)
-    _, [problem] = parameters.check(one("str", ""), {"x": "env:TOKEN"})
+    _, [problem] = parameters.validate(one("str", ""), {"x": "env:TOKEN"})
     assert problem == "x is 'env:TOKEN', but TOKEN is not set in the environment"
-    _, [problem] = parameters.check(one("int", 1), {"x": "env:TOKEN"})
+    _, [problem] = parameters.validate(one("int", 1), {"x": "env:TOKEN"})
     assert problem == "x is 'env:TOKEN', a secret, expected int"
 
 
@@ -100,7 +100,7 @@ def test_a_secret_that_is_not_set_or_no_text_is_refused(monkeypatch):
     "value", [1, 0.5, True, None, "a'b", ["a"], date(2026, 11, 23), Path("a b")]
 )
 def test_a_value_reaches_the_notebook_as_it_is(value):
-    told = parameters.literal(value)
+    told = parameters.encode_value(value)
     assert (eval(told["code"]) if "code" in told else told["value"]) == value
 
 
@@ -113,14 +113,14 @@ def test_a_value_reaches_the_notebook_as_it_is(value):
         ("x: int = ", "'x: int =': invalid syntax"),
     ],
 )
-def test_a_bad_line_is_named_with_its_notebook(notebook, cell, says):
+def test_a_bad_line_is_named_with_its_notebook(make_notebook, cell, says):
     with pytest.raises(ValueError, match=r"one\.ipynb, parameters cell, line 1") as failed:
-        parameters.read(notebook("one", parameters=cell))
+        parameters.read(make_notebook("one", parameters=cell))
     assert says in str(failed.value)
 
 
-def test_two_parameters_cells_are_refused(notebook):
-    path = notebook("one", "y: int = 2", parameters="x: int = 1")
+def test_two_parameters_cells_are_refused(make_notebook):
+    path = make_notebook("one", "y: int = 2", parameters="x: int = 1")
     path.write_text(
         path.read_text().replace('"metadata": {}', '"metadata": {"tags": ["parameters"]}')
     )
@@ -145,7 +145,7 @@ def test_what_is_no_notebook_is_named(tmp_path, content, says):
         parameters.read(tmp_path / "one.ipynb")
 
 
-def test_a_date_and_a_path_may_be_defaults(notebook):
+def test_a_date_and_a_path_may_be_defaults(make_notebook):
     cell = "day: date = date(2026, 11, 23)\nplace: Path = Path('a')"
-    day, place = parameters.read(notebook("one", parameters=cell))
+    day, place = parameters.read(make_notebook("one", parameters=cell))
     assert (day.default, place.default) == (date(2026, 11, 23), Path("a"))

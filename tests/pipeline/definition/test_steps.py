@@ -1,15 +1,15 @@
 import pytest
 
 from pipeline.definition import steps
-from pipeline.definition.steps import Given
+from pipeline.definition.steps import ParameterOverride
 
 
 @pytest.fixture
-def three(step):
+def three(make_step):
     return [
-        step("prep", parameters="seed: int = 1\nsource: str = 'auto'"),
-        step("train", parameters="seed: int = 1\ntrials: int = 10"),
-        step("register", parameters="min_gain: float = 0.0"),
+        make_step("prep", parameters="seed: int = 1\nsource: str = 'auto'"),
+        make_step("train", parameters="seed: int = 1\ntrials: int = 10"),
+        make_step("register", parameters="min_gain: float = 0.0"),
     ]
 
 
@@ -24,25 +24,28 @@ def three(step):
     ],
 )
 def test_steps_are_selected_by_name(three, first, last, only, names):
-    assert [one.name for one in steps.select(three, first, last, only)] == names
+    assert [one.name for one in steps.select_steps(three, first, last, only)] == names
 
 
 def test_an_unknown_step_is_named_with_the_nearest(three):
     with pytest.raises(ValueError, match="there is no step 'trian'; did you mean 'train'"):
-        steps.select(three, only="trian")
+        steps.select_steps(three, only_step="trian")
 
 
 def test_steps_in_the_wrong_order_are_refused(three):
     with pytest.raises(ValueError, match="'register' comes after step 'prep'"):
-        steps.select(three, "register", "prep")
+        steps.select_steps(three, "register", "prep")
 
 
 def given(*texts):
-    return [Given(*one.split("=", 1), "-p") for one in texts]
+    return [ParameterOverride(*one.split("=", 1), "-p") for one in texts]
 
 
 def values(three, *texts):
-    return {one.label: one.values for one in steps.tasks(steps.arrange(three), given(*texts), [])}
+    return {
+        one.label: one.values
+        for one in steps.build_tasks(steps.resolve_dependencies(three), given(*texts), [])
+    }
 
 
 def test_a_plain_name_goes_to_every_step_that_declares_it(three):
@@ -75,22 +78,27 @@ def test_all_problems_are_listed_at_once(three):
 
 def test_a_step_needs_the_one_before_it_unless_it_says_otherwise(three):
     prep, train, register = three
-    found = steps.arrange([prep, train._replace(needs=()), register._replace(needs=("prep",))])
+    found = steps.resolve_dependencies(
+        [prep, train._replace(needs=()), register._replace(needs=("prep",))]
+    )
     assert [one.needs for one in found] == [(), (), ("prep",)]
-    assert [one.needs for one in steps.arrange(three)] == [(), ("prep",), ("train",)]
+    assert [one.needs for one in steps.resolve_dependencies(three)] == [(), ("prep",), ("train",)]
 
 
 def test_a_need_that_comes_later_or_never_is_refused(three):
     prep, train, _ = three
     with pytest.raises(ValueError, match="step 'prep' needs 'train', which is no step before it"):
-        steps.arrange([prep._replace(needs=("train",)), train])
+        steps.resolve_dependencies([prep._replace(needs=("train",)), train])
     with pytest.raises(ValueError, match="there are two steps 'prep'"):
-        steps.arrange([prep, prep])
+        steps.resolve_dependencies([prep, prep])
 
 
 def test_a_sweep_fans_a_step_out_and_in(three):
-    sweep = [Given("train.seed", "1,2", "--sweep"), Given("train.trials", "5,6", "--sweep")]
-    found = steps.tasks(steps.arrange(three), given("seed=9"), sweep)
+    sweep = [
+        ParameterOverride("train.seed", "1,2", "--sweep"),
+        ParameterOverride("train.trials", "5,6", "--sweep"),
+    ]
+    found = steps.build_tasks(steps.resolve_dependencies(three), given("seed=9"), sweep)
     labels = [f"train[seed={seed},trials={trials}]" for seed in (1, 2) for trials in (5, 6)]
     assert [one.label for one in found] == ["prep", *labels, "register"]
     assert found[1].values == {"seed": 1, "trials": 5}
@@ -100,13 +108,17 @@ def test_a_sweep_fans_a_step_out_and_in(three):
     assert found[1].report == "train-seed=1-trials=5.html"
 
 
-def test_a_sweep_over_lists_splits_between_them(three, step):
-    one = step("one", parameters="names: list[str] = []")
-    sweep = [Given("names", '["a", "b"],["c"]', "--sweep")]
-    found = steps.tasks(steps.arrange([one]), [], sweep)
+def test_a_sweep_over_lists_splits_between_them(three, make_step):
+    one = make_step("one", parameters="names: list[str] = []")
+    sweep = [ParameterOverride("names", '["a", "b"],["c"]', "--sweep")]
+    found = steps.build_tasks(steps.resolve_dependencies([one]), [], sweep)
     assert [task.values["names"] for task in found] == [["a", "b"], ["c"]]
 
 
 def test_a_wrong_value_in_a_sweep_is_named(three):
     with pytest.raises(ValueError, match="trials is 'x', expected int"):
-        steps.tasks(steps.arrange(three), [], [Given("train.trials", "1,x", "--sweep")])
+        steps.build_tasks(
+            steps.resolve_dependencies(three),
+            [],
+            [ParameterOverride("train.trials", "1,x", "--sweep")],
+        )

@@ -4,8 +4,8 @@ import threading
 import nbformat
 import pytest
 
-from pipeline.execution.notebook_writer import Saver
-from pipeline.execution.output_capture import Tee, merged
+from pipeline.execution.notebook_writer import NotebookWriter
+from pipeline.execution.output_capture import OutputCapture, coalesce_streams
 
 
 def book(*outputs):
@@ -16,7 +16,7 @@ def book(*outputs):
 
 
 def test_what_is_saved_is_a_notebook(tmp_path):
-    Saver(book("one\ntwo", "ü"), tmp_path / "a.ipynb", []).save()
+    NotebookWriter(book("one\ntwo", "ü"), tmp_path / "a.ipynb", []).save()
     read = nbformat.read(tmp_path / "a.ipynb", as_version=4)
     nbformat.validate(read)
     assert [one.outputs[0].text for one in read.cells] == ["one\ntwo", "ü"]
@@ -24,7 +24,7 @@ def test_what_is_saved_is_a_notebook(tmp_path):
 
 def test_a_reader_never_sees_a_half(tmp_path):
     made = book(*["x" * 100_000] * 20)
-    saver = Saver(made, tmp_path / "a.ipynb", [])
+    saver = NotebookWriter(made, tmp_path / "a.ipynb", [])
     saver.save()
     done, seen = threading.Event(), []
 
@@ -35,7 +35,7 @@ def test_a_reader_never_sees_a_half(tmp_path):
     reader = threading.Thread(target=read)
     reader.start()
     for _ in range(200):
-        saver.touch(3)
+        saver.mark_dirty(3)
         saver.save(durable=False)
     done.set()
     reader.join()
@@ -44,11 +44,11 @@ def test_a_reader_never_sees_a_half(tmp_path):
 
 
 def test_only_touched_cells_are_made_into_json_again(tmp_path, monkeypatch):
-    saver = Saver(book("a", "b", "c"), tmp_path / "a.ipynb", [])
+    saver = NotebookWriter(book("a", "b", "c"), tmp_path / "a.ipynb", [])
     saver.save()
     made = []
-    monkeypatch.setattr(saver, "_clean", lambda cell: made.append(cell) or cell)
-    saver.touch(1)
+    monkeypatch.setattr(saver, "_prepare_cell", lambda cell: made.append(cell) or cell)
+    saver.mark_dirty(1)
     saver.save()
     assert made == [saver.notebook.cells[1]]
 
@@ -57,12 +57,12 @@ def test_saving_takes_a_bounded_share_of_the_time(tmp_path, monkeypatch):
     """However large the notebook: a save is followed by a pause five times as long."""
     import time
 
-    saver = Saver(book("a"), tmp_path / "a.ipynb", [])
+    saver = NotebookWriter(book("a"), tmp_path / "a.ipynb", [])
     monkeypatch.setattr(saver, "save", lambda durable: time.sleep(0.2))
     saver.save_if_due()
-    assert saver.due - time.monotonic() == pytest.approx(1.0, abs=0.1)
+    assert saver.next_save_at - time.monotonic() == pytest.approx(1.0, abs=0.1)
     monkeypatch.setattr(saver, "save", lambda durable: pytest.fail("too early"))
-    saver.touch(0)
+    saver.mark_dirty(0)
     saver.save_if_due()
 
 
@@ -72,7 +72,7 @@ def test_a_secret_is_masked_however_it_is_spelt(tmp_path, secret):
     from urllib.parse import quote
 
     made = book(f"{secret} {secret!r} {html.escape(secret)} {quote(secret)} {json.dumps(secret)}")
-    Saver(made, tmp_path / "a.ipynb", [secret]).save()
+    NotebookWriter(made, tmp_path / "a.ipynb", [secret]).save()
     [cell] = nbformat.read(tmp_path / "a.ipynb", as_version=4).cells
     assert cell.outputs[0].text.count("•••") == 5
     assert secret not in cell.outputs[0].text
@@ -85,25 +85,28 @@ def stream(text, name="stdout"):
 def test_pieces_of_a_stream_are_joined_and_progress_bars_settle():
     other = nbformat.v4.new_output("display_data")
     outputs = [stream("a"), stream("b\n"), stream("e", "stderr"), other, stream("1%\r2%\r3%\nend")]
-    found = merged(outputs)
+    found = coalesce_streams(outputs)
     assert [one.get("text") for one in found] == ["ab\n", "e", None, "3%\nend"]
-    assert merged([stream("a\r\nb\r\n")])[0].text == "a\nb\n"
+    assert coalesce_streams([stream("a\r\nb\r\n")])[0].text == "a\nb\n"
 
 
 def test_a_line_of_fifty_megabytes_is_no_trouble():
     """nbclient's own joining takes time by the square of a line's length."""
-    assert len(merged([stream("x" * 25_000_000), stream("x" * 25_000_000)])[0].text) == 50_000_000
+    assert (
+        len(coalesce_streams([stream("x" * 25_000_000), stream("x" * 25_000_000)])[0].text)
+        == 50_000_000
+    )
 
 
 def test_what_a_dead_kernel_printed_last_is_found(tmp_path):
     (tmp_path / "place").mkdir()
-    tee = Tee(tmp_path / "place")
+    tee = OutputCapture(tmp_path / "place")
     (tee.folder / "stdout").write_text("an earlier cell\n")
-    tee.mark()
+    tee.mark_cell_start()
     with (tee.folder / "stdout").open("a") as file:
         file.write("told, not told")
-    tee.opened()
-    assert [one.text for one in tee.missing([stream("told, ")])] == ["not told"]
-    assert tee.missing([stream("told, not "), stream("told")]) == []
+    tee.unlink_files()
+    assert [one.text for one in tee.missing_outputs([stream("told, ")])] == ["not told"]
+    assert tee.missing_outputs([stream("told, not "), stream("told")]) == []
     assert list((tmp_path / "place").iterdir()) == []  # nothing printed is left under any name
     tee.close()

@@ -1,5 +1,10 @@
 from pipeline.report import exporter
-from tests.pipeline.report.conftest import code, executed, output, said
+from tests.pipeline.report.conftest import (
+    display_output,
+    executed_cell,
+    executed_notebook,
+    stream_output,
+)
 
 ERROR = {
     "output_type": "error", "ename": "ZeroDivisionError", "evalue": "division by zero",
@@ -8,35 +13,46 @@ ERROR = {
 
 
 def test_title_question_answer_and_contents_are_found():
-    made = exporter.body(
-        executed(
+    made = exporter.render_notebook(
+        executed_notebook(
             "# A title: *yes*\n\nWhat is it?",
             "## The data\n\n```\n# no heading\n```",
             "## The bottom line",
-            code("answer", output(markdown="It is **good**, for \\$5.", plain="<Markdown>")),
-            code("check", output(plain="True")),
+            executed_cell(
+                "answer", display_output(markdown="It is **good**, for \\$5.", plain="<Markdown>")
+            ),
+            executed_cell("check", display_output(plain="True")),
             "### A detail",
         ),
         "one",
     )
     assert (made.title, made.question) == ("A title: yes", "<p>What is it?</p>\n")
-    assert made.answer == "<p>It is <strong>good</strong>, for $5.</p>\n"
-    assert [words for _, _, words in made.contents] == ["The data", "The bottom line", "A detail"]
+    assert made.summary == "<p>It is <strong>good</strong>, for $5.</p>\n"
+    assert [words for _, _, words in made.toc_entries] == [
+        "The data",
+        "The bottom line",
+        "A detail",
+    ]
     assert 'id="the-data"' in made.html
 
 
 def test_a_notebook_without_a_title_is_called_by_its_step():
-    assert exporter.body(executed(code("1")), "train").title == "train"
+    assert exporter.render_notebook(executed_notebook(executed_cell("1")), "train").title == "train"
 
 
 def test_injected_plumbing_is_not_shown():
-    made = exporter.body(executed(code("secret_value = 5", tags=["injected-parameters"])), "one")
+    made = exporter.render_notebook(
+        executed_notebook(executed_cell("secret_value = 5", tags=["injected-parameters"])), "one"
+    )
     assert "secret_value" not in made.html
 
 
 def test_code_is_folded_and_stderr_apart():
-    made = exporter.body(
-        executed(code("x = 1", said("hello"), said("careful", "stderr"))), "one"
+    made = exporter.render_notebook(
+        executed_notebook(
+            executed_cell("x = 1", stream_output("hello"), stream_output("careful", "stderr"))
+        ),
+        "one",
     ).html
     assert '<details class="code"><summary>' in made
     assert made.index("careful") < made.index("hello")
@@ -44,10 +60,12 @@ def test_code_is_folded_and_stderr_apart():
 
 
 def test_the_cell_that_failed_is_marked_with_its_line():
-    notebook = executed(
-        code("1"), code("a = 1\n1 / 0", ERROR, status="failed"), code("2", status="not run")
+    notebook = executed_notebook(
+        executed_cell("1"),
+        executed_cell("a = 1\n1 / 0", ERROR, status="failed"),
+        executed_cell("2", status="not run"),
     )
-    made = exporter.body(notebook, "one")
+    made = exporter.render_notebook(notebook, "one")
     assert made.cells[1].marked == 2
     assert "cell 2: failed" in made.html
     assert "cell 3: not run" in made.html

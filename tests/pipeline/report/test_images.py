@@ -32,15 +32,21 @@ def smooth():
 def test_the_smaller_form_is_shown():
     large = base64.b64encode(noisy(4)[1]).decode()
     small = base64.b64encode(smooth()[1][:60]).decode()
-    assert images.figure({"image/svg+xml": DRAWING, "image/png": large}, {}).name == "svg"
-    assert images.figure({"image/svg+xml": DRAWING, "image/png": small}, {}).name == "png"
+    assert (
+        images.extract_figure({"image/svg+xml": DRAWING, "image/png": large}, {}).file_extension
+        == "svg"
+    )
+    assert (
+        images.extract_figure({"image/svg+xml": DRAWING, "image/png": small}, {}).file_extension
+        == "png"
+    )
 
 
 def test_a_png_gets_smaller_and_looks_the_same():
     image, raw = smooth()
-    small = images.compressed(raw)
+    small = images.compress_png(raw)
     assert len(small) < len(raw) / 4
-    assert images.alike(image, Image.open(io.BytesIO(small)))
+    assert images.looks_identical(image, Image.open(io.BytesIO(small)))
 
 
 def test_a_pale_area_keeps_its_colour():
@@ -49,7 +55,7 @@ def test_a_pale_area_keeps_its_colour():
     image.paste((255, 255, 255), (300, 60, 360, 120))
     written = io.BytesIO()
     image.save(written, "PNG", compress_level=0)
-    small = Image.open(io.BytesIO(images.compressed(written.getvalue()))).convert("RGB")
+    small = Image.open(io.BytesIO(images.compress_png(written.getvalue()))).convert("RGB")
     pale, white = small.getpixel((330, 30)), small.getpixel((330, 90))
     assert max(abs(one - other) for one, other in zip(pale, (244, 246, 249), strict=True)) <= 4
     assert min(white) >= 251
@@ -57,12 +63,12 @@ def test_a_pale_area_keeps_its_colour():
 
 def test_a_picture_that_would_suffer_stays_as_it_is():
     _, raw = noisy(20_000)
-    assert images.compressed(raw) == raw
-    assert images.compressed(b"no picture") == b"no picture"
+    assert images.compress_png(raw) == raw
+    assert images.compress_png(b"no picture") == b"no picture"
 
 
 def test_ink_turns_light_on_a_dark_page_and_data_keeps_its_colour():
-    made = unquote(images.figure({"image/svg+xml": DRAWING}, {}).source)
+    made = unquote(images.extract_figure({"image/svg+xml": DRAWING}, {}).data_uri)
     dark = made.split("@media (prefers-color-scheme:dark)")[1].split("</style>")[0]
     assert "[style*='fill: #333333']" in dark
     assert "#808080" in dark
@@ -72,10 +78,10 @@ def test_ink_turns_light_on_a_dark_page_and_data_keeps_its_colour():
 
 
 def test_a_drawing_tells_its_size_and_title():
-    found = images.figure({"image/svg+xml": DRAWING}, {})
+    found = images.extract_figure({"image/svg+xml": DRAWING}, {})
     assert (found.width, found.title) == (96, "Where it is")
 
 
 def test_what_cannot_be_read_is_no_picture():
-    assert images.figure({"text/plain": "x"}, {}) is None
-    assert images.figure({"image/svg+xml": "<p>no drawing"}, {}) is None
+    assert images.extract_figure({"text/plain": "x"}, {}) is None
+    assert images.extract_figure({"image/svg+xml": "<p>no drawing"}, {}) is None

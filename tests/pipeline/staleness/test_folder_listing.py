@@ -42,8 +42,8 @@ def explained(home, capsys, tmp_path, monkeypatch):
         "import os; list(os.walk('incoming'))",
     ],
 )
-def test_a_new_file_is_the_reason_to_run_again(step, home, incoming, explained, look):
-    one = step("one", look)
+def test_a_new_file_is_the_reason_to_run_again(make_step, home, incoming, explained, look):
+    one = make_step("one", look)
     assert main([one], home, []) == 0
     assert "skip" in explained(one)[0]
     (incoming / "b.csv").write_text("2")
@@ -57,8 +57,8 @@ def test_a_new_file_is_the_reason_to_run_again(step, home, incoming, explained, 
 LOOK = "import os; names = sorted(os.listdir('incoming'))"
 
 
-def test_what_comes_and_goes_unseen_is_no_reason(step, home, incoming, explained):
-    one = step("one", LOOK, ignore=("*.tmp",))
+def test_what_comes_and_goes_unseen_is_no_reason(make_step, home, incoming, explained):
+    one = make_step("one", LOOK, ignore=("*.tmp",))
     assert main([one], home, []) == 0
     for name in (".DS_Store", "b.csv~", "x.db-wal", "y.lock", "z.tmp", "__pycache__", "n.ipynb"):
         (incoming / name).write_text("")
@@ -68,8 +68,8 @@ def test_what_comes_and_goes_unseen_is_no_reason(step, home, incoming, explained
     assert "has b.csv and 2 more, which is new" in explained(one)[0]
 
 
-def test_a_folder_that_was_not_there_yet_counts(step, home, tmp_path, explained):
-    one = step("one", "import os\ntry: os.listdir('later')\nexcept OSError: print('none')")
+def test_a_folder_that_was_not_there_yet_counts(make_step, home, tmp_path, explained):
+    one = make_step("one", "import os\ntry: os.listdir('later')\nexcept OSError: print('none')")
     assert main([one], home, []) == 0
     assert "skip" in explained(one)[0]
     (tmp_path / "later").mkdir()
@@ -77,24 +77,27 @@ def test_a_folder_that_was_not_there_yet_counts(step, home, tmp_path, explained)
     assert "folder later has a.csv, which is new" in explained(one)[0]
 
 
-def test_what_a_step_writes_into_the_folder_is_no_news(step, home, incoming, explained):
+def test_what_a_step_writes_into_the_folder_is_no_news(make_step, home, incoming, explained):
     """Files of a new name each time, of the step itself and of one after it; its folder removed."""
     write = "import time; open(f'incoming/{time.time_ns()}.csv', 'w').write('x')"
     scratch = "import shutil, tempfile; shutil.rmtree(tempfile.mkdtemp(dir='.'))"
-    one, two = step("one", LOOK, write, scratch), step("two", "1", write.replace(".csv", ".txt"))
+    one, two = (
+        make_step("one", LOOK, write, scratch),
+        make_step("two", "1", write.replace(".csv", ".txt")),
+    )
     for arguments in ([], ["--force", "one"], ["--force", "two"]):
         assert main([one, two], home, arguments) == 0
         assert all("skip" in line for line in explained(one, two))
     assert len(list(incoming.iterdir())) > 4
 
 
-def test_what_an_earlier_step_writes_into_the_folder_is_news(step, home, incoming, explained):
+def test_what_an_earlier_step_writes_into_the_folder_is_news(make_step, home, incoming, explained):
     """Though the step between them wrote the same as ever."""
     write = "[open(f'incoming/{i}.txt', 'w').close() for i in range(n)]"
     steps = [
-        step("one", write, parameters="n: int = 1"),
-        step("two", "open('same', 'w').write('x')"),
-        step("three", LOOK, "print('there are', len(names))"),
+        make_step("one", write, parameters="n: int = 1"),
+        make_step("two", "open('same', 'w').write('x')"),
+        make_step("three", LOOK, "print('there are', len(names))"),
     ]
     assert main(steps, home, []) == 0
     assert main(steps, home, ["-p", "n=5"]) == 0
@@ -102,7 +105,7 @@ def test_what_an_earlier_step_writes_into_the_folder_is_news(step, home, incomin
     assert "there are 6" in page
 
 
-def test_imports_and_packages_looking_around_are_no_reason(step, home, tmp_path, explained):
+def test_imports_and_packages_looking_around_are_no_reason(make_step, home, tmp_path, explained):
     (tmp_path / "ours").mkdir()
     (tmp_path / "ours" / "__init__.py").write_text("")
     (tmp_path / "data.csv").write_text("a\n1\n")
@@ -111,7 +114,7 @@ def test_imports_and_packages_looking_around_are_no_reason(step, home, tmp_path,
         "list(importlib.metadata.distributions()); list(pkgutil.iter_modules())\n"
         "tempfile.mkstemp(); pd.read_csv('data.csv')"
     )
-    one = step("one", cell)
+    one = make_step("one", cell)
     assert main([one], home, []) == 0
     for name in ("other.csv", "ours/table.txt"):
         (tmp_path / name).write_text("")
@@ -119,23 +122,23 @@ def test_imports_and_packages_looking_around_are_no_reason(step, home, tmp_path,
 
 
 def test_a_temporary_file_is_no_result_even_where_it_is_at_home(
-    step, home, tmp_path, explained, monkeypatch
+    make_step, home, tmp_path, explained, monkeypatch
 ):
     """As in a container, whose user's home is /tmp: the next one has another."""
     monkeypatch.setenv("HOME", tempfile.gettempdir())
     write = "import tempfile; file = tempfile.mkstemp()[1]; open(file, 'w').write('x')"
-    one = step("one", write, "open('name', 'w').write(file)")
+    one = make_step("one", write, "open('name', 'w').write(file)")
     assert main([one], home, []) == 0
     Path((tmp_path / "name").read_text()).unlink()
     assert "skip" in explained(one)[0]
 
 
-def test_a_package_that_lists_the_files_it_reads_counts(step, home, incoming, explained):
+def test_a_package_that_lists_the_files_it_reads_counts(make_step, home, incoming, explained):
     """What scikit-learn loads from a folder of the home, a file each."""
     folder = home / "texts" / "all"
     folder.mkdir(parents=True)
     (folder / "a.txt").write_text("a")
-    one = step(
+    one = make_step(
         "one", f"from sklearn.datasets import load_files; load_files({str(home / 'texts')!r})"
     )
     assert main([one], home, []) == 0
@@ -144,28 +147,28 @@ def test_a_package_that_lists_the_files_it_reads_counts(step, home, incoming, ex
     assert "b.txt, which is new" in explained(one)[0]
 
 
-def test_accepting_takes_the_folder_as_it_is(step, home, incoming, explained):
-    one = step("one", LOOK)
+def test_accepting_takes_the_folder_as_it_is(make_step, home, incoming, explained):
+    one = make_step("one", LOOK)
     assert main([one], home, []) == 0
     (incoming / "b.csv").write_text("2")
     assert main([one], home, ["--accept", "one"]) == 0
     assert "skip" in explained(one)[0]
 
 
-def test_thousands_of_files_cost_little(step, home, incoming, explained):
+def test_thousands_of_files_cost_little(make_step, home, incoming, explained):
     for number in range(5_000):
         (incoming / f"{number}.csv").touch()
-    one = step("one", LOOK)
+    one = make_step("one", LOOK)
     assert main([one], home, []) == 0
     [state] = (home / "var" / "steps").glob("*.json")
-    from pipeline.definition.steps import arrange, tasks
-    from pipeline.staleness.state_store import States
+    from pipeline.definition.steps import build_tasks, resolve_dependencies
+    from pipeline.staleness.state_store import StateStore
 
-    [task] = tasks(arrange([one]), [], [])
+    [task] = build_tasks(resolve_dependencies([one]), [], [])
     times = []
     for _ in range(5):
         started = time.perf_counter()
-        assert States(home).reasons(task) == []
+        assert StateStore(home).stale_reasons(task) == []
         times.append(time.perf_counter() - started)
     assert min(times) < 0.03
     assert state.stat().st_size < 200_000

@@ -25,12 +25,12 @@ def go(home, capsys, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def chain(step):
+def chain(make_step):
     """The first writes a file, the two others change it in place."""
     return [
-        step("one", FIRST),
-        step("two", CHANGE.format("b")),
-        step("three", CHANGE.format("c")),
+        make_step("one", FIRST),
+        make_step("two", CHANGE.format("b")),
+        make_step("three", CHANGE.format("c")),
     ]
 
 
@@ -96,11 +96,11 @@ def test_a_change_that_failed_half_way_is_not_changed_again(go, chain):
     assert go(chain)[2] == "aBc"
 
 
-def test_who_only_reads_it_between_finds_it_as_it_was_then(go, step, home):
+def test_who_only_reads_it_between_finds_it_as_it_was_then(go, make_step, home):
     steps = [
-        step("one", FIRST),
-        step("look", "print('seen', open('f').read())"),
-        step("two", CHANGE.format("b")),
+        make_step("one", FIRST),
+        make_step("look", "print('seen', open('f').read())"),
+        make_step("two", CHANGE.format("b")),
     ]
     assert go(steps)[2] == "ab"
     assert "nothing to do" in go(steps)[1]
@@ -109,8 +109,8 @@ def test_who_only_reads_it_between_finds_it_as_it_was_then(go, step, home):
     assert go(steps)[2] == "ab"
 
 
-def test_overwriting_without_reading_is_said_and_the_last_word_stays(go, step):
-    steps = [step("one", FIRST), step("two", "open('f', 'w').write('b')")]
+def test_overwriting_without_reading_is_said_and_the_last_word_stays(go, make_step):
+    steps = [make_step("one", FIRST), make_step("two", "open('f', 'w').write('b')")]
     code, said, _ = go(steps)
     assert code == 0
     assert "step two has overwritten f, which step one wrote" in said
@@ -120,22 +120,22 @@ def test_overwriting_without_reading_is_said_and_the_last_word_stays(go, step):
     assert "two        starts: one has written f again, which it changes" in said
 
 
-def test_appending_to_another_s_file_is_a_change_of_it(go, step):
-    steps = [step("one", FIRST), step("two", "open('f', 'a').write('b')")]
+def test_appending_to_another_s_file_is_a_change_of_it(go, make_step):
+    steps = [make_step("one", FIRST), make_step("two", "open('f', 'a').write('b')")]
     assert go(steps)[2] == "ab"
     assert "nothing to do" in go(steps)[1]
     assert go(steps, "--force", "two")[2] == "ab"
 
 
-def test_a_file_opened_for_both_is_changed(go, step):
+def test_a_file_opened_for_both_is_changed(go, make_step):
     update = "with open('f', 'r+') as f:\n    x = f.read()\n    f.write('b')"
-    steps = [step("one", FIRST), step("two", update)]
+    steps = [make_step("one", FIRST), make_step("two", update)]
     assert go(steps)[2] == "ab"
     assert go(steps, "--force", "two")[2] == "ab"
 
 
-def test_two_that_do_not_need_each_other_are_told_of(go, step):
-    steps = [step("one", FIRST), step("two", "open('f', 'w').write('b')", needs=())]
+def test_two_that_do_not_need_each_other_are_told_of(go, make_step):
+    steps = [make_step("one", FIRST), make_step("two", "open('f', 'w').write('b')", needs=())]
     code, said, _ = go(steps, "--jobs", "1")
     assert code == 0
     assert "step two has overwritten f, which step one wrote; neither needs the other" in said
@@ -148,9 +148,9 @@ def test_a_writer_that_has_left_the_pipeline_is_not_asked_for(go, chain):
     assert go([two], "--force")[0] == 0
 
 
-def test_what_was_changed_already_is_not_tried_again(go, step):
+def test_what_was_changed_already_is_not_tried_again(go, make_step):
     killed = CHANGE.format("b") + "; import os; os.kill(os.getpid(), 9)"
-    steps = [step("one", FIRST), step("two", killed, retries=1, backoff=0.1)]
+    steps = [make_step("one", FIRST), make_step("two", killed, retries=1, backoff=0.1)]
     code, said, content = go(steps)
     assert (code, content) == (1, "ab")
     assert "not tried again, as it had changed f already" in said

@@ -23,7 +23,7 @@ def steps_of(home):
 
 
 @pytest.fixture
-def pair(step, tmp_path, home, capsys, monkeypatch):
+def pair(make_step, tmp_path, home, capsys, monkeypatch):
     """Two steps: the first writes a file that the second reads; gives what `main` does."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in.txt").write_text("hello")
@@ -32,8 +32,8 @@ def pair(step, tmp_path, home, capsys, monkeypatch):
     (tmp_path / "ours" / "table.py").write_text("from ours import deep\nVALUE = deep.VALUE\n")
     (tmp_path / "ours" / "deep.py").write_text("VALUE = 1\n")
     (tmp_path / "ours" / "apart.py").write_text("VALUE = 1\n")
-    first = step("first", "import ours.table", WRITE, parameters="n: int = 1  # a number")
-    second = step("second", "import json; print(open('out.txt').read())")
+    first = make_step("first", "import ours.table", WRITE, parameters="n: int = 1  # a number")
+    second = make_step("second", "import json; print(open('out.txt').read())")
 
     def go(*arguments, **options):
         capsys.readouterr()
@@ -102,7 +102,7 @@ def test_our_modules_are_followed_through_their_imports(pair, tmp_path):
     (tmp_path / "ours" / "deep.py").write_text("VALUE = 2\n")
     from pipeline.staleness import fingerprint
 
-    fingerprint._read.cache_clear()
+    fingerprint._scan_module.cache_clear()
     assert "run   module ours/deep.py was edited" in explain(pair)[0]
 
 
@@ -184,11 +184,11 @@ def test_a_deleted_report_is_written_again(pair, home):
     assert page.exists()
 
 
-def test_files_a_notebook_names_itself_count(step, home, tmp_path, capsys):
+def test_files_a_notebook_names_itself_count(make_step, home, tmp_path, capsys):
     """Read by C code, or not there yet: the notebook says so."""
     late = tmp_path / "late.bin"
     told = json.dumps({"read": [str(late)]})
-    one = step("one", f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({told!r})")
+    one = make_step("one", f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({told!r})")
     main([one], home, [])
     late.write_text("here")
     capsys.readouterr()
@@ -196,9 +196,9 @@ def test_files_a_notebook_names_itself_count(step, home, tmp_path, capsys):
     assert "late.bin is new" in capsys.readouterr().out
 
 
-def test_a_failed_run_goes_on_where_it_failed(step, home, tmp_path, capsys):
-    bad = step("second", "assert __import__('pathlib').Path('mended').exists()")
-    steps = [step("first", "open('log', 'a').write('x')"), bad, step("third", "1")]
+def test_a_failed_run_goes_on_where_it_failed(make_step, home, tmp_path, capsys):
+    bad = make_step("second", "assert __import__('pathlib').Path('mended').exists()")
+    steps = [make_step("first", "open('log', 'a').write('x')"), bad, make_step("third", "1")]
     assert main(steps, home, []) == 1
     capsys.readouterr()
     main(steps, home, ["--explain"])
@@ -216,11 +216,11 @@ def explained(steps, home, capsys, *arguments):
     return capsys.readouterr().out.strip().splitlines()
 
 
-def test_parquet_files_are_seen_though_arrow_opens_them(step, home, tmp_path, capsys):
+def test_parquet_files_are_seen_though_arrow_opens_them(make_step, home, tmp_path, capsys):
     steps = [
-        step("one", "import pandas as pd; pd.DataFrame({'a': [n]}).to_parquet('t.parquet')",
+        make_step("one", "import pandas as pd; pd.DataFrame({'a': [n]}).to_parquet('t.parquet')",
              parameters="n: int = 1"),
-        step("two", "import pandas as pd", "print('sum', pd.read_parquet('t.parquet').a.sum())"),
+        make_step("two", "import pandas as pd", "print('sum', pd.read_parquet('t.parquet').a.sum())"),
     ]  # fmt: skip
     assert main(steps, home, []) == 0
     assert main(steps, home, ["-p", "one.n=5"]) == 0
@@ -231,26 +231,28 @@ def test_parquet_files_are_seen_though_arrow_opens_them(step, home, tmp_path, ca
 
 
 @pytest.mark.slow
-def test_what_nobody_can_see_being_written_counts_as_new(step, home, capsys):
+def test_what_nobody_can_see_being_written_counts_as_new(make_step, home, capsys):
     write = "import sqlite3; sqlite3.connect('d.db').execute(f'create table t{n} (a)')"
-    steps = [step("one", write, parameters="n: int = 1"), step("two", "1")]
+    steps = [make_step("one", write, parameters="n: int = 1"), make_step("two", "1")]
     assert main(steps, home, []) == 0
     assert main(steps, home, ["-p", "n=2"]) == 0
     assert steps_of(home) == {"one": "done", "two": "done"}
 
 
 @pytest.mark.slow
-def test_what_changes_while_a_step_runs_is_not_taken_for_read(project, step, tmp_path):
+def test_what_changes_while_a_step_runs_is_not_taken_for_read(make_project, make_step, tmp_path):
     (tmp_path / "in.txt").write_text("old")
     (tmp_path / "ours.py").write_text("VALUE = 'old'")
     read = "words = open('in.txt').read(); import time; print('read', flush=True); time.sleep(2)"
-    made = project(step("one", read), step("two", "import ours; print('value', ours.VALUE)"))
+    made = make_project(
+        make_step("one", read), make_step("two", "import ours; print('value', ours.VALUE)")
+    )
     process = made.start()
-    made.wait_for("read", "one")
+    made.wait_for_output("read", "one")
     (tmp_path / "in.txt").write_text("new")
     (tmp_path / "ours.py").write_text("VALUE = 'new'")
     process.communicate()
-    assert "value new" in made.page("two")
+    assert "value new" in made.report_html("two")
     _, said = made.run("--explain")
     one, two = said.strip().splitlines()
     assert "input in.txt is altered" in one
@@ -258,16 +260,16 @@ def test_what_changes_while_a_step_runs_is_not_taken_for_read(project, step, tmp
 
 
 @pytest.mark.slow
-def test_a_log_that_steps_append_to_is_no_reason(step, home, tmp_path, capsys):
+def test_a_log_that_steps_append_to_is_no_reason(make_step, home, tmp_path, capsys):
     append = "open('log.csv', 'a').write('x'); open('log.csv').read()"
-    steps = [step("one", append), step("two", append)]
+    steps = [make_step("one", append), make_step("two", append)]
     assert main(steps, home, []) == 0
     assert all("skip" in one for one in explained(steps, home, capsys))
 
 
 @pytest.mark.slow
-def test_a_sweep_spoils_the_plain_step_s_output_for_it(step, home, tmp_path, capsys):
-    one = step("one", "open('model', 'w').write(str(n))", parameters="n: int = 1")
+def test_a_sweep_spoils_the_plain_step_s_output_for_it(make_step, home, tmp_path, capsys):
+    one = make_step("one", "open('model', 'w').write(str(n))", parameters="n: int = 1")
     assert main([one], home, []) == 0
     assert main([one], home, ["--sweep", "n=2,3", "--jobs", "1"]) == 0
     [line] = explained([one], home, capsys)
@@ -275,13 +277,15 @@ def test_a_sweep_spoils_the_plain_step_s_output_for_it(step, home, tmp_path, cap
 
 
 @pytest.mark.slow
-def test_a_file_that_was_missing_and_a_module_found_at_run_time_count(step, home, tmp_path, capsys):
+def test_a_file_that_was_missing_and_a_module_found_at_run_time_count(
+    make_step, home, tmp_path, capsys
+):
     (tmp_path / "late.py").write_text("VALUE = 1")
     cell = (
         "import importlib, os; importlib.import_module('late')\ntry: open('optional.cfg')\n"
         "except FileNotFoundError: print('none')"
     )
-    one = step("one", cell)
+    one = make_step("one", cell)
     assert main([one], home, []) == 0
     assert "skip" in explained([one], home, capsys)[0]
     (tmp_path / "optional.cfg").write_text("a = 1")
@@ -289,32 +293,32 @@ def test_a_file_that_was_missing_and_a_module_found_at_run_time_count(step, home
     (tmp_path / "late.py").write_text("VALUE = 2")
     from pipeline.staleness import fingerprint
 
-    fingerprint.forget()
+    fingerprint.clear_cache()
     assert "late.py was edited" in explained([one], home, capsys)[0]
 
 
-def test_a_parameter_that_is_no_number_equals_itself(step, home, capsys):
-    one = step("one", "1", parameters="rate: float = 0.1")
+def test_a_parameter_that_is_no_number_equals_itself(make_step, home, capsys):
+    one = make_step("one", "1", parameters="rate: float = 0.1")
     assert main([one], home, ["-p", "rate=nan"]) == 0
     assert "skip" in explained([one], home, capsys, "-p", "rate=nan")[0]
 
 
-def test_the_kernel_s_name_counts(step, home, capsys):
-    one = step("one", "1")
+def test_the_kernel_s_name_counts(make_step, home, capsys):
+    one = make_step("one", "1")
     assert main([one], home, []) == 0
     edit(one.notebook, lambda it: it.metadata.kernelspec.update(name="other"))
     assert "the kernel's name was edited" in explained([one], home, capsys)[0]
 
 
-def test_a_file_to_ignore_is_neither_input_nor_output(step, home, tmp_path, capsys):
-    one = step("one", "open('cache.meta', 'w').write('a')", ignore=("*.meta",))
+def test_a_file_to_ignore_is_neither_input_nor_output(make_step, home, tmp_path, capsys):
+    one = make_step("one", "open('cache.meta', 'w').write('a')", ignore=("*.meta",))
     assert main([one], home, []) == 0
     (tmp_path / "cache.meta").unlink()
     assert "skip" in explained([one], home, capsys)[0]
 
 
-def test_a_file_written_and_then_appended_to_is_an_output(step, home, tmp_path, capsys):
-    one = step("one", "open('t.csv', 'w').write('a'); open('t.csv', 'a').write('b')")
+def test_a_file_written_and_then_appended_to_is_an_output(make_step, home, tmp_path, capsys):
+    one = make_step("one", "open('t.csv', 'w').write('a'); open('t.csv', 'a').write('b')")
     assert main([one], home, []) == 0
     assert "skip" in explained([one], home, capsys)[0]
     (tmp_path / "t.csv").unlink()

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pipeline.report.pages import comparison
-from tests.pipeline.report.conftest import code, executed
+from tests.pipeline.report.conftest import executed_cell, executed_notebook
 
 MILLION = {"md5": "fa9fe4cf24f70b69ac65fb33062ddf34", "size": 1_915_795}
 SMALLER = {"md5": "0e9fe4cf24f70b69ac65fb33062ddf34", "size": 1_715_795}
@@ -53,7 +53,7 @@ def checkout(tmp_path):
 
 
 @pytest.fixture
-def page(home, recorded, checkout):
+def page(home, record_run, checkout):
     """The comparison of a run at each of two commits: `page(first, second)`."""
 
     letters = iter("ab")
@@ -61,12 +61,14 @@ def page(home, recorded, checkout):
     def make(*commits, data=("5 rows", "5 rows")):
         letter = next(letters)
         for number, (commit, its) in enumerate(zip(commits, data, strict=True), 1):
-            notebook = executed(code("1"))
+            notebook = executed_notebook(executed_cell("1"))
             notebook.metadata["papermill"] = {
                 "input_path": str(checkout.folder / "notebooks" / "prep.ipynb")
             }
-            recorded(f"{letter}-0{number}", {"commit": commit, "data": its}, prep=notebook)
-        return html.unescape(comparison.write(home, f"{letter}-01", f"{letter}-02").read_text())
+            record_run(f"{letter}-0{number}", {"commit": commit, "data": its}, prep=notebook)
+        return html.unescape(
+            comparison.write_comparison(home, f"{letter}-01", f"{letter}-02").read_text()
+        )
 
     return make
 

@@ -42,8 +42,11 @@ def page(home, name="model_card", run="latest"):
     return html.unescape((home / "reports" / run / f"{name}.html").read_text())
 
 
-def test_a_page_stands_beside_the_report_that_leads_to_it(home, step):
-    steps = [step("one", handing(CARDS, notice="MADE UP", data="5 rows")), step("two", "1")]
+def test_a_page_stands_beside_the_report_that_leads_to_it(home, make_step):
+    steps = [
+        make_step("one", handing(CARDS, notice="MADE UP", data="5 rows")),
+        make_step("two", "1"),
+    ]
     assert main(steps, home, []) == 0
     said = page(home)
     for part in (
@@ -61,16 +64,16 @@ def test_a_page_stands_beside_the_report_that_leads_to_it(home, step):
     assert link not in page(home, "two")
 
 
-def test_a_short_page_has_no_table_of_contents(home, step):
+def test_a_short_page_has_no_table_of_contents(home, make_step):
     short = {"title": "A note", "markdown": "## Only this\n\nand no more"}
-    assert main([step("one", handing(short, "note"))], home, []) == 0
+    assert main([make_step("one", handing(short, "note"))], home, []) == 0
     assert "Only this" in page(home, "note")
     assert 'class="toc"' not in page(home, "note")
     assert '<a href="note.html">A note</a>' in page(home, "one")
 
 
-def test_a_later_run_shows_the_page_of_the_run_that_made_it(home, step):
-    steps = [step("one", handing(CARDS)), step("two", "1")]
+def test_a_later_run_shows_the_page_of_the_run_that_made_it(home, make_step):
+    steps = [make_step("one", handing(CARDS)), make_step("two", "1")]
     assert main(steps, home, []) == 0
     first = (home / "reports" / "latest").resolve().name
     assert main(steps, home, ["--force", "two"]) == 0
@@ -80,8 +83,8 @@ def test_a_later_run_shows_the_page_of_the_run_that_made_it(home, step):
     assert 'href="model_card.html"' in page(home, "one")
 
 
-def test_a_page_is_written_again_alone_and_deleted_with_its_run(home, step, capsys):
-    one = step("one", handing(CARDS))
+def test_a_page_is_written_again_alone_and_deleted_with_its_run(home, make_step, capsys):
+    one = make_step("one", handing(CARDS))
     assert main([one], home, []) == 0
     first = (home / "reports" / "latest").resolve()
     (first / "model_card.html").unlink()
@@ -114,37 +117,37 @@ def test_a_page_is_written_again_alone_and_deleted_with_its_run(home, step, caps
         ("two", CARDS, "the page two, but this run has another of that name"),
     ],
 )
-def test_a_page_that_cannot_be_shown_is_refused(home, step, capsys, name, told, says):
-    assert main([step("one", handing(told, name)), step("two", "1")], home, []) == 1
+def test_a_page_that_cannot_be_shown_is_refused(home, make_step, capsys, name, told, says):
+    assert main([make_step("one", handing(told, name)), make_step("two", "1")], home, []) == 1
     assert f"its end could not be recorded: it handed over {says}" in capsys.readouterr().out
     assert (home / "reports" / "latest" / "index.html").exists()
 
 
-def test_pages_that_are_no_table_of_them_are_refused(home, step, capsys):
+def test_pages_that_are_no_table_of_them_are_refused(home, make_step, capsys):
     cell = "import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write('{\"pages\": [1]}')"
-    assert main([step("one", cell)], home, []) == 1
+    assert main([make_step("one", cell)], home, []) == 1
     assert "it handed over pages as no dict" in capsys.readouterr().out
 
 
-def test_a_name_belongs_to_the_step_that_took_it_first(home, step, capsys):
+def test_a_name_belongs_to_the_step_that_took_it_first(home, make_step, capsys):
     other = {"title": "Another", "markdown": "not this one"}
-    assert main([step("one", handing(CARDS)), step("two", handing(other))], home, []) == 1
+    assert main([make_step("one", handing(CARDS)), make_step("two", handing(other))], home, []) == 1
     assert "another of that name" in capsys.readouterr().out
     assert "not this one" not in page(home)
-    apart = [step("one", handing(CARDS)), step("two", handing(other), needs=())]
+    apart = [make_step("one", handing(CARDS)), make_step("two", handing(other), needs=())]
     assert main(apart, home, ["--only", "two"]) == 0
-    three = step("three", "1")
+    three = make_step("three", "1")
     assert main([*apart, three], home, []) == 0  # both are up to date, from different runs
     assert "guesses only" in page(home)
     assert "model_card" not in page(home, "two").split("</header>")[0]
 
 
-def test_each_variant_of_a_sweep_has_a_page_of_its_own(home, step):
+def test_each_variant_of_a_sweep_has_a_page_of_its_own(home, make_step):
     cell = (
         "import json, os\ntold = {'pages': {'card': {'title': 'A card', 'markdown': f'n is {n}'}}}"
     )
     write = "open(os.environ['PIPELINE_HANDOVER'], 'w').write(json.dumps(told))"
-    one = step("one", cell, write, parameters="n: int = 1")
+    one = make_step("one", cell, write, parameters="n: int = 1")
     assert main([one], home, ["--sweep", "n=1,2"]) == 0
     for number in (1, 2):
         assert f"n is {number}</p>" in page(home, f"card-n={number}")
@@ -152,19 +155,19 @@ def test_each_variant_of_a_sweep_has_a_page_of_its_own(home, step):
         assert f'href="card-n={number}.html"' in page(home, "index")
 
 
-def test_a_page_tells_no_secret(home, step, monkeypatch):
+def test_a_page_tells_no_secret(home, make_step, monkeypatch):
     monkeypatch.setenv("TOKEN", "hush-0123456789")
     cell = "import json, os\ntold = {'pages': {'card': {'title': token, 'markdown': token}}}"
     write = "open(os.environ['PIPELINE_HANDOVER'], 'w').write(json.dumps(told));"
-    one = step("one", cell, write, parameters="token: str = 'env:TOKEN'")
+    one = make_step("one", cell, write, parameters="token: str = 'env:TOKEN'")
     assert main([one], home, []) == 0
     assert (home / "reports" / "latest" / "card.html").exists()
     told = [one for one in home.rglob("*") if one.is_file() and b"hush-01" in one.read_bytes()]
     assert told == []
 
 
-def test_a_lost_hand_over_is_told_and_the_report_stays(home, step, capsys):
-    assert main([step("one", handing(CARDS))], home, []) == 0
+def test_a_lost_hand_over_is_told_and_the_report_stays(home, make_step, capsys):
+    assert main([make_step("one", handing(CARDS))], home, []) == 0
     [lost] = (home / "var" / "runs").glob("*/one.json")
     lost.unlink()
     shutil.rmtree(home / "reports")
