@@ -134,7 +134,7 @@ class TestNotebook:
             statements = ast.parse(source(cell)).body
             assert len(statements) <= 5, source(cell)
             lines = source(cell).splitlines()
-            assert len([one for one in lines if not one.startswith("#")]) <= 8, source(cell)
+            assert len([one for one in lines if not one.startswith("#")]) <= 14, source(cell)
 
     def test_it_computes_its_bottom_line(self, path):
         everything = json.loads(path.read_text())["cells"]

@@ -200,7 +200,7 @@ def _validate_arrays(uncertainty_features: np.ndarray, **vectors: Any) -> list[n
             raise ValueError(
                 f"{name} has the shape {values.shape}, expected ({len(uncertainty_features)},)"
             )
-    for name, values in {"signs": uncertainty_features, **arrays}.items():
+    for name, values in {"uncertainty_features": uncertainty_features, **arrays}.items():
         if not np.isfinite(values).all():
             bad = int((~np.isfinite(values)).sum())
             raise ValueError(f"{name} holds {bad} numbers that are not finite")

@@ -154,7 +154,9 @@ def test_too_few_rows_are_named():
 
 
 def test_other_signs_than_those_calibrated_on_are_named(parts, found):
-    with pytest.raises(ValueError, match="signs has 2 columns, expected the 9 it was calibrated"):
+    with pytest.raises(
+        ValueError, match="uncertainty_features has 2 columns, expected the 9 it was calibrated"
+    ):
         found.predict(np.ones((3, 2)), np.ones(3))
 
 

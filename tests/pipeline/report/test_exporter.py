@@ -66,7 +66,7 @@ def test_the_cell_that_failed_is_marked_with_its_line():
         executed_cell("2", status="not run"),
     )
     made = exporter.render_notebook(notebook, "one")
-    assert made.cells[1].marked == 2
+    assert made.cells[1].failing_line == 2
     assert "cell 2: failed" in made.html
     assert "cell 3: not run" in made.html
     assert 'id="cell-2"' in made.html
