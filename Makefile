@@ -79,7 +79,7 @@ logs:  ## what it was asked and answered, and what its container says; ARGS=--su
 	deploy/logs $(ARGS)
 
 accuracy: .venv/bench.done  ## how good the models are, beside CatBoost and others
-	$(PY) benchmarks/accuracy.py $(ARGS)
+	$(PY) -m benchmarks.models.accuracy $(ARGS)
 
 lint: .venv/dev.done  ## code, notebooks, Dockerfile, shell scripts, YAML and workflows; no network
 	@.ci/lint

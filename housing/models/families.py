@@ -146,7 +146,7 @@ def build_boosted_trees(params: dict[str, Any], seed: int) -> RegressorMixin:
 
 
 def build_sklearn_boosted_trees(params: dict[str, Any], seed: int) -> HistGradientBoostingRegressor:
-    """The same by scikit-learn: as accurate, but slower on one core (benchmarks/accuracy.py)."""
+    """The same by scikit-learn: as accurate, but slower on one core (benchmarks/models/accuracy.py)."""
     return HistGradientBoostingRegressor(
         max_iter=params["trees"], learning_rate=params["learning_rate"],
         max_leaf_nodes=params["leaves"], max_depth=params["depth"],

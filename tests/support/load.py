@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
-from benchmarks import service as running
+from benchmarks.support import local_service as running
 
 
 class TimedResponse(NamedTuple):

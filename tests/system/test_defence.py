@@ -14,8 +14,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from benchmarks import service as real
-from benchmarks.service import running
+from benchmarks.support import local_service as real
+from benchmarks.support.local_service import running
 from housing.schema import FEATURES
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 import pytest
 
 from app.prediction_log.file_lock import FileLock
-from benchmarks.service import running, total, until
+from benchmarks.support.local_service import running, total, until
 from tests.support.load import (
     generate_load,
     get_page,

@@ -5,16 +5,14 @@ import sys
 
 import pytest
 
-from housing.paths import PROJECT_ROOT
-
 pytestmark = pytest.mark.slow
 
 
 def test_whatever_is_sent_the_service_lives_and_says_nothing_wrong(champion_home, tmp_path):
     done = subprocess.run(
-        [sys.executable, PROJECT_ROOT / "benchmarks" / "fuzz.py", "--minutes", "0.5",
+        [sys.executable, "-m", "benchmarks.service.fuzzing", "--minutes", "0.5",
          "--home", champion_home, "--found", tmp_path / "found.bin"],
-        capture_output=True, text=True,
+        cwd=PROJECT_ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "plain requests in between" in done.stdout

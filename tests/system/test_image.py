@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.service import until
+from benchmarks.support.local_service import until
 from housing.schema import FEATURES
 from tests.support.containers import podman
 from tests.support.load import generate_load, logged_predictions

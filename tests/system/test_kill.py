@@ -5,16 +5,14 @@ import sys
 
 import pytest
 
-from housing.paths import PROJECT_ROOT
-
 pytestmark = pytest.mark.slow
 
 
 def test_every_answer_anybody_got_is_in_the_log_however_the_service_is_killed(champion_home):
     done = subprocess.run(
-        [sys.executable, PROJECT_ROOT / "benchmarks" / "kill.py", "--times", "6",
+        [sys.executable, "-m", "benchmarks.service.crash_durability", "--times", "6",
          "--connections", "16", "--home", champion_home],
-        capture_output=True, text=True,
+        cwd=PROJECT_ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     for way in ("one worker", "all workers", "the whole service"):

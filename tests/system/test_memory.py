@@ -8,7 +8,7 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from benchmarks.service import Client, finished, post, rows, running
+from benchmarks.support.local_service import Client, finished, post, rows, running
 
 pytestmark = pytest.mark.slow
 ROWS, CONNECTIONS, TIMES = 10_000, 8, 1

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from benchmarks.service import running, until
+from benchmarks.support.local_service import running, until
 from tests.support.load import generate_load, get_page, logged_predictions
 
 pytestmark = pytest.mark.slow

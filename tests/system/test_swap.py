@@ -10,7 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from benchmarks.service import free_port, running, total, until
+from benchmarks.support.local_service import free_port, running, total, until
 from housing.data import splitting
 from housing.evaluation import calibration
 from housing.export import onnx_export
@@ -22,7 +22,7 @@ from tests.support.load import generate_load, get_page
 
 pytestmark = pytest.mark.slow
 NAME = "california-housing-sample"
-WITHIN = 30.0  # seconds for what takes one or two; benchmarks/swap.py fails if it takes five
+WITHIN = 30.0  # seconds for what takes one or two; benchmarks/service/champion_swap.py fails if it takes five
 TREE, LINEAR = "1", "2"  # versions of the home `two`; the second is its champion
 
 

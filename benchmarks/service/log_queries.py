@@ -1,5 +1,5 @@
 """How long `run_pipeline.py logs` takes on a log of a million answers, and how its archiving
-disturbs who writes to that log: `python benchmarks/logs.py [--rows N]`."""
+disturbs who writes to that log: `python -m benchmarks.service.log_queries [--rows N]`."""
 
 import argparse
 import contextlib

@@ -1,6 +1,6 @@
 """Whether the service does what its OpenAPI document says, whatever the document allows.
 
-.venv/bin/python benchmarks/contract.py [--examples 2000] [--seed 1] [--home HOME]
+.venv/bin/python -m benchmarks.service.api_contract [--examples 2000] [--seed 1] [--home HOME]
 
 Schemathesis, with all its checks, asks the real service with so many examples for each operation;
 exit code 1 if it finds anything. HOME has a champion: `make run` first.
@@ -13,8 +13,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from service import running
-
+from benchmarks.support.local_service import running
 from housing import paths
 
 

@@ -1,6 +1,6 @@
 """What the answer to a group of requests costs, part by part, without the network.
 
-.venv/bin/python benchmarks/group.py [--rounds 300] [--home HOME]
+.venv/bin/python -m benchmarks.service.request_cost [--rounds 300] [--home HOME]
 
 The service's own parts, in this process, on the champion of HOME (`make run` first): groups of
 single rows of the test part, as they come together under load, and a list of 1,000. Medians, in
@@ -17,13 +17,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from service import PLACES
 
 from app import create_app, response_headers
 from app.messages import JSON_MEDIA_TYPE, HttpRequest
 from app.model import registry_sync
 from app.prediction_log import records
 from app.prediction_service import CODECS, PredictionService
+from benchmarks.support.local_service import PLACES
 from housing import paths
 from housing.data import splitting, synthetic
 from housing.schema import FEATURE_NAMES
@@ -31,7 +31,7 @@ from housing.schema import FEATURE_NAMES
 GROUPS = 1, 8, 64
 LIST = 1_000  # rows
 HEADERS = {"content-type": JSON_MEDIA_TYPE, "host": "127.0.0.1", "content-length": "180"}
-WRITE = CODECS["/predict"].write
+WRITE = CODECS["/predict"].encode_response
 
 
 def main() -> None:

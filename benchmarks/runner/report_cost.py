@@ -1,6 +1,6 @@
 """What the reports cost: seconds to write and to open, bytes to send; beside nbconvert's own.
 
-.venv/bin/python benchmarks/reports.py [--repeats 5]
+.venv/bin/python -m benchmarks.runner.report_cost [--repeats 5]
 
 On the newest run of this checkout: `make run` first. Chromium is asked where it is installed.
 """

@@ -1,6 +1,6 @@
 """How time and memory grow with the rows: prepare, train the default family, predict the test part.
 
-.venv/bin/python benchmarks/growth.py [--rows 20000 200000 2000000]
+.venv/bin/python -m benchmarks.models.scaling [--rows 20000 200000 2000000]
 
 Each size is made up, and has a process of its own. The exponent is that of the power of the number
 of rows by which the time has grown since the size before: 1 is in proportion.

@@ -1,6 +1,6 @@
 """Whether every answer that anybody got is in the log, however the service dies.
 
-.venv/bin/python benchmarks/kill.py [--times 50] [--connections 64] [--home FOLDER]
+.venv/bin/python -m benchmarks.service.crash_durability [--times 50] [--connections 64] [--home FOLDER]
 
 Connections ask about one row after another and note what they are answered, while the service is
 killed (SIGKILL) at random moments: one worker, all workers, the whole service, which is then
@@ -21,8 +21,8 @@ from statistics import median
 from typing import NamedTuple
 
 import orjson
-from service import Client, Running, ready, requests, running, total
 
+from benchmarks.support.local_service import Client, Running, ready, requests, running, total
 from housing import paths
 
 WAYS = ("one worker", "all workers", "the whole service")

@@ -1,6 +1,6 @@
 """Do the 90 % intervals keep their promise, and how wide are they, on random splits.
 
-.venv/bin/python benchmarks/intervals.py [--seeds 42 0 1 2 3 4]
+.venv/bin/python -m benchmarks.models.interval_coverage [--seeds 42 0 1 2 3 4]
 
 Beside them: split-conformal intervals of one constant width, cut at 0 and at the cap like ours.
 """

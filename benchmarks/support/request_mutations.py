@@ -10,8 +10,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from service import rows
 
+from benchmarks.support.local_service import rows
 from housing.schema import FEATURE_NAMES
 
 JSON, CSV = "application/json", "text/csv"

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 import pyarrow as pa
-from servers import OURS, Left, Server
 
+from benchmarks.support.peer_servers import OURS, Left, Server
 from housing import paths
 from housing.data import splitting, synthetic
 from housing.models import persistence

@@ -1,6 +1,6 @@
 """What the runner costs, beside plain papermill and beside the same code as one script.
 
-.venv/bin/python benchmarks/runner.py [--repeats 3] [--skip-default]
+.venv/bin/python -m benchmarks.runner.overhead [--repeats 3] [--skip-default]
 
 Each pair is measured in turn, A B A B, in one go; the medians and their ratio are printed. The
 plain script is `jupyter nbconvert --to python` of the notebooks, concatenated, in one process.

@@ -1,6 +1,6 @@
 """RMSE of the models on random splits and on held-out map cells, beside CatBoost and plain models.
 
-make accuracy, or .venv/bin/python benchmarks/accuracy.py --budget thorough --seeds 42 0 --near
+make accuracy, or .venv/bin/python -m benchmarks.models.accuracy --budget thorough --seeds 42 0 --near
 
 Near: test parts of 20 %, drawn with random_state 0 to 4 and 42. Far: GroupKFold(5) on cells of half
 a degree; `--near` leaves them out. Search, early stopping and weights see the training part alone.

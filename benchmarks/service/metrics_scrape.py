@@ -1,6 +1,6 @@
 """What a scrape of /metrics costs, and whether it is right: the real service with two workers.
 
-.venv/bin/python benchmarks/scrape.py [--times 200] [--requests 3000] [--home FOLDER]
+.venv/bin/python -m benchmarks.service.metrics_scrape [--times 200] [--requests 3000] [--home FOLDER]
 
 The service answers thousands of requests first: to all endpoints, right and wrong ones, by two
 versions of the champion, which is registered again in a copy of the home's store.
@@ -18,11 +18,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import orjson
-import paced
-import service
-from service import Client, Running, post, running, total, until
-from swap import twins
 
+from benchmarks.service.champion_swap import twins
+from benchmarks.support import local_service as service
+from benchmarks.support import open_loop_load as paced
+from benchmarks.support.local_service import Client, Running, post, running, total, until
 from housing import paths
 from housing.registry import versions
 from housing.registry.versions import CHAMPION

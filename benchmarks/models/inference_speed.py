@@ -1,6 +1,6 @@
 """How fast the served form of each family answers on one core, and how equal it is to the model.
 
-.venv/bin/python benchmarks/predict.py [--families blend ...]
+.venv/bin/python -m benchmarks.models.inference_speed [--families blend ...]
 
 Each family with its first settings, and with those of `budget=thorough` where they are others,
 trained on the real data. One row: 4,000 calls, another row each. Many: 100,000 rows drawn from the

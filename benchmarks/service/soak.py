@@ -1,6 +1,6 @@
 """Whether the service stays as it is while it is asked for long: memory, open files, latencies.
 
-.venv/bin/python benchmarks/soak.py [--minutes 30] [--share 0.7] [--home FOLDER]
+.venv/bin/python -m benchmarks.service.soak [--minutes 30] [--share 0.7] [--home FOLDER]
 
 Two workers are asked at a share of the most that they answer, which is found first: single rows
 mostly, lists of 100 rows as JSON and as Arrow, and pages. A line a minute. Beside the log, which
@@ -17,15 +17,15 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-import load
 import numpy as np
 import orjson
-import paced
 import pyarrow as pa
-import service
-from paced import Answer
-from service import Running, post, requests, running
 
+from benchmarks.support import closed_loop_load as load
+from benchmarks.support import local_service as service
+from benchmarks.support import open_loop_load as paced
+from benchmarks.support.local_service import Running, post, requests, running
+from benchmarks.support.open_loop_load import Answer
 from housing import paths
 
 FIND = 20  # seconds, in which the most that it answers is found

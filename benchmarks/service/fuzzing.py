@@ -1,6 +1,6 @@
 """Whether anything that a client sends harms the service.
 
-.venv/bin/python benchmarks/fuzz.py [--minutes 10] [--seed 0] [--connections 24] [--home FOLDER]
+.venv/bin/python -m benchmarks.service.fuzzing [--minutes 10] [--seed 0] [--connections 24] [--home FOLDER]
 
 Connections send valid requests that were changed at random (odd.py), to the real service. Each
 answer must be HTTP, its JSON strict, no failure of the service's and no word of its inside; all
@@ -21,9 +21,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import orjson
-from odd import Odd, bodies, odd
-from service import Client, Running, post, rows, running
 
+from benchmarks.support.local_service import Client, Running, post, rows, running
+from benchmarks.support.request_mutations import Odd, bodies, odd
 from housing import paths
 
 PATIENCE = 20.0  # seconds for all answers of a connection

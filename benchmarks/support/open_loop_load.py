@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-from load import BROKEN, Connection
+from benchmarks.support.closed_loop_load import BROKEN, Connection
 
 PATIENCE = 30.0  # seconds for what is due at the end
 VERSION = b'"model_version":"'

@@ -1,6 +1,6 @@
 """What callers notice of a champion that moves: latencies in usual seconds and while it moves.
 
-.venv/bin/python benchmarks/swap.py [--times 10] [--connections 8] [--share 0.7] [--home FOLDER]
+.venv/bin/python -m benchmarks.service.champion_swap [--times 10] [--connections 8] [--share 0.7] [--home FOLDER]
 
 Two workers are asked about single rows at a share of the most that they answer, which is found
 first, while the alias moves to a version they have never seen, back again, to the next, and so on.
@@ -18,12 +18,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import load
 import numpy as np
-import paced
-from paced import Answer
-from service import Running, requests, running, until
 
+from benchmarks.support import closed_loop_load as load
+from benchmarks.support import open_loop_load as paced
+from benchmarks.support.local_service import Running, requests, running, until
+from benchmarks.support.open_loop_load import Answer
 from housing import paths
 from housing.registry import versions as model_versions
 from housing.registry.versions import CHAMPION

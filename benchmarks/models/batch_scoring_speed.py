@@ -1,6 +1,6 @@
 """How fast the champion answers a folder of Parquet files, and in how much memory.
 
-.venv/bin/python benchmarks/score.py [--rows 50000000] [--jobs 2] [--folder FOLDER]
+.venv/bin/python -m benchmarks.models.batch_scoring_speed [--rows 50000000] [--jobs 2] [--folder FOLDER]
 
 Makes the rows up (not timed), types `run_pipeline.py score`, and looks at its processes meanwhile.
 Asks the checkout's champion: `make run` first. A million rows take 40 MB, their answers 65 MB.

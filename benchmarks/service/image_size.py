@@ -11,7 +11,7 @@ import time
 from statistics import median
 from urllib.request import urlopen
 
-from service import free_port
+from benchmarks.support.local_service import free_port
 
 LOCKED = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "-e", "HOUSING_OPEN=1"]
 ENGINE = os.environ.get("ENGINE", "docker")

@@ -1,7 +1,7 @@
 """How fast the service answers, beside other servers of the same registered model.
 
-.venv/bin/python benchmarks/serving.py [--rounds 3] [--seconds 3] [--only NAME ...] [--quick]
-.venv/bin/python benchmarks/serving.py --profile
+.venv/bin/python -m benchmarks.service.throughput [--rounds 3] [--seconds 3] [--only NAME ...] [--quick]
+.venv/bin/python -m benchmarks.service.throughput --profile
 
 Serves the champion of HOUSING_HOME's store: `make run` first. Each peer gets an environment below
 var/peers/, made at the first use. All run at once and are asked in turn, round after round; the
@@ -21,14 +21,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-import load
 import numpy as np
-import running
-import servers
-from load import Load
-from running import ARROW, JSON, Case, Running
-from servers import FLOORS, MLFLOW, OURS, PEERS, Left, Server
 
+from benchmarks.support import closed_loop_load as load
+from benchmarks.support import peer_servers as servers
+from benchmarks.support import server_process as running
+from benchmarks.support.closed_loop_load import Load
+from benchmarks.support.peer_servers import FLOORS, MLFLOW, OURS, PEERS, Left, Server
+from benchmarks.support.server_process import ARROW, JSON, Case, Running
 from housing import paths
 from housing.schema import FEATURE_NAMES
 

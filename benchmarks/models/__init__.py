@@ -1,0 +1,1 @@
+"""Accuracy, intervals, inference speed and scaling of the models."""

@@ -1,0 +1,1 @@
+"""What the notebook runner and its reports cost."""

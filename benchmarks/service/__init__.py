@@ -1,0 +1,1 @@
+"""Speed, durability and robustness of the running service."""

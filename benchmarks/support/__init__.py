@@ -1,0 +1,1 @@
+"""What several benchmarks share: servers, load generators, request mutations."""
