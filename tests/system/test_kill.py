@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from housing.paths import PROJECT_ROOT
+
 pytestmark = pytest.mark.slow
 
 
