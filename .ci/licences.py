@@ -1,6 +1,7 @@
-"""Writes docs/licences.md: name, version and licence of each package of the locks that are shipped.
+"""Write docs/licences.md: name, version and licence of each package of the shipped locks.
 
-The licences are what the installed packages say of themselves, in SPDX's terms where they can be.
+The licences are those in the metadata of the installed packages, as SPDX expressions where
+possible.
 """
 
 import re
@@ -8,10 +9,10 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-PAGE = CHECKOUT / "docs" / "licences.md"
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+PAGE = PROJECT_ROOT / "docs" / "licences.md"
 LOCKS = {"The service": "requirements-serve.txt", "The pipeline, beyond that": "requirements.txt"}
-ABOVE = """# Licences
+HEADER = """# Licences
 
 This project is under the MIT licence, what it installs under these, as each package says of itself.
 `make licences` writes the page from the locks.
@@ -26,8 +27,8 @@ CLASSIFIERS = {
     "Python Software Foundation License": "PSF-2.0",
     "Zope Public License": "ZPL-2.1",
 }
-# say nothing that a program could read, or less than their licence file does
-KNOWN = {
+# no machine-readable licence in the metadata, or less than in the licence file
+LICENCES = {
     "grandalf": "GPL-2.0-only OR EPL-1.0",
     "huey": "MIT",
     "pygit2": "GPL-2.0-only WITH GCC-exception-2.0",
@@ -51,49 +52,51 @@ SPELLINGS = {
 
 def main():
     unclear = []
-    page, before = [ABOVE], {}
+    page, listed = [HEADER], {}
     for title, lock in LOCKS.items():
         pinned = pins(lock)
         page += [f"\n## {title}\n", "\n| package | version | licence |\n|---|---|---|\n"]
         for name, version in pinned.items():
-            if before.get(name) == version:
+            if listed.get(name) == version:
                 continue
-            found = licence(name)
-            if not found:
+            licence = find_licence(name)
+            if not licence:
                 unclear.append(name)
-            page.append(f"| {name} | {version} | {found} |\n")
-        before |= pinned
+            page.append(f"| {name} | {version} | {licence} |\n")
+        listed |= pinned
     if unclear:
         sys.exit(
-            f"no licence known of {', '.join(unclear)}: look into its licence file, "
-            f"and name it in KNOWN in .ci/licences.py"
+            f"no licence known of {', '.join(unclear)}: read its licence file, "
+            f"and name it in LICENCES in .ci/licences.py"
         )
     PAGE.write_text("".join(page))
-    print(f"{PAGE.relative_to(CHECKOUT)}: {len(before)} packages")
+    print(f"{PAGE.relative_to(PROJECT_ROOT)}: {len(listed)} packages")
 
 
 def pins(lock):
-    """name -> version, or versions where they differ with the platform."""
-    found = {}
-    for line in (CHECKOUT / lock).read_text().splitlines():
+    """Return the version of each package; several where they differ by platform."""
+    versions_by_name = {}
+    for line in (PROJECT_ROOT / lock).read_text().splitlines():
         if match := re.match(r"([A-Za-z0-9._-]+)==(\S+)", line):
-            found.setdefault(match[1], []).append(match[2])
-    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}
+            versions_by_name.setdefault(match[1], []).append(match[2])
+    return {name: ", ".join(sorted(versions)) for name, versions in versions_by_name.items()}
 
 
-def licence(name):
-    """What the installed package says; nothing if that is nothing to go by."""
-    if name in KNOWN:
-        return KNOWN[name]
-    said = metadata.metadata(name)
-    if said.get("License-Expression"):
-        return said["License-Expression"]
-    short = said.get("License") or ""
+def find_licence(name):
+    """Return the licence in the metadata of an installed package; "" if it has none to rely on."""
+    if name in LICENCES:
+        return LICENCES[name]
+    package_metadata = metadata.metadata(name)
+    if package_metadata.get("License-Expression"):
+        return package_metadata["License-Expression"]
+    short = package_metadata.get("License") or ""
     if re.fullmatch(r"[A-Za-z0-9.-]+-[0-9.]+[A-Za-z-]*( (OR|AND) [A-Za-z0-9.-]+)*|MIT", short):
         return short
-    named = [one.rpartition(" :: ")[2] for one in said.get_all("Classifier") or []]
-    found = [CLASSIFIERS[one] for one in named if one in CLASSIFIERS]
-    return " AND ".join(found) or SPELLINGS.get(short, short if short.isalnum() else "")
+    classifiers = [
+        line.rpartition(" :: ")[2] for line in package_metadata.get_all("Classifier") or []
+    ]
+    licences = [CLASSIFIERS[name] for name in classifiers if name in CLASSIFIERS]
+    return " AND ".join(licences) or SPELLINGS.get(short, short if short.isalnum() else "")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Notebooks as git keeps them: no results, but those of the cells that nbval checks.
+"""Strip notebooks of results as git keeps them, except for the cells that nbval checks.
 
-`python .ci/strip.py [--check] NOTEBOOK...` ends with 1 if it changed one (--check: would), or if a
-checked cell has no result to check.
+`python .ci/strip.py [--check] NOTEBOOK...` exits with 1 if it changed a notebook (with --check: if
+it would), or if a checked cell has no result to check.
 """
 
 import json
@@ -13,37 +13,38 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-OF_A_RUN = ("execution", "papermill", "collapsed", "scrolled", "ExecuteTime")
+RUN_METADATA = ("execution", "papermill", "collapsed", "scrolled", "ExecuteTime")
 
 
 def main(arguments):
-    check = "--check" in arguments
-    complaints = []
-    for path in [Path(one) for one in arguments if one != "--check"]:
-        before = path.read_text()
-        notebook = json.loads(before)
-        complaints += [f"{path}: {one}" for one in unchecked(notebook)]
-        after = json.dumps(stripped(notebook), indent=1, ensure_ascii=False) + "\n"
-        if after == before:
+    check_only = "--check" in arguments
+    messages = []
+    for path in [Path(argument) for argument in arguments if argument != "--check"]:
+        old_text = path.read_text()
+        notebook = json.loads(old_text)
+        messages += [f"{path}: {message}" for message in find_unchecked_cells(notebook)]
+        new_text = json.dumps(strip_results(notebook), indent=1, ensure_ascii=False) + "\n"
+        if new_text == old_text:
             continue
-        if not check:
-            path.write_text(after)
-        said = "holds results; `make format` strips it" if check else "stripped of its results"
-        complaints.append(f"{path}: {said}")
-    print(*complaints, sep="\n", end="\n" if complaints else "")
-    return bool(complaints)
+        if check_only:
+            messages.append(f"{path}: holds results; `make format` strips them")
+        else:
+            path.write_text(new_text)
+            messages.append(f"{path}: stripped of its results")
+    print(*messages, sep="\n", end="\n" if messages else "")
+    return bool(messages)
 
 
 def code_cells(notebook):
-    return [one for one in notebook["cells"] if one["cell_type"] == "code"]
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
 def is_checked(cell):
     return CHECKED in "".join(cell["source"])
 
 
-def unchecked(notebook):
-    """A sentence for each cell that is to be checked, and has nothing to be checked against."""
+def find_unchecked_cells(notebook):
+    """Return a message for each cell that nbval is to check and that has no result to compare."""
     return [
         f"a cell is marked {CHECKED} and has no result: run it, save; {''.join(cell['source'])!r}"
         for cell in code_cells(notebook)
@@ -51,10 +52,10 @@ def unchecked(notebook):
     ]
 
 
-def stripped(notebook):
+def strip_results(notebook):
     notebook["metadata"] = METADATA
     for cell in notebook["cells"]:
-        for name in OF_A_RUN:
+        for name in RUN_METADATA:
             cell["metadata"].pop(name, None)
     for cell in code_cells(notebook):
         count = 1 if is_checked(cell) else None  # nbval compares nothing where it is null

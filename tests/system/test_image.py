@@ -271,7 +271,7 @@ def test_an_image_that_does_not_become_ready_changes_nothing(
     environment, pushed = shipped
     settings = build_context / "none.env"
     settings.write_text("HOUSING_BAKED=\n")
-    told = environment | {"ENV_FILE": str(settings), "PATIENCE": "2"}
+    told = environment | {"ENV_FILE": str(settings), "READY_TIMEOUT": "2"}
     said = scripted(build_context, told, "deploy/deploy", pushed, code=1)
     assert said.endswith(f"{pushed} is not deployed; housing-blue serves as before")
     wait_for_response(f"http://{environment['ADDRESS']}/ready", 5)
@@ -299,7 +299,7 @@ def test_a_deployment_from_a_place_that_knows_of_none_spares_who_serves(
     environment, pushed = shipped
     elsewhere = environment | {"ADDRESS": "127.0.0.1:1"}
     said = scripted(build_context, elsewhere, "deploy/deploy", pushed, code=1)
-    assert said.startswith("ADDRESS is 127.0.0.1:1, and the door is at 127.0.0.1:")
+    assert said.startswith("ADDRESS is 127.0.0.1:1, but the proxy listens at 127.0.0.1:")
     (Path(environment["XDG_STATE_HOME"]) / "housing-door" / "haproxy.cfg").unlink()
     said = scripted(build_context, environment, "deploy/deploy", pushed)
     assert said.startswith("housing-blue serves")
