@@ -1,1 +1,1 @@
-"""Running the notebooks of a run: scheduling, worker processes, the papermill engine, crash recovery."""
+"""Executing a run's notebooks: scheduler, workers, papermill engine, limits, crash recovery."""

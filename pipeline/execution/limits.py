@@ -1,47 +1,52 @@
-"""A step's limits of time and memory, kept while its kernel runs."""
+"""A step's limits of time and memory, enforced while its kernel runs."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 
 import psutil
 
-from pipeline.execution.messages import KILLED, TIMED_OUT, NotebookJob
+from pipeline.execution.messages import KILLED, TIMED_OUT, NotebookJob, StopCallback
 from pipeline.kernels.fork_provisioner import KernelManager
 
-LIMIT_CHECK_INTERVAL_SECONDS = 0.2  # seconds between two looks
+LIMIT_CHECK_INTERVAL_SECONDS = 0.2
 
 
-async def enforce(
-    job: NotebookJob, kernel_manager: KernelManager, stop: Callable[[str, str], None]
-) -> None:
-    """Looks again and again until the job has ended, or passes a limit: then it stops or kills."""
+async def enforce(job: NotebookJob, kernel_manager: KernelManager, stop: StopCallback) -> None:
+    """Check the limits of `job` until it ends or exceeds one.
+
+    A job that takes too long is stopped with `stop`, which interrupts it first; one that uses too
+    much memory is killed at once.
+    """
     loop = asyncio.get_running_loop()
-    end = loop.time() + (job.time_limit or float("inf"))
-    pause = (
-        LIMIT_CHECK_INTERVAL_SECONDS
-        if job.memory_limit
-        else min(LIMIT_CHECK_INTERVAL_SECONDS, job.time_limit or LIMIT_CHECK_INTERVAL_SECONDS)
-    )
+    deadline = loop.time() + (job.time_limit or float("inf"))
+    interval = LIMIT_CHECK_INTERVAL_SECONDS
+    if job.time_limit and not job.memory_limit:
+        interval = min(interval, job.time_limit)
     while job.status == "done":
-        await asyncio.sleep(pause)
-        if loop.time() >= end:
-            why = f"took longer than its limit of {job.time_limit:g} s"
-            job.finish(TIMED_OUT, why, retryable=True)
-            stop(TIMED_OUT, why)
-        used = _memory_used_gb(kernel_manager) if job.memory_limit else 0
-        if used > (job.memory_limit or 0):
+        await asyncio.sleep(interval)
+        if loop.time() >= deadline:
+            failure = f"took longer than its limit of {job.time_limit:g} s"
+            job.finish(TIMED_OUT, failure, retryable=True)
+            stop(TIMED_OUT, failure)
+        used_gb = _memory_used_gb(kernel_manager) if job.memory_limit else 0
+        if used_gb > (job.memory_limit or 0):
             limit = f"its limit is {job.memory_limit:g} GB"
-            job.finish(KILLED, f"used {used:.2f} GB of memory, {limit}")
+            job.finish(KILLED, f"used {used_gb:.2f} GB of memory, {limit}")
             await kernel_manager.kill()
 
 
 def _memory_used_gb(kernel_manager: KernelManager) -> float:
-    """GB in use by the kernel and its children."""
-    total = 0
-    with contextlib.suppress(psutil.Error, AttributeError):
-        kernel = psutil.Process(kernel_manager.provisioner.pid)
-        for one in (kernel, *kernel.children(recursive=True)):
+    """Return the memory in GB that the kernel and its children use.
+
+    Shared pages are counted proportionally (PSS) where the system reports that.
+    """
+    if kernel_manager.kernel_pid is None:
+        return 0.0
+    n_bytes = 0
+    with contextlib.suppress(psutil.Error):
+        kernel = psutil.Process(kernel_manager.kernel_pid)
+        for process in (kernel, *kernel.children(recursive=True)):
             with contextlib.suppress(psutil.Error):
-                total += getattr(one.memory_full_info(), "pss", one.memory_info().rss)
-    return total / 1e9
+                memory = process.memory_full_info()
+                n_bytes += getattr(memory, "pss", process.memory_info().rss)
+    return n_bytes / 1e9

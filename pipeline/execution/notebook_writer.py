@@ -1,4 +1,4 @@
-"""The executed notebook on disk: always whole, at most a second old, at a bounded cost."""
+"""The executed notebook on disk: always complete, at most two seconds old, at a bounded cost."""
 
 import html
 import json
@@ -10,43 +10,47 @@ from urllib.parse import quote
 from pipeline.execution.output_capture import coalesce_streams
 from pipeline.runs.atomic_write import atomic_write
 
-MIN_SAVE_INTERVAL_SECONDS = 0.5  # seconds between two saves of a notebook that keeps changing
-SAVE_PAUSE_FACTOR = (
-    5  # a save is followed by at least as many times its own duration without one, but
-)
-MAX_SAVE_INTERVAL_SECONDS = 1.2  # seconds at most: what a cell shows is on disk within two
+# A notebook that keeps changing is saved again after a pause of at least MIN_SAVE_INTERVAL_SECONDS
+# and SAVE_PAUSE_FACTOR times the last save's duration, so that saving takes a bounded share of the
+# time; but after at most MAX_SAVE_INTERVAL_SECONDS, so that an output is on disk within two seconds
+MIN_SAVE_INTERVAL_SECONDS = 0.5
+SAVE_PAUSE_FACTOR = 5
+MAX_SAVE_INTERVAL_SECONDS = 1.2
 SECRET_MASK = "•••"
+MIN_SECRET_PREFIX_CHARS = 40  # a table cuts a long text after at least as many
 
 
 class NotebookWriter:
-    """Saves a notebook again and again; only the cells touched since are made into JSON again.
+    """Save a notebook repeatedly, encoding only the cells that changed since the last save.
 
-    secrets: texts that are masked wherever an output says them.
+    secrets: texts that are masked wherever an output contains them.
     """
 
     def __init__(self, notebook: Any, path: Path, secrets: list[str]) -> None:
         self.notebook, self.path = notebook, path
-        self.secret_spellings = sorted(
-            {form for one in secrets for form in _spell_variants(one)}, key=len
-        )[::-1]
+        spellings = {spelling for secret in secrets for spelling in _spell_variants(secret)}
+        self.secret_spellings = sorted(spellings, key=len)[::-1]  # the longest is masked first
         self.cell_json = ["" for _ in notebook.cells]
         self.dirty_cells = set(range(len(notebook.cells)))
         self.next_save_at = 0.0
-        self.last_error: OSError | None = None  # of the last try
+        self.last_error: OSError | None = None  # of the latest save, None if that succeeded
 
     def mark_dirty(self, cell_index: int) -> None:
-        """Says that a cell has changed."""
+        """Have the cell encoded again at the next save."""
         self.dirty_cells.add(cell_index)
 
     def save_if_due(self) -> None:
-        """Saves what has changed, unless the last save was too recent; a full disk may pass."""
+        """Save what has changed, unless the last save was too recent.
+
+        An OSError is kept in `last_error` instead of raised: a full disk may have room later.
+        """
         if not self.dirty_cells or time.monotonic() < self.next_save_at:
             return
         started = time.monotonic()
         try:
             self.save(durable=False)
-        except OSError as failure:
-            self.last_error = failure
+        except OSError as error:
+            self.last_error = error
         ended = time.monotonic()
         self.next_save_at = ended + min(
             max(MIN_SAVE_INTERVAL_SECONDS, SAVE_PAUSE_FACTOR * (ended - started)),
@@ -54,56 +58,59 @@ class NotebookWriter:
         )
 
     def save(self, durable: bool = True) -> None:
-        """Saves now; OSError if it cannot."""
-        for one in self.dirty_cells:
-            self.cell_json[one] = json.dumps(self._prepare_cell(self.notebook.cells[one]))
-        rest = {name: self.mask(it) for name, it in self.notebook.items() if name != "cells"}
-        head = json.dumps(rest).removesuffix("}")
+        """Save now. Raises OSError if the file cannot be written."""
+        for cell_index in self.dirty_cells:
+            cell = self._prepare_cell(self.notebook.cells[cell_index])
+            self.cell_json[cell_index] = json.dumps(cell)
+        fields = {
+            name: self.mask(value) for name, value in self.notebook.items() if name != "cells"
+        }
+        head = json.dumps(fields).removesuffix("}")
         cells = ",\n".join(self.cell_json)
         atomic_write(self.path, f'{head}, "cells": [\n{cells}\n]}}\n', durable)
         self.dirty_cells, self.last_error = set(), None
 
     def drop_outputs(self) -> None:
-        """For a full disk: what each cell did is kept, what it showed is not."""
-        for number, cell in enumerate(self.notebook.cells):
+        """Remove all outputs, so that on a full disk at least each cell's status is kept."""
+        for cell_index, cell in enumerate(self.notebook.cells):
             if cell.cell_type == "code":
                 cell.outputs = []
-                self.mark_dirty(number)
+                self.mark_dirty(cell_index)
 
     def mask_file(self, path: Path) -> None:
-        """Masks what another process has written."""
+        """Mask the secrets in a file that another process wrote."""
         if self.secret_spellings and path.exists():
             text = path.read_text(errors="surrogateescape")
-            clean = self.mask(text)
-            if clean != text:
-                atomic_write(path, clean.encode(errors="surrogateescape"))
+            masked = self.mask(text)
+            if masked != text:
+                atomic_write(path, masked.encode(errors="surrogateescape"))
 
     def _prepare_cell(self, cell: Any) -> Any:
-        """The cell as it is written; its own outputs stay, as nbclient knows them by number."""
+        """Return the cell as it is saved; its own outputs stay, as nbclient knows them by index."""
         if cell.cell_type != "code":
             return cell
         return {**cell, "outputs": self.mask(coalesce_streams(cell.outputs))}
 
     def mask(self, content: Any) -> Any:
-        """The content with the secrets in its texts masked."""
+        """Return JSON content with the secrets in its texts masked."""
         if not self.secret_spellings:
             return content
         if isinstance(content, str):
-            for one in self.secret_spellings:
-                content = content.replace(one, SECRET_MASK)
+            for spelling in self.secret_spellings:
+                content = content.replace(spelling, SECRET_MASK)
             return content
         if isinstance(content, dict):
             return {self.mask(name): self.mask(value) for name, value in content.items()}
         if isinstance(content, list):
-            return [self.mask(one) for one in content]
+            return [self.mask(item) for item in content]
         return content
 
 
 def _spell_variants(secret: str) -> set[str]:
-    """How a secret may be spelt in an output."""
-    cut = range(40, len(secret))  # a table shows the first letters of a long text
+    """Return the ways in which an output may spell a secret."""
+    prefix_lengths = range(MIN_SECRET_PREFIX_CHARS, len(secret))
     return {
-        *(secret[:one] + end for one in cut for end in ("...", "…")),
+        *(secret[:length] + ellipsis for length in prefix_lengths for ellipsis in ("...", "…")),
         secret,
         html.escape(secret),
         html.escape(secret, quote=False),

@@ -1,10 +1,10 @@
-"""Ends whatever a run has started once the runner is gone, however it went.
+"""The watchdog: a process that kills all that a run has started once the runner is gone.
 
-    python -P -m pipeline.execution.orphan_cleanup RUN_ID FOLDER
+    python -P -m pipeline.execution.orphan_cleanup RUN_ID SOCKET_FOLDER
 
-Waits for stdin to close, as a killed runner's end of a pipe does; then kills each process whose
-environment names the run, and removes the folder of their sockets. Holds the runner's lock until
-then, so that no second run meets them.
+Waits for stdin to close, which happens however the runner ends, even if it is killed; then kills
+each process whose environment names the run, and removes the folder of their sockets. Holds the
+run lock until then, so that the next run does not meet them.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import psutil
 
 
 def main(run_id: str, socket_folder: str) -> None:
-    """Until none is left."""
+    """Wait for the runner's end, then kill the run's processes and remove `socket_folder`."""
     while os.read(0, 4096):
         pass
     kill_run_processes(run_id)
@@ -25,20 +25,20 @@ def main(run_id: str, socket_folder: str) -> None:
 
 
 def kill_run_processes(run_id: str) -> None:
-    """Kills the run's processes until none is left."""
+    """Kill the run's processes until none is left: one that was just forked may escape a pass."""
     while _kill_once(run_id):
         time.sleep(0.02)
 
 
 def _kill_once(run_id: str) -> int:
-    """How many there were."""
-    found = 0
+    """Kill each process of the run that exists now; return how many were alive."""
+    n_alive = 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.pid != os.getpid() and process.environ().get("PIPELINE_RUN_ID") == run_id:
-                found += process.status() != psutil.STATUS_ZOMBIE
+                n_alive += process.status() != psutil.STATUS_ZOMBIE
                 process.kill()
-    return found
+    return n_alive
 
 
 if __name__ == "__main__":

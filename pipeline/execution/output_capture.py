@@ -1,4 +1,4 @@
-"""What a cell printed: all of it, as a terminal would leave it, as one text, not thousands."""
+"""What a cell printed: all of it, as a terminal would show it, joined into one text per stream."""
 
 import os
 from itertools import groupby
@@ -10,19 +10,20 @@ from nbformat import NotebookNode
 
 
 def coalesce_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """The outputs, neighbouring pieces of one stream joined, overwritten lines left out.
+    """Return the outputs with neighbouring pieces of one stream joined.
 
-    In linear time: nbclient's own `coalesce_streams` needs minutes for a line of some megabytes.
+    Text that a carriage return overwrites is left out. Takes linear time: nbclient's own
+    `coalesce_streams` needs minutes for a line of some megabytes.
     """
-    found: list[NotebookNode] = []
-    for name, group in groupby(outputs, _stream_name):
+    coalesced: list[NotebookNode] = []
+    for stream_name, group in groupby(outputs, _stream_name):
         pieces = list(group)
-        if name is None:
-            found += pieces
+        if stream_name is None:
+            coalesced += pieces
         else:
-            text = "".join(one.text for one in pieces)
-            found.append(NotebookNode({**pieces[0], "text": _apply_carriage_returns(text)}))
-    return found
+            text = "".join(piece.text for piece in pieces)
+            coalesced.append(NotebookNode({**pieces[0], "text": _apply_carriage_returns(text)}))
+    return coalesced
 
 
 def _stream_name(output: Any) -> str | None:
@@ -30,18 +31,18 @@ def _stream_name(output: Any) -> str | None:
 
 
 def _apply_carriage_returns(text: str) -> str:
-    """A carriage return starts the line again, as progress bars do."""
+    """Return the text without what carriage returns overwrite, as progress bars do."""
     if "\r" not in text:
         return text
     lines = text.replace("\r\n", "\n").split("\n")
-    return "\n".join(one.rstrip("\r").rpartition("\r")[2] for one in lines)
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
 
 
 class OutputCapture:
-    """What a kernel printed, whether its messages arrived or not.
+    """What a kernel prints, whether its messages arrive or not.
 
-    Two files that only the kernel and we hold open: they have no name any more once it runs, so
-    that nothing printed is left on a disk, however all ends.
+    Two files, held open by the kernel and by this process. Once the kernel runs, their names are
+    removed, so that nothing printed stays on the disk, however the run ends.
     """
 
     STREAM_NAMES = ("stdout", "stderr")
@@ -50,35 +51,39 @@ class OutputCapture:
         self.folder = Path(mkdtemp(dir=parent_folder))
         flags = os.O_RDWR | os.O_CREAT
         self.descriptors = {
-            one: os.open(self.folder / one, flags, 0o600) for one in self.STREAM_NAMES
+            name: os.open(self.folder / name, flags, 0o600) for name in self.STREAM_NAMES
         }
         self.cell_start_offsets = dict.fromkeys(self.STREAM_NAMES, 0)
 
     def unlink_files(self) -> None:
-        """The kernel has its own descriptors: takes the names away."""
+        """Remove the files' names, once the kernel has its own descriptors."""
         for name in self.STREAM_NAMES:
             (self.folder / name).unlink()
         self.folder.rmdir()
 
     def mark_cell_start(self) -> None:
-        """A cell starts here."""
+        """Remember where the next cell's output starts."""
         self.cell_start_offsets = {
-            name: os.fstat(file).st_size for name, file in self.descriptors.items()
+            name: os.fstat(descriptor).st_size for name, descriptor in self.descriptors.items()
         }
 
     def missing_outputs(self, outputs: list[NotebookNode]) -> list[NotebookNode]:
-        """What the cell printed since `mark`, but for what its outputs say already."""
-        found = []
-        for name, file in self.descriptors.items():
-            size = os.fstat(file).st_size - self.cell_start_offsets[name]
-            printed = os.pread(file, size, self.cell_start_offsets[name]).decode(errors="replace")
-            told = "".join(one.text for one in outputs if _stream_name(one) == name)
-            if printed.startswith(told) and len(printed) > len(told):
-                text = printed[len(told) :]
-                found.append(NotebookNode(output_type="stream", name=name, text=text))
-        return found
+        """Return what was printed since `mark_cell_start` and is not in `outputs`.
+
+        outputs: those of the cell, as they arrived in messages.
+        """
+        missing = []
+        for name, descriptor in self.descriptors.items():
+            start = self.cell_start_offsets[name]
+            size = os.fstat(descriptor).st_size - start
+            printed = os.pread(descriptor, size, start).decode(errors="replace")
+            received = "".join(output.text for output in outputs if _stream_name(output) == name)
+            if printed.startswith(received) and len(printed) > len(received):
+                text = printed[len(received) :]
+                missing.append(NotebookNode(output_type="stream", name=name, text=text))
+        return missing
 
     def close(self) -> None:
-        """Gone for good."""
-        for file in self.descriptors.values():
-            os.close(file)
+        """Close the files, which deletes them."""
+        for descriptor in self.descriptors.values():
+            os.close(descriptor)

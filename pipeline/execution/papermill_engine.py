@@ -1,4 +1,4 @@
-"""papermill's engine: each cell's end told truthfully, limits kept, outputs saved early."""
+"""papermill's engine: records how each cell really ended, enforces limits, saves outputs early."""
 
 import asyncio
 import contextlib
@@ -16,24 +16,26 @@ from pipeline.execution.messages import FAILED, KILLED, NOT_RUN, RAN, TIMED_OUT,
 from pipeline.execution.notebook_writer import NotebookWriter
 from pipeline.execution.output_capture import OutputCapture
 from pipeline.kernels.fork_provisioner import KernelManager, create_kernel_manager
+from pipeline.runs.records import MAX_LAST_OUTPUT_CHARS
 
-ENGINE_NAME = "pipeline"  # papermill knows the engine by it
-INTERRUPT_GRACE_SECONDS = 5.0  # seconds that an interrupted kernel has before it is killed
-MAX_LAST_OUTPUT_CHARS = 2_000  # letters of the last output that the record keeps
-PAPERMILL_STATUS = {RAN: "completed"}  # what papermill calls it in the notebook's metadata
+ENGINE_NAME = "pipeline"  # papermill finds the engine by it
+INTERRUPT_GRACE_SECONDS = 5.0  # the time that an interrupted kernel has before it is killed
+SAVE_CHECK_INTERVAL_SECONDS = 0.1
+PAPERMILL_STATUS = {RAN: "completed"}  # papermill's word in the notebook's metadata, if it differs
 
 
 class PipelineEngine(NBClientEngine):
-    """papermill.execute_notebook(..., engine_name=NAME, job=Job(...))."""
+    """Run by `papermill.execute_notebook(..., engine_name=ENGINE_NAME, job=NotebookJob(...))`."""
 
     @classmethod
     def execute_notebook(cls, nb: Any, kernel_name: str, job: NotebookJob, **_options: Any) -> Any:
+        """Execute the notebook in place and return it; `job` tells how it ended."""
         asyncio.run(_NotebookExecution(nb, kernel_name, job).run())
         return nb
 
 
 class _NotebookExecution:
-    """One notebook in one kernel."""
+    """The execution of one notebook in one kernel."""
 
     def __init__(self, notebook: Any, kernel_name: str, job: NotebookJob) -> None:
         self.notebook, self.job = notebook, job
@@ -46,18 +48,14 @@ class _NotebookExecution:
         self.stop_task: asyncio.Task | None = None
 
     async def run(self) -> None:
-        """Runs all cells, or as many as it can; never raises for what happens in the notebook."""
+        """Run all cells, or as many as possible; never raise for what happens in the notebook."""
         job, started = self.job, _utc_now()
-        job.cell_status = [NOT_RUN for _ in self.notebook.cells]
-        about = self.notebook.metadata.papermill
-        about.update(
+        self._reset_notebook()
+        notebook_state = self.notebook.metadata.papermill
+        notebook_state.update(
             start_time=started.isoformat(), output_path=str(job.executed_path), exception=None
         )
-        for cell in self.notebook.cells:
-            cell.metadata.papermill = {"status": "pending", "exception": None}
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-        keepers = [
+        background_tasks = [
             asyncio.ensure_future(self._save_periodically()),
             asyncio.ensure_future(self._enforce_limits()),
         ]
@@ -67,162 +65,179 @@ class _NotebookExecution:
                 await self.cells_task
         except asyncio.CancelledError:
             pass  # stopped before there was a kernel to interrupt
-        except Exception as failed:
-            job.finish(FAILED, f"{type(failed).__name__}: {failed}".splitlines()[0])
+        except Exception as error:
+            job.finish(FAILED, f"{type(error).__name__}: {error}".splitlines()[0])
         finally:
-            for one in (*keepers, self.stop_task):
-                if one:
-                    one.cancel()
-            about.update(end_time=_utc_now().isoformat(), exception=job.status != "done")
-            about.update(duration=(_utc_now() - started).total_seconds())
+            for task in (*background_tasks, self.stop_task):
+                if task:
+                    task.cancel()
+            notebook_state.update(
+                end_time=_utc_now().isoformat(),
+                exception=job.status != "done",
+                duration=(_utc_now() - started).total_seconds(),
+            )
             self._finalize()
 
+    def _reset_notebook(self) -> None:
+        """Mark all cells as pending and remove their outputs."""
+        self.job.cell_status = [NOT_RUN for _ in self.notebook.cells]
+        for cell in self.notebook.cells:
+            cell.metadata.papermill = {"status": "pending", "exception": None}
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+
     def _finalize(self) -> None:
-        """What is left is told and saved, without the secrets."""
-        for number, cell in enumerate(self.notebook.cells):
-            if self.job.cell_status[number] == NOT_RUN:
+        """Save the notebook for the last time, and mask secrets in all that the job leaves."""
+        for cell_index, cell in enumerate(self.notebook.cells):
+            if self.job.cell_status[cell_index] == NOT_RUN:
                 cell.metadata.papermill.status = NOT_RUN
-                self.writer.mark_dirty(number)
+                self.writer.mark_dirty(cell_index)
         self._save_final()
-        for ending in (".stderr", ".json", ".trace"):
+        for suffix in (".stderr", ".json", ".trace"):
             with contextlib.suppress(OSError):
-                self.writer.mask_file(
-                    self.job.executed_path.with_name(self.job.executed_path.stem + ending)
-                )
+                self.writer.mask_file(self.job.executed_path.with_suffix(suffix))
         for name in ("failure", "traceback", "output"):
             setattr(self.job, name, self.writer.mask(getattr(self.job, name)))
 
     async def _run_cells(self) -> None:
-        job, path = (
-            self.job,
-            self.job.executed_path.with_name(f"{self.job.executed_path.stem}.stderr"),
-        )
-        with path.open("ab") as errors:
+        """Start the kernel, run the cells in order, and stop the kernel."""
+        job = self.job
+        with job.executed_path.with_suffix(".stderr").open("ab") as stderr:
             self.kernel_manager = create_kernel_manager(self.kernel_name, job.socket_folder)
             self.session = KernelSession(
                 self.notebook, self.kernel_manager, self.writer, self._report_progress
             )
             self.output_capture = OutputCapture(job.socket_folder)
+            environment = {**job.environment, "PIPELINE_TEE": str(self.output_capture.folder)}
             try:
-                environment = {**job.environment, "PIPELINE_TEE": str(self.output_capture.folder)}
                 await self.session.start(
-                    cwd=str(job.working_folder), env=environment, stderr=errors
+                    cwd=str(job.working_folder), env=environment, stderr=stderr
                 )
                 self.output_capture.unlink_files()
                 self.kernel_ready.set()
-                for number in range(len(self.notebook.cells)):
+                for cell_index in range(len(self.notebook.cells)):
                     if job.status != "done":
                         break
-                    await self._run_cell(number)
+                    await self._run_cell(cell_index)
             finally:
-                patience = INTERRUPT_GRACE_SECONDS if job.status in ("done", FAILED) else 0
-                await self.session.shutdown(patience)
+                grace_seconds = INTERRUPT_GRACE_SECONDS if job.status in ("done", FAILED) else 0
+                await self.session.shutdown(grace_seconds)
                 self.output_capture.close()
                 job.peak_mb = getattr(self.kernel_manager.provisioner, "peak_mb", 0)
 
     def _report_progress(self, line: str) -> None:
-        """An output that changes tells how far its cell is."""
+        """Send the line that an updated display shows, so that users see how far its cell is."""
         self._send_cell_started(
             self.writer.mask(f"{self.heading}: {line}" if self.heading else line)
         )
 
     def _send_cell_started(self, heading: str) -> None:
-        cells = len(self.notebook.cells)
+        n_cells = len(self.notebook.cells)
         self.job.send_event(
-            "cell", number=self.cell_index, status="running", of=cells, heading=heading
+            "cell", number=self.cell_index, status="running", of=n_cells, heading=heading
         )
 
     async def _run_cell(self, cell_index: int) -> None:
-        job, cell = self.job, self.notebook.cells[cell_index]
-        state, started = cell.metadata.papermill, _utc_now()
-        state.update(status="running", start_time=started.isoformat())
+        """Run one cell; record its status and times in the notebook and the job, and send them."""
+        cell = self.notebook.cells[cell_index]
+        cell_state, started = cell.metadata.papermill, _utc_now()
+        cell_state.update(status="running", start_time=started.isoformat())
         self.writer.mark_dirty(cell_index)
         if cell.cell_type == "markdown":
-            titles = [one for one in cell.source.splitlines() if one.startswith("#")]
-            self.heading = titles[-1].lstrip("# ") if titles else self.heading
+            headings = [line for line in cell.source.splitlines() if line.startswith("#")]
+            self.heading = headings[-1].lstrip("# ") if headings else self.heading
         self.cell_index = cell_index
         self._send_cell_started(self.heading)
-        ended = RAN
+        status = await self._execute_cell(cell, cell_index)
+        seconds = (_utc_now() - started).total_seconds()
+        cell_state.update(
+            status=PAPERMILL_STATUS.get(status, status),
+            exception=status != RAN,
+            end_time=_utc_now().isoformat(),
+            duration=seconds,
+        )
+        self.job.cell_status[cell_index] = status
+        self.writer.mark_dirty(cell_index)
+        self.job.send_event("cell", number=cell_index, status=status, seconds=round(seconds, 3))
+
+    async def _execute_cell(self, cell: Any, cell_index: int) -> str:
+        """Execute one cell; return its status, and finish the job if the cell did not end well."""
+        job = self.job
         self.output_capture.mark_cell_start()
         try:
             await self.session.async_execute_cell(cell, cell_index)
-        except CellExecutionError as failed:
-            ended = FAILED
+            return RAN
+        except CellExecutionError as error:
+            status = FAILED
             job.traceback = _last_traceback(cell)
-            job.finish(FAILED, f"{failed.ename}: {failed.evalue}".strip().splitlines()[0])
+            job.finish(FAILED, f"{error.ename}: {error.evalue}".strip().splitlines()[0])
         except DeadKernelError:
-            ended = KILLED
+            status = KILLED
             await self.session.drain_outputs(cell, cell_index)
             cell.outputs += self.output_capture.missing_outputs(cell.outputs)
-            job.finish(
-                KILLED,
-                _describe_kernel_exit(await self.kernel_manager.provisioner.poll()),
-                retryable=True,
-            )
-        if ended != RAN:
-            ended = job.status if job.status in (TIMED_OUT, KILLED) else ended
-            ended = KILLED if job.status == "stopped" else ended
-            job.output = _last_output(cell)
-        took = (_utc_now() - started).total_seconds()
-        state.update(status=PAPERMILL_STATUS.get(ended, ended), exception=ended != RAN)
-        state.update(end_time=_utc_now().isoformat(), duration=took)
-        job.cell_status[cell_index] = ended
-        self.writer.mark_dirty(cell_index)
-        job.send_event("cell", number=cell_index, status=ended, seconds=round(took, 3))
+            exit_code = await self.session.kernel_manager.exit_code()
+            job.finish(KILLED, _describe_kernel_exit(exit_code), retryable=True)
+        job.output = _last_output(cell)
+        if job.status == "stopped":
+            return KILLED
+        return job.status if job.status in (TIMED_OUT, KILLED) else status
 
     def stop(self, status: str, failure: str) -> None:
-        """Interrupts the kernel, so that the cell can say where it was; then kills it."""
+        """Finish the job; interrupt the kernel, so that its cell shows where it was, then kill."""
         self.job.finish(status, failure)
         if self.stop_task is None:
             self.stop_task = asyncio.ensure_future(self._interrupt_then_kill())
 
     async def _interrupt_then_kill(self) -> None:
         if not (self.kernel_manager and self.kernel_manager.has_kernel):
-            self.cells_task.cancel()
+            if self.cells_task:
+                self.cells_task.cancel()
             return
-        await self.kernel_manager.provisioner.send_signal(signal.SIGINT)
+        await self.kernel_manager.interrupt()
         await asyncio.sleep(INTERRUPT_GRACE_SECONDS)
         await self.kernel_manager.kill()
 
     async def _save_periodically(self) -> None:
         while True:
             self.writer.save_if_due()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(SAVE_CHECK_INTERVAL_SECONDS)
 
     async def _enforce_limits(self) -> None:
         await self.kernel_ready.wait()
-        await limits.enforce(self.job, self.kernel_manager, self.stop)
+        await limits.enforce(self.job, self.session.kernel_manager, self.stop)
 
     def _save_final(self) -> None:
+        """Save the notebook; on a full disk, fail the job and save the notebook without outputs."""
         try:
             self.writer.save()
-        except OSError as failure:
-            self.job.finish(FAILED, f"the executed notebook could not be saved: {failure}")
-            self.job.failure = f"the executed notebook could not be saved: {failure}"
-            self.job.status = FAILED
+        except OSError as error:
+            failure = f"the executed notebook could not be saved: {error}"
+            self.job.finish(FAILED, failure)
+            self.job.status, self.job.failure = FAILED, failure  # outweighs an earlier failure
             self.writer.drop_outputs()
             with contextlib.suppress(OSError):
                 self.writer.save()
 
 
 def _describe_kernel_exit(exit_code: int | None) -> str:
+    """Return how the kernel ended, as a sentence. exit_code: negative for a signal."""
     if exit_code is None or exit_code >= 0:
-        return f"the kernel left with exit code {exit_code}"
+        return f"the kernel exited with code {exit_code}"
     name = signal.Signals(-exit_code).name
     hint = "; often the machine has run out of memory" if -exit_code == signal.SIGKILL else ""
     return f"the kernel was killed by {name}{hint}"
 
 
 def _last_traceback(cell: Any) -> str:
-    """With terminal colours."""
-    errors = [one.traceback for one in cell.outputs if one.output_type == "error"]
-    return "\n".join(errors[-1]) if errors else ""
+    """Return the traceback of the cell's last error, with terminal colours; empty without one."""
+    tracebacks = [output.traceback for output in cell.outputs if output.output_type == "error"]
+    return "\n".join(tracebacks[-1]) if tracebacks else ""
 
 
 def _last_output(cell: Any) -> str:
-    """The end of what the cell printed."""
-    said = [one.text for one in cell.get("outputs", []) if one.output_type == "stream"]
-    return "".join(said)[-MAX_LAST_OUTPUT_CHARS:]
+    """Return the end of what the cell printed."""
+    streams = [output.text for output in cell.get("outputs", []) if output.output_type == "stream"]
+    return "".join(streams)[-MAX_LAST_OUTPUT_CHARS:]
 
 
 def _utc_now() -> datetime:
@@ -230,5 +245,5 @@ def _utc_now() -> datetime:
 
 
 papermill_engines.register(ENGINE_NAME, PipelineEngine)
-logging.getLogger("papermill").setLevel(logging.ERROR)  # it takes Annotated parameters for unknown
-logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # what it says is in our record
+logging.getLogger("papermill").setLevel(logging.ERROR)  # it calls Annotated parameters unknown
+logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # the run's record has what it logs

@@ -1,4 +1,4 @@
-"""papermill's Python literals for the injected cell; and code, where a value is none."""
+"""papermill's Python literals for the injected cell, or expressions where there is no literal."""
 
 from typing import Any
 
@@ -6,14 +6,15 @@ from papermill.translators import PythonTranslator, papermill_translators
 
 
 class PythonExpression(str):
-    """Python for the injected cell, where papermill would write a text."""
+    """Python code to inject as it is, where papermill would write a quoted text."""
 
 
 class ParameterTranslator(PythonTranslator):
-    """papermill's own, but for `Code`."""
+    """papermill's Python translator, extended by `PythonExpression`."""
 
     @classmethod
     def translate(cls, val: Any) -> str:
+        """Return the source code of a parameter's value."""
         return str(val) if isinstance(val, PythonExpression) else super().translate(val)
 
 

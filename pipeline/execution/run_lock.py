@@ -1,4 +1,4 @@
-"""One run at a time in a home: a lock that the operating system takes back from the dead."""
+"""One run at a time in a project: a lock that the operating system releases when a run dies."""
 
 import contextlib
 import fcntl
@@ -11,9 +11,11 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def acquire(path: Path, holder: str, on_wait: Callable[[str], None]) -> Iterator[int]:
-    """Holds the lock; gives its file descriptor, for a process that is to hold it too.
+    """Hold the lock; yield its file descriptor, which another process may inherit to hold it too.
 
-    on_wait: told who holds it, if somebody else does. Then waits for the end of that run.
+    path: the lock file, which is created if need be. holder: a run's id, or the command that
+    holds the lock. on_wait: called with a description of the present holder if the lock is taken;
+    then waits until it is free.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -24,8 +26,8 @@ def acquire(path: Path, holder: str, on_wait: Callable[[str], None]) -> Iterator
             on_wait(_describe_holder(path))
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.ftruncate(descriptor, 0)
-        about = {"pid": os.getpid(), "run": holder, "since": time.strftime("%H:%M:%S")}
-        os.pwrite(descriptor, json.dumps(about).encode(), 0)
+        holder_info = {"pid": os.getpid(), "run": holder, "since": time.strftime("%H:%M:%S")}
+        os.pwrite(descriptor, json.dumps(holder_info).encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -33,7 +35,8 @@ def acquire(path: Path, holder: str, on_wait: Callable[[str], None]) -> Iterator
 
 def _describe_holder(path: Path) -> str:
     try:
-        about = json.loads(path.read_text())
-        return f"run {about['run']}, process {about['pid']}, since {about['since']}"
+        holder_info = json.loads(path.read_text())
+        run_id, pid, since = holder_info["run"], holder_info["pid"], holder_info["since"]
+        return f"run {run_id}, process {pid}, since {since}"
     except (OSError, ValueError):
         return "a run that is just starting"

@@ -1,4 +1,4 @@
-"""A run: the tasks that must run, side by side where they may, each with its record and report."""
+"""A run: starts the tasks that must run, in parallel where possible; keeps records and reports."""
 
 import selectors
 from collections.abc import Callable, Mapping
@@ -16,25 +16,31 @@ from pipeline.runs.records import RunRecord, RunRecordWriter, StepRecord
 from pipeline.staleness import dependencies, fingerprint
 from pipeline.staleness.state_store import StateStore
 
-# told of what happens: the event's name, the run, the step it is about
+# called for each event with its name, the run, and the step it is about
 Listener = Callable[[str, RunRecord, StepRecord | None], None]
-TICK_SECONDS = 0.25  # seconds
+TICK_SECONDS = 0.25  # the longest wait for an event
+WORKER_DIED_EVENT = {
+    "event": "end",
+    "status": "killed",
+    "failure": "its worker process was killed",
+    "retryable": True,
+}
 
 
 class RunOptions(NamedTuple):
     """How to run."""
 
     forced_reasons: Mapping[str, str] = MappingProxyType({})  # label -> why it runs in any case
-    max_workers: int = 0  # kernels side by side; 0: as many as there are cores
-    cold_start: bool = False  # start each kernel from nothing
+    max_workers: int = 0  # kernels in parallel; 0: as many as there are cores
+    cold_start: bool = False  # start each kernel as a new process, without the fork server
     environment: Mapping[str, str] = MappingProxyType({})  # of the kernels
-    pinned_runs: PinnedRuns = no_pinned_runs  # run -> why it matters
-    single_file: bool = False  # pages that stand alone
-    reproduction_commands: Mapping[str, str] = MappingProxyType({})  # label -> what makes it again
+    pinned_runs: PinnedRuns = no_pinned_runs  # returns run id -> why the run must be kept
+    single_file: bool = False  # pages that contain their style and script
+    reproduction_commands: Mapping[str, str] = MappingProxyType({})  # label -> command line
 
 
 class Scheduler:
-    """One run. `go` makes it."""
+    """One run of the given tasks. Call `create_folders`, then `run`."""
 
     def __init__(
         self, run_id: str, tasks: list[Task], home: Path, options: RunOptions, listener: Listener
@@ -44,36 +50,39 @@ class Scheduler:
         self.record = RunRecord(
             run_id,
             records.utc_now(),
-            [StepRecord(one.label, one.report, parameters=one.values) for one in tasks],
+            [StepRecord(task.label, task.report, parameters=task.values) for task in tasks],
         )
-        self.step_records = {one.name: one for one in self.record.steps}
+        self.step_records = {step.name: step for step in self.record.steps}
         self.run_folder = home / "var" / "runs" / run_id
         self.report_writer = ReportWriter(
             home, self.record, options.pinned_runs, options.single_file
         )
         self.queue = TaskQueue(tasks, self.step_records)
-        self.start_fingerprints: dict[str, Any] = {}
+        self.start_fingerprints: dict[str, dict[str, Any]] = {}  # label -> when the task started
         self.stop_signal: int | None = None
-        self.has_write_errors = False  # something could not be written
+        self.has_write_errors = False  # a record or a report could not be written
 
     def create_folders(self) -> None:
-        """Makes the run's folders; OSError if it cannot."""
+        """Create the run's folders. Raises OSError if that fails."""
         self.report_writer.create_report_dir()
         self.run_folder.mkdir(parents=True)
         self.record_writer = RunRecordWriter(self.record, self.run_folder)
 
     def run(self, lock_descriptor: int) -> int:
-        """Runs what must run; gives the exit code."""
-        width = min(
+        """Run every task that must run; return the exit code.
+
+        lock_descriptor: of the run lock, which the watchdog holds too.
+        """
+        max_workers = min(
             self.options.max_workers or worker_pool.available_cores(),
             task_queue.max_parallel_tasks(self.tasks),
         )
-        shared = {"PIPELINE_STARTED_IN": str(Path.cwd()), **worker_pool.thread_limits(width)}
-        shared["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else each kernel warns on stderr
-        environment = {**self.options.environment, **shared}
         self._notify("run started", self.record, None)
         self.worker_pool = WorkerPool(
-            self.record.id, self.run_folder / "runner.log", lock_descriptor, environment
+            self.record.id,
+            self.run_folder / "runner.log",
+            lock_descriptor,
+            self._kernel_environment(max_workers),
         )
         self.selector = selectors.DefaultSelector()
         try:
@@ -83,7 +92,7 @@ class Scheduler:
                 if not self.options.cold_start:
                     self.worker_pool.start_fork_server(self.tasks)
                 self._write_initial_record()
-                self._run_event_loop(width)
+                self._run_event_loop(max_workers)
         finally:
             self.worker_pool.close()
             self.selector.close()
@@ -92,35 +101,43 @@ class Scheduler:
             return 128 + self.stop_signal
         return 0 if self.record.status == "done" and not self.has_write_errors else 1
 
+    def _kernel_environment(self, max_workers: int) -> dict[str, str]:
+        return {
+            **self.options.environment,
+            "PIPELINE_STARTED_IN": str(Path.cwd()),
+            **worker_pool.thread_limits(max_workers),
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else each kernel warns on stderr
+        }
+
     def _write_initial_record(self) -> None:
-        """Where its code comes from, and pages to look at from the first second."""
-        folder = self.tasks[0].step.notebook.parent
-        self.record.commit, self.record.commit_link = git.commit_and_url(folder)
+        """Record the notebooks' commit, and write pages to look at from the first second."""
+        notebook_folder = self.tasks[0].step.notebook.parent
+        self.record.commit, self.record.commit_link = git.commit_and_url(notebook_folder)
         self._save_record()
         self._add_report_error(self.report_writer.write_initial_pages())
 
     def _run_event_loop(self, max_workers: int) -> None:
-        for one in self.worker_pool.workers:
-            self.selector.register(one.event_stream, selectors.EVENT_READ, one)
+        for worker in self.worker_pool.workers:
+            self.selector.register(worker.event_stream, selectors.EVENT_READ, worker)
         while True:
-            self._handle_signals(
-                stop_signals.received_signals(self.wakeup_socket)
-            )  # a step's end may have taken a while
+            # before tasks are started: recording a step's end may have taken a while
+            self._handle_signals(stop_signals.received_signals(self.wakeup_socket))
             self._start_ready_tasks(max_workers)
             self._add_report_error(self.report_writer.write_next())
             if not self.busy_workers and not self.queue:
                 return
-            events = self.selector.select(TICK_SECONDS)
-            for key, _ in events:
-                for event in key.data.read_events() if key.data else []:  # the bell has no data
-                    self._handle_event(key.data, event)
-            if not events:
+            ready_keys = self.selector.select(TICK_SECONDS)
+            for key, _ in ready_keys:
+                if key.data:  # a worker; the wakeup socket has no data
+                    for event in key.data.read_events():
+                        self._handle_event(key.data, event)
+            if not ready_keys:
                 self.report_writer.preload()
             self.worker_pool.ensure_watchdog()
             self._notify("tick", self.record, None)
 
     def _notify(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
-        """A terminal or a pipe that has gone is no reason to stop."""
+        """Call the listener; go on without it if its terminal or pipe is closed."""
         try:
             self.listener(event, run, step)
         except OSError:
@@ -129,34 +146,37 @@ class Scheduler:
     @property
     def busy_workers(self) -> list[Worker]:
         """The workers that have a task."""
-        return [one for one in self.worker_pool.workers if one.task]
+        return [worker for worker in self.worker_pool.workers if worker.task]
 
     def _start_ready_tasks(self, max_workers: int) -> None:
         for task in self.queue.take_ready(
             lambda: len(self.busy_workers) < max_workers, bool(self.stop_signal)
         ):
-            why = self._reasons_to_run(task)
-            if why:
-                self._start_task(task, why)
+            reasons = self._reasons_to_run(task)
+            if reasons:
+                self._start_task(task, reasons)
             else:
                 self._reuse_previous_results(task)
 
     def _reasons_to_run(self, task: Task) -> list[str]:
-        if self.step_records[task.label].attempts:
-            return [f"attempt {len(self.step_records[task.label].attempts) + 1}"]
-        forced = [it for one, it in self.options.forced_reasons.items() if one == task.label]
-        return [*forced, *self.state_store.stale_reasons(task)]
+        """Return why the task must run; empty if it is up to date."""
+        attempts = self.step_records[task.label].attempts
+        if attempts:
+            return [f"attempt {len(attempts) + 1}"]
+        forced_reason = self.options.forced_reasons.get(task.label)
+        forced_reasons = [] if forced_reason is None else [forced_reason]
+        return [*forced_reasons, *self.state_store.stale_reasons(task)]
 
     def _reuse_previous_results(self, task: Task) -> None:
-        """It is up to date: another run's results are this one's."""
+        """Complete a task that is up to date with the results of the run that produced them."""
         step = self.step_records[task.label]
-        step_events.copy_reused_record(
-            step, self.run_folder.parent / self.state_store.load(task.label)["run"], self.record
-        )
+        source_run_id = self.state_store.load(task.label)["run"]
+        step_events.copy_reused_record(step, self.run_folder.parent / source_run_id, self.record)
         self.report_writer.enqueue(step)
         self._notify("step ended", self.record, step)
 
     def _start_task(self, task: Task, reasons: list[str]) -> None:
+        """Record that the task starts, and send it to a worker."""
         step = self.step_records[task.label]
         try:
             if not step.attempts:
@@ -165,8 +185,8 @@ class Scheduler:
                     task.step, task.values
                 )
                 self.state_store.mark_running(task, self.record.id)
-        except (OSError, ValueError) as failed:
-            step.status, step.failure = "failed", f"it could not start: {failed}"
+        except (OSError, ValueError) as error:
+            step.status, step.failure = "failed", f"it could not start: {error}"
             self._notify("step ended", self.record, step)
             return
         step.status, step.why, step.started = "running", reasons, records.utc_now()
@@ -176,26 +196,21 @@ class Scheduler:
         if worker.event_stream not in {key.fileobj for key in self.selector.get_map().values()}:
             self.selector.register(worker.event_stream, selectors.EVENT_READ, worker)
         worker.task = task
-        command, code = (
+        job_request = messages.build_job_request(
+            task,
+            self.run_folder / task.file_stem,
+            self.worker_pool,
             self.options.reproduction_commands.get(task.label, ""),
             self.start_fingerprints[task.label]["code"],
         )
-        worker.send(
-            messages.build_job_request(
-                task, self.run_folder / task.file_stem, self.worker_pool, command, code
-            )
-        )
+        worker.send(job_request)
         self._notify("step started", self.record, step)
 
     def _handle_event(self, worker: Worker, event: dict[str, Any]) -> None:
-        if not event:  # the process has gone
+        """Handle a worker's event; an empty one means that its process has died."""
+        if not event:
             self.selector.unregister(worker.event_stream)
-            if worker.task is None:
-                return
-            event = {
-                "event": "end", "status": "killed", "failure": "the process that ran it was killed",
-                "retryable": True,
-            }  # fmt: skip
+            event = WORKER_DIED_EVENT
         if worker.task is None:
             return
         step = self.step_records[worker.task.label]
@@ -207,22 +222,23 @@ class Scheduler:
         self._finish_task(task, step, event)
 
     def _finish_task(self, task: Task, step: StepRecord, event: dict[str, Any]) -> None:
-        """Completes the record; tries again what may pass."""
-        place = self.run_folder / task.file_stem
-        step_events.finish_step(step, event, place)
-        may_pass = event.get("retryable") and not self.stop_signal
-        if may_pass and step_events.can_retry(step, task, self.state_store, place):
-            wait = task.step.backoff * 2 ** len(step.attempts)
-            step_events.archive_attempt(step, place)
-            self.queue.schedule_retry(task, wait)
+        """Complete the record, or schedule another attempt if that may succeed."""
+        base_path = self.run_folder / task.file_stem
+        step_events.finish_step(step, event, base_path)
+        is_retryable = event.get("retryable") and not self.stop_signal
+        if is_retryable and step_events.can_retry(step, task, self.state_store, base_path):
+            delay_seconds = task.step.backoff * 2 ** len(step.attempts)
+            step_events.archive_attempt(step, base_path)
+            self.queue.schedule_retry(task, delay_seconds)
             self._save_record()
             self._notify("attempt ended", self.record, step)
             return
-        began = self.start_fingerprints[task.label]
-        for one in step_events.save_step_state(
-            step, task, self.state_store, self.record, place, began
-        ):
-            self._add_problem(one)
+        start_fingerprint = self.start_fingerprints[task.label]
+        warnings = step_events.save_step_state(
+            step, task, self.state_store, self.record, base_path, start_fingerprint
+        )
+        for warning in warnings:
+            self._add_problem(warning)
         self._save_record()
         self.report_writer.enqueue(step)
         self._notify("step ended", self.record, step)
@@ -230,8 +246,8 @@ class Scheduler:
     def _save_record(self) -> None:
         try:
             self.record_writer.save()
-        except OSError as failed:
-            self._add_write_error(f"the run's record could not be written: {failed}")
+        except OSError as error:
+            self._add_write_error(f"the run's record could not be written: {error}")
 
     def _add_report_error(self, error: Exception | None) -> None:
         if error:
@@ -246,7 +262,7 @@ class Scheduler:
             self.record.problems.append(message)
 
     def _handle_signals(self, signal_numbers: bytes) -> None:
-        """The first signal stops the kernels politely, a second kills them."""
+        """Interrupt the kernels at the first stop signal, kill them at the second."""
         for number in signal_numbers:
             if number not in stop_signals.STOP_SIGNALS:
                 continue
@@ -254,28 +270,25 @@ class Scheduler:
                 self.worker_pool.kill_workers()
                 continue
             self.stop_signal = number
+            failure = f"stopped by {stop_signals.STOP_SIGNALS[number]}"
             for task in self.queue.cancel_retries():
                 step = self.step_records[task.label]
-                step.status, step.failure = (
-                    "stopped",
-                    f"stopped by {stop_signals.STOP_SIGNALS[number]}",
-                )
+                step.status, step.failure = "stopped", failure
                 self.report_writer.enqueue(step)
             for worker in self.busy_workers:
-                worker.send(
-                    {"stop": "stopped", "why": f"stopped by {stop_signals.STOP_SIGNALS[number]}"}
-                )
+                worker.send({"stop": "stopped", "why": failure})
             self._notify("stopping", self.record, None)
 
     def _finish_run(self) -> None:
+        """Complete the run's record and write its final pages, however the run ended."""
         for step in self.record.steps:
             if step.status == "skipped":
                 step.status = "not run"
-            if step.status == "running":  # the runner itself has failed
-                step.status, step.failure = "killed", "the runner left before its end"
+            if step.status == "running":  # an error in the runner itself
+                step.status, step.failure = "killed", "the runner ended before the step did"
         try:
             self.record_writer.close()
-        except OSError as failed:
-            self._add_write_error(f"the run's record could not be written: {failed}")
+        except OSError as error:
+            self._add_write_error(f"the run's record could not be written: {error}")
         self._add_report_error(self.report_writer.write_final_pages())
         self._notify("run ended", self.record, None)

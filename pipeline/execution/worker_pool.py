@@ -1,4 +1,4 @@
-"""The processes beside the runner: workers, the nursery of kernels, and the watchdog."""
+"""The processes beside the runner: workers, the fork server of kernels, and the watchdog."""
 
 import contextlib
 import json
@@ -10,62 +10,77 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pipeline.definition.steps import Task
+from pipeline.kernels.fork_server import FORK_SERVER_SOCKET_NAME
 from pipeline.staleness import fingerprint
 
-# each says how many threads a library may start
+# each limits the threads that a library starts
 THREAD_COUNT_VARIABLES = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS",
-    "VECLIB_MAXIMUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "LOKY_MAX_CPU_COUNT",
-)  # fmt: skip
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "RAYON_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+)
 
 
 class WorkerPool:
-    """All that a run starts; gone with it, whatever happens to the runner."""
+    """All processes that a run starts. They end with it, whatever happens to the runner.
+
+    lock_descriptor: of the run lock, which the watchdog holds too. environment: of the kernels.
+    """
 
     def __init__(
         self, run_id: str, log_path: Path, lock_descriptor: int, environment: dict[str, str]
     ) -> None:
         self.environment = {**environment, "PIPELINE_RUN_ID": run_id}
         self.log_file = log_path.open("ab")
-        self.socket_folder = Path(
-            tempfile.mkdtemp(prefix="run-")
-        )  # short: a socket's path is limited
+        # in the system's temporary folder, as the length of a socket's path is limited
+        self.socket_folder = Path(tempfile.mkdtemp(prefix="run-"))
         self.workers: list[Worker] = []
         self.fork_server: subprocess.Popen | None = None
         self.run_id, self.lock_descriptor = run_id, lock_descriptor
         self.watchdog = self._start_watchdog()
 
     def start_fork_server(self, tasks: list[Task]) -> None:
-        """Kernels of these find their imports done. Linux only: elsewhere forks are unsafe."""
+        """Start the process whose kernels have the tasks' imports done already.
+
+        On Linux only: elsewhere forking is unsafe, and each kernel is a new process.
+        """
         if sys.platform == "linux":
             with socket.socket(socket.AF_UNIX) as listener:
-                listener.bind(str(self.socket_folder / "nursery"))
+                listener.bind(str(self.socket_folder / FORK_SERVER_SOCKET_NAME))
                 listener.listen(64)
-                number = listener.fileno()
-                wanted = json.dumps(_modules_to_preload(tasks))
+                descriptor = listener.fileno()
+                modules = json.dumps(_modules_to_preload(tasks))
                 self.fork_server = self._start_process(
-                    "kernels.fork_server", str(number), wanted, pass_fds=[number]
+                    "kernels.fork_server", str(descriptor), modules, pass_fds=[descriptor]
                 )
 
     def _start_watchdog(self) -> subprocess.Popen:
-        told = (self.run_id, str(self.socket_folder))
         return self._start_process(
-            "execution.orphan_cleanup", *told, pass_fds=[self.lock_descriptor], env=None
+            "execution.orphan_cleanup",
+            self.run_id,
+            str(self.socket_folder),
+            pass_fds=[self.lock_descriptor],
+            env=None,  # without PIPELINE_RUN_ID, as it is no process of the run to be killed
         )
 
     def ensure_watchdog(self) -> None:
-        """There is a watchdog, whatever happened to the last one."""
+        """Start another watchdog if the last one has died."""
         if self.watchdog.poll() is not None:
             self.watchdog = self._start_watchdog()
 
     def idle_worker(self) -> "Worker":
-        """An idle one, started if there is none."""
-        for one in self.workers:
-            if one.task is None and one.process.poll() is None:
-                return one
+        """Return a worker without a task; start one if there is none."""
+        for worker in self.workers:
+            if worker.task is None and worker.process.poll() is None:
+                return worker
         self.workers.append(Worker(self._start_process("execution.worker", stdout=subprocess.PIPE)))
         return self.workers[-1]
 
@@ -77,81 +92,87 @@ class WorkerPool:
             **{"env": self.environment, "stdout": self.log_file, **popen_options},
             stdin=subprocess.PIPE,
             stderr=self.log_file,
-            start_new_session=True,  # a Ctrl-C in the terminal is the runner's to deal with
+            start_new_session=True,  # a Ctrl-C in the terminal is for the runner to handle
         )
 
     def kill_workers(self) -> None:
-        """All workers, at once; their kernels follow."""
-        for one in self.workers:
+        """Kill all workers at once; their kernels end with them."""
+        for worker in self.workers:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(one.process.pid, signal.SIGKILL)
+                os.killpg(worker.process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Ends them, in the order in which they depend on each other."""
-        for one in self.workers:
-            one.close()
+        """End all processes, in the order in which they depend on each other."""
+        for worker in self.workers:
+            worker.close()
         self.ensure_watchdog()
-        for one in (self.fork_server, self.watchdog):
-            if one:
-                one.stdin.close()
+        fork_servers = [self.fork_server] if self.fork_server else []
+        for process in (*fork_servers, self.watchdog):
+            if process.stdin:
+                process.stdin.close()
         self.watchdog.wait()
-        for one in (self.fork_server, *(worker.process for worker in self.workers)):
-            if one:
-                one.wait()
+        for process in (*fork_servers, *(worker.process for worker in self.workers)):
+            process.wait()
         self.log_file.close()
         shutil.rmtree(self.socket_folder, ignore_errors=True)
 
 
 class Worker:
-    """A process that executes notebooks, one after the other."""
+    """A process that runs notebooks, one after the other.
+
+    event_stream: the pipe of its events, for a selector.
+    """
 
     def __init__(self, process: subprocess.Popen) -> None:
-        self.process, self.task = process, None
+        assert process.stdin is not None  # both are pipes
+        assert process.stdout is not None
+        self.process = process
+        self.request_stream, self.event_stream = process.stdin, process.stdout
+        self.task: Task | None = None
         self.buffer = b""
 
-    @property
-    def event_stream(self) -> IO[bytes]:
-        """To be waited for."""
-        return self.process.stdout
-
     def send(self, message: dict[str, Any]) -> None:
-        """A job, or the wish to stop the one that is running."""
-        with contextlib.suppress(BrokenPipeError):  # it has died: its end of events tells
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
+        """Send a job, or the request to stop the one that is running."""
+        with contextlib.suppress(BrokenPipeError):  # it has died: the end of its events tells so
+            self.request_stream.write(json.dumps(message).encode() + b"\n")
+            self.request_stream.flush()
 
     def read_events(self) -> list[dict[str, Any]]:
-        """The events there are; ends with an empty one if the process has gone."""
-        found = os.read(self.event_stream.fileno(), 1 << 20)
-        *lines, self.buffer = (self.buffer + found).split(b"\n")
-        return [json.loads(one) for one in lines] + ([] if found else [{}])
+        """Return the events that have arrived; the last one is empty if the process has died."""
+        chunk = os.read(self.event_stream.fileno(), 1 << 20)
+        *lines, self.buffer = (self.buffer + chunk).split(b"\n")
+        events = [json.loads(line) for line in lines]
+        return events if chunk else [*events, {}]
 
     def close(self) -> None:
-        """It ends by itself once it has nothing more to read."""
+        """Close its stdin, after which it ends by itself."""
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
+            self.request_stream.close()
 
 
 def _modules_to_preload(tasks: list[Task]) -> list[list[str]]:
-    """What the notebooks and our modules import of installed packages.
+    """Return, for each notebook, what it and the project's modules import of installed packages.
 
-    Our own modules are imported by each kernel itself: they may look at its folder, environment
-    or files, and may be edited while the run goes on.
+    The project's own modules are imported by each kernel itself: they may look at its folder,
+    environment or files, and may be edited during the run.
     """
-    notebooks = dict.fromkeys(one.step.notebook for one in tasks)
-    return [fingerprint.resolve_imports(one)[1] for one in notebooks]
+    notebooks = dict.fromkeys(task.step.notebook for task in tasks)
+    return [fingerprint.resolve_imports(notebook)[1] for notebook in notebooks]
 
 
 def available_cores() -> int:
-    """Those that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def thread_limits(max_workers: int) -> dict[str, str]:
-    """The environment in which so many kernels share the cores; what the user has set stays."""
+    """Return the environment variables with which `max_workers` kernels share the cores.
+
+    A variable that the user has set keeps its value. Empty for a single kernel.
+    """
     if max_workers < 2:
         return {}
-    share = str(max(1, available_cores() // max_workers))
-    return {name: os.environ.get(name, share) for name in THREAD_COUNT_VARIABLES}
+    n_threads = str(max(1, available_cores() // max_workers))
+    return {name: os.environ.get(name, n_threads) for name in THREAD_COUNT_VARIABLES}

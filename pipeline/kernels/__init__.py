@@ -1,1 +1,1 @@
-"""Kernels that start from a warm process, and note the files that a notebook opens."""
+"""Jupyter kernels that are forked from a warm process, and record the files a notebook opens."""

@@ -1,12 +1,13 @@
-"""Inside a kernel: each file that Python code opens, and each folder that it lists, noted down.
+"""Inside a kernel: records each file that Python code opens, and each folder that it lists.
 
-What C code opens (SQLite) is not seen, but for Parquet files, which Arrow opens itself.
+Files that C code opens (SQLite) are not seen, except for Parquet files, which Arrow opens itself.
 """
 
 import atexit
 import os
 import sys
 import sysconfig
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -21,13 +22,15 @@ IMPORT_SYSTEM_PREFIXES = (
     "<frozen importlib",
     "<frozen zip",
 )
+VIRTUAL_FILE_SYSTEMS = ("/proc/", "/dev/", "/sys/")
 
 
 def start(trace_path: str) -> None:
-    """From now on. place: the file that gets a line for each: "KIND SIZE MTIME PATH".
+    """Record all accesses from now on, until this process ends.
 
-    KIND: r, w, a for files that are read, written, appended to; m for modules of ours; l for
-    folders that are listed, k for those that an installed package lists.
+    trace_path: the file that gets a line for each access: "KIND SIZE MTIME PATH". KIND is r, w or
+    a for a file that is read, written or appended to; m for a module of the project; l for a
+    folder that is listed, k for one that an installed package lists.
     """
     tracer = _FileTracer(os.open(trace_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644))
     sys.addaudithook(tracer.handle_audit_event)
@@ -36,14 +39,14 @@ def start(trace_path: str) -> None:
 
 
 class _FileTracer:
-    """What is noted, each thing once, as it was then."""
+    """A recorder of each path and kind of access, once, with the file's size and time then."""
 
     def __init__(self, trace_descriptor: int) -> None:
         self.trace_descriptor, self.pid = trace_descriptor, os.getpid()
-        self.recorded_accesses: set[tuple[str, str]] = set()
+        self.recorded_accesses: set[tuple[str, str]] = set()  # (kind, path)
         prefixes = {sys.prefix + os.sep, sys.base_prefix + os.sep}
-        self.ignored_prefixes = (*prefixes, "/proc/", "/dev/", "/sys/")
-        self.event_handlers = {
+        self.ignored_prefixes = (*prefixes, *VIRTUAL_FILE_SYSTEMS)
+        self.event_handlers: dict[str, Callable[..., None]] = {
             "open": self.on_open,
             "os.rename": self.on_rename,
             "os.listdir": self.on_list,
@@ -51,49 +54,53 @@ class _FileTracer:
         }
 
     def handle_audit_event(self, event: str, arguments: tuple) -> None:
-        """Python's audit hook."""
+        """Handle an event of Python's audit hook (PEP 578)."""
         if event in self.event_handlers:
             self.event_handlers[event](*arguments)
 
     def on_open(self, path: Any, mode: str | None, flags: int) -> None:
+        """Record a file that is opened; a path that is a descriptor is not."""
         if isinstance(path, str | bytes | os.PathLike):
             for kind in _access_kinds(mode, flags):
                 self.record_access(kind, path)
 
     def on_rename(self, source: Any, target: Any, *_dir_descriptors: int) -> None:
-        """Written aside, then renamed; or a whole folder is."""
+        """Record a file that was written aside and is renamed, or the files of a renamed folder."""
         if os.getpid() != self.pid:
             return
         self.record_access("w", target)
-        before, after = (os.path.abspath(os.fsdecode(one)) for one in (source, target))  # noqa: PTH100
-        for path in [one for kind, one in self.recorded_accesses if kind == "w"]:
-            if path.startswith(before + os.sep):
-                self.record_access("w", after + path.removeprefix(before))
+        source_path, target_path = (os.path.abspath(os.fsdecode(path)) for path in (source, target))  # noqa: PTH100
+        for path in [path for kind, path in self.recorded_accesses if kind == "w"]:
+            if path.startswith(source_path + os.sep):
+                self.record_access("w", target_path + path.removeprefix(source_path))
 
     def on_list(self, path: Any) -> None:
+        """Record a folder that is listed, if data may depend on it."""
         if isinstance(path, str | bytes | os.PathLike | None):  # else it is a descriptor
-            kind = _listing_kind(sys._getframe().f_back.f_back)  # who asked is behind `hear`
+            hook_frame = sys._getframe().f_back  # of handle_audit_event, which the lister called
+            kind = _listing_kind(hook_frame.f_back if hook_frame else None)
             if kind:
                 self.record_access(kind, path or ".")
 
     def record_access(self, kind: str, path: Any) -> None:
+        """Write a line to the trace, unless the access is recorded already or is no data's."""
         path = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - not resolved: links count too
-        dull = path.startswith(self.ignored_prefixes) or (
+        is_ignored = path.startswith(self.ignored_prefixes) or (
             kind != "m" and path.endswith(IGNORED_SUFFIXES)
         )
-        if dull or (kind, path) in self.recorded_accesses:
+        if is_ignored or (kind, path) in self.recorded_accesses:
             return
         self.recorded_accesses.add((kind, path))
         try:
             stat = os.stat(path)  # noqa: PTH116
-            known = f"{stat.st_size} {stat.st_mtime_ns}"
+            size_and_mtime = f"{stat.st_size} {stat.st_mtime_ns}"
         except OSError:
-            known = "0 0"
-        line = path.replace("\n", "?")
-        os.write(self.trace_descriptor, f"{kind} {known} {line}\n".encode(errors="surrogateescape"))
+            size_and_mtime = "0 0"
+        line = f"{kind} {size_and_mtime} " + path.replace("\n", "?") + "\n"
+        os.write(self.trace_descriptor, line.encode(errors="surrogateescape"))
 
     def record_modules(self) -> None:
-        """The modules of ours that were imported in the end, however the code asked for them."""
+        """Record the project's modules that are imported, however the code asked for them."""
         for module in list(sys.modules.values()):
             file = getattr(module, "__file__", None)
             if file and file.endswith(".py") and not file.startswith(self.ignored_prefixes):
@@ -101,7 +108,7 @@ class _FileTracer:
 
 
 def _access_kinds(mode: str | None, flags: int) -> str:
-    """r: read. w: written. rw: changed in place. a: appended to, as a log is."""
+    """Return r for read, w for written, rw for changed in place, a for appended to, as a log is."""
     if (mode and "a" in mode) or flags & os.O_APPEND:
         return "a"
     if flags & os.O_RDWR and not flags & (os.O_TRUNC | os.O_EXCL):
@@ -110,14 +117,16 @@ def _access_kinds(mode: str | None, flags: int) -> str:
 
 
 def _listing_kind(frame: FrameType | None) -> str:
-    """l: a cell or a module of ours lists a folder. k: an installed package does. Empty: Python
-    does, for an import, or in order to delete.
+    """Return l if a cell or a module of the project lists a folder, k if an installed package does.
+
+    Returns an empty text if Python does so for an import, or in order to delete the folder. frame:
+    of the code that lists.
     """
     while frame:
         file = frame.f_code.co_filename
         if file.startswith(IMPORT_SYSTEM_PREFIXES) or "rmtree" in frame.f_code.co_name:
             return ""
-        if any(one in file for one in PACKAGE_FOLDERS):
+        if any(folder in file for folder in PACKAGE_FOLDERS):
             return "k"
         if not file.startswith(STANDARD_LIBRARY_PREFIXES):
             return "l"

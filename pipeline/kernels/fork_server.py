@@ -1,11 +1,11 @@
-"""Kernels that start warm: a process that has imported what the notebooks import, and forks.
+"""A process that has imported what the notebooks import, and forks kernels that start warm.
 
-    python -P -m pipeline.kernels.fork_server DESCRIPTOR '[["pandas", "ours.models"], ["matplotlib.pyplot"]]'
+    python -P -m pipeline.kernels.fork_server DESCRIPTOR '[["pandas", "sklearn.svm"], ["numpy"]]'
 
-Speaks JSON lines on a Unix socket, of which it inherits the listening end: a request {arguments,
-environment, folder, errors} is answered with {pid}, and once the kernel has ended, with {status,
-peak_mb}. A connection that closes ends its kernel; stdin that closes ends them all. The first list
-of modules is imported before the first kernel starts, the others while there is nothing else to do.
+Speaks JSON lines on a Unix socket, whose listening end it inherits as DESCRIPTOR: a request
+{arguments, environment, folder, errors} is answered with {pid}, and with {status, peak_mb} once the
+kernel has ended. Closing the connection kills its kernel; closing stdin kills them all. The first
+list of modules is imported before the first kernel starts, the others while there is no request.
 """
 
 import contextlib
@@ -22,11 +22,12 @@ import sys
 import warnings
 from typing import Any
 
-PR_SET_PDEATHSIG = 1
+FORK_SERVER_SOCKET_NAME = "fork"  # in the run's folder of sockets
+PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that this process gets when its parent dies
 
 
 def main(listener_descriptor: int, module_groups: list[list[str]]) -> None:
-    """Serves until stdin closes."""
+    """Serve requests for kernels until stdin closes."""
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     os.environ["JPY_PARENT_PID"] = str(os.getpid())  # ipykernel reads it when it is imported
     _exit_with_parent()
@@ -34,35 +35,39 @@ def main(listener_descriptor: int, module_groups: list[list[str]]) -> None:
     import ipykernel.kernelapp
     import ipykernel.zmqshell  # noqa: F401
 
-    before = dict(os.environ)
-    for one in module_groups[0] if module_groups else []:
-        _preload_module(one)
-    _KernelForkServer(
-        listener, [one for later in module_groups[1:] for one in later], before
-    ).serve()
+    initial_environment = dict(os.environ)
+    first_modules, later_groups = (module_groups or [[]])[0], module_groups[1:]
+    for module_name in first_modules:
+        _preload_module(module_name)
+    later_modules = [module_name for group in later_groups for module_name in group]
+    _KernelForkServer(listener, later_modules, initial_environment).serve()
 
 
 def _exit_with_parent() -> None:
-    """Killed when the parent is, however that ends. Linux only; elsewhere stdin tells."""
+    """Have Linux kill this process when its parent ends; elsewhere a closed stdin ends it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _preload_module(module_name: str) -> None:
-    """Imports it; whatever goes wrong will go wrong in the notebook too, and be told there."""
-    nowhere = io.StringIO()
+    """Import a module silently; an error will occur in the notebook again and be reported there."""
+    discarded = io.StringIO()
     with (
         contextlib.suppress(BaseException),
-        contextlib.redirect_stdout(nowhere),
-        contextlib.redirect_stderr(nowhere),
+        contextlib.redirect_stdout(discarded),
+        contextlib.redirect_stderr(discarded),
     ):
         importlib.import_module(module_name)
-    # it tells the shell to show figures when it is imported: that is for each kernel to do
+    # importing it tells the shell to show figures, which each kernel must do for itself
     sys.modules.pop("matplotlib_inline.backend_inline", None)
 
 
 class _KernelForkServer:
-    """The process that forks, and its kernels."""
+    """The process that forks kernels.
+
+    pending_modules: imported one by one while there is no request. initial_environment: the
+    environment before packages were imported; the variables they have set are kept in the kernels.
+    """
 
     def __init__(
         self,
@@ -70,35 +75,32 @@ class _KernelForkServer:
         pending_modules: list[str],
         initial_environment: dict[str, str],
     ) -> None:
-        self.listener, self.pending_modules, self.initial_environment = (
-            listener,
-            pending_modules,
-            initial_environment,
-        )
-        self.kernel_connections: dict[int, socket.socket] = {}
+        self.listener, self.pending_modules = listener, pending_modules
+        self.initial_environment = initial_environment
+        self.kernel_connections: dict[int, socket.socket] = {}  # by process id
         self.selector = selectors.DefaultSelector()
-        self.wakeup_receiver, ring = socket.socketpair()
-        ring.setblocking(False)
-        self.wakeup_sender = ring
+        self.wakeup_receiver, self.wakeup_sender = socket.socketpair()
+        self.wakeup_sender.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(ring.fileno(), warn_on_full_buffer=False)
-        for source, answer in (
-            (listener, self.accept_request), (self.wakeup_receiver, self.reap_kernels), (sys.stdin, self.shut_down)
-        ):  # fmt: skip
-            self.selector.register(source, selectors.EVENT_READ, answer)
+        signal.set_wakeup_fd(self.wakeup_sender.fileno(), warn_on_full_buffer=False)
+        self.selector.register(listener, selectors.EVENT_READ, self.accept_request)
+        self.selector.register(self.wakeup_receiver, selectors.EVENT_READ, self.reap_kernels)
+        self.selector.register(sys.stdin, selectors.EVENT_READ, self.shut_down)
 
     def serve(self) -> None:
+        """Handle requests and the ends of kernels; never returns, as `shut_down` exits."""
         while True:
-            events = self.selector.select(0 if self.pending_modules else None)
-            for key, _ in events:
+            ready_keys = self.selector.select(0 if self.pending_modules else None)
+            for key, _ in ready_keys:
                 key.data(key.fileobj)
-            if not events:
+            if not ready_keys:
                 _preload_module(self.pending_modules.pop(0))
 
     def accept_request(self, listener: socket.socket) -> None:
+        """Accept a connection and start the kernel that it requests."""
         connection, _ = listener.accept()
         request = json.loads(connection.makefile("rb").readline() or b"null")
-        if request is None:
+        if request is None:  # closed without a request, as a probe does
             connection.close()
             return
         pid = self.fork_kernel(request, connection)
@@ -107,56 +109,67 @@ class _KernelForkServer:
         _send(connection, {"pid": pid})
 
     def fork_kernel(self, request: dict[str, Any], connection: socket.socket) -> int:
+        """Fork a kernel; return its process id. The child runs the kernel and never returns."""
         gc.freeze()  # else collecting garbage copies the shared pages
-        parent = os.getpid()
+        parent_pid = os.getpid()
         with warnings.catch_warnings():  # Python 3.12 sees the threads of BLAS; those take forks
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid:
             return pid
+        self._close_inherited_files(connection)
+        changed_variables = {
+            name: value
+            for name, value in os.environ.items()
+            if self.initial_environment.get(name) != value
+        }
+        _set_up_child(request, parent_pid, changed_variables)
+        from pipeline.kernels.kernel_main import run_kernel
+
+        run_kernel(request["arguments"])
+        sys.exit()
+
+    def _close_inherited_files(self, connection: socket.socket) -> None:
+        """Close, in a child, what belongs to the fork server."""
         self.selector.close()
-        for one in (
+        for inherited in (
             connection,
             self.listener,
             self.wakeup_receiver,
             self.wakeup_sender,
             *self.kernel_connections.values(),
         ):
-            one.close()
-        changed = {
-            name: value
-            for name, value in os.environ.items()
-            if self.initial_environment.get(name) != value
-        }
-        _set_up_child(request, parent, changed)
-        from pipeline.kernels.kernel_main import run_kernel
-
-        run_kernel(request["arguments"])
-        sys.exit()
+            inherited.close()
 
     def reap_kernels(self, wakeup_receiver: socket.socket) -> None:
+        """Report each kernel that has ended on its connection, and kill what it left behind."""
         wakeup_receiver.recv(4096)
         while self.kernel_connections:
-            pid, status, used = os.wait4(-1, os.WNOHANG)
+            pid, wait_status, usage = os.wait4(-1, os.WNOHANG)
             if not pid:
                 return
             connection = self.kernel_connections.pop(pid)
             with contextlib.suppress(KeyError):
                 self.selector.unregister(connection)
-            _kill_group(pid)  # what it left behind
-            peak = used.ru_maxrss // 1024
-            _send(connection, {"status": os.waitstatus_to_exitcode(status), "peak_mb": peak})
+            _kill_group(pid)
+            exit_code = os.waitstatus_to_exitcode(wait_status)
+            _send(connection, {"status": exit_code, "peak_mb": usage.ru_maxrss // 1024})
             connection.close()
 
     def handle_disconnect(self, connection: socket.socket) -> None:
-        """Its client has gone: nobody wants the kernel any more."""
+        """Kill the kernel of a connection that its client has closed."""
         if not connection.recv(4096):
             self.selector.unregister(connection)
             _kill_group(
-                next(pid for pid, one in self.kernel_connections.items() if one is connection)
+                next(
+                    pid
+                    for pid, kernel_connection in self.kernel_connections.items()
+                    if kernel_connection is connection
+                )
             )
 
     def shut_down(self, _stdin: Any) -> None:
+        """Kill all kernels and exit."""
         for pid in self.kernel_connections:
             _kill_group(pid)
         sys.exit()
@@ -165,27 +178,29 @@ class _KernelForkServer:
 def _set_up_child(
     request: dict[str, Any], parent_pid: int, changed_variables: dict[str, str]
 ) -> None:
-    """The fork as a fresh process: own session, folder, environment, files, random numbers."""
+    """Make the fork like a new process: its own session, folder, environment, files, random seed.
+
+    parent_pid: of the fork server; the child exits if that has died meanwhile. changed_variables:
+    what packages set in the environment when they were imported, which the request may override.
+    """
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    for signal_number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(signal_number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _exit_with_parent()
     if os.getppid() != parent_pid:
         os._exit(1)
     os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(
-        changed_variables | request["environment"]
-    )  # what packages set when imported counts
-    errors = os.open(request["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.environ.update(changed_variables | request["environment"])
+    stderr_descriptor = os.open(request["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(errors, 1)
-    os.dup2(errors, 2)
-    for name in ("numpy.random", "torch"):  # forks would draw the same numbers
-        if name in sys.modules:
-            sys.modules[name].seed()
+    os.dup2(stderr_descriptor, 1)
+    os.dup2(stderr_descriptor, 2)
+    for module_name in ("numpy.random", "torch"):  # else all forks draw the same numbers
+        if module_name in sys.modules:
+            sys.modules[module_name].seed()
 
 
 def _kill_group(process_group: int) -> None:
@@ -194,7 +209,7 @@ def _kill_group(process_group: int) -> None:
 
 
 def _send(connection: socket.socket, message: dict[str, Any]) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # its client may be gone
         connection.sendall(json.dumps(message).encode() + b"\n")
 
 

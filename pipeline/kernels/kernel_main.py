@@ -1,9 +1,10 @@
-"""Becoming a notebook's kernel: ipykernel as ever, with the files it opens noted down.
+"""The entry point of a notebook's kernel: ipykernel, which records the files it opens.
 
     python -P -m pipeline.kernels.kernel_main -f CONNECTION_FILE
 
-Environment: PIPELINE_TRACE, the file that gets a line for each file that is opened (see tracer);
-PIPELINE_TEE, the folder of the files stdout and stderr, which get what is printed at once.
+Environment: PIPELINE_TRACE, the file that gets a line for each file that is opened (see
+file_tracer); PIPELINE_TEE, the folder of the files stdout and stderr, which get at once what is
+printed.
 """
 
 import contextlib
@@ -15,22 +16,24 @@ from pipeline.kernels import file_tracer
 
 
 def run_kernel(arguments: list[str]) -> None:
-    """Runs the kernel until it is told to stop; ends the process."""
-    trace = os.environ.pop("PIPELINE_TRACE", "")
-    if trace:
-        file_tracer.start(trace)
-    tee = os.environ.pop("PIPELINE_TEE", "")
-    if tee:
-        _tee_output(tee)
+    """Run the kernel until it is told to stop; then end the process."""
+    trace_path = os.environ.pop("PIPELINE_TRACE", "")
+    if trace_path:
+        file_tracer.start(trace_path)
+    output_folder = os.environ.pop("PIPELINE_TEE", "")
+    if output_folder:
+        _tee_output(output_folder)
     from ipykernel.kernelapp import IPKernelApp
     from ipykernel.zmqshell import ZMQExitAutocall
 
-    ZMQExitAutocall.__call__ = _raise_system_exit
+    ZMQExitAutocall.__call__ = _raise_system_exit  # type: ignore[method-assign]
 
     class KernelApp(IPKernelApp):
         def close(self) -> None:
-            """The process ends right after: closing its sockets in order can only deadlock, as
-            ipykernel 7 does once in twenty times (its control thread still wants to say "idle").
+            """Leave the sockets to the end of the process, which follows.
+
+            Closing them in order can only deadlock, as ipykernel 7 does once in twenty times: its
+            control thread still wants to say "idle".
             """
             self.reset_io()
 
@@ -41,28 +44,33 @@ def run_kernel(arguments: list[str]) -> None:
 
 
 def _raise_system_exit(_autocall: Any, code: Any = None) -> None:
-    """exit() and quit() end a cell as sys.exit() does; ipykernel would only ask its client to stop
-    it, and run the cell to its end."""
+    """End a cell that calls exit() or quit(), as sys.exit() does.
+
+    ipykernel would only ask its client to stop it, and run the cell to its end.
+    """
     raise SystemExit("a cell called exit()" if code is None else code)
 
 
 def _tee_output(folder: str) -> None:
-    """What is printed reaches a file in the same moment: a killed kernel's messages may not."""
+    """Write what is printed to files too, at once: a killed kernel's messages may be lost.
+
+    folder: has the files stdout and stderr.
+    """
     from ipykernel.iostream import OutStream
 
-    files = {
+    descriptors = {
         name: os.open(f"{folder}/{name}", os.O_WRONLY | os.O_APPEND)
         for name in ("stdout", "stderr")
     }
-    write = OutStream.write
+    original_write = OutStream.write
 
     def write_to_both(stream: OutStream, text: str) -> int | None:
-        if stream.name in files and isinstance(text, str):
+        if stream.name in descriptors and isinstance(text, str):
             with contextlib.suppress(OSError):  # a full disk is no reason to fail a print
-                os.write(files[stream.name], text.encode(errors="replace"))
-        return write(stream, text)
+                os.write(descriptors[stream.name], text.encode(errors="replace"))
+        return original_write(stream, text)
 
-    OutStream.write = write_to_both
+    OutStream.write = write_to_both  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Parquet files are opened by Arrow's own C++: the Python around it says which."""
+"""Records the Parquet files that Arrow's C++ opens, by wrapping the Python functions around it."""
 
 import functools
 import importlib.machinery
@@ -17,12 +17,12 @@ OPEN_FUNCTIONS = {
     },
     "pandas.io.parquet": {"to_parquet": "w"},
 }
-PATH_ARGUMENT_NAMES = ("path", "source", "path_or_paths", "where")  # what that argument is called
-AccessRecorder = Callable[[str, str], None]
+PATH_ARGUMENT_NAMES = ("path", "source", "path_or_paths", "where")  # the names of that argument
+AccessRecorder = Callable[[str, str], None]  # called with the kind of access and the path
 
 
 def install(record_access: AccessRecorder) -> None:
-    """Has the paths noted, whether the modules are imported already or will be."""
+    """Have `record_access` called for each path, whether the modules are imported yet or not."""
     for name in OPEN_FUNCTIONS:
         if name in sys.modules:
             _wrap_module(sys.modules[name], record_access)
@@ -30,46 +30,48 @@ def install(record_access: AccessRecorder) -> None:
 
 
 class _WrappingFinder:
-    """Finds those modules, and wraps their functions once they have run."""
+    """An import finder that wraps the functions of those modules once they are imported."""
 
     def __init__(self, record_access: AccessRecorder) -> None:
         self.record_access = record_access
 
     def find_spec(self, name: str, path: Any = None, _target: Any = None) -> Any:
+        """Return the module's spec with a loader that wraps; None for all other modules."""
         if name not in OPEN_FUNCTIONS:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec and spec.loader:
-            run = spec.loader.exec_module
+            exec_module = spec.loader.exec_module
 
-            def run_and_wrap(module: ModuleType) -> None:
-                run(module)
+            def exec_and_wrap(module: ModuleType) -> None:
+                exec_module(module)
                 _wrap_module(module, self.record_access)
 
-            spec.loader.exec_module = run_and_wrap
+            spec.loader.exec_module = exec_and_wrap  # type: ignore[method-assign]
         return spec
 
 
 def _wrap_module(module: ModuleType, record_access: AccessRecorder) -> None:
     for name, kind in OPEN_FUNCTIONS[module.__name__].items():
-        owner, _, function = name.rpartition(".")
-        holder = getattr(module, owner, None) if owner else module
-        if hasattr(holder, function):
-            setattr(
-                holder, function, _wrap_function(getattr(holder, function), kind, record_access)
-            )
+        class_name, _, function_name = name.rpartition(".")
+        owner = getattr(module, class_name, None) if class_name else module
+        if hasattr(owner, function_name):
+            wrapped = _wrap_function(getattr(owner, function_name), kind, record_access)
+            setattr(owner, function_name, wrapped)
 
 
 def _wrap_function(
     function: Callable[..., Any], kind: str, record_access: AccessRecorder
 ) -> Callable[..., Any]:
+    """Return the function, which also records the path, or the list of paths, it is called with."""
+
     @functools.wraps(function)
     def wrapper(*arguments: Any, **options: Any) -> Any:
-        named = [options[one] for one in PATH_ARGUMENT_NAMES if one in options]
-        where = arguments[1] if len(arguments) > 1 else named[0] if named else None
-        for one in where if isinstance(where, list) else [where]:
-            if isinstance(one, str | os.PathLike):
-                record_access(kind, os.fspath(one))
+        named_paths = [options[name] for name in PATH_ARGUMENT_NAMES if name in options]
+        paths = arguments[1] if len(arguments) > 1 else named_paths[0] if named_paths else None
+        for path in paths if isinstance(paths, list) else [paths]:
+            if isinstance(path, str | os.PathLike):
+                record_access(kind, os.fspath(path))
         return function(*arguments, **options)
 
     return wrapper

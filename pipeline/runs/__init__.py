@@ -1,1 +1,1 @@
-"""Records of runs on disk, and what deletes old ones."""
+"""The records of runs on disk, the commit they ran from, and the deletion of old runs."""

@@ -1,4 +1,7 @@
-"""Files written whole; files compared by size and time where that is enough, else by content."""
+"""Writing files atomically; comparing files by size and time where that is enough, else by content.
+
+Also the names and hashes that the runner's files are made of.
+"""
 
 import hashlib
 import os
@@ -7,34 +10,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# what the interpreter and its libraries read for themselves
+# files that the interpreter and its libraries read for themselves
 IGNORED_SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".lock")
-FileSignature = dict[str, Any]  # sha256, size and mtime_ns of a file as it was seen
+MAX_SLUG_CHARS = 100
+FileSignature = dict[str, Any]  # sha256, size and mtime_ns of a file at some moment
 
 
 def atomic_write(path: Path, content: str | bytes, durable: bool = True) -> None:
-    """Writes aside, then renames: a reader finds the old content or the new, never a part.
+    """Write a file by renaming a temporary one: a reader sees the old content or the new.
 
-    durable: on disk even if the power fails right after.
+    durable: whether the content must survive a power failure right after. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary_path = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with aside.open("wb") as file:
+        with temporary_path.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        aside.replace(path)
+        temporary_path.replace(path)
     except OSError:
-        aside.unlink(missing_ok=True)  # a full disk needs the room
+        temporary_path.unlink(missing_ok=True)  # a full disk needs the room
         raise
     if durable:
         _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """The rename itself survives a power failure only with its folder."""
+    """Write a folder's entries to the disk: a rename survives a power failure only with them."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -43,13 +47,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """Of the file's content."""
+    """Return the SHA-256 of a file's content as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def signature(path: Path) -> FileSignature | None:
-    """What `changed` compares with later; None if there is no such file."""
+    """Return what `file_change` compares with later; None if there is no such file."""
     try:
         stat = path.stat()
         return {"sha256": file_sha256(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
@@ -58,7 +62,7 @@ def signature(path: Path) -> FileSignature | None:
 
 
 def file_change(path: Path, old_signature: FileSignature | None) -> str:
-    """ "missing", "new" or "altered" if the file is not as it was; empty if it is.
+    """Return "missing", "new" or "altered" if a file differs from its signature, else "".
 
     The content is read only where size or time differ, as git does.
     """
@@ -70,19 +74,24 @@ def file_change(path: Path, old_signature: FileSignature | None) -> str:
         return "new"
     if (stat.st_size, stat.st_mtime_ns) == (old_signature["size"], old_signature["mtime_ns"]):
         return ""
-    return "" if signature(path)["sha256"] == old_signature["sha256"] else "altered"
+    new_signature = signature(path)
+    is_same = new_signature is not None and new_signature["sha256"] == old_signature["sha256"]
+    return "" if is_same else "altered"
 
 
 def slug(label: str) -> str:
-    """A file name for a step's label: train[seed=1] is train-seed=1; no two labels share one."""
-    clean = re.sub(r"[^\w.=+-]+", "-", label).strip("-")
-    if len(clean) > 100 or re.search(r"[^\w.=+,\[\]-]", label):
-        return f"{clean[:90]}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"
-    return clean
+    """Return a file name for a step's label, such as train-seed=1 for train[seed=1].
+
+    No two labels share one: a label that is long or has unusual characters gets a hash.
+    """
+    cleaned = re.sub(r"[^\w.=+-]+", "-", label).strip("-")
+    if len(cleaned) > MAX_SLUG_CHARS or re.search(r"[^\w.=+,\[\]-]", label):
+        return f"{cleaned[:90]}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"
+    return cleaned
 
 
 def json_digest(content: Mapping[str, Any]) -> str:
-    """A short hash of anything that JSON can say."""
+    """Return a short hash of JSON content; values that JSON does not know count as their text."""
     import json
 
     text = json.dumps(content, sort_keys=True, default=str)

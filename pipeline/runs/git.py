@@ -1,38 +1,51 @@
-"""Which version of the code a run is made from."""
+"""The version of the code that a run uses."""
 
 import os
 import re
 import subprocess
 from pathlib import Path
 
+GIT_TIMEOUT_SECONDS = 10
+
 
 def commit_and_url(folder: Path) -> tuple[str, str]:
-    """The commit of the folder's checkout, marked -dirty if files differ from it, and its web
-    address; without git what SOURCE_COMMIT says (an image is built with it). Empty if not known."""
-    found = run_git(folder, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
-    if not found:
+    """Return the commit of the folder's checkout and its web address; empty where unknown.
+
+    The commit ends in -dirty if files differ from it. Without git it is the environment variable
+    SOURCE_COMMIT, which an image is built with.
+    """
+    commit = run_git(folder, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+    if not commit:
         return os.environ.get("SOURCE_COMMIT", ""), ""
-    remote = run_git(folder, "config", "--get", "remote.origin.url")
-    return found, _commit_url(remote, found.removesuffix("-dirty"))
+    remote_url = run_git(folder, "config", "--get", "remote.origin.url")
+    return commit, _commit_url(remote_url, commit.removesuffix("-dirty"))
 
 
 def run_git(folder: Path, *arguments: str) -> str:
-    """What git says there; empty if there is no git, no checkout, or no answer in 10 s."""
+    """Return the output of a git command in the folder.
+
+    Empty if there is no git, no checkout, or no answer within GIT_TIMEOUT_SECONDS.
+    """
     try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10
+        completed = subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=GIT_TIMEOUT_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip()
+    return completed.stdout.strip()
 
 
 def _commit_url(remote_url: str, commit_hash: str) -> str:
-    """Of a remote on the web: without the name and password it may hold."""
-    found = re.fullmatch(
+    """Return a commit's page for a remote on the web, without the credentials it may contain."""
+    match = re.fullmatch(
         r"(?:https?://(?:[^@/]*@)?|(?:ssh://)?git@)([\w.-]+)(?::\d+)?[:/](.+?)(?:\.git)?/?",
         remote_url,
     )
-    return (
-        f"https://{found[1]}/{found[2]}/commit/{commit_hash}" if found and "." in found[1] else ""
-    )
+    if match is None:
+        return ""
+    host, repository = match.groups()
+    return f"https://{host}/{repository}/commit/{commit_hash}" if "." in host else ""

@@ -1,4 +1,4 @@
-"""Old runs deleted: records, executed notebooks, reports; never one that something rests on."""
+"""Deleting old runs: records, executed notebooks and reports, but none that is still needed."""
 
 import json
 import shutil
@@ -11,63 +11,66 @@ from pipeline.runs import records
 
 
 class PrunePlan(NamedTuple):
-    """What is to be done."""
+    """Which of the old runs can be deleted."""
 
-    deletable_runs: list[str]  # runs
-    retained_runs: dict[str, str]  # runs that are as old, and why each stays
+    deletable_runs: list[str]  # run ids
+    retained_runs: dict[str, str]  # run id -> why the run must be kept though it is old
 
 
 def plan(home: Path, keep_count: int, pinned_runs: PinnedRuns) -> PrunePlan:
-    """Which runs are older than the newest `keep`, and which of them something rests on.
+    """Return which runs older than the newest `keep_count` can be deleted.
 
-    keeps: run -> why it matters. ValueError if it cannot say so: then nothing may be deleted.
+    pinned_runs: returns run id -> what the run produced that is in use. Raises ValueError if it
+    fails: without knowing which runs are in use, none may be deleted.
     """
     if keep_count < 1:
         raise ValueError(f"--keep is {keep_count}, expected at least 1")
     try:
-        matters = pinned_runs()
-    except Exception as failed:  # whatever it asks: not knowing is no reason to delete
+        pinned = pinned_runs()
+    except Exception as error:  # of any kind, as it may ask a server
         raise ValueError(
-            f"it cannot be told which runs matter, so none was deleted: {failed}"
+            f"it cannot be determined which runs are in use, so none was deleted: {error}"
         ) from None
-    runs = home / "var" / "runs"
-    names = sorted((one.parent.name for one in runs.glob("*/run.json")), reverse=True)
+    runs_folder = home / "var" / "runs"
+    run_ids = sorted((file.parent.name for file in runs_folder.glob("*/run.json")), reverse=True)
     reasons = _runs_with_current_results(home) | {
-        name: f"it made {why}" for name, why in matters.items()
+        run_id: f"it made {product}" for run_id, product in pinned.items()
     }
-    for name in [*names[:keep_count], *reasons]:
+    for run_id in [*run_ids[:keep_count], *reasons]:
         with suppress(LookupError, ValueError, KeyError, TypeError):
-            for step in records.load(runs / name).steps:
+            for step in records.load(runs_folder / run_id).steps:
                 if step.reused:
-                    reasons.setdefault(step.reused, f"run {name} shows its {step.name}")
-    old = names[keep_count:]
+                    reasons.setdefault(step.reused, f"run {run_id} shows its {step.name}")
+    old_run_ids = run_ids[keep_count:]
     return PrunePlan(
-        [one for one in old if one not in reasons],
-        {one: reasons[one] for one in old if one in reasons},
+        [run_id for run_id in old_run_ids if run_id not in reasons],
+        {run_id: reasons[run_id] for run_id in old_run_ids if run_id in reasons},
     )
 
 
 def _runs_with_current_results(home: Path) -> dict[str, str]:
-    """The runs whose results are what the next run starts from."""
-    found = {}
+    """Return run id -> reason for the runs whose results the next run starts from."""
+    reasons: dict[str, str] = {}
     for path in (home / "var" / "steps").glob("*.json"):
         with suppress(ValueError, KeyError, TypeError, OSError):
-            found[json.loads(path.read_text())["run"]] = f"{path.stem} is up to date since"
-    return found
+            run_id = json.loads(path.read_text())["run"]
+            reasons[run_id] = f"{path.stem} is up to date since this run"
+    return reasons
 
 
 def delete(home: Path, run_ids: list[str]) -> int:
-    """Deletes the runs and the comparisons with them; gives the bytes that are free again."""
-    freed = 0
-    for name in run_ids:
+    """Delete runs and the comparisons with them; return the number of bytes freed."""
+    n_freed_bytes = 0
+    for run_id in run_ids:
+        comparisons = (home / "reports" / "compare").glob(f"*{run_id}*.html")
         # the record goes last: a run is listed as long as anything of it is left
-        compared = (home / "reports" / "compare").glob(f"*{name}*.html")
-        for path in (*compared, home / "reports" / name, home / "var" / "runs" / name):
-            freed += _size_bytes(path)
+        for path in (*comparisons, home / "reports" / run_id, home / "var" / "runs" / run_id):
+            n_freed_bytes += _size_bytes(path)
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    return freed
+    return n_freed_bytes
 
 
 def _size_bytes(path: Path) -> int:
+    """Return the size of a file, or of all files in a folder; links count nothing."""
     files = path.rglob("*") if path.is_dir() else [path]
-    return sum(one.stat().st_size for one in files if one.is_file() and not one.is_symlink())
+    return sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())

@@ -1,4 +1,4 @@
-"""The record of a run: one run.json in its folder, written whole whenever something has ended."""
+"""The record of a run: the file run.json in its folder, rewritten whenever something has ended."""
 
 import json
 import os
@@ -11,6 +11,8 @@ from typing import Any
 from pipeline.runs.atomic_write import atomic_write, slug
 
 FAILED_STATUSES = ("failed", "killed", "timed out", "stopped")
+MAX_LAST_OUTPUT_CHARS = 2_000  # of StepRecord.output
+RESERVE_BYTES = 1 << 17  # enough to write a record on a full disk
 
 
 @dataclass
@@ -19,33 +21,33 @@ class StepRecord:
 
     name: str  # train, or train[seed=1] in a sweep
     report: str  # the HTML file's name
-    # "not run", "running", "done", "up to date", or one of ENDED_BADLY
+    # "not run", "running", "done", "up to date", or one of FAILED_STATUSES
     status: str = "not run"
     started: str = ""  # UTC, ISO 8601
     seconds: float = 0.0
     cells: int = 0
-    heading: str = ""  # the part of the notebook that it is in
+    heading: str = ""  # the heading above the cell that is running
     cells_done: int = 0
     cell_status: list[str] = field(default_factory=list)  # ran, failed, killed, timed out, not run
     cell_seconds: list[float] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)  # those that differ from the notebook
-    headline: dict[str, Any] = field(default_factory=dict)  # what the notebook handed over
-    notice: str = ""
-    data: str = ""  # which data it is about
-    champion: str = ""  # which version serves
-    links: dict[str, str] = field(default_factory=dict)  # to what it left elsewhere
-    pages: dict[str, str] = field(default_factory=dict)  # further ones: name -> title
-    why: list[str] = field(default_factory=list)  # it was run: what had changed
-    reused: str = ""  # the run that made it, if it was up to date
+    headline: dict[str, Any] = field(default_factory=dict)  # results that the notebook published
+    notice: str = ""  # a warning that the notebook published
+    data: str = ""  # which data the notebook used
+    champion: str = ""  # which model version serves
+    links: dict[str, str] = field(default_factory=dict)  # to results outside the report
+    pages: dict[str, str] = field(default_factory=dict)  # extra pages: name -> title
+    why: list[str] = field(default_factory=list)  # the step was run: what had changed
+    reused: str = ""  # the run that produced the results, if the step was up to date
     failure: str = ""  # one sentence
     traceback: str = ""  # with terminal colours
-    output: str = ""  # the last of the cell that did not end well
-    stderr: str = ""  # the end of what the kernel itself said
+    output: str = ""  # the end of the output of the cell that did not end well
+    stderr: str = ""  # the end of what the kernel process wrote to stderr
     peak_mb: int = 0  # memory
-    attempts: list[dict[str, Any]] = field(default_factory=list)  # those before the last
+    attempts: list[dict[str, Any]] = field(default_factory=list)  # the earlier ones, if retried
 
     def page_filename(self, name: str) -> str:
-        """The HTML file of a further page; each variant of a sweep has its own."""
+        """Return the HTML file's name of an extra page; each variant of a sweep has its own."""
         variant = self.name.partition("[")[2][:-1]
         return f"{name}-{slug(variant)}.html" if variant else f"{name}.html"
 
@@ -57,65 +59,65 @@ class RunRecord:
     id: str
     started: str  # UTC, ISO 8601
     steps: list[StepRecord]
-    ended: str = ""  # empty while it runs, and if nobody could write it any more
-    problems: list[str] = field(default_factory=list)  # what could not be written
-    commit: str = ""  # of the notebooks, marked if files differ from it
+    ended: str = ""  # empty while it runs, and if the runner was killed
+    problems: list[str] = field(default_factory=list)  # what could not be written, and warnings
+    commit: str = ""  # of the notebooks; ends in -dirty if files differ from it
     commit_link: str = ""
 
     @property
     def status(self) -> str:
-        """The first bad end that holds for a step, else running, not run or done."""
-        found = {one.status for one in self.steps}
-        order = (*FAILED_STATUSES, "running", "not run")
-        return next((one for one in order if one in found), "done")
+        """The first of the FAILED_STATUSES that a step has, else running, not run or done."""
+        step_statuses = {step.status for step in self.steps}
+        ranking = (*FAILED_STATUSES, "running", "not run")
+        return next((status for status in ranking if status in step_statuses), "done")
 
     @property
     def seconds(self) -> float:
-        """From start to end; while it runs, the time of its steps together."""
+        """The time from start to end; while it runs, the sum of its steps' times."""
         if self.ended:
-            both = (datetime.fromisoformat(one) for one in (self.ended, self.started))
-            return (next(both) - next(both)).total_seconds()
-        return sum(one.seconds for one in self.steps)
+            ended, started = map(datetime.fromisoformat, (self.ended, self.started))
+            return (ended - started).total_seconds()
+        return sum(step.seconds for step in self.steps)
 
     @property
     def notice(self) -> str:
-        """What no reader may miss; the first step that says so."""
-        return next((one.notice for one in self.steps if one.notice), "")
+        """The warning that every reader must see: the first that a step published."""
+        return next((step.notice for step in self.steps if step.notice), "")
 
     @property
     def data(self) -> str:
-        """Which data it was about; the first step that says so."""
-        return next((one.data for one in self.steps if one.data), "")
+        """The data that was used: the first that a step published."""
+        return next((step.data for step in self.steps if step.data), "")
 
     @property
     def headline(self) -> dict[str, Any]:
-        """The results of the last step that handed any over."""
-        return next((one.headline for one in reversed(self.steps) if one.headline), {})
+        """The results of the last step that published any."""
+        return next((step.headline for step in reversed(self.steps) if step.headline), {})
 
 
 def format_metric(value: Any) -> str:
-    """A headline's value as a text; a number that can be compared brings its own."""
+    """Return a headline's value as text; a comparable result is a dict that has its own text."""
     return str(value["text"]) if isinstance(value, dict) else str(value)
 
 
 def status_phrase(status: str) -> str:
-    """How a step ended badly, as in: it was killed."""
+    """Return how a step failed as a verb phrase: "failed", "was killed"."""
     return {"killed": "was killed", "stopped": "was stopped"}.get(status, status)
 
 
 def new_run_id() -> str:
-    """Sorts by time within a second too: its last part counts 65,536ths of one."""
+    """Return an id that sorts by time, within a second too: it ends in 65,536ths of a second."""
     now = datetime.now(UTC)
     return f"{now:%Y%m%d-%H%M%S}-{now.microsecond * 65_536 // 1_000_000:04x}"
 
 
 def seconds_since(started: str) -> float:
-    """Seconds."""
+    """Return the seconds since a time in ISO 8601."""
     return (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds()
 
 
 def format_duration(seconds: float) -> str:
-    """4.2 s, 1 min 12 s, 2 h 5 min."""
+    """Return a duration as text: 4.2 s, 1 min 12 s, 2 h 5 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds < 3600:
@@ -124,21 +126,21 @@ def format_duration(seconds: float) -> str:
 
 
 def utc_now() -> str:
-    """UTC, ISO 8601."""
+    """Return the present time in UTC, as ISO 8601 with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class RunRecordWriter:
-    """Writes a run's record, a full disk or not: it holds back some room for that."""
+    """A writer of a run's record, even on a full disk: it deletes a reserved file to make room."""
 
     def __init__(self, run: RunRecord, folder: Path) -> None:
         self.run, self.folder = run, folder
         self.reserve_path = folder / ".reserve"
-        atomic_write(self.reserve_path, os.urandom(1 << 17))
+        atomic_write(self.reserve_path, os.urandom(RESERVE_BYTES))
         self.save()
 
     def save(self) -> None:
-        """Writes folder/run.json so that no reader ever finds half of it."""
+        """Write run.json atomically. Raises OSError if it cannot be written."""
         text = json.dumps(asdict(self.run), indent=1, default=str)
         try:
             atomic_write(self.folder / "run.json", text)
@@ -149,23 +151,26 @@ class RunRecordWriter:
             atomic_write(self.folder / "run.json", text)
 
     def close(self) -> None:
-        """The last save, with the end's time."""
+        """Save the record for the last time, with the run's end."""
         self.reserve_path.unlink(missing_ok=True)
         self.run.ended = utc_now()
         self.save()
 
 
 def load_all(runs_folder: Path, limit: int | None = None) -> list[RunRecord]:
-    """The (last) runs below the folder, newest first; one that cannot be read is left out."""
-    found = []
+    """Return the runs in a folder, newest first; skip those that cannot be read.
+
+    limit: look at so many of the newest only.
+    """
+    runs = []
     for path in sorted(runs_folder.glob("*/run.json"), reverse=True)[:limit]:
         with suppress(ValueError, KeyError, TypeError):
-            found.append(load(path.parent))
-    return found
+            runs.append(load(path.parent))
+    return runs
 
 
 def load(run_folder: Path) -> RunRecord:
-    """The run whose folder it is; LookupError if there is none."""
+    """Return the run whose folder this is. Raises LookupError if there is none."""
     try:
         content = json.loads((run_folder / "run.json").read_text())
     except OSError:
@@ -174,10 +179,13 @@ def load(run_folder: Path) -> RunRecord:
 
 
 def from_dict(content: dict[str, Any]) -> RunRecord:
-    """The run that a record's JSON tells of."""
-    known = {one.name for one in fields(StepRecord)}
+    """Return the run that a record's JSON describes; unknown fields of its steps are dropped.
+
+    Raises KeyError or TypeError if it is no record.
+    """
+    known_fields = {step_field.name for step_field in fields(StepRecord)}
     steps = [
-        StepRecord(**{name: value for name, value in one.items() if name in known})
-        for one in content["steps"]
+        StepRecord(**{name: value for name, value in step.items() if name in known_fields})
+        for step in content["steps"]
     ]
     return RunRecord(**{**content, "steps": steps})

@@ -1,4 +1,4 @@
-"""Small notebooks to run, made on the spot; and a project of them, run as a user runs it."""
+"""Small notebooks to run, and a project of them that is run as a user runs it."""
 
 import json
 import os
@@ -23,21 +23,24 @@ from pipeline import Step, main
 HERE = Path(__file__).parent
 sys.exit(main([{steps}], HERE))
 """
+CANNOT_MOUNT_EXIT_CODE = 77
 
 
 @pytest.fixture
 def make_notebook(tmp_path):
-    """Makes a notebook of the given code cells; the first is tagged parameters if asked."""
+    """Make a notebook of the given code cells, after a cell tagged `parameters` if given."""
 
     def make(name, *cells, parameters=None):
         sources = [parameters, *cells] if parameters else cells
-        made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in sources])
-        made.cells.insert(0, nbformat.v4.new_markdown_cell(f"# The {name} report"))
+        code_cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        notebook = nbformat.v4.new_notebook(cells=code_cells)
+        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(f"# The {name} report"))
         if parameters:
-            made.cells[1].metadata["tags"] = ["parameters"]
-        made.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
+            notebook.cells[1].metadata["tags"] = ["parameters"]
+        kernel_spec = {"name": "python3", "display_name": "", "language": "python"}
+        notebook.metadata["kernelspec"] = kernel_spec
         path = tmp_path / f"{name}.ipynb"
-        nbformat.write(made, path)
+        nbformat.write(notebook, path)
         return path
 
     return make
@@ -45,7 +48,7 @@ def make_notebook(tmp_path):
 
 @pytest.fixture
 def make_step(make_notebook):
-    """Makes a step of one notebook: `step("prep", "1 + 1")`."""
+    """Make a step of one notebook: `make_step("prep", "1 + 1")`."""
 
     def make(name, *cells, parameters=None, **options):
         return Step(name, make_notebook(name, *cells, parameters=parameters), **options)
@@ -58,28 +61,32 @@ class PipelineProject:
 
     def __init__(self, folder, steps):
         self.folder = folder
-        shown = ", ".join(
-            f"Step({one.name!r}, HERE / {one.notebook.name!r}, {one.needs!r}, {one.time_limit!r}, "
-            f"{one.memory_limit!r}, {one.retries!r}, {one.backoff!r})"
-            for one in steps
+        sources = ", ".join(
+            f"Step({step.name!r}, HERE / {step.notebook.name!r}, {step.needs!r}, "
+            f"{step.time_limit!r}, {step.memory_limit!r}, {step.retries!r}, {step.backoff!r})"
+            for step in steps
         )
-        (folder / "run_pipeline.py").write_text(RUN_PIPELINE_TEMPLATE.format(steps=shown))
+        (folder / "run_pipeline.py").write_text(RUN_PIPELINE_TEMPLATE.format(steps=sources))
 
     def start(self, *arguments, **environment):
-        """The process, its stdout a pipe."""
+        """Start a run; return the process, whose stdout is a pipe."""
         return subprocess.Popen(
-            [sys.executable, "run_pipeline.py", *arguments], cwd=self.folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **environment},
+            [sys.executable, "run_pipeline.py", *arguments],
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
             start_new_session=True,
-            # a shell that starts this in the background has it ignored
+            # a shell that starts the tests in the background has it ignored
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+        )
 
     def run(self, *arguments, **environment):
-        """(exit code, what it said)"""
+        """Run to the end; return the exit code and the output."""
         process = self.start(*arguments, **environment)
-        said, _ = process.communicate(timeout=120)
-        return process.returncode, said
+        output, _ = process.communicate(timeout=120)
+        return process.returncode, output
 
     @property
     def latest_record(self):
@@ -87,56 +94,61 @@ class PipelineProject:
         return records.load_all(self.folder / "var" / "runs")[0]
 
     def executed_notebook(self, step_name):
-        """The newest executed copy of a notebook."""
+        """Return the newest executed copy of a notebook."""
         path = sorted((self.folder / "var" / "runs").glob(f"*/{step_name}.ipynb"))[-1]
         return nbformat.read(path, as_version=4)
 
     def report_html(self, step_name):
-        """The newest report of a step."""
+        """Return the newest report of a step."""
         return (self.folder / "reports" / "latest" / f"{step_name}.html").read_text()
 
     def wait_for_output(self, text, step_name, timeout_seconds=30):
-        """Until the executed notebook on disk says the text; gives the seconds that took."""
+        """Wait until the executed notebook on disk has an output with the text; return the seconds.
+
+        Parses the notebook at each look: it must be complete at any moment.
+        """
         started = time.monotonic()
         while time.monotonic() - started < timeout_seconds:
             for path in (self.folder / "var" / "runs").glob(f"*/{step_name}.ipynb"):
-                cells = json.loads(path.read_text())["cells"]  # whole at any moment
-                if text in json.dumps([one.get("outputs") for one in cells]):
+                cells = json.loads(path.read_text())["cells"]
+                if text in json.dumps([cell.get("outputs") for cell in cells]):
                     return time.monotonic() - started
             time.sleep(0.02)
         raise AssertionError(f"{text} never appeared")
 
     def run_processes(self):
-        """Those that a run here has started and that are still there."""
-        found = []
-        for run in (self.folder / "var" / "runs").glob("*"):
-            for one in psutil.process_iter():
+        """Return the processes that runs of this project have started and that still exist."""
+        processes = []
+        for run_folder in (self.folder / "var" / "runs").glob("*"):
+            for process in psutil.process_iter():
                 try:
-                    if one.environ().get("PIPELINE_RUN_ID") == run.name:
-                        found.append(one)
+                    if process.environ().get("PIPELINE_RUN_ID") == run_folder.name:
+                        processes.append(process)
                 except psutil.Error:
                     pass
-        return found
+        return processes
 
 
 @pytest.fixture
 def run_in_mount_namespace():
-    """Runs a shell script that may mount file systems, seen by nobody else; it exits with 77
-    where it cannot mount."""
+    """Run a shell script that mounts file systems which no other process sees.
+
+    The test is skipped if the script exits with CANNOT_MOUNT_EXIT_CODE, or has no such namespace.
+    """
 
     def run(script):
         command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        if done.returncode == 77 or "unshare failed" in done.stderr:
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if completed.returncode == CANNOT_MOUNT_EXIT_CODE or "unshare failed" in completed.stderr:
             pytest.skip(reason="no file system can be mounted here")
-        return done
+        return completed
 
     return run
 
 
 @pytest.fixture
 def make_project(tmp_path, make_step):
-    """Makes a project: `project(step("prep", "1"), ...)`."""
+    """Make a project: `make_project(make_step("prep", "1"), ...)`."""
 
     def make(*steps):
         return PipelineProject(tmp_path, steps)

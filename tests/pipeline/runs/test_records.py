@@ -4,10 +4,10 @@ from pipeline.runs import records
 
 
 def test_runs_in_one_second_sort_by_time():
-    """Else "latest" and `prune` take one for the newest that is not."""
-    ids = []
+    """Otherwise "latest" and `prune` would take a run for the newest that is not."""
+    run_ids = []
     for _ in range(50):
-        ids.append(records.new_run_id())
+        run_ids.append(records.new_run_id())
         time.sleep(0.0005)
-    assert ids == sorted(ids)
-    assert len(set(ids)) == len(ids)
+    assert run_ids == sorted(run_ids)
+    assert len(set(run_ids)) == len(run_ids)

@@ -303,7 +303,7 @@ def test_a_display_may_be_updated_after_prints(make_step, home):
 def test_a_malformed_hand_over_is_one_failed_step(make_step, home, capsys, told):
     cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({told!r})"
     assert main([make_step("one", cell)], home, []) == 1
-    assert "its end could not be recorded" in capsys.readouterr().out
+    assert "its result could not be recorded" in capsys.readouterr().out
     assert main([make_step("one", "1")], home, []) == 0
 
 

@@ -119,14 +119,14 @@ def test_a_page_is_written_again_alone_and_deleted_with_its_run(home, make_step,
 )
 def test_a_page_that_cannot_be_shown_is_refused(home, make_step, capsys, name, told, says):
     assert main([make_step("one", handing(told, name)), make_step("two", "1")], home, []) == 1
-    assert f"its end could not be recorded: it handed over {says}" in capsys.readouterr().out
+    assert f"its result could not be recorded: it handed over {says}" in capsys.readouterr().out
     assert (home / "reports" / "latest" / "index.html").exists()
 
 
 def test_pages_that_are_no_table_of_them_are_refused(home, make_step, capsys):
     cell = "import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write('{\"pages\": [1]}')"
     assert main([make_step("one", cell)], home, []) == 1
-    assert "it handed over pages as no dict" in capsys.readouterr().out
+    assert "it handed over pages as list, expected dict" in capsys.readouterr().out
 
 
 def test_a_name_belongs_to_the_step_that_took_it_first(home, make_step, capsys):
