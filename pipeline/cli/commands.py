@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.report.live import PinnedRuns
+from pipeline.runs.prune import PinnedRuns
 
 RunnerCommand = Callable[[Path, list[str], PinnedRuns], str]
 

@@ -15,8 +15,8 @@ from pipeline.definition import overrides, parameters, steps
 from pipeline.definition.steps import Step, Task
 from pipeline.execution import run_lock
 from pipeline.execution.crash_recovery import recover_interrupted_run
-from pipeline.report.live import PinnedRuns, no_pinned_runs
 from pipeline.runs import records
+from pipeline.runs.prune import PinnedRuns, no_pinned_runs
 from pipeline.staleness import shared_files
 from pipeline.staleness.state_store import StateStore
 

@@ -10,8 +10,9 @@ from pipeline.definition.steps import Task
 from pipeline.execution import messages, step_events, stop_signals, task_queue, worker_pool
 from pipeline.execution.task_queue import TaskQueue
 from pipeline.execution.worker_pool import Worker, WorkerPool
-from pipeline.report.live import PinnedRuns, ReportWriter, no_pinned_runs
+from pipeline.report.live import ReportWriter
 from pipeline.runs import git, records
+from pipeline.runs.prune import PinnedRuns, no_pinned_runs
 from pipeline.runs.records import RunRecord, RunRecordWriter, StepRecord
 from pipeline.staleness import dependencies, fingerprint
 from pipeline.staleness.state_store import StateStore

@@ -1,10 +1,10 @@
-"""The pages below reports/: each step's report, the run's page, the index, comparisons.
+"""The pages below reports/: the report of each step, the page of a run, the index, comparisons.
 
-They ask nothing of any network, and run a notebook's scripts only in a frame that reaches nothing.
+A page loads nothing from any network and runs the scripts of a notebook only in a sandboxed frame.
 """
 
 import sys
 
-sys.modules.setdefault(
-    "rfc3987_syntax", None
-)  # two seconds of import: see pipeline.execution.worker
+# None makes the import of this package fail at once: it takes two seconds, and jsonschema works
+# without it (see pipeline.execution.worker)
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""An executed notebook's cells as the body of a page, by our own nbconvert template."""
+"""Render the cells of an executed notebook for a page, with an nbconvert template of our own."""
 
 import re
 from functools import cache
@@ -6,128 +6,145 @@ from pathlib import Path
 from typing import Any
 
 import nbformat.v4
-from jinja2 import pass_context
+from jinja2 import StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 from nbconvert.exporters import TemplateExporter
 from traitlets.config import Config
 
 from pipeline.report import markdown, outputs
-from pipeline.report.pages.step import RenderedNotebook
+from pipeline.report.model import RenderedNotebook
 
 TEMPLATE_DIR = Path(__file__).parent / "templates"
-SUMMARY_HEADING = "the bottom line"  # the section whose outputs are the report's answer
+SUMMARY_HEADING = "the bottom line"  # the section whose outputs are the summary of the report
 HIDDEN_TAGS = {"injected-parameters", "remove_cell", "remove-cell"}
 HEADING_PATTERN = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$")
 MAX_TOC_LEVEL = 3  # of the headings in the table of contents
 
 
 def read_notebook(path: Path) -> Any:
-    """The executed notebook."""
-    return nbformat.v4.reads(path.read_text())  # unchecked: the runner wrote it
+    """Return the notebook at the path, without validation: the runner wrote it."""
+    return nbformat.v4.reads(path.read_text())
 
 
 def render_notebook(notebook: Any, default_title: str) -> RenderedNotebook:
-    """The page's parts. otherwise: the title of a notebook that has none."""
-    made = RenderedNotebook(
+    """Return the parts of a page that come from the notebook.
+
+    default_title: the title if the notebook has none.
+    """
+    rendered = RenderedNotebook(
         source_path=notebook.metadata.get("papermill", {}).get("input_path", "")
     )
-    folder = Path(made.source_path).parent if made.source_path else None
-    cells, section, seen = [], "", set()
-    for number, cell in enumerate(notebook.cells):
+    image_dir = Path(rendered.source_path).parent if rendered.source_path else None
+    section = ""
+    anchors: set[str] = set()
+    for index, cell in enumerate(notebook.cells):
         if HIDDEN_TAGS & set(cell.metadata.get("tags", [])):
             continue
-        shown = RenderedCell(cell, number, section)
+        rendered_cell = RenderedCell(cell, index, section)
         if cell.cell_type == "markdown":
-            source = cell.source
-            if not made.title:
-                made.title, source = _split_title(source)
-                if made.title:
-                    made.question = markdown.markdown_to_html(
-                        source, folder, cell.get("attachments")
-                    )
+            source, attachments = cell.source, cell.get("attachments")
+            if not rendered.title:
+                rendered.title, source = _split_title(source)
+                if rendered.title:
+                    rendered.question = markdown.markdown_to_html(source, image_dir, attachments)
                     continue
-            for level, words in headings(source):
-                section = words
-                anchor = markdown.heading_anchor(words)
-                if level <= MAX_TOC_LEVEL and anchor not in seen:
-                    made.toc_entries.append((level, anchor, words))
-                seen.add(anchor)
-            shown.section = section
-            shown.html = Markup(markdown.markdown_to_html(source, folder, cell.get("attachments")))
+            for level, heading in headings(source):
+                section = heading
+                anchor = markdown.heading_anchor(heading)
+                if level <= MAX_TOC_LEVEL and anchor not in anchors:
+                    rendered.toc_entries.append((level, anchor, heading))
+                anchors.add(anchor)
+            rendered_cell.section = section
+            rendered_cell.html = Markup(markdown.markdown_to_html(source, image_dir, attachments))
         elif cell.cell_type == "code" and section.lower() == SUMMARY_HEADING:
-            made.summary += "".join(_summary_html(one) for one in cell.outputs)
-        cells.append(shown)
-        made.cells[number] = shown
-    made.title = made.title or default_title
-    states = notebook.metadata.get("widgets", {}).get(
-        "application/vnd.jupyter.widget-state+json", {}
-    )
-    resources = {"cells": cells, "widgets": states.get("state", {})}
-    made.html, _ = _notebook_exporter().from_notebook_node(notebook, resources)
-    return made
+            rendered.summary += "".join(_summary_html(output) for output in cell.outputs)
+        rendered.cells[index] = rendered_cell
+    rendered.title = rendered.title or default_title
+    rendered.html = _cells_html(notebook, list(rendered.cells.values()))
+    return rendered
 
 
 class RenderedCell:
-    """A cell, and what the template wants to know of it."""
+    """A cell with the values that the template shows."""
 
     def __init__(self, cell: Any, index: int, section: str) -> None:
         self.cell, self.index, self.section, self.html = cell, index, section, Markup("")
         self.cell_type = cell.cell_type
         self.source = cell.source.strip("\n")
-        about = cell.metadata.get("papermill", {})
-        self.status = {"completed": "ran", "pending": "not run"}.get(
-            about.get("status"), about.get("status") or "ran"
-        )
-        self.seconds = about.get("duration") or 0.0
+        execution = cell.metadata.get("papermill", {})
+        status = execution.get("status") or "ran"
+        self.status = {"completed": "ran", "pending": "not run"}.get(status, status)
+        self.seconds = execution.get("duration") or 0.0
         self.is_parameters_cell = "parameters" in cell.metadata.get("tags", [])
         self.failing_line = _failing_line(cell) if self.status == "failed" else None
 
 
 def _split_title(source: str) -> tuple[str, str]:
-    """The first heading's words, and the text without it."""
+    """Return the text of the heading in the first line, and the Markdown without that line.
+
+    ("", source) if the first line is no heading.
+    """
     lines = source.strip().splitlines()
-    found = HEADING_PATTERN.match(lines[0]) if lines else None
-    return (markdown.markdown_to_text(found[2]), "\n".join(lines[1:])) if found else ("", source)
+    heading = HEADING_PATTERN.match(lines[0]) if lines else None
+    if not heading:
+        return "", source
+    return markdown.markdown_to_text(heading[2]), "\n".join(lines[1:])
 
 
 def headings(source: str) -> list[tuple[int, str]]:
-    """(level, words) of each heading in Markdown."""
-    fenced = re.sub(r"(?ms)^(```|~~~).*?^\1", "", source)
-    found = (HEADING_PATTERN.match(one) for one in fenced.splitlines())
-    return [(len(one[1]), markdown.markdown_to_text(one[2])) for one in found if one]
+    """Return (level, text) of each heading in the Markdown."""
+    without_code_blocks = re.sub(r"(?ms)^(```|~~~).*?^\1", "", source)
+    matches = (HEADING_PATTERN.match(line) for line in without_code_blocks.splitlines())
+    return [(len(match[1]), markdown.markdown_to_text(match[2])) for match in matches if match]
 
 
 def _summary_html(output: Any) -> str:
-    """A sentence that a cell of the bottom line shows."""
-    data = output.get("data", {})
-    for kind in ("text/markdown", "text/plain"):
-        if kind in data and "text/html" not in data and "image/png" not in data:
-            content = "".join(data[kind])
-            if kind == "text/markdown":
-                return markdown.markdown_to_html(content, id_prefix="answer-")
-            return "" if content in ("True", "False", "None") else f"<p>{content}</p>"
+    """Return the HTML of an output in the summary section; empty if it is no sentence."""
+    mime_bundle = output.get("data", {})
+    for mime_type in ("text/markdown", "text/plain"):
+        is_text_only = "text/html" not in mime_bundle and "image/png" not in mime_bundle
+        if mime_type in mime_bundle and is_text_only:
+            text = "".join(mime_bundle[mime_type])
+            if mime_type == "text/markdown":
+                return markdown.markdown_to_html(text, id_prefix="answer-")
+            return "" if text in ("True", "False", "None") else f"<p>{text}</p>"
     return ""
 
 
 def _failing_line(cell: Any) -> int | None:
-    """The line of the cell that a traceback points at."""
-    for one in cell.get("outputs", []):
-        if one["output_type"] == "error":
-            said = markdown.strip_ansi_codes("\n".join(one["traceback"]))
-            found = re.findall(r"Cell In\[\d+\], line (\d+)", said)
-            found = found or re.findall(r"^-+> (\d+) ", said, re.MULTILINE)
-            return int(found[0]) if found else None
+    """Return the number of the cell's line that its traceback points at; None without one."""
+    for output in cell.get("outputs", []):
+        if output["output_type"] == "error":
+            traceback = markdown.strip_ansi_codes("\n".join(output["traceback"]))
+            line_numbers = re.findall(r"Cell In\[\d+\], line (\d+)", traceback)
+            line_numbers = line_numbers or re.findall(r"^-+> (\d+) ", traceback, re.MULTILINE)
+            return int(line_numbers[0]) if line_numbers else None
     return None
+
+
+def _cells_html(notebook: Any, cells: list[RenderedCell]) -> str:
+    widgets = notebook.metadata.get("widgets", {})
+    widget_states = widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    resources = {"cells": cells, "widgets": widget_states}
+    cells_html, _ = _notebook_exporter().from_notebook_node(notebook, resources)
+    return cells_html
 
 
 @cache
 def _notebook_exporter() -> TemplateExporter:
-    config = Config({"TemplateExporter": {"default_preprocessors": [], "filters": {
-        "shown": _render_cell_outputs, "messages": outputs.render_stderr, "code": markdown.highlight_code,
-    }}})  # fmt: skip
-    return _NotebookExporter(
-        config=config, template_name="notebook", extra_template_basedirs=[str(TEMPLATE_DIR)]
+    filters = {
+        "render_outputs": _render_cell_outputs,
+        "render_stderr": outputs.render_stderr,
+        "highlight_code": markdown.highlight_code,
+    }
+    exporter = _NotebookExporter(
+        config=Config({"TemplateExporter": {"default_preprocessors": [], "filters": filters}}),
+        template_name="notebook",
+        extra_template_basedirs=[str(TEMPLATE_DIR)],
     )
+    exporter.environment.undefined = StrictUndefined
+    return exporter
 
 
 class _NotebookExporter(TemplateExporter):
@@ -136,5 +153,6 @@ class _NotebookExporter(TemplateExporter):
 
 
 @pass_context
-def _render_cell_outputs(context: Any, cell: RenderedCell) -> str:
-    return outputs.render_outputs(cell.cell.outputs, context["resources"]["widgets"], cell.section)
+def _render_cell_outputs(context: Context, cell: RenderedCell) -> str:
+    widget_states = context["resources"]["widgets"]
+    return outputs.render_outputs(cell.cell.outputs, widget_states, cell.section)

@@ -1,4 +1,4 @@
-"""A notebook's words: Markdown with formulas, printed text with terminal colours, code."""
+"""Render a notebook's Markdown with formulas, printed text with terminal colors, and code."""
 
 import html
 import re
@@ -19,22 +19,31 @@ from pygments.lexers import PythonLexer
 
 from pipeline.report import sanitize
 
-MAX_OUTPUT_CHARS = (
-    60_000  # letters of one output's text that a page shows; the executed notebook has all
-)
+MAX_OUTPUT_CHARS = 60_000  # of one output that a page shows; the executed notebook has all
 SLUG_SEPARATOR_PATTERN = re.compile(r"[^\w]+")
+# around the number of a formula until the HTML is sanitized; private-use characters, so that they
+# are unlikely to occur in a text
+FORMULA_START, FORMULA_END = "\ue000", "\ue001"
+FORMULA_PATTERN = re.compile(f"{FORMULA_START}(\\d+){FORMULA_END}")
 
 
 class _MarkdownRenderer(IPythonRenderer):
-    """Markdown as HTML: formulas as MathML, headings that can be pointed at, images embedded."""
+    """Render formulas as MathML, headings with anchors, and images embedded.
+
+    image_dir: the folder of the images that the Markdown names; None embeds none of them.
+    attachments: those of the Markdown cell.
+    """
 
     def __init__(self, image_dir: Path | None, attachments: dict[str, Any]) -> None:
         super().__init__(
-            escape=False, embed_images=image_dir is not None, exclude_anchor_links=True,
-            path=str(image_dir or ""), attachments=attachments,
-        )  # fmt: skip
-        self.formulas: list[str] = []
-        self.section = ""  # the heading above
+            escape=False,
+            embed_images=image_dir is not None,
+            exclude_anchor_links=True,
+            path=str(image_dir or ""),
+            attachments=attachments,
+        )
+        self.formulas: list[str] = []  # MathML, by the number in its placeholder
+        self.section = ""  # the last heading
 
     def heading(self, text: str, level: int, **_attributes: Any) -> str:
         self.section = _strip_tags(text).strip()
@@ -42,8 +51,8 @@ class _MarkdownRenderer(IPythonRenderer):
 
     def table(self, text: str) -> str:
         label = html.escape(f"a table: {self.section}" if self.section else "a table")
-        frame = f'<div class="wide" tabindex="0" role="region" aria-label="{label}">'
-        return f"{frame}<table>\n{text}</table></div>\n"
+        region = f'<div class="wide" tabindex="0" role="region" aria-label="{label}">'
+        return f"{region}<table>\n{text}</table></div>\n"
 
     def block_code(self, code: str, info: str | None = None) -> str:
         return super().block_code(code, info).replace("<pre>", '<pre tabindex="0">', 1)
@@ -59,18 +68,21 @@ class _MarkdownRenderer(IPythonRenderer):
 
     def _add_formula(self, latex: str, block: bool) -> str:
         self.formulas.append(sanitize.latex_to_mathml(latex, block))
-        return f"\ue000{len(self.formulas) - 1}\ue001"
+        return f"{FORMULA_START}{len(self.formulas) - 1}{FORMULA_END}"
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
-        made = super().image(text, url, title)
-        if "data:image/" in made:
-            return made
+        image_html = super().image(text, url, title)
+        if "data:image/" in image_html:
+            return image_html
         return f"<em>[image, not part of the report: {html.escape(text or url)}]</em>"
 
 
 class _InlineMathParser(MathInlineParser):
-    """Prices are no formulas: a $ opens one before a letter, and closes it behind one and before
-    no digit (pandoc's rule), within a paragraph."""
+    """Tell formulas from prices by pandoc's rule.
+
+    A $ opens a formula if no space follows; it closes one if no space precedes it and no digit
+    follows, within the same paragraph.
+    """
 
     SPECIFICATION: ClassVar[dict[str, str]] = {
         **MathInlineParser.SPECIFICATION,
@@ -80,13 +92,13 @@ class _InlineMathParser(MathInlineParser):
 
 
 def heading_anchor(heading: str) -> str:
-    """What a heading is called in an address."""
+    """Return the id of a heading, which a URL can point at."""
     return SLUG_SEPARATOR_PATTERN.sub("-", _strip_tags(heading).lower()).strip("-") or "part"
 
 
 def _strip_tags(heading: str) -> str:
-    """Its words, without tags and formulas."""
-    return html.unescape(re.sub(r"<[^>]+>|\ue000\d+\ue001", "", heading))
+    """Return the text of a heading without tags and formulas."""
+    return html.unescape(re.sub(f"<[^>]+>|{FORMULA_PATTERN.pattern}", "", heading))
 
 
 def markdown_to_html(
@@ -95,44 +107,58 @@ def markdown_to_html(
     attachments: dict[str, Any] | None = None,
     id_prefix: str | None = None,
 ) -> str:
-    """Markdown as HTML that is safe to show. folder: of the images it names."""
+    """Convert Markdown to sanitized HTML.
+
+    image_dir: the folder of the images that it names. attachments: those of its cell. id_prefix:
+    is put before each id.
+    """
     renderer = _MarkdownRenderer(image_dir, attachments or {})
     try:
-        made = MarkdownWithMath(renderer, inline=_InlineMathParser()).render(source)
-    except InvalidNotebook as missing:  # an attachment that is not there
-        return f"<pre>{html.escape(source)}</pre><p class=faint>{html.escape(str(missing))}</p>"
-    made = sanitize.sanitize(made, id_prefix)
-    return re.sub("\ue000(\\d+)\ue001", lambda one: renderer.formulas[int(one[1])], made)
+        unsafe_html = MarkdownWithMath(renderer, inline=_InlineMathParser()).render(source)
+    except InvalidNotebook as error:  # an attachment is missing
+        return f"<pre>{html.escape(source)}</pre><p class=faint>{html.escape(str(error))}</p>"
+    return FORMULA_PATTERN.sub(
+        lambda match: renderer.formulas[int(match[1])], sanitize.sanitize(unsafe_html, id_prefix)
+    )
 
 
 def markdown_to_text(source: str) -> str:
-    """Markdown without its marks, for a title or a line of a list."""
+    """Convert Markdown to plain text in one line, for a title or a list."""
     text = re.sub(r"<[^>]+>", "", markdown_to_html(source))
     return " ".join(html.unescape(text).split())
 
 
 def ansi_to_html(text: str) -> str:
-    """Text as a terminal would show it, its middle left out if it is very long."""
+    """Convert text with terminal colors to HTML; empty if it is blank.
+
+    A text over MAX_OUTPUT_CHARS keeps its beginning and its end.
+    """
     if len(text) > MAX_OUTPUT_CHARS:
-        head, tail = text[: MAX_OUTPUT_CHARS // 2], text[-MAX_OUTPUT_CHARS // 2 :]
-        left = text[MAX_OUTPUT_CHARS // 2 : -MAX_OUTPUT_CHARS // 2]
-        out = f"{len(left):,} letters, {left.count(chr(10)):,} lines"
-        middle = f"… {out} left out here; the executed notebook has them all …"
+        half = MAX_OUTPUT_CHARS // 2
+        head, middle, tail = text[:half], text[half:-half], text[-half:]
+        line_count = middle.count("\n")
+        note = (
+            f"… {len(middle):,} characters, {line_count:,} lines left out here; "
+            "the executed notebook has them all …"
+        )
         return (
-            f"<pre tabindex=0>{ansi2html(head)}</pre><p class=faint>{middle}</p>"
+            f"<pre tabindex=0>{ansi2html(head)}</pre><p class=faint>{note}</p>"
             f"<pre tabindex=0>{ansi2html(tail)}</pre>"
         )
     return f"<pre tabindex=0>{ansi2html(text)}</pre>" if text.strip() else ""
 
 
 def strip_ansi_codes(text: str) -> str:
-    """The text without terminal colours."""
+    """Return the text without terminal colors."""
     return strip_ansi(text)
 
 
 @lru_cache(maxsize=256)  # a live page is written again and again
 def highlight_code(source: str, highlighted_line: int | None = None) -> str:
-    """Python in colours. marked: the number of a line that stands out."""
+    """Return Python code as HTML in colors.
+
+    highlighted_line: the number, from 1, of a line that stands out.
+    """
     lines = [highlighted_line] if highlighted_line else []
     formatter = HtmlFormatter(nowrap=False, cssclass="highlight", hl_lines=lines, wrapcode=True)
     return highlight(source, PythonLexer(stripnl=False), formatter)

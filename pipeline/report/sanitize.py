@@ -1,8 +1,8 @@
-"""HTML that a notebook has made, shown without letting it touch the page around it.
+"""Show the HTML of a notebook without letting it affect the page around it.
 
-Plain HTML (text, tables, images) is cleaned and stands in the page. What is more than that, because
-it brings scripts, drawings or styles, stands in a frame of its own: it can run, but it has no
-origin, and the page's policy keeps it from any network.
+Plain HTML (text, tables, images) is sanitized and put into the page. HTML with scripts, drawings or
+styles goes into a frame of its own: there it can run, but it has no origin, and the page's content
+security policy blocks every network request.
 """
 
 import html
@@ -47,11 +47,11 @@ ACTIVE_CONTENT_PATTERN = re.compile(
     re.IGNORECASE,
 )
 STYLE_ELEMENT_PATTERN = re.compile(r"<style[^>]*>(.*?)</style>", re.IGNORECASE | re.DOTALL)
-# a pandas Styler's: rules about its own table, that fetch nothing
+# the style sheet of a pandas Styler: rules for its own table that load nothing
 PANDAS_STYLER_PATTERN = re.compile(
     r"(\s*(#T_[\w-]+[^{}<>@\\]*)\{[^{}<>@\\(]*(\([^{}<>@\\():/]*\)[^{}<>@\\(]*)*\})*\s*"
 )
-# what a tag other than <a> would load from elsewhere
+# a URL that a tag other than <a> would load from another host
 REMOTE_URL_PATTERN = re.compile(
     r"""(<(?!a\s)[a-z][^>]*?\s)(?:src|href|srcset|data)\s*=\s*(["']?(?:https?:)?)//([^/"'\s>]+)""",
     re.IGNORECASE,
@@ -59,9 +59,9 @@ REMOTE_URL_PATTERN = re.compile(
 
 
 def sanitize(source: str, id_prefix: str | None = "out-") -> str:
-    """The HTML without anything that could run, load, or stand over the rest of the page.
+    """Return the HTML without anything that could run, load, or cover the rest of the page.
 
-    prefix: goes before each id, so that none is the page's own.
+    id_prefix: is put before each id, so that none equals an id of the page itself.
     """
     return nh3.clean(
         source,
@@ -76,34 +76,40 @@ def sanitize(source: str, id_prefix: str | None = "out-") -> str:
 
 
 def _filter_attribute(tag: str, name: str, value: str) -> str | None:
-    """An image comes with the page or not at all; a data: address is for images alone."""
+    """Return the attribute's value, or None to drop it.
+
+    An image must be embedded in the page; a data: URL is allowed for images only.
+    """
     scheme = urlsplit(value.strip()).scheme.lower() if name in ("src", "href") else ""
     if tag == "img" and name == "src":
         return value if value.strip().lower().startswith("data:image/") else None
     if name == "tabindex" and value != "0":
-        return None  # it would come before the page's own
+        return None  # it would come before the page's own elements in the tab order
     if name == "style" and "url(" in value.lower():
         return None
     return None if scheme == "data" else value
 
 
 def render(source: str) -> str:
-    """An output's HTML: in the page if it is plain, else in a frame."""
+    """Return the HTML of an output for the page: inline if it is plain, else in a frame."""
     styles = STYLE_ELEMENT_PATTERN.findall(source)
-    kept = [one for one in styles if PANDAS_STYLER_PATTERN.fullmatch(one)]
-    dataframe = all(".dataframe" in one for one in styles if one not in kept)
-    if ACTIVE_CONTENT_PATTERN.search(source) or not dataframe:
+    styler_rules = [style for style in styles if PANDAS_STYLER_PATTERN.fullmatch(style)]
+    only_pandas_styles = all(".dataframe" in style for style in styles if style not in styler_rules)
+    if ACTIVE_CONTENT_PATTERN.search(source) or not only_pandas_styles:
         return sandboxed_iframe(source)
-    own = "".join(f"<style>{one.replace('#T_', '#out-T_')}</style>" for one in kept)
-    return own + sanitize(source)
+    # sanitize() prefixes the ids, so the selectors need the same prefix
+    style_elements = "".join(
+        f"<style>{style.replace('#T_', '#out-T_')}</style>" for style in styler_rules
+    )
+    return style_elements + sanitize(source)
 
 
 def sandboxed_iframe(source: str) -> str:
-    """The HTML in a frame without an origin: it may run scripts, and reach nothing with them."""
-    hosts = sorted({one[2] for one in REMOTE_URL_PATTERN.findall(source)})
+    """Return the HTML in a frame without an origin: its scripts run, but reach nothing."""
+    hosts = sorted({match[2] for match in REMOTE_URL_PATTERN.findall(source)})
     source = REMOTE_URL_PATTERN.sub(r"\1data-left-out=\2//\3", source)
-    missing = (
-        f'<p class="faint">It asks for {html.escape(", ".join(hosts))}; '
+    blocked_hosts_note = (
+        f'<p class="faint">This output requests {html.escape(", ".join(hosts))}; '
         "a report loads nothing from elsewhere.</p>"
         if hosts
         else ""
@@ -115,18 +121,21 @@ def sandboxed_iframe(source: str) -> str:
         "{height:document.documentElement.offsetHeight},'*')).observe(document.documentElement)"
         "</script>"
     )
-    named = re.search(r'aria-label="([^"]*)"', source)
-    title = named[1] if named else "an interactive output"
+    label = re.search(r'aria-label="([^"]*)"', source)
+    title = label[1] if label else "an interactive output"
     return (
-        f'{missing}<iframe class="output" title="{title}" '
+        f'{blocked_hosts_note}<iframe class="output" title="{title}" '
         f'sandbox="allow-scripts" srcdoc="{html.escape(document)}"></iframe>'
     )
 
 
 def latex_to_mathml(latex: str, block: bool) -> str:
-    """LaTeX as MathML, which browsers show by themselves; what cannot be read stays as it is."""
+    """Convert LaTeX to MathML, which browsers render without a script.
+
+    LaTeX that cannot be parsed is returned as code.
+    """
     try:
-        made = converter.convert(latex, display="block" if block else "inline")
-    except Exception:  # its errors have no family of their own
+        mathml = converter.convert(latex, display="block" if block else "inline")
+    except Exception:  # latex2mathml's errors have no common base class
         return f'<code class="formula">{html.escape(latex)}</code>'
-    return sanitize(made)  # what stands in \text{} comes out unescaped
+    return sanitize(mathml)  # the content of \text{} comes out unescaped

@@ -2,12 +2,19 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.report.live import PinnedRuns
 from pipeline.runs import records
+
+PinnedRuns = Callable[[], dict[str, str]]  # run id -> why it matters, e.g. that its model serves
+
+
+def no_pinned_runs() -> dict[str, str]:
+    """Return that no run is pinned."""
+    return {}
 
 
 class PrunePlan(NamedTuple):

@@ -1,4 +1,4 @@
-"""Which cell of one executed notebook answers to which of another."""
+"""Match the code cells of two executed notebooks, edited cells included."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,88 +7,98 @@ from typing import Any
 
 from pipeline.report import exporter, markdown, outputs
 
-MIN_SIMILARITY = 0.4  # the share of letters from which two cells are the same one, edited
+MIN_SIMILARITY = 0.4  # of the sources of two cells, from 0 to 1, for one to be an edit of the other
 
 
 @dataclass
 class CodeCell:
-    """A code cell, and what it showed, by kind."""
+    """A code cell and its outputs, by kind."""
 
     source: str
     section: str  # the heading above
     tables: list[str] = field(default_factory=list)  # HTML
-    figures: list[dict[str, Any]] = field(default_factory=list)  # an output's forms
+    figures: list[dict[str, Any]] = field(default_factory=list)  # MIME bundles
     texts: list[str] = field(default_factory=list)
     status: str = "ran"
 
 
 def code_cells(notebook: Any) -> list[CodeCell]:
-    """The notebook's code cells, without what the runner injected."""
-    found, section = [], ""
+    """Return the notebook's code cells, without those that the runner injected."""
+    cells: list[CodeCell] = []
+    section = ""
     for cell in notebook.cells:
         if exporter.HIDDEN_TAGS & set(cell.metadata.get("tags", [])):
             continue
         if cell.cell_type == "markdown":
-            titles = [words for _, words in exporter.headings(cell.source)]
+            titles = [heading for _, heading in exporter.headings(cell.source)]
             section = titles[-1] if titles else section
         elif cell.cell_type == "code" and cell.source.strip():
-            made = CodeCell(cell.source.strip("\n"), section)
-            made.status = cell.metadata.get("papermill", {}).get("status", "completed")
+            status = cell.metadata.get("papermill", {}).get("status", "completed")
+            code_cell = CodeCell(cell.source.strip("\n"), section, status=status)
             for output in cell.outputs:
-                _collect_output(output, made)
-            found.append(made)
-    return found
+                _collect_output(output, code_cell)
+            cells.append(code_cell)
+    return cells
 
 
 def _collect_output(output: Any, cell: CodeCell) -> None:
-    kind = output["output_type"]
-    if kind == "stream":
+    """Add the output to the cell's tables, figures or texts."""
+    output_type = output["output_type"]
+    if output_type == "stream":
         if output["name"] == "stdout":
             cell.texts.append(markdown.strip_ansi_codes(output["text"]))
-    elif kind == "error":
+    elif output_type == "error":
         cell.texts.append(f"{output['ename']}: {output['evalue']}")
     else:
-        data = {name: outputs.join_lines(one) for name, one in output["data"].items()}
-        if any(name.startswith("image/") for name in data):
-            cell.figures.append(data)
-        elif "<table" in data.get("text/html", ""):
-            cell.tables.append(data["text/html"])
-        elif "text/markdown" in data:
-            cell.texts.append(markdown.markdown_to_text(data["text/markdown"]))
-        elif "text/plain" in data:
-            cell.texts.append(data["text/plain"])
+        mime_bundle = {
+            mime_type: outputs.join_lines(content) for mime_type, content in output["data"].items()
+        }
+        if any(mime_type.startswith("image/") for mime_type in mime_bundle):
+            cell.figures.append(mime_bundle)
+        elif "<table" in mime_bundle.get("text/html", ""):
+            cell.tables.append(mime_bundle["text/html"])
+        elif "text/markdown" in mime_bundle:
+            cell.texts.append(markdown.markdown_to_text(mime_bundle["text/markdown"]))
+        elif "text/plain" in mime_bundle:
+            cell.texts.append(mime_bundle["text/plain"])
 
 
 def match_cells(
     old_cells: list[CodeCell], new_cells: list[CodeCell]
 ) -> Iterator[tuple[CodeCell | None, CodeCell | None]]:
-    """Each cell with its counterpart, in order; None where it has none."""
-    sources = [one.source for one in old_cells], [one.source for one in new_cells]
-    for what, a, b, c, d in SequenceMatcher(None, *sources, autojunk=False).get_opcodes():
-        if what == "equal":
-            yield from zip(old_cells[a:b], new_cells[c:d], strict=True)
+    """Yield (old cell, new cell) in order; None where a cell has no counterpart."""
+    old_sources = [cell.source for cell in old_cells]
+    new_sources = [cell.source for cell in new_cells]
+    matcher = SequenceMatcher(None, old_sources, new_sources, autojunk=False)
+    for tag, old_start, old_end, new_start, new_end in matcher.get_opcodes():
+        old_group, new_group = old_cells[old_start:old_end], new_cells[new_start:new_end]
+        if tag == "equal":
+            yield from zip(old_group, new_group, strict=True)
         else:
-            yield from _match_edited_cells(old_cells[a:b], new_cells[c:d])
+            yield from _match_edited_cells(old_group, new_group)
 
 
 def _match_edited_cells(
     old_cells: list[CodeCell], new_cells: list[CodeCell]
 ) -> Iterator[tuple[CodeCell | None, CodeCell | None]]:
-    """In a part that differs: cells that are much alike answer to each other, in order."""
+    """Match each new cell, in order, to the most similar old cell after the last one matched."""
     start = 0
-    for one in new_cells:
-        scores = [
-            (SequenceMatcher(None, it.source, one.source, autojunk=False).ratio(), -number)
-            for number, it in enumerate(old_cells)
-            if number >= start
+    for new_cell in new_cells:
+        candidates = [
+            (_similarity(old_cells[i], new_cell), -i) for i in range(start, len(old_cells))
         ]
-        best, number = max(scores, default=(0.0, 0))
-        if best < MIN_SIMILARITY:
-            yield None, one
+        similarity, negative_index = max(candidates, default=(0.0, 0))  # the first of equals
+        if similarity < MIN_SIMILARITY:
+            yield None, new_cell
             continue
-        for gone in old_cells[start:-number]:
-            yield gone, None
-        yield old_cells[-number], one
-        start = 1 - number
-    for gone in old_cells[start:]:
-        yield gone, None
+        index = -negative_index
+        for deleted_cell in old_cells[start:index]:
+            yield deleted_cell, None
+        yield old_cells[index], new_cell
+        start = index + 1
+    for deleted_cell in old_cells[start:]:
+        yield deleted_cell, None
+
+
+def _similarity(old_cell: CodeCell, new_cell: CodeCell) -> float:
+    return SequenceMatcher(None, old_cell.source, new_cell.source, autojunk=False).ratio()

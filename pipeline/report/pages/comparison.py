@@ -1,23 +1,53 @@
-"""Two runs on one page: parameters, data, results, tables, pictures, code; what differs marked."""
+"""The page that compares two runs: parameters, data, results, tables, figures and code."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html import escape
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.report import exporter, images, outputs, rendering
 from pipeline.report.pages import cell_matching, data_versions, diffs, image_overlay
+from pipeline.report.pages.cell_matching import CodeCell
+from pipeline.report.rendering import MetricChange
 from pipeline.runs import records
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.records import RunRecord, StepRecord, format_metric
 
-IGNORED_PIXEL_SHARE = 0.0005  # the share of a picture that may differ unnoticed
+IGNORED_PIXEL_SHARE = 0.0005  # a figure with a smaller share of different pixels is unchanged
+MAX_SUMMARY_ITEMS = 4  # results, and parameters, that the summary names
+RUN_ATTRIBUTES: dict[str, Callable[[RunRecord], str]] = {
+    "started": lambda run: rendering.format_time(run.started),
+    "status": lambda run: run.status,
+    "took": lambda run: records.format_duration(run.seconds),
+    "data": lambda run: run.data,
+    "commit": lambda run: run.commit,
+    "notice": lambda run: run.notice,
+}
+UNCHANGED_STATUSES = {"done", "up to date"}  # of one step in two runs: no difference to mention
+
+
+class ComparedValue(NamedTuple):
+    """A value of both runs, in a row of the table at the top."""
+
+    name: str
+    old_text: str
+    new_text: str
+
+
+class ResultRow(NamedTuple):
+    """A result of a step in both runs."""
+
+    name: str
+    old_text: str
+    new_text: str
+    change: MetricChange | None  # of numbers that both runs have
 
 
 @dataclass
 class SectionChanges:
-    """What differs in a cell: HTML, below the heading it stands under."""
+    """The differences below one heading of a notebook."""
 
     section: str
     html_blocks: list[str] = field(default_factory=list)
@@ -30,9 +60,9 @@ class StepComparison:
     name: str
     note: str = ""
     sections: list[SectionChanges] = field(default_factory=list)
-    results: list[dict[str, Any]] = field(default_factory=list)
-    unchanged_cells: int = 0  # cells without a difference
-    changed_code_cells: int = 0  # cells whose code differs
+    results: list[ResultRow] = field(default_factory=list)
+    unchanged_cells: int = 0
+    changed_code_cells: int = 0
     changed_tables: int = 0
     changed_figures: int = 0
 
@@ -40,194 +70,222 @@ class StepComparison:
 def write_comparison(
     home: Path, old_run_id: str, new_run_id: str, single_file: bool = False
 ) -> Path:
-    """Writes reports/compare/BEFORE..AFTER.html. LookupError if there is no such run."""
-    runs = home / "var" / "runs"
-    old, new = records.load(runs / old_run_id), records.load(runs / new_run_id)
+    """Write reports/compare/OLD..NEW.html and return its path.
+
+    home: the folder of var/ and reports/. single_file: without links to other pages.
+    Raises LookupError if there is no such run.
+    """
+    runs_dir = home / "var" / "runs"
+    old_run, new_run = records.load(runs_dir / old_run_id), records.load(runs_dir / new_run_id)
     path = home / "reports" / "compare" / f"{old_run_id}..{new_run_id}.html"
     rendering.write_assets(home / "reports")
-    atomic_write(path, comparison_page(runs, old, new, single_file))
+    atomic_write(path, comparison_page(runs_dir, old_run, new_run, single_file))
     return path
 
 
 def comparison_page(
     runs_dir: Path, old_run: RunRecord, new_run: RunRecord, single_file: bool = False
 ) -> str:
-    """The HTML of the comparison. runs: the folder of the executed notebooks."""
-    names = list(dict.fromkeys(one.name for run in (old_run, new_run) for one in run.steps))
-    steps, data = (
-        [_compare_step(runs_dir, old_run, new_run, one) for one in names],
-        data_versions.compare_data_files(runs_dir, old_run, new_run),
-    )
+    """Return the HTML of the comparison. runs_dir: the folder of the executed notebooks."""
+    names = dict.fromkeys(step.name for run in (old_run, new_run) for step in run.steps)
+    steps = [_compare_step(runs_dir, old_run, new_run, name) for name in names]
+    data_changes = data_versions.compare_data_files(runs_dir, old_run, new_run)
     return rendering.render_page(
-        "compare.html.j2", "../", single_file,
-        old=old_run, new=new_run, steps=steps, parameters=_parameter_rows(old_run, new_run), data=data,
-        facts=_run_rows(old_run, new_run), summary=_summary_sentences(old_run, new_run, steps, len(data.changes)),
-    )  # fmt: skip
+        "comparison.html.j2",
+        "../",
+        single_file,
+        old_run=old_run,
+        new_run=new_run,
+        live=False,
+        steps=steps,
+        parameters=_parameter_rows(old_run, new_run),
+        data_changes=data_changes,
+        run_rows=_run_rows(old_run, new_run),
+        summary=_summary_sentences(old_run, new_run, steps, len(data_changes.changes)),
+    )
 
 
 def _find_step(run: RunRecord, name: str) -> StepRecord | None:
-    return next((one for one in run.steps if one.name == name), None)
+    return next((step for step in run.steps if step.name == name), None)
 
 
-def _parameter_rows(old_run: RunRecord, new_run: RunRecord) -> list[tuple[str, str, str]]:
-    """(name, before, after); a value that is the notebook's own is said to be so."""
-    both = [
-        {
-            f"{step.name}.{name}": str(it)
-            for step in run.steps
-            for name, it in step.parameters.items()
-        }
-        for run in (old_run, new_run)
+def _parameter_rows(old_run: RunRecord, new_run: RunRecord) -> list[ComparedValue]:
+    """Return the parameters that either run has set, by name."""
+    old_values, new_values = _parameter_texts(old_run), _parameter_texts(new_run)
+    return [
+        ComparedValue(
+            name, old_values.get(name, "the default"), new_values.get(name, "the default")
+        )
+        for name in sorted({*old_values, *new_values})
     ]
-    names = sorted({*both[0], *both[1]})
-    return [(one, *(it.get(one, "the default") for it in both)) for one in names]
 
 
-def _run_rows(old_run: RunRecord, new_run: RunRecord) -> list[tuple[str, str, str]]:
-    """(name, before, after) of what is told of a run as a whole."""
-    told = {
-        "started": lambda run: rendering.format_time(run.started),
-        "status": lambda run: run.status,
-        "took": lambda run: records.format_duration(run.seconds),
-        "data": lambda run: run.data,
-        "commit": lambda run: run.commit,
-        "notice": lambda run: run.notice,
+def _parameter_texts(run: RunRecord) -> dict[str, str]:
+    return {
+        f"{step.name}.{name}": str(value)
+        for step in run.steps
+        for name, value in step.parameters.items()
     }
-    rows = [(name, one(old_run), one(new_run)) for name, one in told.items()]
-    return [one for one in rows if one[1] or one[2]]
+
+
+def _run_rows(old_run: RunRecord, new_run: RunRecord) -> list[ComparedValue]:
+    """Return the attributes of the runs that at least one of them has."""
+    rows = [
+        ComparedValue(name, read(old_run), read(new_run)) for name, read in RUN_ATTRIBUTES.items()
+    ]
+    return [row for row in rows if row.old_text or row.new_text]
 
 
 def _summary_sentences(
     old_run: RunRecord, new_run: RunRecord, steps: list[StepComparison], changed_data_files: int
 ) -> list[str]:
-    """Sentences, the weightiest first."""
-    found = [
-        f"{one['name']}: {one['before']} became {one['after']}: {one['gain'].text}."
+    """Return sentences on what differs, the most important first."""
+    sentences = [
+        f"{row.name}: {row.old_text} became {row.new_text}: {row.change.text}."
         for step in steps
-        for one in step.results
-        if one["gain"] and one["gain"].text != "as before"
-    ][:4]
-    differ = [one for one in _parameter_rows(old_run, new_run) if one[1] != one[2]]
-    found += [f"{name} was {a}, is {b}." for name, a, b in differ[:4]]
+        for row in step.results
+        if row.change and row.change.text != "as before"
+    ][:MAX_SUMMARY_ITEMS]
+    parameters = [row for row in _parameter_rows(old_run, new_run) if row.old_text != row.new_text]
+    sentences += [
+        f"{row.name} was {row.old_text}, is now {row.new_text}."
+        for row in parameters[:MAX_SUMMARY_ITEMS]
+    ]
     if old_run.data != new_run.data:
-        found.append(f"The data was {old_run.data or 'not told'}, is {new_run.data or 'not told'}.")
-    for count, one, several in (
-        (changed_data_files, "file of DVC's differs", "files of DVC's differ"),
+        old_data, new_data = old_run.data or "not recorded", new_run.data or "not recorded"
+        sentences.append(f"The data was {old_data}, is now {new_data}.")
+    counts = [
+        (changed_data_files, "DVC file differs", "DVC files differ"),
         (
-            sum(its.changed_code_cells for its in steps),
-            "cell of code differs",
-            "cells of code differ",
+            sum(step.changed_code_cells for step in steps),
+            "code cell differs",
+            "code cells differ",
         ),
-        (sum(its.changed_tables for its in steps), "table differs", "tables differ"),
-        (sum(its.changed_figures for its in steps), "picture differs", "pictures differ"),
-    ):
-        found += [f"{count} {one if count == 1 else several}."] if count else []
-    return list(dict.fromkeys(found)) or ["Nothing differs."]
+        (sum(step.changed_tables for step in steps), "table differs", "tables differ"),
+        (sum(step.changed_figures for step in steps), "figure differs", "figures differ"),
+    ]
+    sentences += [
+        f"{count} {singular if count == 1 else plural}."
+        for count, singular, plural in counts
+        if count
+    ]
+    return list(dict.fromkeys(sentences)) or ["Nothing differs."]
 
 
 def _compare_step(
     runs_dir: Path, old_run: RunRecord, new_run: RunRecord, name: str
 ) -> StepComparison:
-    made = StepComparison(name)
-    a, b = _find_step(old_run, name), _find_step(new_run, name)
-    if a is None or b is None:
-        made.note = f"Only run {(new_run if a is None else old_run).id} has this step."
-        return made
-    made.results = list(_result_rows(a, b))
-    origin = [one.reused or run.id for one, run in ((a, old_run), (b, new_run))]
-    if origin[0] == origin[1]:
-        made.note = f"The same in both: run {origin[0]} made it."
-        return made
-    paths = [
-        runs_dir / of / f"{Path(one.report).stem}.ipynb"
-        for of, one in zip(origin, (a, b), strict=True)
-    ]
-    missing = [of for of, path in zip(origin, paths, strict=True) if not path.exists()]
-    if missing:
-        made.note = f"The notebook executed by run {missing[0]} is not there any more."
-        return made
-    if a.status != b.status and {a.status, b.status} != {"done", "up to date"}:
-        made.note = f"It was {a.status}, is {b.status}."
-    for one, other in cell_matching.match_cells(
-        *(cell_matching.code_cells(exporter.read_notebook(path)) for path in paths)
+    comparison = StepComparison(name)
+    old_step, new_step = _find_step(old_run, name), _find_step(new_run, name)
+    if old_step is None or new_step is None:
+        run = new_run if old_step is None else old_run
+        comparison.note = f"Only run {run.id} has this step."
+        return comparison
+    comparison.results = list(_result_rows(old_step, new_step))
+    old_origin, new_origin = old_step.reused or old_run.id, new_step.reused or new_run.id
+    if old_origin == new_origin:
+        comparison.note = f"The same in both: run {old_origin} made it."
+        return comparison
+    old_path = runs_dir / old_origin / f"{Path(old_step.report).stem}.ipynb"
+    new_path = runs_dir / new_origin / f"{Path(new_step.report).stem}.ipynb"
+    for run_id, path in ((old_origin, old_path), (new_origin, new_path)):
+        if not path.exists():
+            comparison.note = f"The notebook executed by run {run_id} no longer exists."
+            return comparison
+    statuses = {old_step.status, new_step.status}
+    if len(statuses) > 1 and statuses != UNCHANGED_STATUSES:
+        comparison.note = f"Its status was {old_step.status}, is now {new_step.status}."
+    for old_cell, new_cell in cell_matching.match_cells(
+        _read_cells(old_path), _read_cells(new_path)
     ):
-        _add_cell_changes(one, other, made)
-    return made
+        _add_cell_changes(old_cell, new_cell, comparison)
+    return comparison
 
 
-def _result_rows(old_step: StepRecord, new_step: StepRecord) -> Any:
+def _read_cells(notebook_path: Path) -> list[CodeCell]:
+    return cell_matching.code_cells(exporter.read_notebook(notebook_path))
+
+
+def _result_rows(old_step: StepRecord, new_step: StepRecord) -> Iterator[ResultRow]:
     for name in dict.fromkeys([*old_step.headline, *new_step.headline]):
-        one, other = old_step.headline.get(name), new_step.headline.get(name)
-        numbers = isinstance(one, dict) and isinstance(other, dict)
-        yield {
-            "name": name,
-            "before": format_metric(one) if one is not None else "–",
-            "after": format_metric(other) if other is not None else "–",
-            "gain": rendering.format_change(
-                one["value"], other["value"], other.get("better", ""), format_metric(other)
+        old_value, new_value = old_step.headline.get(name), new_step.headline.get(name)
+        change = None
+        if isinstance(old_value, dict) and isinstance(new_value, dict):
+            change = rendering.format_change(
+                old_value["value"],
+                new_value["value"],
+                new_value.get("better", ""),
+                format_metric(new_value),
             )
-            if numbers
-            else None,
-        }
+        yield ResultRow(name, _format_result(old_value), _format_result(new_value), change)
+
+
+def _format_result(value: Any) -> str:
+    return format_metric(value) if value is not None else "–"
 
 
 def _add_cell_changes(
-    old_cell: cell_matching.CodeCell | None,
-    new_cell: cell_matching.CodeCell | None,
-    comparison: StepComparison,
+    old_cell: CodeCell | None, new_cell: CodeCell | None, comparison: StepComparison
 ) -> None:
-    """Adds to the step what differs between a cell and its counterpart."""
-    pieces = (
-        _edited_cell_blocks(old_cell, new_cell, comparison)
-        if old_cell and new_cell
-        else _unmatched_cell_blocks(old_cell, new_cell, comparison)
-    )
-    if not pieces:
+    """Add the differences between a cell and its counterpart to the step's comparison."""
+    if old_cell and new_cell:
+        section, blocks = new_cell.section, _edited_cell_blocks(old_cell, new_cell, comparison)
+    elif new_cell:
+        section, blocks = new_cell.section, _new_cell_blocks(new_cell)
+        comparison.changed_code_cells += 1
+    elif old_cell:
+        section, blocks = old_cell.section, _deleted_cell_blocks(old_cell)
+        comparison.changed_code_cells += 1
+    if not blocks:
         comparison.unchanged_cells += 1
-        return
-    section = (new_cell or old_cell).section
-    if comparison.sections and comparison.sections[-1].section == section:
-        comparison.sections[-1].html_blocks += pieces
+    elif comparison.sections and comparison.sections[-1].section == section:
+        comparison.sections[-1].html_blocks += blocks
     else:
-        comparison.sections.append(SectionChanges(section, pieces))
+        comparison.sections.append(SectionChanges(section, blocks))
 
 
-def _unmatched_cell_blocks(
-    old_cell: cell_matching.CodeCell | None,
-    new_cell: cell_matching.CodeCell | None,
-    comparison: StepComparison,
-) -> list[str]:
-    """A cell that only one of the two has."""
-    comparison.changed_code_cells += 1
-    if new_cell is None:
-        return [f"<p>A cell that is gone:</p>{diffs.code_diff(old_cell.source, '')}"]
-    pieces = [f"<p>A new cell:</p>{diffs.code_diff('', new_cell.source)}"]
-    pieces += [outputs.render_html(one) for one in new_cell.tables]
-    return pieces + [_figure_html(one) for one in new_cell.figures]
+def _new_cell_blocks(cell: CodeCell) -> list[str]:
+    return [
+        f"<p>A new cell:</p>{diffs.code_diff('', cell.source)}",
+        *(outputs.render_html(table) for table in cell.tables),
+        *(_figure_html(figure) for figure in cell.figures),
+    ]
+
+
+def _deleted_cell_blocks(cell: CodeCell) -> list[str]:
+    return [f"<p>A deleted cell:</p>{diffs.code_diff(cell.source, '')}"]
 
 
 def _edited_cell_blocks(
-    old_cell: cell_matching.CodeCell, new_cell: cell_matching.CodeCell, comparison: StepComparison
+    old_cell: CodeCell, new_cell: CodeCell, comparison: StepComparison
 ) -> list[str]:
-    pieces = []
+    """Return the HTML of the differences, and count them in the step's comparison."""
+    blocks = []
     if old_cell.source != new_cell.source:
-        pieces.append(diffs.code_diff(old_cell.source, new_cell.source))
+        blocks.append(diffs.code_diff(old_cell.source, new_cell.source))
         comparison.changed_code_cells += 1
     if old_cell.status != new_cell.status:
-        verbs = escape(_status_phrase(old_cell)), escape(_status_phrase(new_cell))
-        pieces.append(f"<p>The cell {verbs[0]} before, and {verbs[1]} now.</p>")
-    texts = zip_longest(old_cell.texts, new_cell.texts, fillvalue="")
-    pieces += [diffs.text_diff(one, other) for one, other in texts if one != other]
-    tables = [
-        _table_comparison_html(*it)
-        for it in zip_longest(old_cell.tables, new_cell.tables)
-        if it[0] != it[1]
+        old_phrase, new_phrase = _status_phrase(old_cell), _status_phrase(new_cell)
+        blocks.append(f"<p>The cell {escape(old_phrase)} before, and {escape(new_phrase)} now.</p>")
+    blocks += [
+        diffs.text_diff(old_text, new_text)
+        for old_text, new_text in zip_longest(old_cell.texts, new_cell.texts, fillvalue="")
+        if old_text != new_text
     ]
-    tables = [one for one in tables if one]
-    figures = [it for it in zip_longest(old_cell.figures, new_cell.figures) if _figures_differ(*it)]
+    tables = [
+        _table_comparison_html(old_table, new_table)
+        for old_table, new_table in zip_longest(old_cell.tables, new_cell.tables)
+        if old_table != new_table
+    ]
+    tables = [table for table in tables if table]
+    figures = [
+        _figure_comparison_html(old_figure, new_figure)
+        for old_figure, new_figure in zip_longest(old_cell.figures, new_cell.figures)
+        if _figures_differ(old_figure, new_figure)
+    ]
     comparison.changed_tables += len(tables)
     comparison.changed_figures += len(figures)
-    return pieces + tables + [_figure_comparison_html(*it) for it in figures]
+    return blocks + tables + figures
 
 
 def _figures_differ(old_bundle: dict[str, Any] | None, new_bundle: dict[str, Any] | None) -> bool:
@@ -238,34 +296,34 @@ def _figures_differ(old_bundle: dict[str, Any] | None, new_bundle: dict[str, Any
     )
 
 
-def _status_phrase(cell: cell_matching.CodeCell) -> str:
+def _status_phrase(cell: CodeCell) -> str:
     return {"completed": "ran", "failed": "failed"}.get(cell.status, f"was {cell.status}")
 
 
 def _table_comparison_html(old_table: str | None, new_table: str | None) -> str:
-    if old_table is None or new_table is None:
-        word = "A table that is new:" if old_table is None else "A table that is gone:"
-        return f"<p>{word}</p>{outputs.render_html(new_table or old_table)}"
+    """Return the HTML of two tables that differ; empty if only their markup does."""
+    if new_table is None:
+        return f"<p>A deleted table:</p>{outputs.render_html(old_table or '')}"
+    if old_table is None:
+        return f"<p>A new table:</p>{outputs.render_html(new_table)}"
     return diffs.table_diff(old_table, new_table)
 
 
 def _figure_html(mime_bundle: dict[str, Any] | None) -> str:
-    found = images.extract_figure(mime_bundle, {}) if mime_bundle else None
-    return outputs.figure_html(found, {}, "") if found else '<p class="faint">no picture</p>'
+    figure = images.extract_figure(mime_bundle, {}) if mime_bundle else None
+    return outputs.figure_html(figure, {}, "") if figure else '<p class="faint">no figure</p>'
 
 
 def _figure_comparison_html(
     old_bundle: dict[str, Any] | None, new_bundle: dict[str, Any] | None
 ) -> str:
-    marked = (
-        image_overlay.highlight_differences(old_bundle, new_bundle)
-        if old_bundle and new_bundle
-        else None
+    figures = {"before": old_bundle, "now": new_bundle}
+    if old_bundle and new_bundle:
+        overlay = image_overlay.highlight_differences(old_bundle, new_bundle)
+        if overlay:
+            figures["what differs"] = overlay
+    columns = "".join(
+        f"<div><h4>{title}</h4>{_figure_html(mime_bundle)}</div>"
+        for title, mime_bundle in figures.items()
     )
-    shown = [
-        ("before", old_bundle),
-        ("now", new_bundle),
-        *([("what differs", marked)] if marked else []),
-    ]
-    columns = "".join(f"<div><h4>{name}</h4>{_figure_html(data)}</div>" for name, data in shown)
     return f'<div class="pair">{columns}</div>'

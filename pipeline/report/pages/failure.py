@@ -1,86 +1,133 @@
-"""What a report says of a step that did not end well: what, where, why, and what to do."""
+"""Describe the failure of a step for its report: the cell, the error, and what to do next."""
 
 import html
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from pipeline.report import markdown
-from pipeline.report.pages.step import PageContext, RenderedNotebook
+from pipeline.report.model import PageContext, RenderedNotebook
 from pipeline.runs.records import RunRecord, StepRecord, status_phrase
 
-MAX_OPEN_TRACEBACK_LINES = 40  # lines of a traceback that is folded
+MAX_OPEN_TRACEBACK_LINES = 40  # a longer traceback is folded
+MAX_NAMED_STEPS = 8  # steps that did not run; the others are counted
+RESUME_COMMAND = (
+    "<code>python run_pipeline.py</code>: it resumes at this step; finished steps are kept"
+)
+
+
+class FinishedReport(NamedTuple):
+    """The newest report of the step from a run in which it was done."""
+
+    run_id: str
+    href: str
+
+
+class FailureDescription(NamedTuple):
+    """What the failure section of a step's report shows; HTML unless noted."""
+
+    title: str  # text
+    error: str  # text
+    location: str  # text
+    cell_number: int | None  # from 1, of a cell that the page shows
+    source: str
+    traceback: str
+    is_long_traceback: bool
+    output: str
+    stderr: str
+    rerun_reasons: list[str]  # texts
+    last_finished_report: FinishedReport | None
+    not_run: str  # text
+    suggestions: list[str]
 
 
 def describe(
     run: RunRecord, step: StepRecord, notebook: RenderedNotebook, context: PageContext
-) -> dict[str, Any]:
-    """What the page's box of the failure shows."""
-    number = _failed_cell_index(step)
-    cell = notebook.cells.get(number) if number is not None else None
-    done = f"after {step.cells_done} of {step.cells} cells" if step.cells else "before its start"
-    where = f"In cell {number + 1}" if number is not None else ""
-    if step.heading:
-        where += f"{', in' if where else 'In'} the part “{step.heading}”"
-    earlier = context.previous_run_id if not context.single_file else ""
-    return {
-        "what": f"This step {status_phrase(step.status)} {done}",
-        "error": step.failure,
-        "where": f"{where}." if where else "",
-        "cell": number + 1 if cell else None,
-        "source": markdown.highlight_code(cell.source, cell.failing_line) if cell else "",
-        "traceback": markdown.ansi_to_html(step.traceback),
-        "long": step.traceback.count("\n") > MAX_OPEN_TRACEBACK_LINES,
-        "output": markdown.ansi_to_html(step.output),
-        "stderr": markdown.ansi_to_html(step.stderr),
-        "changed": [one for one in step.why if one != "it was forced"],
-        "good": {"run": earlier, "href": f"../{earlier}/{step.report}"} if earlier else None,
-        "left": _describe_not_run(run, step),
-        "advice": list(_suggestions(step, notebook)),
-    }
+) -> FailureDescription:
+    """Return the description of a step that failed, timed out, was killed or was stopped."""
+    cell_index = _failed_cell_index(step)
+    cell = notebook.cells.get(cell_index) if cell_index is not None else None
+    progress = (
+        f"after {step.cells_done} of {step.cells} cells" if step.cells else "before its start"
+    )
+    return FailureDescription(
+        title=f"This step {status_phrase(step.status)} {progress}",
+        error=step.failure,
+        location=_describe_location(step, cell_index),
+        cell_number=cell.index + 1 if cell else None,
+        source=markdown.highlight_code(cell.source, cell.failing_line) if cell else "",
+        traceback=markdown.ansi_to_html(step.traceback),
+        is_long_traceback=step.traceback.count("\n") > MAX_OPEN_TRACEBACK_LINES,
+        output=markdown.ansi_to_html(step.output),
+        stderr=markdown.ansi_to_html(step.stderr),
+        rerun_reasons=[reason for reason in step.why if reason != "it was forced"],
+        last_finished_report=_last_finished_report(step, context),
+        not_run=_describe_not_run(run, step),
+        suggestions=list(_suggestions(step, notebook)),
+    )
 
 
 def _failed_cell_index(step: StepRecord) -> int | None:
-    """The number of the cell that did not end well."""
-    bad = [n for n, one in enumerate(step.cell_status) if one not in ("ran", "not run")]
-    return bad[-1] if bad else None
+    """Return the index of the last cell that started and did not end well; None without one."""
+    failed = [
+        index for index, status in enumerate(step.cell_status) if status not in ("ran", "not run")
+    ]
+    return failed[-1] if failed else None
+
+
+def _describe_location(step: StepRecord, cell_index: int | None) -> str:
+    location = f"In cell {cell_index + 1}" if cell_index is not None else ""
+    if step.heading:
+        location += f"{', in' if location else 'In'} the section “{step.heading}”"
+    return f"{location}." if location else ""
+
+
+def _last_finished_report(step: StepRecord, context: PageContext) -> FinishedReport | None:
+    if context.single_file or not context.previous_run_id:
+        return None
+    run_id = context.previous_run_id
+    return FinishedReport(run_id, f"../{run_id}/{step.report}")
 
 
 def _describe_not_run(run: RunRecord, step: StepRecord) -> str:
-    cells = step.cell_status.count("not run")
-    said = f"{cells} more cell{'s' if cells > 1 else ''} of this notebook" if cells else ""
-    later = [one.name for one in run.steps if one.status == "not run"]
-    if later:
-        names = ", ".join(later[:8]) + (f" and {len(later) - 8} more" if len(later) > 8 else "")
-        steps = f"the step{'s' if len(later) > 1 else ''} {names}"
-        said = f"{said}, and {steps}" if said else steps
-    return (
-        f"{said[0].upper()}{said[1:]}."
-        if said
-        else "Nothing: it was the last cell of the last step."
-    )
+    """Return a sentence on the cells and the steps that did not run because of the failure."""
+    clauses = []
+    cell_count = step.cell_status.count("not run")
+    if cell_count:
+        clauses.append(f"{cell_count} more cell{'s' if cell_count > 1 else ''} of this notebook")
+    step_names = [later_step.name for later_step in run.steps if later_step.status == "not run"]
+    if step_names:
+        hidden_count = len(step_names) - MAX_NAMED_STEPS
+        suffix = f" and {hidden_count} more" if hidden_count > 0 else ""
+        plural = "s" if len(step_names) > 1 else ""
+        clauses.append(f"the step{plural} {', '.join(step_names[:MAX_NAMED_STEPS])}{suffix}")
+    if not clauses:
+        return "Nothing: it was the last cell of the last step."
+    sentence = ", and ".join(clauses)
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def _suggestions(step: StepRecord, notebook: RenderedNotebook) -> Any:
-    """HTML: one sentence a way out, the likeliest first."""
-    again = (
-        "<code>python run_pipeline.py</code>: it goes on at this step, what was finished is kept"
-    )
-    name = html.escape(notebook.source_path.rpartition("/")[2] or "its notebook")
-    base = html.escape(step.name.partition("[")[0])
+def _suggestions(step: StepRecord, notebook: RenderedNotebook) -> Iterator[str]:
+    """Yield a sentence of HTML for each way out, the most likely one first."""
+    notebook_name = html.escape(notebook.source_path.rpartition("/")[2] or "its notebook")
+    step_name = html.escape(step.name.partition("[")[0])
     if step.status == "timed out":
         yield (
-            f"If it needs more time, raise <code>time_limit</code> of the step {base} in "
+            f"If it needs more time, raise <code>time_limit</code> of the step {step_name} in "
             "<code>run_pipeline.py</code>."
         )
     if step.status == "killed" and "memory" in step.failure:
         yield (
-            f"If it needs more memory, raise <code>memory_limit</code> of the step {base} in "
-            "<code>run_pipeline.py</code>, or give it less to hold."
+            f"If it needs more memory, raise <code>memory_limit</code> of the step {step_name} in "
+            "<code>run_pipeline.py</code>, or let it hold less at a time."
         )
     if step.status in ("killed", "stopped"):
-        yield f"If nothing is wrong with it, type it again. {again}."
+        yield f"If nothing is wrong with the notebook, start it again with {RESUME_COMMAND}."
     else:
         values = ", ".join(f"{name} = {value}" for name, value in step.parameters.items())
-        told = f" (set {html.escape(values)} in its first cell)" if values else ""
-        yield f"Open <code>{name}</code> in JupyterLab and run it to the cell above{told}."
-        yield f"Mend the notebook, the module or the input, then type {again}."
-    yield "<code>python run_pipeline.py show latest</code> tells it all in the terminal."
+        set_values = f" (set {html.escape(values)} in its first cell)" if values else ""
+        yield (
+            f"Open <code>{notebook_name}</code> in JupyterLab and run it up to the cell "
+            f"above{set_values}."
+        )
+        yield f"Fix the notebook, the module or the input, then run {RESUME_COMMAND}."
+    yield "<code>python run_pipeline.py show latest</code> prints all of this in the terminal."

@@ -1,31 +1,32 @@
-"""reports/index.html: every run with its status, data, results and what differs; and the spark
-line of the result that counts.
+"""The index of all runs, reports/index.html, with a sparkline of the main metric.
 
-Thousands of runs stay quick: what a run's line says is kept in var/runs/index.json, and made
-again only when its record has changed.
+It stays fast with thousands of runs: the row of each run is cached in var/runs/index.json, and
+rendered again only when the record of the run has changed.
 """
 
 import html
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.report import rendering
 from pipeline.runs import records
 from pipeline.runs.atomic_write import atomic_write, json_digest
-from pipeline.runs.records import RunRecord
+from pipeline.runs.records import RunRecord, StepRecord
 
-MAX_ROW_ITEMS = 6  # steps and parameters that a line names
-MAX_INITIAL_ROWS = 100  # runs in the page itself; the others are shown when asked for
-MAX_SPARKLINE_POINTS = 200  # of the spark line
-SPARKLINE_WIDTH_PX, SPARKLINE_HEIGHT_PX, SPARKLINE_MARGIN_PX = (
-    520,
-    64,
-    6,
-)  # of the spark line, in pixels
-# what a line needs of a step; its cells and outputs stay in the run's own record
+MAX_ROW_ITEMS = 6  # steps, and parameters, that a row names
+MAX_INITIAL_ROWS = 100  # in the page itself; the script adds the other rows on request
+MAX_SPARKLINE_POINTS = 200
+MAX_SPARKLINE_DOTS = 60  # with more runs only the newest gets a dot
+SPARKLINE_WIDTH_PX = 520
+SPARKLINE_HEIGHT_PX = 64
+SPARKLINE_MARGIN_PX = 6
+DOT_RADIUS_PX = 2.5
+LAST_DOT_RADIUS_PX = 4
+# what a row needs of a step; its cells and outputs stay in the run's own record
 CACHED_STEP_FIELDS = (
     "name",
     "report",
@@ -39,119 +40,166 @@ CACHED_STEP_FIELDS = (
 )
 
 
+class ComparisonLink(NamedTuple):
+    """The comparison of a run with an earlier one."""
+
+    href: str  # relative to reports/
+    run_pair: str  # "OLD NEW", the arguments of the command compare
+
+
+class Sparkline(NamedTuple):
+    """The chart of the main metric."""
+
+    svg: str
+    description: str
+
+
 class RunIndex:
-    """The runs there are, newest first, and the page of them all."""
+    """All recorded runs, newest first, and the page that lists them.
+
+    home: the folder of var/ and reports/.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home, self.cache_path = home, home / "var" / "runs" / "index.json"
-        known: dict[str, Any] = {}
+        cached: dict[str, Any] = {}
         with suppress(OSError, ValueError):
-            known = json.loads(self.cache_path.read_text())
-        self.cache_entries: dict[str, Any] = {}
+            cached = json.loads(self.cache_path.read_text())
+        self.cache_entries: dict[str, Any] = {}  # run id -> stamp, run, key, html
         for path in sorted(self.cache_path.parent.glob("*/run.json"), reverse=True):
-            name, stamp = path.parent.name, path.stat().st_mtime_ns
-            entry = known.get(name)
+            run_id, stamp = path.parent.name, path.stat().st_mtime_ns
+            entry = cached.get(run_id)
             if not entry or entry["stamp"] != stamp:
-                with suppress(ValueError, KeyError, TypeError, LookupError):  # one left out
+                # an unreadable record keeps its cached row, or is left out if it has none
+                with suppress(ValueError, KeyError, TypeError, LookupError):
                     entry = {"stamp": stamp, "run": _compact_record(records.load(path.parent))}
             if entry:
-                self.cache_entries[name] = entry
-        self.runs = [records.from_dict(one["run"]) for one in self.cache_entries.values()]
+                self.cache_entries[run_id] = entry
+        self.runs = [records.from_dict(entry["run"]) for entry in self.cache_entries.values()]
 
     def update(self, run: RunRecord) -> None:
-        """What is known of a run that goes on, newer than what is on disk."""
-        rest = [one for one in self.runs if one.id != run.id]
-        self.runs = sorted([run, *rest], key=lambda one: one.id, reverse=True)
+        """Replace or add a run that is newer in memory than on disk."""
+        other_runs = [indexed_run for indexed_run in self.runs if indexed_run.id != run.id]
+        self.runs = sorted([run, *other_runs], key=lambda each: each.id, reverse=True)
         self.cache_entries[run.id] = {"stamp": 0, "run": _compact_record(run)}
 
     def previous_run_of_step(self, run: RunRecord, step_name: str) -> str:
-        """The run before this one in which the step was done, if its page is still there."""
-        for one in self.runs:
-            if one.id < run.id and any(
-                its.name == step_name
-                and its.status == "done"
-                and (self.home / "reports" / one.id / its.report).exists()
-                for its in one.steps
+        """Return the id of the newest earlier run whose report of the step exists and is done.
+
+        Empty if there is none.
+        """
+        for earlier_run in self.runs:
+            if earlier_run.id < run.id and any(
+                step.name == step_name and self._has_finished_report(earlier_run, step)
+                for step in earlier_run.steps
             ):
-                return one.id
+                return earlier_run.id
         return ""
 
+    def _has_finished_report(self, run: RunRecord, step: StepRecord) -> bool:
+        return step.status == "done" and (self.home / "reports" / run.id / step.report).exists()
+
     def previous_comparable_run(self, run: RunRecord) -> str:
-        """The finished run before this one that shares a step with it; of the same data, if any."""
-        steps = {one.name for one in run.steps}
-        found = [
-            one
-            for one in self.runs
-            if one.id < run.id and one.status == "done" and steps & {its.name for its in one.steps}
+        """Return the id of the newest earlier finished run that shares a step with this one.
+
+        A run on the same data goes before all others. Empty if there is none.
+        """
+        step_names = {step.name for step in run.steps}
+        candidates = [
+            earlier_run
+            for earlier_run in self.runs
+            if earlier_run.id < run.id
+            and earlier_run.status == "done"
+            and step_names & {step.name for step in earlier_run.steps}
         ]
-        alike = [one for one in found if data_source(one) == data_source(run)]
-        return next((one.id for one in [*alike, *found]), "")
+        same_data = [
+            candidate for candidate in candidates if data_source(candidate) == data_source(run)
+        ]
+        return next((candidate.id for candidate in [*same_data, *candidates]), "")
 
     def write_page(self, pin_reasons: dict[str, str]) -> Path:
-        """Writes the page. keeps: run -> why it matters, e.g. that its model serves."""
-        reports, runs = self.home / "reports", self.runs
-        compared = find_comparisons(reports)
-        metric = next((name for one in runs for name in _numeric_metrics(one)), "")
+        """Write reports/index.html and the cache; return the path of the page.
+
+        pin_reasons: run id -> why it matters, e.g. that its model serves.
+        """
+        reports_dir, runs = self.home / "reports", self.runs
+        comparisons = find_comparisons(reports_dir)
+        metric_name = next((name for run in runs for name in _numeric_metrics(run)), "")
         rows = [
-            self._row_html(one, metric, pin_reasons.get(one.id, ""), compared.get(one.id))
-            for one in runs
+            self._row_html(run, metric_name, pin_reasons.get(run.id, ""), comparisons.get(run.id))
+            for run in runs
         ]
-        keys = [
-            [one.id, one.status, one.seconds, data_source(one), _metric_value(one, metric)]
-            for one in runs
+        sort_keys = [
+            [run.id, run.status, run.seconds, data_source(run), _metric_value(run, metric_name)]
+            for run in runs
         ]
         page = rendering.render_page(
-            "index.html.j2", "", False,
+            "index.html.j2",
+            "",
+            single_file=False,
             rows="\n".join(rows[:MAX_INITIAL_ROWS]),
-            rest=_script_json({"keys": keys, "rows": rows[MAX_INITIAL_ROWS:]}),
-            left=len(rows[MAX_INITIAL_ROWS:]),
-            metric=metric,
-            statuses=sorted({one.status for one in runs}),
-            sources=sorted({data_source(one) for one in runs} - {""}),
-            spark=sparkline(runs, metric),
-            live=any(one.status == "running" and not one.ended for one in runs[:1]),
-        )  # fmt: skip
-        reports.mkdir(parents=True, exist_ok=True)
-        rendering.write_assets(reports)
-        atomic_write(reports / "index.html", page)
+            remaining_rows_json=_script_json({"keys": sort_keys, "rows": rows[MAX_INITIAL_ROWS:]}),
+            hidden_row_count=len(rows[MAX_INITIAL_ROWS:]),
+            metric_name=metric_name,
+            statuses=sorted({run.status for run in runs}),
+            data_sources=sorted({data_source(run) for run in runs} - {""}),
+            sparkline=sparkline(runs, metric_name),
+            live=any(run.status == "running" and not run.ended for run in runs[:1]),
+        )
+        reports_dir.mkdir(parents=True, exist_ok=True)
+        rendering.write_assets(reports_dir)
+        atomic_write(reports_dir / "index.html", page)
         atomic_write(self.cache_path, json.dumps(self.cache_entries, default=str), durable=False)
-        return reports / "index.html"
+        return reports_dir / "index.html"
 
-    def _row_html(self, run: RunRecord, metric_name: str, pin_reason: str, comparison: Any) -> str:
-        """The run's line; made again if anything that it says has changed."""
+    def _row_html(
+        self, run: RunRecord, metric_name: str, pin_reason: str, comparison: ComparisonLink | None
+    ) -> str:
+        """Return the row of the run, from the cache unless something in it has changed."""
         entry = self.cache_entries[run.id]
         key = json_digest(
-            [rendering.template_digest("row.html.j2"), metric_name, pin_reason, comparison]
+            {
+                "template": rendering.template_digest("row.html.j2"),
+                "metric_name": metric_name,
+                "pin_reason": pin_reason,
+                "comparison": comparison,
+            }
         )
         if entry.get("key") != key:
             headline = run.headline if run.status == "done" else {}
-            entry["key"], entry["html"] = key, rendering.render_fragment(
+            has_metric = metric_name in _numeric_metrics(run)
+            entry["key"] = key
+            entry["html"] = rendering.render_fragment(
                 "row.html.j2",
                 run=run,
-                few=MAX_ROW_ITEMS,
-                source=data_source(run),
-                kept=pin_reason,
+                max_items=MAX_ROW_ITEMS,
+                data_source=data_source(run),
+                pin_reason=pin_reason,
                 comparison=comparison,
-                name=metric_name,
-                metric=headline.get(metric_name) if metric_name in _numeric_metrics(run) else None,
-                others={name: it for name, it in headline.items() if name != metric_name},
+                metric_name=metric_name,
+                metric_value=headline.get(metric_name) if has_metric else None,
+                other_metrics={
+                    name: value for name, value in headline.items() if name != metric_name
+                },
                 parameters=_parameter_items(run),
-            )  # fmt: skip
+            )
         return entry["html"]
 
 
 def _compact_record(run: RunRecord) -> dict[str, Any]:
-    """The record without what only the run's own pages tell."""
-    told = asdict(run)
-    told["steps"] = [{name: step[name] for name in CACHED_STEP_FIELDS} for step in told["steps"]]
-    return told
+    """Return the record as JSON content, without what only the run's own pages show."""
+    content = asdict(run)
+    content["steps"] = [
+        {name: step[name] for name in CACHED_STEP_FIELDS} for step in content["steps"]
+    ]
+    return content
 
 
 def _numeric_metrics(run: RunRecord) -> list[str]:
-    """The results that are numbers, which can be compared; of a run that came to its end."""
+    """Return the names of the metrics that can be compared; empty unless the run is done."""
     if run.status != "done":
         return []
-    return [name for name, it in run.headline.items() if isinstance(it, dict)]
+    return [name for name, value in run.headline.items() if isinstance(value, dict)]
 
 
 def _metric_value(run: RunRecord, metric_name: str) -> float | None:
@@ -159,7 +207,7 @@ def _metric_value(run: RunRecord, metric_name: str) -> float | None:
 
 
 def _script_json(content: Any) -> str:
-    """For a script element: nothing in it ends the element."""
+    """Return JSON for a script element, escaped so that no text in it ends the element."""
     return (
         json.dumps(content, separators=(",", ":"), default=str)
         .replace("</", "<\\/")
@@ -176,68 +224,81 @@ def _parameter_items(run: RunRecord) -> list[tuple[str, Any]]:
 
 
 def data_source(run: RunRecord) -> str:
-    """Which data, in a word or two."""
+    """Return the name of the run's data: "A sample" for "A sample, 5 rows"."""
     return run.data.partition(",")[0]
 
 
-def find_comparisons(reports_dir: Path) -> dict[str, dict[str, str]]:
-    """run -> the comparison with the run before it, if one was made."""
-    found = {}
+def find_comparisons(reports_dir: Path) -> dict[str, ComparisonLink]:
+    """Return run id -> the comparison with an earlier run, for each run that has one."""
+    comparisons = {}
     for path in sorted((reports_dir / "compare").glob("*..*.html")):
-        before, _, after = path.stem.partition("..")
-        found[after] = {"href": f"compare/{path.name}", "pair": f"{before} {after}"}
-    return found
+        old_run_id, _, new_run_id = path.stem.partition("..")
+        href = f"compare/{path.name}"
+        comparisons[new_run_id] = ComparisonLink(href, f"{old_run_id} {new_run_id}")
+    return comparisons
 
 
-def sparkline(runs: list[RunRecord], metric_name: str) -> dict[str, str] | None:
-    """The result over the runs on the newest run's data; None if there are too few."""
-    of = next((data_source(one) for one in runs if metric_name in _numeric_metrics(one)), "")
-    shown = [
-        one for one in runs if metric_name in _numeric_metrics(one) and data_source(one) == of
-    ][:MAX_SPARKLINE_POINTS][::-1]
-    shown = [one for one in shown if one.status == "done"]
-    if len(shown) < 2:
+def sparkline(runs: list[RunRecord], metric_name: str) -> Sparkline | None:
+    """Return the metric over the runs on the newest run's data; None for fewer than two runs."""
+    measured = [run for run in runs if metric_name in _numeric_metrics(run)]
+    source = data_source(measured[0]) if measured else ""
+    same_data = [run for run in measured if data_source(run) == source]
+    shown_runs = same_data[:MAX_SPARKLINE_POINTS][::-1]
+    if len(shown_runs) < 2:
         return None
-    told = [one.headline[metric_name] for one in shown]
-    values = [float(one["value"]) for one in told]
+    metrics = [run.headline[metric_name] for run in shown_runs]
+    positions = _sparkline_positions([float(metric["value"]) for metric in metrics])
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in positions)
+    dots = "".join(_sparkline_dots(shown_runs, metrics, positions))
+    best = min(
+        metrics,
+        key=lambda metric: metric["value"] * (-1 if metric.get("better") == "higher" else 1),
+    )
+    description = (
+        f"{metric_name} over {len(shown_runs)} runs on {source or 'this data'}: "
+        f"now {records.format_metric(metrics[-1])}, best {records.format_metric(best)}"
+    )
+    svg = (
+        f'<svg width="{SPARKLINE_WIDTH_PX}" height="{SPARKLINE_HEIGHT_PX}" '
+        f'viewBox="0 0 {SPARKLINE_WIDTH_PX} {SPARKLINE_HEIGHT_PX}" role="group" '
+        f'aria-label="{html.escape(description)}">'
+        f'<polyline class="line" points="{line}"/>{dots}</svg>'
+    )
+    return Sparkline(svg, description)
+
+
+def _sparkline_positions(values: list[float]) -> list[tuple[float, float]]:
+    """Return (x, y) in pixels of each value, from left to right; at least two values."""
     low, high = min(values), max(values)
-    across = (SPARKLINE_WIDTH_PX - 2 * SPARKLINE_MARGIN_PX) / (len(values) - 1)
-    places = [
+    step_width = (SPARKLINE_WIDTH_PX - 2 * SPARKLINE_MARGIN_PX) / (len(values) - 1)
+    height = SPARKLINE_HEIGHT_PX - 2 * SPARKLINE_MARGIN_PX
+    bottom = SPARKLINE_HEIGHT_PX - SPARKLINE_MARGIN_PX
+    return [
         (
-            SPARKLINE_MARGIN_PX + across * number,
-            SPARKLINE_HEIGHT_PX
-            - SPARKLINE_MARGIN_PX
-            - (SPARKLINE_HEIGHT_PX - 2 * SPARKLINE_MARGIN_PX)
-            * _fraction_of_range(value, low, high),
+            SPARKLINE_MARGIN_PX + step_width * index,
+            bottom - height * _fraction_of_range(value, low, high),
         )
-        for number, value in enumerate(values)
+        for index, value in enumerate(values)
     ]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    dots = "".join(
-        f'<a href="{run.id}/index.html" aria-label="{html.escape(rendering.format_time(run.started))}: '
-        f'{html.escape(records.format_metric(one))}"><circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}"{kind}>'
-        f"<title>{html.escape(rendering.format_time(run.started))}: {html.escape(records.format_metric(one))}</title>"
-        "</circle></a>"
-        for run, one, (x, y), radius, kind in _sparkline_dots(shown, told, places)
-    )
-    best = min(told, key=lambda one: one["value"] * (-1 if one.get("better") == "higher" else 1))
-    words = f"{metric_name} over {len(shown)} runs on {of or 'this data'}: now {records.format_metric(told[-1])}"
-    words += f", best {records.format_metric(best)}"
-    drawing = (
-        f'<svg width="{SPARKLINE_WIDTH_PX}" height="{SPARKLINE_HEIGHT_PX}" viewBox="0 0 {SPARKLINE_WIDTH_PX} {SPARKLINE_HEIGHT_PX}" role="group" '
-        f'aria-label="{html.escape(words)}"><polyline class="line" points="{line}"/>{dots}</svg>'
-    )
-    return {"drawing": drawing, "words": words}
 
 
 def _fraction_of_range(value: float, low: float, high: float) -> float:
     return (value - low) / (high - low) if high > low else 0.5
 
 
-def _sparkline_dots(runs: list[RunRecord], metrics: list[Any], positions: list[Any]) -> Any:
-    """Few runs get a dot each, many the last one alone."""
-    all_of_them = list(zip(runs, metrics, positions, strict=True))
-    few = all_of_them if len(all_of_them) <= 60 else all_of_them[-1:]
-    for run, one, place in few:
-        last = run is runs[-1]
-        yield run, one, place, 4 if last else 2.5, ' class="last"' if last else ""
+def _sparkline_dots(
+    runs: list[RunRecord], metrics: list[Any], positions: list[tuple[float, float]]
+) -> Iterator[str]:
+    """Yield the SVG of a linked dot for each run, or for the newest one if there are many."""
+    points = list(zip(runs, metrics, positions, strict=True))
+    for run, metric, (x, y) in points if len(points) <= MAX_SPARKLINE_DOTS else points[-1:]:
+        is_last = run is runs[-1]
+        radius = LAST_DOT_RADIUS_PX if is_last else DOT_RADIUS_PX
+        class_attribute = ' class="last"' if is_last else ""
+        started = html.escape(rendering.format_time(run.started))
+        label = f"{started}: {html.escape(records.format_metric(metric))}"
+        yield (
+            f'<a href="{run.id}/index.html" aria-label="{label}">'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}"{class_attribute}>'
+            f"<title>{label}</title></circle></a>"
+        )

@@ -1,9 +1,9 @@
-"""A step's report, and the page of the run it belongs to."""
+"""The report of a step, and the page of the run it belongs to."""
 
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.report import rendering
+from pipeline.report.model import Field, PageContext, RenderedNotebook
 from pipeline.runs.records import (
     FAILED_STATUSES,
     RunRecord,
@@ -12,205 +12,225 @@ from pipeline.runs.records import (
     status_phrase,
 )
 
-MAX_NAVIGATION_STEPS = 12  # with more steps a page names its neighbours only
-MAX_RUN_PAGE_STEPS = 100  # steps that a run's page tells of
+if TYPE_CHECKING:
+    from pipeline.report.pages.failure import FailureDescription
+
+MAX_NAVIGATION_STEPS = 12  # of a run with more, a page names the previous and the next step only
+MAX_RUN_PAGE_STEPS = 100  # that the page of a run lists
 
 
-@dataclass
-class RenderedNotebook:
-    """What a notebook gives to its page."""
+class RunPageStep(NamedTuple):
+    """A step in the list on the page of a run."""
 
-    title: str = ""
-    question: str = ""  # HTML: what stands below the title
-    summary: str = ""  # HTML
-    html: str = ""
-    toc_entries: list[tuple[int, str, str]] = field(default_factory=list)  # level, anchor, words
-    source_path: str = ""  # the notebook it was made from, as papermill was told it
-    cells: dict[int, Any] = field(default_factory=dict)  # those shown, by their number
-
-
-class PageContext(NamedTuple):
-    """What a page knows of the pages around it."""
-
-    single_file: bool = False  # it is to stand alone: no links to others
-    live: bool = False  # the run goes on
-    previous_run_id: str = (
-        ""  # the run of the step's last report that was finished, if there is one
-    )
-    comparison_href: str = ""  # the address of the comparison with that run, from reports/
-
-
-class Field(NamedTuple):
-    """A line of the facts on top."""
-
-    name: str
-    text: str
-    href: str = ""
-    css_class: str = ""
+    step: StepRecord
+    summary: str  # HTML
+    details: str
+    extra_pages: list[Field]
+    linked: bool
 
 
 def step_page(
     run: RunRecord, step: StepRecord, notebook: RenderedNotebook, context: PageContext
 ) -> str:
-    """The HTML of a step's report."""
-    number = run.steps.index(step)
-    around, there = navigation_steps(run, step, context.single_file)
+    """Return the HTML of a step's report."""
+    index = run.steps.index(step)
+    steps, linked_steps = navigation_steps(run, step, context.single_file)
     return rendering.render_page(
-        "page.html.j2",
+        "step.html.j2",
         "../",
         context.single_file,
         run=run,
-        around=around,
-        there=there,
+        navigation_steps=steps,
+        linked_steps=linked_steps,
         step=step,
-        body=notebook,
+        notebook=notebook,
         notice=step.notice or run.notice,
         live=context.live,
-        waiting=_pending_message(run, step, context),
+        pending_message=_pending_message(run, step, context),
         failure=_describe_failure(run, step, notebook, context),
-        facts=_step_fields(run, step, context),
-        before=next((one for one in there if one is _step_at(run, number - 1)), None),
-        after=next((one for one in there if one is _step_at(run, number + 1)), None),
+        fields=_step_fields(run, step, context),
+        previous_step=_step_at(run, index - 1, linked_steps),
+        next_step=_step_at(run, index + 1, linked_steps),
     )
 
 
 def navigation_steps(
     run: RunRecord, step: StepRecord, single_file: bool
 ) -> tuple[list[StepRecord], list[StepRecord]]:
-    """The steps that a page of this one names, and those of them that it can lead to."""
-    number, few = run.steps.index(step), len(run.steps) <= MAX_NAVIGATION_STEPS
-    around = run.steps if few else run.steps[max(0, number - 1) : number + 2]
-    # of a long run's steps only those that ran have a page
-    return around, [one for one in around if not single_file and (few or one.status != "not run")]
+    """Return the steps that the step's page names, and those of them that it links to."""
+    index, names_all_steps = run.steps.index(step), len(run.steps) <= MAX_NAVIGATION_STEPS
+    steps = run.steps if names_all_steps else run.steps[max(0, index - 1) : index + 2]
+    return steps, [neighbor for neighbor in steps if not single_file and _has_page(run, neighbor)]
+
+
+def _has_page(run: RunRecord, step: StepRecord) -> bool:
+    """Return whether the step has a page: in a run of many steps, only once it has started."""
+    return len(run.steps) <= MAX_NAVIGATION_STEPS or step.status != "not run"
 
 
 def _describe_failure(
     run: RunRecord, step: StepRecord, notebook: RenderedNotebook, context: PageContext
-) -> dict[str, Any] | None:
+) -> "FailureDescription | None":
     if step.status not in FAILED_STATUSES:
         return None
-    from pipeline.report.pages import failure  # colours code, which takes half a second to learn
+    from pipeline.report.pages import failure  # imports pygments, which takes half a second
 
     return failure.describe(run, step, notebook, context)
 
 
-def _step_at(run: RunRecord, index: int) -> StepRecord | None:
-    return run.steps[index] if 0 <= index < len(run.steps) else None
+def _step_at(run: RunRecord, index: int, linked_steps: list[StepRecord]) -> StepRecord | None:
+    """Return the run's step with the index; None if there is none or it is not linked."""
+    step = run.steps[index] if 0 <= index < len(run.steps) else None
+    return next((linked_step for linked_step in linked_steps if linked_step is step), None)
 
 
 def _pending_message(run: RunRecord, step: StepRecord, context: PageContext) -> str:
-    """What a page says whose step has not ended."""
+    """Return what the page says of a step that is running or did not run; empty if it ended."""
     if step.status == "running":
-        where = f", in the part “{step.heading}”" if step.heading else ""
-        return f"It is running: {step.cells_done} of {step.cells or '?'} cells are done{where}."
+        section = f", in the section “{step.heading}”" if step.heading else ""
+        return f"It is running: {step.cells_done} of {step.cells or '?'} cells are done{section}."
     if step.status != "not run":
         return ""
     if context.live:
         return "It has not started yet: it waits for the steps before it."
-    bad = [one for one in run.steps if one.status in FAILED_STATUSES]
-    why = f", as {bad[0].name} {status_phrase(bad[0].status)}" if bad else ""
-    return f"It did not run{why}."
+    failed_step = next((each for each in run.steps if each.status in FAILED_STATUSES), None)
+    if failed_step is None:
+        return "It did not run."
+    return f"It did not run, as {failed_step.name} {status_phrase(failed_step.status)}."
 
 
 def _step_fields(run: RunRecord, step: StepRecord, context: PageContext) -> list[Field]:
-    here = not context.single_file
-    found = [Field("status", step.status, css_class=f"status {step.status.replace(' ', '-')}")]
-    if step.data or run.data:
-        found.append(Field("data", step.data or run.data))
+    with_links = not context.single_file
+    fields = [_status_field(step.status), *data_fields(run, step)]
     if step.started or step.status != "not run":
-        found.append(Field("when", rendering.format_time(step.started or run.started)))
-        found.append(Field("took", format_duration(step.seconds)))
-    if step.reused:
-        href = f"../{step.reused}/{step.report}" if here else ""
-        found.append(Field("made by run", step.reused, href))
-    found += [Field(name, str(value), css_class="set") for name, value in step.parameters.items()]
+        fields.append(Field("when", rendering.format_time(step.started or run.started)))
+        fields.append(Field("took", format_duration(step.seconds)))
+    fields += reused_fields(step, with_links)
+    fields += [Field(name, str(value), css_class="set") for name, value in step.parameters.items()]
     if step.champion:
-        found.append(Field("champion", step.champion))
-    found += extra_page_fields(step, here)
-    found += link_fields(run, step.links)
-    if here and context.previous_run_id and context.previous_run_id != step.reused:
-        href = f"../{context.previous_run_id}/{step.report}"
-        found.append(Field("the same step before", f"run {context.previous_run_id}", href))
-    if here and context.comparison_href:
-        found.append(Field("what is different", "compare the two", f"../{context.comparison_href}"))
+        fields.append(Field("champion", step.champion))
+    fields += extra_page_fields(step, with_links)
+    fields += link_fields(run, step.links)
+    previous_run_id = context.previous_run_id
+    if with_links and previous_run_id and previous_run_id != step.reused:
+        href = f"../{previous_run_id}/{step.report}"
+        fields.append(Field("previous report of this step", f"run {previous_run_id}", href))
+    if with_links and context.comparison_href:
+        href = f"../{context.comparison_href}"
+        fields.append(Field("what is different", "compare the two", href))
     if step.peak_mb:
-        found.append(Field("peak memory", f"{step.peak_mb:,} MB"))
-    return found
+        fields.append(Field("peak memory", f"{step.peak_mb:,} MB"))
+    return fields
+
+
+def _status_field(status: str) -> Field:
+    return Field("status", status, css_class=f"status {status.replace(' ', '-')}")
+
+
+def data_fields(run: RunRecord, step: StepRecord) -> list[Field]:
+    """Return the field that names the data of the step, else of the run; empty if unknown."""
+    data = step.data or run.data
+    return [Field("data", data)] if data else []
+
+
+def reused_fields(step: StepRecord, with_links: bool) -> list[Field]:
+    """Return the field that names the run whose result the step reuses; empty if it ran itself."""
+    if not step.reused:
+        return []
+    href = f"../{step.reused}/{step.report}" if with_links else ""
+    return [Field("made by run", step.reused, href)]
 
 
 def extra_page_fields(step: StepRecord, with_links: bool) -> list[Field]:
-    """To the pages that it handed over. here: they can be led to."""
-    found = []
+    """Return a field for each page that the step handed over.
+
+    A title like "Model card: houses" of the page model_card becomes the field model card: houses.
+    """
+    fields = []
     for name, title in step.pages.items():
-        label, (head, _, rest) = name.replace("_", " "), title.partition(": ")
-        text = rest if rest and head.lower() == label else title
-        found.append(Field(label, text, step.page_filename(name) if with_links else ""))
-    return found
+        label, (prefix, _, suffix) = name.replace("_", " "), title.partition(": ")
+        text = suffix if suffix and prefix.lower() == label else title
+        fields.append(Field(label, text, step.page_filename(name) if with_links else ""))
+    return fields
 
 
 def link_fields(run: RunRecord, links: dict[str, str]) -> list[Field]:
-    """To what was left in other places, and to the code."""
-    found = []
-    for name, told in links.items():
+    """Return a field for each of the links to other systems, and one for the commit of the code.
+
+    links: "label: text" -> URL, or a text that is no link.
+    """
+    fields = []
+    for name, target in links.items():
         label, _, text = name.rpartition(": ")
-        found.append(Field(label or "see", text, told if told.startswith("http") else ""))
+        href = target if target.startswith("http") else ""
+        fields.append(Field(label or "see", text, href))
     if run.commit:
-        short, dirty = run.commit.removesuffix("-dirty"), run.commit.endswith("-dirty")
-        text = short[:12] + (" and files that differ from it" if dirty else "")
-        found.append(Field("commit", text, run.commit_link))
-    return found
+        commit_hash = run.commit.removesuffix("-dirty")
+        suffix = " with uncommitted changes" if run.commit.endswith("-dirty") else ""
+        fields.append(Field("commit", commit_hash[:12] + suffix, run.commit_link))
+    return fields
 
 
 def run_page(
     run: RunRecord, summaries: dict[str, str], context: PageContext, pin_reason: str
 ) -> str:
-    """The HTML of a run's page. answers: step -> HTML. keeps: why the run matters, if it does."""
-    facts = [
-        Field("status", run.status, css_class=f"status {run.status.replace(' ', '-')}"),
+    """Return the HTML of a run's page.
+
+    summaries: step name -> HTML. pin_reason: why the run matters, or empty.
+    """
+    with_links = not context.single_file
+    steps = [
+        RunPageStep(
+            step=step,
+            summary=summaries.get(step.name, ""),
+            details=_step_details(step),
+            extra_pages=extra_page_fields(step, with_links),
+            linked=with_links and _has_page(run, step),
+        )
+        for step in run.steps[:MAX_RUN_PAGE_STEPS]
+    ]
+    return rendering.render_page(
+        "run.html.j2",
+        "../",
+        context.single_file,
+        run=run,
+        steps=steps,
+        fields=_run_fields(run, context, pin_reason),
+        live=context.live,
+        hidden_step_count=max(0, len(run.steps) - MAX_RUN_PAGE_STEPS),
+    )
+
+
+def _run_fields(run: RunRecord, context: PageContext, pin_reason: str) -> list[Field]:
+    fields = [
+        _status_field(run.status),
         Field("run", run.id),
         Field("took" if run.ended else "so far", format_duration(run.seconds)),
     ]
     if pin_reason:
-        facts.append(Field("serves as", pin_reason))
+        fields.append(Field("serves as", pin_reason))
     if run.data:
-        facts.append(Field("data", run.data))
-    elsewhere = {name: it for one in run.steps for name, it in one.links.items()}
-    facts += link_fields(run, elsewhere)
+        fields.append(Field("data", run.data))
+    links = {name: target for step in run.steps for name, target in step.links.items()}
+    fields += link_fields(run, links)
     if context.comparison_href and not context.single_file:
-        facts.append(
-            Field(
-                "what is different", "compare with the run before", f"../{context.comparison_href}"
-            )
-        )
-    steps = [
-        {
-            "step": one,
-            "answer": summaries.get(one.name, ""),
-            "about": _step_details(one),
-            "pages": extra_page_fields(one, not context.single_file),
-            "there": not context.single_file
-            and (len(run.steps) <= MAX_NAVIGATION_STEPS or one.status != "not run"),
-        }
-        for one in run.steps[:MAX_RUN_PAGE_STEPS]
-    ]
-    return rendering.render_page(
-        "run.html.j2", "../", context.single_file, run=run, steps=steps, facts=facts, live=context.live,
-        left=max(0, len(run.steps) - MAX_RUN_PAGE_STEPS),
-    )  # fmt: skip
+        href = f"../{context.comparison_href}"
+        fields.append(Field("what is different", "compare with the run before", href))
+    return fields
 
 
 def _step_details(step: StepRecord) -> str:
-    said: list[str] = []
+    details: list[str] = []
     if step.started:
-        said.append(format_duration(step.seconds))
+        details.append(format_duration(step.seconds))
     if step.cells:
-        said.append(f"{step.cells_done} of {step.cells} cells")
+        details.append(f"{step.cells_done} of {step.cells} cells")
     if step.reused:
-        said.append(f"made by run {step.reused}")
-    said += [f"{name} = {value}" for name, value in step.parameters.items()]
-    return ", ".join(said)
+        details.append(f"made by run {step.reused}")
+    details += [f"{name} = {value}" for name, value in step.parameters.items()]
+    return ", ".join(details)
 
 
 def empty_notebook(step: StepRecord) -> RenderedNotebook:
-    """Of a step that has shown nothing yet."""
+    """Return what a page shows of a step whose notebook has no outputs yet."""
     return RenderedNotebook(title=step.name)

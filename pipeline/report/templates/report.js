@@ -1,230 +1,256 @@
 "use strict";
-// The pages can be read without any of this: it folds, sorts, enlarges, filters and keeps a live page fresh.
+// Pages are readable without this script. It folds code, sorts tables, enlarges figures, filters the index and
+// refreshes the page of a run in progress. Pages of earlier runs load it too, so the ids, classes, data attributes
+// and the JSON that it reads must stay as they are.
 (() => {
-  const all = (what, within = document) => [...within.querySelectorAll(what)];
-  const one = (what, within = document) => within.querySelector(what);
-  const make = (tag, told = {}, ...inside) => {
-    const made = Object.assign(document.createElement(tag), told);
-    made.append(...inside);
-    return made;
+  const ROWS_PER_CLICK = 200;
+  const REFRESH_MILLISECONDS = 2000;
+  const MAX_FRAME_HEIGHT_PX = 4000;
+
+  const selectAll = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const select = (selector, root = document) => root.querySelector(selector);
+  const createElement = (tag, properties = {}, ...children) => {
+    const element = Object.assign(document.createElement(tag), properties);
+    element.append(...children);
+    return element;
   };
-  const remembered = (store, name, value) => {  // a browser may refuse to remember
+  // reads the item, or writes it if a value is given; returns null if the browser blocks its storage
+  const storedItem = (getStorage, name, value) => {
     try {
-      if (value === undefined) return store().getItem(name);
-      store().setItem(name, value);
+      if (value === undefined) return getStorage().getItem(name);
+      getStorage().setItem(name, value);
     } catch { return null; }
   };
-  const always = () => localStorage, now = () => sessionStorage;
+  const getLocalStorage = () => localStorage, getSessionStorage = () => sessionStorage;
 
-  const code = () => {
-    const button = one("#code"), cells = all("details.code:not([data-fixed])");
+  const addCodeButton = () => {
+    const button = select("#code"), cells = selectAll("details.code:not([data-fixed])");
     if (!button || !cells.length) return;
-    const show = (open) => {
-      button.setAttribute("aria-pressed", open);
-      button.textContent = open ? "Hide all code" : "Show all code";
+    const updateButton = (isOpen) => {
+      button.setAttribute("aria-pressed", isOpen);
+      button.textContent = isOpen ? "Hide all code" : "Show all code";
     };
-    const name = (cell) => `code:${location.pathname}#${cells.indexOf(cell)}`;
-    let open = remembered(always, "report-code") === "open";
-    show(open);
+    const itemName = (cell) => `code:${location.pathname}#${cells.indexOf(cell)}`;
+    let isOpen = storedItem(getLocalStorage, "report-code") === "open";
+    updateButton(isOpen);
     button.hidden = false;
     for (const cell of cells) {
-      const own = remembered(now, name(cell));
-      cell.open = own ? own === "open" : open;
-      one("summary", cell).addEventListener("click", () =>
-        remembered(now, name(cell), cell.open ? "shut" : "open"));
+      const cellState = storedItem(getSessionStorage, itemName(cell));
+      cell.open = cellState ? cellState === "open" : isOpen;
+      // at the click the cell still has the state that it leaves
+      select("summary", cell).addEventListener("click", () =>
+        storedItem(getSessionStorage, itemName(cell), cell.open ? "shut" : "open"));
     }
     button.addEventListener("click", () => {
-      open = !open;
-      show(open);
-      remembered(always, "report-code", open ? "open" : "shut");
+      isOpen = !isOpen;
+      updateButton(isOpen);
+      storedItem(getLocalStorage, "report-code", isOpen ? "open" : "shut");
       for (const cell of cells) {
-        cell.open = open;
-        remembered(now, name(cell), open ? "open" : "shut");
+        cell.open = isOpen;
+        storedItem(getSessionStorage, itemName(cell), isOpen ? "open" : "shut");
       }
     });
   };
 
-  const figures = () => {
-    const dialog = make("dialog"), title = make("span"), stage = make("div", { className: "stage" });
-    const save = make("a", { textContent: "Save" }), shut = make("button", { type: "button", textContent: "Close" });
-    const picture = make("img", { alt: "" });
-    stage.append(picture);
-    dialog.append(make("div", { className: "bar" }, title, save, shut), stage);
-    dialog.setAttribute("aria-label", "the picture, large");
-    shut.addEventListener("click", () => dialog.close());
+  const enlargeFigures = () => {
+    const dialog = createElement("dialog"), title = createElement("span"), stage = createElement("div", { className: "stage" });
+    const saveLink = createElement("a", { textContent: "Save" });
+    const closeButton = createElement("button", { type: "button", textContent: "Close" });
+    const largeImage = createElement("img", { alt: "" });
+    stage.append(largeImage);
+    dialog.append(createElement("div", { className: "bar" }, title, saveLink, closeButton), stage);
+    dialog.setAttribute("aria-label", "the figure, large");
+    closeButton.addEventListener("click", () => dialog.close());
     dialog.addEventListener("click", (event) => { if (event.target === dialog || event.target === stage) dialog.close(); });
     document.body.append(dialog);
-    all("figure[data-kind]").forEach((figure, number) => {
-      const image = one("img", figure);
-      const open = make("button", { type: "button", className: "open" });
-      open.setAttribute("aria-label", `enlarge: ${image.alt}`);
-      image.replaceWith(open);
-      open.append(image);
-      open.addEventListener("click", () => {
-        picture.src = save.href = image.src;
-        picture.alt = title.textContent = image.alt;
-        const words = image.alt.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60).replace(/^-|-$/g, "");
-        save.download = `${words || `figure-${number + 1}`}.${figure.dataset.kind}`;
+    selectAll("figure[data-kind]").forEach((figure, index) => {
+      const image = select("img", figure);
+      const openButton = createElement("button", { type: "button", className: "open" });
+      openButton.setAttribute("aria-label", `enlarge: ${image.alt}`);
+      image.replaceWith(openButton);
+      openButton.append(image);
+      openButton.addEventListener("click", () => {
+        largeImage.src = saveLink.href = image.src;
+        largeImage.alt = title.textContent = image.alt;
+        const fileName = image.alt.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60).replace(/^-|-$/g, "");
+        saveLink.download = `${fileName || `figure-${index + 1}`}.${figure.dataset.kind}`;
         dialog.showModal();
       });
     });
   };
 
-  const worth = (cell) => {
+  // a sort key is { text, number }; number is NaN if the text is none
+  const cellSortKey = (cell) => {
     const text = (cell?.dataset.sort ?? cell?.textContent ?? "").trim();
     const number = parseFloat(text.replace(/[$€£,%\s]/g, "").replace("−", "-"));
     return { text, number: /^[-+−]?[$€£]?[-+−]?[\d.,]+(e[-+]?\d+)?\s*%?$/i.test(text) ? number : NaN };
   };
-  const order = (a, b, up) => {
-    if (!a.text !== !b.text) return a.text ? -1 : 1;  // what is empty stays last
-    const both = !isNaN(a.number) && !isNaN(b.number);
-    const found = both ? a.number - b.number : a.text.localeCompare(b.text, undefined, { numeric: true });
-    return up ? found : -found;
+  const compareSortKeys = (a, b, isAscending) => {
+    if (!a.text !== !b.text) return a.text ? -1 : 1;  // empty cells stay last
+    const areNumbers = !isNaN(a.number) && !isNaN(b.number);
+    const order = areNumbers ? a.number - b.number : a.text.localeCompare(b.text, undefined, { numeric: true });
+    return isAscending ? order : -order;
   };
-  const sorters = (heads, sort) => [...heads].forEach((head, column) => {
-    if (!head.textContent.trim()) return;
-    head.append(make("button", { type: "button" }, ...head.childNodes));
-    one("button", head).addEventListener("click", () => {
-      const up = head.getAttribute("aria-sort") !== "ascending";
-      for (const other of heads) other.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      sort(column, up);
+  const addSortButtons = (headers, sort) => [...headers].forEach((header, column) => {
+    if (!header.textContent.trim()) return;
+    header.append(createElement("button", { type: "button" }, ...header.childNodes));
+    select("button", header).addEventListener("click", () => {
+      const isAscending = header.getAttribute("aria-sort") !== "ascending";
+      for (const otherHeader of headers) otherHeader.removeAttribute("aria-sort");
+      header.setAttribute("aria-sort", isAscending ? "ascending" : "descending");
+      sort(column, isAscending);
     });
   });
-  const sortable = (table) => {
-    const body = table.tBodies[0], heads = table.tHead ? [...table.tHead.rows].at(-1).cells : [];
+  const makeSortable = (table) => {
+    const body = table.tBodies[0], headers = table.tHead ? [...table.tHead.rows].at(-1).cells : [];
     if (!body?.rows.length || "own" in table.dataset) return;
-    const columns = body.rows[0].cells.length;
-    if (heads.length !== columns) return;
-    [...heads].forEach((head, column) => head.classList.toggle("t", body.rows[0].cells[column].classList.contains("t")));
-    if (body.rows.length < 2 || one("[rowspan], [colspan]", body)) return;
-    sorters(heads, (column, up) => {
-      const rows = [...body.rows].map((row) => [worth(row.cells[column]), row]);
-      rows.sort(([a], [b]) => order(a, b, up));
-      body.append(...rows.map(([, row]) => row));
+    const firstCells = body.rows[0].cells;
+    if (headers.length !== firstCells.length) return;
+    [...headers].forEach((header, column) => header.classList.toggle("t", firstCells[column].classList.contains("t")));
+    if (body.rows.length < 2 || select("[rowspan], [colspan]", body)) return;
+    addSortButtons(headers, (column, isAscending) => {
+      const keyedRows = [...body.rows].map((row) => [cellSortKey(row.cells[column]), row]);
+      keyedRows.sort(([a], [b]) => compareSortKeys(a, b, isAscending));
+      body.append(...keyedRows.map(([, row]) => row));
     });
   };
 
-  const frames = () => {
-    const found = all("iframe.output");
-    if (!found.length) return;
+  const resizeFrames = () => {
+    const frames = selectAll("iframe.output");
+    if (!frames.length) return;
     addEventListener("message", (event) => {
-      const frame = found.find((each) => each.contentWindow === event.source);
+      const frame = frames.find((candidate) => candidate.contentWindow === event.source);
       const height = Number(event.data?.height);
-      if (frame && height > 0) frame.style.height = `${Math.min(height, 4000) + 4}px`;
+      if (frame && height > 0) frame.style.height = `${Math.min(height, MAX_FRAME_HEIGHT_PX) + 4}px`;
     });
   };
 
-  const contents = () => {
-    const box = one(".toc");
-    if (!box) return;
-    const wide = matchMedia("(min-width: 75rem)");
-    const unfold = () => { box.open = wide.matches; };
+  const followContents = () => {
+    const contents = select(".toc");
+    if (!contents) return;
+    const isWide = matchMedia("(min-width: 75rem)");
+    const unfold = () => { contents.open = isWide.matches; };
     unfold();
-    wide.addEventListener("change", unfold);
-    const links = new Map(all("a", box).map((link) => [decodeURIComponent(link.hash.slice(1)), link]));
-    const seen = new IntersectionObserver((entries) => {
-      for (const entry of entries.filter((each) => each.isIntersecting)) {
+    isWide.addEventListener("change", unfold);
+    const links = new Map(selectAll("a", contents).map((link) => [decodeURIComponent(link.hash.slice(1)), link]));
+    const observer = new IntersectionObserver((entries) => {
+      for (const entry of entries.filter((candidate) => candidate.isIntersecting)) {
         links.forEach((link) => link.classList.remove("here"));
         links.get(entry.target.id)?.classList.add("here");
       }
     }, { rootMargin: "0px 0px -70% 0px" });
-    links.forEach((_, id) => { const part = document.getElementById(id); if (part) seen.observe(part); });
+    links.forEach((_, id) => { const heading = document.getElementById(id); if (heading) observer.observe(heading); });
   };
 
-  // only the runs that are looked at are in the page: thousands of rows take a browser seconds
-  const index = () => {
-    const form = one(".filter"), table = one(".runs"), rest = one("#rest");
-    if (!form || !table || !rest) return;
-    const body = table.tBodies[0], told = JSON.parse(rest.textContent), few = body.rows.length;
-    const html = [...[...body.rows].map((row) => row.outerHTML), ...told.rows];
-    const runs = told.keys.map(([id, status, seconds, source, metric], place) =>
-      ({ id, status, source, html: html[place], keys: [id, status, seconds, source, metric] }));
-    const joined = (text) => text.toLowerCase().replace(/\s*=\s*/g, "=");
-    const words = (run) => run.words ??= joined(`${run.id} ${run.html.replace(/<[^>]*>/g, " ")}`);
-    const search = one("#search"), status = one("#by-status"), source = one("#by-data"), more = one("#more");
-    const picked = [];
-    let found = runs, shown = few;
-    const count = () => {
-      more.hidden = found.length <= shown;
-      more.textContent = `Show more (${Math.max(0, found.length - shown)} left)`;
-      one("#count").textContent = found.length === runs.length ? `${runs.length} runs` : `${found.length} of ${runs.length} runs`;
+  // only the visible rows are in the page: thousands of them take a browser seconds
+  const startIndex = () => {
+    const form = select(".filter"), table = select(".runs"), remainingRows = select("#rest");
+    if (!form || !table || !remainingRows) return;
+    const body = table.tBodies[0], initialCount = body.rows.length;
+    const { keys: sortKeys, rows: remainingHtml } = JSON.parse(remainingRows.textContent);
+    const rowsHtml = [...[...body.rows].map((row) => row.outerHTML), ...remainingHtml];
+    const runs = sortKeys.map((keys, index) => {
+      const [id, status, , source] = keys;
+      return { id, status, source, html: rowsHtml[index], keys };
+    });
+    const normalize = (text) => text.toLowerCase().replace(/\s*=\s*/g, "=");
+    const searchText = (run) => run.searchText ??= normalize(`${run.id} ${run.html.replace(/<[^>]*>/g, " ")}`);
+    const search = select("#search"), status = select("#by-status"), source = select("#by-data");
+    const moreButton = select("#more"), pickMessage = select("#pick");
+    const pickedIds = [];
+    let matchingRuns = runs, visibleCount = initialCount;
+
+    const updateCounts = () => {
+      moreButton.hidden = matchingRuns.length <= visibleCount;
+      moreButton.textContent = `Show more (${Math.max(0, matchingRuns.length - visibleCount)} left)`;
+      select("#count").textContent =
+        matchingRuns.length === runs.length ? `${runs.length} runs` : `${matchingRuns.length} of ${runs.length} runs`;
+    };
+    const markPickedRows = () => {
+      for (const row of body.rows) {
+        select(".pick-run", row).checked = pickedIds.includes(row.dataset.run);
+        row.classList.toggle("picked", pickedIds.includes(row.dataset.run));
+      }
     };
     const draw = () => {
-      body.innerHTML = found.slice(0, shown).map((run) => run.html).join("");
-      for (const row of body.rows) {
-        one(".pick-run", row).checked = picked.includes(row.dataset.run);
-        row.classList.toggle("picked", picked.includes(row.dataset.run));
-      }
-      count();
+      body.innerHTML = matchingRuns.slice(0, visibleCount).map((run) => run.html).join("");
+      markPickedRows();
+      updateCounts();
     };
     const filter = () => {
-      const asked = joined(search.value).split(/\s+/).filter(Boolean);
-      found = runs.filter((run) => (!status.value || run.status === status.value)
-        && (!source.value || run.source === source.value) && asked.every((word) => words(run).includes(word)));
-      shown = few;
+      const words = normalize(search.value).split(/\s+/).filter(Boolean);
+      matchingRuns = runs.filter((run) => (!status.value || run.status === status.value)
+        && (!source.value || run.source === source.value) && words.every((word) => searchText(run).includes(word)));
+      visibleCount = initialCount;
       draw();
     };
-    sorters(table.tHead.rows[0].cells, (column, up) => {
-      const worth = ({ keys, html }) => {
-        const key = column < keys.length ? keys[column] : one(`:scope > :nth-child(${column + 1})`, make("tr", { innerHTML: html.replace(/^<tr[^>]*>/, "") })).textContent;
-        return { text: key === null ? "" : String(key).trim(), number: typeof key === "number" ? key : NaN };
-      };
-      const all = runs.map((run) => [worth(run), run]);
-      all.sort(([a], [b]) => order(a, b, up));
-      runs.splice(0, runs.length, ...all.map(([, run]) => run));
+
+    const columnText = (run, column) => {
+      const row = createElement("tr", { innerHTML: run.html.replace(/^<tr[^>]*>/, "") });
+      return select(`:scope > :nth-child(${column + 1})`, row).textContent;
+    };
+    const runSortKey = (run, column) => {
+      const key = column < run.keys.length ? run.keys[column] : columnText(run, column);
+      return { text: key === null ? "" : String(key).trim(), number: typeof key === "number" ? key : NaN };
+    };
+    addSortButtons(table.tHead.rows[0].cells, (column, isAscending) => {
+      const keyedRuns = runs.map((run) => [runSortKey(run, column), run]);
+      keyedRuns.sort(([a], [b]) => compareSortKeys(a, b, isAscending));
+      runs.splice(0, runs.length, ...keyedRuns.map(([, run]) => run));
       filter();
     });
-    const pick = one("#pick");
+
+    const existingComparison = (pair) => {
+      const selector = `[data-compares="${pair}"]`;
+      const run = runs.find(({ html }) => html.includes(`data-compares="${pair}"`));
+      return run && select(selector, createElement("template", { innerHTML: run.html }).content).getAttribute("href");
+    };
+    const updatePickMessage = () => {
+      pickMessage.hidden = !pickedIds.length;
+      pickMessage.textContent = "Pick another run to compare it with.";
+      if (pickedIds.length < 2) return;
+      const pair = [...pickedIds].sort().join(" "), href = existingComparison(pair);
+      pickMessage.replaceChildren("To compare them: ");
+      if (href) pickMessage.append(createElement("a", { href, textContent: "the comparison" }), ", or ");
+      pickMessage.append(createElement("code", { textContent: `python run_pipeline.py compare ${pair}` }));
+    };
     body.addEventListener("change", (event) => {
-      const run = event.target.closest("tr").dataset.run;
-      if (event.target.checked) picked.push(run); else picked.splice(picked.indexOf(run), 1);
-      if (picked.length > 2) picked.shift();
-      const pair = [...picked].sort().join(" ");
-      pick.hidden = !picked.length;
-      pick.textContent = "Pick another run to compare it with.";
-      if (picked.length === 2) {
-        pick.replaceChildren("To compare them: ");
-        const known = runs.find(({ html }) => html.includes(`data-compares="${pair}"`));
-        const href = known && one(`[data-compares="${pair}"]`, make("template", { innerHTML: known.html }).content).getAttribute("href");
-        if (href) pick.append(make("a", { href, textContent: "the comparison" }), ", or ");
-        pick.append(make("code", { textContent: `python run_pipeline.py compare ${pair}` }));
-      }
-      for (const row of body.rows) {
-        one(".pick-run", row).checked = picked.includes(row.dataset.run);
-        row.classList.toggle("picked", picked.includes(row.dataset.run));
-      }
+      const runId = event.target.closest("tr").dataset.run;
+      if (event.target.checked) pickedIds.push(runId); else pickedIds.splice(pickedIds.indexOf(runId), 1);
+      if (pickedIds.length > 2) pickedIds.shift();
+      updatePickMessage();
+      markPickedRows();
     });
-    more.addEventListener("click", () => { shown += 200; draw(); });
+    moreButton.addEventListener("click", () => { visibleCount += ROWS_PER_CLICK; draw(); });
     form.addEventListener("input", filter);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.hidden = false;
-    if (search.value || status.value || source.value) filter(); else count();  // a reload keeps what was typed
+    if (search.value || status.value || source.value) filter(); else updateCounts();  // a reload keeps what was typed
   };
 
-  const live = () => {
+  const refreshLivePage = () => {
     if (!document.documentElement.hasAttribute("data-live")) return;
-    const served = location.protocol.startsWith("http");
-    const idle = () => !one("dialog[open]") && !String(getSelection()) && !document.hidden;
-    let last = null;
+    const isServed = location.protocol.startsWith("http");
+    const isIdle = () => !select("dialog[open]") && !String(getSelection()) && !document.hidden;
+    let lastText = null;
     setInterval(async () => {
-      if (!idle()) return;
-      if (served) {
-        const answer = await fetch(location.href, { cache: "no-cache" }).catch(() => null);
-        const text = answer?.ok ? await answer.text() : last;
-        if (last === null || text === last) { last = text; return; }
+      if (!isIdle()) return;
+      if (isServed) {
+        const response = await fetch(location.href, { cache: "no-cache" }).catch(() => null);
+        const text = response?.ok ? await response.text() : lastText;
+        if (lastText === null || text === lastText) { lastText = text; return; }
       }
-      remembered(now, `scroll:${location.pathname}`, scrollY);
+      storedItem(getSessionStorage, `scroll:${location.pathname}`, scrollY);
       location.reload();
-    }, 2000);
-    const place = remembered(now, `scroll:${location.pathname}`);
-    if (place) scrollTo(0, Number(place));
+    }, REFRESH_MILLISECONDS);
+    const scrollPosition = storedItem(getSessionStorage, `scroll:${location.pathname}`);
+    if (scrollPosition) scrollTo(0, Number(scrollPosition));
   };
 
   const start = () => {
-    for (const part of [code, figures, frames, contents, index, live]) part();
-    all("table").forEach(sortable);
-    for (const box of all(".wide")) if (box.scrollHeight > box.clientHeight + 4) box.classList.add("tall");
+    for (const enhance of [addCodeButton, enlargeFigures, resizeFrames, followContents, startIndex, refreshLivePage]) enhance();
+    selectAll("table").forEach(makeSortable);
+    for (const box of selectAll(".wide")) if (box.scrollHeight > box.clientHeight + 4) box.classList.add("tall");
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start); else start();
 })();

@@ -1,4 +1,4 @@
-"""Notebooks as they are after a run, and records of runs, made on the spot."""
+"""Build executed notebooks and records of runs without running anything."""
 
 import base64
 import io
@@ -11,58 +11,74 @@ from PIL import Image
 from pipeline.runs.records import RunRecord, StepRecord
 
 v4 = nbformat.v4
+MIME_TYPES = {
+    "html": "text/html",
+    "plain": "text/plain",
+    "markdown": "text/markdown",
+    "latex": "text/latex",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+}
 
 
-def display_output(**data):
-    """An output of the given forms: `output(html="<b>x</b>")`."""
-    kinds = {"html": "text/html", "plain": "text/plain", "markdown": "text/markdown",
-             "latex": "text/latex", "png": "image/png", "svg": "image/svg+xml"}  # fmt: skip
-    return v4.new_output("display_data", {kinds.get(name, name): it for name, it in data.items()})
+def display_output(**contents):
+    """Return an output with the given formats: `display_output(html="<b>x</b>")`."""
+    mime_bundle = {MIME_TYPES.get(name, name): content for name, content in contents.items()}
+    return v4.new_output("display_data", mime_bundle)
 
 
 def stream_output(text, name="stdout"):
+    """Return an output of text that a cell wrote to stdout or stderr."""
     return v4.new_output("stream", name=name, text=text)
 
 
 def executed_cell(source, *outputs, status="completed", **metadata):
+    """Return a code cell with its outputs, as papermill leaves it."""
     cell = v4.new_code_cell(source, outputs=list(outputs), metadata=metadata)
     cell.metadata["papermill"] = {"status": status, "duration": 0.1}
     return cell
 
 
 def executed_notebook(*cells):
-    """Texts become Markdown cells."""
-    made = [v4.new_markdown_cell(one) if isinstance(one, str) else one for one in cells]
-    return v4.new_notebook(cells=made)
+    """Return a notebook of the cells; a string becomes a Markdown cell."""
+    return v4.new_notebook(
+        cells=[v4.new_markdown_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    )
 
 
-def encode_png(colour="red", size=(200, 100), square_position=None):
-    """An encoded picture of one colour, perhaps with a black square at a place."""
-    image = Image.new("RGB", size, colour)
+def encode_png(color="red", size=(200, 100), square_position=None):
+    """Return a PNG of one color in base64, with a black square if a position is given."""
+    image = Image.new("RGB", size, color)
     if square_position:
-        image.paste("black", (*square_position, square_position[0] + 20, square_position[1] + 20))
-    written = io.BytesIO()
-    image.save(written, "PNG")
-    return base64.b64encode(written.getvalue()).decode()
+        x, y = square_position
+        image.paste("black", (x, y, x + 20, y + 20))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 @pytest.fixture
 def record_run(home):
-    """Puts a run with its executed notebooks where the runner does: `recorded("id", train=nb)`."""
+    """Record a run with its executed notebooks as the runner does: `record_run("a-01", train=nb)`.
 
-    def make(run_id, step_fields=None, **notebooks):
-        steps = [StepRecord(one, f"{one}.html", "done", seconds=1.0) for one in notebooks]
-        started = f"2026-11-{run_id[-2:]}T10:00:00+00:00"
-        run = RunRecord(run_id, started, steps, ended=f"2026-11-{run_id[-2:]}T10:00:05+00:00")
+    The second argument sets fields of all its steps, and the commit of the run.
+    """
+
+    def record(run_id, step_fields=None, **notebooks):
+        steps = [StepRecord(name, f"{name}.html", "done", seconds=1.0) for name in notebooks]
+        day = run_id[-2:]
+        run = RunRecord(
+            run_id, f"2026-11-{day}T10:00:00+00:00", steps, ended=f"2026-11-{day}T10:00:05+00:00"
+        )
         run.commit = (step_fields or {}).get("commit", "")
         for step in steps:
-            for key, value in (step_fields or {}).items():
-                setattr(step, key, value)
-        folder = home / "var" / "runs" / run_id
-        folder.mkdir(parents=True)
-        (folder / "run.json").write_text(json.dumps(run, default=lambda one: one.__dict__))
-        for step, notebook in notebooks.items():
-            nbformat.write(notebook, folder / f"{step}.ipynb")
+            for name, value in (step_fields or {}).items():
+                setattr(step, name, value)
+        run_dir = home / "var" / "runs" / run_id
+        run_dir.mkdir(parents=True)
+        (run_dir / "run.json").write_text(json.dumps(run, default=lambda record: record.__dict__))
+        for name, notebook in notebooks.items():
+            nbformat.write(notebook, run_dir / f"{name}.ipynb")
         return run
 
-    return make
+    return record
