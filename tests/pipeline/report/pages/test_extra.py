@@ -172,5 +172,5 @@ def test_a_lost_hand_over_is_told_and_the_report_stays(home, make_step, capsys):
     lost.unlink()
     shutil.rmtree(home / "reports")
     assert main([], home, ["render"]) == 2
-    assert "not all could be written" in capsys.readouterr().err
+    assert "some pages could not be written" in capsys.readouterr().err
     assert list((home / "reports").glob("*/one.html"))

@@ -76,11 +76,11 @@ def test_prune_keeps_what_something_rests_on(home, make_step, capsys):
 
     capsys.readouterr()
     assert main([], home, ["prune", "--keep", "2", "--dry-run"], pinned_runs=keeps) == 0
-    assert capsys.readouterr().out.count("would go") == 2
+    assert capsys.readouterr().out.count("would be deleted") == 2
     assert len(list((home / "reports").glob("2*"))) == 5
     assert main([], home, ["prune", "--keep", "2"], pinned_runs=keeps) == 0
     said = capsys.readouterr().out
-    assert f"stays: {names[0]}, as it made numbers version 1, champion" in said
+    assert f"kept: {names[0]}, as it made numbers version 1, champion" in said
     assert "2 runs deleted" in said
     left = [names[0], names[3], names[4]]
     assert sorted(one.name for one in (home / "reports").glob("2*")) == left
