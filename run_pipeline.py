@@ -1,4 +1,4 @@
-"""The front door: `python run_pipeline.py` prepares the data, trains, and registers the best."""
+"""Run the pipeline: prepare the data, train, and register the best model if it passes the gate."""
 
 import sys
 
@@ -9,8 +9,8 @@ from pipeline import Option, Step, main
 from pipeline.staleness import fingerprint
 
 NOTEBOOK_FOLDER = paths.PROJECT_ROOT / "notebooks"
-# MLflow writes a note into a model's folder when it is loaded, the registration the served graph;
-# the store itself, and what a search keeps for the next one, are no results; the lock is only noted
+# neither inputs nor outputs: MLflow adds a note to a model's folder when the model is loaded, and
+# registration adds the served graph; the store and a search's cache are not results either
 IGNORED_OUTPUTS = ("registered_model_meta", "MLmodel", "requirements.txt", "*.db", "searches/*")
 STEPS = [
     Step("prep", NOTEBOOK_FOLDER / "01_prep.ipynb"),
@@ -29,8 +29,12 @@ STEPS = [
         ignore=IGNORED_OUTPUTS,
     ),
 ]
-DASK_OPTION = Option("HOUSING_DASK", "ADDRESS", "where the search's trials run: a Dask scheduler "
-              "(tcp://host:8786), or local; the results are the same")  # fmt: skip
+DASK_OPTION = Option(
+    "HOUSING_DASK",
+    "ADDRESS",
+    "run the search's trials on a Dask scheduler (tcp://host:8786), or local; the results are the "
+    "same",
+)
 
 if __name__ == "__main__":
     sys.exit(

@@ -1,7 +1,7 @@
-"""The runner: parameterized notebooks, executed by papermill as far as something has changed, kept
-as reports.
+"""Run a pipeline of parameterized notebooks with papermill and keep each as a report.
 
-Knows nothing of the domain: a project gives it a list of steps and a folder.
+A step runs only when something it depends on has changed. This package knows nothing of the domain:
+a project passes it a list of steps and a folder.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ __all__ = ["Option", "Step", "main"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when asked for: the processes that the runner starts need none."""
+    """Import a public name on first use: the processes the runner starts need none of them."""
     if name == "Step":
         from pipeline.definition.steps import Step
 

@@ -1,1 +1,1 @@
-"""The command line of the runner: parsing, commands, progress and history in the terminal."""
+"""The command line of the runner: parser, commands, progress and the history of runs."""

@@ -1,6 +1,6 @@
-"""What else a user types: `run_pipeline.py runs`, `show`, `compare`, `render`, `prune`.
+"""Commands about past runs: `run_pipeline.py runs`, `show`, `compare`, `render` and `prune`.
 
-Each gets its arguments and gives what it has to say.
+Each takes its arguments and returns the text to print. Its docstring is the help text.
 """
 
 import argparse
@@ -10,86 +10,97 @@ from pathlib import Path
 from pipeline.runs.prune import PinnedRuns
 
 RunnerCommand = Callable[[Path, list[str], PinnedRuns], str]
+RUN_HELP = "the id of a run, the start of an id, or latest"
 
 
 def runs(home: Path, arguments: list[str], _pinned_runs: PinnedRuns) -> str:
-    """The runs, newest first."""
+    """List the runs, newest first."""
     parser = _command_parser("runs", runs)
-    parser.add_argument("--last", type=int, default=20, metavar="N", help="so many (default: 20)")
-    last = parser.parse_args(arguments).last
+    parser.add_argument(
+        "--last", type=int, default=20, metavar="N", help="list the newest N (default: 20)"
+    )
+    limit = parser.parse_args(arguments).last
     from pipeline.cli import history
 
-    return history.run_table(home, last)
+    return history.run_table(home, limit)
 
 
 def show(home: Path, arguments: list[str], _pinned_runs: PinnedRuns) -> str:
-    """One run in detail."""
+    """Show one run in detail."""
     parser = _command_parser("show", show)
-    parser.add_argument("run", help="its id, the start of it, or latest")
+    parser.add_argument("run", help=RUN_HELP)
     from pipeline.cli import history
 
     return history.run_details(home, parser.parse_args(arguments).run)
 
 
 def compare(home: Path, arguments: list[str], pinned_runs: PinnedRuns) -> str:
-    """Two runs on one page, with what differs marked; by default the newest and the one before."""
+    """Compare two runs on one page; by default the newest and the one before it."""
     parser = _command_parser("compare", compare)
-    parser.add_argument("before", nargs="?", help="a run: its id, the start of it, or latest")
+    parser.add_argument("before", nargs="?", help=RUN_HELP)
     parser.add_argument("now", nargs="?", default="latest", help="the run to compare with it")
-    parser.add_argument("--single-file", action="store_true", help="style and script in the page")
-    told = parser.parse_args(arguments)
+    parser.add_argument(
+        "--single-file", action="store_true", help="embed style and script in the page"
+    )
+    args = parser.parse_args(arguments)
     from pipeline.cli import history
     from pipeline.report.pages.comparison import write_comparison
     from pipeline.report.pages.index import RunIndex
     from pipeline.runs import records
 
-    now = history.find_run_folder(home, told.now)
-    found = told.before or RunIndex(home).previous_comparable_run(records.load(now))
-    if not found:
-        raise LookupError(f"there is no finished run before {now.name} to compare it with")
-    before, now = history.find_run_folder(home, found).name, now.name
-    path = write_comparison(home, before, now, told.single_file)
+    new_folder = history.find_run_folder(home, args.now)
+    old_run_ref = args.before or RunIndex(home).previous_comparable_run(records.load(new_folder))
+    if not old_run_ref:
+        raise LookupError(f"there is no finished run before {new_folder.name} to compare it with")
+    old_folder = history.find_run_folder(home, old_run_ref)
+    path = write_comparison(home, old_folder.name, new_folder.name, args.single_file)
     RunIndex(home).write_page(pinned_runs())
     return str(path)
 
 
 def render(home: Path, arguments: list[str], pinned_runs: PinnedRuns) -> str:
-    """The pages of a run, written again; with --single-file each can be sent alone."""
+    """Write the pages of a run again; with --single-file each is self-contained."""
     parser = _command_parser("render", render)
-    parser.add_argument("run", nargs="?", default="latest", help="its id, the start, or latest")
-    parser.add_argument("--single-file", action="store_true", help="style and script in each page")
-    told = parser.parse_args(arguments)
+    parser.add_argument("run", nargs="?", default="latest", help=RUN_HELP)
+    parser.add_argument(
+        "--single-file", action="store_true", help="embed style and script in each page"
+    )
+    args = parser.parse_args(arguments)
     from pipeline.cli import history
     from pipeline.report.live import ReportWriter
     from pipeline.runs import records
 
-    run = records.load(history.find_run_folder(home, told.run))
+    run = records.load(history.find_run_folder(home, args.run))
     if not run.ended:
         raise ValueError(f"run {run.id} has not ended yet")
-    failed = ReportWriter(home, run, pinned_runs, told.single_file).rewrite_pages()
-    if failed:
-        raise ValueError(f"not all could be written: {failed}")
+    error = ReportWriter(home, run, pinned_runs, args.single_file).rewrite_pages()
+    if error:
+        raise ValueError(f"some pages could not be written: {error}")
     return str(home / "reports" / run.id)
 
 
 def prune(home: Path, arguments: list[str], pinned_runs: PinnedRuns) -> str:
-    """Old runs deleted, but none that a champion or the next run rests on."""
+    """Delete old runs, except those that a champion or the next run depends on."""
     parser = _command_parser("prune", prune)
-    parser.add_argument("--keep", type=int, required=True, metavar="N", help="the newest N stay")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would go")
-    told = parser.parse_args(arguments)
+    parser.add_argument("--keep", type=int, required=True, metavar="N", help="keep the newest N")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
+    args = parser.parse_args(arguments)
     from pipeline.execution import run_lock
     from pipeline.report.pages.index import RunIndex
     from pipeline.runs.prune import delete, plan
 
     with run_lock.acquire(home / "var" / "pipeline.lock", "prune", lambda _holder: None):
-        made = plan(home, told.keep, pinned_runs)
-        lines = [f"stays: {name}, as {why}" for name, why in sorted(made.retained_runs.items())]
-        if told.dry_run:
-            return "\n".join([*lines, *(f"would go: {one}" for one in made.deletable_runs)])
-        freed = delete(home, made.deletable_runs)
+        prune_plan = plan(home, args.keep, pinned_runs)
+        run_ids = prune_plan.deletable_runs
+        lines = [
+            f"kept: {run_id}, as {reason}"
+            for run_id, reason in sorted(prune_plan.retained_runs.items())
+        ]
+        if args.dry_run:
+            return "\n".join([*lines, *(f"would be deleted: {run_id}" for run_id in run_ids)])
+        freed_bytes = delete(home, run_ids)
         RunIndex(home).write_page(pinned_runs())
-    return "\n".join([*lines, f"{len(made.deletable_runs)} runs deleted, {freed / 1e6:,.1f} MB"])
+    return "\n".join([*lines, f"{len(run_ids)} runs deleted, {freed_bytes / 1e6:,.1f} MB freed"])
 
 
 def _command_parser(name: str, command: RunnerCommand) -> argparse.ArgumentParser:
@@ -97,5 +108,9 @@ def _command_parser(name: str, command: RunnerCommand) -> argparse.ArgumentParse
 
 
 COMMANDS: dict[str, RunnerCommand] = {
-    one.__name__: one for one in (runs, show, compare, render, prune)
+    "runs": runs,
+    "show": show,
+    "compare": compare,
+    "render": render,
+    "prune": prune,
 }

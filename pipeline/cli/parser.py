@@ -1,19 +1,19 @@
-"""The command line's options, and the steps and parameters they speak of."""
+"""Build the parser of the command line and describe the steps and their parameters."""
 
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.definition import parameters
 from pipeline.definition.steps import Step
 
 
 class Option(NamedTuple):
-    """An option of a project's own: its value reaches the kernels by their environment.
+    """A project's own option, whose value is passed to the kernels in an environment variable.
 
-    It is for where and how they work, not for what comes out: another value is no reason to run
-    a step again. What changes the result is a parameter.
+    It says where and how the kernels work, not what comes out: another value is no reason to run a
+    step again. What changes a result is a parameter.
     """
 
     variable: str
@@ -22,58 +22,89 @@ class Option(NamedTuple):
 
 
 def build_parser(
-    pipeline: list[Step], options: Mapping[str, Option], commands: Mapping[str, Callable]
+    pipeline: list[Step],
+    options: Mapping[str, Option],
+    commands: Mapping[str, Callable[..., Any]],
 ) -> argparse.ArgumentParser:
-    """Of `run_pipeline.py`. options: a project's own. commands: the runner's and the project's."""
-    names = ", ".join(one.name for one in pipeline)
-    made = argparse.ArgumentParser(
+    """Return the parser of `run_pipeline.py`.
+
+    options: the project's own, "--name" -> option. commands: the runner's and the project's, whose
+    docstrings are shown in the help.
+    """
+    names = ", ".join(step.name for step in pipeline)
+    parser = argparse.ArgumentParser(
         prog="run_pipeline.py",
-        description=f"Runs the notebooks of the steps {names}, as far as something they depend on "
-        "has changed, and keeps each as a report.",
+        description=f"Run the notebooks of the steps {names}, as far as something they depend on "
+        "has changed, and keep each as a report.",
         epilog=_command_help(commands) + "\n\n" + describe_steps(pipeline),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = made.add_argument
-    add("-p", dest="parameters", action="append", default=[], metavar="[STEP.]NAME=VALUE",
-        help="for one step, or for all that declare it; env:NAME is a secret")  # fmt: skip
-    add("--params", action="append", default=[], metavar="FILE", type=Path,
-        help="parameters from a YAML file: NAME: VALUE, or STEP: {NAME: VALUE}")  # fmt: skip
-    add("--sweep", action="append", default=[], metavar="STEP.NAME=V1,V2,...",
-        help="run the step once for each value, each with its own report")  # fmt: skip
-    add("--list", action="store_true", help="the steps and their parameters, and stop")
-    add("--explain", action="store_true", help="what would run and why, and stop")
+    _add_parameter_options(parser)
+    _add_run_options(parser)
+    for name, option in options.items():
+        parser.add_argument(name, dest=option.variable, metavar=option.metavar, help=option.help)
+    return parser
+
+
+def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-p",
+        dest="parameters",
+        action="append",
+        default=[],
+        metavar="[STEP.]NAME=VALUE",
+        help="set a parameter of one step, or of all that declare it; env:NAME is a secret",
+    )
+    parser.add_argument(
+        "--params",
+        action="append",
+        default=[],
+        metavar="FILE",
+        type=Path,
+        help="read parameters from a YAML file: NAME: VALUE, or STEP: {NAME: VALUE}",
+    )
+    parser.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        metavar="STEP.NAME=V1,V2,...",
+        help="run the step once for each value, each with its own report",
+    )
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--list", action="store_true", help="list the steps and their parameters, and exit")
+    add("--explain", action="store_true", help="say what would run and why, and exit")
     add("--from", dest="first", metavar="STEP", help="start with this step")
     add("--until", dest="last", metavar="STEP", help="stop after this step")
-    add("--only", metavar="STEP", help="this step alone")
-    add("--force", nargs="?", const="", metavar="STEP", help="run though nothing has changed")
+    add("--only", metavar="STEP", help="run this step alone")
+    add("--force", nargs="?", const="", metavar="STEP", help="run even if nothing has changed")
     add("--accept", metavar="STEP", help="declare an edited step up to date, without running it")
-    add("--jobs", type=int, metavar="N", help="kernels side by side (default: cores)")
-    add("--cold", action="store_true", help="start each kernel from nothing, not by a fork")
-    add("--single-file", action="store_true", help="reports that can be sent as one file each")
-    add("--quiet", action="store_true", help="say nothing unless something goes wrong")
-    add("--json", action="store_true", help="one JSON object a line for each event")
-    for name, option in options.items():
-        add(name, dest=option.variable, metavar=option.metavar, help=option.help)
-    return made
+    add("--jobs", type=int, metavar="N", help="run N kernels in parallel (default: one per core)")
+    add("--cold", action="store_true", help="start each kernel anew, not as a fork of a warm one")
+    add("--single-file", action="store_true", help="write each report as one self-contained file")
+    add("--quiet", action="store_true", help="print nothing unless something goes wrong")
+    add("--json", action="store_true", help="print one JSON object per line for each event")
 
 
-def _command_help(commands: Mapping[str, Callable]) -> str:
-    """Each command with the first line of what it says of itself."""
-    lines = ["also, each with a --help of its own:"]
+def _command_help(commands: Mapping[str, Callable[..., Any]]) -> str:
+    """List each command with the first line of its docstring."""
+    lines = ["further commands, each with its own --help:"]
     for name, command in commands.items():
-        first = (command.__doc__ or "").partition("\n")[0]
-        lines.append(f"  run_pipeline.py {name:10} {first}".rstrip())
+        summary = (command.__doc__ or "").partition("\n")[0]
+        lines.append(f"  run_pipeline.py {name:10} {summary}".rstrip())
     return "\n".join(lines)
 
 
 def describe_steps(pipeline: list[Step]) -> str:
-    """Each step with its notebook and its parameters, one a line."""
+    """List each step with its notebook, and its parameters one per line."""
     lines = []
     for step in pipeline:
         lines.append(f"{step.name}  ({step.notebook.name})")
         rows = [
-            (one.name, one.annotation, repr(one.default), one.help)
-            for one in parameters.read(step.notebook)
+            (parameter.name, parameter.annotation, repr(parameter.default), parameter.help)
+            for parameter in parameters.read(step.notebook)
         ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:

@@ -1,4 +1,4 @@
-"""What a user sees of a run: in a terminal, in a log, as JSON, or nothing but what went wrong."""
+"""Report the progress of a run: plain lines, a live terminal, JSON events, or errors only."""
 
 import json
 import shutil
@@ -11,57 +11,57 @@ from typing import Any
 from pipeline.runs import records
 from pipeline.runs.records import RunRecord, StepRecord, format_duration
 
+MIN_REDRAW_SECONDS = 0.1
+MAX_PROGRESS_LINES = 10
+MAX_RUNS_SEARCHED = 29  # for earlier durations of the cells
+MAX_REASONS_SHOWN = 3
+
 
 @dataclass
 class PlainProgress:
-    """Plain lines, for a log: one when a step starts, one when it has ended."""
+    """Print plain lines, for a log: one when a step starts, one when it has ended."""
 
     home: Path
-    expected_cell_seconds: dict[str, list[float]] = field(
-        default_factory=dict
-    )  # seconds a cell, earlier
+    expected_cell_seconds: dict[str, list[float]] = field(default_factory=dict)  # step -> last run
     n_drawn_lines: int = 0
 
     def __call__(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
+        """Print what the user needs to know of an event; most are silent."""
         if event == "run started":
             self.expected_cell_seconds = _previous_cell_seconds(self.home / "var" / "runs", run)
             print(f"run {run.id}: {self.home / 'reports' / run.id / 'index.html'}", flush=True)
-        elif event == "step started":
-            print(f"{step.name:10} starts: {summarize_reasons(step.why)}", flush=True)
-        elif event == "attempt ended":
-            last = step.attempts[-1]
-            print(
-                f"{step.name:10} {last['status']}: {last['failure']}; it is tried again", flush=True
-            )
-        elif event == "step ended":
-            print(_step_result(step), flush=True)
         elif event == "stopping":
-            print("stopping; once more to kill", flush=True)
+            print("stopping; send the signal (Ctrl-C) once more to kill the kernels", flush=True)
         elif event == "run ended":
             print(run_summary(run, self.home), flush=True)
+        elif step:
+            _print_step_event(event, step)
 
 
 @dataclass
 class TerminalProgress(PlainProgress):
-    """The same, with a line below for each step that is running, drawn anew as it goes on."""
+    """Print the same lines, and below them one line per running step that is redrawn in place."""
 
     last_draw_time: float = 0.0
-    cell_start_times: dict[str, float] = field(
-        default_factory=dict
-    )  # step -> when its last cell did
+    cell_start_times: dict[str, float] = field(default_factory=dict)  # step -> its latest cell
 
     def __call__(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
+        """Print the event and redraw the lines of the running steps."""
         if step and event == "cell":
             self.cell_start_times[step.name] = time.monotonic()
-        if event in ("cell", "tick") and time.monotonic() - self.last_draw_time < 0.1:
+        if (
+            event in ("cell", "tick")
+            and time.monotonic() - self.last_draw_time < MIN_REDRAW_SECONDS
+        ):
             return
         if event != "step started":
             self._erase_lines()
             super().__call__(event, run, step)
-        running = [one for one in run.steps if one.status == "running"]
-        lines = [self._progress_line(one) for one in running][:10]
+        lines = [self._progress_line(record) for record in run.steps if record.status == "running"][
+            :MAX_PROGRESS_LINES
+        ]
         self._erase_lines()
-        sys.stdout.write("".join(f"{one}\n" for one in lines))
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
         self.n_drawn_lines, self.last_draw_time = len(lines), time.monotonic()
 
@@ -72,60 +72,78 @@ class TerminalProgress(PlainProgress):
     def _progress_line(self, step: StepRecord) -> str:
         text = f"{step.name:10} {step.cells_done:3}/{step.cells or '?'} cells  "
         text += f"{format_duration(records.seconds_since(step.started)):>8}"
-        left = self._remaining_seconds(step)
-        text += f"  about {format_duration(left)} left" if left else ""
+        remaining_seconds = self._remaining_seconds(step)
+        text += f"  about {format_duration(remaining_seconds)} left" if remaining_seconds else ""
         text += f"  {step.heading}" if step.heading else ""
         return text[: shutil.get_terminal_size().columns - 1]
 
     def _remaining_seconds(self, step: StepRecord) -> float:
-        """Seconds to go, if its cells take as long as before; its start is none of them."""
-        earlier = self.expected_cell_seconds.get(step.name, [])
-        if not earlier or step.cells == 0:
+        """Estimate the seconds to go from the durations of the cells in an earlier run.
+
+        The time before the first cell, in which the kernel starts, does not count. 0.0 if unknown.
+        """
+        expected = self.expected_cell_seconds.get(step.name, [])
+        if not expected or step.cells == 0:
             return 0.0
-        same = len(earlier) == step.cells
-        rest = sum(earlier[step.cells_done :]) if same else sum(earlier) - sum(step.cell_seconds)
-        return max(rest - (time.monotonic() - self.cell_start_times[step.name]), 0.0)
+        if len(expected) == step.cells:
+            remaining = sum(expected[step.cells_done :])
+        else:
+            remaining = sum(expected) - sum(step.cell_seconds)
+        return max(remaining - (time.monotonic() - self.cell_start_times[step.name]), 0.0)
 
 
 class QuietProgress(PlainProgress):
-    """Nothing, unless something goes wrong."""
+    """Print nothing unless something goes wrong."""
 
     def __call__(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
+        """Print the summary of a run that did not succeed to stderr."""
         if event == "run ended" and (run.status != "done" or run.problems):
             print(run_summary(run, self.home), file=sys.stderr)
 
 
 class JsonProgress(PlainProgress):
-    """One JSON object a line, for each event."""
+    """Print one JSON object per line for each event."""
 
     def __call__(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
+        """Print the event, except the regular ticks."""
         if event == "tick":
             return
-        said: dict[str, Any] = {"event": event, "run": run.id, "at": records.utc_now()}
+        content: dict[str, Any] = {"event": event, "run": run.id, "at": records.utc_now()}
         if step and event == "cell":
-            said |= {"step": step.name, "cells": step.cells, "cells_done": step.cells_done}
-            said |= {"heading": step.heading}
+            content |= {"step": step.name, "cells": step.cells, "cells_done": step.cells_done}
+            content |= {"heading": step.heading}
         elif step:
-            said |= {"step": asdict(step)}
+            content |= {"step": asdict(step)}
         else:
-            said |= {"status": run.status, "headline": run.headline}
-        print(json.dumps(said, default=str), flush=True)
+            content |= {"status": run.status, "headline": run.headline}
+        print(json.dumps(content, default=str), flush=True)
 
 
 def _previous_cell_seconds(runs_folder: Path, run: RunRecord) -> dict[str, list[float]]:
-    """Step -> seconds of each cell when it was last done."""
-    found: dict[str, list[float]] = {}
-    for folder in sorted(runs_folder.glob("*"), reverse=True)[1:30]:
+    """Return step -> seconds of each cell in the last run that completed the step."""
+    seconds_by_step: dict[str, list[float]] = {}
+    earlier_folders = sorted(runs_folder.glob("*"), reverse=True)[1 : 1 + MAX_RUNS_SEARCHED]
+    for folder in earlier_folders:
         try:
             steps = records.load(folder).steps
         except (LookupError, ValueError, KeyError, TypeError):
             continue
-        for one in steps:
-            if one.status == "done" and one.cell_seconds:
-                found.setdefault(one.name, one.cell_seconds)
-        if all(one.name in found for one in run.steps):
+        for step in steps:
+            if step.status == "done" and step.cell_seconds:
+                seconds_by_step.setdefault(step.name, step.cell_seconds)
+        if all(step.name in seconds_by_step for step in run.steps):
             break
-    return found
+    return seconds_by_step
+
+
+def _print_step_event(event: str, step: StepRecord) -> None:
+    if event == "step started":
+        print(f"{step.name:10} starts: {summarize_reasons(step.why)}", flush=True)
+    elif event == "attempt ended":
+        attempt = step.attempts[-1]
+        print(f"{step.name:10} {attempt['status']}: {attempt['failure']}; retrying", flush=True)
+    elif event == "step ended":
+        print(_step_result(step), flush=True)
 
 
 def _step_result(step: StepRecord) -> str:
@@ -135,31 +153,30 @@ def _step_result(step: StepRecord) -> str:
     return f"{step.name:10} {cells}  {format_duration(step.seconds):>8}  {step.status}"
 
 
-def summarize_reasons(reasons: list[str], limit: int = 3) -> str:
-    """The first few of them."""
-    more = f" and {len(reasons) - limit} more" if len(reasons) > limit else ""
-    return "; ".join(reasons[:limit]) + more
+def summarize_reasons(reasons: list[str], limit: int = MAX_REASONS_SHOWN) -> str:
+    """Return the first `limit` reasons, and how many more there are."""
+    suffix = f" and {len(reasons) - limit} more" if len(reasons) > limit else ""
+    return "; ".join(reasons[:limit]) + suffix
 
 
 def run_summary(run: RunRecord, home: Path) -> str:
-    """The last lines: the results and where to read more, or what failed."""
-    folder = home / "reports" / run.id
-    bad = [one for one in run.steps if one.status in records.FAILED_STATUSES]
-    if bad:
-        return "\n".join([*(_failure_summary(one, folder) for one in bad), *run.problems])
-    lines = [f"  {name}: {records.format_metric(value)}" for name, value in run.headline.items()]
-    if run.notice:
-        lines.insert(0, f"  NOTE: {run.notice}")
+    """Return the last lines of a run: its results and reports, or what failed."""
+    report_folder = home / "reports" / run.id
+    failed_steps = [step for step in run.steps if step.status in records.FAILED_STATUSES]
+    if failed_steps:
+        failures = [_failure_summary(step, report_folder) for step in failed_steps]
+        return "\n".join([*failures, *run.problems])
     if run.status != "done":
-        return "\n".join([f"run {run.id} did not run to its end", *run.problems])
-    where = f"reports: {home / 'reports' / 'latest'}"
-    return "\n".join([f"run {run.id} is done", *lines, where, *run.problems])
+        return "\n".join([f"run {run.id} did not finish", *run.problems])
+    lines = [f"  NOTE: {run.notice}"] if run.notice else []
+    lines += [f"  {name}: {records.format_metric(value)}" for name, value in run.headline.items()]
+    lines.append(f"reports: {home / 'reports' / 'latest'}")
+    return "\n".join([f"run {run.id} is done", *lines, *run.problems])
 
 
 def _failure_summary(step: StepRecord, report_folder: Path) -> str:
-    far = f"after {step.cells_done} of {step.cells} cells" if step.cells else "before its start"
-    page = report_folder / step.report
-    where = f" Its report: {page}" if page.exists() else ""
-    return (
-        f"The step {step.name} {records.status_phrase(step.status)} {far}: {step.failure}.{where}"
-    )
+    extent = f"after {step.cells_done} of {step.cells} cells" if step.cells else "before its start"
+    path = report_folder / step.report
+    report = f" Its report: {path}" if path.exists() else ""
+    ending = records.status_phrase(step.status)
+    return f"The step {step.name} {ending} {extent}: {step.failure}.{report}"

@@ -1,4 +1,4 @@
-"""The command that makes a run again, from a checkout of the same commit."""
+"""Build the command that reproduces a run from a checkout of the same commit."""
 
 import json
 import shlex
@@ -9,36 +9,37 @@ from pipeline.definition.steps import Step, Task
 from pipeline.staleness.dependencies import to_json_value
 from pipeline.staleness.state_store import StateStore
 
-MAX_COMMAND_LENGTH = 30_000  # letters: more fit into no environment variable
-OverrideTexts = dict[
-    str, list[str]
-]  # parameter -> its values as one would type them; several in a sweep
+MAX_COMMAND_LENGTH = 30_000  # characters; a longer one may not fit into an environment variable
+# parameter -> its values as the user would type them; several in a sweep
+OverrideTexts = dict[str, list[str]]
 
 
 def reproduction_commands(
     pipeline: list[Step], tasks: list[Task], state_store: StateStore
 ) -> dict[str, str]:
-    """Label -> the command: all values that differ from the notebooks' defaults.
+    """Return label -> command with all values that differ from the notebooks' defaults.
 
-    A step that is none of the tasks counts with the values it was last done with; a sweep's
-    variant with its own. Empty where no environment could hold it.
+    A step without a task counts with the values of its last run, a variant of a sweep with its own.
+    The command is empty if no environment variable could hold it.
     """
-    known = {one.name: _step_overrides(one, tasks, state_store) for one in pipeline}
+    overrides_by_step = {step.name: _step_overrides(step, tasks, state_store) for step in pipeline}
     return {
-        one.label: _command_line({**known, one.step.name: _task_overrides(one)}) for one in tasks
+        task.label: _command_line({**overrides_by_step, task.step.name: _task_overrides(task)})
+        for task in tasks
     }
 
 
 def _step_overrides(step: Step, tasks: list[Task], state_store: StateStore) -> OverrideTexts:
-    variants = [_task_overrides(one) for one in tasks if one.step.name == step.name]
+    """Return the overrides of all variants of a step; of its last run if it has no task."""
+    variants = [_task_overrides(task) for task in tasks if task.step.name == step.name]
     if not variants:
         return _override_texts(step, state_store.load(step.name).get("parameters", {}))
-    found = {
-        name: [it for one in variants for it in one.get(name, [format_value(default)])]
+    texts_by_name = {
+        name: [text for variant in variants for text in variant.get(name, [format_value(default)])]
         for name, default in _default_values(step).items()
-        if any(name in one for one in variants)
+        if any(name in variant for variant in variants)
     }
-    return {name: list(dict.fromkeys(texts)) for name, texts in found.items()}
+    return {name: list(dict.fromkeys(texts)) for name, texts in texts_by_name.items()}
 
 
 def _task_overrides(task: Task) -> OverrideTexts:
@@ -46,7 +47,7 @@ def _task_overrides(task: Task) -> OverrideTexts:
 
 
 def _override_texts(step: Step, values: dict[str, Any]) -> OverrideTexts:
-    """Those that differ from the notebook, in its order."""
+    """Return the values that differ from the notebook's defaults, in the notebook's order."""
     return {
         name: [format_value(values[name])]
         for name, default in _default_values(step).items()
@@ -55,19 +56,19 @@ def _override_texts(step: Step, values: dict[str, Any]) -> OverrideTexts:
 
 
 def _default_values(step: Step) -> dict[str, Any]:
-    return {one.name: one.default for one in parameters.read(step.notebook)}
+    return {parameter.name: parameter.default for parameter in parameters.read(step.notebook)}
 
 
 def format_value(value: Any) -> str:
-    """A parameter's value as one types it behind -p; a secret stays env:NAME."""
+    """Format a parameter's value as one types it after -p; a secret stays env:NAME."""
     return json.dumps(to_json_value(value)) if isinstance(value, list) else str(value)
 
 
 def _command_line(overrides_by_step: dict[str, OverrideTexts]) -> str:
     words = ["python", "run_pipeline.py"]
-    for step, values in overrides_by_step.items():
-        for name, texts in values.items():
+    for step_name, overrides in overrides_by_step.items():
+        for name, texts in overrides.items():
             option = "--sweep" if len(texts) > 1 else "-p"
-            words += [option, f"{step}.{name}={','.join(texts)}"]
-    made = shlex.join(words)
-    return made if len(made) <= MAX_COMMAND_LENGTH and "\0" not in made else ""
+            words += [option, f"{step_name}.{name}={','.join(texts)}"]
+    command = shlex.join(words)
+    return command if len(command) <= MAX_COMMAND_LENGTH and "\0" not in command else ""

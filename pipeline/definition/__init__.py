@@ -1,1 +1,1 @@
-"""What a pipeline is: steps, their parameters and the values given to them. Runs nothing."""
+"""The definition of a pipeline: its steps, their parameters and overrides. Runs no notebook."""

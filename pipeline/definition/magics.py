@@ -1,53 +1,48 @@
-"""IPython's magics and shell commands, read as the Python that can stand for them.
+"""Parse notebook cells with IPython magics and shell commands as plain Python.
 
-IPython's own reading takes half a second of imports, before anything is known to have changed.
+IPython's own parser takes half a second to import, which a run with nothing to do cannot afford.
 """
 
 import ast
 import contextlib
 import re
 
-MAGIC_LINE = re.compile(r"(?P<before>\s*(?:[\w\s.,*\[\]'\"]+=\s*)?)(?P<magic>[%!].*)")  # x = !ls
-HELP_LINE = re.compile(r"(?P<before>\s*)(?P<magic>\?.*|[\w.*]+\?{1,2})\s*")  # ?print, print?
-PYTHON_CELL_MAGICS = {
-    "capture",
-    "memit",
-    "prun",
-    "time",
-    "timeit",
-}  # %% of these: the rest is Python
+MAGIC_LINE = re.compile(r"(?P<prefix>\s*(?:[\w\s.,*\[\]'\"]+=\s*)?)(?P<magic>[%!].*)")  # x = !ls
+HELP_LINE = re.compile(r"(?P<prefix>\s*)(?P<magic>\?.*|[\w.*]+\?{1,2})\s*")  # ?print, print?
+PYTHON_CELL_MAGICS = {"capture", "memit", "prun", "time", "timeit"}  # %%NAME, followed by Python
 
 
 def parse_cell(source: str) -> ast.Module:
-    """A cell's syntax tree, each magic a text in it; SyntaxError if it is no Python even so.
+    """Return the syntax tree of a cell, with each magic as a call that holds its text.
 
-    What follows a %%bash or its like may be anything: the whole cell is a text, before the tree of
-    what looks like Python in it.
+    The lines after %%bash and other cell magics need not be Python: then the tree holds the text of
+    the whole cell, followed by the tree of those lines if they can be parsed. Raises SyntaxError if
+    the cell is not Python even without its magics.
     """
     try:
         return ast.parse(source)
     except SyntaxError:
-        first, _, rest = source.strip().partition("\n")
-        if not first.startswith("%%"):
+        first_line, _, body = source.strip().partition("\n")
+        if not first_line.startswith("%%"):
             return ast.parse(_replace_magics(source))
-        if first[2:].partition(" ")[0] in PYTHON_CELL_MAGICS:
-            return ast.parse(f"{_placeholder_call(first)}\n{_replace_magics(rest)}")
-        whole = ast.parse(_placeholder_call(source))
+        if first_line[2:].partition(" ")[0] in PYTHON_CELL_MAGICS:
+            return ast.parse(f"{_placeholder_call(first_line)}\n{_replace_magics(body)}")
+        tree = ast.parse(_placeholder_call(source))
         with contextlib.suppress(SyntaxError):
-            whole.body += ast.parse(_replace_magics(rest)).body
-        return whole
+            tree.body += ast.parse(_replace_magics(body)).body
+        return tree
 
 
 def _replace_magics(source: str) -> str:
-    lines = source.replace("\\\n", "\x00").split("\n")  # a command may go on in the next line
-    return "\n".join(_replace_line_magic(one) for one in lines).replace("\x00", "\\\n")
+    lines = source.replace("\\\n", "\x00").split("\n")  # a command may continue on the next line
+    return "\n".join(_replace_line_magic(line) for line in lines).replace("\x00", "\\\n")
 
 
 def _replace_line_magic(line: str) -> str:
-    found = MAGIC_LINE.fullmatch(line) or HELP_LINE.fullmatch(line)
-    return f"{found['before']}{_placeholder_call(found['magic'])}" if found else line
+    match = MAGIC_LINE.fullmatch(line) or HELP_LINE.fullmatch(line)
+    return f"{match['prefix']}{_placeholder_call(match['magic'])}" if match else line
 
 
 def _placeholder_call(magic: str) -> str:
-    """A call that no notebook makes, so that a text which says the same differs."""
+    """Return a call that no notebook contains, so that a string with the same text differs."""
     return f"__magic__({magic!r})"

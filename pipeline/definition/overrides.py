@@ -1,4 +1,4 @@
-"""Values for parameters, as a user gives them: environment, files, the command line."""
+"""Read parameter overrides from the environment, from YAML files and from the command line."""
 
 import codecs
 import os
@@ -17,80 +17,94 @@ def load_overrides(
     parameter_files: list[Path],
     problems: list[str],
 ) -> list[ParameterOverride]:
-    """The environment's values, then the files', which win; what is wrong goes to the problems.
+    """Return the overrides of the environment, then those of the files, which take precedence.
 
-    They may speak of steps that are not wanted this time.
+    Overrides of steps that are not selected are dropped. Appends an error message to `problems` for
+    each file that cannot be read.
     """
-    declared = _parameter_names(pipeline)
-    found = _environment_overrides(declared)
+    names_by_lowercase = _parameter_names(pipeline)
+    overrides = _environment_overrides(names_by_lowercase)
     for path in parameter_files:
         try:
-            found += _file_overrides(path)
-        except ValueError as wrong:
-            problems.append(str(wrong))
-    elsewhere = set(declared.values()) - set(_parameter_names(selected_steps).values())
-    return [one for one in found if one.name not in elsewhere]
+            overrides += _file_overrides(path)
+        except ValueError as error:
+            problems.append(str(error))
+    unselected_names = set(names_by_lowercase.values()) - set(
+        _parameter_names(selected_steps).values()
+    )
+    return [override for override in overrides if override.name not in unselected_names]
 
 
 def _parameter_names(steps: list[Step]) -> dict[str, str]:
-    """The names of all parameters, with and without their step, by their small letters."""
+    """Map the lowercase form of each NAME and STEP.NAME to the name itself."""
     return {
         name.lower(): name
         for step in steps
-        for one in parameters.read(step.notebook)
-        for name in (one.name, f"{step.name}.{one.name}")
+        for parameter in parameters.read(step.notebook)
+        for name in (parameter.name, f"{step.name}.{parameter.name}")
     }
 
 
 def _environment_overrides(parameter_names: dict[str, str]) -> list[ParameterOverride]:
-    """PIPELINE_PARAM_TRIALS or PIPELINE_PARAM_TRAIN__TRIALS; capitals do not matter."""
-    found = []
+    """Read PIPELINE_PARAM_TRIALS and PIPELINE_PARAM_TRAIN__TRIALS; case does not matter."""
+    overrides = []
     for variable, text in sorted(os.environ.items()):
         if variable.startswith(ENVIRONMENT_PREFIX):
-            asked = variable.removeprefix(ENVIRONMENT_PREFIX).replace("__", ".").lower()
-            found.append(ParameterOverride(parameter_names.get(asked, asked), text, variable))
-    return found
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).replace("__", ".").lower()
+            overrides.append(ParameterOverride(parameter_names.get(name, name), text, variable))
+    return overrides
 
 
 def _file_overrides(path: Path) -> list[ParameterOverride]:
     import yaml
 
     try:
-        # every scalar stays the text that was written: 007 is for the annotation to understand
+        # BaseLoader keeps every scalar as text: what 007 means is up to the annotation
         content = yaml.load(_read_text(path), yaml.BaseLoader) or {}
-    except OSError as failed:
-        raise ValueError(f"--params {path}: {failed.strerror}") from None
-    except yaml.YAMLError as failed:
-        raise ValueError(f"--params {path} is no YAML: {failed}") from None
+    except OSError as error:
+        raise ValueError(f"--params {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"--params {path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"--params {path}: expected NAME: VALUE, or STEP: {{NAME: VALUE}}")
-    found = []
-    for name, value in content.items():
-        inner = value if isinstance(value, dict) else {"": value}
-        found += [
-            ParameterOverride(f"{name}.{one}".rstrip("."), it, str(path))
-            for one, it in inner.items()
+    overrides = []
+    for key, value in content.items():
+        if isinstance(value, dict):
+            values_by_name = {f"{key}.{name}".rstrip("."): text for name, text in value.items()}
+        else:
+            values_by_name = {str(key).rstrip("."): value}
+        overrides += [
+            ParameterOverride(name, text, str(path)) for name, text in values_by_name.items()
         ]
-    return found
+    return overrides
 
 
 def _read_text(path: Path) -> str:
     raw = path.read_bytes()
-    marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    is_utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return raw.decode("utf-16" if marked else "utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        line = raw.count(b"\n", 0, wrong.start) + 1
-        names = [shlex.quote(str(one)) for one in (path, path.with_stem(f"{path.stem}-utf8"))]
+        return raw.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        source = shlex.quote(str(path))
+        target = shlex.quote(str(path.with_stem(f"{path.stem}-utf8")))
         raise ValueError(
-            f"--params {path}, line {line}: expected UTF-8, but 0x{raw[wrong.start]:02x} is no "
-            "letter of it; if it is Latin-1, as old editors write it, this is the command "
-            f"to convert it: iconv -f LATIN1 -t UTF-8 {names[0]} > {names[1]}"
+            f"--params {path}, line {line}: expected UTF-8, but the byte 0x{raw[error.start]:02x} "
+            "is not valid there; if the file is Latin-1, as older editors write it, convert it "
+            f"with: iconv -f LATIN1 -t UTF-8 {source} > {target}"
         ) from None
 
 
 def parse_overrides(texts: list[str], option: str, problems: list[str]) -> list[ParameterOverride]:
-    """What an option of the command line says; what is no pair goes to the problems."""
-    wrong = [one for one in texts if "=" not in one]
-    problems += [f"{option} {one}: expected NAME=VALUE or STEP.NAME=VALUE" for one in wrong]
-    return [ParameterOverride(*one.split("=", 1), option) for one in texts if "=" in one]
+    """Parse the values of a command-line option, each NAME=VALUE or STEP.NAME=VALUE.
+
+    Appends an error message to `problems` for each text without an equals sign.
+    """
+    overrides = []
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if separator:
+            overrides.append(ParameterOverride(name, value, option))
+        else:
+            problems.append(f"{option} {text}: expected NAME=VALUE or STEP.NAME=VALUE")
+    return overrides

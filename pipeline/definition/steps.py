@@ -1,4 +1,4 @@
-"""The steps of a pipeline, which values their parameters get, and the tasks that come of it."""
+"""Define steps, assign parameter values to them and build the tasks to run."""
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -15,51 +15,54 @@ class Step(NamedTuple):
 
     name: str
     notebook: Path
-    needs: tuple[str, ...] | None = None  # steps that must be done before; None: the one before it
+    needs: tuple[str, ...] | None = None  # steps that must finish first; None: the one before it
     time_limit: float | None = None  # seconds
-    memory_limit: float | None = None  # GB, the kernel's and its children's together
-    retries: int = 0  # after a dead kernel or a time-out, which may pass
+    memory_limit: float | None = None  # GB, for the kernel and its child processes together
+    retries: int = 0  # after a dead kernel or a timeout, which may be transient
     backoff: float = 5.0  # seconds before the first retry, doubled for each later one
-    external_state: Callable[[], Mapping[str, str]] | None = None  # what it depends on beside files
+    external_state: Callable[[], Mapping[str, str]] | None = None  # dependencies that are no files
     ignore: tuple[str, ...] = ()  # patterns of files that are neither input nor output
 
 
 class Task(NamedTuple):
-    """A step with its values: what is run once, and has one report."""
+    """A step with its parameter values: executed once, with one report."""
 
     step: Step
     label: str  # the step's name, or train[seed=1] in a sweep
-    values: dict[str, Any]  # those that differ from the notebook, typed
-    needs: tuple[str, ...]  # the labels of the tasks it waits for
-    file_stem: str  # what its files are called, without an ending
+    values: dict[str, Any]  # typed values of the overridden parameters
+    needs: tuple[str, ...]  # labels of the tasks it waits for
+    file_stem: str  # name of its files, without a suffix
 
     @property
     def report(self) -> str:
-        """The name of its page."""
+        """The file name of its report."""
         return f"{self.file_stem}.html"
 
 
 class ParameterOverride(NamedTuple):
-    """A value for a parameter, as somebody wrote it."""
+    """A value for a parameter, as the user wrote it."""
 
     name: str  # NAME or STEP.NAME
     value: Any  # a text, or a list of texts
-    origin: str  # "-p", a file's name, "the environment"
+    origin: str  # an option such as "-p", a file's path, or an environment variable's name
 
 
 def resolve_dependencies(steps: list[Step]) -> list[Step]:
-    """The steps with every `needs` spelt out; ValueError if one needs what does not come before."""
-    arranged: list[Step] = []
+    """Return the steps with every `needs` filled in and every notebook path absolute.
+
+    Raises ValueError for two steps of one name, or a step that needs one that does not precede it.
+    """
+    resolved_steps: list[Step] = []
     for step in steps:
-        before = [one.name for one in arranged]
-        if step.name in before:
+        earlier_names = [earlier.name for earlier in resolved_steps]
+        if step.name in earlier_names:
             raise ValueError(f"there are two steps {step.name!r}")
-        needs = tuple(before[-1:]) if step.needs is None else tuple(step.needs)
-        missing = [one for one in needs if one not in before]
-        if missing:
-            raise ValueError(f"step {step.name!r} needs {missing[0]!r}, which is no step before it")
-        arranged.append(step._replace(needs=needs, notebook=step.notebook.resolve()))
-    return arranged
+        needs = tuple(earlier_names[-1:]) if step.needs is None else tuple(step.needs)
+        for need in needs:
+            if need not in earlier_names:
+                raise ValueError(f"step {step.name!r} needs {need!r}, which is not an earlier step")
+        resolved_steps.append(step._replace(needs=needs, notebook=step.notebook.resolve()))
+    return resolved_steps
 
 
 def select_steps(
@@ -68,22 +71,28 @@ def select_steps(
     until_step: str | None = None,
     only_step: str | None = None,
 ) -> list[Step]:
-    """The steps from `first` to `last`, or the `only` one. ValueError that lists unknown names."""
-    names = [one.name for one in steps]
-    unknown = [
-        one for one in (from_step, until_step, only_step) if one is not None and one not in names
+    """Return the steps from `from_step` to `until_step`, or `only_step` alone.
+
+    Raises ValueError that lists all unknown names, or says that the selection is empty.
+    """
+    names = [step.name for step in steps]
+    unknown_names = [
+        name
+        for name in (from_step, until_step, only_step)
+        if name is not None and name not in names
     ]
-    if unknown:
-        raise ValueError("\n".join(_unknown_step_message(one, names) for one in unknown))
-    start = names.index(only_step or from_step) if only_step or from_step else 0
-    stop = names.index(only_step or until_step) if only_step or until_step else len(names) - 1
+    if unknown_names:
+        raise ValueError("\n".join(_unknown_step_message(name, names) for name in unknown_names))
+    first_step, last_step = only_step or from_step, only_step or until_step
+    start = names.index(first_step) if first_step else 0
+    stop = names.index(last_step) if last_step else len(names) - 1
     if start > stop:
         raise ValueError(f"step {from_step!r} comes after step {until_step!r}: nothing to run")
     return steps[start : stop + 1]
 
 
 def require_step(name: str, step_names: Iterable[str]) -> str:
-    """The name, if it is one of the steps'; else ValueError with the nearest."""
+    """Return the name if a step has it. Raises ValueError that suggests the nearest name."""
     if name not in step_names:
         raise ValueError(_unknown_step_message(name, list(step_names)))
     return name
@@ -96,45 +105,65 @@ def _unknown_step_message(name: str, step_names: list[str]) -> str:
 def build_tasks(
     steps: list[Step], overrides: list[ParameterOverride], sweeps: list[ParameterOverride]
 ) -> list[Task]:
-    """What to run, in the order of the steps, the variants of a swept step one after the other.
+    """Return the tasks in the order of the steps, with the variants of a swept step in a row.
 
-    given: the later of two for one parameter wins, and STEP.NAME over NAME. Raises ValueError
-    that lists all problems: an unknown name (with the nearest one), a wrong value.
+    Of two overrides of one parameter the later wins, and STEP.NAME wins over NAME. Raises
+    ValueError that lists all unknown names (each with the nearest known one) and invalid values.
     """
-    declared = {one.name: parameters.read(one.notebook) for one in steps}
+    parameters_by_step = {step.name: parameters.read(step.notebook) for step in steps}
     problems: list[str] = []
-    ordered = sorted(overrides, key=lambda one: "." in one.name)  # stable: a later origin wins
-    plain = _texts_by_step(declared, ordered, problems)
-    swept: dict[str, dict[str, list[str]]] = {one.name: {} for one in steps}
+    # the sort is stable: the order of the origins remains
+    ordered_overrides = sorted(overrides, key=lambda override: "." in override.name)
+    texts_by_step = _texts_by_step(parameters_by_step, ordered_overrides, problems)
+    sweep_values: dict[str, dict[str, list[str]]] = {step.name: {} for step in steps}
     for sweep in sweeps:
-        for taker, name in _matching_parameters(declared, sweep, problems):
-            swept[taker][name] = _split_sweep_values(sweep.value)
-    made: dict[str, list[Task]] = {}
-    stems = [one.notebook.stem for one in steps]
+        for step_name, name in _matching_parameters(parameters_by_step, sweep, problems):
+            sweep_values[step_name][name] = _split_sweep_values(sweep.value)
+    tasks_by_step: dict[str, list[Task]] = {}
+    stems = [step.notebook.stem for step in steps]
     for step in steps:
-        labels = [one.label for need in step.needs for one in made.get(need, [])]
-        waits = (*labels, *(one for one in step.needs if one not in made))
-        made[step.name] = []
-        for choice in product(*swept[step.name].values()):
-            variant = dict(zip(swept[step.name], choice, strict=True))
-            texts = _secret_defaults(declared[step.name]) | plain[step.name] | variant
-            values, wrong = parameters.validate(declared[step.name], texts) if texts else ({}, [])
-            problems += wrong
-            tail = ",".join(f"{name}={text}" for name, text in variant.items())
-            label = f"{step.name}[{tail}]" if tail else step.name
-            stem = step.notebook.stem if stems.count(step.notebook.stem) == 1 else step.name
-            file = f"{stem}-{atomic_write.slug(tail)}" if tail else stem
-            made[step.name].append(Task(step, label, values, waits, file))
+        step_parameters = parameters_by_step[step.name]
+        step_texts = _secret_defaults(step_parameters) | texts_by_step[step.name]
+        needs = _task_needs(step, tasks_by_step)
+        stem = step.notebook.stem if stems.count(step.notebook.stem) == 1 else step.name
+        tasks_by_step[step.name] = []
+        for combination in product(*sweep_values[step.name].values()):
+            variant = dict(zip(sweep_values[step.name], combination, strict=True))
+            texts = step_texts | variant
+            values, value_problems = (
+                parameters.validate(step_parameters, texts) if texts else ({}, [])
+            )
+            problems += value_problems
+            tasks_by_step[step.name].append(_build_task(step, variant, values, needs, stem))
     if problems:
         raise ValueError("\n".join(dict.fromkeys(problems)))
-    return [one for variants in made.values() for one in variants]
+    return [task for tasks in tasks_by_step.values() for task in tasks]
+
+
+def _build_task(
+    step: Step, variant: dict[str, str], values: dict[str, Any], needs: tuple[str, ...], stem: str
+) -> Task:
+    """Return the task of one variant of a step; `variant` is empty unless the step is swept."""
+    if not variant:
+        return Task(step, step.name, values, needs, stem)
+    settings = ",".join(f"{name}={text}" for name, text in variant.items())
+    file_stem = f"{stem}-{atomic_write.slug(settings)}"
+    return Task(step, f"{step.name}[{settings}]", values, needs, file_stem)
+
+
+def _task_needs(step: Step, tasks_by_step: dict[str, list[Task]]) -> tuple[str, ...]:
+    """Return the labels of the tasks a step waits for, then the needed steps without a task."""
+    needs = step.needs or ()
+    labels = [task.label for need in needs for task in tasks_by_step.get(need, [])]
+    return (*labels, *(need for need in needs if need not in tasks_by_step))
 
 
 def _secret_defaults(step_parameters: list[parameters.Parameter]) -> dict[str, str]:
-    """The defaults that name a secret: the notebook itself would take them for a text."""
-    defaults = {one.name: one.default for one in step_parameters}
+    """Return the defaults that name a secret: the notebook itself would take them as plain text."""
     return {
-        name: it for name, it in defaults.items() if isinstance(it, str) and it.startswith("env:")
+        parameter.name: parameter.default
+        for parameter in step_parameters
+        if isinstance(parameter.default, str) and parameter.default.startswith("env:")
     }
 
 
@@ -143,10 +172,10 @@ def _texts_by_step(
     overrides: list[ParameterOverride],
     problems: list[str],
 ) -> dict[str, dict[str, Any]]:
-    texts: dict[str, dict[str, Any]] = {one: {} for one in parameters_by_step}
-    for one in overrides:
-        for taker, name in _matching_parameters(parameters_by_step, one, problems):
-            texts[taker][name] = one.value
+    texts: dict[str, dict[str, Any]] = {step_name: {} for step_name in parameters_by_step}
+    for override in overrides:
+        for step_name, name in _matching_parameters(parameters_by_step, override, problems):
+            texts[step_name][name] = override.value
     return texts
 
 
@@ -155,39 +184,49 @@ def _matching_parameters(
     override: ParameterOverride,
     problems: list[str],
 ) -> list[tuple[str, str]]:
-    """The steps that declare the parameter, and its name; a problem if there is none."""
-    step, _, parameter = override.name.rpartition(".")
-    found = [
-        (one, parameter)
-        for one, own in parameters_by_step.items()
-        if step in ("", one) and parameter in [p.name for p in own]
+    """Return (step, parameter) for each step that declares the parameter.
+
+    Appends an error message to `problems` if there is none.
+    """
+    target_step, _, parameter_name = override.name.rpartition(".")
+    names_by_step = {
+        step_name: [parameter.name for parameter in step_parameters]
+        for step_name, step_parameters in parameters_by_step.items()
+    }
+    matches = [
+        (step_name, parameter_name)
+        for step_name, names in names_by_step.items()
+        if target_step in ("", step_name) and parameter_name in names
     ]
-    if not found:
-        names = {p.name for own in parameters_by_step.values() for p in own}
-        names |= {f"{one}.{p.name}" for one, own in parameters_by_step.items() for p in own}
+    if not matches:
+        candidates = {name for names in names_by_step.values() for name in names}
+        candidates |= {f"{step}.{name}" for step, names in names_by_step.items() for name in names}
         origin = "" if override.origin == "-p" else f" ({override.origin})"
         problems.append(
-            f"there is no parameter {override.name!r}{origin}{suggestion(override.name, sorted(names))}"
+            f"there is no parameter {override.name!r}{origin}"
+            f"{suggestion(override.name, sorted(candidates))}"
         )
-    return found
+    return matches
 
 
 def _split_sweep_values(text: str) -> list[str]:
-    """The parts between commas, but for those inside brackets or quotes."""
-    parts, depth, quote = [""], 0, ""
+    """Split a text at its commas, except at those inside brackets or quotes."""
+    values, depth, quote = [""], 0, ""
     for letter in text:
         quote = "" if letter == quote else quote or (letter if letter in "\"'" else "")
         depth += (letter in "[(") - (letter in "])") if not quote else 0
         if letter == "," and not depth and not quote:
-            parts.append("")
+            values.append("")
         else:
-            parts[-1] += letter
-    return list(dict.fromkeys(one.strip() for one in parts))
+            values[-1] += letter
+    return list(dict.fromkeys(value.strip() for value in values))
 
 
 def suggestion(name: str, candidates: list[str]) -> str:
-    """What was probably meant, as the end of a sentence; else all there is."""
+    """Return the end of a sentence that suggests the nearest candidate, or lists all of them."""
     if not candidates:
         return "; there are none"
-    near = get_close_matches(name, candidates, 1, 0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(candidates)}"
+    matches = get_close_matches(name, candidates, 1, 0.5)
+    if matches:
+        return f"; did you mean {matches[0]!r}?"
+    return f"; expected one of {', '.join(candidates)}"

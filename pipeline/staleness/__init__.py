@@ -1,1 +1,1 @@
-"""Which steps must run again and why: fingerprints, saved states and the files a step has opened."""
+"""Decide which steps must run and why: fingerprints, saved states, the files each step opened."""

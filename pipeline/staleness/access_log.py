@@ -1,55 +1,77 @@
-"""The trace that a kernel leaves: what it opened and listed, and what of that is data."""
+"""Read the log of the files and folders a kernel opened, and keep those that are data."""
 
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.definition.steps import Step
 
-AccessedPaths = dict[str, dict[Path, str]]
-IGNORED_FOLDERS = {"__pycache__", ".git", ".dvc", ".ipynb_checkpoints"}  # nobody's input
+IGNORED_FOLDERS = {"__pycache__", ".git", ".dvc", ".ipynb_checkpoints"}  # never an input
 
 
-def read_access_log(log_path: Path, step: Step, home: Path) -> AccessedPaths:
-    """The files that count: kind (r, w, a, m) -> path -> size and time when it was opened; those
-    read before they were written (u); and the folders that were listed (l; k: by a package).
-    """
-    found: dict[str, dict[Path, str]] = {one: {} for one in "rwamulk"}
+@dataclass
+class FileAccesses:
+    """The data files and folders a kernel accessed: path -> "SIZE MTIME_NS" at that moment."""
+
+    read: dict[Path, str] = field(default_factory=dict)
+    written: dict[Path, str] = field(default_factory=dict)
+    appended: dict[Path, str] = field(default_factory=dict)
+    updated: dict[Path, str] = field(default_factory=dict)  # read, and written later
+    modules: dict[Path, str] = field(default_factory=dict)  # our modules, imported
+    listed: dict[Path, str] = field(default_factory=dict)  # folders
+    listed_by_packages: dict[Path, str] = field(default_factory=dict)  # folders
+
+
+def read_access_log(log_path: Path, step: Step, home: Path) -> FileAccesses:
+    """Return the accesses to data that `pipeline.kernels.file_tracer` logged; none if no log."""
+    accesses = FileAccesses()
+    paths_by_kind = {
+        "r": accesses.read,
+        "w": accesses.written,
+        "a": accesses.appended,
+        "m": accesses.modules,
+        "l": accesses.listed,
+        "k": accesses.listed_by_packages,
+    }
     lines = log_path.read_text(errors="surrogateescape").splitlines() if log_path.exists() else []
     for line in lines:
-        kind, size, time, path = line.split(" ", 3)
-        if _is_data(Path(path), step, home):
-            found[kind][Path(path)] = f"{size} {time}"
-            if kind == "w" and found["r"].get(Path(path), "0 0") != "0 0":
-                found["u"][Path(path)] = f"{size} {time}"
-    return found
+        kind, size, mtime_ns, path_text = line.split(" ", 3)
+        path = Path(path_text)
+        if _is_data(path, step, home):
+            paths_by_kind[kind][path] = f"{size} {mtime_ns}"
+            if kind == "w" and accesses.read.get(path, "0 0") != "0 0":
+                accesses.updated[path] = f"{size} {mtime_ns}"
+    return accesses
 
 
-def listed_folders(accesses: AccessedPaths, home: Path) -> list[Path]:
-    """The folders whose names the step may depend on.
+def listed_folders(accesses: FileAccesses, home: Path) -> list[Path]:
+    """Return the folders whose content the step may depend on.
 
-    Packages look around a lot: theirs counts in the home only, where the step read a file too.
+    Packages list many folders: theirs count only in the home, and where the step read a file too.
     """
-    read = {one.parent for one in accesses["r"]}
-    packages = {one for one in accesses["k"] if one in read and one.is_relative_to(home)}
-    folders = set(accesses["l"]) | packages
-    return sorted(one for one in folders if not one.is_relative_to(home / "var"))
+    folders_read_from = {path.parent for path in accesses.read}
+    package_folders = {
+        folder
+        for folder in accesses.listed_by_packages
+        if folder in folders_read_from and folder.is_relative_to(home)
+    }
+    folders = set(accesses.listed) | package_folders
+    return sorted(folder for folder in folders if not folder.is_relative_to(home / "var"))
 
 
 def _is_data(path: Path, step: Step, home: Path) -> bool:
-    """Whether a file is data: not the runner's own, a cache, a temporary, the system's."""
-    own = [home / one for one in ("var/runs", "var/steps", "reports")]
-    own.append(Path(__file__).parents[1])
-    if IGNORED_FOLDERS & set(path.parts) or any(path.is_relative_to(one) for one in own):
+    """Return whether a file is data: not the runner's, a cache, a temporary or a system file."""
+    runner_folders = [home / name for name in ("var/runs", "var/steps", "reports")]
+    runner_folders.append(Path(__file__).parents[1])
+    if IGNORED_FOLDERS & set(path.parts) or any(map(path.is_relative_to, runner_folders)):
         return False
-    ignored = (*step.ignore, "*.ipynb")
-    if path.is_relative_to(sys.prefix) or any(path.match(one) for one in ignored):
+    if path.is_relative_to(sys.prefix) or any(map(path.match, (*step.ignore, "*.ipynb"))):
         return False
     if path.is_relative_to(home) or path.is_relative_to(step.notebook.parent):
         return True
-    system = ["/usr", "/etc", "/run", sys.base_prefix]
-    if path.is_relative_to(tempfile.gettempdir()):  # a container's user may be at home there
+    if path.is_relative_to(tempfile.gettempdir()):  # may be the user's home in a container
         return False
-    if path.is_relative_to(Path.home()):  # ~/.cache, ~/.config and their like
+    if path.is_relative_to(Path.home()):  # ~/.cache, ~/.config and the like
         return not path.relative_to(Path.home()).parts[0].startswith(".")
-    return not any(path.is_relative_to(one) for one in system)
+    return not any(map(path.is_relative_to, ("/usr", "/etc", "/run", sys.base_prefix)))

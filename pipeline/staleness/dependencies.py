@@ -1,4 +1,4 @@
-"""What a step depends on beside the files it opens, as it is now."""
+"""Take the present state of what a step depends on, apart from the files it opens."""
 
 import platform
 from collections.abc import Iterable
@@ -11,43 +11,51 @@ from pipeline.staleness import fingerprint
 
 
 def take_fingerprint(step: Step, values: dict[str, Any]) -> dict[str, Any]:
-    """Code, parameters, our modules and installed packages' names, as they are now."""
-    modules, installed = fingerprint.resolve_imports(step.notebook)
-    all_values = {one.name: one.default for one in parameters.read(step.notebook)} | values
+    """Return the present code, parameters, our modules and the installed modules imported.
+
+    values: name -> value of the overridden parameters; the others count with their defaults.
+    """
+    modules, installed_modules = fingerprint.resolve_imports(step.notebook)
+    defaults = {parameter.name: parameter.default for parameter in parameters.read(step.notebook)}
     return {
         "code": fingerprint.cell_hashes(step.notebook),
-        "parameters": {name: to_json_value(value) for name, value in all_values.items()},
+        "parameters": {name: to_json_value(value) for name, value in (defaults | values).items()},
         "modules": modules,
-        "installed": sorted({one.partition(".")[0] for one in installed}),
+        "installed": sorted({name.partition(".")[0] for name in installed_modules}),
     }
 
 
 def to_json_value(value: Any) -> Any:
-    """A parameter's value as JSON can keep it."""
+    """Return a parameter's value in a form that JSON can hold."""
     if isinstance(value, list):
-        return [to_json_value(one) for one in value]
+        return [to_json_value(element) for element in value]
     return value if isinstance(value, bool | int | float | None) else str(value)
 
 
 def read_external_state(step: Step) -> dict[str, str]:
-    """What the step depends on beside files, as it is now."""
+    """Return the present state of the step's dependencies that are not files.
+
+    A state that cannot be read is a state of its own, so that the step runs and reports the error.
+    """
     try:
         return dict(step.external_state()) if step.external_state else {}
-    except OSError as failed:
-        return {"the world outside": f"cannot be asked ({failed})"}
+    except OSError as error:
+        return {"error": f"cannot be read ({error})"}
 
 
 def environment_versions(module_names: list[str]) -> dict[str, str]:
-    """Python's version and those of the distributions that installed the modules of that name."""
+    """Return the version of Python and of each distribution that provides one of the modules."""
     return {"python": platform.python_version(), **fingerprint.package_versions(module_names)}
 
 
 def current_versions(recorded_versions: dict[str, str]) -> dict[str, str]:
-    """The same packages as they are installed now."""
-    now = {one: fingerprint.installed_version(one) for one in recorded_versions if one != "python"}
-    return {"python": platform.python_version(), **now}
+    """Return the installed versions of the same packages."""
+    package_versions = {
+        name: fingerprint.installed_version(name) for name in recorded_versions if name != "python"
+    }
+    return {"python": platform.python_version(), **package_versions}
 
 
 def module_hashes(paths: Iterable[str]) -> dict[str, str]:
-    """Module -> hash."""
-    return {one: fingerprint.module_hash(Path(one)) for one in paths}
+    """Return path -> hash of each module."""
+    return {path: fingerprint.module_hash(Path(path)) for path in paths}

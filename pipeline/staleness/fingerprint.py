@@ -1,4 +1,4 @@
-"""What a notebook depends on, read without running it: its code, our modules, installed packages.
+"""Read what a notebook depends on without running it: its code, our modules, installed packages.
 
 Code is compared as Python's syntax tree, so that formatting and comments do not count.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
+from typing import Any
 
 from pipeline.definition import magics, parameters
 
@@ -19,49 +20,51 @@ PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 
 
 def cell_hashes(notebook: Path) -> dict[str, str]:
-    """Where a code cell stands (its number and heading) -> a hash of what it does.
+    """Return the location of each code cell (number and heading) -> a hash of its code.
 
-    The parameters cell is left out: its values count, and they are compared by name.
+    The kernel's name is the first entry. The parameters cell is left out: its values count, and are
+    compared by name.
     """
-    found, heading = {"the kernel's name": parameters.kernel_name(notebook)}, ""
+    hashes, heading = {"the kernel's name": parameters.kernel_name(notebook)}, ""
     for number, cell in enumerate(parameters.read_cells(notebook), 1):
+        source = cell["source"]
         if cell["cell_type"] == "markdown":
-            titles = [one for one in cell["source"].splitlines() if one.startswith("#")]
-            heading = titles[-1].lstrip("# ") if titles else heading
-        elif (
-            cell["cell_type"] == "code" and not _is_parameters_cell(cell) and cell["source"].strip()
-        ):
-            found[f"cell {number}" + (f" ({heading})" if heading else "")] = _source_hash(
-                cell["source"]
-            )
-    return found
+            headings = [line for line in source.splitlines() if line.startswith("#")]
+            heading = headings[-1].lstrip("# ") if headings else heading
+        elif cell["cell_type"] == "code" and not _is_parameters_cell(cell) and source.strip():
+            location = f"cell {number} ({heading})" if heading else f"cell {number}"
+            hashes[location] = _source_hash(source)
+    return hashes
 
 
 def notebook_digest(notebook: Path) -> str:
-    """One hash of all its code, sha256 in hex: that of `code`, wherever its cells stand."""
+    """Return one SHA-256 of all code of a notebook, in hex, wherever its cells stand."""
     return combine_hashes(cell_hashes(notebook))
 
 
 def combine_hashes(hashes: dict[str, str]) -> str:
-    """The same, of what `code` gave. Headings and numbers of cells are prose, and do not count."""
+    """Return one SHA-256 of what `cell_hashes` returned; locations do not count, as they are prose.
+
+    Equals `notebook_digest` of the same notebook.
+    """
     return hashlib.sha256("\n".join(hashes.values()).encode()).hexdigest()
 
 
-def _is_parameters_cell(cell: dict) -> bool:
+def _is_parameters_cell(cell: dict[str, Any]) -> bool:
     return "parameters" in cell.get("metadata", {}).get("tags", [])
 
 
 def _source_hash(source: str) -> str:
-    """Of the syntax tree; of the text where it is no Python, nor would be without its magics."""
+    """Hash the syntax tree; hash the text if it is not Python even without its magics."""
     try:
-        meaning = ast.dump(magics.parse_cell(source))
+        content = ast.dump(magics.parse_cell(source))
     except SyntaxError:
-        meaning = "\n".join(one.rstrip() for one in source.strip().splitlines())
-    return hashlib.sha256(meaning.encode()).hexdigest()[:16]
+        content = "\n".join(line.rstrip() for line in source.strip().splitlines())
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def imported_modules(notebook: Path) -> list[str]:
-    """The modules that the notebook's cells import at their top level, in order."""
+    """Return the modules that the notebook's cells import, in order, without duplicates."""
     names: list[str] = []
     for cell in parameters.read_cells(notebook):
         if cell["cell_type"] == "code":
@@ -71,82 +74,83 @@ def imported_modules(notebook: Path) -> list[str]:
 
 
 def resolve_imports(notebook: Path) -> tuple[dict[str, str], list[str]]:
-    """Our modules that the notebook imports, followed through their imports: path -> hash; and
-    what they and the notebook import of installed packages, nearest first.
+    """Follow the notebook's imports through our modules.
 
-    Ours is what Python finds beside the notebook or on its path, but not among the installed
-    packages. Imports inside functions count, those for type checkers only do not.
+    Returns path -> hash of our modules, and the installed modules that they and the notebook
+    import, nearest first. Ours are the modules that Python finds beside the notebook or on its
+    path, but not among the installed packages. Imports inside functions count; imports for type
+    checkers only do not.
     """
-    ours: dict[str, str] = {}
-    installed: list[str] = []
-    waiting = list(imported_modules(notebook))
-    seen = set()
-    while waiting:
-        name = waiting.pop(0)
-        if name in seen:
+    our_hashes: dict[str, str] = {}
+    installed_modules: list[str] = []
+    pending_names = list(imported_modules(notebook))
+    resolved_names = set()
+    while pending_names:
+        name = pending_names.pop(0)
+        if name in resolved_names:
             continue
-        seen.add(name)
-        top = name.partition(".")[0]
-        root = _source_root(top, notebook.parent)
+        resolved_names.add(name)
+        top_level_name = name.partition(".")[0]
+        root = _source_root(top_level_name, notebook.parent)
         if root is None:
-            if top not in sys.stdlib_module_names:
-                installed.append(name)
+            if top_level_name not in sys.stdlib_module_names:
+                installed_modules.append(name)
             continue
         for path, package in _source_files(name, root):
-            if str(path) not in ours:
-                ours[str(path)], found = _scan_module(path, package)
-                waiting += found
-    return ours, installed
+            if str(path) not in our_hashes:
+                our_hashes[str(path)], imported_names = _scan_module(path, package)
+                pending_names += imported_names
+    return our_hashes, installed_modules
 
 
 @cache
 def _source_root(top_level_name: str, notebook_folder: Path) -> Path | None:
-    """The folder that holds a module of ours; None if the name is installed, or unknown."""
+    """Return the folder that holds a module of ours; None if the name is installed or unknown."""
     if top_level_name in sys.stdlib_module_names:
         return None
-    if (notebook_folder / f"{top_level_name}.py").exists() or (
-        notebook_folder / top_level_name / "__init__.py"
-    ).exists():
+    candidates = (f"{top_level_name}.py", f"{top_level_name}/__init__.py")
+    if any((notebook_folder / candidate).exists() for candidate in candidates):
         return notebook_folder
     try:
         spec = util.find_spec(top_level_name)
     except (ImportError, ValueError):
         return None
-    origin = spec.origin if spec else None
-    if (
-        not origin
-        or not origin.endswith(".py")
-        or any(one in Path(origin).parts for one in PACKAGE_FOLDERS)
-    ):
+    if not spec or not spec.origin or not spec.origin.endswith(".py"):
         return None
-    return Path(origin).parents[1 if Path(origin).name == "__init__.py" else 0]
+    origin = Path(spec.origin)
+    if any(folder in origin.parts for folder in PACKAGE_FOLDERS):
+        return None
+    return origin.parents[1 if origin.name == "__init__.py" else 0]
 
 
 def _source_files(module_name: str, root: Path) -> Iterator[tuple[Path, str]]:
-    """The files that `import name` runs, each with the package that its relative imports mean."""
-    place, package = root, ""
-    for part in module_name.split("."):
-        place = place / part
-        if (place / "__init__.py").exists():
-            package = f"{package}.{part}".lstrip(".")
-            yield place / "__init__.py", package
-        elif place.with_suffix(".py").exists():
-            yield place.with_suffix(".py"), package
+    """Yield each file that importing the module runs, with the package it belongs to.
+
+    Relative imports in the file start from that package.
+    """
+    path, package = root, ""
+    for name in module_name.split("."):
+        path = path / name
+        if (path / "__init__.py").exists():
+            package = f"{package}.{name}".lstrip(".")
+            yield path / "__init__.py", package
+        elif path.with_suffix(".py").exists():
+            yield path.with_suffix(".py"), package
 
 
 def clear_cache() -> None:
-    """What was read of our modules: they may have been edited."""
+    """Forget the hashes of our modules. Call when they may have been edited."""
     _scan_module.cache_clear()
 
 
 def module_hash(path: Path) -> str:
-    """A module's hash; "none" if it is gone."""
+    """Return a module's hash; "none" if there is no such file."""
     return _scan_module(path, "")[0] if path.exists() else "none"
 
 
 @cache
 def _scan_module(path: Path, package: str) -> tuple[str, list[str]]:
-    """The file's hash, and the modules it imports."""
+    """Return the file's hash and the modules it imports."""
     try:
         with tokenize.open(path) as file:
             source = file.read()
@@ -158,16 +162,18 @@ def _scan_module(path: Path, package: str) -> tuple[str, list[str]]:
 
 
 def _iter_imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yield the names a syntax tree imports; `from a import b` yields a and a.b."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
-            yield from (one.name for one in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                parts = package.split(".")
-                base = ".".join([*parts[: len(parts) - node.level + 1], base]).strip(".")
+                package_names = package.split(".")
+                parent_names = package_names[: len(package_names) - node.level + 1]
+                base = ".".join([*parent_names, base]).strip(".")
             yield base
-            yield from (f"{base}.{one.name}" for one in node.names if one.name != "*")
+            yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
         elif not _is_type_checking_block(node):
             yield from _iter_imports(node, package)
 
@@ -177,32 +183,40 @@ def _is_type_checking_block(node: ast.AST) -> bool:
 
 
 def package_versions(module_names: Iterable[str]) -> dict[str, str]:
-    """Distribution -> version, for the names that modules import."""
-    found = sorted(
-        {one for name in module_names for one in _providing_distributions(name.partition(".")[0])}
-    )
-    return {one: metadata.version(one) for one in found}
+    """Return distribution -> version of the distributions that provide the modules."""
+    distributions = {
+        distribution
+        for name in module_names
+        for distribution in _providing_distributions(name.partition(".")[0])
+    }
+    return {distribution: metadata.version(distribution) for distribution in sorted(distributions)}
 
 
 @cache
 def _providing_distributions(module_name: str) -> list[str]:
-    """The distributions that have installed a module or package of that name."""
-    files = (f"\n{module_name}/", f"\n{module_name}.py,", f"\n{module_name}.cpython-")
+    """Return the distributions that installed a module or package of that name."""
+    record_entries = (f"\n{module_name}/", f"\n{module_name}.py,", f"\n{module_name}.cpython-")
     return [
         distribution.name
         for distribution, record in _installed_distributions()
-        if any(one in record for one in files)
+        if any(entry in record for entry in record_entries)
     ]
 
 
 @cache
 def _installed_distributions() -> list[tuple[metadata.Distribution, str]]:
-    """Each distribution with its list of files as text: `packages_distributions` takes 0.5 s."""
-    return [(one, "\n" + (one.read_text("RECORD") or "")) for one in metadata.distributions()]
+    """Return each distribution with its list of files as one text.
+
+    `importlib.metadata.packages_distributions` would take 0.5 s.
+    """
+    return [
+        (distribution, "\n" + (distribution.read_text("RECORD") or ""))
+        for distribution in metadata.distributions()
+    ]
 
 
 def installed_version(distribution: str) -> str:
-    """Installed now; "none" if it is not."""
+    """Return the installed version of a distribution; "none" if it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Folders that a step has listed: what is in them, and what has come or gone since."""
+"""Compare the content of the folders a step listed with what it was then."""
 
 import os
 import time
@@ -8,29 +8,29 @@ from typing import Any
 
 from pipeline.runs.atomic_write import IGNORED_SUFFIXES
 
-# of caches, editors, databases and the runner; whatever begins with a dot is nobody's input either
+# of caches, editors, databases and the runner; names that begin with a dot are ignored too
 IGNORED_NAME_ENDINGS = (*IGNORED_SUFFIXES, ".ipynb", "~", "-journal", "-wal", "-shm", "__pycache__")
-MTIME_RESOLUTION_NS = 100_000_000  # ns: what changes again so soon may keep its time
+MTIME_RESOLUTION_NS = 100_000_000  # a folder changed again within 100 ms may keep its mtime
 
-FolderSignature = dict[str, Any]  # mtime_ns and names, a line each, of a folder as it was seen
+FolderSignature = dict[str, Any]  # mtime_ns, and names: the content, one name per line
 
 
 def folder_signature(
     path: Path, ignore: Iterable[str], expected_paths: set[str]
 ) -> FolderSignature | None:
-    """What `changed` compares with later; None if there is no such folder.
+    """Return what `folder_change` compares with later; None if there is no such folder.
 
-    ignore: patterns of what does not count. made: paths of files that are no news, as a step made
-    them.
+    ignore: patterns of names that do not count. expected_paths: files written by steps, which are
+    no news.
     """
     try:
-        mtime = path.stat().st_mtime_ns
+        mtime_ns = path.stat().st_mtime_ns
         names = _entry_names(path, ignore)
     except OSError:
         return None
-    recent = time.time_ns() - mtime < MTIME_RESOLUTION_NS
-    kept = sorted(one for one in names if f"{path}{os.sep}{one}" not in expected_paths)
-    return {"mtime_ns": 0 if recent else mtime, "names": "\n".join(kept)}
+    is_recent = time.time_ns() - mtime_ns < MTIME_RESOLUTION_NS
+    counted_names = sorted(name for name in names if f"{path}{os.sep}{name}" not in expected_paths)
+    return {"mtime_ns": 0 if is_recent else mtime_ns, "names": "\n".join(counted_names)}
 
 
 def folder_change(
@@ -39,34 +39,40 @@ def folder_change(
     ignore: Iterable[str],
     get_expected_paths: Callable[[], set[str]],
 ) -> str:
-    """What has come or gone, as a sentence without its start; empty if nothing has.
+    """Return what was added or removed, as the end of a sentence; empty if nothing changed.
 
-    The folder is read only where its time differs, and `made` is asked only if a name is new.
+    The folder is read only if its mtime differs, and `get_expected_paths` is called only if a name
+    is new: both keep a run with nothing to do fast.
     """
     try:
         if old_signature and path.stat().st_mtime_ns == old_signature["mtime_ns"]:
             return ""
-        now = _entry_names(path, ignore)
+        names = _entry_names(path, ignore)
     except OSError:
         return "is missing" if old_signature else ""
-    before = set(old_signature["names"].splitlines()) if old_signature else set()
-    come, gone = now - before, before - now
-    if come:
-        ours = get_expected_paths()
-        come = {one for one in come if f"{path}{os.sep}{one}" not in ours}
-    said = [f"has {_summarize_names(come)}, which is new"] if come else []
-    return " and ".join([*said, *([f"has no {_summarize_names(gone)} any more"] if gone else [])])
+    old_names = set(old_signature["names"].splitlines()) if old_signature else set()
+    added, removed = names - old_names, old_names - names
+    if added:
+        expected_paths = get_expected_paths()
+        added = {name for name in added if f"{path}{os.sep}{name}" not in expected_paths}
+    changes = []
+    if added:
+        verb = "is" if len(added) == 1 else "are"
+        changes.append(f"has {_summarize_names(added)}, which {verb} new")
+    if removed:
+        changes.append(f"no longer has {_summarize_names(removed)}")
+    return " and ".join(changes)
 
 
 def _entry_names(path: Path, ignore: Iterable[str]) -> set[str]:
-    found = {
-        one.replace("\n", "?")
-        for one in os.listdir(path)  # noqa: PTH208 - a Path for each costs more than the listing
-        if not one.startswith(".") and not one.endswith(IGNORED_NAME_ENDINGS)
+    names = {
+        name.replace("\n", "?")
+        for name in os.listdir(path)  # noqa: PTH208 - a Path for each costs more than the listing
+        if not name.startswith(".") and not name.endswith(IGNORED_NAME_ENDINGS)
     }
-    return {one for one in found if not any(Path(one).match(it) for it in ignore)}
+    return {name for name in names if not any(map(Path(name).match, ignore))}
 
 
 def _summarize_names(names: set[str]) -> str:
-    first = min(names)
-    return first if len(names) == 1 else f"{first} and {len(names) - 1} more"
+    first_name = min(names)
+    return first_name if len(names) == 1 else f"{first_name} and {len(names) - 1} more"

@@ -1,7 +1,7 @@
-"""Files that several steps write: who wrote one first, who changes it, who must run again for that.
+"""Handle files that several steps write: which wrote a file first, and which must run again.
 
 A step that changes a file in place finds its own result when it runs again, unless the step that
-wrote the file runs before. All here goes by the states of the steps, label -> state.
+wrote the file runs before it. All functions work on the states of the steps, label -> state.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -16,68 +16,73 @@ StepStates = Mapping[str, dict[str, Any]]
 
 
 def ancestors(needs: Iterable[str], states: StepStates) -> set[str]:
-    """The steps that must be done before, and before those."""
-    found, waiting = set(), list(needs)
-    while waiting:
-        one = waiting.pop()
-        if one not in found:
-            found.add(one)
-            waiting += states.get(one, {}).get("upstream", {})
-    return found
+    """Return the needed steps and all steps that those need in turn."""
+    labels: set[str] = set()
+    pending_labels = list(needs)
+    while pending_labels:
+        label = pending_labels.pop()
+        if label not in labels:
+            labels.add(label)
+            pending_labels += states.get(label, {}).get("upstream", {})
+    return labels
 
 
 def last_writer(path: str, states: StepStates) -> str | None:
-    """Who wrote the file last."""
-    return next((one for one, it in states.items() if path in it.get("outputs", {})), None)
+    """Return the step that wrote the file last; None if no step did."""
+    return next(
+        (label for label, state in states.items() if path in state.get("outputs", {})), None
+    )
 
 
 def earlier_writers(label: str, paths: Iterable[str], states: StepStates) -> dict[str, str]:
-    """Path -> who wrote it last, where that is another step and none that comes after this one."""
-    found = {one: last_writer(one, states) for one in paths}
+    """Return path -> last writer, if that is another step that does not run after this one."""
+    writers = {path: last_writer(path, states) for path in paths}
     return {
-        path: other
-        for path, other in found.items()
-        if other and other != label and not _is_after(other, label, path, states)
+        path: writer
+        for path, writer in writers.items()
+        if writer and writer != label and not _is_after(writer, label, path, states)
     }
 
 
 def reverted_paths(
     changer: str, label: str, paths: Collection[str], states: StepStates
 ) -> set[str]:
-    """Those of the paths, which a step has just written, that another one had changed since."""
+    """Return which of the paths that step `label` has just written `changer` had changed since."""
     state = states[changer]
-    known = {*state.get("outputs", {}), *state.get("over", {})}
+    changed_paths = {*state.get("outputs", {}), *state.get("over", {})}
     return {
-        one
-        for one in known.intersection(paths)
-        if not is_same_step(changer, label) and _is_after(changer, label, one, states)
+        path
+        for path in changed_paths.intersection(paths)
+        if not is_same_step(changer, label) and _is_after(changer, label, path, states)
     }
 
 
 def is_same_step(label: str, other_label: str) -> bool:
-    """Whether both are the same step, with other values."""
+    """Return whether both labels are of the same step, with different values."""
     return label.partition("[")[0] == other_label.partition("[")[0]
 
 
 def missing_writer(label: str, path: str, states: StepStates) -> str | None:
-    """Who must write the file again before the step can find in it what it is to find there; None
-    if it is as it should be, or nobody knows better.
+    """Return the step that must write the file again before `label` can read it as it should be.
+
+    Returns None if the file is as it should be, or no step is known to have written it.
     """
     writer = last_writer(path, states)
     if writer is None or not _is_at_or_after(writer, label, states):
         return None
-    seen = set()
-    while writer and writer not in seen and _is_at_or_after(writer, label, states):
-        seen.add(writer)
+    visited_writers = set()
+    while writer and writer not in visited_writers and _is_at_or_after(writer, label, states):
+        visited_writers.add(writer)
         writer = states.get(writer, {}).get("over", {}).get(path)
-    return None if writer in seen else writer
+    return None if writer in visited_writers else writer
 
 
 def is_later_version(label: str, path: str, states: StepStates) -> bool:
-    """Whether a file that the step has read is just as a step after it has left it."""
+    """Return whether a file the step has read is as a later step left it."""
     writer = last_writer(path, states)
     return (
         missing_writer(label, path, states) is not None
+        and writer is not None
         and writer != label
         and not atomic_write.file_change(Path(path), states[writer]["outputs"][path])
     )
@@ -86,32 +91,33 @@ def is_later_version(label: str, path: str, states: StepStates) -> bool:
 def required_reruns(
     tasks: list[Task], states: StepStates, running_labels: set[str], step_names: Collection[str]
 ) -> dict[str, str]:
-    """Label -> why the task must run though nothing has changed for it: another one, which runs or
-    may run, needs a file as this task writes it.
+    """Return label -> reason of the tasks that must run so that another one finds its file.
 
-    running: the labels of tasks that run anyway. pipeline: the names of all its steps. Raises
-    ValueError if who must run is none of the tasks.
+    running_labels: the tasks that run anyway. step_names: all steps of the pipeline. Raises
+    ValueError if the step that must run is not among the tasks.
     """
-    found: dict[str, str] = {}
-    labels = {one.label for one in tasks}
+    reasons: dict[str, str] = {}
+    labels = {task.label for task in tasks}
     while True:
-        new = {}
-        for task in _with_downstream_tasks(tasks, running_labels | set(found)):
+        new_reasons: dict[str, str] = {}
+        for task in _with_downstream_tasks(tasks, running_labels | set(reasons)):
             state = states.get(task.label, {})
             for path in (*state.get("in_place", []), *state.get("inputs", {})):
                 writer = missing_writer(task.label, path, states)
                 if writer is None or writer.partition("[")[0] not in step_names:
                     continue
-                same = {one for one in labels if is_same_step(one, writer)}
-                if not same:
+                variants = {label for label in labels if is_same_step(label, writer)}
+                if not variants:
                     raise ValueError(_missing_rerun_message(task.label, path, writer, states))
-                for one in {writer} & labels or same:
-                    new.setdefault(
-                        one, f"{task.label} needs {display_path(path)} as it was written here"
+                for label in {writer} & labels or variants:
+                    new_reasons.setdefault(
+                        label, f"{task.label} needs {display_path(path)} as it was written here"
                     )
-        if new.keys() <= found.keys() | running_labels:
-            return found
-        found |= {one: why for one, why in new.items() if one not in running_labels}
+        if new_reasons.keys() <= reasons.keys() | running_labels:
+            return reasons
+        reasons |= {
+            label: reason for label, reason in new_reasons.items() if label not in running_labels
+        }
 
 
 def overwrite_warnings(
@@ -119,36 +125,38 @@ def overwrite_warnings(
     previous_writers: Mapping[str, str],
     in_place_paths: Collection[str],
     states: StepStates,
-) -> list:
-    """Sentences about the files that a step has just written over another's."""
-    said = []
+) -> list[str]:
+    """Return a warning for each file of another step that a step has just written."""
+    warnings = []
     for path, writer in previous_writers.items():
-        it = f"step {label} has {'changed' if path in in_place_paths else 'overwritten'} {display_path(path)}, "
-        it += f"which step {writer} wrote"
+        verb = "changed" if path in in_place_paths else "overwritten"
+        warning = f"step {label} has {verb} {display_path(path)}, which step {writer} wrote"
         if is_same_step(label, writer) or not _is_at_or_after(label, writer, states):
-            it += "; neither needs the other: which one writes last is a matter of chance"
+            warning += "; neither needs the other: which one writes last is a matter of chance"
         elif path in in_place_paths:
-            it += f": whenever it runs again, {writer} must run too; a file of its own spares that"
-        said.append(it)
-    return said
+            warning += (
+                f": whenever it runs again, {writer} must run too; a file of its own spares that"
+            )
+        warnings.append(warning)
+    return warnings
 
 
 def _with_downstream_tasks(tasks: list[Task], running_labels: set[str]) -> list[Task]:
-    """The tasks that run, and those that may, as something they need does."""
-    found: dict[str, Task] = {}
+    """Return the tasks that run, and those that may run because a task they need does."""
+    selected: dict[str, Task] = {}
     for task in tasks:
-        if task.label in running_labels or any(one in found for one in task.needs):
-            found[task.label] = task
-    return list(found.values())
+        if task.label in running_labels or any(label in selected for label in task.needs):
+            selected[task.label] = task
+    return list(selected.values())
 
 
 def _missing_rerun_message(label: str, path: str, writer: str, states: StepStates) -> str:
-    changer, first = last_writer(path, states), writer
-    while path in states.get(first, {}).get("over", {}) and first != label:
-        first = states[first]["over"][path]
+    changer, first_writer = last_writer(path, states), writer
+    while path in states.get(first_writer, {}).get("over", {}) and first_writer != label:
+        first_writer = states[first_writer]["over"][path]
     return (
-        f"step {label} needs {display_path(path)} as step {writer} wrote it, but step {changer} has changed"
-        f" it since: {writer} must run too (--from {first.partition('[')[0]})"
+        f"step {label} needs {display_path(path)} as step {writer} wrote it, but step {changer} "
+        f"has changed it since: {writer} must run too (--from {first_writer.partition('[')[0]})"
     )
 
 
@@ -159,9 +167,12 @@ def _is_at_or_after(other_label: str, label: str, states: StepStates) -> bool:
 
 
 def _is_after(other_label: str, label: str, path: str, states: StepStates) -> bool:
-    """Whether it needs the other, or has changed the other's file before."""
-    seen, writer = set(), states.get(other_label, {}).get("over", {}).get(path)
-    while writer and writer not in seen:
-        seen.add(writer)
+    """Return whether `other_label` needs `label`, or has changed its version of the file before."""
+    visited_writers: set[str] = set()
+    writer = states.get(other_label, {}).get("over", {}).get(path)
+    while writer and writer not in visited_writers:
+        visited_writers.add(writer)
         writer = states.get(writer, {}).get("over", {}).get(path)
-    return label in seen or (other_label != label and _is_at_or_after(other_label, label, states))
+    return label in visited_writers or (
+        other_label != label and _is_at_or_after(other_label, label, states)
+    )

@@ -165,7 +165,7 @@ def test_the_commands_about_reports(clone, ran, environment):
     assert "register.min_gain was the default, is 1" in compared.read_text()
     folder = Path(typed("run_pipeline.py render latest", clone, environment))
     assert "<style>" in (folder / "03_register.html").read_text()
-    assert "would go" not in typed("run_pipeline.py prune", clone, environment)
+    assert "would be deleted" not in typed("run_pipeline.py prune", clone, environment)
 
 
 def test_the_scored_files_have_what_the_readme_says(clone, ran, environment):

@@ -100,7 +100,7 @@ def test_a_champion_that_moved_is_noticed_and_only_registration_runs(inside):
     client.delete_registered_model_alias(name, "champion")
     try:
         said = pipeline(inside, "--explain")
-        assert f"run   outside champion of {name}: {version} -> none" in said
+        assert f"run   external state champion of {name}: {version} -> none" in said
         said = pipeline(inside)
         assert "train      up to date since run" in said
         assert "decision: promoted" in said

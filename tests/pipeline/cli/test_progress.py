@@ -1,3 +1,5 @@
+"""What the runner prints while it works, and its commands about past runs."""
+
 import json
 import os
 import pty
@@ -12,7 +14,7 @@ from pipeline.cli import progress
 from pipeline.runs.records import RunRecord, StepRecord
 
 
-def test_plain_lines_say_what_starts_why_and_how_it_ended(make_step, home, capsys):
+def test_plain_progress_prints_each_start_with_its_reason_and_each_result(make_step, home, capsys):
     assert main([make_step("one", "1"), make_step("two", "2")], home, []) == 0
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"run \S+: .*/reports/\S+/index.html", lines[0])
@@ -23,7 +25,7 @@ def test_plain_lines_say_what_starts_why_and_how_it_ended(make_step, home, capsy
     assert "\x1b" not in "".join(lines)
 
 
-def test_quiet_says_nothing_unless_something_is_wrong(make_step, home, capsys):
+def test_quiet_prints_nothing_unless_a_step_fails(make_step, home, capsys):
     assert main([make_step("one", "1")], home, ["--quiet"]) == 0
     assert main([make_step("one", "1")], home, ["--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
@@ -33,140 +35,150 @@ def test_quiet_says_nothing_unless_something_is_wrong(make_step, home, capsys):
     assert "ZeroDivisionError" in err
 
 
-def test_json_is_one_object_a_line_for_each_event(make_step, home, capsys):
+def test_json_prints_one_object_per_line_for_each_event(make_step, home, capsys):
     assert main([make_step("one", "1")], home, ["--json"]) == 0
-    events = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
-    names = [one["event"] for one in events]
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    names = [event["event"] for event in events]
     assert names[:2] == ["run started", "step started"]
     assert names[-2:] == ["step ended", "run ended"]
     assert names.count("cell") == 4
     assert events[-2]["step"]["cell_status"] == ["ran", "ran"]
     assert events[-1]["status"] == "done"
     assert main([make_step("one", "1")], home, ["--json"]) == 0
-    [event] = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
+    [event] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert event["event"] == "nothing to do"
 
 
-def test_a_cell_that_says_how_far_it_is_is_heard(make_step, home, capsys, monkeypatch):
+def test_the_progress_that_a_cell_displays_is_reported(make_step, home, capsys, monkeypatch):
     monkeypatch.setenv("WORD", "hush-hush")
-    shown = "h = display({'text/plain': 'trial 1'}, raw=True, display_id=True)"
-    told = "for one in (2, word): h.update({'text/plain': f'trial {one}'}, raw=True)"
-    lines = "h.update({'text/plain': 'two\\nlines'}, raw=True)"
-    one = make_step("one", f"{shown}\n{told}\n{lines}", parameters="word: str = 'none'")
-    assert main([one], home, ["--json", "-p", "word=env:WORD"]) == 0
-    said = capsys.readouterr().out
-    events = [json.loads(line) for line in said.splitlines()]
+    display = "h = display({'text/plain': 'trial 1'}, raw=True, display_id=True)"
+    updates = "for trial in (2, word): h.update({'text/plain': f'trial {trial}'}, raw=True)"
+    two_lines = "h.update({'text/plain': 'two\\nlines'}, raw=True)"
+    step = make_step("one", f"{display}\n{updates}\n{two_lines}", parameters="word: str = 'none'")
+    assert main([step], home, ["--json", "-p", "word=env:WORD"]) == 0
+    output = capsys.readouterr().out
+    events = [json.loads(line) for line in output.splitlines()]
     headings = [event["heading"] for event in events if event["event"] == "cell"]
     assert "The one report: trial 2" in headings
     assert not any("lines" in heading for heading in headings)
-    assert "hush" not in said
+    assert "hush" not in output
 
 
-def on_a_terminal(project, *arguments):
-    """What the run wrote, as a terminal got it."""
-    ours, its = pty.openpty()
+def run_on_terminal(project, *arguments):
+    """Run the project's pipeline on a pseudo-terminal and return what it printed there."""
+    master, terminal = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "run_pipeline.py", *arguments], cwd=project.folder, stdout=its, stderr=its
+        [sys.executable, "run_pipeline.py", *arguments],
+        cwd=project.folder,
+        stdout=terminal,
+        stderr=terminal,
     )
-    os.close(its)
-    said = b""
+    os.close(terminal)
+    output = b""
     while True:
         try:
-            found = os.read(ours, 4096)
+            chunk = os.read(master, 4096)
         except OSError:
             break
-        if not found:
+        if not chunk:
             break
-        said += found
-    os.close(ours)
+        output += chunk
+    os.close(master)
     assert process.wait() == 0
-    return said.decode()
+    return output.decode()
 
 
 def test_a_terminal_shows_cells_time_left_and_the_heading(make_project, make_step):
-    made = make_project(make_step("one", "import time; time.sleep(1)", "time.sleep(1)"))
-    first = on_a_terminal(made)
-    assert re.search(r"one +1/3 cells +[\d.]+ s  The one report", first)
-    assert "left" not in first
-    again = on_a_terminal(made, "--force")
-    left = [float(one) for one in re.findall(r"about ([\d.]+) s left", again)]
-    assert left
-    assert max(left) < 2.5
-    assert left == sorted(left, reverse=True) or min(left) < max(left)
+    project = make_project(make_step("one", "import time; time.sleep(1)", "time.sleep(1)"))
+    first_output = run_on_terminal(project)
+    assert re.search(r"one +1/3 cells +[\d.]+ s  The one report", first_output)
+    assert "left" not in first_output
+    second_output = run_on_terminal(project, "--force")
+    seconds_left = [float(text) for text in re.findall(r"about ([\d.]+) s left", second_output)]
+    assert seconds_left
+    assert max(seconds_left) < 2.5
+    assert seconds_left == sorted(seconds_left, reverse=True) or (
+        min(seconds_left) < max(seconds_left)
+    )
 
 
-def test_the_start_of_a_step_takes_nothing_from_the_time_of_its_cells(home, capsys):
-    began = "2026-01-01T00:00:00+00:00"  # long ago: the kernel was slow to start
-    step = StepRecord("one", "one.html", status="running", started=began, cells=3, cells_done=1)
+def test_a_slow_kernel_start_does_not_shorten_the_estimated_time_left(home, capsys):
+    started = "2026-01-01T00:00:00+00:00"  # long ago: the kernel was slow to start
+    step = StepRecord("one", "one.html", status="running", started=started, cells=3, cells_done=1)
     step.cell_seconds = [50.0, 0.0, 0.0]
-    run = RunRecord("a run", began, [step])
-    for cells, left in {(40.0, 30.0, 20.5): "50", (60.0, 30.5): "40"}.items():  # or a cell less
-        progress.TerminalProgress(home, {"one": list(cells)})("cell", run, step)
-        assert re.search(rf"about {left}\.[0-5] s left", capsys.readouterr().out)
+    run = RunRecord("a run", started, [step])
+    seconds_left_by_durations = {
+        (40.0, 30.0, 20.5): "50",
+        (60.0, 30.5): "40",  # one cell fewer in the earlier run
+    }
+    for durations, seconds_left in seconds_left_by_durations.items():
+        progress.TerminalProgress(home, {"one": list(durations)})("cell", run, step)
+        assert re.search(rf"about {seconds_left}\.[0-5] s left", capsys.readouterr().out)
 
 
-def test_runs_and_show_tell_the_history(make_step, home, capsys):
-    told = json.dumps({"headline": {"RMSE": "$43,000"}, "notice": "MADE UP"})
-    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({told!r})"
-    one = make_step("one", cell, parameters="n: int = 1")
-    bad = make_step("bad", "print('last words'); 1 / 0")
-    assert main([one], home, ["runs"]) == 0
+def test_runs_and_show_print_the_history(make_step, home, capsys):
+    published = json.dumps({"headline": {"RMSE": "$43,000"}, "notice": "MADE UP"})
+    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({published!r})"
+    good_step = make_step("one", cell, parameters="n: int = 1")
+    bad_step = make_step("bad", "print('last words'); 1 / 0")
+    assert main([good_step], home, ["runs"]) == 0
     assert capsys.readouterr().out == "no run yet\n"
-    assert main([one], home, ["-p", "n=2"]) == 0
-    assert main([one, bad], home, ["-p", "n=2"]) == 1
+    assert main([good_step], home, ["-p", "n=2"]) == 0
+    assert main([good_step, bad_step], home, ["-p", "n=2"]) == 1
     capsys.readouterr()
-    assert main([one], home, ["runs"]) == 0
-    head, new, old = capsys.readouterr().out.splitlines()
-    assert head.split() == ["run", "status", "took", "steps", "result"]
-    assert re.search(r"failed .* =one !bad +RMSE: \$43,000", new)
-    assert re.search(r"done .* one +RMSE: \$43,000; one.n=2", old)
-    for name in ("latest", new.split()[0], new.split()[0][:-2]):
-        assert main([one], home, ["show", name]) == 0
-        said = capsys.readouterr().out
-        assert f"run {new.split()[0]}: failed" in said
-        assert f"one: up to date since run {old.split()[0]}" in said
-        for part in ("NOTE: MADE UP", "ZeroDivisionError", "last output: last words", "bad.html"):
-            assert part in said
-    assert main([one], home, ["show", "1999"]) == 2
+    assert main([good_step], home, ["runs"]) == 0
+    header, new_row, old_row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["run", "status", "took", "steps", "result"]
+    assert re.search(r"failed .* =one !bad +RMSE: \$43,000", new_row)
+    assert re.search(r"done .* one +RMSE: \$43,000; one.n=2", old_row)
+    new_id, old_id = new_row.split()[0], old_row.split()[0]
+    for run_ref in ("latest", new_id, new_id[:-2]):
+        assert main([good_step], home, ["show", run_ref]) == 0
+        output = capsys.readouterr().out
+        assert f"run {new_id}: failed" in output
+        assert f"one: up to date since run {old_id}" in output
+        for text in ("NOTE: MADE UP", "ZeroDivisionError", "last output: last words", "bad.html"):
+            assert text in output
+    assert main([good_step], home, ["show", "1999"]) == 2
     assert "there is no run '1999'; the newest is" in capsys.readouterr().err
 
 
 def test_a_project_adds_commands_of_its_own(make_step, home):
-    heard = []
-    commands = {"champions": lambda arguments: heard.append(arguments) or 5}
+    calls = []
+    commands = {"champions": lambda arguments: calls.append(arguments) or 5}
     assert main([make_step("one", "1")], home, ["champions", "-v"], commands) == 5
-    assert heard == [["-v"]]
+    assert calls == [["-v"]]
 
 
 def test_a_project_s_option_reaches_the_kernels_and_is_no_reason_to_run(
     make_step, home, capsys, monkeypatch
 ):
-    one = make_step("one", "import os; print('seen from ' + os.environ['PLACE'])")
+    step = make_step("one", "import os; print('seen from ' + os.environ['PLACE'])")
     options = {"--place": Option("PLACE", "WHERE", "where the work is done")}
     monkeypatch.setenv("PLACE", "the shell")
     page = home / "reports" / "latest" / "one.html"
-    assert main([one], home, ["--place", "the option"], options=options) == 0
+    assert main([step], home, ["--place", "the option"], options=options) == 0
     assert "seen from the option" in page.read_text()
     for arguments in (["--place", "elsewhere"], []):
-        assert main([one], home, arguments, options=options) == 0
+        assert main([step], home, arguments, options=options) == 0
         assert "nothing to do" in capsys.readouterr().out
-    assert main([one], home, ["--force"], options=options) == 0
+    assert main([step], home, ["--force"], options=options) == 0
     assert "seen from the shell" in page.read_text()
     assert os.environ["PLACE"] == "the shell"
 
 
-def test_help_tells_a_project_s_commands_and_options(make_step, home, capsys):
+def test_help_lists_a_project_s_commands_and_options(make_step, home, capsys):
     def sing(_arguments):
-        """A song, in full.
+        """Sing a song.
 
-        Not this.
+        This line is not shown.
         """
 
     options = {"--place": Option("PLACE", "WHERE", "where the work is done")}
     with pytest.raises(SystemExit):
         main([make_step("one", "1")], home, ["--help"], {"sing": sing}, options=options)
-    said = capsys.readouterr().out
-    assert "run_pipeline.py sing       A song, in full.\n" in said
-    assert "run_pipeline.py prune " in said
-    assert re.search(r"--place WHERE +where the work is done", said)
-    assert "Not this" not in said
+    output = capsys.readouterr().out
+    assert "run_pipeline.py sing       Sing a song.\n" in output
+    assert "run_pipeline.py prune " in output
+    assert re.search(r"--place WHERE +where the work is done", output)
+    assert "This line is not shown" not in output

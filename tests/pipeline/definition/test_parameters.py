@@ -1,3 +1,5 @@
+"""A notebook's parameters cell: how it is read, and how values are checked against it."""
+
 from datetime import date
 from pathlib import Path
 
@@ -26,7 +28,8 @@ def test_a_notebook_without_parameters_has_none(make_notebook):
     assert parameters.read(make_notebook("one", "1 + 1")) == []
 
 
-def one(annotation, default=None):
+def x_parameter(annotation, default=None):
+    """Return the parameters of a notebook that declares only x."""
     return [parameters.Parameter("x", annotation, default, "")]
 
 
@@ -52,7 +55,7 @@ def one(annotation, default=None):
     ],
 )
 def test_a_text_becomes_a_value_of_the_type(annotation, default, text, value):
-    values, problems = parameters.validate(one(annotation, default), {"x": text})
+    values, problems = parameters.validate(x_parameter(annotation, default), {"x": text})
     assert problems == []
     assert values == {"x": value}
     assert type(values["x"]) is type(value)
@@ -72,51 +75,51 @@ def test_a_text_becomes_a_value_of_the_type(annotation, default, text, value):
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(annotation, default, text):
-    _, [problem] = parameters.validate(one(annotation, default), {"x": text})
+    _, [problem] = parameters.validate(x_parameter(annotation, default), {"x": text})
     assert problem.startswith(f"x is '{text}', expected {annotation} (")
 
 
 def test_a_default_that_breaks_its_own_bounds_is_named():
-    _, [problem] = parameters.validate(one("Annotated[int, Ge(1)]", 0), {})
+    _, [problem] = parameters.validate(x_parameter("Annotated[int, Ge(1)]", 0), {})
     assert problem.startswith("x's default is 0, expected Annotated[int, Ge(1)]")
 
 
-def test_a_secret_stays_its_name(monkeypatch):
+def test_the_value_of_a_secret_is_its_reference(monkeypatch):
     monkeypatch.setenv("TOKEN", "hush")
-    values, problems = parameters.validate(one("str", ""), {"x": "env:TOKEN"})
+    values, problems = parameters.validate(x_parameter("str", ""), {"x": "env:TOKEN"})
     assert (values, problems) == ({"x": "env:TOKEN"}, [])
     assert "hush" not in repr(parameters.encode_value(values["x"]))
 
 
-def test_a_secret_that_is_not_set_or_no_text_is_refused(monkeypatch):
+def test_a_secret_that_is_not_set_or_not_a_str_is_refused(monkeypatch):
     monkeypatch.delenv("TOKEN", raising=False)
-    _, [problem] = parameters.validate(one("str", ""), {"x": "env:TOKEN"})
+    _, [problem] = parameters.validate(x_parameter("str", ""), {"x": "env:TOKEN"})
     assert problem == "x is 'env:TOKEN', but TOKEN is not set in the environment"
-    _, [problem] = parameters.validate(one("int", 1), {"x": "env:TOKEN"})
+    _, [problem] = parameters.validate(x_parameter("int", 1), {"x": "env:TOKEN"})
     assert problem == "x is 'env:TOKEN', a secret, expected int"
 
 
 @pytest.mark.parametrize(
     "value", [1, 0.5, True, None, "a'b", ["a"], date(2026, 11, 23), Path("a b")]
 )
-def test_a_value_reaches_the_notebook_as_it_is(value):
-    told = parameters.encode_value(value)
-    assert (eval(told["code"]) if "code" in told else told["value"]) == value
+def test_an_encoded_value_evaluates_to_itself(value):
+    encoded = parameters.encode_value(value)
+    assert (eval(encoded["code"]) if "code" in encoded else encoded["value"]) == value
 
 
 @pytest.mark.parametrize(
-    ("cell", "says"),
+    ("cell", "message"),
     [
         ("x = 1", "expected NAME: TYPE = VALUE"),
-        ("x: Colour = 1", "Colour is no type the runner knows"),
+        ("x: Colour = 1", "Colour is not a type the runner knows"),
         ("x: int = 1 + y", "the default must be a literal"),
         ("x: int = ", "'x: int =': invalid syntax"),
     ],
 )
-def test_a_bad_line_is_named_with_its_notebook(make_notebook, cell, says):
-    with pytest.raises(ValueError, match=r"one\.ipynb, parameters cell, line 1") as failed:
+def test_a_bad_line_is_named_with_its_notebook(make_notebook, cell, message):
+    with pytest.raises(ValueError, match=r"one\.ipynb, parameters cell, line 1") as raised:
         parameters.read(make_notebook("one", parameters=cell))
-    assert says in str(failed.value)
+    assert message in str(raised.value)
 
 
 def test_two_parameters_cells_are_refused(make_notebook):
@@ -131,21 +134,21 @@ def test_two_parameters_cells_are_refused(make_notebook):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
-        ("{", "one.ipynb is no notebook: it is not JSON"),
+        ("{", "one.ipynb is not a notebook: it is not JSON"),
         ("[]", "one.ipynb has notebook format None, expected 4"),
         ('{"nbformat": 3, "worksheets": []}', "has notebook format 3, expected 4"),
         ('{"nbformat": 3, "worksheets": []}', "jupyter nbconvert --to notebook --inplace"),
     ],
 )
-def test_what_is_no_notebook_is_named(tmp_path, content, says):
+def test_a_file_that_is_not_a_notebook_is_named(tmp_path, content, message):
     (tmp_path / "one.ipynb").write_text(content)
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         parameters.read(tmp_path / "one.ipynb")
 
 
 def test_a_date_and_a_path_may_be_defaults(make_notebook):
     cell = "day: date = date(2026, 11, 23)\nplace: Path = Path('a')"
-    day, place = parameters.read(make_notebook("one", parameters=cell))
-    assert (day.default, place.default) == (date(2026, 11, 23), Path("a"))
+    day, path = parameters.read(make_notebook("one", parameters=cell))
+    assert (day.default, path.default) == (date(2026, 11, 23), Path("a"))

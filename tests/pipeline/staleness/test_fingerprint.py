@@ -1,3 +1,8 @@
+"""What a notebook depends on, read without running it."""
+
+import subprocess
+import sys
+
 import pytest
 
 from pipeline.staleness import fingerprint
@@ -9,9 +14,10 @@ def write(folder, name, text=""):
     path.write_text(text)
 
 
-def modules(notebook, tmp_path):
-    ours, installed = fingerprint.resolve_imports(notebook)
-    return {one.removeprefix(f"{tmp_path}/") for one in ours}, installed
+def resolved_modules(notebook, tmp_path):
+    """Return our modules, relative to the folder, and the installed ones."""
+    our_hashes, installed = fingerprint.resolve_imports(notebook)
+    return {path.removeprefix(f"{tmp_path}/") for path in our_hashes}, installed
 
 
 def test_imports_of_every_form_are_followed(make_notebook, tmp_path):
@@ -26,59 +32,61 @@ def test_imports_of_every_form_are_followed(make_notebook, tmp_path):
     write(tmp_path / "ours", "sub/deep.py", "from ..beside import X")
     write(tmp_path, "ours/beside.py")
     path = make_notebook("one", "import os, json\nfrom ours.a import something\n%matplotlib inline")
-    ours, installed = modules(path, tmp_path)
+    our_modules, installed = resolved_modules(path, tmp_path)
     names = ("__init__", "always", "a", "b", "late", "sub/__init__", "sub/deep", "beside")
-    assert ours == {f"ours/{one}.py" for one in names}
+    assert our_modules == {f"ours/{name}.py" for name in names}
     assert installed == ["numpy.linalg", "yaml"]
 
 
-def test_what_only_a_type_checker_imports_does_not_count(make_notebook, tmp_path):
+def test_imports_for_type_checkers_only_do_not_count(make_notebook, tmp_path):
     write(
         tmp_path,
         "alone.py",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import typed",
     )
     write(tmp_path, "typed.py")
-    assert modules(make_notebook("one", "import alone"), tmp_path)[0] == {"alone.py"}
+    assert resolved_modules(make_notebook("one", "import alone"), tmp_path)[0] == {"alone.py"}
 
 
-def test_circles_come_to_an_end(make_notebook, tmp_path):
+def test_circular_imports_are_followed_once(make_notebook, tmp_path):
     write(tmp_path, "one_way.py", "import other_way")
     write(tmp_path, "other_way.py", "import one_way")
-    assert len(modules(make_notebook("one", "import one_way"), tmp_path)[0]) == 2
+    our_modules, _ = resolved_modules(make_notebook("one", "import one_way"), tmp_path)
+    assert len(our_modules) == 2
 
 
-def test_a_module_with_a_mistake_in_it_is_compared_as_text(make_notebook, tmp_path):
+def test_a_module_with_a_syntax_error_is_compared_as_text(make_notebook, tmp_path):
     write(tmp_path, "broken.py", "def f(:")
-    assert modules(make_notebook("one", "import broken"), tmp_path)[0] == {"broken.py"}
+    assert resolved_modules(make_notebook("one", "import broken"), tmp_path)[0] == {"broken.py"}
 
 
-def test_packages_are_named_as_they_are_installed():
-    found = fingerprint.package_versions(["yaml", "sklearn", "no_such_module"])
-    assert set(found) == {"pyyaml", "scikit-learn"} or set(found) == {"PyYAML", "scikit-learn"}
-    assert all(found[one] == fingerprint.installed_version(one) for one in found)
+def test_packages_have_the_name_of_their_distribution():
+    versions = fingerprint.package_versions(["yaml", "sklearn", "no_such_module"])
+    assert set(versions) in ({"pyyaml", "scikit-learn"}, {"PyYAML", "scikit-learn"})
+    for name, version in versions.items():
+        assert version == fingerprint.installed_version(name)
 
 
-def test_looking_imports_nothing(make_notebook):
-    import subprocess
-    import sys
-
+def test_following_imports_imports_no_module(make_notebook):
     path = make_notebook("one", "import sklearn, mlflow, housing.registry.versions")
     code = (
         "import sys; from pathlib import Path; from pipeline.staleness import fingerprint; "
         f"fingerprint.resolve_imports(Path({str(path)!r})); "
-        "print([one for one in ('sklearn', 'mlflow', 'pandas', 'papermill') if one in sys.modules])"
+        "heavy = {'sklearn', 'mlflow', 'pandas', 'papermill'}; print(heavy & sys.modules.keys())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    completed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert completed.stdout == "set()\n"
 
 
-def code(notebook, *cells):
-    return list(fingerprint.cell_hashes(notebook("one", *cells)).values())
+def hashes_of(make_notebook, *cells):
+    """Return the hashes of a notebook with these cells."""
+    return list(fingerprint.cell_hashes(make_notebook("one", *cells)).values())
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("old_source", "new_source"),
     [
         ("%matplotlib inline\nx = 1", "# why\n%matplotlib inline\n\nx = (1)  # as ever"),
         ("!ls\nx = 1", "!ls\n# a comment\nx = 1"),
@@ -89,12 +97,12 @@ def code(notebook, *cells):
         ("f?\nx = 1", "f?\nx = 1  # one"),
     ],
 )
-def test_comments_do_not_count_beside_a_magic(make_notebook, before, after):
-    assert code(make_notebook, before) == code(make_notebook, after)
+def test_comments_beside_a_magic_do_not_count(make_notebook, old_source, new_source):
+    assert hashes_of(make_notebook, old_source) == hashes_of(make_notebook, new_source)
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("old_source", "new_source"),
     [
         ("%matplotlib inline\nx = 1", "%matplotlib agg\nx = 1"),
         ("%matplotlib inline\nx = 1", "%matplotlib inline\nx = 2"),
@@ -106,15 +114,18 @@ def test_comments_do_not_count_beside_a_magic(make_notebook, before, after):
         ("%%time\nf(1)", "%%timeit\nf(1)"),
         ("%%time\nf(1)", "f(1)"),
         ("%%bash\necho 1", "%%bash\necho 2"),
-        ("%%bash\n# 1\nls", "%%bash\n# 2\nls"),  # the shell's own grammar: nobody here knows it
+        (
+            "%%bash\n# 1\nls",
+            "%%bash\n# 2\nls",
+        ),  # the shell's grammar, which the runner does not parse
         ("!ls \\\n -l", "!ls \\\n -a"),
         ("if a:\n    %time f()\n    g()", "if a:\n    %time f()\ng()"),
         ("s = '''\n%a\n'''\n!ls", "s = '''\n%b\n'''\n!ls"),
         ("s = '''\n# a\n'''\n!ls", "s = '''\n# b\n'''\n!ls"),
     ],
 )
-def test_magics_and_what_stands_beside_them_count(make_notebook, before, after):
-    assert code(make_notebook, before) != code(make_notebook, after)
+def test_magics_and_the_code_beside_them_count(make_notebook, old_source, new_source):
+    assert hashes_of(make_notebook, old_source) != hashes_of(make_notebook, new_source)
 
 
 def test_imports_beside_magics_are_seen(make_notebook):

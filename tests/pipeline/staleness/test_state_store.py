@@ -1,4 +1,4 @@
-"""A step runs only if something it depends on has changed, and says what: through real runs."""
+"""A step runs only if something it depends on has changed, and says what, shown with real runs."""
 
 import json
 import time
@@ -8,23 +8,30 @@ import pytest
 
 from pipeline import main
 from pipeline.runs.records import load_all
+from pipeline.staleness import fingerprint
 
-WRITE = "open('out.txt', 'w').write(open('in.txt').read().strip() + str(n));"
+WRITE_OUTPUT = "open('out.txt', 'w').write(open('in.txt').read().strip() + str(n));"
 
 
-def edit(path, change):
+def edit_notebook(path, change):
+    """Apply a function to the notebook and save it."""
     notebook = nbformat.read(path, as_version=4)
     change(notebook)
     nbformat.write(notebook, path)
 
 
-def steps_of(home):
-    return {one.name: one.status for one in load_all(home / "var" / "runs")[0].steps}
+def statuses(home):
+    """Return step -> status of the newest run."""
+    return {step.name: step.status for step in load_all(home / "var" / "runs")[0].steps}
 
 
 @pytest.fixture
-def pair(make_step, tmp_path, home, capsys, monkeypatch):
-    """Two steps: the first writes a file that the second reads; gives what `main` does."""
+def run_pair(make_step, tmp_path, home, capsys, monkeypatch):
+    """Return a function that runs two steps, the second of which reads what the first writes.
+
+    It takes the arguments of the command line and options of the first step, and returns the exit
+    code and the output. Both steps have run once.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in.txt").write_text("hello")
     (tmp_path / "ours").mkdir()
@@ -32,231 +39,260 @@ def pair(make_step, tmp_path, home, capsys, monkeypatch):
     (tmp_path / "ours" / "table.py").write_text("from ours import deep\nVALUE = deep.VALUE\n")
     (tmp_path / "ours" / "deep.py").write_text("VALUE = 1\n")
     (tmp_path / "ours" / "apart.py").write_text("VALUE = 1\n")
-    first = make_step("first", "import ours.table", WRITE, parameters="n: int = 1  # a number")
+    first = make_step(
+        "first", "import ours.table", WRITE_OUTPUT, parameters="n: int = 1  # a number"
+    )
     second = make_step("second", "import json; print(open('out.txt').read())")
 
-    def go(*arguments, **options):
+    def run(*arguments, **options):
         capsys.readouterr()
-        steps = [one._replace(**options) if one.name == "first" else one for one in (first, second)]
-        code = main(steps, home, list(arguments))
+        code = main([first._replace(**options), second], home, list(arguments))
         return code, "".join(capsys.readouterr())
 
-    assert go()[0] == 0
-    return go
+    assert run()[0] == 0
+    return run
 
 
-def explain(go, *arguments):
-    _, said = go("--explain", *arguments)
-    return said.strip().splitlines()
+def explain_pair(run_pair, *arguments, **options):
+    """Return what --explain prints of the two steps, one line each."""
+    _, output = run_pair("--explain", *arguments, **options)
+    return output.strip().splitlines()
 
 
-def test_nothing_changed_is_nothing_to_do(pair, home):
-    before = sorted((home / "var" / "runs").iterdir())
-    code, said = pair()
+def test_an_unchanged_pipeline_does_nothing(run_pair, home):
+    run_folders = sorted((home / "var" / "runs").iterdir())
+    code, output = run_pair()
     assert code == 0
-    assert "nothing to do: first, second up to date since run" in said
-    assert sorted((home / "var" / "runs").iterdir()) == before
-    assert all("skip  nothing has changed" in one for one in explain(pair))
+    assert "nothing to do: first, second up to date since run" in output
+    assert sorted((home / "var" / "runs").iterdir()) == run_folders
+    assert all("skip  nothing has changed" in line for line in explain_pair(run_pair))
 
 
-def test_prose_formatting_and_outputs_do_not_count(pair, tmp_path):
+def test_prose_formatting_and_outputs_do_not_count(run_pair, tmp_path):
     def change(notebook):
         notebook.cells[0].source = "# Another title\n\nAnd prose."
-        notebook.cells[3].source = WRITE.replace("(", "( ").rstrip(";") + "  # why"
+        notebook.cells[3].source = WRITE_OUTPUT.replace("(", "( ").rstrip(";") + "  # why"
         notebook.cells[3].outputs = [nbformat.v4.new_output("stream", text="old")]
         notebook.cells[3].metadata["anything"] = "else"
         notebook.cells.append(nbformat.v4.new_markdown_cell("The end."))
 
-    edit(tmp_path / "first.ipynb", change)
+    edit_notebook(tmp_path / "first.ipynb", change)
     (tmp_path / "ours" / "deep.py").write_text("VALUE = (1)  # as ever\n")
-    assert "nothing to do" in pair()[1]
+    assert "nothing to do" in run_pair()[1]
 
 
-def test_an_edited_cell_is_named(pair, tmp_path):
-    edit(tmp_path / "first.ipynb", lambda it: it.cells[3].update(source=WRITE + " 1 + 1"))
-    first, second = explain(pair)
-    assert "run   cell 4 (The first report) was edited" in first
-    assert "run   if first writes something new" in second
-
-
-@pytest.mark.slow
-def test_a_new_cell_and_a_removed_one_are_named(pair, tmp_path):
-    edit(tmp_path / "first.ipynb",
-         lambda it: it.cells.append(nbformat.v4.new_code_cell("3 + 4")))  # fmt: skip
-    assert "cell 5 (The first report) is new" in explain(pair)[0]
-
-
-def test_a_parameter_is_named_with_both_values(pair):
-    assert "run   parameter n: 1 -> 2" in explain(pair, "-p", "n=2")[0]
+def test_an_edited_cell_is_named(run_pair, tmp_path):
+    edit_notebook(
+        tmp_path / "first.ipynb",
+        lambda notebook: notebook.cells[3].update(source=WRITE_OUTPUT + " 1 + 1"),
+    )
+    first_line, second_line = explain_pair(run_pair)
+    assert "run   cell 4 (The first report) was edited" in first_line
+    assert "run   if first writes something new" in second_line
 
 
 @pytest.mark.slow
-def test_a_changed_default_is_a_changed_parameter(pair, tmp_path):
-    edit(tmp_path / "first.ipynb", lambda it: it.cells[1].update(source="n: int = 5  # a number"))
-    assert "run   parameter n: 1 -> 5" in explain(pair)[0]
+def test_a_new_cell_is_named(run_pair, tmp_path):
+    new_cell = nbformat.v4.new_code_cell("3 + 4")
+    edit_notebook(tmp_path / "first.ipynb", lambda notebook: notebook.cells.append(new_cell))
+    assert "cell 5 (The first report) is new" in explain_pair(run_pair)[0]
 
 
-def test_our_modules_are_followed_through_their_imports(pair, tmp_path):
+def test_a_parameter_is_named_with_both_values(run_pair):
+    assert "run   parameter n: 1 -> 2" in explain_pair(run_pair, "-p", "n=2")[0]
+
+
+@pytest.mark.slow
+def test_a_changed_default_is_a_changed_parameter(run_pair, tmp_path):
+    edit_notebook(
+        tmp_path / "first.ipynb",
+        lambda notebook: notebook.cells[1].update(source="n: int = 5  # a number"),
+    )
+    assert "run   parameter n: 1 -> 5" in explain_pair(run_pair)[0]
+
+
+def test_an_edited_module_counts_if_the_notebook_imports_it_even_indirectly(run_pair, tmp_path):
     (tmp_path / "ours" / "apart.py").write_text("VALUE = 2\n")
-    assert "nothing to do" in pair()[1]
+    assert "nothing to do" in run_pair()[1]
     (tmp_path / "ours" / "deep.py").write_text("VALUE = 2\n")
-    from pipeline.staleness import fingerprint
-
-    fingerprint._scan_module.cache_clear()
-    assert "run   module ours/deep.py was edited" in explain(pair)[0]
+    fingerprint.clear_cache()
+    assert "run   module ours/deep.py was edited" in explain_pair(run_pair)[0]
 
 
-def test_an_altered_input_is_named_and_the_same_content_is_none(pair, tmp_path):
+def test_an_altered_input_is_named_unless_only_its_time_differs(run_pair, tmp_path):
     time.sleep(0.01)
-    (tmp_path / "in.txt").write_text("hello")  # another time, the same words
-    assert "nothing to do" in pair()[1]
+    (tmp_path / "in.txt").write_text("hello")  # the same content at another time
+    assert "nothing to do" in run_pair()[1]
     (tmp_path / "in.txt").write_text("hallo")
-    assert "run   input in.txt is altered" in explain(pair)[0]
+    assert "run   input in.txt is altered" in explain_pair(run_pair)[0]
     (tmp_path / "in.txt").unlink()
-    assert "run   input in.txt is missing" in explain(pair)[0]
+    assert "run   input in.txt is missing" in explain_pair(run_pair)[0]
 
 
-def test_an_altered_or_deleted_output_is_made_again(pair, tmp_path, home):
+def test_an_altered_or_deleted_output_is_written_again(run_pair, tmp_path, home):
     (tmp_path / "out.txt").write_text("tampered")
-    assert "run   output out.txt is altered" in explain(pair)[0]
+    assert "run   output out.txt is altered" in explain_pair(run_pair)[0]
     (tmp_path / "out.txt").unlink()
-    assert "run   output out.txt is missing" in explain(pair)[0]
-    assert pair()[0] == 0
+    assert "run   output out.txt is missing" in explain_pair(run_pair)[0]
+    assert run_pair()[0] == 0
     assert (tmp_path / "out.txt").read_text() == "hello1"
-    assert steps_of(home) == {"first": "done", "second": "up to date"}
+    assert statuses(home) == {"first": "done", "second": "up to date"}
 
 
-def test_what_upstream_wrote_decides(pair, tmp_path, home):
-    edit(tmp_path / "first.ipynb", lambda it: it.cells[3].update(source=WRITE + " 1 + 1"))
-    assert pair()[0] == 0
-    assert steps_of(home) == {"first": "done", "second": "up to date"}
+def test_a_step_runs_only_if_the_results_of_the_earlier_step_differ(run_pair, tmp_path, home):
+    edit_notebook(
+        tmp_path / "first.ipynb",
+        lambda notebook: notebook.cells[3].update(source=WRITE_OUTPUT + " 1 + 1"),
+    )
+    assert run_pair()[0] == 0
+    assert statuses(home) == {"first": "done", "second": "up to date"}
     page = (home / "reports" / "latest" / "second.html").read_text()
     assert "hello1" in page
-    assert pair("-p", "n=2")[0] == 0
-    assert steps_of(home) == {"first": "done", "second": "done"}
+    assert run_pair("-p", "n=2")[0] == 0
+    assert statuses(home) == {"first": "done", "second": "done"}
 
 
 @pytest.mark.slow
-def test_an_upgraded_package_is_named(pair, home):
+def test_an_upgraded_package_is_named(run_pair, home):
     [path] = (home / "var" / "steps").glob("first.json")
     state = json.loads(path.read_text())
     state["packages"] |= {"pytest": "1.0", "no-such-package": "2.0"}
     path.write_text(json.dumps(state))
-    [first, _] = explain(pair)
-    assert f"package pytest: 1.0 -> {pytest.__version__}" in first
-    assert "package no-such-package: 2.0 -> none" in first
+    first_line, _ = explain_pair(run_pair)
+    assert f"package pytest: 1.0 -> {pytest.__version__}" in first_line
+    assert "package no-such-package: 2.0 -> none" in first_line
 
 
-def test_the_world_outside_is_watched(pair):
-    pair("--force", watch=lambda: {"champion": "3"})
-    assert "skip" in explain(lambda *a: pair(*a, watch=lambda: {"champion": "3"}))[0]
-    [first, _] = explain(lambda *a: pair(*a, watch=lambda: {"champion": "2"}))
-    assert "run   outside champion: 3 -> 2" in first
+def test_a_changed_external_state_is_named(run_pair):
+    run_pair("--force", external_state=lambda: {"champion": "3"})
+    assert "skip" in explain_pair(run_pair, external_state=lambda: {"champion": "3"})[0]
+    first_line, _ = explain_pair(run_pair, external_state=lambda: {"champion": "2"})
+    assert "run   external state champion: 3 -> 2" in first_line
 
 
-def test_force_runs_one_step_or_all(pair, home):
-    pair("--force", "second")
-    assert steps_of(home) == {"first": "up to date", "second": "done"}
-    pair("--force")
-    assert steps_of(home) == {"first": "done", "second": "done"}
-    code, said = pair("--force", "secnd")
+def test_an_external_state_that_cannot_be_read_is_named(run_pair):
+    def fail():
+        raise OSError("the registry is down")
+
+    first_line, _ = explain_pair(run_pair, external_state=fail)
+    assert "external state error: none -> cannot be read (the registry is down)" in first_line
+
+
+def test_force_runs_one_step_or_all(run_pair, home):
+    run_pair("--force", "second")
+    assert statuses(home) == {"first": "up to date", "second": "done"}
+    run_pair("--force")
+    assert statuses(home) == {"first": "done", "second": "done"}
+    code, output = run_pair("--force", "secnd")
     assert code == 2
-    assert "did you mean 'second'" in said
+    assert "did you mean 'second'" in output
 
 
-def test_accept_declares_a_harmless_edit_up_to_date(pair, tmp_path):
-    edit(tmp_path / "first.ipynb", lambda it: it.cells[3].update(source=WRITE + " 1 + 1"))
-    code, said = pair("--accept", "first")
+def test_accept_declares_a_harmless_edit_up_to_date(run_pair, tmp_path):
+    edit_notebook(
+        tmp_path / "first.ipynb",
+        lambda notebook: notebook.cells[3].update(source=WRITE_OUTPUT + " 1 + 1"),
+    )
+    code, output = run_pair("--accept", "first")
     assert code == 0
-    assert "cell 4 (The first report) was edited" in said
-    assert "nothing to do" in pair()[1]
+    assert "cell 4 (The first report) was edited" in output
+    assert "nothing to do" in run_pair()[1]
     (tmp_path / "out.txt").write_text("tampered")
-    code, said = pair("--accept", "first")
+    code, output = run_pair("--accept", "first")
     assert code == 2
-    assert "output out.txt is altered" in said
+    assert "output out.txt is altered" in output
 
 
 @pytest.mark.slow
-def test_a_deleted_report_is_written_again(pair, home):
+def test_a_deleted_report_is_written_again(run_pair, home):
     page = (home / "reports" / "latest").resolve() / "first.html"
     page.unlink()
-    assert "nothing to do" in pair()[1]
+    assert "nothing to do" in run_pair()[1]
     assert page.exists()
 
 
-def test_files_a_notebook_names_itself_count(make_step, home, tmp_path, capsys):
-    """Read by C code, or not there yet: the notebook says so."""
-    late = tmp_path / "late.bin"
-    told = json.dumps({"read": [str(late)]})
-    one = make_step("one", f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({told!r})")
-    main([one], home, [])
-    late.write_text("here")
+def test_files_that_a_notebook_publishes_count_as_inputs(make_step, home, tmp_path, capsys):
+    """As for files that C code reads: the notebook publishes their names."""
+    late_path = tmp_path / "late.bin"
+    published = json.dumps({"read": [str(late_path)]})
+    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({published!r})"
+    step = make_step("one", cell)
+    main([step], home, [])
+    late_path.write_text("here")
     capsys.readouterr()
-    main([one], home, ["--explain"])
+    main([step], home, ["--explain"])
     assert "late.bin is new" in capsys.readouterr().out
 
 
-def test_a_failed_run_goes_on_where_it_failed(make_step, home, tmp_path, capsys):
-    bad = make_step("second", "assert __import__('pathlib').Path('mended').exists()")
-    steps = [make_step("first", "open('log', 'a').write('x')"), bad, make_step("third", "1")]
+def test_a_failed_run_resumes_at_the_failed_step(make_step, home, tmp_path, capsys):
+    failing_step = make_step("second", "assert __import__('pathlib').Path('fixed').exists()")
+    steps = [
+        make_step("first", "open('log', 'a').write('x')"),
+        failing_step,
+        make_step("third", "1"),
+    ]
     assert main(steps, home, []) == 1
     capsys.readouterr()
     main(steps, home, ["--explain"])
-    said = capsys.readouterr().out
-    assert "second     run   it did not finish in run" in said
-    (tmp_path / "mended").touch()
+    output = capsys.readouterr().out
+    assert "second     run   it did not finish in run" in output
+    (tmp_path / "fixed").touch()
     assert main(steps, home, []) == 0
-    assert steps_of(home) == {"first": "up to date", "second": "done", "third": "done"}
+    assert statuses(home) == {"first": "up to date", "second": "done", "third": "done"}
     assert (tmp_path / "log").read_text() == "x"
 
 
-def explained(steps, home, capsys, *arguments):
+def explain(steps, home, capsys, *arguments):
+    """Return what --explain prints of the steps, one line each."""
     capsys.readouterr()
     assert main(steps, home, ["--explain", *arguments]) == 0
     return capsys.readouterr().out.strip().splitlines()
 
 
-def test_parquet_files_are_seen_though_arrow_opens_them(make_step, home, tmp_path, capsys):
+def test_parquet_files_count_though_arrow_opens_them(make_step, home, tmp_path, capsys):
+    write = "import pandas as pd; pd.DataFrame({'a': [n]}).to_parquet('t.parquet')"
+    read = "print('sum', pd.read_parquet('t.parquet').a.sum())"
     steps = [
-        make_step("one", "import pandas as pd; pd.DataFrame({'a': [n]}).to_parquet('t.parquet')",
-             parameters="n: int = 1"),
-        make_step("two", "import pandas as pd", "print('sum', pd.read_parquet('t.parquet').a.sum())"),
-    ]  # fmt: skip
+        make_step("one", write, parameters="n: int = 1"),
+        make_step("two", "import pandas as pd", read),
+    ]
     assert main(steps, home, []) == 0
     assert main(steps, home, ["-p", "one.n=5"]) == 0
     assert "sum 5" in (home / "reports" / "latest" / "two.html").read_text()
     (tmp_path / "t.parquet").unlink()
-    one, _ = explained(steps, home, capsys, "-p", "one.n=5")
-    assert "t.parquet is missing" in one
+    first_line, _ = explain(steps, home, capsys, "-p", "one.n=5")
+    assert "t.parquet is missing" in first_line
 
 
 @pytest.mark.slow
-def test_what_nobody_can_see_being_written_counts_as_new(make_step, home, capsys):
+def test_a_step_without_visible_results_counts_as_writing_new_ones(make_step, home, capsys):
     write = "import sqlite3; sqlite3.connect('d.db').execute(f'create table t{n} (a)')"
     steps = [make_step("one", write, parameters="n: int = 1"), make_step("two", "1")]
     assert main(steps, home, []) == 0
     assert main(steps, home, ["-p", "n=2"]) == 0
-    assert steps_of(home) == {"one": "done", "two": "done"}
+    assert statuses(home) == {"one": "done", "two": "done"}
 
 
 @pytest.mark.slow
-def test_what_changes_while_a_step_runs_is_not_taken_for_read(make_project, make_step, tmp_path):
+def test_a_file_or_module_changed_while_a_step_runs_counts_as_changed(
+    make_project, make_step, tmp_path
+):
     (tmp_path / "in.txt").write_text("old")
     (tmp_path / "ours.py").write_text("VALUE = 'old'")
     read = "words = open('in.txt').read(); import time; print('read', flush=True); time.sleep(2)"
-    made = make_project(
+    project = make_project(
         make_step("one", read), make_step("two", "import ours; print('value', ours.VALUE)")
     )
-    process = made.start()
-    made.wait_for_output("read", "one")
+    process = project.start()
+    project.wait_for_output("read", "one")
     (tmp_path / "in.txt").write_text("new")
     (tmp_path / "ours.py").write_text("VALUE = 'new'")
     process.communicate()
-    assert "value new" in made.report_html("two")
-    _, said = made.run("--explain")
-    one, two = said.strip().splitlines()
-    assert "input in.txt is altered" in one
-    assert "if one writes" in two
+    assert "value new" in project.report_html("two")
+    _, output = project.run("--explain")
+    first_line, second_line = output.strip().splitlines()
+    assert "input in.txt is altered" in first_line
+    assert "if one writes" in second_line
 
 
 @pytest.mark.slow
@@ -264,62 +300,60 @@ def test_a_log_that_steps_append_to_is_no_reason(make_step, home, tmp_path, caps
     append = "open('log.csv', 'a').write('x'); open('log.csv').read()"
     steps = [make_step("one", append), make_step("two", append)]
     assert main(steps, home, []) == 0
-    assert all("skip" in one for one in explained(steps, home, capsys))
+    assert all("skip" in line for line in explain(steps, home, capsys))
 
 
 @pytest.mark.slow
-def test_a_sweep_spoils_the_plain_step_s_output_for_it(make_step, home, tmp_path, capsys):
-    one = make_step("one", "open('model', 'w').write(str(n))", parameters="n: int = 1")
-    assert main([one], home, []) == 0
-    assert main([one], home, ["--sweep", "n=2,3", "--jobs", "1"]) == 0
-    [line] = explained([one], home, capsys)
+def test_a_sweep_that_overwrites_the_plain_step_s_output_makes_it_stale(
+    make_step, home, tmp_path, capsys
+):
+    step = make_step("one", "open('model', 'w').write(str(n))", parameters="n: int = 1")
+    assert main([step], home, []) == 0
+    assert main([step], home, ["--sweep", "n=2,3", "--jobs", "1"]) == 0
+    [line] = explain([step], home, capsys)
     assert "model is altered" in line
 
 
 @pytest.mark.slow
-def test_a_file_that_was_missing_and_a_module_found_at_run_time_count(
-    make_step, home, tmp_path, capsys
-):
+def test_a_missing_file_and_a_module_imported_at_run_time_count(make_step, home, tmp_path, capsys):
     (tmp_path / "late.py").write_text("VALUE = 1")
     cell = (
         "import importlib, os; importlib.import_module('late')\ntry: open('optional.cfg')\n"
         "except FileNotFoundError: print('none')"
     )
-    one = make_step("one", cell)
-    assert main([one], home, []) == 0
-    assert "skip" in explained([one], home, capsys)[0]
+    step = make_step("one", cell)
+    assert main([step], home, []) == 0
+    assert "skip" in explain([step], home, capsys)[0]
     (tmp_path / "optional.cfg").write_text("a = 1")
-    assert "optional.cfg is new" in explained([one], home, capsys)[0]
+    assert "optional.cfg is new" in explain([step], home, capsys)[0]
     (tmp_path / "late.py").write_text("VALUE = 2")
-    from pipeline.staleness import fingerprint
-
     fingerprint.clear_cache()
-    assert "late.py was edited" in explained([one], home, capsys)[0]
+    assert "late.py was edited" in explain([step], home, capsys)[0]
 
 
-def test_a_parameter_that_is_no_number_equals_itself(make_step, home, capsys):
-    one = make_step("one", "1", parameters="rate: float = 0.1")
-    assert main([one], home, ["-p", "rate=nan"]) == 0
-    assert "skip" in explained([one], home, capsys, "-p", "rate=nan")[0]
+def test_a_parameter_that_is_nan_equals_itself(make_step, home, capsys):
+    step = make_step("one", "1", parameters="rate: float = 0.1")
+    assert main([step], home, ["-p", "rate=nan"]) == 0
+    assert "skip" in explain([step], home, capsys, "-p", "rate=nan")[0]
 
 
-def test_the_kernel_s_name_counts(make_step, home, capsys):
-    one = make_step("one", "1")
-    assert main([one], home, []) == 0
-    edit(one.notebook, lambda it: it.metadata.kernelspec.update(name="other"))
-    assert "the kernel's name was edited" in explained([one], home, capsys)[0]
+def test_a_changed_kernel_name_is_named(make_step, home, capsys):
+    step = make_step("one", "1")
+    assert main([step], home, []) == 0
+    edit_notebook(step.notebook, lambda notebook: notebook.metadata.kernelspec.update(name="other"))
+    assert "the kernel's name was edited" in explain([step], home, capsys)[0]
 
 
-def test_a_file_to_ignore_is_neither_input_nor_output(make_step, home, tmp_path, capsys):
-    one = make_step("one", "open('cache.meta', 'w').write('a')", ignore=("*.meta",))
-    assert main([one], home, []) == 0
+def test_an_ignored_file_is_neither_input_nor_output(make_step, home, tmp_path, capsys):
+    step = make_step("one", "open('cache.meta', 'w').write('a')", ignore=("*.meta",))
+    assert main([step], home, []) == 0
     (tmp_path / "cache.meta").unlink()
-    assert "skip" in explained([one], home, capsys)[0]
+    assert "skip" in explain([step], home, capsys)[0]
 
 
 def test_a_file_written_and_then_appended_to_is_an_output(make_step, home, tmp_path, capsys):
-    one = make_step("one", "open('t.csv', 'w').write('a'); open('t.csv', 'a').write('b')")
-    assert main([one], home, []) == 0
-    assert "skip" in explained([one], home, capsys)[0]
+    step = make_step("one", "open('t.csv', 'w').write('a'); open('t.csv', 'a').write('b')")
+    assert main([step], home, []) == 0
+    assert "skip" in explain([step], home, capsys)[0]
     (tmp_path / "t.csv").unlink()
-    assert "t.csv is missing" in explained([one], home, capsys)[0]
+    assert "t.csv is missing" in explain([step], home, capsys)[0]

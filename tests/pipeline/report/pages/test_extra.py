@@ -192,5 +192,5 @@ def test_a_missing_handover_is_reported_and_the_report_stays(home, make_step, ca
     handover_path.unlink()
     shutil.rmtree(home / "reports")
     assert main([], home, ["render"]) == 2
-    assert "not all could be written" in capsys.readouterr().err
+    assert "some pages could not be written" in capsys.readouterr().err
     assert list((home / "reports").glob("*/one.html"))

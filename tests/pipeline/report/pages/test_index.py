@@ -79,11 +79,11 @@ def test_prune_keeps_the_runs_that_others_depend_on(home, make_step, capsys):
 
     capsys.readouterr()
     assert main([], home, ["prune", "--keep", "2", "--dry-run"], pinned_runs=pinned_runs) == 0
-    assert capsys.readouterr().out.count("would go") == 2
+    assert capsys.readouterr().out.count("would be deleted") == 2
     assert len(list((home / "reports").glob("2*"))) == 5
     assert main([], home, ["prune", "--keep", "2"], pinned_runs=pinned_runs) == 0
     printed = capsys.readouterr().out
-    assert f"stays: {run_ids[0]}, as it made numbers version 1, champion" in printed
+    assert f"kept: {run_ids[0]}, as it made numbers version 1, champion" in printed
     assert "2 runs deleted" in printed
     remaining_ids = [run_ids[0], run_ids[3], run_ids[4]]
     assert sorted(folder.name for folder in (home / "reports").glob("2*")) == remaining_ids
