@@ -1,1 +1,1 @@
-"""Commands a person on call types: score a file, move the champion, read the prediction log. They print."""
+"""The commands of an operator: score files, change the champion, read the log. They print."""

@@ -1,32 +1,27 @@
-"""What whoever is on call types: `run_pipeline.py champions`, `promote`, `rollback`, `trace`.
-
-Like commands.py it prints.
-"""
+"""The commands `champions`, `promote`, `rollback` and `trace` of `run_pipeline.py`. They print."""
 
 import argparse
 import sys
+from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from housing.registry.alias_history import AliasChange
     from housing.registry.provenance import NotebookHasher
-    from housing.registry.versions import ModelVersion
 
-    Command = Callable[[list[str]], int]
+Command = Callable[[list[str]], int]
 
 
-def _print_errors(command: "Command") -> "Command":
-    """The command; what is refused, overtaken or out of reach is a sentence, and exit code 1."""
+def _print_errors(command: Command) -> Command:
+    """Wrap a command: print errors that a user can act on as one sentence and return 1."""
 
     @wraps(command)
     def wrapper(arguments: list[str]) -> int:
         try:
             return command(arguments)
-        except RuntimeError as refused:
-            print(refused, file=sys.stderr)
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
             return 1
 
     return wrapper
@@ -34,106 +29,130 @@ def _print_errors(command: "Command") -> "Command":
 
 @_print_errors
 def show_champions(arguments: list[str]) -> int:
-    """Who was champion when, and why."""
+    """Print which version was champion when, and why."""
     parser = _make_parser("champions", show_champions)
-    parser.add_argument("--all", action="store_true", help="the moves of the challenger too")
-    asked = parser.parse_args(arguments)
+    parser.add_argument(
+        "--all", action="store_true", help="print the changes of the challenger too"
+    )
+    options = parser.parse_args(arguments)
     from housing.registry import alias_history, versions
 
-    name = _resolve_model_name(asked.model)
+    name = _resolve_model_name(options.model)
     if not versions.list_versions(name):
         print(f"{name} has no version yet: `run_pipeline.py` makes one")
         return 0
-    serves = alias_history.reconcile(name, versions.CHAMPION)
-    print(f"{name}: {f'version {serves} is champion' if serves else 'there is no champion'}")
-    for one in alias_history.list_changes(name, None if asked.all else versions.CHAMPION):
-        print("\n".join(["", *_format_change(one)]))
+    champion = alias_history.reconcile(name, versions.CHAMPION)
+    print(f"{name}: {f'version {champion} is champion' if champion else 'there is no champion'}")
+    for change in alias_history.list_changes(name, None if options.all else versions.CHAMPION):
+        print("\n".join(["", *_format_change(change)]))
     return 0
 
 
 def _format_change(change: "AliasChange") -> list[str]:
-    """A move in some lines: when and what; why; what stands behind the version."""
-    which = "" if change.alias == "champion" else f"{change.alias}: "
-    to = f"version {change.after}" if change.after else "none"
-    before = f"version {change.before}" if change.before else "none"
-    at = change.at[:16].replace("T", " ")
-    lines = [f"{at} UTC  {which}{before} -> {to}, {change.action} by {change.who}"]
-    lines += [f"  why: {change.reason}"] if change.reason else []
-    lines += [f"  the gate: {change.verdict}"] if change.verdict else []
-    lines += [f"  MLflow run: {change.run_id}"] if change.run_id else []
-    return lines + ([f"  report: {change.report}"] if change.report else [])
+    """Format an alias change as lines: when and what, the reason, and where the version is from."""
+    alias = "" if change.alias == "champion" else f"{change.alias}: "
+    old_version = f"version {change.old_version}" if change.old_version else "none"
+    new_version = f"version {change.new_version}" if change.new_version else "none"
+    time = change.changed_at[:16].replace("T", " ")
+    author = f"{change.action} by {change.changed_by}"
+    details = {
+        "why": change.reason,
+        "the gate": change.verdict,
+        "MLflow run": change.run_id,
+        "report": change.report,
+    }
+    return [
+        f"{time} UTC  {alias}{old_version} -> {new_version}, {author}",
+        *(f"  {label}: {text}" for label, text in details.items() if text),
+    ]
 
 
 @_print_errors
 def rollback(arguments: list[str]) -> int:
-    """The champion goes back to one that was, once that has answered as it did then."""
+    """Make an earlier champion the champion again, if it still answers as recorded."""
     parser = _make_parser("rollback", rollback)
-    parser.add_argument("version", nargs="?", metavar="VERSION", help="by default the one before")
+    parser.add_argument(
+        "version", nargs="?", metavar="VERSION", help="by default the previous champion"
+    )
     parser.add_argument("--reason", required=True, metavar="WHY", help="kept in the history")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     from housing.registry import promotion
 
-    return _apply_and_print(
-        lambda: promotion.rollback(_resolve_model_name(asked.model), asked.version, asked.reason)
-    )
+    name = _resolve_model_name(options.model)
+    return _print_change(promotion.rollback(name, options.version, options.reason))
 
 
 @_print_errors
 def promote(arguments: list[str]) -> int:
-    """A version becomes champion because a person says so, if it still answers as recorded."""
+    """Make a version champion by your own decision, if it still answers as recorded."""
     parser = _make_parser("promote", promote)
-    parser.add_argument("version", metavar="VERSION", help="its number, as MLflow has it")
+    parser.add_argument("version", metavar="VERSION", help="its number in MLflow")
     parser.add_argument("--reason", required=True, metavar="WHY", help="kept in the history")
-    parser.add_argument("--against-the-gate", action="store_true",
-                        help="even if the gate has refused it")  # fmt: skip
-    asked = parser.parse_args(arguments)
+    parser.add_argument(
+        "--against-the-gate", action="store_true", help="even if the gate has refused it"
+    )
+    options = parser.parse_args(arguments)
     from housing.registry import promotion
 
-    name, to = _resolve_model_name(asked.model), asked.version
-    return _apply_and_print(
-        lambda: promotion.promote(name, to, asked.reason, asked.against_the_gate)
+    change = promotion.promote(
+        _resolve_model_name(options.model),
+        options.version,
+        options.reason,
+        options.against_the_gate,
     )
+    return _print_change(change)
 
 
-def make_trace_command(hash_notebook: "NotebookHasher | None" = None) -> "Command":
-    """The command `trace`. code_of: tells whether a notebook is still the one that ran."""
+def make_trace_command(hash_notebook: "NotebookHasher | None" = None) -> Command:
+    """Return the command `trace`.
+
+    hash_notebook: computes the hash of a notebook's code, to say whether it is still the one that
+    ran.
+    """
 
     @_print_errors
     def trace(arguments: list[str]) -> int:
-        """What stands behind a prediction, version, MLflow run or report, and what is missing."""
+        """Trace a prediction, version, MLflow run or report to its data; mark what is missing."""
         parser = _make_parser("trace", trace)
         parser.epilog = "Exit code 1 if something is missing."
-        parser.add_argument("what", metavar="X", help="a prediction's id, a version (3, NAME/3, or "
-                            "champion), an MLflow run's id, or a report: path or id")  # fmt: skip
-        asked = parser.parse_args(arguments)
-        from housing.registry.lineage import trace as chain
+        parser.add_argument(
+            "identifier",
+            metavar="X",
+            help="a prediction's id, a version (3, NAME/3, or champion), an MLflow run's id, or a "
+            "report: path or id",
+        )
+        options = parser.parse_args(arguments)
+        from housing.registry import lineage
 
-        links = chain(asked.what, _resolve_model_name(asked.model), hash_notebook)
-        width = max(len(one.label) for one in links)
-        for one in links:
-            print(f"{one.label:{width}}  {'MISSING: ' if one.missing else ''}{one.text}")
-        return int(any(one.missing for one in links))
+        name = _resolve_model_name(options.model)
+        entries = lineage.trace(options.identifier, name, hash_notebook)
+        width = max(len(entry.label) for entry in entries)
+        for entry in entries:
+            print(f"{entry.label:{width}}  {'MISSING: ' if entry.missing else ''}{entry.text}")
+        return int(any(entry.missing for entry in entries))
 
     return trace
 
 
-def _apply_and_print(change_champion: "Callable[[], AliasChange]") -> int:
-    made = change_champion()
-    print("\n".join(_format_change(made)))
+def _print_change(change: "AliasChange") -> int:
+    print("\n".join(_format_change(change)))
     print("the service follows within seconds; `champions` prints the history")
     return 0
 
 
 def _resolve_model_name(model_name: str | None) -> str:
-    """The registered model that is meant: the one that serves, unless one is named."""
+    """Return the given registered model, by default the one that serves."""
     from housing.registry import versions
 
-    found: ModelVersion | None = None if model_name else versions.current_champion()
-    return model_name or (found.name if found else versions.MODEL_NAMES["california"])
+    if model_name:
+        return model_name
+    champion = versions.current_champion()
+    return champion.name if champion else versions.MODEL_NAMES["california"]
 
 
-def _make_parser(command_name: str, command: "Callable") -> argparse.ArgumentParser:
+def _make_parser(command_name: str, command: Command) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(f"run_pipeline.py {command_name}", description=command.__doc__)
-    parser.add_argument("--model", metavar="NAME", help="the registered model; by default the one "
-                        "that serves")  # fmt: skip
+    parser.add_argument(
+        "--model", metavar="NAME", help="the registered model; by default the one that serves"
+    )
     return parser

@@ -1,8 +1,9 @@
-"""What else a user of this project types: `run_pipeline.py score`. It prints."""
+"""The command `run_pipeline.py score`: batch scoring of Parquet files. It prints."""
 
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,20 +11,35 @@ if TYPE_CHECKING:
     from housing.batch_scoring import RowCounts, ScoringPlan
 
 SCORE_DESCRIPTION = """
-Scores with the registered champion: each Parquet file of IN gets one of the same name in OUT, with
-its columns and three more: prediction ($100,000), prediction_usd, and problem. A row with a value
-that is missing or outside the accepted ranges gets no prediction (null), and its problem says why.
-A file that lacks one of the eight columns, or has text in it, is refused before anything starts.
+Scores Parquet files with the registered champion: each file of IN gets one of the same name in OUT,
+with its columns and three more: prediction ($100,000), prediction_usd, and problem. A row with a
+value that is missing or outside the accepted ranges gets no prediction (null), and its problem says
+why. A file that lacks one of the eight columns, or has text in one, is refused before anything
+starts.
 
-Each file's metadata names the model, version and run (housing.model, housing.model_version,
-housing.run_id); the model itself is put into OUT/_model. Type the same again after a stop or with
-new files in IN: what is there already, for the same file (its size and time of change) and the
-same version, is left as it is. A new champion scores all again.
+The metadata of each file names the model, version and run (housing.model, housing.model_version,
+housing.run_id); the model itself is put into OUT/_model. Run the same command again after a stop or
+with new files in IN: a file that is there already, for the same input (its size and modification
+time) and the same version, is left as it is. A new champion scores all files again.
 """
 
 
 def score_files(arguments: list[str]) -> int:
-    """Parquet files of any size get the champion's answers."""
+    """Score Parquet files of any size with the champion."""
+    options = _make_parser().parse_args(arguments)
+    if options.jobs < 1:
+        raise ValueError(f"--jobs is {options.jobs}, expected at least 1")
+    try:
+        return _run_score(options)
+    except RuntimeError as error:
+        print(f"{error}\nWhat is done stays: run the same command again to go on.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped by Ctrl-C; run the same command again to go on", file=sys.stderr)
+        return 130
+
+
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "run_pipeline.py score",
         description=SCORE_DESCRIPTION,
@@ -31,94 +47,102 @@ def score_files(arguments: list[str]) -> int:
     )
     add = parser.add_argument
     add("source", metavar="IN", type=Path, help="a Parquet file, or a folder of them")
-    add("target", metavar="OUT", type=Path, help="the folder of the answers; made if it is missing")
-    add("--dask", metavar="ADDRESS", help="a Dask scheduler (tcp://host:8786) whose workers see "
-        "IN and OUT at the same paths; by default HOUSING_DASK, else this machine")  # fmt: skip
-    add("--model", metavar="NAME", help="the registered model; by default the one that is served")
-    add("--jobs", metavar="N", type=int, default=2, help="processes here (default: %(default)s)")
-    asked = parser.parse_args(arguments)
-    if asked.jobs < 1:
-        raise ValueError(f"--jobs is {asked.jobs}, expected at least 1")
-    try:
-        return _run_score(asked)
-    except RuntimeError as stopped:
-        print(f"{stopped}\nWhat is done stays: type the same again to go on.", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped by Ctrl-C; type the same again to go on", file=sys.stderr)
-        return 130
+    add(
+        "target",
+        metavar="OUT",
+        type=Path,
+        help="the folder for the predictions; created if it is missing",
+    )
+    add(
+        "--dask",
+        metavar="ADDRESS",
+        help="a Dask scheduler (tcp://host:8786) whose workers see IN and OUT at the same paths; "
+        "by default HOUSING_DASK, else this machine",
+    )
+    add("--model", metavar="NAME", help="the registered model; by default the one that serves")
+    add(
+        "--jobs",
+        metavar="N",
+        type=int,
+        default=2,
+        help="processes on this machine (default: %(default)s)",
+    )
+    return parser
 
 
 def _run_score(options: argparse.Namespace) -> int:
-    started = time.perf_counter()
+    started_at = time.perf_counter()
     from housing import batch_scoring
     from housing.registry import versions
     from housing.training.executors import executor
 
-    found = versions.current_champion(options.model)
-    if found is None:
+    champion = versions.current_champion(options.model)
+    if champion is None:
         name = options.model or versions.MODEL_NAMES["california"]
         raise LookupError(f"no version of {name} is champion yet: `run_pipeline.py` makes one")
-    planned, fresh = batch_scoring.plan_scoring(options.source, options.target, found), []
-    if planned.pending:
+    plan = batch_scoring.plan_scoring(options.source, options.target, champion)
+    new_counts: list[RowCounts] = []
+    if plan.pending:
         with executor(options.dask, options.jobs) as run, batch_scoring.target_lock(options.target):
-            folder = f"{found.name}-{found.version}-{found.run_id[:8]}"
-            model = options.target.resolve() / "_model" / folder / "model.onnx"
-            versions.export_for_serving(found, model.parent)
-            fresh = batch_scoring.score(planned, model, run, _ProgressLine(len(planned.pending)))
-    took = time.perf_counter() - started
-    print(f"model: {found.name} version {found.version}")
-    if found.tags["data_source"] == "sample":
+            folder_name = f"{champion.name}-{champion.version}-{champion.run_id[:8]}"
+            folder = options.target.resolve() / "_model" / folder_name
+            versions.export_for_serving(champion, folder)
+            progress_line = _ProgressLine(len(plan.pending))
+            new_counts = batch_scoring.score(plan, folder / "model.onnx", run, progress_line)
+    elapsed_seconds = time.perf_counter() - started_at
+    print(f"model: {champion.name} version {champion.version}")
+    if champion.tags["data_source"] == "sample":
         print("NOTE: it learnt from a generated sample, not from real data")
-    print(_summary_text(planned, fresh, took))
-    print(f"answers: {options.target.resolve()}")
+    print(_summary_text(plan, new_counts, elapsed_seconds))
+    print(f"predictions: {options.target.resolve()}")
     return 0
 
 
 def _summary_text(
     plan: "ScoringPlan", new_counts: "list[RowCounts]", elapsed_seconds: float
 ) -> str:
-    lines, rows = [], sum(one.rows for one in new_counts)
+    lines = []
     if new_counts:
+        rows = sum(count.rows for count in new_counts)
         speed = f"{elapsed_seconds:.1f} s, {rows / elapsed_seconds:,.0f} rows/s"
         lines.append(f"scored: {rows:,} rows of {_file_count_text(new_counts)} in {speed}")
     if plan.completed:
-        known = sum(one.rows for one in plan.completed)
-        lines.append(f"there already: {known:,} rows of {_file_count_text(plan.completed)}")
-    refused = sum(one.refused_rows for one in [*new_counts, *plan.completed])
-    lines.append(f"refused: {refused:,} rows" + (", each says its problem" if refused else ""))
+        rows = sum(count.rows for count in plan.completed)
+        lines.append(f"there already: {rows:,} rows of {_file_count_text(plan.completed)}")
+    refused_rows = sum(count.refused_rows for count in [*new_counts, *plan.completed])
+    hint = ", each with its problem" if refused_rows else ""
+    lines.append(f"refused: {refused_rows:,} rows{hint}")
     if plan.orphans:
-        names = ", ".join(one.name for one in plan.orphans[:3])
-        lines.append(
-            f"NOTE: of {_file_count_text(plan.orphans)} IN has nothing (any more): {names}"
-        )
+        names = ", ".join(file.name for file in plan.orphans[:3])
+        file_count = _file_count_text(plan.orphans)
+        lines.append(f"NOTE: OUT has {file_count} without an input in IN: {names}")
     return "\n".join(lines)
 
 
-def _file_count_text(files: list) -> str:
+def _file_count_text(files: Sequence[object]) -> str:
     return "1 file" if len(files) == 1 else f"{len(files):,} files"
 
 
 class _ProgressLine:
-    """A line on stderr that keeps up, where that is a terminal."""
+    """A line on stderr that is updated after each file, if stderr is a terminal."""
 
     def __init__(self, total_files: int) -> None:
-        self.total_files, self.finished_files, self.scored_rows, self.started_at = (
-            total_files,
-            0,
-            0,
-            time.perf_counter(),
-        )
+        self.total_files = total_files
+        self.finished_files = 0
+        self.scored_rows = 0
+        self.started_at = time.perf_counter()
 
     def __call__(self, count: "RowCounts") -> None:
-        self.finished_files, self.scored_rows = (
-            self.finished_files + 1,
-            self.scored_rows + count.rows,
-        )
+        self.finished_files += 1
+        self.scored_rows += count.rows
         if not sys.stderr.isatty():
             return
-        took = time.perf_counter() - self.started_at
-        left = took / self.finished_files * (self.total_files - self.finished_files)
-        said = f"{self.finished_files:,}/{self.total_files:,} files  {self.scored_rows:,} rows  about {left:.0f} s left"
-        end = "\n" if self.finished_files == self.total_files else ""
-        print(f"\r\x1b[K{said}", end=end, file=sys.stderr, flush=True)
+        elapsed_seconds = time.perf_counter() - self.started_at
+        remaining_files = self.total_files - self.finished_files
+        remaining_seconds = elapsed_seconds / self.finished_files * remaining_files
+        text = (
+            f"{self.finished_files:,}/{self.total_files:,} files  {self.scored_rows:,} rows  "
+            f"about {remaining_seconds:.0f} s left"
+        )
+        line_end = "" if remaining_files else "\n"
+        print(f"\r\x1b[K{text}", end=line_end, file=sys.stderr, flush=True)

@@ -1,1 +1,1 @@
-"""The model registry: versions, the promotion gate, alias history, model card and lineage. No training here."""
+"""The model registry: versions, gate, alias history, model card and lineage. No training here."""

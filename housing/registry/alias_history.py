@@ -1,11 +1,12 @@
-"""Who was champion when, and why: MLflow keeps where an alias is, not where it was.
+"""The history of an alias: which version was champion when, and why.
 
-The log is a registered model of its own, NAME-history, in the tracking store, where all see it:
-each of its versions is one move of an alias, and says so in its tags. MLflow numbers versions
-without a gap or a double, whoever asks, so the log has one order. A move "from A to B" holds only
-if A was there after the moves before it: of two people at once, the second one's does not. Only
-then is MLflow's alias set, to where the last move that holds leads; if whoever made it was cut
-short in between, the next one does that.
+MLflow keeps only where an alias is now. The history is a registered model of its own, NAME-history,
+in the tracking store, so that every client sees it: each of its versions records one change of an
+alias in its tags. MLflow numbers versions without gaps or duplicates, even for concurrent clients,
+so the history has one order. A change "from A to B" is valid only if the valid changes before it
+lead to A: of two concurrent changes, the second one is not. MLflow's alias is set afterwards, to
+the version the last valid change leads to; if the process that recorded a change was killed before
+that, the next client completes it.
 """
 
 from __future__ import annotations
@@ -14,49 +15,68 @@ import getpass
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from housing.tracking import store
 from housing.tracking.store import MlflowException, raises_unreachable
 
-LOG_DESCRIPTION = "The history of {name}: each version is one move of an alias, not a model."
-EXTERNAL_CHANGE_ACTION = "moved outside"  # by hand in MLflow, past the rules of this project
-RECHECK_DELAY_SECONDS = 0.5  # seconds: a move under way has ended by then
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+
+LOG_DESCRIPTION = "The history of {name}: each version records one alias change; none is a model."
+EXTERNAL_CHANGE_ACTION = "moved outside"  # in MLflow itself, without this module
+RECHECK_DELAY_SECONDS = 0.5  # a change that is being applied is finished by then
+APPLIED = "yes"  # the value of the tag `done`; empty before
+
+# field of AliasChange -> the tag of the history entry that stores it
+TAG_KEYS = {
+    "alias": "alias",
+    "old_version": "before",
+    "new_version": "after",
+    "action": "action",
+    "reason": "reason",
+    "changed_at": "at",
+    "changed_by": "who",
+    "run_id": "run_id",
+    "report": "report",
+    "verdict": "verdict",
+    "applied": "done",
+}
 
 
 class AliasChange(NamedTuple):
-    """An alias went from one version to another; "" is none."""
+    """The change of an alias from one version to another; the version "" is none."""
 
-    number: int  # in the log
+    number: int  # in the history; 0 before it is recorded
     alias: str
-    before: str
-    after: str
+    old_version: str
+    new_version: str
     action: str  # promoted, refused, rolled back, promoted by hand, moved outside
     reason: str
-    at: str  # UTC, ISO 8601
-    who: str
-    run_id: str  # the MLflow run of the version it went to
-    report: str
-    verdict: str  # of the gate on that version
-    done: str  # "yes" once the alias was seen there
+    changed_at: str  # UTC, ISO 8601
+    changed_by: str
+    run_id: str  # the MLflow run of the new version
+    report: str  # of the new version
+    verdict: str  # of the gate on the new version
+    applied: bool  # MLflow's alias has been seen at the new version
 
 
 class ConcurrentUpdateError(RuntimeError):
-    """Raised if somebody else moved the alias in the meantime; then nothing was changed."""
+    """Raised if the alias was changed by another client in the meantime; nothing was changed."""
 
 
 @raises_unreachable
 def list_changes(name: str, alias: str | None = None) -> list[AliasChange]:
-    """The moves that hold, of one alias or all; oldest first."""
-    held: list[AliasChange] = []
-    at: dict[str, str] = {}
-    for one in _read_log(name):
-        if at.get(one.alias, "") == one.before:
-            at[one.alias] = one.after
-            held.append(one)
-    return [one for one in held if alias in (None, one.alias)]
+    """Return the valid changes of one alias, or of all; oldest first."""
+    valid_changes: list[AliasChange] = []
+    versions_by_alias: dict[str, str] = {}
+    for change in _read_log(name):
+        if versions_by_alias.get(change.alias, "") == change.old_version:
+            versions_by_alias[change.alias] = change.new_version
+            valid_changes.append(change)
+    return [change for change in valid_changes if alias in (None, change.alias)]
 
 
 @raises_unreachable
@@ -68,145 +88,168 @@ def set_alias(
     reason: str,
     expected_version: str | None = None,
 ) -> AliasChange:
-    """Moves the alias to a version, and records it.
+    """Move the alias to a version and record the change.
 
-    before: the version that it must have been at until now ("": none), if that matters; then
-    Overtaken is raised if it was not, or if somebody else was faster.
+    expected_version: the version the alias must be at until now ("": none), or None if that does
+    not matter. Raises ConcurrentUpdateError if the alias is at another version, or if a concurrent
+    change came first.
     """
     while True:
-        now = reconcile(name, alias)
-        if expected_version is not None and now != expected_version:
+        current_version = reconcile(name, alias)
+        if expected_version is not None and current_version != expected_version:
             raise ConcurrentUpdateError(_conflict_message(name, alias, expected_version))
-        made = _append_change(name, alias, now, new_version, action, reason)
+        number = _append_change(name, alias, current_version, new_version, action, reason)
         _sync_alias(name, alias)
-        held = {one.number: one for one in list_changes(name, alias)}
-        if made in held:
-            return held[made]
+        changes_by_number = {change.number: change for change in list_changes(name, alias)}
+        if number in changes_by_number:
+            return changes_by_number[number]
 
 
 @raises_unreachable
 def reconcile(name: str, alias: str) -> str:
-    """The version that the alias names, once log and alias agree; "" for none.
+    """Bring history and alias into agreement; return the version of the alias, "" for none.
 
-    A move that was cut short is finished. One that the log does not know is recorded.
+    A change that was recorded but not applied is applied. A change that was made in MLflow itself
+    is recorded.
     """
-    seen = None
+    previous_state: tuple[list[AliasChange], str] | None = None
     while True:
-        found = list_changes(name, alias)
-        last, now = (found[-1] if found else None), _current_version(name, alias)
-        wanted = last.after if last else ""
-        if now == wanted:
-            return now
-        if last and last.done != "yes":
+        changes, current_version = list_changes(name, alias), _current_version(name, alias)
+        last_change = changes[-1] if changes else None
+        recorded_version = last_change.new_version if last_change else ""
+        if current_version == recorded_version:
+            return current_version
+        if last_change and not last_change.applied:
             _sync_alias(name, alias)
-        elif seen == (found, now):
-            reason = "the alias was set in MLflow itself" if last else "the history begins here"
-            _append_change(name, alias, wanted, now, EXTERNAL_CHANGE_ACTION, reason)
-        else:  # perhaps just being moved
-            seen = found, now
+        elif previous_state == (changes, current_version):
+            reason = (
+                "the alias was set in MLflow itself" if last_change else "the history begins here"
+            )
+            _append_change(
+                name, alias, recorded_version, current_version, EXTERNAL_CHANGE_ACTION, reason
+            )
+        else:  # another client may be applying a change right now
+            previous_state = changes, current_version
             time.sleep(RECHECK_DELAY_SECONDS)
 
 
 def champion_stack(changes: list[AliasChange]) -> list[str]:
-    """The champions, each on the one before it: the last serves, the one below was there before.
+    """Return the champions as a stack: the last one serves, the one below served before it.
 
-    found: the moves of the alias champion, oldest first. A roll back takes away what it passes.
+    changes: those of the alias champion, oldest first. A rollback removes the versions it skips.
     """
     stack: list[str] = []
-    for one in changes:
-        if one.action == "rolled back":
-            stack = stack[: stack.index(one.after)] if one.after in stack else stack[:-1]
-        stack.append(one.after)
+    for change in changes:
+        version = change.new_version
+        if change.action == "rolled back":
+            stack = stack[: stack.index(version)] if version in stack else stack[:-1]
+        stack.append(version)
     return stack
 
 
 def rolled_back_versions(changes: list[AliasChange]) -> dict[str, AliasChange]:
-    """Versions that were rolled back, and not promoted by hand since; with the move that did it."""
-    back: dict[str, AliasChange] = {}
-    for one in changes:
-        if one.action == "rolled back":
-            back[one.before] = one
-        back.pop(one.after, None)
-    return back
+    """Return the versions that were rolled back and not promoted since, with their rollback."""
+    rollbacks: dict[str, AliasChange] = {}
+    for change in changes:
+        if change.action == "rolled back":
+            rollbacks[change.old_version] = change
+        rollbacks.pop(change.new_version, None)
+    return rollbacks
 
 
 def _sync_alias(name: str, alias: str) -> None:
-    """Sets the alias to where the log leads, until that has not changed meanwhile.
+    """Set the alias to the last recorded version, and repeat if the history grew meanwhile.
 
-    Whoever sets it last has looked at the log after that, so it ends where the log does.
+    Whichever client sets the alias last reads the history after that, so the alias ends where the
+    history does.
     """
     client = store.client()
     while True:
-        last, now = list_changes(name, alias)[-1], _current_version(name, alias)
-        if now != last.after:
+        last_change, current_version = list_changes(name, alias)[-1], _current_version(name, alias)
+        if current_version != last_change.new_version:
             try:
-                client.set_registered_model_alias(name, alias, last.after)
-            except MlflowException as failed:  # of two that set it first, MLflow lets one fail
-                if now or failed.error_code != "BAD_REQUEST" or not _current_version(name, alias):
+                client.set_registered_model_alias(name, alias, last_change.new_version)
+            except MlflowException as error:
+                # if two clients set an alias for the first time, MLflow lets one of them fail
+                is_race = not current_version and error.error_code == "BAD_REQUEST"
+                if not is_race or not _current_version(name, alias):
                     raise
                 continue
         if (
-            list_changes(name, alias)[-1].number == last.number
-            and _current_version(name, alias) == last.after
+            list_changes(name, alias)[-1].number == last_change.number
+            and _current_version(name, alias) == last_change.new_version
         ):
-            client.set_model_version_tag(_log_name(name), str(last.number), "done", "yes")
+            entry = str(last_change.number)
+            client.set_model_version_tag(_log_name(name), entry, TAG_KEYS["applied"], APPLIED)
             return
 
 
 def _append_change(
     name: str, alias: str, previous_version: str, new_version: str, action: str, reason: str
 ) -> int:
-    """Writes a move into the log; gives its number."""
+    """Append a change to the history; return its number."""
     client = store.client()
     try:
         client.create_registered_model(
             _log_name(name), description=LOG_DESCRIPTION.format(name=name)
         )
-    except MlflowException as known:
-        if known.error_code != "RESOURCE_ALREADY_EXISTS":
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     version = client.get_model_version(name, new_version or previous_version)
-    tags = {
-        "alias": alias,
-        "before": previous_version,
-        "after": new_version,
-        "action": action,
-        "reason": reason,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "who": current_user(),
-        "run_id": version.run_id or "",
-        "report": version.tags.get("report", ""),
-        "verdict": version.tags.get("verdict", ""),
-        "done": "yes" if action == EXTERNAL_CHANGE_ACTION else "",
-    }
-    source = f"models:/{name}/{version.version}"
-    return int(
-        client.create_model_version(_log_name(name), source, version.run_id, tags=tags).version
+    change = AliasChange(
+        number=0,
+        alias=alias,
+        old_version=previous_version,
+        new_version=new_version,
+        action=action,
+        reason=reason,
+        changed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        changed_by=current_user(),
+        run_id=version.run_id or "",
+        report=version.tags.get("report", ""),
+        verdict=version.tags.get("verdict", ""),
+        applied=action == EXTERNAL_CHANGE_ACTION,
     )
+    source = f"models:/{name}/{version.version}"
+    entry = client.create_model_version(
+        _log_name(name), source, version.run_id, tags=_to_tags(change)
+    )
+    return int(entry.version)
 
 
 def _read_log(name: str) -> Iterator[AliasChange]:
-    """All that was written, in its order."""
-    client, token, found = store.client(), None, []
+    """Yield every recorded change, valid or not, in the order of its number."""
+    client = store.client()
+    entries: list[MlflowVersion] = []
+    token: str | None = None
     while True:
         page = client.search_model_versions(f"name = '{_log_name(name)}'", page_token=token)
-        found += page
+        entries += page
         token = page.token
         if not token:
             break
-    for one in sorted(found, key=lambda it: int(it.version)):
-        told = {
-            field: one.tags.get(field, "") for field in AliasChange._fields if field != "number"
-        }
-        yield AliasChange(int(one.version), **told)
+    for entry in sorted(entries, key=lambda entry: int(entry.version)):
+        yield _from_tags(int(entry.version), entry.tags)
+
+
+def _to_tags(change: AliasChange) -> dict[str, str]:
+    values = change._asdict() | {"applied": APPLIED if change.applied else ""}
+    return {key: values[field] for field, key in TAG_KEYS.items()}
+
+
+def _from_tags(number: int, tags: Mapping[str, str]) -> AliasChange:
+    values: dict[str, Any] = {field: tags.get(key, "") for field, key in TAG_KEYS.items()}
+    values["applied"] = values["applied"] == APPLIED
+    return AliasChange(number, **values)
 
 
 def _current_version(name: str, alias: str) -> str:
-    """The version that MLflow's alias names; "" for none."""
+    """Return the version that MLflow's alias names; "" for none."""
     try:
         return str(store.client().get_model_version_by_alias(name, alias).version)
-    except MlflowException as missing:
-        if missing.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return ""
         raise
 
@@ -216,20 +259,25 @@ def _log_name(name: str) -> str:
 
 
 def _conflict_message(name: str, alias: str, expected_version: str) -> str:
-    last = list_changes(name, alias)[-1:]
-    now = f"version {last[0].after}" if last and last[0].after else "none"
-    by = f", {last[0].action} by {last[0].who} ({last[0].reason})" if last else ""
-    was = f"version {expected_version}" if expected_version else "none"
-    return f"the {alias} of {name} was {was}, and is {now} now{by}: nothing was changed"
+    changes = list_changes(name, alias)
+    current, author = "none", ""
+    if changes:
+        last_change = changes[-1]
+        current = f"version {last_change.new_version}" if last_change.new_version else "none"
+        author = f", {last_change.action} by {last_change.changed_by} ({last_change.reason})"
+    expected = f"version {expected_version}" if expected_version else "none"
+    return (
+        f"the {alias} of {name} was {expected}, and is {current} now{author}: nothing was changed"
+    )
 
 
 def current_user() -> str:
-    """Who does it: HOUSING_WHO, the tracking server's user, else this machine's user and name."""
-    named = os.environ.get("HOUSING_WHO") or os.environ.get("MLFLOW_TRACKING_USERNAME")
-    if named:
-        return named
+    """Return the name to record: HOUSING_WHO, the tracking server's user, or user@host."""
+    configured_name = os.environ.get("HOUSING_WHO") or os.environ.get("MLFLOW_TRACKING_USERNAME")
+    if configured_name:
+        return configured_name
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user has a number only
+    except (KeyError, OSError):  # a container's user may have a number but no name
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"

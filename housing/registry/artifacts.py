@@ -1,4 +1,4 @@
-"""The files of a registered version: its model, and what serves it."""
+"""The files of a registered version: its model, and what the service needs to answer with it."""
 
 from __future__ import annotations  # the service reads the registry without pandas or scikit-learn
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def sha256_hex(content: bytes) -> str:
-    """Its sha256, as the tags of a version name it."""
+    """Return the sha256 of a file's content, as the tags of a version store it."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -33,58 +33,66 @@ def add_serving_files(
     example_predictions: Mapping[str, np.ndarray],
     domain_json: bytes,
 ) -> dict[str, str]:
-    """Puts the graph into the candidate's model folder and declares it in its MLmodel.
+    """Add the ONNX graph to the candidate's model folder and declare it in the MLmodel file.
 
-    answers: what the model says of the rows, by the names that examples.json has for it. known:
-    its domain, as `domain.learn` writes it. The folder is named by its content: what an earlier
-    version of the same model serves stays as it was. Gives the tags that say where it is, and what
-    each file of the model must be.
+    example_predictions: the model's predictions for the rows, by their names in examples.json.
+    domain_json: the training domain, as `training_domain.fit` writes it. The folder is named by a
+    hash of its content, so the serving files of an earlier version of the same model stay as they
+    were. Returns the tags that say where the files are, and the sha256 of each file of the model.
     """
-    recorded = {"rows": example_rows, **example_predictions}
-    examples = json.dumps({name: it.tolist() for name, it in recorded.items()}).encode()
+    arrays = {"rows": example_rows, **example_predictions}
+    examples = json.dumps({name: array.tolist() for name, array in arrays.items()}).encode()
     contents = {"model.onnx": onnx_model, "examples.json": examples, "domain.json": domain_json}
-    place = f"served/{sha256_hex(b''.join(contents.values()))[:12]}"
-    with TemporaryDirectory() as kept, TemporaryDirectory() as added:
+    serving_path = f"served/{sha256_hex(b''.join(contents.values()))[:12]}"
+    with TemporaryDirectory() as download_folder, TemporaryDirectory() as upload_folder:
         uri = f"models:/{candidate.model_id}"
-        model = Path(mlflow.artifacts.download_artifacts(uri, dst_path=kept))
-        described = mlflow.models.Model.load(str(model))
-        described.add_flavor("double_precision_graph", data=f"{place}/model.onnx")
-        described.save(Path(added) / "MLmodel")
+        model_folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=download_folder))
+        mlmodel = mlflow.models.Model.load(str(model_folder))
+        mlmodel.add_flavor("double_precision_graph", data=f"{serving_path}/model.onnx")
+        mlmodel.save(Path(upload_folder) / "MLmodel")
         for name, content in contents.items():
-            for folder in (added, model):
-                paths.atomic_write(Path(folder) / place / name, content)
-        client.log_model_artifacts(candidate.model_id, added)
-        return {"served": place, "sha256": json.dumps(_file_digests(model, place))}
+            for folder in (Path(upload_folder), model_folder):
+                paths.atomic_write(folder / serving_path / name, content)
+        client.log_model_artifacts(candidate.model_id, upload_folder)
+        digests = _file_digests(model_folder, serving_path)
+    return {"served": serving_path, "sha256": json.dumps(digests)}
 
 
 def _file_digests(model_folder: Path, serving_path: str) -> dict[str, str]:
-    """File of the model's folder -> its sha256; of those that say how it answers."""
+    """Return path -> sha256 of the files that decide what the model predicts."""
     files = [*model_folder.glob("*.skops"), *(model_folder / serving_path).iterdir()]
     return {
-        one.relative_to(model_folder).as_posix(): sha256_hex(one.read_bytes())
-        for one in sorted(files)
+        file.relative_to(model_folder).as_posix(): sha256_hex(file.read_bytes())
+        for file in sorted(files)
     }
 
 
 @raises_unreachable
 def download(version: ModelVersion, folder: Path, subfolder: str = "") -> Path:
-    """The version's model folder below the folder, all of it or one of its own folders.
+    """Download the version's model folder, or one folder of it, and verify its files.
 
-    Raises ValueError if a file is not what it was when the version was registered, or is missing.
+    Returns the path of the model folder below `folder`. Raises ValueError if a file is missing or
+    differs from the one that was registered.
     """
     store.client()
     uri = f"models:/{version.name}/{version.version}/{subfolder}".rstrip("/")
-    got = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-    model = got.parents[len(Path(subfolder).parts) - 1] if subfolder else got
-    known = json.loads(version.tags.get("sha256", "{}"))
-    for name in [one for one in known if one.startswith(subfolder)]:
-        file, which = model / name, f"{name} of {version.name} version {version.version}"
-        if not file.exists():
-            raise ValueError(f"{which} is missing, and was there when it was registered")
-        now = sha256_hex(file.read_bytes())
-        if now != known[name]:
-            raise ValueError(
-                f"{which} has sha256 {now[:12]}…, and had {known[name][:12]}… when it was "
-                "registered: somebody has changed it"
-            )
-    return model
+    download_path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+    depth = len(Path(subfolder).parts)
+    model_folder = download_path.parents[depth - 1] if subfolder else download_path
+    registered_digests = json.loads(version.tags.get("sha256", "{}"))
+    for name, registered_digest in registered_digests.items():
+        if name.startswith(subfolder):
+            label = f"{name} of {version.name} version {version.version}"
+            _verify_file(model_folder / name, registered_digest, label)
+    return model_folder
+
+
+def _verify_file(file: Path, registered_digest: str, label: str) -> None:
+    if not file.exists():
+        raise ValueError(f"{label} is missing, and was there when it was registered")
+    digest = sha256_hex(file.read_bytes())
+    if digest != registered_digest:
+        raise ValueError(
+            f"{label} has sha256 {digest[:12]}…, expected {registered_digest[:12]}… as "
+            "registered: the file was changed"
+        )

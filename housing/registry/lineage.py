@@ -1,4 +1,4 @@
-"""Lineage: from an answer of the service down to the data, and what of it is missing."""
+"""Lineage: from a prediction of the service down to the data, and what of it is missing."""
 
 from __future__ import annotations
 
@@ -19,95 +19,102 @@ from housing.registry.versions import ModelVersion
 from housing.schema import USD_PER_UNIT
 from housing.tracking import experiments
 
-PIPELINE_RUN_ID_PATTERN = re.compile(
-    r"\d{8}-\d{6}-[0-9a-f]{4}|by-hand-\d{8}-\d{6}"
-)  # of the pipeline
-HEX_ID_PATTERN = re.compile(r"([0-9a-f]{32})(-\d+)?")
-ACCEPTED_IDENTIFIERS = ("a prediction's id, a version (3, NAME/3, champion), an MLflow run's id, or a report "
-        "(its path, or the id of its run)")  # fmt: skip
+PIPELINE_RUN_ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}|by-hand-\d{8}-\d{6}")
+HEX_ID_PATTERN = re.compile(r"([0-9a-f]{32})(-\d+)?")  # of a prediction or an MLflow run
+ACCEPTED_IDENTIFIERS = (
+    "a prediction's id, a version (3, NAME/3, champion), an MLflow run's id, or a report "
+    "(its path, or the id of its run)"
+)
+MAX_LISTED_PREDICTIONS = 10  # of one request
 
 
 def trace(
     identifier: str, name: str, hash_notebook: NotebookHasher | None = None
 ) -> list[LineageEntry]:
-    """The chain behind a prediction, a version, an MLflow run or a report, the newest thing first.
+    """Return the lineage of a prediction, version, MLflow run or report, the newest entry first.
 
-    name: the registered model that a bare version number belongs to. code_of: tells whether a
-    notebook is still the one that ran. Raises LookupError for what is none of these.
+    name: the registered model that a bare version number belongs to. hash_notebook: computes the
+    hash of a notebook's code, to say whether it is still the one that ran. Raises LookupError for
+    an unknown identifier.
     """
-    found = HEX_ID_PATTERN.fullmatch(identifier)
-    if found:
+    if HEX_ID_PATTERN.fullmatch(identifier):
         rows = _find_predictions(identifier)
         if rows:
             return _prediction_lineage(rows, hash_notebook)
         return _run_lineage(identifier, hash_notebook)
-    run = PIPELINE_RUN_ID_PATTERN.search(identifier)
-    if run:
-        return _report_lineage(run[0], hash_notebook)
-    return _version_lineage(
-        _resolve_version(identifier, name), hash_notebook, count_predictions=True
-    )
+    pipeline_run_id = _extract_run_id(identifier)
+    if pipeline_run_id:
+        return _report_lineage(pipeline_run_id, hash_notebook)
+    version = _resolve_version(identifier, name)
+    return _version_lineage(version, hash_notebook, count_predictions=True)
 
 
-def _resolve_version(identifier: str, name: str) -> ModelVersion:
-    named, _, number = identifier.rpartition("/")
+def _resolve_version(identifier: str, default_name: str) -> ModelVersion:
+    """Return the version of `3`, `champion`, `NAME/3` or `NAME/champion`."""
+    given_name, _, number = identifier.rpartition("/")
+    name = given_name or default_name
     if number in (versions.CHAMPION, versions.CHALLENGER):
-        number = alias_history.reconcile(named or name, number)
+        number = alias_history.reconcile(name, number)
     if not number.isdigit():
         raise LookupError(f"nothing is known of {identifier!r}: expected {ACCEPTED_IDENTIFIERS}")
-    return versions.get_version(named or name, number)
+    return versions.get_version(name, number)
 
 
 def _find_predictions(prediction_id: str) -> list[dict[str, Any]]:
-    """The rows with that id, or of that request: its id, and -0, -1, ...; archives last."""
+    """Return the logged rows of a prediction or a request, from the log or else the archives.
+
+    The rows of a request have its id, or its id with -0, -1, ...
+    """
     query = "SELECT * FROM prediction WHERE id = ? OR id > ? AND id < ? ORDER BY id LIMIT 10000"
-    ids = (
-        prediction_id,
-        f"{prediction_id}-",
-        f"{prediction_id}.",
-    )  # a range, as the index knows no LIKE
-    found = (
-        reader.query(file, query, *ids) for file in [reader.log_path(), *reader.archive_paths()]
-    )
-    return next(filter(None, found), [])
+    # a range, because SQLite does not use the index for LIKE
+    arguments = (prediction_id, f"{prediction_id}-", f"{prediction_id}.")
+    for file in [reader.log_path(), *reader.archive_paths()]:
+        rows = reader.query(file, query, *arguments)
+        if rows:
+            return rows
+    return []
 
 
 def _prediction_lineage(
     rows: list[dict[str, Any]], hash_notebook: NotebookHasher | None
 ) -> list[LineageEntry]:
-    links = []
-    for one in rows[:10]:
-        answer = (
-            one["problem"]
-            if one["prediction"] is None
-            else f"${one['prediction'] * USD_PER_UNIT:,.0f}"
-        )
-        links.append(LineageEntry("prediction", f"{one['id']}: {answer}"))
-        links.append(LineageEntry("asked", f"{one['asked_at']}, {one['input']}"))
-    if len(rows) > 10:
-        links.append(LineageEntry("prediction", f"and {len(rows) - 10:,} more of the same request"))
-    [first, *_] = rows
-    if not first["model_name"]:
-        return [
-            *links,
-            LineageEntry("version", "the request was refused, so no model answered", True),
-        ]
+    entries = _prediction_entries(rows)
+    first_row = rows[0]
+    if not first_row["model_name"]:
+        text = "the request was refused, so no model answered"
+        return [*entries, LineageEntry("version", text, True)]
     try:
-        found = versions.get_version(first["model_name"], first["model_version"])
-    except LookupError as gone:
-        return [*links, LineageEntry("version", str(gone), True)]
-    if found.created_at > first["asked_at"]:
-        text = f"{_version_label(found)} was registered after the answer: this is another registry"
-        return [*links, LineageEntry("version", text, True)]
-    return [*links, *_version_lineage(found, hash_notebook)]
+        version = versions.get_version(first_row["model_name"], first_row["model_version"])
+    except LookupError as error:
+        return [*entries, LineageEntry("version", str(error), True)]
+    if version.created_at > first_row["asked_at"]:
+        text = (
+            f"{_version_label(version)} was registered after the prediction: this is another "
+            "registry"
+        )
+        return [*entries, LineageEntry("version", text, True)]
+    return [*entries, *_version_lineage(version, hash_notebook)]
+
+
+def _prediction_entries(rows: list[dict[str, Any]]) -> list[LineageEntry]:
+    entries = []
+    for row in rows[:MAX_LISTED_PREDICTIONS]:
+        value = row["prediction"]
+        result = row["problem"] if value is None else f"${value * USD_PER_UNIT:,.0f}"
+        entries.append(LineageEntry("prediction", f"{row['id']}: {result}"))
+        entries.append(LineageEntry("request", f"{row['asked_at']}, {row['input']}"))
+    if len(rows) > MAX_LISTED_PREDICTIONS:
+        text = f"and {len(rows) - MAX_LISTED_PREDICTIONS:,} more of the same request"
+        entries.append(LineageEntry("prediction", text))
+    return entries
 
 
 def _run_lineage(run_id: str, hash_notebook: NotebookHasher | None) -> list[LineageEntry]:
     run = experiments.get_run(run_id)
     if run is None:
-        raise LookupError(f"{run_id} is no prediction in the log and no MLflow run")
-    links = _matching_versions_lineage(lambda one: one.run_id == run_id, hash_notebook)
-    return links or [
+        raise LookupError(f"{run_id} is neither a prediction in the log nor an MLflow run")
+    entries = _matching_versions_lineage(lambda version: version.run_id == run_id, hash_notebook)
+    return entries or [
         LineageEntry("version", "this run was never registered", True),
         *_training_entries(run_id, hash_notebook),
     ]
@@ -117,74 +124,76 @@ def _report_lineage(
     pipeline_run_id: str, hash_notebook: NotebookHasher | None
 ) -> list[LineageEntry]:
     def mentions_run(version: ModelVersion) -> bool:
-        return pipeline_run_id in (
-            version.tags.get("training"),
-            _extract_run_id(version.tags.get("report", "")),
-        )
+        report = version.tags.get("report", "")
+        return pipeline_run_id in (version.tags.get("training"), _extract_run_id(report))
 
-    links = _matching_versions_lineage(mentions_run, hash_notebook)
-    if links:
-        return links
-    trained = experiments.find_run_ids(pipeline_run_id)
-    if not trained:
-        raise LookupError(
-            f"no version and no MLflow run names the pipeline's run {pipeline_run_id}"
-        )
-    nothing = LineageEntry("version", f"the run {pipeline_run_id} registered none", True)
-    return [nothing, *(link for one in trained for link in _training_entries(one, hash_notebook))]
+    entries = _matching_versions_lineage(mentions_run, hash_notebook)
+    if entries:
+        return entries
+    run_ids = experiments.find_run_ids(pipeline_run_id)
+    if not run_ids:
+        raise LookupError(f"no version and no MLflow run names the pipeline run {pipeline_run_id}")
+    return [
+        LineageEntry("version", f"the run {pipeline_run_id} registered none", True),
+        *(entry for run_id in run_ids for entry in _training_entries(run_id, hash_notebook)),
+    ]
 
 
 def _matching_versions_lineage(
     predicate: Callable[[ModelVersion], bool], hash_notebook: NotebookHasher | None
 ) -> list[LineageEntry]:
-    """The chains of all versions that are wanted, of whatever name."""
-    found = [one for name in versions.MODEL_NAMES.values() for one in versions.list_versions(name)]
-    made = filter(predicate, found)
+    """Return the lineage of every version, of any registered model, that the predicate accepts."""
     return [
-        link
-        for one in made
-        for link in _version_lineage(one, hash_notebook, count_predictions=True)
+        entry
+        for name in versions.MODEL_NAMES.values()
+        for version in filter(predicate, versions.list_versions(name))
+        for entry in _version_lineage(version, hash_notebook, count_predictions=True)
     ]
 
 
 def _version_lineage(
     version: ModelVersion, hash_notebook: NotebookHasher | None, count_predictions: bool = False
 ) -> list[LineageEntry]:
-    links = [LineageEntry("answers", _usage_text(version))] if count_predictions else []
-    links.append(LineageEntry("version", f"{_version_label(version)}, {version.tags.get('verdict', 'never judged')}: "
-                      f"{version.tags.get('reason', '')}"))  # fmt: skip
-    times = [f"from {one.at[:16].replace('T', ' ')} UTC ({one.action} by {one.who})"
-             for one in alias_history.list_changes(version.name, versions.CHAMPION)
-             if one.after == version.version]  # fmt: skip
-    links.append(LineageEntry("champion", "; ".join(times) or "never"))
-    links.append(files_entry(version))
-    links += origin_entries("registration", version.tags, hash_notebook)
-    return [*links, *_training_entries(version.run_id, hash_notebook)]
+    entries = [LineageEntry("predictions", _usage_text(version))] if count_predictions else []
+    verdict, reason = version.tags.get("verdict", "never judged"), version.tags.get("reason", "")
+    entries.append(LineageEntry("version", f"{_version_label(version)}, {verdict}: {reason}"))
+    promotions = [
+        f"from {change.changed_at[:16].replace('T', ' ')} UTC ({change.action} by "
+        f"{change.changed_by})"
+        for change in alias_history.list_changes(version.name, versions.CHAMPION)
+        if change.new_version == version.version
+    ]
+    entries.append(LineageEntry("champion", "; ".join(promotions) or "never"))
+    entries.append(files_entry(version))
+    entries += origin_entries("registration", version.tags, hash_notebook)
+    return [*entries, *_training_entries(version.run_id, hash_notebook)]
 
 
 def _training_entries(run_id: str, hash_notebook: NotebookHasher | None) -> list[LineageEntry]:
-    """The MLflow run, and what it was made by and from."""
+    """Return the MLflow run, its origin and its data."""
     run = experiments.get_run(run_id) if run_id else None
     if run is None:
         return [LineageEntry("MLflow run", f"{run_id or 'none is named'}: not in this store", True)]
     rmse = run.metrics.get("test_rmse", float("nan")) * USD_PER_UNIT
     family = run.tags.get("family", "")
-    links = [
-        LineageEntry("MLflow run", f"{run_id}: {family}, test RMSE ${rmse:,.0f}, {run.started_at}")
+    text = f"{run_id}: {family}, test RMSE ${rmse:,.0f}, {run.started_at}"
+    return [
+        LineageEntry("MLflow run", text),
+        *origin_entries("training", run.tags, hash_notebook),
+        *data_entries(run.tags),
     ]
-    links += origin_entries("training", run.tags, hash_notebook)
-    return [*links, *data_entries(run.tags)]
 
 
 def _usage_text(version: ModelVersion) -> str:
-    """How many answers of the service's log it gave, and when."""
+    """Describe how many predictions of the service's log this version made, and when."""
     query = (
-        "SELECT count(*) AS many, min(asked_at) AS first, max(asked_at) AS last "
+        "SELECT count(*) AS n_predictions, min(asked_at) AS first, max(asked_at) AS last "
         "FROM prediction WHERE model_name = ? AND model_version = ? AND status = 200"
     )
-    for one in reader.query(reader.log_path(), query, version.name, version.version):
-        if one["many"]:
-            return f"{one['many']:,} in this log, from {one['first']} to {one['last']}"
+    for row in reader.query(reader.log_path(), query, version.name, version.version):
+        if row["n_predictions"]:
+            count = row["n_predictions"]
+            return f"{count:,} in this log, from {row['first']} to {row['last']}"
     return "none in this log"
 
 
@@ -193,5 +202,6 @@ def _version_label(version: ModelVersion) -> str:
 
 
 def _extract_run_id(report: str) -> str:
-    run = PIPELINE_RUN_ID_PATTERN.search(report)
-    return run[0] if run else ""
+    """Return the pipeline run's id in a report's path; empty if there is none."""
+    match = PIPELINE_RUN_ID_PATTERN.search(report)
+    return match[0] if match else ""

@@ -1,4 +1,4 @@
-"""The model card: one page that says what a registered version is for, how good, and where not.
+"""The model card: one page on what a registered version is for, how good it is, and where not.
 
 After Mitchell et al., Model Cards for Model Reporting (2019).
 """
@@ -32,33 +32,34 @@ stand for who lives there.
 
 
 def title(version: ModelVersion) -> str:
-    """The card's heading."""
+    """Return the heading of the card."""
     return f"Model card: {version.name} version {version.version}"
 
 
 def render(
     version: ModelVersion, split: TrainTestSplit, predictions: np.ndarray, checks: Sequence[Check]
 ) -> str:
-    """The card as Markdown, without its title.
+    """Render the card as Markdown, without its title.
 
-    guess: (n,) what the model says of the test rows. checks: what the gate asked.
+    predictions: (n,) the model's predictions for the test rows, in $100,000. checks: the results of
+    the gate.
     """
-    parts = {
+    sections = {
         "In short": _summary_section(version, split, predictions),
         "What it is for": INTENDED_USE.strip(),
         "The data": _data_section(split),
         "How good it is": _metrics_section(version, split, predictions),
         "Where it is worst": _worst_slices_section(split, predictions),
-        "What it does not know": _limitations_section(version, split, predictions),
+        "What it does not know": _limitations_section(split, predictions),
         "The gate": _gate_section(version, checks),
     }
-    text = "\n\n".join(f"## {heading}\n\n{told}" for heading, told in parts.items())
-    again = f"## How to make it again\n\n{_reproduction_section(version)}\n"
-    return text.replace("$", "\\$") + f"\n\n{again}"  # two plain ones would be a formula
+    text = "\n\n".join(f"## {heading}\n\n{content}" for heading, content in sections.items())
+    escaped_text = text.replace("$", "\\$")  # Markdown reads two plain ones as a formula
+    return f"{escaped_text}\n\n## How to reproduce it\n\n{_reproduction_section(version)}\n"
 
 
 def save(version: ModelVersion, markdown: str) -> None:
-    """Puts the card on the version in the registry."""
+    """Store the card with the version in the registry."""
     model_versions.set_description(version, f"# {title(version)}\n\n{markdown}")
 
 
@@ -66,93 +67,112 @@ def _summary_section(version: ModelVersion, split: TrainTestSplit, predictions: 
     rmse = metrics.scores_with_intervals(split.test[TARGET], predictions).loc["RMSE, $"]
     verdict = "was promoted" if version.tags["verdict"] == "promoted" else "was not promoted"
     notice = dvc.data_notice(split.manifest)
-    loud = f"**{notice}.** " if notice else ""
+    bold_notice = f"**{notice}.** " if notice else ""
+    family = FAMILIES[version.tags["family"]].title
     return (
-        f"{loud}It guesses the median house value of a block group from eight numbers; its kind: "
-        f"{FAMILIES[version.tags['family']].title}. On {len(predictions):,} block groups that it had not "
-        f"seen its RMSE is **{_format_usd(rmse.value)}** (90 % interval {_format_usd(rmse.low)} to "
+        f"{bold_notice}It predicts the median house value of a block group from eight numbers; its "
+        f"kind: {family}. On {len(predictions):,} block groups that it had not seen, its RMSE is "
+        f"**{_format_usd(rmse.value)}** (90 % interval {_format_usd(rmse.low)} to "
         f"{_format_usd(rmse.high)}). It {verdict} on {version.created_at[:10]}."
     )
 
 
 def _data_section(split: TrainTestSplit) -> str:
-    told, train = split.manifest, split.train
+    manifest, train = split.manifest, split.train
     rows = [
-        (name, one.meaning, one.unit, f"{one.low:,g} to {one.high:,g}",
-         f"{_format_number(train[name].min())} to {_format_number(train[name].max())}")
-        for name, one in FEATURES.items()
-    ]  # fmt: skip
-    known = told["source"] == "california" and not dvc.data_notice(told)
-    where, version = ", from the census of 1990" if known else "", dvc.data_version(told)
+        (
+            name,
+            feature.meaning,
+            feature.unit,
+            f"{feature.low:,g} to {feature.high:,g}",
+            f"{_format_number(train[name].min())} to {_format_number(train[name].max())}",
+        )
+        for name, feature in FEATURES.items()
+    ]
+    is_real_data = manifest["source"] == "california" and not dvc.data_notice(manifest)
+    origin = ", from the census of 1990" if is_real_data else ""
+    version = dvc.data_version(manifest)
     return (
-        f"{told['said']}{where}; sha256 `{told['sha256']['raw']}`"
-        f"{f'; {version}' if version else ''}. {len(train):,} block groups to "
-        f"learn from, {len(split.test):,} held back at random (seed {told['seed']}).\n\n"
+        f"{manifest['said']}{origin}; sha256 `{manifest['sha256']['raw']}`"
+        f"{f'; {version}' if version else ''}. {len(train):,} block groups to train on, "
+        f"{len(split.test):,} held out at random (seed {manifest['seed']}).\n\n"
         + _markdown_table(("column", "meaning", "unit", "accepted", "seen in training"), rows)
     )
 
 
 def _metrics_section(version: ModelVersion, split: TrainTestSplit, predictions: np.ndarray) -> str:
-    table = metrics.scores_with_intervals(split.test[TARGET], predictions)
-    rows = [(name, *map(_format_number, row))
-            for name, row in zip(table.index, table.to_numpy(), strict=True)]  # fmt: skip
+    scores = metrics.scores_with_intervals(split.test[TARGET], predictions)
+    rows = [
+        (name, *map(_format_number, values))
+        for name, values in zip(scores.index, scores.to_numpy(), strict=True)
+    ]
+    table = _markdown_table(("test rows", *scores.columns), rows, 1)
     run = experiments.get_run(version.run_id)
-    more = _extra_metrics_text(run.metrics if run else {})
-    return _markdown_table(("test rows", *table.columns), rows, 1) + (f"\n\n{more}" if more else "")
+    text = _extra_metrics_text(run.metrics if run else {})
+    return f"{table}\n\n{text}" if text else table
 
 
 def _extra_metrics_text(metrics: Mapping[str, float]) -> str:
-    """What the training has found out beside."""
-    said = []
+    """Describe the metrics of the training run that are no scores on the test rows."""
+    sentences = []
     if "far_rmse" in metrics:
-        far = _format_usd(metrics["far_rmse"] * USD_PER_UNIT)
-        said.append(f"With whole cells of the map held out its RMSE is {far}: expect that where no "
-                    "data is near.")  # fmt: skip
-    if "interval_coverage_percent" in metrics:
-        inside, wide = (
-            metrics["interval_coverage_percent"],
-            _format_usd(metrics["interval_width"] * USD_PER_UNIT),
+        spatial_rmse = _format_usd(metrics["far_rmse"] * USD_PER_UNIT)
+        sentences.append(
+            f"With whole cells of the map held out its RMSE is {spatial_rmse}: expect that where "
+            "no data is near."
         )
-        said.append(f"Its 90 % intervals held {inside:.1f} % of the test rows, and are {wide} wide "
-                    "on average.")  # fmt: skip
-    return " ".join(said)
+    if "interval_coverage_percent" in metrics:
+        coverage = metrics["interval_coverage_percent"]
+        width = _format_usd(metrics["interval_width"] * USD_PER_UNIT)
+        sentences.append(
+            f"Its 90 % intervals held {coverage:.1f} % of the test rows, and are {width} wide on "
+            "average."
+        )
+    return " ".join(sentences)
 
 
 def _worst_slices_section(split: TrainTestSplit, predictions: np.ndarray) -> str:
-    table = slices.worst_groups(slices.errors_by_slice(split.test, predictions, split.train))
+    worst_groups = slices.worst_groups(slices.errors_by_slice(split.test, predictions, split.train))
     rows = [
-        (" ".join(map(str, name)), f"{row['block groups']:,.0f}", f"{row['RMSE, $']:,.0f}",
-         f"{row['bias, $']:,.0f}")
-        for name, row in table.iterrows()
-    ]  # fmt: skip
-    heads = ("group", "block groups", "RMSE, $", "bias, $")
-    return (
-        f"The worst group of each way to slice the test part.\n\n{_markdown_table(heads, rows, 1)}"
-    )
+        (
+            " ".join(map(str, name)),
+            f"{row['block groups']:,.0f}",
+            f"{row['RMSE, $']:,.0f}",
+            f"{row['bias, $']:,.0f}",
+        )
+        for name, row in worst_groups.iterrows()
+    ]
+    table = _markdown_table(("group", "block groups", "RMSE, $", "bias, $"), rows, 1)
+    return f"The worst group of each way to slice the test part.\n\n{table}"
 
 
-def _limitations_section(
-    version: ModelVersion, split: TrainTestSplit, predictions: np.ndarray
-) -> str:
-    capped = float((split.train[TARGET] >= HOUSE_VALUE_CAP).mean())
-    below = metrics.scores_by_cap(split.test[TARGET], predictions)["RMSE, $"]
-    low, high = (split.train[TARGET].agg(one) * USD_PER_UNIT for one in ("min", "max"))
+def _limitations_section(split: TrainTestSplit, predictions: np.ndarray) -> str:
+    capped_share = float((split.train[TARGET] >= HOUSE_VALUE_CAP).mean())
+    rmse_by_cap = metrics.scores_by_cap(split.test[TARGET], predictions)["RMSE, $"]
+    low, high = (_format_usd(split.train[TARGET].agg(end) * USD_PER_UNIT) for end in ("min", "max"))
     return _bullet_list(
         [
-            f"No value above $500,000 was recorded: {100 * capped:.1f} % of what it learnt from "
-            "stands at the cap, and what is dearer is guessed as about that. Below the cap the "
-            f"RMSE is {_format_usd(below.iloc[1])}.",
+            f"No value above $500,000 was recorded: {100 * capped_share:.1f} % of the training "
+            "values are capped, and it predicts about the cap for whatever is dearer. Below the "
+            f"cap the RMSE is {_format_usd(rmse_by_cap.iloc[1])}.",
             "The prices are those of 1990.",
-            f"It has seen {_format_usd(low)} to {_format_usd(high)}, and the ranges in the last column above. "
-            "What lies outside, or where no block group is near, it can only extrapolate to.",
+            f"It has seen {low} to {high}, and the ranges in the last column above. Outside of "
+            "these, and where no block group is near, it can only extrapolate.",
             "The test rows were drawn at random, so they say how good it is near places it knows.",
         ]
     )
 
 
 def _gate_section(version: ModelVersion, checks: Sequence[Check]) -> str:
-    rows = [(one.check, _format_number(one.value), _format_number(one.limit), "yes" if one.passed else "**no**")
-            for one in checks]  # fmt: skip
+    rows = [
+        (
+            check.check,
+            _format_number(check.value),
+            _format_number(check.limit),
+            "yes" if check.passed else "**no**",
+        )
+        for check in checks
+    ]
     table = _markdown_table(("check", "value", "limit", "passed"), rows, 1)
     return f"{version.tags['verdict'].capitalize()}: {version.tags['reason']}.\n\n{table}"
 
@@ -160,10 +180,12 @@ def _gate_section(version: ModelVersion, checks: Sequence[Check]) -> str:
 def _reproduction_section(version: ModelVersion) -> str:
     tags = version.tags
     commit = tags.get("mlflow.source.git.commit", "")
-    command = tags.get("pipeline.command", "") or "python run_pipeline.py"
-    lines = [f"git checkout {commit.removesuffix('-dirty')}"] if commit else []
-    lines += ["make data-pull", f".venv/bin/{command}"]
-    note = "Files differed from that commit when it was made.\n\n" if "-dirty" in commit else ""
+    pipeline_command = tags.get("pipeline.command", "") or "python run_pipeline.py"
+    commands = [f"git checkout {commit.removesuffix('-dirty')}"] if commit else []
+    commands += ["make data-pull", f".venv/bin/{pipeline_command}"]
+    note = ""
+    if "-dirty" in commit:
+        note = "Files differed from that commit when the model was trained.\n\n"
     facts = {
         "report": tags.get("report") or "none, the notebook was run by hand",
         "MLflow run": version.run_id,
@@ -171,26 +193,27 @@ def _reproduction_section(version: ModelVersion) -> str:
         "lock (sha256 of requirements.txt)": tags.get("lock_sha256", ""),
         "Python": platform.python_version(),
     }
-    told = _bullet_list(f"{name}: `{value}`" for name, value in facts.items() if value)
-    return f"{note}```sh\n" + "\n".join(lines) + f"\n```\n\n{told}"
+    fact_list = _bullet_list(f"{name}: `{value}`" for name, value in facts.items() if value)
+    return f"{note}```sh\n" + "\n".join(commands) + f"\n```\n\n{fact_list}"
 
 
 def _markdown_table(
     headers: Sequence[str], rows: Iterable[Sequence[Any]], n_text_columns: int = 9
 ) -> str:
-    """texts: so many columns are no numbers, and stand at the left."""
-    sides = ["---" if at < n_text_columns else "---:" for at in range(len(headers))]
-    lines = [headers, sides, *rows]
-    return "\n".join("| " + " | ".join(str(one).replace("|", "/") for one in line) + " |"
-                     for line in lines)  # fmt: skip
+    """Render a table whose first n_text_columns are aligned left, the numbers after them right."""
+    alignment = ["---" if index < n_text_columns else "---:" for index in range(len(headers))]
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "/") for cell in row) + " |"
+        for row in (headers, alignment, *rows)
+    )
 
 
 def _bullet_list(items: Iterable[str]) -> str:
-    return "\n".join(f"- {one}" for one in items)
+    return "\n".join(f"- {item}" for item in items)
 
 
 def _format_number(value: float) -> str:
-    """Four digits, and never as a power of ten if it is large."""
+    """Format a number with four digits, a large one without a power of ten."""
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 

@@ -1,6 +1,7 @@
-"""Moving the champion by hand: back to a version that was, or on to one that a person has chosen.
+"""Changing the champion by hand: back to an earlier one, or on to a version that a person chooses.
 
-Nothing moves before the version has shown that it still answers as it did when it was registered.
+The alias is moved only after the version has been verified to predict as it did when it was
+registered.
 """
 
 from __future__ import annotations
@@ -23,47 +24,52 @@ RELATIVE_TOLERANCE = 1e-9  # as in the gate: relative above $100,000
 
 
 class PromotionError(RuntimeError):
-    """Raised if a version may not become champion; nothing was changed then."""
+    """Raised if a version may not become champion; nothing was changed."""
 
 
 def rollback(name: str, target_version: str | None, reason: str) -> AliasChange:
-    """Takes the champion back to a version that was champion; by default the one before.
+    """Move the alias champion back to an earlier champion; by default to the previous one.
 
-    Raises LookupError if there is none, Refused if it does not answer as recorded,
-    history.Overtaken if somebody else has just moved the champion.
+    Raises LookupError if there is none, PromotionError if the version does not predict as recorded,
+    alias_history.ConcurrentUpdateError if the champion was changed in the meantime.
     """
-    reason, now = _require_reason(reason), alias_history.reconcile(name, CHAMPION)
-    found = alias_history.list_changes(name, CHAMPION)
-    below = alias_history.champion_stack(found)[:-1]
-    if target_version is None and not below:
-        raise LookupError(f"{name} had no champion before version {now or 'none'}: nothing to do")
-    target_version = target_version or below[-1]
-    were = sorted({one.after for one in found if one.after}, key=int)
-    if target_version not in were:
-        was = f"those that were: {', '.join(were)}" if were else "none ever was"
+    reason, current_version = _require_reason(reason), alias_history.reconcile(name, CHAMPION)
+    changes = alias_history.list_changes(name, CHAMPION)
+    previous_champions = alias_history.champion_stack(changes)[:-1]
+    if target_version is None and not previous_champions:
         raise LookupError(
-            f"version {target_version} of {name} was never champion ({was}); `promote {target_version}` makes it one"
+            f"{name} had no champion before version {current_version or 'none'}: there is nothing "
+            "to roll back to"
         )
-    return _set_champion(name, target_version, now, "rolled back", reason)
+    target_version = target_version or previous_champions[-1]
+    champions = sorted({change.new_version for change in changes if change.new_version}, key=int)
+    if target_version not in champions:
+        history = f"past champions: {', '.join(champions)}" if champions else "there never was one"
+        raise LookupError(
+            f"version {target_version} of {name} was never champion ({history}); "
+            f"`promote {target_version}` makes it champion"
+        )
+    return _set_champion(name, target_version, current_version, "rolled back", reason)
 
 
 def promote(
     name: str, target_version: str, reason: str, override_gate: bool = False
 ) -> AliasChange:
-    """Makes a version champion because a person says so.
+    """Make a version champion by a person's decision.
 
-    Raises Refused if it does not answer as recorded, or if the gate has refused it and that is not
-    overruled; LookupError and Overtaken as `rollback` does.
+    Raises PromotionError if the version does not predict as recorded, or if the gate refused it and
+    override_gate is False; LookupError if there is no such version;
+    alias_history.ConcurrentUpdateError if the champion was changed in the meantime.
     """
-    reason, now = _require_reason(reason), alias_history.reconcile(name, CHAMPION)
+    reason, current_version = _require_reason(reason), alias_history.reconcile(name, CHAMPION)
     version = versions.get_version(name, target_version)
     if version.tags.get("verdict") != "promoted" and not override_gate:
-        why = version.tags.get("reason", "it never asked the gate")
+        gate_reason = version.tags.get("reason", "the gate never checked it")
         raise PromotionError(
-            f"version {target_version} of {name} was refused by the gate: {why}. "
+            f"version {target_version} of {name} was refused by the gate: {gate_reason}. "
             "--against-the-gate makes it champion nevertheless, and the history says so"
         )
-    return _set_champion(name, target_version, now, "promoted by hand", reason)
+    return _set_champion(name, target_version, current_version, "promoted by hand", reason)
 
 
 def _set_champion(
@@ -79,58 +85,64 @@ def _set_champion(
 
 def _require_reason(reason: str) -> str:
     if not reason.strip():
-        raise ValueError("the reason is empty, expected why: whoever is on call will read it")
+        raise ValueError("the reason is empty, expected one that the person on call can read later")
     return reason.strip()
 
 
 def verify_version(version: ModelVersion) -> None:
-    """Raises Refused unless files, graph and model are as they were when it was registered.
+    """Verify that files, graph and model of a version are as they were when it was registered.
 
-    Both answer the recorded example rows as recorded, to one in 1e9.
+    Graph and model must predict the recorded example rows as recorded, to one in 1e9. Raises
+    PromotionError otherwise.
     """
-    which = f"version {version.version} of {version.name}"
+    label = f"version {version.version} of {version.name}"
     try:
         versions.check_data_source(version)
         with TemporaryDirectory() as folder:
-            model = artifacts.download(version, Path(folder))
-            served = model / version.tags.get("served", "served")
-            recorded = json.loads((served / "examples.json").read_text())
-            rows = np.array(recorded["rows"])
-            session = served_model.load(served / "model.onnx")
-            answers = {
-                "served graph": served_model.predict(session, rows),
-                "model": persistence.load_model(model).predict(
-                    pd.DataFrame(rows, columns=FEATURE_NAMES)
-                ),
-            }
-            ends = served_model.predict_intervals(session, rows).T[1:] if "lows" in recorded else ()
-    except (ValueError, OSError, KeyError) as broken:
-        raise PromotionError(f"{which} stays as it is: {broken}") from broken
-    stays = f"{which} stays as it is: its"
-    for what, given in answers.items():
-        _check_predictions(f"{stays} {what}", given, np.array(recorded["predictions"]))
-    for name, given in zip(("lows", "highs"), ends, strict=False):
-        _check_predictions(f"{stays} interval", given, np.array(recorded[name]))
+            model_folder = artifacts.download(version, Path(folder))
+            serving_folder = model_folder / version.tags.get("served", "served")
+            examples = json.loads((serving_folder / "examples.json").read_text())
+            rows = np.array(examples["rows"])
+            session = served_model.load(serving_folder / "model.onnx")
+            graph_predictions = served_model.predict(session, rows)
+            model_predictions = persistence.load_model(model_folder).predict(
+                pd.DataFrame(rows, columns=FEATURE_NAMES)
+            )
+            interval_ends: dict[str, np.ndarray] = {}
+            if "lows" in examples:
+                _, lows, highs = served_model.predict_intervals(session, rows).T
+                interval_ends = {"lows": lows, "highs": highs}
+    except (ValueError, OSError, KeyError) as error:
+        raise PromotionError(f"{label} may not become champion: {error}") from error
+    subject = f"{label} may not become champion: its"
+    expected = np.array(examples["predictions"])
+    _check_predictions(f"{subject} served graph", graph_predictions, expected)
+    _check_predictions(f"{subject} model", model_predictions, expected)
+    for name, values in interval_ends.items():
+        _check_predictions(f"{subject} interval", values, np.array(examples[name]))
 
 
 def _check_predictions(subject: str, predictions: np.ndarray, expected: np.ndarray) -> None:
-    off = np.abs(predictions - expected) / np.maximum(1, np.abs(expected))
-    wrong = np.flatnonzero(~(off <= RELATIVE_TOLERANCE))  # NaN is wrong too
-    if len(wrong):
-        at = wrong[0]
+    differences = np.abs(predictions - expected) / np.maximum(1, np.abs(expected))
+    wrong_rows = np.flatnonzero(~(differences <= RELATIVE_TOLERANCE))  # NaN is wrong too
+    if len(wrong_rows):
+        row = wrong_rows[0]
         raise PromotionError(
-            f"{subject} answers {predictions[at]:.9f} to example row {at + 1}, and {expected[at]:.9f} was "
-            f"recorded at its registration ({len(wrong)} of {len(expected)} rows differ)"
+            f"{subject} predicts {predictions[row]:.9f} for example row {row + 1}, expected "
+            f"{expected[row]:.9f} as recorded at its registration ({len(wrong_rows)} of "
+            f"{len(expected)} rows differ)"
         )
 
 
 def previous_rollbacks(name: str, onnx_model: bytes) -> list[str]:
-    """The versions with this very graph that were rolled back, and why: they stay back until a
-    person promotes them."""
-    back = alias_history.rolled_back_versions(alias_history.list_changes(name, CHAMPION))
+    """Return the versions with this very graph that were rolled back, each with the reason.
+
+    They may become champion again only if a person promotes them.
+    """
+    rollbacks = alias_history.rolled_back_versions(alias_history.list_changes(name, CHAMPION))
     digest = artifacts.sha256_hex(onnx_model)
     return [
-        f"version {number}: {move.reason}"
-        for number, move in back.items()
+        f"version {number}: {change.reason}"
+        for number, change in rollbacks.items()
         if digest in versions.get_version(name, number).tags.get("sha256", "")
     ]

@@ -1,4 +1,4 @@
-"""What a run or a version was made by and from, and whether that is still here."""
+"""What a run or a version was made by and from, and whether that is still available here."""
 
 from __future__ import annotations
 
@@ -20,108 +20,112 @@ NotebookHasher = Callable[[Path], str]  # notebook -> the sha256 of its code cel
 
 
 class LineageEntry(NamedTuple):
-    """One thing in the chain behind an answer."""
+    """One link of the chain behind a prediction."""
 
     label: str
     text: str
-    missing: bool = False  # it is named, and not here; or nothing names it
+    missing: bool = False  # it was not recorded, or is not available here
 
 
 def origin_entries(
     stage: str, tags: Mapping[str, str], hash_notebook: NotebookHasher | None
 ) -> Iterator[LineageEntry]:
-    """The report, the notebook's code, the commit and the lock behind a run or a version."""
+    """Yield the report, the notebook's code, the commit and the lock behind a run or a version."""
     report = tags.get("report", "")
     if not report:
         yield LineageEntry(f"{stage} report", "none: the notebook was run by hand", True)
     else:
-        gone = not (paths.home() / report).exists()
-        yield LineageEntry(f"{stage} report", report + (": not here" if gone else ""), gone)
-    code = tags.get("notebook_code_sha256", "")
-    yield LineageEntry("notebook", *_notebook_status(tags.get("notebook", ""), code, hash_notebook))
-    yield LineageEntry("commit", *_commit_status(tags.get("mlflow.source.git.commit", "")))
+        is_missing = not (paths.home() / report).exists()
+        suffix = ": not here" if is_missing else ""
+        yield LineageEntry(f"{stage} report", report + suffix, is_missing)
+    code_sha256 = tags.get("notebook_code_sha256", "")
+    yield _notebook_entry(tags.get("notebook", ""), code_sha256, hash_notebook)
+    yield _commit_entry(tags.get("mlflow.source.git.commit", ""))
     if tags.get("lock_sha256"):
         yield LineageEntry("lock", f"requirements.txt, sha256 {tags['lock_sha256'][:12]}…")
 
 
-def _notebook_status(
+def _notebook_entry(
     notebook: str, code_sha256: str, hash_notebook: NotebookHasher | None
-) -> tuple[str, bool]:
+) -> LineageEntry:
     if not code_sha256:
-        return "the hash of its code was not recorded", True
+        return LineageEntry("notebook", "the hash of its code was not recorded", True)
     file = paths.PROJECT_ROOT / "notebooks" / notebook
     if hash_notebook is None or not file.exists():
-        now = "not here to compare"
+        status = "not here to compare"
+    elif hash_notebook(file) == code_sha256:
+        status = "as it is here now"
     else:
-        now = (
-            "as it is here now"
-            if hash_notebook(file) == code_sha256
-            else "it was changed here since"
-        )
-    return f"{notebook}, code sha256 {code_sha256[:12]}… ({now})", False
+        status = "it was changed here since"
+    return LineageEntry("notebook", f"{notebook}, code sha256 {code_sha256[:12]}… ({status})")
 
 
-def _commit_status(commit: str) -> tuple[str, bool]:
+def _commit_entry(commit: str) -> LineageEntry:
     if not commit:
-        return "none: there was no git", True
-    number, dirty = commit.removesuffix("-dirty"), commit.endswith("-dirty")
-    if dirty:
-        return f"{number}, and files differed from it: what they were is not known", True
-    command = ["git", "cat-file", "-e", f"{number}^{{commit}}"]
+        return LineageEntry("commit", "none: there was no git", True)
+    sha = commit.removesuffix("-dirty")
+    if commit.endswith("-dirty"):
+        text = f"{sha}, and files differed from it: their content was not recorded"
+        return LineageEntry("commit", text, True)
+    command = ["git", "cat-file", "-e", f"{sha}^{{commit}}"]
     try:
-        known = subprocess.run(command, cwd=paths.PROJECT_ROOT, capture_output=True).returncode == 0
+        result = subprocess.run(command, cwd=paths.PROJECT_ROOT, capture_output=True)
     except FileNotFoundError:
-        return f"{number}: there is no git here to look for it", True
-    return (number, False) if known else (f"{number}: not in this checkout", True)
+        return LineageEntry("commit", f"{sha}: there is no git here to look for it", True)
+    if result.returncode:
+        return LineageEntry("commit", f"{sha}: not in this checkout", True)
+    return LineageEntry("commit", sha)
 
 
 def files_entry(version: ModelVersion) -> LineageEntry:
+    """Download the version's files and say whether they are those that were registered."""
     if "sha256" not in version.tags:
         return LineageEntry("files", "no hash of them was recorded", True)
     with TemporaryDirectory() as folder:
         try:
             artifacts.download(version, Path(folder))
-        except (ValueError, OSError) as wrong:
-            return LineageEntry("files", str(wrong), True)
-    return LineageEntry(
-        "files", f"model and served graph in {version.tags.get('served')}, as registered"
-    )
+        except (ValueError, OSError) as error:
+            return LineageEntry("files", str(error), True)
+    text = f"model and served graph in {version.tags.get('served')}, as registered"
+    return LineageEntry("files", text)
 
 
 def data_entries(tags: Mapping[str, str]) -> Iterator[LineageEntry]:
-    """The raw data, and the training part that was made of it."""
-    digest, source, here = tags.get("raw_sha256", ""), tags.get("data_source", ""), paths.raw_data()
+    """Yield the raw data, and the training part that was split from it."""
+    yield _raw_data_entry(tags)
+    train_sha256 = tags.get("train_sha256", "")
+    is_here = _file_sha256(paths.processed_data() / "train.parquet") == train_sha256
+    status = "here" if is_here else "not here; 01_prep makes it again"
+    yield LineageEntry("training part", f"sha256 {train_sha256[:12]}…: {status}", not is_here)
+
+
+def _raw_data_entry(tags: Mapping[str, str]) -> LineageEntry:
+    digest, source = tags.get("raw_sha256", ""), tags.get("data_source", "")
     if source == "sample":
-        yield LineageEntry(
-            "data", f"A GENERATED SAMPLE, sha256 {digest[:12]}…: its recipe is in the code"
-        )
-    elif source == "file":
-        yield LineageEntry(
-            "data", f"a file with sha256 {digest}: given by its path, and not kept", True
-        )
-    else:
-        same = _file_sha256(here) == digest
-        told = f", {tags['data_version']}" if tags.get("data_version") else ""
-        text = f"{source}, sha256 {digest[:12]}…{told}: data/raw/{here.name} here is "
-        yield LineageEntry(
-            "data", text + ("that" if same else f"another; {_restore_instructions(tags)}"), not same
-        )
-    train = tags.get("train_sha256", "")
-    same = _file_sha256(paths.processed_data() / "train.parquet") == train
-    text = f"sha256 {train[:12]}…: " + ("here" if same else "not here; 01_prep makes it again")
-    yield LineageEntry("training part", text, not same)
+        text = f"A GENERATED SAMPLE, sha256 {digest[:12]}…: its generator is in the code"
+        return LineageEntry("data", text)
+    if source == "file":
+        text = f"a file with sha256 {digest}: given by its path, and not kept"
+        return LineageEntry("data", text, True)
+    file = paths.raw_data()
+    is_here = _file_sha256(file) == digest
+    version = f", {tags['data_version']}" if tags.get("data_version") else ""
+    status = "the same" if is_here else f"another; {_restore_instructions(tags)}"
+    text = f"{source}, sha256 {digest[:12]}…{version}: data/raw/{file.name} here is {status}"
+    return LineageEntry("data", text, not is_here)
 
 
 def _restore_instructions(tags: Mapping[str, str]) -> str:
-    """How the raw data comes back."""
-    found = tags.get("raw_md5", "")
-    number = dvc.data_commit(found) if found else ""
-    if number:
-        return f"`git checkout {number[:12]} && dvc checkout` brings it"
-    if found:
-        return f"no commit here has a pointer with its md5, {found}"
-    return "`dvc checkout` at the commit above brings it"
+    """Say how to restore the raw data."""
+    md5 = tags.get("raw_md5", "")
+    commit = dvc.data_commit(md5) if md5 else ""
+    if commit:
+        return f"`git checkout {commit[:12]} && dvc checkout` restores it"
+    if md5:
+        return f"no commit here has a pointer with its md5, {md5}"
+    return "`dvc checkout` at the commit above restores it"
 
 
 def _file_sha256(path: Path) -> str:
+    """Return the sha256 of a file; empty if it does not exist."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""

@@ -1,4 +1,4 @@
-"""The model registry: which versions there are, and which of them serves."""
+"""The model registry: its versions, and which of them is the champion."""
 
 from __future__ import annotations  # the service reads the registry without pandas or scikit-learn
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL_NAMES = probe.MODEL_NAMES
-MAX_DESCRIPTION_CHARACTERS = 5_000  # characters of a description in MLflow's databases
+MAX_DESCRIPTION_CHARACTERS = 5_000  # what a description may have in MLflow's databases
 TRUNCATION_NOTE = "\n\n*The rest is in the tag* `card`."
 
 
@@ -44,61 +44,66 @@ class ModelVersion(NamedTuple):
 
 @raises_unreachable
 def load_model(version: ModelVersion) -> RegressorMixin:
-    """The registered version's scikit-learn model; ValueError as `stored.load` raises it."""
+    """Load the scikit-learn model of a version.
+
+    Raises ValueError as `persistence.load_model` and `artifacts.download` do.
+    """
     with TemporaryDirectory() as folder:
         return persistence.load_model(artifacts.download(version, Path(folder)))
 
 
 @raises_unreachable
 def get_version(name: str, number: str) -> ModelVersion:
-    """The registered version of that number; LookupError if there is none."""
+    """Return the registered version of that number. Raises LookupError if there is none."""
     try:
         return _from_mlflow(store.client().get_model_version(name, number))
-    except MlflowException as missing:
-        if missing.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         raise LookupError(f"there is no version {number} of {name}") from None
 
 
 @raises_unreachable
 def list_versions(name: str) -> list[ModelVersion]:
-    """All registered versions of that name, oldest first."""
+    """Return all registered versions of that name, oldest first."""
     if not store.exists():
         return []
-    found = store.client().search_model_versions(f"name = '{name}'")
-    return sorted(map(_from_mlflow, found), key=lambda one: int(one.version))
+    mlflow_versions = store.client().search_model_versions(f"name = '{name}'")
+    return sorted(map(_from_mlflow, mlflow_versions), key=lambda version: int(version.version))
 
 
 @raises_unreachable
 def current_champion(name: str | None = None) -> ModelVersion | None:
-    """The champion that answers: of the model of that name, else of the real one, else of the
-    one that learnt from the sample; None if there is none.
+    """Return the champion to serve; None if there is none.
+
+    That is the champion of the named model; without a name, the one trained on the real data, else
+    the one trained on the sample.
     """
-    names = [name] if name else [MODEL_NAMES[one] for one in ("california", "sample")]
+    names = [name] if name else [MODEL_NAMES["california"], MODEL_NAMES["sample"]]
     return next(filter(None, map(get_champion, names)), None)
 
 
 @raises_unreachable
 def get_champion(name: str) -> ModelVersion | None:
-    """The version that the alias champion names; None if there is none, or no store yet."""
+    """Return the version of the alias champion; None if there is none, or no store yet."""
     if not store.exists():
         return None
     try:
         return _from_mlflow(store.client().get_model_version_by_alias(name, CHAMPION))
-    except MlflowException as missing:
-        if missing.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
 
 
 def _from_mlflow(mlflow_version: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:
-    at = datetime.fromtimestamp(mlflow_version.creation_timestamp / 1000, UTC).isoformat()
+    created_at = datetime.fromtimestamp(mlflow_version.creation_timestamp / 1000, UTC)
     return ModelVersion(
         mlflow_version.name,
         str(mlflow_version.version),
-        mlflow_version.run_id,
+        mlflow_version.run_id or "",
         dict(mlflow_version.tags),
-        at,
+        created_at.isoformat(),
     )
 
 
@@ -113,26 +118,21 @@ def register(
     checks: Sequence[Mapping[str, Any]] = (),
     compared_champion: ModelVersion | None = None,
 ) -> ModelVersion:
-    """A new version of the model that the data's source names, its graph in the model's folder.
+    """Register a candidate under the model name of its data source, with its serving files.
 
-    examples: (n,) the model's answers on the first n test rows, kept beside the graph, or with them
-    the ends of their intervals. The alias
-    champion moves to it if it is promoted; else it becomes the challenger, with the reason. So it
-    does if judged, the champion that it was compared with, is champion no more. checks: what the
-    gate asked, kept as gate.json in the candidate's run and as a tag of the version.
+    example_predictions: (n,) the model's predictions for the first n test rows, or these with the
+    ends of their intervals; kept beside the graph. If promoted, the alias champion moves to the new
+    version; else the version becomes the challenger, with the reason. It also becomes the
+    challenger if compared_champion, the champion it was compared with, is not champion any more.
+    checks: the results of the gate, kept as gate.json in the candidate's run and as a tag of the
+    version.
     """
     client, name = store.client(), MODEL_NAMES[split.manifest["source"]]
-    given = (
-        example_predictions if isinstance(example_predictions, tuple) else (example_predictions,)
-    )
-    answers = dict(zip(("predictions", "lows", "highs"), given, strict=False))
-    rows = split.test[FEATURE_NAMES][: len(given[0])].to_numpy()
-    known = training_domain.fit(split.train)
-    kept = artifacts.add_serving_files(client, candidate, onnx_model, rows, answers, known)
+    serving_tags = _add_serving_files(client, candidate, split, onnx_model, example_predictions)
     try:
         client.create_registered_model(name)
-    except MlflowException as known:
-        if known.error_code != "RESOURCE_ALREADY_EXISTS":
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     tags = run_tags.lineage_tags(split.manifest) | {
         "family": candidate.family,
@@ -142,31 +142,50 @@ def register(
         "verdict": "promoted" if promoted else "refused",
         "reason": reason,
         "gate": json.dumps(list(checks)),
-        **kept,
+        **serving_tags,
     }
     client.log_dict(candidate.run_id, {"promoted": promoted, "checks": list(checks)}, "gate.json")
-    made = client.create_model_version(
+    mlflow_version = client.create_model_version(
         name,
         f"models:/{candidate.model_id}",
         candidate.run_id,
         tags=tags,
         model_id=candidate.model_id,
     )
-    return _assign_alias(_from_mlflow(made)._replace(tags=tags), compared_champion)
+    return _assign_alias(_from_mlflow(mlflow_version)._replace(tags=tags), compared_champion)
+
+
+def _add_serving_files(
+    client: mlflow.MlflowClient,
+    candidate: Candidate,
+    split: TrainTestSplit,
+    onnx_model: bytes,
+    example_predictions: np.ndarray | IntervalPrediction,
+) -> dict[str, str]:
+    """Add graph, examples and training domain to the model folder; return the tags of them."""
+    columns = (
+        example_predictions if isinstance(example_predictions, tuple) else (example_predictions,)
+    )
+    named_columns = dict(zip(("predictions", "lows", "highs"), columns, strict=False))
+    rows = split.test[FEATURE_NAMES][: len(columns[0])].to_numpy()
+    domain_json = training_domain.fit(split.train)
+    return artifacts.add_serving_files(
+        client, candidate, onnx_model, rows, named_columns, domain_json
+    )
 
 
 def _assign_alias(version: ModelVersion, compared_champion: ModelVersion | None) -> ModelVersion:
-    """Moves the alias that the gate's verdict gives it; gives the version as it is then."""
+    """Move the alias that the verdict gives the version; return the version as it is then."""
     verdict, reason = version.tags["verdict"], version.tags["reason"]
     if verdict == "promoted":
+        expected_version = compared_champion.version if compared_champion else ""
         try:
-            before = compared_champion.version if compared_champion else ""
             alias_history.set_alias(
-                version.name, CHAMPION, version.version, verdict, reason, before
+                version.name, CHAMPION, version.version, verdict, reason, expected_version
             )
             return version
-        except alias_history.ConcurrentUpdateError as faster:
-            verdict, reason = "refused", f"{faster}; run the pipeline again"
+        except alias_history.ConcurrentUpdateError as error:
+            verdict, reason = "refused", f"{error}; run the pipeline again"
             for name, value in (("verdict", verdict), ("reason", reason)):
                 store.client().set_model_version_tag(version.name, version.version, name, value)
     alias_history.set_alias(version.name, CHALLENGER, version.version, verdict, reason)
@@ -174,61 +193,65 @@ def _assign_alias(version: ModelVersion, compared_champion: ModelVersion | None)
 
 
 def check_data_source(version: ModelVersion) -> None:
-    """Raises ValueError if it learnt from other data than its name says: a sample is no champion
-    of the real model."""
+    """Check that a version was trained on the data its name stands for.
+
+    Raises ValueError otherwise: a model of the sample must never serve as one of the real data.
+    """
     source = version.tags.get("data_source", "")
     if MODEL_NAMES.get(source) != version.name:
         raise ValueError(
-            f"{version.name} version {version.version} learnt from the source {source!r}, whose models "
-            f"are named {MODEL_NAMES.get(source, 'otherwise')}: it may not serve as {version.name}"
+            f"{version.name} version {version.version} learnt from the source {source!r}, whose "
+            f"models are named {MODEL_NAMES.get(source, 'otherwise')}: it may not serve as "
+            f"{version.name}"
         )
 
 
 @raises_unreachable
 def export_for_serving(version: ModelVersion, folder: Path) -> dict[str, Any]:
-    """Copies what serving needs into the folder: graph, examples, domain, and about.json.
+    """Copy what the service needs into the folder: graph, examples, domain, and about.json.
 
-    Gives what about.json says: name, version, alias, run id, data source, metrics, report, commit.
-    Raises ValueError if a file is not the one that was registered, or the version learnt from other
-    data than its name says.
+    Returns the content of about.json: name, version, alias, run id, data source, metrics, report,
+    commit and more. Raises ValueError if a file is not the one that was registered, or if the
+    version was trained on other data than its name says.
     """
     check_data_source(version)
-    place = version.tags.get("served", "served")
-    with TemporaryDirectory() as aside:
-        for one in (artifacts.download(version, Path(aside), place) / place).iterdir():
-            paths.atomic_write(folder / one.name, one.read_bytes())
-    about = {
+    serving_path = version.tags.get("served", "served")
+    with TemporaryDirectory() as download_folder:
+        model_folder = artifacts.download(version, Path(download_folder), serving_path)
+        for file in (model_folder / serving_path).iterdir():
+            paths.atomic_write(folder / file.name, file.read_bytes())
+    model_info = {
         "name": version.name,
         "version": version.version,
         "alias": CHAMPION,
         "run_id": version.run_id,
         "source": version.tags["data_source"],
         "family": version.tags["family"],
-        "metrics": {one: float(version.tags[one]) for one in ("cv_rmse", "test_rmse")},
+        "metrics": {name: float(version.tags[name]) for name in ("cv_rmse", "test_rmse")},
         "data_sha256": version.tags["raw_sha256"],
         "data_version": version.tags.get("data_version", ""),
         "report": version.tags.get("report", ""),
         "commit": version.tags.get("mlflow.source.git.commit", ""),
         "reason": version.tags["reason"],
     }
-    paths.atomic_write(folder / "about.json", json.dumps(about, indent=2).encode())
-    return about
+    paths.atomic_write(folder / "about.json", json.dumps(model_info, indent=2).encode())
+    return model_info
 
 
 def version_url(version: ModelVersion) -> str:
-    """Where MLflow's own pages show it."""
+    """Return the address of the version in MLflow's own pages."""
     return f"{store.ui_url()}/models/{version.name}/versions/{version.version}"
 
 
 @raises_unreachable
 def set_description(version: ModelVersion, markdown: str) -> None:
-    """Keeps a text with the version: whole as the tag `card`, and as far as it fits, up to a whole
-    section, as MLflow's description."""
-    client, short = store.client(), markdown
-    if len(short) > MAX_DESCRIPTION_CHARACTERS:
-        short = (
-            markdown[: MAX_DESCRIPTION_CHARACTERS - len(TRUNCATION_NOTE)].rpartition("\n## ")[0]
-            + TRUNCATION_NOTE
-        )
+    """Store a text with the version: complete as the tag `card`, and as MLflow's description.
+
+    A text that is too long for a description is truncated there after a complete section.
+    """
+    client, description = store.client(), markdown
+    if len(description) > MAX_DESCRIPTION_CHARACTERS:
+        start = markdown[: MAX_DESCRIPTION_CHARACTERS - len(TRUNCATION_NOTE)]
+        description = start.rpartition("\n## ")[0] + TRUNCATION_NOTE
     client.set_model_version_tag(version.name, version.version, "card", markdown)
-    client.update_model_version(version.name, version.version, short)
+    client.update_model_version(version.name, version.version, description)

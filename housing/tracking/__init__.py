@@ -1,1 +1,1 @@
-"""Experiments in MLflow and the store behind them: created, migrated and probed. No registry rules here."""
+"""Experiments in MLflow, and the store behind them. No rules of the registry here."""

@@ -1,6 +1,7 @@
-"""What is said when the tracking store does not answer; no password is ever shown.
+"""The error of a tracking store that does not answer, without any password in it.
 
-Works without MLflow, requests and SQLAlchemy, so that who looks at the store need not import them.
+Works without MLflow, requests and SQLAlchemy, so that a caller which only probes the store need not
+import them.
 """
 
 import re
@@ -9,14 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from housing import paths
 
-CLIENT_LIBRARIES = (
-    "requests",
-    "urllib3",
-    "sqlalchemy",
-    "psycopg",
-    "sqlite3",
-)  # what MLflow asks with
-REASON_BY_PATTERN = {  # what the client's long text holds -> what has happened
+# what MLflow connects with
+CLIENT_LIBRARIES = ("requests", "urllib3", "sqlalchemy", "psycopg", "sqlite3")
+DATABASE_LIBRARIES = ("sqlalchemy", "psycopg", "sqlite3")
+REASON_BY_PATTERN = {  # a pattern in the client's long message -> what happened
     "connection refused": "connection refused",
     "too many clients": "it has too many clients",
     "password authentication failed": "it refuses the user or the password",
@@ -28,11 +25,11 @@ REASON_BY_PATTERN = {  # what the client's long text holds -> what has happened
 
 
 class StoreUnreachableError(RuntimeError, OSError):
-    """The tracking store did not answer: a server that is down, slow or has gone."""
+    """Raised if the tracking store does not answer: its server is down, slow or unknown."""
 
 
 def unreachable_error(uri: str, error: BaseException) -> StoreUnreachableError:
-    """The error to raise: which store, what happened, and the way out."""
+    """Return the error to raise: it names the store, what happened, and the way out."""
     return StoreUnreachableError(
         f"the tracking store {redacted_uri(uri)} does not answer ({failure_reason(uri, error)}); "
         "what was finished is kept: start it, or unset MLFLOW_TRACKING_URI, and run again"
@@ -40,53 +37,58 @@ def unreachable_error(uri: str, error: BaseException) -> StoreUnreachableError:
 
 
 def is_connection_failure(error: BaseException) -> bool:
-    """Whether the failure says that the store did not answer, rather than that it said no."""
-    found: BaseException | None = error
-    while found is not None:
-        if _is_client_connection_error(found):
+    """Return whether the store did not answer, as opposed to answering with an error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if _is_client_connection_error(cause):
             return True
-        found = found.__cause__ or found.__context__
-    return "API request to" in str(error) and " failed with " in str(error)  # of a thread
+        cause = cause.__cause__ or cause.__context__
+    # an error that a thread of MLflow raised has lost its cause
+    return "API request to" in str(error) and " failed with " in str(error)
 
 
 def _is_client_connection_error(error: BaseException) -> bool:
-    kind = type(error)
-    if not kind.__module__.startswith(CLIENT_LIBRARIES):
+    error_type = type(error)
+    if not error_type.__module__.startswith(CLIENT_LIBRARIES):
         return False
-    status = getattr(getattr(error, "response", None), "status_code", 500)  # of requests
-    database = kind.__module__.startswith(("sqlalchemy", "psycopg", "sqlite3"))
-    return kind.__name__ in ("OperationalError", "InterfaceError") if database else status >= 500
+    if error_type.__module__.startswith(DATABASE_LIBRARIES):
+        return error_type.__name__ in ("OperationalError", "InterfaceError")
+    response = getattr(error, "response", None)  # requests has it if the server answered
+    return getattr(response, "status_code", 500) >= 500
 
 
 def failure_reason(uri: str, error: BaseException) -> str:
-    """What happened, in a few words."""
+    """Return what happened, in a few words."""
     text = str(error)
-    for pattern, said in REASON_BY_PATTERN.items():
+    for pattern, reason in REASON_BY_PATTERN.items():
         if re.search(pattern, text, re.IGNORECASE):
-            return said
+            return reason
     status = re.search(r"\b(?:too many|error code|HTTP Error) ?(5\d\d|4\d\d)", text)
     if status:
         return f"it answers with status {status[1]}"
-    lines = [one.strip() for one in text.splitlines() if one.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return mask_password(uri, lines[0] if lines else type(error).__name__).rstrip(".")
 
 
 def redacted_uri(uri: str) -> str:
-    """The store as a person may see it: a file from the home, a server without user and query."""
-    parts = urlsplit(uri)
+    """Return the store's URI as it may be shown: without user, password and query.
+
+    A sqlite URI becomes the path of its file, relative to the home if it is below it.
+    """
+    split_uri = urlsplit(uri)
     if uri.startswith("sqlite"):
         file = Path(uri.partition(":///")[2].partition("?")[0])
-        near = file.is_relative_to(paths.home())
-        return str(file.relative_to(paths.home()) if near else file)
-    host = parts.hostname or "".join(parse_qs(parts.query).get("host", []))
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+        is_below_home = file.is_relative_to(paths.home())
+        return str(file.relative_to(paths.home()) if is_below_home else file)
+    host = split_uri.hostname or "".join(parse_qs(split_uri.query).get("host", []))
+    port = f":{split_uri.port}" if split_uri.port else ""
+    return f"{split_uri.scheme}://{host}{port}{split_uri.path}"
 
 
 def mask_password(uri: str, text: str) -> str:
-    """The text, the URI's password masked in it."""
-    parts = urlsplit(uri)
-    secrets = [parts.password, *parse_qs(parts.query).get("password", [])]
-    for one in filter(None, secrets):
-        text = text.replace(one, "***")
+    """Replace the passwords of the URI in the text by `***`."""
+    split_uri = urlsplit(uri)
+    passwords = [split_uri.password, *parse_qs(split_uri.query).get("password", [])]
+    for password in filter(None, passwords):
+        text = text.replace(password, "***")
     return text

@@ -1,4 +1,4 @@
-"""Experiments in MLflow: what was trained, and what is known of it."""
+"""Experiments in MLflow: what was trained, its scores, and its files."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from housing.models.intervals import IntervalModel
     from housing.training.search import SearchResult
 
+# named here, because MLflow needs six seconds to infer them
+MODEL_REQUIREMENTS = ("scikit-learn", "lightgbm", "pykdtree", "skops", "numpy", "pandas")
+
 
 class Candidate(NamedTuple):
     """A trained model that may become champion: one MLflow run."""
@@ -33,27 +36,27 @@ class Candidate(NamedTuple):
     run_id: str
     model_id: str
     family: str
-    training_id: str  # the training it belongs to
+    training_id: str  # shared by the candidates of one training
     cv_rmse: float  # in $100,000, on the training part
     test_rmse: float  # in $100,000
 
 
 class MlflowRun(NamedTuple):
-    """What MLflow knows of a run."""
+    """A run as MLflow stores it."""
 
     run_id: str
-    started_at: str  # when it began: UTC, ISO 8601
+    started_at: str  # UTC, ISO 8601
     tags: dict[str, str]
     metrics: dict[str, float]
 
 
 class CandidateExtras(NamedTuple):
-    """What is known of a candidate beyond its scores, to be kept in its run."""
+    """What to store in a candidate's run besides its scores."""
 
     metrics: Mapping[str, float] = MappingProxyType({})
-    tables: Mapping[str, pd.DataFrame] = MappingProxyType({})  # name -> table, kept as CSV
-    figures: Mapping[str, Figure] = MappingProxyType({})  # name -> picture, kept as PNG
-    intervals: IntervalModel | None = None  # goes into the model's own folder
+    tables: Mapping[str, pd.DataFrame] = MappingProxyType({})  # name -> table, stored as CSV
+    figures: Mapping[str, Figure] = MappingProxyType({})  # name -> figure, stored as PNG
+    intervals: IntervalModel | None = None  # stored in the model's own folder
 
 
 @raises_unreachable
@@ -63,15 +66,21 @@ def log_candidates(
     training_id: str,
     extras: Mapping[str, CandidateExtras] | None = None,
 ) -> list[Candidate]:
-    """An MLflow run for each search's best model, its trials nested below.
+    """Log an MLflow run for the best model of each search, with the trials nested below it.
 
-    training: the id that these candidates share. evidence: family -> what else is known of it.
+    training_id: the id that these candidates share. extras: family -> what else to store.
     """
     extras = extras or {}
-    data = {context: _mlflow_dataset(split, context) for context in ("train", "test")}
+    datasets = {context: _mlflow_dataset(split, context) for context in ("train", "test")}
     return [
-        _log_candidate(one, split, training_id, extras.get(one.family), data)
-        for one in search_results
+        _log_candidate(
+            search_result,
+            split,
+            training_id,
+            extras.get(search_result.family) or CandidateExtras(),
+            datasets,
+        )
+        for search_result in search_results
     ]
 
 
@@ -79,49 +88,33 @@ def _log_candidate(
     search_result: SearchResult,
     split: TrainTestSplit,
     training_id: str,
-    extras: CandidateExtras | None,
+    extras: CandidateExtras,
     datasets: Mapping[str, mlflow.data.Dataset],
 ) -> Candidate:
     from housing.evaluation import metrics as evaluation_metrics  # the service has no scikit-learn
-    from housing.models.families import TRUSTED_TYPES
 
-    client, extras, package = store.client(), extras or CandidateExtras(), package_wheel.build()
+    client, package = store.client(), package_wheel.build()
     test_scores = evaluation_metrics.regression_scores(
         split.test[TARGET], search_result.model.predict(split.test[FEATURE_NAMES])
     )
+    tags = {"family": search_result.family, "training": training_id}
     with mlflow.start_run(
         experiment_id=store.experiment_id(),
         run_name=search_result.family,
-        tags=run_tags.lineage_tags(split.manifest)
-        | {"family": search_result.family, "training": training_id},
+        tags=run_tags.lineage_tags(split.manifest) | tags,
     ) as run:
         mlflow.log_params(search_result.params)
         mlflow.log_metrics({"cv_rmse": search_result.rmse, "cv_rmse_std": search_result.rmse_std})
         mlflow.log_metrics({f"test_{name}": value for name, value in test_scores.items()})
         for context, dataset in datasets.items():
             mlflow.log_input(dataset, context=context)
-        mlflow.log_metrics(dict(extras.metrics))
-        for name, figure in extras.figures.items():
-            mlflow.log_figure(figure, f"figures/{name}.png")
-        for name, table in extras.tables.items():
-            mlflow.log_text(table.to_csv(), f"tables/{name}.csv")
-        model = mlflow.sklearn.log_model(
-            search_result.model,
-            name="model",
-            signature=_infer_signature(search_result.model, split),
-            input_example=split.test[FEATURE_NAMES][:3],
-            pip_requirements=[*_pip_requirements(), f"wheels/{package.name}"],
-            skops_trusted_types=TRUSTED_TYPES,
-        )
-    with TemporaryDirectory() as folder:
-        paths.atomic_write(Path(folder) / "wheels" / package.name, package.content)
-        if extras.intervals:
-            (Path(folder) / "intervals.skops").write_bytes(extras.intervals.dumps())
-        client.log_model_artifacts(model.model_id, folder)
+        _log_extras(extras)
+        model_id = _log_model(search_result.model, split, package.name)
+    _log_model_files(client, model_id, package, extras.intervals)
     _log_trials(client, run.info, search_result)
     return Candidate(
         run.info.run_id,
-        model.model_id,
+        model_id,
         search_result.family,
         training_id,
         search_result.rmse,
@@ -129,10 +122,48 @@ def _log_candidate(
     )
 
 
+def _log_extras(extras: CandidateExtras) -> None:
+    mlflow.log_metrics(dict(extras.metrics))
+    for name, figure in extras.figures.items():
+        mlflow.log_figure(figure, f"figures/{name}.png")
+    for name, table in extras.tables.items():
+        mlflow.log_text(table.to_csv(), f"tables/{name}.csv")
+
+
+def _log_model(model: RegressorMixin, split: TrainTestSplit, wheel_name: str) -> str:
+    """Log the model to the active run; return its id."""
+    from housing.models.families import TRUSTED_TYPES
+
+    logged_model = mlflow.sklearn.log_model(
+        model,
+        name="model",
+        signature=_infer_signature(model, split),
+        input_example=split.test[FEATURE_NAMES][:3],
+        pip_requirements=[*_pip_requirements(), f"wheels/{wheel_name}"],
+        skops_trusted_types=TRUSTED_TYPES,
+    )
+    return logged_model.model_id
+
+
+def _log_model_files(
+    client: mlflow.MlflowClient,
+    model_id: str,
+    package: package_wheel.Wheel,
+    intervals: IntervalModel | None,
+) -> None:
+    """Add our package and the intervals to the folder of a logged model."""
+    with TemporaryDirectory() as folder:
+        paths.atomic_write(Path(folder) / "wheels" / package.name, package.content)
+        if intervals:
+            (Path(folder) / "intervals.skops").write_bytes(intervals.dumps())
+        client.log_model_artifacts(model_id, folder)
+
+
 def _mlflow_dataset(split: TrainTestSplit, subset: str) -> mlflow.data.Dataset:
     path = paths.processed_data() / f"{subset}.parquet"
-    source = mlflow.data.sources.LocalArtifactDatasetSource(path.as_uri())
-    return mlflow.data.from_pandas(
+    # MLflow adds both names to its modules when it is imported
+    source = mlflow.data.sources.LocalArtifactDatasetSource(path.as_uri())  # type: ignore[attr-defined]
+    return mlflow.data.from_pandas(  # type: ignore[attr-defined]
         getattr(split, subset),
         source=source,
         targets=TARGET,
@@ -147,26 +178,21 @@ def _infer_signature(model: RegressorMixin, split: TrainTestSplit) -> mlflow.mod
 
 
 def _pip_requirements() -> list[str]:
-    """Named by us: MLflow needs six seconds to infer them."""
     from importlib.metadata import version
 
-    return [
-        f"{name}=={version(name)}"
-        for name in ("scikit-learn", "lightgbm", "pykdtree", "skops", "numpy", "pandas")
-    ]
+    return [f"{name}=={version(name)}" for name in MODEL_REQUIREMENTS]
 
 
 def _log_trials(
     client: mlflow.MlflowClient, parent_run: mlflow.entities.RunInfo, search_result: SearchResult
 ) -> None:
-    """All at once after the search, so that no trial waits for the store."""
-    for number, trial in enumerate(
-        search_result.trials.to_dict("records")
-    ):  # keeps whole numbers whole
+    """Log every trial as a nested run, after the search, so that no trial waits for the store."""
+    # "records" keeps integers integers
+    for number, trial in enumerate(search_result.trials.to_dict("records")):
         tags = {"mlflow.parentRunId": parent_run.run_id, "mlflow.runName": f"trial {number}"}
         run = client.create_run(parent_run.experiment_id, tags=tags).info
         scores = {name: trial.pop(name) for name in ("rmse", "first_fold", "seconds")}
-        given_up = scores["rmse"] != scores["rmse"]  # NaN
+        is_pruned = scores["rmse"] != scores["rmse"]  # NaN
         client.log_batch(
             run.run_id,
             metrics=[
@@ -175,38 +201,43 @@ def _log_trials(
                 if value == value
             ],
             params=[mlflow.entities.Param(name, str(value)) for name, value in trial.items()],
-            tags=[mlflow.entities.RunTag("pruned", str(given_up).lower())],
+            tags=[mlflow.entities.RunTag("pruned", str(is_pruned).lower())],
         )
         client.set_terminated(run.run_id)
 
 
 @raises_unreachable
 def find_candidates(manifest: Mapping[str, Any]) -> list[Candidate]:
-    """The candidates of this run's training, else of the newest on the same data; best CV first.
+    """Return the candidates of this pipeline run's training, the best cross-validation RMSE first.
 
-    Raises LookupError if nothing was trained on this training part.
+    If this run has not trained on the data, returns those of the newest training that has. Raises
+    LookupError if nothing was trained on this training part.
     """
-    runs = store.client().search_runs(
+    mlflow_runs = store.client().search_runs(
         [store.experiment_id()],
         f"tags.train_sha256 = '{manifest['sha256']['train']}' AND attributes.status = 'FINISHED'"
         " AND tags.family != ''",
         order_by=["attributes.start_time DESC"],
     )
-    if not runs:
+    if not mlflow_runs:
         raise LookupError("nothing was trained on this data yet: run 02_train first")
-    trainings = [one.data.tags["training"] for one in runs]
-    wanted = os.environ.get("PIPELINE_RUN_ID")
-    training = wanted if wanted in trainings else trainings[0]
-    ours = [_to_candidate(one) for one in runs if one.data.tags["training"] == training]
-    return sorted(ours, key=lambda one: one.cv_rmse)
+    training_ids = [mlflow_run.data.tags["training"] for mlflow_run in mlflow_runs]
+    run_id = os.environ.get("PIPELINE_RUN_ID")
+    training_id = run_id if run_id in training_ids else training_ids[0]
+    candidates = [
+        _to_candidate(mlflow_run)
+        for mlflow_run in mlflow_runs
+        if mlflow_run.data.tags["training"] == training_id
+    ]
+    return sorted(candidates, key=lambda candidate: candidate.cv_rmse)
 
 
 def _to_candidate(mlflow_run: mlflow.entities.Run) -> Candidate:
-    [output] = mlflow_run.outputs.model_outputs
+    [model_output] = mlflow_run.outputs.model_outputs if mlflow_run.outputs else []
     tags, metrics = mlflow_run.data.tags, mlflow_run.data.metrics
     return Candidate(
         mlflow_run.info.run_id,
-        output.model_id,
+        model_output.model_id,
         tags["family"],
         tags["training"],
         metrics["cv_rmse"],
@@ -216,57 +247,69 @@ def _to_candidate(mlflow_run: mlflow.entities.Run) -> Candidate:
 
 @raises_unreachable
 def load_model(candidate: Candidate) -> RegressorMixin:
-    """The candidate's scikit-learn model; ValueError as `stored.load` raises it."""
-    store.client()
-    uri = f"models:/{candidate.model_id}"
-    return persistence.load_model(Path(mlflow.artifacts.download_artifacts(uri)))
+    """Load the candidate's scikit-learn model.
+
+    Raises ValueError as `persistence.load_model` does.
+    """
+    return persistence.load_model(_download_model(candidate))
 
 
 @raises_unreachable
 def load_intervals(candidate: Candidate) -> IntervalModel:
-    """The intervals that were made for the candidate; LookupError if there are none."""
+    """Load the intervals that were calibrated for the candidate.
+
+    Raises LookupError if there are none.
+    """
     from housing.models.intervals import IntervalModel
 
-    store.client()
-    model = Path(mlflow.artifacts.download_artifacts(f"models:/{candidate.model_id}"))
-    file = model / "intervals.skops"
+    file = _download_model(candidate) / "intervals.skops"
     if not file.exists():
         family, run_id = candidate.family, candidate.run_id
         raise LookupError(f"{family} (MLflow run {run_id}) has no intervals: run 02_train again")
     return IntervalModel.loads(file.read_bytes())
 
 
+def _download_model(candidate: Candidate) -> Path:
+    store.client()
+    return Path(mlflow.artifacts.download_artifacts(f"models:/{candidate.model_id}"))
+
+
 @raises_unreachable
 def signature_columns(candidate: Candidate) -> dict[str, str]:
-    """Name and type of each column that the candidate's signature asks for, in its order."""
+    """Return name and type of each input column of the candidate's signature, in its order."""
     store.client()
     signature = mlflow.models.get_model_info(f"models:/{candidate.model_id}").signature
-    asked = signature.inputs if signature and signature.inputs else []
-    return {str(one.name): one.type.name for one in asked}
+    columns = signature.inputs if signature and signature.inputs else []
+    return {str(column.name): column.type.name for column in columns}
 
 
 @raises_unreachable
 def get_run(run_id: str) -> MlflowRun | None:
-    """The MLflow run of that id; None if the store has none."""
+    """Return the MLflow run of that id; None if the store has none."""
     try:
-        found = store.client().get_run(run_id)
-    except MlflowException as missing:
-        if missing.error_code != "RESOURCE_DOES_NOT_EXIST":
+        mlflow_run = store.client().get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
-    at = datetime.fromtimestamp(found.info.start_time / 1000, UTC).isoformat(timespec="seconds")
-    return MlflowRun(run_id, at, dict(found.data.tags), dict(found.data.metrics))
+    started_at = datetime.fromtimestamp(mlflow_run.info.start_time / 1000, UTC)
+    return MlflowRun(
+        run_id,
+        started_at.isoformat(timespec="seconds"),
+        dict(mlflow_run.data.tags),
+        dict(mlflow_run.data.metrics),
+    )
 
 
 @raises_unreachable
 def find_run_ids(pipeline_run_id: str) -> list[str]:
-    """The ids of the MLflow runs that a run of the pipeline has logged."""
-    where = f"tags.training = '{pipeline_run_id}'"
-    found = store.client().search_runs([store.experiment_id()], where)
-    return [one.info.run_id for one in found]
+    """Return the ids of the MLflow runs that a run of the pipeline has logged."""
+    condition = f"tags.training = '{pipeline_run_id}'"
+    mlflow_runs = store.client().search_runs([store.experiment_id()], condition)
+    return [mlflow_run.info.run_id for mlflow_run in mlflow_runs]
 
 
 @raises_unreachable
 def run_url(candidate: Candidate) -> str:
-    """Where MLflow's own pages show its run."""
+    """Return the address of the candidate's run in MLflow's own pages."""
     return f"{store.ui_url()}/experiments/{store.experiment_id()}/runs/{candidate.run_id}"

@@ -1,4 +1,7 @@
-"""What a notebook is told by whoever runs it, and what it hands back. Works with no runner too."""
+"""What the runner tells a notebook, and what the notebook hands back to it.
+
+Works without a runner too: then nothing is handed over.
+"""
 
 import json
 import os
@@ -16,34 +19,34 @@ HeadlineValue = str | dict[str, Any]  # a text, or a number that can be compared
 
 
 def run_id() -> str:
-    """The id of the run this notebook belongs to; by hand, one made from the time."""
+    """Return the id of the pipeline run; without a runner, one made from the time."""
     return os.environ.get("PIPELINE_RUN_ID") or f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
 def report_path() -> str:
-    """Where this notebook's report will stand, from the checkout; empty if none is made."""
+    """Return the path of this notebook's report, from the checkout; empty without a runner."""
     return os.environ.get("PIPELINE_REPORT", "")
 
 
 def notebook_name() -> str:
-    """The file name of this notebook; empty if nobody runs it but you."""
+    """Return the file name of this notebook; empty without a runner."""
     return os.environ.get("PIPELINE_NOTEBOOK", "")
 
 
 def notebook_code_sha256() -> str:
-    """sha256 of this notebook's code, however it is formatted; empty if nobody runs it but you."""
+    """Return the sha256 of this notebook's code, whatever its format; empty without a runner."""
     return os.environ.get("PIPELINE_CODE", "")
 
 
 def reproduction_command() -> str:
-    """What makes this run again, from a checkout of its commit; empty if there is none."""
+    """Return the command that reproduces this run from a checkout of its commit; may be empty."""
     return os.environ.get("PIPELINE_COMMAND", "")
 
 
 def error_usd(dollars: float, champion_dollars: float | None = None) -> dict[str, Any]:
-    """A result for the headline: an error in dollars, lower is better.
+    """Return a headline value for an error in dollars, of which a lower one is better.
 
-    before: the champion's, on the same rows.
+    champion_dollars: the champion's error on the same rows.
     """
     return {
         "value": dollars,
@@ -61,48 +64,48 @@ def publish(
     links: Mapping[str, str] | None = None,
     extra_pages: Mapping[str, tuple[str, str]] | None = None,
 ) -> dict[str, str]:
-    """Gives the runner the headline results, and a notice that no reader of the report may miss.
+    """Hand the headline results to the runner, with a notice that no reader of the report may miss.
 
-    manifest: the split's; a sample, or changed data that DVC does not hold, is the notice. made:
-    results that are no files, name -> id; if one is new, later steps run again. read: files that
-    the runner cannot see being read, or that are not there yet. links: "what: its name" ->
-    address, to what was left elsewhere. pages: to stand beside the report, name (a-z, 0-9 and _)
-    -> title and Markdown.
-    Gives the headline back as texts, so that it is also the last cell's output.
+    manifest: of the split; the notice says that the data is a sample, or was changed and is not
+    held by DVC. outputs: results that are no files, name -> id; if one is new, later steps run
+    again. input_files: files whose reading the runner cannot observe, or that do not exist yet.
+    links: "what: its name" -> address of a result that is stored elsewhere. extra_pages: pages
+    beside the report, name (a-z, 0-9 and _) -> title and Markdown.
+    Returns the headline as texts, to be shown as the output of the last cell.
     """
-    place = os.environ.get("PIPELINE_HANDOVER")
-    if place:
-        told = {
+    handover_file = os.environ.get("PIPELINE_HANDOVER")
+    if handover_file:
+        content = {
             "headline": headline,
             "notice": dvc.data_notice(manifest),
             "data": data_summary(manifest),
             "champion": _champion_label(probe.MODEL_NAMES[manifest["source"]]),
             "links": dict(links or {}),
             "made": dict(outputs or {}),
-            "read": [str(one) for one in input_files],
+            "read": [str(file) for file in input_files],
             "pages": {
                 name: {"title": title, "markdown": markdown}
                 for name, (title, markdown) in (extra_pages or {}).items()
             },
         }
-        paths.atomic_write(Path(place), json.dumps(told, indent=2).encode())
-    return {name: str(it["text"] if isinstance(it, dict) else it) for name, it in headline.items()}
+        paths.atomic_write(Path(handover_file), json.dumps(content, indent=2).encode())
+    return {
+        name: str(value["text"] if isinstance(value, dict) else value)
+        for name, value in headline.items()
+    }
 
 
 def _champion_label(name: str) -> str:
     try:
         version = probe.champion_versions().get(name)
-    except errors.StoreUnreachableError:  # the step is done all the same
+    except errors.StoreUnreachableError:  # the results of the step are complete nevertheless
         return "unknown: the tracking store does not answer"
     return f"{name} version {version}" if version else "none yet"
 
 
 def data_summary(manifest: Mapping[str, Any]) -> str:
-    """Which data it is, in a line: kind, rows, the hash that tells it apart, DVC's version."""
-    rows, digest, version = (
-        manifest["rows"]["raw"],
-        manifest["sha256"]["raw"],
-        dvc.data_version(manifest),
-    )
-    told = f"{SOURCE_LABELS[manifest['source']]}, {rows:,} block groups, sha256 {digest[:12]}"
-    return f"{told}; {version}" if version else told
+    """Return the data in one line: its kind, rows and hash, and DVC's version of it."""
+    label, rows = SOURCE_LABELS[manifest["source"]], manifest["rows"]["raw"]
+    summary = f"{label}, {rows:,} block groups, sha256 {manifest['sha256']['raw'][:12]}"
+    version = dvc.data_version(manifest)
+    return f"{summary}; {version}" if version else summary

@@ -1,6 +1,6 @@
-"""Our own package as a wheel, to be put beside a model that needs its classes.
+"""Our own package as a wheel, to be stored beside a model that needs its classes.
 
-The package is on no index, so a model's requirements can only name a file of the model's folder.
+The package is on no index, so the requirements of a model can only name a file in its folder.
 """
 
 import base64
@@ -13,20 +13,21 @@ from typing import NamedTuple
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
 SUFFIXES = {".py", ".c", ".css", ".js", ".mplstyle", ".sql"}
-ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the same content is the same file
+ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # a constant: the same content gives the same file
 
 
 class Wheel(NamedTuple):
-    """A wheel: its file's name, and what is in it."""
+    """A wheel: the name of its file, and its content."""
 
     name: str
     content: bytes
 
 
 def build() -> Wheel:
-    """The package as it is now, for any Python and machine (PEP 427): native.c is not compiled.
+    """Build a wheel of the package for any Python and machine (PEP 427): native.c is not compiled.
 
-    Its version is the project's and a hash of the modules, so that two that differ never share one.
+    Its version is the project's with a hash of the modules, so that two wheels that differ never
+    share a version.
     """
     files = {
         path.relative_to(PACKAGE_FOLDER.parent).as_posix(): path.read_bytes()
@@ -34,21 +35,23 @@ def build() -> Wheel:
         if path.suffix in SUFFIXES
     }
     project = metadata("california-housing")
-    digest = hashlib.sha256(b"".join(name.encode() + it for name, it in files.items())).hexdigest()
+    hashed_content = b"".join(name.encode() + content for name, content in files.items())
+    digest = hashlib.sha256(hashed_content).hexdigest()
     version = f"{project['Version'].partition('+')[0]}+{digest[:12]}"
     folder = f"california_housing-{version}.dist-info"
-    about = {
+    info_files = {
         "METADATA": "Metadata-Version: 2.1\nName: california-housing\n"
         f"Version: {version}\nRequires-Python: {project['Requires-Python']}\n",
         "WHEEL": "Wheel-Version: 1.0\nGenerator: housing.wheel\nRoot-Is-Purelib: true\n"
         "Tag: py3-none-any\n",
     }
-    files |= {f"{folder}/{name}": text.encode() for name, text in about.items()}
+    files |= {f"{folder}/{name}": text.encode() for name, text in info_files.items()}
     files[f"{folder}/RECORD"] = _record_text(files, f"{folder}/RECORD").encode()
     return Wheel(f"california_housing-{version}-py3-none-any.whl", _zip_files(files))
 
 
 def _record_text(files: dict[str, bytes], record_path: str) -> str:
+    """Return the wheel's RECORD: path, hash and size of each file, and its own path."""
     lines = []
     for name, content in files.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
@@ -57,8 +60,8 @@ def _record_text(files: dict[str, bytes], record_path: str) -> str:
 
 
 def _zip_files(files: dict[str, bytes]) -> bytes:
-    made = BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name, ZIP_TIMESTAMP), content, zipfile.ZIP_DEFLATED)
-    return made.getvalue()
+    return buffer.getvalue()

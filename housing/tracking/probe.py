@@ -1,7 +1,7 @@
-"""What the steps depend on beside files: the tracking store, and which version serves.
+"""What the pipeline's steps depend on besides files: the tracking store, and the champions.
 
-Read without MLflow, which takes longer to import than a run with nothing to do may take. What asks
-the store raises `reach.Unreachable` if it does not answer.
+Reads the store without MLflow, whose import takes longer than a run with nothing to do may take.
+The functions that read it raise `errors.StoreUnreachableError` if it does not answer.
 """
 
 import json
@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 from housing import paths
 from housing.tracking import errors
 
-# a model's name says which data it learnt from: a sample never passes for the real data
+# data source -> name of the registered model: a model of the sample never passes for a real one
 MODEL_NAMES = {
     "california": "california-housing",
     "sample": "california-housing-sample",
@@ -28,59 +28,65 @@ NOT_CREATED_YET = "none yet"
 # MLflow reads these when it is imported
 MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # else it talks into the reports; what fails is raised
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # else it logs into the reports; errors are raised
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # asked after 0, 0, 4 and 12 s: a server that restarts goes unnoticed, a dead one does not
+    # retries after 0, 0, 4 and 12 s: a server may restart unnoticed, a dead one is reported
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",
 }
 EXPERIMENT_NAME = "california-housing"
-STORE_TIMEOUT_SECONDS = 5  # seconds for the store to answer
+STORE_TIMEOUT_SECONDS = 5  # to connect, and to get a response
+
+Row = tuple[Any, ...]
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else the sqlite file in var/; a file's path is made absolute."""
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    if not given:
+    """Return MLFLOW_TRACKING_URI, else the sqlite file in var/; a file's path is made absolute."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
         return f"sqlite:///{paths.var() / 'mlflow.db'}"
-    if not given.startswith("sqlite"):
-        return given
-    scheme, _, rest = given.partition(":///")
-    path, mark, query = rest.partition("?")
+    if not uri.startswith("sqlite"):
+        return uri
+    scheme, _, path_and_query = uri.partition(":///")
+    path, question_mark, query = path_and_query.partition("?")
     if not path or path == ":memory:":
-        raise ValueError(f"MLFLOW_TRACKING_URI is {given!r}, expected sqlite:///FILE: the steps "
-                         "are processes of their own, and share no memory")  # fmt: skip
-    return f"{scheme}:///{paths.invocation_folder() / path}{mark}{query}"
+        raise ValueError(
+            f"MLFLOW_TRACKING_URI is {uri!r}, expected sqlite:///FILE: each step is a process of "
+            "its own, and they share no memory"
+        )
+    return f"{scheme}:///{paths.invocation_folder() / path}{question_mark}{query}"
 
 
 def database_path() -> Path | None:
-    """The store's sqlite file, there or not yet; None if the store is none."""
-    found = tracking_uri()
-    return Path(found.partition(":///")[2].partition("?")[0]) if found[:6] == "sqlite" else None
+    """Return the store's sqlite file, which may not exist yet; None for another kind of store."""
+    uri = tracking_uri()
+    if not uri.startswith("sqlite"):
+        return None
+    return Path(uri.partition(":///")[2].partition("?")[0])
 
 
 def store_identity() -> dict[str, str]:
-    """Which tracking store it is: another one knows nothing of what was trained.
+    """Return what identifies the tracking store: another store has other runs and versions.
 
-    A file is known by when its experiment was made: that survives a copy and a migration.
+    A sqlite file is identified by the creation time of its experiment, which survives a copy and a
+    migration of the file.
     """
-    file = database_path()
-    if file is None:
+    if database_path() is None:
         return {"tracking store": errors.redacted_uri(tracking_uri())}
-    made = _query(f"SELECT creation_time FROM experiments WHERE name = '{EXPERIMENT_NAME}'")
-    return {"tracking store": str(made[0][0]) if made else NOT_CREATED_YET}
+    rows = _query(f"SELECT creation_time FROM experiments WHERE name = '{EXPERIMENT_NAME}'")
+    return {"tracking store": str(rows[0][0]) if rows else NOT_CREATED_YET}
 
 
 def registry_state() -> dict[str, str]:
-    """The store, and for each registered model the version that the alias champion names."""
+    """Return the identity of the store, and the champion of each registered model."""
     return store_identity() | {
         f"champion of {name}": version for name, version in champion_versions().items()
     }
 
 
 def champion_versions() -> dict[str, str]:
-    """For each registered model the version that the alias champion names."""
+    """Return for each registered model the version that the alias champion names."""
     if tracking_uri().startswith("http"):
         return _fetch_champion_versions()
     query = "SELECT name, version FROM registered_model_aliases WHERE alias = 'champion'"
@@ -88,96 +94,100 @@ def champion_versions() -> dict[str, str]:
 
 
 def pinned_runs() -> dict[str, str]:
-    """The pipeline runs whose report a champion names, and which version that is."""
-    if tracking_uri().startswith("http"):
-        tags = [
-            (name, version, *tag)
-            for name, version in champion_versions().items()
-            for tag in _fetch_version_tags(name, version).items()
-        ]
-    else:
-        tags = _query(
-            "SELECT a.name, a.version, t.key, t.value FROM registered_model_aliases a "
-            "JOIN model_version_tags t ON t.name = a.name AND t.version = a.version "
-            "WHERE a.alias = 'champion'",
-        )
-    found = {}
-    for name, version, key, value in tags:
+    """Return the pipeline runs that a champion comes from, each with the name of that version."""
+    runs = {}
+    for name, version, key, value in _champion_tags():
         if key in ("report", "training") and value:  # reports/RUN/03_register.html, or RUN
-            run = value.split("/")[1] if "/" in value else value
-            found[run] = f"{name} version {version}, champion"
-    return found
+            run_id = value.split("/")[1] if "/" in value else value
+            runs[run_id] = f"{name} version {version}, champion"
+    return runs
 
 
-def _query(query: str) -> list[tuple]:
-    """What the store's database says; empty if there is no store yet, or none that was used."""
+def _champion_tags() -> list[Row]:
+    """Return (name, version, key, value) of each tag of each champion."""
+    if tracking_uri().startswith("http"):
+        return [
+            (name, version, key, value)
+            for name, version in champion_versions().items()
+            for key, value in _fetch_version_tags(name, version).items()
+        ]
+    return _query(
+        "SELECT a.name, a.version, t.key, t.value FROM registered_model_aliases a "
+        "JOIN model_version_tags t ON t.name = a.name AND t.version = a.version "
+        "WHERE a.alias = 'champion'",
+    )
+
+
+def _query(query: str) -> list[Row]:
+    """Query the store's database; empty if there is no store yet, or it has no such table."""
     file = database_path()
     if file is None:
         return _query_server(query)
     if not file.exists():
         return []
     try:
-        # not only to read: what a killed process has left half-written must be taken back
+        # rw, although it only reads: SQLite must roll back what a killed process left half-written
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
             return connection.execute(query).fetchall()
-    except sqlite3.Error as failed:
-        if "no such" in str(failed):  # table, or column of an older MLflow
+    except sqlite3.Error as error:
+        if "no such" in str(error):  # table, or column of an older MLflow
             return []
-        raise errors.unreachable_error(tracking_uri(), failed) from None
+        raise errors.unreachable_error(tracking_uri(), error) from None
 
 
-def _query_server(query: str) -> list[tuple]:
+def _query_server(query: str) -> list[Row]:
     from sqlalchemy import create_engine, exc, text
 
-    given = tracking_uri()
-    waits = {"connect_timeout": STORE_TIMEOUT_SECONDS} if given.startswith("postgresql") else {}
+    uri = tracking_uri()
+    options = {"connect_timeout": STORE_TIMEOUT_SECONDS} if uri.startswith("postgresql") else {}
     try:
-        with create_engine(given, connect_args=waits).connect() as connection:
+        with create_engine(uri, connect_args=options).connect() as connection:
             return [tuple(row) for row in connection.execute(text(query))]
-    except exc.ProgrammingError as failed:
-        if "does not exist" in str(failed):
+    except exc.ProgrammingError as error:
+        if "does not exist" in str(error):
             return []
         raise
-    except exc.OperationalError as failed:
-        raise errors.unreachable_error(given, failed) from None
+    except exc.OperationalError as error:
+        raise errors.unreachable_error(uri, error) from None
 
 
 def _fetch_champion_versions() -> dict[str, str]:
-    models = _get_json("registered-models/search", max_results=1000).get("registered_models", [])
+    response = _get_json("registered-models/search", max_results=1000)
     return {
-        one["name"]: str(alias["version"])
-        for one in models
-        for alias in one.get("aliases", [])
+        model["name"]: str(alias["version"])
+        for model in response.get("registered_models", [])
+        for alias in model.get("aliases", [])
         if alias["alias"] == "champion"
     }
 
 
 def _fetch_version_tags(name: str, version: str) -> dict[str, str]:
-    found = _get_json("model-versions/get", name=name, version=version)["model_version"]
-    return {one["key"]: one["value"] for one in found.get("tags", [])}
+    response = _get_json("model-versions/get", name=name, version=version)
+    return {tag["key"]: tag["value"] for tag in response["model_version"].get("tags", [])}
 
 
 def _get_json(endpoint: str, **params: Any) -> dict[str, Any]:
-    parts = urlsplit(tracking_uri())
-    place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
-    address = f"{place}/api/2.0/mlflow/{endpoint}?{urlencode(params)}"
+    """Call the REST API of the tracking server."""
+    uri = urlsplit(tracking_uri())
+    base_url = uri._replace(netloc=uri.netloc.rpartition("@")[2]).geturl().rstrip("/")
+    url = f"{base_url}/api/2.0/mlflow/{endpoint}?{urlencode(params)}"
     try:
-        with urlopen(
-            Request(address, headers=_auth_headers()), timeout=STORE_TIMEOUT_SECONDS
-        ) as answer:
-            return json.load(answer)
-    except (OSError, HTTPException, ValueError) as failed:
-        raise errors.unreachable_error(tracking_uri(), failed) from None
+        request = Request(url, headers=_auth_headers())
+        with urlopen(request, timeout=STORE_TIMEOUT_SECONDS) as response:
+            return json.load(response)
+    except (OSError, HTTPException, ValueError) as error:
+        raise errors.unreachable_error(tracking_uri(), error) from None
 
 
 def _auth_headers() -> dict[str, str]:
-    """As MLflow takes them: of the URI, else of its own variables."""
-    parts, told = urlsplit(tracking_uri()), os.environ.get
-    user, password = parts.username, parts.password
+    """Return the headers MLflow would send: from the URI, else from its own variables."""
+    uri, environment = urlsplit(tracking_uri()), os.environ
+    user, password = uri.username, uri.password
     if not user:
-        user, password = told("MLFLOW_TRACKING_USERNAME"), told("MLFLOW_TRACKING_PASSWORD")
+        user = environment.get("MLFLOW_TRACKING_USERNAME")
+        password = environment.get("MLFLOW_TRACKING_PASSWORD")
     if user and password:
-        pair = f"{unquote(user)}:{unquote(password)}".encode()
-        return {"Authorization": f"Basic {b64encode(pair).decode()}"}
-    token = told("MLFLOW_TRACKING_TOKEN")
+        credentials = f"{unquote(user)}:{unquote(password)}".encode()
+        return {"Authorization": f"Basic {b64encode(credentials).decode()}"}
+    token = environment.get("MLFLOW_TRACKING_TOKEN")
     return {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,6 +1,6 @@
-"""The tracking store: where MLflow keeps experiments and the registry, and that it is ready.
+"""The tracking store: where MLflow keeps experiments and the registry, and a client for it.
 
-The only module that imports MLflow, as MLflow reads its environment at that moment.
+The only module that imports MLflow, because MLflow reads its environment when it is imported.
 """
 
 from __future__ import annotations  # the service reads the registry without pandas or scikit-learn
@@ -27,13 +27,12 @@ LOCAL_UI_URL = "http://127.0.0.1:5000"
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_prepared_inodes: dict[
-    str, int
-] = {}  # the stores this process has found ready: URI -> the file's inode
+# the stores that this process has prepared: URI -> inode of the file, 0 for a server
+_prepared_inodes: dict[str, int] = {}
 
 
 def raises_unreachable(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, raising `Unreachable` where MLflow raises what its client has tried."""
+    """Wrap a function: connection errors of MLflow's client become StoreUnreachableError."""
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -41,39 +40,43 @@ def raises_unreachable(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except StoreUnreachableError:
             raise
-        except Exception as failed:  # MLflow's own, or of what it asks with
-            if not errors.is_connection_failure(failed):
+        except Exception as error:  # MLflow's own, or one of the library it connects with
+            if not errors.is_connection_failure(error):
                 raise
             _prepared_inodes.clear()
-            raise errors.unreachable_error(tracking_uri(), failed) from None
+            raise errors.unreachable_error(tracking_uri(), error) from None
 
     return wrapper
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, else the sqlite file in var/ (absolute: notebooks run elsewhere)."""
+    """Return MLFLOW_TRACKING_URI, else the sqlite file in var/, with an absolute path."""
     return probe.tracking_uri()
 
 
 def ui_url() -> str:
-    """Where MLflow's own pages are: HOUSING_MLFLOW_PAGES, else the tracking server; for the file in
-    var/ while `make mlflow` runs."""
-    given = os.environ.get("HOUSING_MLFLOW_PAGES")
-    if given:  # a browser may know the server by another name than a container
-        return f"{given.rstrip('/')}/#"
+    """Return the address of MLflow's own pages.
+
+    That is HOUSING_MLFLOW_PAGES, else the tracking server; for a sqlite file, the address that
+    `make mlflow` serves.
+    """
+    configured_url = os.environ.get("HOUSING_MLFLOW_PAGES")
+    if configured_url:  # a browser may know the server by another name than a container
+        return f"{configured_url.rstrip('/')}/#"
     server = tracking_uri() if tracking_uri().startswith("http") else ""
     return f"{errors.redacted_uri(server).rstrip('/') if server else LOCAL_UI_URL}/#"
 
 
 def client() -> MlflowClient:
-    """A client of a store that is ready: created or migrated under a lock, with our experiment.
+    """Return a client of a store that is ready: created or migrated, with our experiment.
 
-    Cheap from the second call on. Raises ValueError for a store that cannot be used as it is, and
-    says the way out.
+    The store is prepared under a lock on the first call; later calls are cheap. Raises ValueError,
+    with the way out, for a store that cannot be used as it is.
     """
-    uri, given = tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    uri, configured_uri = tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
-    if not given:  # MLflow has set it: then nothing could tell our choice from the user's
+    if not configured_uri:
+        # MLflow has set it: our default must not look like the user's choice
         os.environ.pop("MLFLOW_TRACKING_URI", None)
     if uri not in _prepared_inodes or _prepared_inodes[uri] != _database_inode():
         _prepare_store(uri)
@@ -99,7 +102,7 @@ def _database_inode() -> int:
 
 
 def _dispose_connections(uri: str) -> None:
-    """MLflow's connections would go on with the file that was there before."""
+    """Close MLflow's connections, which would still use the file that was replaced."""
     for name in ("tracking", "model_registry"):
         engines = mlflow_module(f"store.{name}.sqlalchemy_store").SqlAlchemyStore._engine_map
         if uri in engines:
@@ -107,43 +110,45 @@ def _dispose_connections(uri: str) -> None:
 
 
 def _get_or_create_experiment(client: MlflowClient) -> mlflow.entities.Experiment:
-    """Ours, made if it is missing; of several that make it at once, one does."""
-    found = client.get_experiment_by_name(EXPERIMENT_NAME)
-    if found is None:
+    """Return our experiment; of several clients that create it at once, one succeeds."""
+    experiment = client.get_experiment_by_name(EXPERIMENT_NAME)
+    if experiment is None:
         try:
             client.create_experiment(EXPERIMENT_NAME, artifact_location=artifact_location())
-        except MlflowException as known:
-            if known.error_code != "RESOURCE_ALREADY_EXISTS":
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        found = client.get_experiment_by_name(EXPERIMENT_NAME)
-    return found
+        experiment = client.get_experiment_by_name(EXPERIMENT_NAME)
+        assert experiment is not None, f"the experiment {EXPERIMENT_NAME} was just created"
+    return experiment
 
 
 def exists() -> bool:
-    """Whether there may be anything in it: a sqlite file is made by the first use."""
+    """Return whether there may be anything in the store: a sqlite file is created on first use."""
     file = probe.database_path()
     return file is None or file.exists()
 
 
 def experiment_id() -> str:
-    """Of the one experiment that all candidates are runs of."""
+    """Return the id of the one experiment whose runs are the candidates."""
     return _get_or_create_experiment(client()).experiment_id
 
 
 @raises_unreachable
 def display_name() -> str:
-    """The store as a person may see it, once it has answered."""
+    """Return the store's URI as it may be shown, once the store has answered."""
     return errors.redacted_uri(tracking_uri()) if experiment_id() else ""
 
 
 def artifact_location() -> str | None:
-    """Where models and pictures go: HOUSING_ARTIFACTS, else beside a sqlite file, else var/.
+    """Return the URI for models and figures: HOUSING_ARTIFACTS, else beside a sqlite file or var/.
 
-    None for a tracking server, which decides by itself. A folder's path becomes a URI.
+    None for a tracking server, which decides by itself. The path of a folder becomes a URI.
     """
-    given = os.environ.get("HOUSING_ARTIFACTS")
-    if given:
-        return given if "://" in given else (paths.invocation_folder() / given).resolve().as_uri()
+    location = os.environ.get("HOUSING_ARTIFACTS")
+    if location:
+        is_uri = "://" in location
+        return location if is_uri else (paths.invocation_folder() / location).resolve().as_uri()
     if tracking_uri().startswith("http"):
         return None
     file = probe.database_path()
@@ -151,5 +156,5 @@ def artifact_location() -> str | None:
 
 
 def mlflow_module(module_name: str) -> ModuleType:
-    """A module of MLflow's that takes long to import, or is its own affair."""
+    """Import a module of MLflow that is slow to import, or is not part of its public API."""
     return import_module(f"mlflow.{module_name}")

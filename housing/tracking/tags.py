@@ -1,4 +1,4 @@
-"""Where a result comes from: the tags every MLflow run and model version of ours carries."""
+"""Where a result comes from: the tags that each of our MLflow runs and model versions has."""
 
 import hashlib
 import os
@@ -12,8 +12,12 @@ from housing.tracking import handover
 
 
 def lineage_tags(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Data source, DVC's version of it and hashes (from the split's manifest), report, notebook and
-    its code, the command that makes it again, commit, and lock. What is not known is empty."""
+    """Return the tags of a result; what is unknown is empty.
+
+    From the split's manifest: data source, DVC's version of the data, and hashes. From the runner:
+    report, notebook and its code, and the command that reproduces the run. Also the commit and the
+    lock.
+    """
     return {
         "data_source": manifest["source"],
         "data_version": dvc.data_version(manifest),
@@ -30,16 +34,19 @@ def lineage_tags(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def git_commit() -> str:
-    """The checkout's commit, marked if files differ from it; without git, SOURCE_COMMIT."""
+    """Return the checkout's commit, with -dirty if files differ from it.
+
+    Without git, returns the environment variable SOURCE_COMMIT.
+    """
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        done = subprocess.run(command, cwd=paths.PROJECT_ROOT, capture_output=True, text=True)
+        result = subprocess.run(command, cwd=paths.PROJECT_ROOT, capture_output=True, text=True)
     except FileNotFoundError:
         return os.environ.get("SOURCE_COMMIT", "")
-    return done.stdout.strip() or os.environ.get("SOURCE_COMMIT", "")
+    return result.stdout.strip() or os.environ.get("SOURCE_COMMIT", "")
 
 
 def lock_file_sha256() -> str:
-    """sha256 of the checkout's requirements.txt, as it is now; empty where there is none."""
+    """Return the sha256 of the checkout's requirements.txt as it is now; empty without one."""
     path = paths.PROJECT_ROOT / "requirements.txt"
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

@@ -93,7 +93,7 @@ def test_each_row_gets_what_the_graph_says(served, given, out, capsys):
     said = capsys.readouterr()
     assert "scored: 903 rows of 3 files in" in said.out
     assert "refused: 0 rows" in said.out
-    assert f"answers: {out}" in said.out
+    assert f"predictions: {out}" in said.out
     assert "NOTE: it learnt from a generated sample" in said.out
     assert said.err == ""
 
@@ -171,7 +171,7 @@ def test_answers_to_what_is_gone_are_pointed_out(champion_home, given, out, caps
     typed(given, out)
     (given / "b.parquet").unlink()
     typed(given, out)
-    assert "NOTE: of 1 file IN has nothing (any more): b.parquet" in capsys.readouterr().out
+    assert "NOTE: OUT has 1 file without an input in IN: b.parquet" in capsys.readouterr().out
 
 
 def test_a_row_that_the_service_would_refuse_gets_no_answer(served, tmp_path, out, capsys):
@@ -184,7 +184,7 @@ def test_a_row_that_the_service_would_refuse_gets_no_answer(served, tmp_path, ou
     frame.loc[5, "Latitude"] = -37.0
     frame.loc[6, "HouseAge"] = 100.0  # the border is inside
     typed(write(tmp_path / "in", frame.astype("Float64")), out)
-    assert "refused: 5 rows, each says its problem" in capsys.readouterr().out
+    assert "refused: 5 rows, each with its problem" in capsys.readouterr().out
     table = answers(out)["one.parquet"]
     assert table["problem"].to_pylist() == [
         None,
@@ -302,7 +302,7 @@ def test_a_partition_that_fails_leaves_nothing_under_its_name(champion_home, giv
     assert typed(given, out) == 1
     said = capsys.readouterr().err
     assert f"{given / 'b.parquet'} could not be scored" in said
-    assert "type the same again" in said
+    assert "run the same command again" in said
     assert "b.parquet" not in answers(out)
     assert [one for one in out.rglob("*") if one.name.endswith(".part")] == []
 

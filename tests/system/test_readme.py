@@ -171,7 +171,7 @@ def test_the_commands_about_reports(clone, ran, environment):
 def test_the_scored_files_have_what_the_readme_says(clone, ran, environment):
     said = typed("run_pipeline.py score", clone, environment)
     assert "model: california-housing version 1\nscored: 20,640 rows of 2 files in" in said
-    assert said.endswith(f"refused: 0 rows\nanswers: {clone / 'var' / 'scored'}")
+    assert said.endswith(f"refused: 0 rows\npredictions: {clone / 'var' / 'scored'}")
     scored = pq.read_table(clone / "var" / "scored" / "test.parquet")
     assert {"MedInc", "prediction", "prediction_usd", "problem"} <= set(scored.column_names)
     assert scored["problem"].null_count == len(scored) == 4_128

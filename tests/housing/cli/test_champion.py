@@ -1,4 +1,4 @@
-"""What is typed when the champion is to be moved, and what is said then."""
+"""The commands that show and change the champion, and what they print."""
 
 import re
 
@@ -12,16 +12,17 @@ from tests.conftest import register_candidate
 NAME = "california-housing-sample"
 
 
-def test_the_history_tells_who_was_champion_and_why(two_version_home, capsys):
+def test_the_history_shows_which_version_was_champion_and_why(two_version_home, capsys):
     assert champion.show_champions([]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"{NAME}: version 2 is champion\n")
-    assert re.search(r"UTC  none -> version 1, promoted by \S+\n  why: all \d+ checks passed", said)
-    assert "UTC  version 1 -> version 2, promoted by ann\n" in said
-    assert f"  MLflow run: {versions.get_champion(NAME).run_id}\n" in said
+    output = capsys.readouterr().out
+    assert output.startswith(f"{NAME}: version 2 is champion\n")
+    first_change = r"UTC  none -> version 1, promoted by \S+\n  why: all \d+ checks passed"
+    assert re.search(first_change, output)
+    assert "UTC  version 1 -> version 2, promoted by ann\n" in output
+    assert f"  MLflow run: {versions.get_champion(NAME).run_id}\n" in output
 
 
-def test_the_challengers_are_told_if_asked_for(two_version_home, capsys):
+def test_the_history_shows_challengers_on_request(two_version_home, capsys):
     register_candidate(splitting.read_split(), "tree")
     champion.show_champions([])
     assert "challenger" not in capsys.readouterr().out
@@ -29,25 +30,25 @@ def test_the_challengers_are_told_if_asked_for(two_version_home, capsys):
     assert "challenger: none -> version 3, refused by ann\n" in capsys.readouterr().out
 
 
-def test_nothing_registered_yet_is_a_sentence(home, capsys):
+def test_an_empty_registry_is_reported_in_a_sentence(home, capsys):
     assert champion.show_champions([]) == 0
     assert "california-housing has no version yet" in capsys.readouterr().out
     assert not (home / "var" / "mlflow.db").exists()
 
 
-def test_a_roll_back_and_a_promotion_say_what_moved(two_version_home, capsys):
+def test_rollback_and_promotion_print_the_change(two_version_home, capsys):
     assert champion.rollback(["--reason", "too dear in Fresno"]) == 0
-    said = capsys.readouterr().out
-    assert "version 2 -> version 1, rolled back by ann\n  why: too dear in Fresno\n" in said
+    output = capsys.readouterr().out
+    assert "version 2 -> version 1, rolled back by ann\n  why: too dear in Fresno\n" in output
     assert champion.promote(["2", "--reason", "it was the map"]) == 0
     assert "version 1 -> version 2, promoted by hand by ann" in capsys.readouterr().out
 
 
-def test_what_is_refused_is_said_on_stderr_with_exit_code_1(two_version_home, capsys):
+def test_a_refusal_is_printed_on_stderr_with_exit_code_1(two_version_home, capsys):
     assert champion.promote(["2", "--reason", "again"]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err == f"version 2 is the champion of {NAME} already: nothing was changed\n"
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == f"version 2 is the champion of {NAME} already: nothing was changed\n"
 
 
 def test_a_reason_must_be_given(two_version_home, capsys):

@@ -117,7 +117,7 @@ def test_the_commit_that_brings_lost_data_back_is_named(home, checkout):
     tags = {"data_source": "california", "raw_sha256": "a1" * 32, "raw_md5": md5}
     [raw, _] = provenance.data_entries(tags)
     assert raw.missing
-    assert raw.text.endswith(f"another; `git checkout {number[:12]} && dvc checkout` brings it")
+    assert raw.text.endswith(f"another; `git checkout {number[:12]} && dvc checkout` restores it")
     [raw, _] = provenance.data_entries(tags | {"raw_md5": "0" * 32})
     assert raw.text.endswith(f"no commit here has a pointer with its md5, {'0' * 32}")
 

@@ -1,5 +1,7 @@
 import re
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from housing.data import splitting
@@ -13,71 +15,86 @@ NAME = "california-housing-sample"
 CHECKS = [Check("test rows", 300, 100, True), Check("worse | by, $", 51_234.5, 10, False)]
 
 
+class Card(NamedTuple):
+    version: versions.ModelVersion
+    split: splitting.TrainTestSplit
+    predictions: np.ndarray
+    text: str
+
+
+def render_card(version):
+    split = splitting.read_split()
+    predictions = versions.load_model(version).predict(split.test[FEATURE_NAMES])
+    text = model_card.render(version, split, predictions, CHECKS)
+    return Card(version, split, predictions, text)
+
+
 @pytest.fixture
-def made(champion_home):
-    version, parts = versions.get_champion(NAME), splitting.read_split()
-    guess = versions.load_model(version).predict(parts.test[FEATURE_NAMES])
-    return version, parts, guess, model_card.render(version, parts, guess, CHECKS)
+def card(champion_home):
+    return render_card(versions.get_champion(NAME))
 
 
-def test_it_says_what_a_reader_must_know(made):
-    version, parts, _, text = made
-    assert re.findall(r"(?m)^## (.+)", text) == [
-        "In short", "What it is for", "The data", "How good it is", "Where it is worst",
-        "What it does not know", "The gate", "How to make it again",
-    ]  # fmt: skip
-    rmse = gate.test_rmse_usd(versions.load_model(version), parts)
-    assert f"**\\${rmse:,.0f}**" in text
-    for told in (
+def test_the_card_says_what_a_reader_must_know(card):
+    assert re.findall(r"(?m)^## (.+)", card.text) == [
+        "In short",
+        "What it is for",
+        "The data",
+        "How good it is",
+        "Where it is worst",
+        "What it does not know",
+        "The gate",
+        "How to reproduce it",
+    ]
+    rmse = gate.test_rmse_usd(versions.load_model(card.version), card.split)
+    assert f"**\\${rmse:,.0f}**" in card.text
+    for text in (
         "A GENERATED SAMPLE",
-        parts.manifest["sha256"]["raw"],
-        version.run_id,
+        card.split.manifest["sha256"]["raw"],
+        card.version.run_id,
         "Not for the value of a single house",
         r"No value above \$500,000 was recorded",
-        version.tags["reason"].replace("$", r"\$"),
+        card.version.tags["reason"].replace("$", r"\$"),
     ):
-        assert told in text
-    assert all(f"| {one} |" in text for one in FEATURES)
+        assert text in card.text
+    assert all(f"| {name} |" in card.text for name in FEATURES)
 
 
-def test_dollars_are_no_formula_and_a_bar_is_no_column(made):
-    *_, text = made
-    assert not re.search(r"(?<!\\)\$", text)
-    assert r"| worse / by, \$ | 51,234 | 10 | **no** |" in text
+def test_dollar_signs_are_escaped_and_bars_in_cells_replaced(card):
+    assert not re.search(r"(?<!\\)\$", card.text)
+    assert r"| worse / by, \$ | 51,234 | 10 | **no** |" in card.text
 
 
-def test_a_refused_version_says_so(champion_home):
-    version, parts = register_candidate(splitting.read_split(), "tree"), splitting.read_split()
-    guess = versions.load_model(version).predict(parts.test[FEATURE_NAMES])
-    text = model_card.render(version, parts, guess, CHECKS)
-    assert "It was not promoted on 20" in text
-    assert "Refused: " in text
+def test_the_card_of_a_refused_version_says_so(champion_home):
+    card = render_card(register_candidate(splitting.read_split(), "tree"))
+    assert "It was not promoted on 20" in card.text
+    assert "Refused: " in card.text
 
 
-def test_it_names_the_command_and_the_commit(made):
-    version, parts, guess, _ = made
-    tags = version.tags | {
+def test_the_card_names_the_command_and_the_commit(card):
+    tags = card.version.tags | {
         "pipeline.command": "python run_pipeline.py -p train.seed=7",
-        "mlflow.source.git.commit": "abc123-dirty", "lock_sha256": "fee1",
-    }  # fmt: skip
-    text = model_card.render(version._replace(tags=tags), parts, guess, CHECKS)
-    again = text[text.index("## How to make it again") :]
-    assert "git checkout abc123\n" in again
-    assert ".venv/bin/python run_pipeline.py -p train.seed=7\n```" in again
-    assert "Files differed from that commit" in again
-    assert "`fee1`" in again
+        "mlflow.source.git.commit": "abc123-dirty",
+        "lock_sha256": "fee1",
+    }
+    version = card.version._replace(tags=tags)
+    text = model_card.render(version, card.split, card.predictions, CHECKS)
+    section = text[text.index("## How to reproduce it") :]
+    assert "git checkout abc123\n" in section
+    assert ".venv/bin/python run_pipeline.py -p train.seed=7\n```" in section
+    assert "Files differed from that commit" in section
+    assert "`fee1`" in section
 
 
-def test_it_stands_on_the_version_whole_or_to_a_whole_section(made):
-    version, *_, text = made
-    model_card.save(version, text)
-    client = store.client()
-    found = client.get_model_version(NAME, version.version)
-    assert found.tags["card"] == found.description
-    assert found.description.startswith(f"# Model card: {NAME} version 1\n\n## In short")
-    model_card.save(version, text.replace("## The gate", "x" * 3_000 + "\n\n## The gate"))
-    found = client.get_model_version(NAME, version.version)
-    assert len(found.tags["card"]) > 5_000 >= len(found.description)
-    assert found.description.endswith("*The rest is in the tag* `card`.")
-    assert "## Where it is worst" in found.description
-    assert "xxx" not in found.description
+def test_a_long_card_is_truncated_after_a_complete_section_in_the_description(card):
+    client, number = store.client(), card.version.version
+    model_card.save(card.version, card.text)
+    mlflow_version = client.get_model_version(NAME, number)
+    assert mlflow_version.tags["card"] == mlflow_version.description
+    assert mlflow_version.description.startswith(f"# Model card: {NAME} version 1\n\n## In short")
+    long_text = card.text.replace("## The gate", "x" * 3_000 + "\n\n## The gate")
+    model_card.save(card.version, long_text)
+    mlflow_version = client.get_model_version(NAME, number)
+    assert len(mlflow_version.tags["card"]) > 5_000 >= len(mlflow_version.description)
+    assert mlflow_version.description.endswith("*The rest is in the tag* `card`.")
+    assert "## Where it is worst" in mlflow_version.description
+    assert "xxx" not in mlflow_version.description

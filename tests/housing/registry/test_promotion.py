@@ -1,4 +1,4 @@
-"""Promote, roll back and what they refuse, with real models in a real registry."""
+"""Promotion and rollback by hand, and what they refuse, with real models in a real registry."""
 
 import json
 import shutil
@@ -15,184 +15,185 @@ from housing.tracking import store
 from tests.conftest import LENIENT_LIMITS, register_candidate
 
 NAME = "california-housing-sample"
-WHY = "it was better before"
+REASON = "it was better before"
 
 
 def model_folder(version):
-    """Where the version's artefacts are: in the home of another test, so handle with care."""
+    """The folder of the version's artifacts. It lies in a home that tests share: change it back."""
     uri = store.client().get_model_version_download_uri(NAME, version)
     return Path(uri.removeprefix("file://").replace("%20", " "))
 
 
 @pytest.fixture
-def changeable():
-    """Gives a version's folder, and puts back what a test did to it."""
-    kept = {}
+def changeable_folder():
+    """A function that returns a version's folder; what the test changes in it is restored."""
+    backups = {}
 
-    def folder(version):
-        found = model_folder(version)
-        kept[found] = found.with_name(f"{found.name}.kept")
-        shutil.copytree(found, kept[found])
-        return found
+    def back_up(version):
+        folder = model_folder(version)
+        backups[folder] = folder.with_name(f"{folder.name}.backup")
+        shutil.copytree(folder, backups[folder])
+        return folder
 
-    yield folder
-    for found, copy in kept.items():
-        shutil.rmtree(found)
-        copy.rename(found)
+    yield back_up
+    for folder, backup in backups.items():
+        shutil.rmtree(folder)
+        backup.rename(folder)
 
 
-def test_a_roll_back_goes_to_the_champion_before(two_version_home):
+def test_a_rollback_goes_to_the_previous_champion(two_version_home):
     assert versions.get_champion(NAME).version == "2"
-    made = promotion.rollback(NAME, None, WHY)
-    assert (made.before, made.after, made.action, made.reason) == ("2", "1", "rolled back", WHY)
+    change = promotion.rollback(NAME, None, REASON)
+    assert (change.old_version, change.new_version) == ("2", "1")
+    assert (change.action, change.reason) == ("rolled back", REASON)
     assert versions.get_champion(NAME).version == "1"
     with pytest.raises(LookupError, match="no champion before version 1"):
-        promotion.rollback(NAME, None, WHY)
+        promotion.rollback(NAME, None, REASON)
 
 
 def test_a_model_that_was_rolled_back_is_not_promoted_by_the_next_run(two_version_home):
-    promotion.rollback(NAME, "1", WHY)
-    again = register_candidate(splitting.read_split(), "linear", **LENIENT_LIMITS)
-    assert again.tags["verdict"] == "refused"
-    assert "this very model was rolled back: 1 (limit 0)" in again.tags["reason"]
+    promotion.rollback(NAME, "1", REASON)
+    version = register_candidate(splitting.read_split(), "linear", **LENIENT_LIMITS)
+    assert version.tags["verdict"] == "refused"
+    assert "earlier rollbacks of this very model: 1 (limit 0)" in version.tags["reason"]
     assert versions.get_champion(NAME).version == "1"
     promotion.promote(NAME, "2", "the map server was to blame")
     assert versions.get_champion(NAME).version == "2"
 
 
-def test_only_what_was_champion_can_be_rolled_back_to(two_version_home):
-    refused = register_candidate(splitting.read_split(), "linear")
-    with pytest.raises(LookupError, match=rf"version {refused.version} .* never champion .*: 1, 2"):
-        promotion.rollback(NAME, refused.version, WHY)
+def test_only_a_past_champion_can_be_rolled_back_to(two_version_home):
+    number = register_candidate(splitting.read_split(), "linear").version
+    with pytest.raises(LookupError, match=rf"version {number} .* never champion .*: 1, 2"):
+        promotion.rollback(NAME, number, REASON)
     with pytest.raises(LookupError, match="there is no version 99"):
-        promotion.promote(NAME, "99", WHY)
+        promotion.promote(NAME, "99", REASON)
 
 
-def test_what_the_gate_refused_needs_a_word_more(two_version_home):
-    refused = register_candidate(splitting.read_split(), "linear")
-    with pytest.raises(PromotionError, match=r"refused by the gate: .*gained.*--against-the-gate"):
-        promotion.promote(NAME, refused.version, WHY)
-    made = promotion.promote(NAME, refused.version, WHY, override_gate=True)
-    assert (made.action, made.verdict) == ("promoted by hand", "refused")
+def test_a_version_that_the_gate_refused_is_promoted_only_against_the_gate(two_version_home):
+    number = register_candidate(splitting.read_split(), "linear").version
+    with pytest.raises(PromotionError, match=r"refused by the gate: .*gain.*--against-the-gate"):
+        promotion.promote(NAME, number, REASON)
+    change = promotion.promote(NAME, number, REASON, override_gate=True)
+    assert (change.action, change.verdict) == ("promoted by hand", "refused")
 
 
-def test_a_reason_is_asked_for_and_the_champion_stays_the_champion(two_version_home):
+def test_an_empty_reason_and_the_present_champion_are_refused(two_version_home):
     with pytest.raises(ValueError, match="the reason is empty"):
         promotion.rollback(NAME, "1", " ")
     with pytest.raises(PromotionError, match=r"version 2 is the champion .* already"):
-        promotion.promote(NAME, "2", WHY)
+        promotion.promote(NAME, "2", REASON)
 
 
-def untagged(version):
-    """A version whose files no hash guards: only what it answers can tell."""
+def remove_digests(version):
+    """Remove the hashes of a version's files: then only its predictions can show a change."""
     store.client().set_model_version_tag(NAME, version, "sha256", "{}")
 
 
-def test_a_graph_that_was_changed_is_not_rolled_back_to(two_version_home, changeable):
-    folder = changeable("1")
-    [graph] = folder.glob("served/*/model.onnx")
-    content = model_folder("2").glob("served/*/model.onnx")
-    graph.write_bytes(next(content).read_bytes())
-    with pytest.raises(
-        PromotionError, match=r"model.onnx .* has sha256 .* somebody has changed it"
-    ):
-        promotion.rollback(NAME, "1", WHY)
-    untagged("1")
-    with pytest.raises(PromotionError, match=r"its served graph answers .* to example row 1"):
-        promotion.rollback(NAME, "1", WHY)
+def test_a_version_whose_graph_was_changed_is_not_rolled_back_to(
+    two_version_home, changeable_folder
+):
+    [graph_file] = changeable_folder("1").glob("served/*/model.onnx")
+    other_graph_file = next(model_folder("2").glob("served/*/model.onnx"))
+    graph_file.write_bytes(other_graph_file.read_bytes())
+    with pytest.raises(PromotionError, match=r"model.onnx .* has sha256 .* the file was changed"):
+        promotion.rollback(NAME, "1", REASON)
+    remove_digests("1")
+    with pytest.raises(PromotionError, match=r"its served graph predicts .* for example row 1"):
+        promotion.rollback(NAME, "1", REASON)
     assert versions.get_champion(NAME).version == "2"
     assert len(alias_history.list_changes(NAME, "champion")) == 2
 
 
-def test_a_model_that_is_another_is_not_rolled_back_to(two_version_home, changeable):
-    folder = changeable("1")
+def test_a_version_whose_model_was_replaced_is_not_rolled_back_to(
+    two_version_home, changeable_folder
+):
+    folder = changeable_folder("1")
     shutil.copy(model_folder("2") / "model.skops", folder / "model.skops")
-    untagged("1")
+    remove_digests("1")
     with pytest.raises(
-        PromotionError, match=r"its model answers .* was recorded at its registration"
+        PromotionError, match=r"its model predicts .* as recorded at its registration"
     ):
-        promotion.rollback(NAME, "1", WHY)
+        promotion.rollback(NAME, "1", REASON)
 
 
-def test_recorded_answers_that_were_changed_are_noticed(two_version_home, changeable):
-    [file] = changeable("1").glob("served/*/examples.json")
-    told = json.loads(file.read_text())
-    told["predictions"][3] += 1e-6
-    file.write_text(json.dumps(told))
-    with pytest.raises(PromotionError, match=r"examples.json .* has changed it"):
-        promotion.rollback(NAME, "1", WHY)
-    untagged("1")
-    with pytest.raises(PromotionError, match=r"to example row 4, .* \(1 of 20 rows differ\)"):
-        promotion.rollback(NAME, "1", WHY)
+def test_recorded_predictions_that_were_changed_are_noticed(two_version_home, changeable_folder):
+    [file] = changeable_folder("1").glob("served/*/examples.json")
+    examples = json.loads(file.read_text())
+    examples["predictions"][3] += 1e-6
+    file.write_text(json.dumps(examples))
+    with pytest.raises(PromotionError, match=r"examples.json .* the file was changed"):
+        promotion.rollback(NAME, "1", REASON)
+    remove_digests("1")
+    with pytest.raises(PromotionError, match=r"for example row 4, .* \(1 of 20 rows differ\)"):
+        promotion.rollback(NAME, "1", REASON)
 
 
-def test_a_file_that_is_gone_is_named(two_version_home, changeable):
-    next(changeable("1").glob("served/*/model.onnx")).unlink()
+def test_a_missing_file_is_named(two_version_home, changeable_folder):
+    next(changeable_folder("1").glob("served/*/model.onnx")).unlink()
     with pytest.raises(PromotionError, match=r"model.onnx of .* version 1 is missing"):
-        promotion.rollback(NAME, "1", WHY)
+        promotion.rollback(NAME, "1", REASON)
 
 
-def test_what_learnt_from_a_sample_never_serves_as_the_real_one(two_version_home):
-    """Not even if somebody copies the version under the real name, and sets the alias by hand."""
-    client, real = store.client(), "california-housing"
-    client.copy_model_version(f"models:/{NAME}/1", real)
-    client.set_model_version_tag(real, "1", "verdict", "promoted")
+def test_a_model_of_the_sample_never_serves_as_a_real_one(two_version_home):
+    """Not even if a user copies the version under the real name, and sets the alias in MLflow."""
+    client, real_name = store.client(), "california-housing"
+    client.copy_model_version(f"models:/{NAME}/1", real_name)
+    client.set_model_version_tag(real_name, "1", "verdict", "promoted")
     with pytest.raises(PromotionError, match=r"learnt from the source 'sample', .*may not serve"):
-        promotion.promote(real, "1", WHY)
-    client.set_registered_model_alias(real, "champion", "1")
+        promotion.promote(real_name, "1", REASON)
+    client.set_registered_model_alias(real_name, "champion", "1")
     with pytest.raises(ValueError, match="learnt from the source 'sample'"):
-        versions.export_for_serving(versions.get_champion(real), two_version_home / "out")
+        versions.export_for_serving(versions.get_champion(real_name), two_version_home / "out")
     assert not (two_version_home / "out" / "model.onnx").exists()
 
 
-def test_the_version_that_a_new_registration_shares_its_model_with_stays_as_it_was(
-    two_version_home,
-):
+def test_a_new_version_of_the_same_model_leaves_the_files_of_the_first_unchanged(two_version_home):
     """The same candidate, registered again with other examples."""
-    [first] = model_folder("1").glob("served/*")
-    refused = register_candidate(splitting.read_split(), "tree", example_rows=7)
-    assert model_folder(refused.version) == model_folder("1")
+    [first_folder] = model_folder("1").glob("served/*")
+    version = register_candidate(splitting.read_split(), "tree", example_rows=7)
+    assert model_folder(version.version) == model_folder("1")
     assert len(list(model_folder("1").glob("served/*"))) == 2
     promotion.verify_version(versions.get_version(NAME, "1"))
-    promotion.verify_version(refused)
-    assert first.exists()
+    promotion.verify_version(version)
+    assert first_folder.exists()
 
 
-ROLL_BACK = """
-import sys
+ROLLBACK_SCRIPT = """
 from housing.registry import alias_history, promotion
 try:
     promotion.rollback("california-housing-sample", "1", "at once")
     print("moved")
-except (alias_history.ConcurrentUpdateError, promotion.PromotionError) as other:
-    print("not moved:", other)
+except (alias_history.ConcurrentUpdateError, promotion.PromotionError) as error:
+    print("not moved:", error)
 """
 
 
-def test_of_roll_back_and_promotion_at_once_one_wins_and_both_are_told(champion_home):
-    again = register_candidate(splitting.read_split(), "tree")
-    promotion.promote(NAME, again.version, "to have one to come back from", override_gate=True)
-    people = [
-        subprocess.Popen([sys.executable, "-c", ROLL_BACK], stdout=subprocess.PIPE, text=True)
+def test_of_concurrent_rollbacks_and_promotions_each_succeeds_or_says_why_not(champion_home):
+    tree = register_candidate(splitting.read_split(), "tree")
+    promotion.promote(NAME, tree.version, "to have one to come back from", override_gate=True)
+    processes = [
+        subprocess.Popen([sys.executable, "-c", ROLLBACK_SCRIPT], stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
-    made = register_candidate(splitting.read_split(), "linear", **LENIENT_LIMITS)
-    said = [one.communicate()[0].strip() for one in people]
-    assert [one.returncode for one in people] == [0] * 3
-    found = alias_history.list_changes(NAME, "champion")
-    assert [one.before for one in found] == ["", *(one.after for one in found[:-1])]
-    assert versions.get_champion(NAME).version == found[-1].after
-    assert said.count("moved") == [one.action for one in found].count("rolled back")
-    won = made.version in {one.after for one in found}
-    assert (versions.get_version(NAME, made.version).tags["verdict"] == "promoted") == won
+    linear = register_candidate(splitting.read_split(), "linear", **LENIENT_LIMITS)
+    outputs = [process.communicate()[0].strip() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 3
+    changes = alias_history.list_changes(NAME, "champion")
+    new_versions = [change.new_version for change in changes]
+    assert [change.old_version for change in changes] == ["", *new_versions[:-1]]
+    assert versions.get_champion(NAME).version == new_versions[-1]
+    assert outputs.count("moved") == [change.action for change in changes].count("rolled back")
+    was_promoted = linear.version in new_versions
+    verdict = versions.get_version(NAME, linear.version).tags["verdict"]
+    assert (verdict == "promoted") == was_promoted
 
 
-def test_a_candidate_judged_against_a_champion_that_has_gone_becomes_challenger(two_version_home):
-    judged = versions.get_version(NAME, "1")  # though 2 is champion by now
-    made = register_candidate(
-        splitting.read_split(), "linear", judged_champion=judged, **LENIENT_LIMITS
+def test_a_candidate_compared_with_a_former_champion_becomes_challenger(two_version_home):
+    former_champion = versions.get_version(NAME, "1")  # 2 is champion now
+    version = register_candidate(
+        splitting.read_split(), "linear", judged_champion=former_champion, **LENIENT_LIMITS
     )
-    assert made.tags["verdict"] == "refused"
-    assert "was version 1, and is version 2 now" in made.tags["reason"]
-    assert versions.get_version(NAME, made.version).tags == made.tags
+    assert version.tags["verdict"] == "refused"
+    assert "was version 1, and is version 2 now" in version.tags["reason"]
+    assert versions.get_version(NAME, version.version).tags == version.tags
     assert versions.get_champion(NAME).version == "2"

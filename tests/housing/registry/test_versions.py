@@ -18,7 +18,7 @@ def test_the_model_has_signature_example_and_no_pickle(champion_home):
     uri = f"models:/{NAME}@champion"
     store.client()
     info = mlflow.models.get_model_info(uri)
-    assert [one.name for one in info.signature.inputs] == FEATURE_NAMES
+    assert [column.name for column in info.signature.inputs] == FEATURE_NAMES
     assert info.saved_input_example_info is not None
     folder = Path(mlflow.artifacts.download_artifacts(uri))
     assert (folder / "model.skops").exists()
@@ -26,29 +26,29 @@ def test_the_model_has_signature_example_and_no_pickle(champion_home):
     assert "double_precision_graph" in info.flavors
 
 
-def test_anyone_can_load_the_champion_and_its_graph_answers_the_same(champion_home):
-    test = splitting.read_split().test[FEATURE_NAMES]
+def test_mlflow_loads_the_champion_and_its_graph_predicts_the_same(champion_home):
+    test_rows = splitting.read_split().test[FEATURE_NAMES]
     store.client()
-    by_mlflow = mlflow.pyfunc.load_model(f"models:/{NAME}@champion").predict(test)
+    predictions = mlflow.pyfunc.load_model(f"models:/{NAME}@champion").predict(test_rows)
     versions.export_for_serving(versions.get_champion(NAME), paths.var() / "out")
-    served = served_model.load(paths.var() / "out" / "model.onnx")
-    np.testing.assert_array_equal(served_model.predict(served, test.to_numpy()), by_mlflow)
+    graph = served_model.load(paths.var() / "out" / "model.onnx")
+    np.testing.assert_array_equal(served_model.predict(graph, test_rows.to_numpy()), predictions)
 
 
-def test_what_learnt_from_a_sample_has_a_name_of_its_own(champion_home):
+def test_a_model_of_the_sample_has_a_name_of_its_own(champion_home):
     assert versions.get_champion("california-housing") is None
     assert versions.get_champion(NAME).version == "1"
 
 
-def test_a_candidate_that_is_not_better_does_not_become_champion(champion_home):
-    refused = register_candidate(splitting.read_split(), "tree")
-    assert refused.tags["verdict"] == "refused"
-    assert "gained on the champion" in refused.tags["reason"]
+def test_a_candidate_that_is_not_better_becomes_the_challenger(champion_home):
+    version = register_candidate(splitting.read_split(), "tree")
+    assert version.tags["verdict"] == "refused"
+    assert "gain over the champion" in version.tags["reason"]
     assert versions.get_champion(NAME).version == "1"
-    alias = store.client().get_model_version_by_alias(NAME, "challenger")
-    assert str(alias.version) == refused.version == "2"
+    challenger = store.client().get_model_version_by_alias(NAME, "challenger")
+    assert str(challenger.version) == version.version == "2"
 
 
-def test_no_store_yet_means_no_champion_and_makes_none(home):
+def test_without_a_store_there_is_no_champion_and_none_is_created(home):
     assert versions.get_champion(NAME) is None
     assert not (home / "var" / "mlflow.db").exists()

@@ -1,4 +1,4 @@
-"""The store's file, whatever it is when we find it."""
+"""Whatever state the store's file is in, it becomes usable or the error says what to do."""
 
 import os
 import signal
@@ -10,28 +10,28 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic import command
+from alembic import command as alembic_command
 from alembic.script import ScriptDirectory
 
 from housing.registry import versions
 from housing.tracking import probe, schema_migration, store
 
 UTILS = store.mlflow_module("store.db.utils")
-START = "from housing.tracking import store; store.client()"
-RACE = """
+START_SCRIPT = "from housing.tracking import store; store.client()"
+CONCURRENT_STARTS_SCRIPT = """
 import os, sys, traceback
 from housing.tracking import store
 home = os.environ["HOUSING_HOME"]
 os.environ["HOUSING_HOME"] = sys.argv[1]
-store.client()  # all is imported: the twenty start as one
+store.client()  # everything is imported now: the children start at the same moment
 os.environ["HOUSING_HOME"] = home
-wait, go = os.pipe()
+read_end, write_end = os.pipe()
 children = []
 for _ in range(20):
     child = os.fork()
     if child == 0:
-        os.close(go)
-        os.read(wait, 1)
+        os.close(write_end)
+        os.read(read_end, 1)  # returns once the parent closes the pipe
         try:
             assert store.experiment_id()
             os._exit(0)
@@ -39,8 +39,8 @@ for _ in range(20):
             traceback.print_exc()
             os._exit(1)
     children.append(child)
-os.close(go)
-sys.exit(sum(os.waitpid(one, 0)[1] != 0 for one in children))
+os.close(write_end)
+sys.exit(sum(os.waitpid(child, 0)[1] != 0 for child in children))
 """
 
 
@@ -50,72 +50,78 @@ def file(home):
     return home / "var" / "mlflow.db"
 
 
-def older(path, back):
-    """A store of an MLflow that had that many migrations less, with an experiment; its revision."""
+def create_older_store(path, n_migrations):
+    """Create a store that lacks the last migrations, with an experiment; return its revision."""
     config = UTILS._get_alembic_config(f"sqlite:///{path}")
-    revision = list(ScriptDirectory.from_config(config).walk_revisions())[back].revision
+    scripts = list(ScriptDirectory.from_config(config).walk_revisions())
+    revision = scripts[n_migrations].revision
     engine = UTILS.create_sqlalchemy_engine(f"sqlite:///{path}")
     UTILS.InitialBase.metadata.create_all(engine)
-    command.upgrade(config, revision)
+    alembic_command.upgrade(config, revision)
     engine.dispose()
-    change(path, "INSERT INTO experiments (name, lifecycle_stage) VALUES ('theirs', 'active')")
+    execute(path, "INSERT INTO experiments (name, lifecycle_stage) VALUES ('theirs', 'active')")
     return revision
 
 
-def change(path, *statements):
+def execute(path, *statements):
     with closing(sqlite3.connect(path)) as database:
-        for one in statements:
-            database.execute(one)
+        for statement in statements:
+            database.execute(statement)
         database.commit()
 
 
-def revision(path):
+def read_revision(path):
     with closing(sqlite3.connect(path)) as database:
         return database.execute("SELECT version_num FROM alembic_version").fetchone()[0]
 
 
-def size(path):
-    """In bytes; SQLite's journals come and go while they are looked at."""
+def file_size(path):
+    """The size in bytes; SQLite may delete its journal between listing and stat."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
 
 
-def beside(path):
-    return sorted(one.name for one in path.parent.iterdir() if not one.name.endswith(".lock"))
+def list_folder(path):
+    names = (file.name for file in path.parent.iterdir())
+    return sorted(name for name in names if not name.endswith(".lock"))
+
+
+def run_python(*arguments):
+    command = [sys.executable, "-c", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("time", ["first", "second", "third"])
-def test_of_twenty_first_starts_at_once_none_fails(file, time, tmp_path):
-    command = [sys.executable, "-c", RACE, str(tmp_path / "warm")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+@pytest.mark.parametrize("attempt", ["first", "second", "third"])
+def test_twenty_concurrent_first_starts_all_succeed(file, attempt, tmp_path):
+    result = run_python(CONCURRENT_STARTS_SCRIPT, str(tmp_path / "warm"))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     with closing(sqlite3.connect(file)) as database:
-        made = database.execute("SELECT count(*) FROM experiments WHERE name != 'Default'")
-        assert made.fetchone() == (1,)
-    assert beside(file) == ["mlflow.db"]
+        count = database.execute("SELECT count(*) FROM experiments WHERE name != 'Default'")
+        assert count.fetchone() == (1,)
+    assert list_folder(file) == ["mlflow.db"]
 
 
-def test_a_first_start_that_is_killed_leaves_no_half_store(file):
-    with subprocess.Popen([sys.executable, "-c", START]) as starting:
-        while not any(size(one) > 50_000 for one in file.parent.glob("*making-*")):
-            assert starting.poll() is None
+def test_a_first_start_that_is_killed_leaves_no_incomplete_store(file):
+    with subprocess.Popen([sys.executable, "-c", START_SCRIPT]) as process:
+        while not any(file_size(path) > 50_000 for path in file.parent.glob("*making-*")):
+            assert process.poll() is None
             time.sleep(0.002)
-        starting.send_signal(signal.SIGKILL)
+        process.send_signal(signal.SIGKILL)
     assert not file.exists()
     assert list(file.parent.glob(".mlflow.db.making-*"))
     assert store.experiment_id()
-    assert beside(file) == ["mlflow.db"]
+    assert list_folder(file) == ["mlflow.db"]
 
 
-def test_an_empty_file_is_no_store_yet(file):
+def test_an_empty_file_becomes_a_store(file):
     file.touch()
     assert store.experiment_id()
 
 
-def test_a_store_that_is_deleted_is_made_again(file):
+def test_a_store_that_is_deleted_is_created_again(file):
     assert store.client().create_experiment("theirs")
     file.unlink()
     assert store.client().get_experiment_by_name("theirs") is None
@@ -125,26 +131,27 @@ def test_a_store_that_is_deleted_is_made_again(file):
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "problem"),
     [
         ("DROP TABLE alembic_version", "half-made, or is no store of MLflow's; it has revision no"),
         ("DROP TABLE model_versions", "it lacks the table model_versions, so it was left half-"),
-        ("UPDATE alembic_version SET version_num = 'f00'", "a newer MLflow has made it than the 3"),
+        ("UPDATE alembic_version SET version_num = 'f00'", "made by a newer MLflow than the 3"),
     ],
 )
-def test_what_cannot_be_used_is_diagnosed_with_the_way_out(file, statement, told):
+def test_a_store_that_cannot_be_used_is_diagnosed_with_the_way_out(file, statement, problem):
     store.client()
-    change(file, statement)
+    execute(file, statement)
     (file.parent / "mlflow.db.before-1234").touch()
-    before = file.read_bytes()
+    content = file.read_bytes()
     store._prepared_inodes.clear()
-    with pytest.raises(ValueError, match=told) as failed:
+    with pytest.raises(ValueError, match=problem) as error:
         store.client()
-    assert str(failed.value).startswith(f"{file} cannot be the tracking store")
-    assert f"expected {UTILS._get_latest_schema_revision()}" in str(failed.value)
-    assert "Move it away to start anew" in str(failed.value)
-    assert "mlflow.db.before-1234 beside it" in str(failed.value)
-    assert file.read_bytes() == before
+    message = str(error.value)
+    assert message.startswith(f"{file} cannot be the tracking store")
+    assert f"expected {UTILS._get_latest_schema_revision()}" in message
+    assert "Move it away to start anew" in message
+    assert "mlflow.db.before-1234 beside it" in message
+    assert file.read_bytes() == content
 
 
 def test_a_file_that_is_no_database_is_diagnosed(file):
@@ -153,78 +160,78 @@ def test_a_file_that_is_no_database_is_diagnosed(file):
         store.client()
 
 
-def test_an_older_store_is_migrated_and_stays_as_a_backup(file):
-    known = older(file, 9)
-    before = file.read_bytes()
-    done = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert revision(file) == UTILS._get_latest_schema_revision()
+def test_an_older_store_is_migrated_and_kept_as_a_backup(file):
+    old_revision = create_older_store(file, 9)
+    content = file.read_bytes()
+    result = run_python(START_SCRIPT)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert read_revision(file) == UTILS._get_latest_schema_revision()
     assert store.client().get_experiment_by_name("theirs")
-    backup = file.with_name(f"mlflow.db.before-{known}")
-    assert backup.read_bytes() == before
-    assert beside(file) == ["mlflow.db", backup.name]
+    backup = file.with_name(f"mlflow.db.before-{old_revision}")
+    assert backup.read_bytes() == content
+    assert list_folder(file) == ["mlflow.db", backup.name]
 
 
 def test_a_backup_is_never_overwritten(file):
-    first = file.with_name(f"mlflow.db.before-{older(file, 3)}")
-    first.write_text("dear")
+    first_backup = file.with_name(f"mlflow.db.before-{create_older_store(file, 3)}")
+    first_backup.write_text("precious")
     store.client()
-    assert first.read_text() == "dear"
-    assert file.with_name(f"{first.name}-2").stat().st_size > 100_000
+    assert first_backup.read_text() == "precious"
+    assert file.with_name(f"{first_backup.name}-2").stat().st_size > 100_000
 
 
-def test_a_process_goes_on_with_a_store_that_is_migrated_under_it(file):
+def test_a_process_uses_the_migrated_store_when_its_file_was_replaced(file):
     store.client()
     file.unlink()
-    older(file, 2)
+    create_older_store(file, 2)
     assert store.client().get_experiment_by_name("theirs")
 
 
 def test_a_migration_that_fails_changes_nothing(file):
-    older(file, 12)
-    now = UTILS.Base.metadata.tables
+    create_older_store(file, 12)
     with closing(sqlite3.connect(file)) as database:
-        had = {one for (one,) in database.execute("SELECT name FROM sqlite_master")}
-    change(file, *(f"CREATE TABLE {one} (in_the_way INT)" for one in now if one not in had))
-    before = file.read_bytes()
+        old_tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+    new_tables = [name for name in UTILS.Base.metadata.tables if name not in old_tables]
+    execute(file, *(f"CREATE TABLE {name} (in_the_way INT)" for name in new_tables))
+    content = file.read_bytes()
     with pytest.raises(ValueError, match=r"its migration failed \(table .* already exists"):
         store.client()
-    assert file.read_bytes() == before
-    assert beside(file) == ["mlflow.db"]
+    assert file.read_bytes() == content
+    assert list_folder(file) == ["mlflow.db"]
 
 
-def test_a_migration_waits_for_who_is_writing(file):
-    older(file, 2)
+def test_a_migration_waits_for_a_process_that_is_writing(file):
+    create_older_store(file, 2)
     with closing(sqlite3.connect(file, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("INSERT INTO experiments (name, lifecycle_stage) VALUES ('last', 'active')")
-        with subprocess.Popen([sys.executable, "-c", START]) as starting:
+        with subprocess.Popen([sys.executable, "-c", START_SCRIPT]) as process:
             while not list(file.parent.glob("*.lock")):
                 time.sleep(0.01)
             time.sleep(0.5)
             writer.execute("COMMIT")
-            assert starting.wait() == 0
+            assert process.wait() == 0
     assert store.client().get_experiment_by_name("last")
 
 
-def test_a_migrated_store_is_the_same_one(file):
-    """Else all that was trained would be trained again."""
+def test_a_migrated_store_keeps_its_identity(file):
+    """Else everything that was trained would be trained again."""
     store.client()
-    before = probe.store_identity()
-    old = UTILS._get_alembic_config("")
-    previous = list(ScriptDirectory.from_config(old).walk_revisions())[1].revision
+    identity = probe.store_identity()
+    scripts = ScriptDirectory.from_config(UTILS._get_alembic_config(""))
+    previous_revision = list(scripts.walk_revisions())[1].revision
     engine = UTILS.create_sqlalchemy_engine(f"sqlite:///{file}")
     config = UTILS._get_alembic_config(str(engine.url))
-    command.downgrade(config, previous)
+    alembic_command.downgrade(config, previous_revision)
     engine.dispose()
     store._prepared_inodes.clear()
     store.client()
-    assert revision(file) == UTILS._get_latest_schema_revision()
-    assert probe.store_identity() == before != {"tracking store": "none yet"}
+    assert read_revision(file) == UTILS._get_latest_schema_revision()
+    assert probe.store_identity() == identity != {"tracking store": "none yet"}
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
-def test_a_ready_store_that_may_only_be_read_is_opened(file):
+def test_a_prepared_store_that_is_read_only_is_opened(file):
     store.client()
     file.parent.chmod(0o555)
     Path(f"{file}.lock").unlink(missing_ok=True)

@@ -11,21 +11,22 @@ from housing.data import splitting
 from housing.registry import alias_history, versions
 from housing.schema import FEATURE_NAMES
 from housing.tracking import experiments, handover, probe, store
+from housing.training import search
 from tests.housing.tracking.test_handover import MANIFEST
 from tests.system.conftest import free_port
 
 SAMPLE = versions.ModelVersion("california-housing-sample", "1", "1", {"data_source": "sample"})
 
 
-def test_artefacts_are_in_var_wherever_the_notebook_runs(home, tmp_path):
+def test_artifacts_are_in_var_wherever_the_notebook_runs(home, tmp_path):
     code = (
         "from housing.tracking import store; client = store.client(); "
         "print(client.get_experiment_by_name(store.EXPERIMENT_NAME).artifact_location)"
     )
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert said.stdout.strip() == (home / "var" / "artifacts").as_uri()
+    assert result.stdout.strip() == (home / "var" / "artifacts").as_uri()
 
 
 def test_the_tracking_uri_of_the_environment_wins(home, monkeypatch, tmp_path):
@@ -37,31 +38,31 @@ def test_the_tracking_uri_of_the_environment_wins(home, monkeypatch, tmp_path):
     assert MlflowClient(uri).get_experiment_by_name(store.EXPERIMENT_NAME)
 
 
-def test_an_empty_tracking_uri_is_none(home, monkeypatch):
+def test_an_empty_tracking_uri_counts_as_unset(home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     store.client()
     assert store.tracking_uri().endswith("var/mlflow.db")
     assert store.artifact_location() == (home / "var" / "artifacts").as_uri()
 
 
-def test_artefacts_are_beside_a_sqlite_file_that_is_given(champion_home, tmp_path, monkeypatch):
+def test_artifacts_are_beside_a_sqlite_file_that_the_user_chose(
+    champion_home, tmp_path, monkeypatch
+):
     """MLflow alone writes mlruns/ into whatever folder the notebook runs in."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other/store.db")
     monkeypatch.chdir(champion_home)
-    parts = splitting.read_split()
-    [made] = experiments.log_candidates([a_tree(parts)], parts, "first")
+    split = splitting.read_split()
+    results = search.tune_families(["tree"], split.train, n_trials=1)
+    [candidate] = experiments.log_candidates(results.values(), split, "first")
     assert list((tmp_path / "other" / "artifacts").rglob("model.skops"))
-    assert len(experiments.load_model(made).predict(parts.test[FEATURE_NAMES][:3])) == 3
+    model = experiments.load_model(candidate)
+    assert len(model.predict(split.test[FEATURE_NAMES][:3])) == 3
     assert not list(champion_home.rglob("mlruns"))
 
 
-def a_tree(parts):
-    from housing.training import search
-
-    return search.tune_families(["tree"], parts.train, n_trials=1)["tree"]
-
-
-def test_a_relative_file_is_meant_from_where_the_runner_was_started(home, tmp_path, monkeypatch):
+def test_a_relative_sqlite_file_is_relative_to_where_the_runner_was_started(
+    home, tmp_path, monkeypatch
+):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
     monkeypatch.setenv("PIPELINE_STARTED_IN", str(tmp_path))
     monkeypatch.chdir(home)
@@ -76,7 +77,7 @@ def test_a_store_in_memory_is_refused(home, uri, monkeypatch):
         store.client()
 
 
-def test_where_artefacts_go_may_be_chosen(home, monkeypatch, tmp_path):
+def test_the_location_of_artifacts_can_be_chosen(home, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOUSING_ARTIFACTS", "a folder")
     assert store.artifact_location() == (tmp_path / "a folder").as_uri()
@@ -90,25 +91,25 @@ def test_where_artefacts_go_may_be_chosen(home, monkeypatch, tmp_path):
 
 
 @pytest.fixture(params=["down", "hangs", "down, PostgreSQL"])
-def away(request, monkeypatch):
-    """A store that does not answer; gives its name. The patience is cut short for the test."""
+def unreachable_store(request, monkeypatch):
+    """The name of a store that does not answer, with short timeouts."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setattr("housing.tracking.schema_migration.CONNECT_RETRY_DELAYS_SECONDS", ())
     monkeypatch.setattr("housing.tracking.probe.STORE_TIMEOUT_SECONDS", 1)
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        port = silent.getsockname()[1]
+    with socket.socket() as silent_socket:
+        silent_socket.bind(("127.0.0.1", 0))
+        port = silent_socket.getsockname()[1]
         if request.param == "hangs":
-            silent.listen(50)
-        kind = "postgresql+psycopg" if "PostgreSQL" in request.param else "http"
-        path = "/mlflow" if kind != "http" else ""
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{kind}://me:hush@127.0.0.1:{port}{path}")
-        yield f"{kind}://127.0.0.1:{port}{path}"
+            silent_socket.listen(50)
+        scheme = "postgresql+psycopg" if "PostgreSQL" in request.param else "http"
+        path = "/mlflow" if scheme != "http" else ""
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://me:hush@127.0.0.1:{port}{path}")
+        yield f"{scheme}://127.0.0.1:{port}{path}"
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "read_store",
     [
         lambda: experiments.find_candidates({"sha256": {"train": "any"}}),
         lambda: experiments.load_model(experiments.Candidate("1", "m-1", "tree", "x", 1, 1)),
@@ -122,57 +123,62 @@ def away(request, monkeypatch):
         lambda: probe.pinned_runs(),
     ],
 )
-def test_a_store_that_is_away_is_one_sentence(home, away, ask):
-    with pytest.raises(store.StoreUnreachableError) as failed:
-        ask()
-    said = str(failed.value)
-    assert said.startswith(f"the tracking store {away} does not answer (")
-    assert said.endswith(
+def test_an_unreachable_store_is_reported_in_one_sentence(home, unreachable_store, read_store):
+    with pytest.raises(store.StoreUnreachableError) as error:
+        read_store()
+    message = str(error.value)
+    assert message.startswith(f"the tracking store {unreachable_store} does not answer (")
+    assert message.endswith(
         "what was finished is kept: start it, or unset MLFLOW_TRACKING_URI, and run again"
     )
-    assert "hush" not in said
-    assert "\n" not in said
-    assert any(one in said for one in ("(connection refused)", "(no answer in time)"))
+    assert "hush" not in message
+    assert "\n" not in message
+    assert any(reason in message for reason in ("(connection refused)", "(no answer in time)"))
 
 
-def test_who_asks_for_the_champion_is_told_too(home, away, capsys):
+def test_the_champion_commands_report_an_unreachable_store(home, unreachable_store, capsys):
     """One sentence on stderr, and exit code 1."""
-    for command, words in (
-        (champion.show_champions, []), (champion.promote, ["1", "--reason", "better"]),
-        (champion.rollback, ["--reason", "worse"]), (champion.make_trace_command(), ["1"]),
-    ):  # fmt: skip
-        assert command(["--model", SAMPLE.name, *words]) == 1
-        said = capsys.readouterr()
-        assert said.err.startswith(f"the tracking store {away} does not answer (")
-        assert said.err.count("\n") == 1
+    for command, arguments in (
+        (champion.show_champions, []),
+        (champion.promote, ["1", "--reason", "better"]),
+        (champion.rollback, ["--reason", "worse"]),
+        (champion.make_trace_command(), ["1"]),
+    ):
+        assert command(["--model", SAMPLE.name, *arguments]) == 1
+        message = capsys.readouterr().err
+        assert message.startswith(f"the tracking store {unreachable_store} does not answer (")
+        assert message.count("\n") == 1
 
 
-def test_a_finished_step_is_handed_over_while_the_store_is_away(home, away, tmp_path, monkeypatch):
-    monkeypatch.setenv("PIPELINE_HANDOVER", str(tmp_path / "told.json"))
+def test_a_finished_step_is_handed_over_while_the_store_is_unreachable(
+    home, unreachable_store, tmp_path, monkeypatch
+):
+    handover_file = tmp_path / "handover.json"
+    monkeypatch.setenv("PIPELINE_HANDOVER", str(handover_file))
     assert handover.publish({"rows": 5}, MANIFEST) == {"rows": "5"}
-    told = (tmp_path / "told.json").read_text()
-    assert '"champion": "unknown: the tracking store does not answer"' in told
+    expected_entry = '"champion": "unknown: the tracking store does not answer"'
+    assert expected_entry in handover_file.read_text()
 
 
-def test_scoring_while_the_store_is_away_is_a_sentence(home, away, tmp_path, capsys):
+def test_scoring_reports_an_unreachable_store(home, unreachable_store, tmp_path, capsys):
     assert score.score_files([str(tmp_path), str(tmp_path / "out")]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith(f"the tracking store {away} does not answer")
-    assert "Traceback" not in said
+    message = capsys.readouterr().err
+    assert message.startswith(f"the tracking store {unreachable_store} does not answer")
+    assert "Traceback" not in message
 
 
-def test_a_no_of_the_store_is_no_absence(home, champion_home):
-    nothing = versions.ModelVersion("california-housing", "7", "1", {})
+def test_an_error_of_a_store_that_answers_is_not_called_unreachable(home, champion_home):
+    unregistered_version = versions.ModelVersion("california-housing", "7", "1", {})
     with pytest.raises(store.MlflowException, match="not found"):
-        versions.load_model(nothing)
+        versions.load_model(unregistered_version)
 
 
-def test_the_pages_address_has_no_password(monkeypatch):
+def test_the_address_of_mlflow_s_pages_has_no_password(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:hush@host:{free_port()}/")
     assert store.ui_url().startswith("http://host:")
 
 
-def test_the_pages_may_have_another_address_for_a_browser(monkeypatch):
+def test_mlflow_s_pages_may_have_another_address_for_a_browser(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
     assert store.ui_url() == "http://mlflow:5000/#"
     monkeypatch.setenv("HOUSING_MLFLOW_PAGES", "http://127.0.0.1:5000/")

@@ -7,7 +7,7 @@ from pipeline.runs import git
 MANIFEST = {"source": "sample", "sha256": {"raw": "a1", "train": "b2"}}
 
 
-def test_a_result_names_notebook_code_command_and_lock(monkeypatch):
+def test_the_tags_name_notebook_code_command_and_lock(monkeypatch):
     monkeypatch.setenv("PIPELINE_NOTEBOOK", "03_register.ipynb")
     monkeypatch.setenv("PIPELINE_CODE", "c3")
     monkeypatch.setenv("PIPELINE_COMMAND", "python run_pipeline.py -p train.seed=1")
@@ -19,14 +19,14 @@ def test_a_result_names_notebook_code_command_and_lock(monkeypatch):
     assert tags["lock_sha256"] == hashlib.sha256(lock).hexdigest()
 
 
-def test_what_is_not_known_is_empty(tmp_path, monkeypatch):
+def test_unknown_tags_are_empty(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PROJECT_ROOT", tmp_path)
     tags = run_tags.lineage_tags(MANIFEST)
     for name in ("notebook", "notebook_code_sha256", "pipeline.command", "lock_sha256"):
         assert tags[name] == ""
 
 
-def test_without_git_the_commit_is_what_the_image_was_built_with(tmp_path, monkeypatch):
+def test_without_git_the_commit_is_that_of_the_image(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PROJECT_ROOT", tmp_path)
     monkeypatch.setenv("SOURCE_COMMIT", "d4")
     assert run_tags.lineage_tags(MANIFEST)["mlflow.source.git.commit"] == "d4"
