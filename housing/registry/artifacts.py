@@ -16,7 +16,7 @@ from housing.tracking.store import mlflow, raises_unreachable
 if TYPE_CHECKING:
     import numpy as np
 
-    from housing.registry.versions import ModelVersion
+    from housing.registry.types import ModelVersion
     from housing.tracking.experiments import Candidate
 
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from housing import paths
 from housing.inference import training_domain
 from housing.models import persistence
 from housing.registry import alias_history, artifacts
+from housing.registry.types import ModelVersion
 from housing.schema import FEATURE_NAMES
 from housing.tracking import probe, store
 from housing.tracking import tags as run_tags
@@ -30,16 +31,6 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL_NAMES = probe.MODEL_NAMES
 MAX_DESCRIPTION_CHARACTERS = 5_000  # what a description may have in MLflow's databases
 TRUNCATION_NOTE = "\n\n*The rest is in the tag* `card`."
-
-
-class ModelVersion(NamedTuple):
-    """A registered model version, and where it came from."""
-
-    name: str
-    version: str
-    run_id: str
-    tags: dict[str, str]
-    created_at: str = ""  # UTC, ISO 8601
 
 
 @raises_unreachable

@@ -1,6 +1,6 @@
 """The tracking store: where MLflow keeps experiments and the registry, and a client for it.
 
-The only module that imports MLflow, because MLflow reads its environment when it is imported.
+The sqlite file or the database server is prepared on first use, under a lock.
 """
 
 from __future__ import annotations  # the service reads the registry without pandas or scikit-learn
@@ -8,20 +8,25 @@ from __future__ import annotations  # the service reads the registry without pan
 import os
 from collections.abc import Callable
 from functools import wraps
-from importlib import import_module
-from types import ModuleType
 from typing import ParamSpec, TypeVar
 
-from housing import paths
-from housing.tracking import errors, probe
+from housing.tracking import errors, probe, schema_migration
 from housing.tracking.errors import StoreUnreachableError
+from housing.tracking.mlflow_env import (
+    MlflowClient,
+    MlflowException,
+    artifact_location,
+    mlflow,
+    mlflow_module,
+)
 
-os.environ.update(probe.MLFLOW_ENVIRONMENT | dict(os.environ))
-import mlflow
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-
-__all__ = ["MlflowException", "StoreUnreachableError", "mlflow"]  # for tracking and registry
+__all__ = [
+    "MlflowException",
+    "StoreUnreachableError",
+    "artifact_location",
+    "mlflow",
+    "mlflow_module",
+]
 EXPERIMENT_NAME = probe.EXPERIMENT_NAME
 LOCAL_UI_URL = "http://127.0.0.1:5000"
 P = ParamSpec("P")
@@ -85,8 +90,6 @@ def client() -> MlflowClient:
 
 
 def _prepare_store(uri: str) -> None:
-    from housing.tracking import schema_migration
-
     file = probe.database_path()
     if file:
         if schema_migration.prepare_sqlite_file(file) or uri in _prepared_inodes:
@@ -138,23 +141,3 @@ def experiment_id() -> str:
 def display_name() -> str:
     """Return the store's URI as it may be shown, once the store has answered."""
     return errors.redacted_uri(tracking_uri()) if experiment_id() else ""
-
-
-def artifact_location() -> str | None:
-    """Return the URI for models and figures: HOUSING_ARTIFACTS, else beside a sqlite file or var/.
-
-    None for a tracking server, which decides by itself. The path of a folder becomes a URI.
-    """
-    location = os.environ.get("HOUSING_ARTIFACTS")
-    if location:
-        is_uri = "://" in location
-        return location if is_uri else (paths.invocation_folder() / location).resolve().as_uri()
-    if tracking_uri().startswith("http"):
-        return None
-    file = probe.database_path()
-    return ((file.parent if file else paths.var()) / "artifacts").as_uri()
-
-
-def mlflow_module(module_name: str) -> ModuleType:
-    """Import a module of MLflow that is slow to import, or is not part of its public API."""
-    return import_module(f"mlflow.{module_name}")
