@@ -1,4 +1,4 @@
-"""The service: a small Flask app that answers with the registered champion and logs each answer."""
+"""The service: a Flask app that serves the registered champion and logs each prediction."""
 
 import os
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import Flask
 
-# read by OpenMP when it is loaded: to find a row's neighbours is not worth a second thread, and on
-# a busy machine two wait for each other, 16 ms instead of 0.05
+# OpenMP reads this when it is loaded. To find the neighbours of a row is not worth a second thread,
+# and on a busy machine two threads wait for each other: 16 ms instead of 0.05
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 from app import response_headers
 from app.auth import api_keys
-from app.blueprints import reports, views
+from app.blueprints import hooks, operations, pages, predictions, reports
 from app.metrics import metrics
 from app.model import champion
 from app.prediction_log import writer
@@ -21,7 +21,11 @@ from app.settings import load_settings, validate_settings
 
 
 def create_app(config: dict[str, Any] | None = None) -> Flask:
-    """The app; the defaults of config.py, then HOUSING_* from the environment, then `config`."""
+    """Create the Flask app.
+
+    config: overrides the HOUSING_* environment variables, which override the defaults in
+    `app/settings.py`. Raises ValueError for an invalid setting.
+    """
     app = Flask(__name__)
     app.config.update(load_settings())
     app.config.update(config or {})
@@ -29,11 +33,17 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.extensions["metrics"] = metrics.Metrics(Path(app.config["COUNTS"]))
     writer.init_app(app)
     champion.init_app(app)
-    app.extensions["access"] = AccessLog(app.config["ACCESS_LOG"], app.config["LOG_BYTES"])
-    parts = (app.extensions[one] for one in ("log", "champion", "metrics", "access"))
-    app.extensions["service"] = PredictionService(*parts, app.config)
-    app.register_blueprint(views.bp)
-    app.register_blueprint(reports.bp)
+    app.extensions["access_log"] = AccessLog(app.config["ACCESS_LOG"], app.config["LOG_BYTES"])
+    app.extensions["service"] = PredictionService(
+        app.extensions["log"],
+        app.extensions["champion"],
+        app.extensions["metrics"],
+        app.extensions["access_log"],
+        app.config,
+    )
+    for blueprint in (predictions.bp, operations.bp, pages.bp, reports.bp):
+        app.register_blueprint(blueprint)
+    hooks.init_app(app)  # before the API keys: a request that is refused has an id too
     api_keys.init_app(app)
     response_headers.init_app(app)
     return app

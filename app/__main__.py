@@ -1,4 +1,8 @@
-"""`python -m app`: the service's workers; beside them who follows the alias and tends the log."""
+"""Run the service: `python -m app`.
+
+The parent process supervises the workers, checkpoints the prediction log and follows the
+champion's alias in the registry.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,60 +22,62 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
 
-from app import settings
 from app.auth import api_keys
 from app.model import registry_sync
 from app.prediction_log import writer
 from app.prediction_log.writer import PredictionLogError
 from app.server import lifecycle
+from app.settings import load_settings
 
-CHECKPOINT_INTERVAL_SECONDS = 0.1  # seconds between two looks at the log's journal
-ACCEPT_DRAIN_SECONDS = 0.1  # seconds for the workers to take who waits for them
+CHECKPOINT_INTERVAL_SECONDS = 0.1  # seconds between two checkpoints of the log's journal
+ACCEPT_DRAIN_SECONDS = 0.1  # seconds for the workers to accept the connections that still wait
 
 
 def main() -> int:
-    """Serves until it is told to stop; exit code 1 if it may not or cannot listen."""
+    """Serve until a stop signal; return exit code 1 if the service may not or cannot listen."""
     lifecycle.configure_logging()
     try:
-        told = settings.load_settings()
-        host, port = told["HOST"], told["PORT"]
-        _check_network_exposure(host, told)
-        listening = _listen(host, port)
-    except (ValueError, OSError) as refused:
-        print(refused, file=sys.stderr)
+        settings = load_settings()
+        host, port = settings["HOST"], settings["PORT"]
+        _check_network_exposure(host, settings)
+        listening_socket = _listen(host, port)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
         return 1
     multiprocessing.set_start_method("spawn")
-    serving, model = told["SERVING"], told["MODEL"] or None
-    beside = [(_checkpoint_forever, (told,))]
-    if not registry_sync.is_baked(Path(serving)):
-        beside.append((registry_sync.sync_forever, (serving, model)))
-    for one, given in beside:
-        threading.Thread(target=one, args=given, daemon=True).start()
+    _start_daemon_thread(_checkpoint_forever, settings)
+    serving_dir = settings["SERVING"]
+    if not registry_sync.is_baked(Path(serving_dir)):
+        _start_daemon_thread(registry_sync.sync_forever, serving_dir, settings["MODEL"] or None)
     print(f"the service is at http://{host}:{port}", flush=True)
-    # replaces a worker that dies or hangs; SIGHUP: all of them, one by one; SIGTERM: when they end
-    WorkerSupervisor(lifecycle.uvicorn_config(told), [listening]).run()
+    # replaces a worker that dies or hangs. SIGHUP restarts the workers one by one; SIGTERM stops
+    # the service once they have ended
+    WorkerSupervisor(lifecycle.uvicorn_config(settings), [listening_socket]).run()
     return 0
 
 
 class WorkerSupervisor(Multiprocess):
-    """The workers, and nobody who listens once they were told to stop."""
+    """uvicorn's supervisor of workers, which stops accepting connections before it stops them."""
 
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
         self.should_exit = StopEvent(self.signal_queue)
 
     def terminate_all(self) -> None:
-        for one in self.sockets:
-            lifecycle.stop_accepting(one)
+        for listening_socket in self.sockets:
+            lifecycle.stop_accepting(listening_socket)
         time.sleep(ACCEPT_DRAIN_SECONDS)
-        for one in self.sockets:
-            one.close()
+        for listening_socket in self.sockets:
+            listening_socket.close()
         super().terminate_all()
 
 
 class StopEvent(threading.Event):
-    """Set once the service is to stop: by a signal too that waits until a restart is over, which
-    then is cut short."""
+    """An event that is set as soon as the service is to stop.
+
+    It counts as set while a stop signal is still queued behind a restart of the workers, which is
+    cut short by that.
+    """
 
     def __init__(self, pending_signals: list[int]) -> None:
         super().__init__()
@@ -83,20 +89,26 @@ class StopEvent(threading.Event):
         )
 
 
+def _start_daemon_thread(target: Callable[..., None], *arguments: Any) -> None:
+    threading.Thread(target=target, args=arguments, daemon=True).start()
+
+
 def _checkpoint_forever(settings: Mapping[str, Any]) -> None:
-    kept = writer.open_log(settings)
+    prediction_log = writer.open_log(settings)
     while True:
-        with suppress(PredictionLogError):  # whoever writes to it says so
-            kept.checkpoint()
+        with suppress(PredictionLogError):  # the workers report it when they write
+            prediction_log.checkpoint()
         time.sleep(CHECKPOINT_INTERVAL_SECONDS)
 
 
 def _check_network_exposure(host: str, settings: Mapping[str, Any]) -> None:
+    """Raise ValueError if other machines could reach the service and no API key protects it."""
     if _is_loopback(host) or settings["OPEN"] or api_keys.read_keys(Path(settings["KEYS"])):
         return
     raise ValueError(
-        f"HOUSING_HOST is {host}, which others can reach, and there are no API keys. Make one with "
-        "`python -m app.cli.keys add NAME`, or set HOUSING_OPEN=1 to answer whoever asks"
+        f"HOUSING_HOST is {host}, which other machines can reach, and there are no API keys. "
+        "Create one with `python -m app.cli.keys add NAME`, or set HOUSING_OPEN=1 to answer every "
+        "client without a key"
     )
 
 
@@ -108,17 +120,18 @@ def _is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket that the workers inherit. Raises OSError naming host and port."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        made = socket.socket(family)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-        made.listen(lifecycle.LISTEN_BACKLOG)
-        made.set_inheritable(True)
-        return made
-    except OSError as taken:
-        if taken.errno != errno.EADDRINUSE:
-            raise OSError(f"cannot listen at {host} port {port}: {taken.strerror}") from None
+        listening_socket = socket.socket(family)
+        listening_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening_socket.bind((host, port))
+        listening_socket.listen(lifecycle.LISTEN_BACKLOG)
+        listening_socket.set_inheritable(True)
+        return listening_socket
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise OSError(f"cannot listen at {host} port {port}: {error.strerror}") from None
         raise OSError(f"port {port} is taken; choose another: HOUSING_PORT={port + 1}") from None
 
 

@@ -1,7 +1,7 @@
-"""The OpenAPI 3.1 document, from the same pydantic models that check and answer."""
+"""The OpenAPI 3.1 document, made from the pydantic models that validate requests and responses."""
 
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -23,21 +23,21 @@ from housing.schema import FEATURE_NAMES, FEATURES
 SCHEMA_REF_TEMPLATE = "#/components/schemas/{model}"
 JSON_OBJECT_CONTENT = {"application/json": {"schema": {"type": "object"}}}
 PLAIN_TEXT_CONTENT = {"text/plain": {"schema": {"type": "string"}}}
-NOT_READY_DESCRIPTION = "Not yet; the problem says why and what to do"
+NOT_READY_DESCRIPTION = "Not ready yet; the problem says why and what to do"
 API_DESCRIPTION = (
-    "Median house values of 1990 census block groups, from the registered champion. Every answer "
-    "is logged under its id before it leaves. An answer carries X-Request-ID, the caller's own if "
-    "it sent one, and passes a W3C traceparent on. Where the service asks for an API key, it is "
-    "sent as X-API-Key or as a bearer token."
+    "Median house values of 1990 census block groups, predicted by the registered champion. Every "
+    "prediction is logged under its id before it is sent. A response carries X-Request-ID, the "
+    "client's own if it sent one, and passes a W3C traceparent on. An API key, if the service "
+    "needs one, is sent as X-API-Key or as a bearer token."
 )
 SECURITY_SCHEMES = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "bearer": {"type": "http", "scheme": "bearer"},
 }
 INVOCATION_ERRORS = {
-    "400": "The body is no such request, or a value is out of range",
+    "400": "The body is not a valid request, or a value is out of range",
     "413": "The body is too large",
-    "415": "The content type is another",
+    "415": "The content type is not supported",
     "503": "No champion yet, or the log cannot be written",
 }
 EXAMPLE_BLOCK_GROUP = {name: feature.example for name, feature in FEATURES.items()}
@@ -45,17 +45,7 @@ EXAMPLE_BLOCK_GROUP = {name: feature.example for name, feature in FEATURES.items
 
 @cache
 def document() -> dict[str, Any]:
-    """The whole document."""
-    told = (
-        BlockGroup,
-        Prediction,
-        PredictionList,
-        LoggedPrediction,
-        LoggedPredictionDetail,
-        ProblemDetails,
-    )
-    models = [(one, "validation") for one in told]
-    _, schemas = models_json_schema(models, ref_template=SCHEMA_REF_TEMPLATE)
+    """Return the OpenAPI document."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -63,74 +53,111 @@ def document() -> dict[str, Any]:
             "version": "1",
             "description": API_DESCRIPTION,
         },
-        "paths": {
-            "/predict": {"post": _predict_operation()},
-            "/invocations": {"post": _invocations_operation()},
-            "/predictions": {"get": _list_predictions_operation()},
-            "/predictions/{id}": {"get": _get_prediction_operation()},
-            "/health": {
-                "get": _status_operation("health", "Is the process alive?", JSON_OBJECT_CONTENT)
-            },
-            "/ready": {
-                "get": _status_operation(
-                    "ready", "Can it answer?", JSON_OBJECT_CONTENT, NOT_READY_DESCRIPTION
-                )
-            },
-            "/model": {
-                "get": _status_operation(
-                    "model",
-                    "What serves, and where it comes from",
-                    JSON_OBJECT_CONTENT,
-                    NOT_READY_DESCRIPTION,
-                )
-            },
-            "/metrics": {"get": _status_operation("metrics", "For Prometheus", PLAIN_TEXT_CONTENT)},
-            "/ping": {"get": _ping_operation()},
-            "/version": {
-                "get": _status_operation(
-                    "version", "The MLflow whose protocol is spoken", PLAIN_TEXT_CONTENT
-                )
-            },
+        "paths": _paths(),
+        "components": {"schemas": _schemas(), "securitySchemes": SECURITY_SCHEMES},
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    mode: Literal["validation"] = "validation"
+    models: list[type[BaseModel]] = [
+        BlockGroup,
+        Prediction,
+        PredictionList,
+        LoggedPrediction,
+        LoggedPredictionDetail,
+        ProblemDetails,
+    ]
+    _, schemas = models_json_schema(
+        [(model, mode) for model in models], ref_template=SCHEMA_REF_TEMPLATE
+    )
+    return schemas["$defs"]
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/predict": {"post": _predict_operation()},
+        "/invocations": {"post": _invocations_operation()},
+        "/predictions": {"get": _list_predictions_operation()},
+        "/predictions/{id}": {"get": _get_prediction_operation()},
+        "/health": {
+            "get": _status_operation(
+                "health", "Report that the process is alive", JSON_OBJECT_CONTENT
+            )
         },
-        "components": {"schemas": schemas["$defs"], "securitySchemes": SECURITY_SCHEMES},
+        "/ready": {
+            "get": _status_operation(
+                "ready",
+                "Report whether the service can answer",
+                JSON_OBJECT_CONTENT,
+                NOT_READY_DESCRIPTION,
+            )
+        },
+        "/model": {
+            "get": _status_operation(
+                "model",
+                "The model that serves, and where it comes from",
+                JSON_OBJECT_CONTENT,
+                NOT_READY_DESCRIPTION,
+            )
+        },
+        "/metrics": {
+            "get": _status_operation("metrics", "Metrics for Prometheus", PLAIN_TEXT_CONTENT)
+        },
+        "/ping": {"get": _ping_operation()},
+        "/version": {
+            "get": _status_operation(
+                "version",
+                "The version of MLflow whose scoring protocol is implemented",
+                PLAIN_TEXT_CONTENT,
+            )
+        },
     }
 
 
 def _predict_operation() -> dict[str, Any]:
-    one, answer = _schema_ref(BlockGroup), _schema_ref(Prediction)
-    forms = {
+    block_group = _schema_ref(BlockGroup)
+    request_content = {
         "application/json": {
-            "schema": {"anyOf": [one, _array_schema(one)]},
+            "schema": {"anyOf": [block_group, _array_schema(block_group)]},
             "example": EXAMPLE_BLOCK_GROUP,
         }
     }
-    answers = {"application/json": {"schema": {"anyOf": [answer, _schema_ref(PredictionList)]}}}
+    response_content = {
+        "application/json": {
+            "schema": {"anyOf": [_schema_ref(Prediction), _schema_ref(PredictionList)]}
+        }
+    }
+    table_formats = ", ".join(
+        f"{name} ({media_type})" for media_type, name in tables.TABLE_FORMATS.items()
+    )
     return {
         "operationId": "predict",
-        "summary": f"House values of one block group, or of a list of up to {MAX_JSON_ROWS:,}",
-        "description": f"A table of up to {tables.MAX_TABLE_ROWS:,} rows is taken too: "
-        f"{', '.join(f'{it} ({kind})' for kind, it in tables.TABLE_FORMATS.items())}.",
+        "summary": f"Predict the house values of one block group, or of up to {MAX_JSON_ROWS:,}",
+        "description": f"Tables of up to {tables.MAX_TABLE_ROWS:,} rows are accepted too: "
+        f"{table_formats}.",
         "parameters": [
             {
                 "name": "explain",
                 "in": "query",
-                "description": f"what each feature adds, for the first {MAX_EXPLAINED_ROWS} rows",
+                "description": "add what each feature contributes, for the first "
+                f"{MAX_EXPLAINED_ROWS} rows",
                 "schema": {"type": "boolean", "default": False},
             }
         ],
         "requestBody": {
             "required": True,
-            "content": forms,
+            "content": request_content,
         },
         "responses": {
             "200": _response(
-                "An answer, or a list of them under predictions; a table if that was sent, or "
-                "wanted by Accept",
-                answers,
+                "A prediction, or a list of them under predictions; a table if one was sent, or "
+                "if Accept names one",
+                response_content,
             ),
             "400": _problem_response("The body is not JSON"),
             "413": _problem_response("The body is too large"),
-            "415": _problem_response("The content type is neither JSON nor a table's"),
+            "415": _problem_response("The content type is neither JSON nor that of a table"),
             "422": _problem_response(
                 "A value is missing, unknown, of a wrong type, or out of range"
             ),
@@ -140,7 +167,7 @@ def _predict_operation() -> dict[str, Any]:
 
 
 def _invocations_operation() -> dict[str, Any]:
-    """MLflow's scoring protocol. Of its forms the schema holds those that are lists of rows."""
+    """Describe MLflow's scoring protocol. The schema has only the forms that are lists of rows."""
     row = {
         "type": "object",
         "required": FEATURE_NAMES,
@@ -157,18 +184,20 @@ def _invocations_operation() -> dict[str, Any]:
         ]
     }
     example = {"dataframe_records": [EXAMPLE_BLOCK_GROUP]}
-    predictions = {"type": "object", "required": ["predictions"],
-                   "properties": {"predictions": _array_schema({"type": "number"})}}  # fmt: skip
-    problem = {"type": "object", "required": ["error_code", "message"]}
-    responses = {"200": _response("The predictions, in $100,000",
-                                  {"application/json": {"schema": predictions}})}  # fmt: skip
-    for status, why in INVOCATION_ERRORS.items():
-        responses[status] = _response(why, {"application/json": {"schema": problem}})
+    predictions = {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {"predictions": _array_schema({"type": "number"})},
+    }
+    error = {"type": "object", "required": ["error_code", "message"]}
+    responses = {"200": _response("The predictions, in $100,000", _json_content(predictions))}
+    for status, description in INVOCATION_ERRORS.items():
+        responses[status] = _response(description, _json_content(error))
     return {
         "operationId": "invocations",
-        "summary": "The same in MLflow's scoring protocol",
-        "description": "dataframe_split (columns and data), CSV and Parquet are read too. Columns "
-        "that the model has not are left out.",
+        "summary": "Predict house values by MLflow's scoring protocol",
+        "description": "dataframe_split (columns and data), CSV and Parquet are accepted too. "
+        "Columns that the model does not use are ignored.",
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": schema, "example": example}},
@@ -178,23 +207,32 @@ def _invocations_operation() -> dict[str, Any]:
 
 
 def _list_predictions_operation() -> dict[str, Any]:
-    logged = {"type": "object", "required": ["predictions"],
-              "properties": {"predictions": {"type": "array", "items": _schema_ref(LoggedPrediction)}}}  # fmt: skip
-    parameters = {
-        "limit": ("how many", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}),
-        "status": ("of that status only", {"type": "integer", "minimum": 100, "maximum": 599}),
-        "request_id": ("of that X-Request-ID only", {"type": "string"}),
+    logged = {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {"predictions": {"type": "array", "items": _schema_ref(LoggedPrediction)}},
+    }
+    parameters: dict[str, tuple[str, dict[str, Any]]] = {
+        "limit": (
+            "how many rows at most",
+            {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20},
+        ),
+        "status": (
+            "only rows of this HTTP status",
+            {"type": "integer", "minimum": 100, "maximum": 599},
+        ),
+        "request_id": ("only rows of this X-Request-ID", {"type": "string"}),
     }
     return {
         "operationId": "recent",
-        "summary": "The last answers and refusals, newest first",
+        "summary": "The last predictions and rejected requests, newest first",
         "parameters": [
-            {"name": name, "in": "query", "description": about, "schema": schema}
-            for name, (about, schema) in parameters.items()
+            {"name": name, "in": "query", "description": description, "schema": schema}
+            for name, (description, schema) in parameters.items()
         ],
         "responses": {
-            "200": _response("The rows", {"application/json": {"schema": logged}}),
-            "422": _problem_response("A parameter is no number, or out of range"),
+            "200": _response("The rows of the log", _json_content(logged)),
+            "422": _problem_response("A parameter is not a number, or out of range"),
             "503": _problem_response("The log cannot be read"),
         },
     }
@@ -203,10 +241,13 @@ def _list_predictions_operation() -> dict[str, Any]:
 def _ping_operation() -> dict[str, Any]:
     responses = {
         "200": _response("A model is loaded", PLAIN_TEXT_CONTENT),
-        "404": _response("None is", PLAIN_TEXT_CONTENT),
+        "404": _response("No model is loaded", PLAIN_TEXT_CONTENT),
     }
-    return {"operationId": "ping", "summary": "MLflow's way to ask for health",
-            "responses": responses}  # fmt: skip
+    return {
+        "operationId": "ping",
+        "summary": "Report health as MLflow's scoring server does",
+        "responses": responses,
+    }
 
 
 def _array_schema(item_schema: dict[str, Any]) -> dict[str, Any]:
@@ -215,21 +256,25 @@ def _array_schema(item_schema: dict[str, Any]) -> dict[str, Any]:
 
 def _feature_schema(feature_name: str) -> dict[str, Any]:
     feature = FEATURES[feature_name]
-    return {"type": "number", "minimum": feature.low, "maximum": feature.high,
-            "description": f"{feature.meaning}, {feature.unit}"}  # fmt: skip
+    return {
+        "type": "number",
+        "minimum": feature.low,
+        "maximum": feature.high,
+        "description": f"{feature.meaning}, {feature.unit}",
+    }
 
 
 def _get_prediction_operation() -> dict[str, Any]:
-    name = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    id_parameter = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
         "operationId": "logged",
-        "summary": "An answer as it was logged, and what stands behind it",
-        "parameters": [name],
+        "summary": "A prediction as it was logged, and where its model comes from",
+        "parameters": [id_parameter],
         "responses": {
             "200": _response(
-                "The row", {"application/json": {"schema": _schema_ref(LoggedPredictionDetail)}}
+                "The row of the log", _json_content(_schema_ref(LoggedPredictionDetail))
             ),
-            "404": _problem_response("No answer of that id is in the log"),
+            "404": _problem_response("The log has no prediction of that id"),
             "503": _problem_response("The log cannot be read"),
         },
     }
@@ -249,6 +294,10 @@ def _status_operation(
 
 def _response(description: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": content}
+
+
+def _json_content(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
 
 
 def _problem_response(description: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""The headers of every answer: what it is, and what a browser may do with it."""
+"""The headers of every response: its type and length, and what a browser may do with it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from http import HTTPStatus
 
@@ -17,13 +18,15 @@ SECURITY_HEADERS = {
     "x-frame-options": "DENY",
     "cross-origin-resource-policy": "same-origin",
 }
-DATA_HEADERS = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-        "cache-control": "no-store"}  # fmt: skip
+DATA_HEADERS = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
 PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-# each report has a stricter policy of its own, with its style and script inside
+# each report carries a stricter policy of its own in its HTML, with its style and script inline
 REPORT_CSP = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src data:; base-uri 'none'; form-action 'none'; "
@@ -34,43 +37,46 @@ CLOSE_HEADERS: RawHeaders = [
     (b"connection", b"close"),
 ]
 _ENCODED_DATA_HEADERS: RawHeaders = [
-    (one.encode(), value.encode()) for one, value in (SECURITY_HEADERS | DATA_HEADERS).items()
+    (name.encode(), value.encode()) for name, value in (SECURITY_HEADERS | DATA_HEADERS).items()
 ]
-CLOSING_STATUSES = 408, 413  # what may still be on its way is not read
+CLOSING_STATUSES = 408, 413  # the rest of the request's body is not read
 
 
 def encode_headers(response: HttpResponse) -> RawHeaders:
-    """The headers of a reply, as the server wants them."""
+    """Return the headers of a response as pairs of bytes, as ASGI takes them."""
     pairs = [
         (b"content-type", response.media_type.encode()),
         (b"content-length", str(len(response.body)).encode()),
         *_ENCODED_DATA_HEADERS,
-        *((one.encode(), value.encode()) for one, value in response.headers),
+        *((name.encode(), value.encode()) for name, value in response.headers),
     ]
     return [*pairs, (b"connection", b"close")] if response.status in CLOSING_STATUSES else pairs
 
 
 def encode_message(response: HttpResponse, keep_alive: bool) -> bytes:
-    """The reply as HTTP/1.1 has it, status line, headers and body."""
-    more = "".join(f"{one}: {value}\r\n" for one, value in response.headers)
+    """Return the response as an HTTP/1.1 message: status line, headers and body."""
+    extra_headers = _format_headers(response.headers)
     if not keep_alive or response.status in CLOSING_STATUSES:
-        more += "connection: close\r\n"
-    size = len(response.body)
-    head = (
-        f"{_encode_head(response.status, response.media_type)}{more}content-length: {size}\r\n\r\n"
-    )
-    return head.encode() + response.body
+        extra_headers += "connection: close\r\n"
+    head = _format_head(response.status, response.media_type)
+    length = len(response.body)
+    return f"{head}{extra_headers}content-length: {length}\r\n\r\n".encode() + response.body
 
 
 @cache
-def _encode_head(status: int, media_type: str) -> str:
-    pairs = [("content-type", media_type), *(SECURITY_HEADERS | DATA_HEADERS).items()]
-    told = "".join(f"{one}: {value}\r\n" for one, value in pairs)
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{told}"
+def _format_head(status: int, media_type: str) -> str:
+    headers = _format_headers(
+        [("content-type", media_type), *(SECURITY_HEADERS | DATA_HEADERS).items()]
+    )
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{headers}"
+
+
+def _format_headers(headers: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers)
 
 
 def init_app(app: Flask) -> None:
-    """Gives every answer of the Flask app its headers."""
+    """Add the headers to every response of the Flask app."""
     app.after_request(_add_headers)
 
 

@@ -1,4 +1,4 @@
-"""What can be set, by environment: HOUSING_ and the name. The README's table is made from this."""
+"""The service's settings, environment variables HOUSING_<NAME>; the README's table lists them."""
 
 from __future__ import annotations
 
@@ -15,28 +15,32 @@ from housing import paths
 
 
 class Setting(NamedTuple):
-    """One of them."""
+    """The default of one setting, and its description in the README."""
 
-    default_factory: Callable[[], Any]  # the default
+    default_factory: Callable[[], Any]
     description: str
 
 
 def default_worker_count(cpu_limit_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """One for each core that we may use: half of them answered a quarter fewer rows of lists.
+    """Return the number of cores this process may use, which is the default number of workers.
 
-    limit: where a container's share of processor time stands, in microseconds of a period.
+    Half as many workers answered a quarter fewer rows of lists. cpu_limit_file: holds the
+    processor time a container may use in a period, and the period, both in microseconds.
     """
-    cores = len(os.sched_getaffinity(0))
+    core_count = len(os.sched_getaffinity(0))
     try:
-        share, period = cpu_limit_file.read_text().split()
-        return min(cores, math.ceil(int(share) / int(period)))
-    except (OSError, ValueError):  # no such limit, or "max"
-        return cores
+        quota, period = cpu_limit_file.read_text().split()
+        return min(core_count, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # there is no limit, or it is "max"
+        return core_count
 
 
 def default_serving_dir() -> str:
-    """The copy that came with the image, if there is one and no tracking server is named to follow;
-    else ours, which follows the registry."""
+    """Return the folder the service loads its model from.
+
+    The copy in the image if there is one and no tracking server is named to follow, else
+    `var/serving`, which follows the registry.
+    """
     baked = os.environ.get("HOUSING_BAKED")
     if baked and not os.environ.get("MLFLOW_TRACKING_URI") and registry_sync.is_baked(Path(baked)):
         return baked
@@ -44,48 +48,79 @@ def default_serving_dir() -> str:
 
 
 ALLOWED_VALUES = {"LOG_POLICY": ("strict", "available"), "LOG_SYNC": ("NORMAL", "FULL")}
-SETTINGS_ALLOWED_EMPTY = ("ACCESS_LOG",)  # else a variable that is set to nothing is not set
+SETTINGS_ALLOWED_EMPTY = ("ACCESS_LOG",)  # any other variable that is empty counts as not set
 SETTINGS = {
-    "HOST": Setting(lambda: "127.0.0.1", "the address; any other needs API keys, or OPEN=1"),
-    "PORT": Setting(lambda: 8081, "the port"),
-    "OPEN": Setting(lambda: False, "1: answers whoever reaches it, without keys"),
-    "WORKERS": Setting(default_worker_count, "processes that answer"),
-    "MODEL": Setting(lambda: "", "the registered model; empty: the real one, else the sample's"),
-    "DATABASE": Setting(lambda: str(paths.var() / "logs.db"), "the log"),
-    "LOG_FILE": Setting(lambda: str(paths.var() / "api.log"), "the log again, as JSON lines"),
-    "LOG_POLICY": Setting(lambda: "strict", "available: answers even if they cannot be logged"),
-    "LOG_SYNC": Setting(lambda: "NORMAL", "FULL: a row outlives a power cut, not only a crash"),
-    "LOG_BYTES": Setting(lambda: json_lines.MAX_FILE_BYTES, "of a file of JSON lines; then it is rotated"),
-    "ACCESS_LOG": Setting(lambda: str(paths.var() / "access.log"),
-                          "every request, as JSON lines; empty: none"),
-    "KEYS": Setting(lambda: str(paths.var() / "keys.json"), "API keys, by `python -m app.cli.keys`"),
-    "SERVING": Setting(default_serving_dir, "the local copy of the champion"),
-    "BAKED": Setting(lambda: "", "a copy that `make image BAKED=1` made: it serves, and follows no "
-                     "registry, unless MLFLOW_TRACKING_URI is set"),
-    "COUNTS": Setting(lambda: str(paths.var() / "counts"), "what /metrics counts"),
-    "REPORTS": Setting(lambda: str(paths.home() / "reports"), "what /reports/ shows"),
-    "MAX_CONTENT_LENGTH": Setting(lambda: 8_000_000, "bytes of a body"),
-    "MAX_ROWS": Setting(lambda: json_body.MAX_JSON_ROWS, "rows of a request as JSON"),
-    "MAX_TABLE_ROWS": Setting(lambda: tables.MAX_TABLE_ROWS, "rows of a request as a table"),
-    "BODY_SECONDS": Setting(lambda: 10, "in which a body must come, and an answer be taken"),
-    "HEADER_SECONDS": Setting(lambda: 10, "in which a request must begin and its headers come"),
-    "IDLE_SECONDS": Setting(lambda: 75, "that a connection may wait for its next request"),
-    "STOP_SECONDS": Setting(lambda: 20, "for requests under way when it is told to stop"),
-}  # fmt: skip
+    "HOST": Setting(
+        lambda: "127.0.0.1",
+        "address to listen at; if other machines can reach it, it needs API keys or HOUSING_OPEN=1",
+    ),
+    "PORT": Setting(lambda: 8081, "port to listen at"),
+    "OPEN": Setting(lambda: False, "1: answer every client, without API keys"),
+    "WORKERS": Setting(default_worker_count, "number of worker processes"),
+    "MODEL": Setting(
+        lambda: "",
+        "name of the registered model; empty: the one of the real data, else the sample's",
+    ),
+    "DATABASE": Setting(lambda: str(paths.var() / "logs.db"), "the prediction log, in SQLite"),
+    "LOG_FILE": Setting(lambda: str(paths.var() / "api.log"), "the prediction log as JSON lines"),
+    "LOG_POLICY": Setting(
+        lambda: "strict",
+        "strict: answer only what could be logged; available: answer even if it could not be",
+    ),
+    "LOG_SYNC": Setting(
+        lambda: "NORMAL", "NORMAL: logged rows survive a crash; FULL: a power cut as well"
+    ),
+    "LOG_BYTES": Setting(
+        lambda: json_lines.MAX_FILE_BYTES, "bytes of a JSON lines file before it is rotated"
+    ),
+    "ACCESS_LOG": Setting(
+        lambda: str(paths.var() / "access.log"), "every request, as JSON lines; empty: none"
+    ),
+    "KEYS": Setting(
+        lambda: str(paths.var() / "keys.json"), "the API keys, written by `python -m app.cli.keys`"
+    ),
+    "SERVING": Setting(default_serving_dir, "folder of the local copy of the champion"),
+    "BAKED": Setting(
+        lambda: "",
+        "folder of a champion put into the image by `make image BAKED=1`: it is served and no "
+        "registry is followed, unless MLFLOW_TRACKING_URI is set",
+    ),
+    "COUNTS": Setting(
+        lambda: str(paths.var() / "counts"), "file of the counters that /metrics reports"
+    ),
+    "REPORTS": Setting(
+        lambda: str(paths.home() / "reports"), "folder of the reports shown under /reports/"
+    ),
+    "MAX_CONTENT_LENGTH": Setting(lambda: 8_000_000, "largest request body, in bytes"),
+    "MAX_ROWS": Setting(lambda: json_body.MAX_JSON_ROWS, "most rows of a JSON request"),
+    "MAX_TABLE_ROWS": Setting(
+        lambda: tables.MAX_TABLE_ROWS, "most rows of a request that sends a table"
+    ),
+    "BODY_SECONDS": Setting(
+        lambda: 10, "seconds for a client to send a request's body, and to read the response"
+    ),
+    "HEADER_SECONDS": Setting(
+        lambda: 10, "seconds for a client to begin a request and send its headers"
+    ),
+    "IDLE_SECONDS": Setting(lambda: 75, "seconds a connection may stay idle between two requests"),
+    "STOP_SECONDS": Setting(lambda: 20, "seconds for open requests to finish after a stop signal"),
+}
 
 
 def load_settings() -> dict[str, Any]:
-    """Each setting, from the environment or by default. Raises ValueError for one that means
-    nothing: a service must not guess."""
-    found = {
+    """Return each setting by name, from the environment or its default.
+
+    Raises ValueError for an invalid value: a service must not guess what was meant.
+    """
+    settings = {
         name: _read_variable(name, setting.default_factory()) for name, setting in SETTINGS.items()
     }
-    validate_settings(found)
-    return found
+    validate_settings(settings)
+    return settings
 
 
 def validate_settings(settings: Mapping[str, Any]) -> None:
-    """Raises ValueError for a value that means nothing."""
+    """Raise ValueError for a value that is not among its choices, or a number below 1."""
     for name, choices in ALLOWED_VALUES.items():
         if settings[name] not in choices:
             raise ValueError(
@@ -97,23 +132,28 @@ def validate_settings(settings: Mapping[str, Any]) -> None:
 
 
 def _read_variable(setting_name: str, default: Any) -> Any:
-    given = os.environ.get(f"HOUSING_{setting_name}")
-    if given is None or (given == "" and setting_name not in SETTINGS_ALLOWED_EMPTY):
+    """Return the setting's environment variable, converted to the type of its default."""
+    text = os.environ.get(f"HOUSING_{setting_name}")
+    if text is None or (text == "" and setting_name not in SETTINGS_ALLOWED_EMPTY):
         return default
     if isinstance(default, bool):
-        if given not in ("0", "1"):
-            raise ValueError(f"HOUSING_{setting_name} is {given!r}, expected 0 or 1")
-        return given == "1"
+        if text not in ("0", "1"):
+            raise ValueError(f"HOUSING_{setting_name} is {text!r}, expected 0 or 1")
+        return text == "1"
     try:
-        return type(default)(given)
+        return type(default)(text)
     except ValueError:
-        raise ValueError(f"HOUSING_{setting_name} is {given!r}, expected a whole number") from None
+        raise ValueError(f"HOUSING_{setting_name} is {text!r}, expected a whole number") from None
 
 
 def readme_row(setting_name: str) -> str:
-    """The setting's line in the README's table."""
-    value, home = SETTINGS[setting_name].default_factory(), f"{paths.home()}{os.sep}"
-    shown = {"WORKERS": "the cores", "OPEN": "0", "MODEL": ""}.get(setting_name, value)
-    shown = str(shown).removeprefix(home)
-    default = f"`{shown}`" if shown and setting_name != "WORKERS" else shown
-    return f"| `HOUSING_{setting_name}` | {SETTINGS[setting_name].description} | {default} |\n"
+    """Return the setting's line of the table in the README."""
+    setting = SETTINGS[setting_name]
+    if setting_name == "WORKERS":
+        default = "the cores"
+    else:
+        value = setting.default_factory()
+        text = str(int(value) if isinstance(value, bool) else value)
+        text = text.removeprefix(f"{paths.home()}{os.sep}")
+        default = f"`{text}`" if text else ""
+    return f"| `HOUSING_{setting_name}` | {setting.description} | {default} |\n"

@@ -1,11 +1,13 @@
-"""Who may ask: API keys, and how often each of them. Both are off until there is a file of keys.
+"""Authenticate requests by API key. Without a file of keys, every client may send requests.
 
 A key is 32 random bytes, so that one round of SHA-256 hides it as well as a slow hash would; the
-file holds hashes only. `python -m app.cli.keys` writes it; it is read anew when it changes.
+file holds hashes only. `python -m app.cli.keys` writes it; the service rereads it when it changes.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 import json
@@ -14,19 +16,21 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from flask import Flask, g, request
 
 from app.auth.rate_limit import RateLimiter
 from app.problem_details import RequestError, request_error
 
-PUBLIC_PATHS = ("/health", "/ready", "/ping")  # for who watches whether it lives: they say no more
+PUBLIC_PATHS = ("/health", "/ready", "/ping")  # for monitoring; they reveal little
 SHA256_HEX_PATTERN = re.compile(r"[0-9a-f]{64}")
 MAX_REQUESTS_PER_MINUTE = 1_000_000_000
-KEY_FILE_CHECK_SECONDS = 1.0  # seconds between two looks at the file
-MISSING_KEY_MESSAGE = ("this service asks for an API key: send it as the header X-API-Key, "
-          "or as Authorization: Bearer KEY")  # fmt: skip
+KEY_FILE_CHECK_SECONDS = 1.0  # seconds between two checks whether the file has changed
+MISSING_KEY_MESSAGE = (
+    "this service needs an API key: send it as the header X-API-Key, "
+    "or as Authorization: Bearer KEY"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -40,26 +44,31 @@ class ApiKey(NamedTuple):
 
 
 def hash_key(key: str) -> str:
-    """What is kept of a key."""
+    """Return the SHA-256 of a key as hex digits, which is all that is stored of it."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def read_keys(keys_file: Path) -> list[ApiKey]:
-    """The keys of a file; none if there is no file. Raises ValueError for one that is damaged: a
-    service whose keys cannot be read must not take that for none."""
+    """Return the keys of a file; none if there is no file.
+
+    Raises ValueError for a damaged file: a service whose keys cannot be read must not run as if it
+    needed none.
+    """
     try:
-        told = json.loads(keys_file.read_bytes())
-        if not isinstance(told, list):
-            raise ValueError("it is no list")
-        return [_parse_key(one["name"], one["sha256"], one["per_minute"]) for one in told]
+        records = json.loads(keys_file.read_bytes())
+        if not isinstance(records, list):
+            raise ValueError("it is not a list")
+        return [
+            _parse_key(record["name"], record["sha256"], record["per_minute"]) for record in records
+        ]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as bad:
-        raise ValueError(f"{keys_file} holds no keys that can be read: {bad}") from bad
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{keys_file} cannot be read as a file of API keys: {error}") from error
 
 
-def is_valid_name(name: object) -> bool:
-    """Whether a key may be called that: it is one line in the log."""
+def is_valid_name(name: object) -> TypeGuard[str]:
+    """Return whether a key may have this name, which must fit on one line of the log."""
     return isinstance(name, str) and name.isprintable() and 1 <= len(name) <= 100
 
 
@@ -76,73 +85,84 @@ def _parse_key(name: object, sha256: object, per_minute: object) -> ApiKey:
 
 
 class ApiKeyAuth:
-    """One worker's view of the keys; how much each has asked is shared by all workers."""
+    """Check the API keys of requests in one worker. The rate limits are shared by all workers.
+
+    A file that is removed or damaged while the service runs leaves no valid key: every request is
+    refused then.
+    """
 
     def __init__(self, keys_file: Path) -> None:
         self.keys_file, self.required = keys_file, keys_file.exists()
         self._keys: list[ApiKey] = []
-        self._file_signature: tuple[int, int] | None = None
+        self._file_signature: tuple[int, int] | None = None  # modification time, inode
         self._next_check_at = 0.0
         self._rate_limiter = RateLimiter(keys_file.with_suffix(".limits"))
 
     def authenticate(self, headers: Mapping[str, str]) -> str | None:
-        """The name of the key; None where none is needed. Raises Refused: 401, or 429."""
+        """Return the name of a request's API key; None where no key is needed.
+
+        headers: with lower-case names. Raises RequestError with status 401 for a missing or
+        unknown key, RateLimitExceededError (429) for one that is over its limit.
+        """
         self._reload_if_changed()
         if not self.required:
             return None
-        given = _key_from_headers(headers)
-        if not given:
+        key = _key_from_headers(headers)
+        if not key:
             raise request_error(401, MISSING_KEY_MESSAGE)
-        hashed, found = hash_key(given), None
-        for one in self._keys:  # all of them, so that the time tells nothing
-            if hmac.compare_digest(hashed, one.sha256):
-                found = one
-        if found is None:
+        api_key = self._find_key(hash_key(key))
+        if api_key is None:
             raise request_error(401, "the API key is unknown, or was revoked")
-        if found.per_minute:
-            wait = self._rate_limiter.acquire(found.sha256, found.per_minute)
-            if wait:
-                raise RateLimitExceededError(found, wait)
-        return found.name
+        if api_key.per_minute:
+            wait_seconds = self._rate_limiter.acquire(api_key.sha256, api_key.per_minute)
+            if wait_seconds:
+                raise RateLimitExceededError(api_key, wait_seconds)
+        return api_key.name
+
+    def _find_key(self, sha256: str) -> ApiKey | None:
+        match = None
+        for api_key in self._keys:  # all of them, so that the time taken reveals nothing
+            if hmac.compare_digest(sha256, api_key.sha256):
+                match = api_key
+        return match
 
     def _reload_if_changed(self) -> None:
-        now = time.monotonic()
-        if now < self._next_check_at:
+        current_time = time.monotonic()
+        if current_time < self._next_check_at:
             return
-        self._next_check_at = now + KEY_FILE_CHECK_SECONDS
+        self._next_check_at = current_time + KEY_FILE_CHECK_SECONDS
         try:
-            found = self.keys_file.stat()
-        except FileNotFoundError:
-            self._keys, self._file_signature = (
-                [],
-                None,
-            )  # once there were keys, no file means that none holds
+            stat = self.keys_file.stat()
+        except FileNotFoundError:  # if keys were required before, none is valid any more
+            self._keys, self._file_signature = [], None
             return
-        except OSError as hidden:
+        except OSError as error:
             self._keys, self._file_signature, self.required = [], None, True
-            logger.error("%s cannot be looked at: %s", self.keys_file, hidden.strerror)
+            logger.error("%s cannot be read: %s", self.keys_file, error.strerror)
             return
-        if (found.st_mtime_ns, found.st_ino) != self._file_signature:
+        if (stat.st_mtime_ns, stat.st_ino) != self._file_signature:
             self.required = True
             try:
                 self._keys = read_keys(self.keys_file)
-                self._file_signature = found.st_mtime_ns, found.st_ino
-            except ValueError as bad:  # then none holds, until it is mended
+                self._file_signature = stat.st_mtime_ns, stat.st_ino
+            except ValueError as error:  # no key is valid until the file is repaired
                 self._keys, self._file_signature = [], None
-                logger.error("%s", bad)
+                logger.error("%s", error)
 
 
 class RateLimitExceededError(RequestError):
-    """Raised if a key asks more often than it may."""
+    """Raised if an API key sends more requests than its limit allows."""
 
     def __init__(self, api_key: ApiKey, retry_after_seconds: float) -> None:
-        sentence = f"the key {api_key.name} may ask {api_key.per_minute:,} times a minute"
-        errors = request_error(429, f"{sentence}; try again in {retry_after_seconds:.1f} s").errors
-        super().__init__(429, errors, retry_after_seconds)
+        message = (
+            f"the key {api_key.name} may send {api_key.per_minute:,} requests a minute; "
+            f"try again in {retry_after_seconds:.1f} s"
+        )
+        super().__init__(429, request_error(429, message).errors, retry_after_seconds)
 
 
 def _key_from_headers(headers: Mapping[str, str]) -> str:
-    """The key that a request brings; a browser that was asked sends it as a password."""
+    """Return the key that a request sends, or ""; a browser sends it as a password."""
     key = headers.get("x-api-key")
     if key:
         return key
@@ -155,9 +175,6 @@ def _key_from_headers(headers: Mapping[str, str]) -> str:
 
 
 def _basic_auth_password(encoded_credentials: str) -> str:
-    import base64
-    import binascii
-
     try:
         return base64.b64decode(encoded_credentials, validate=True).decode().partition(":")[2]
     except (binascii.Error, ValueError):
@@ -165,13 +182,17 @@ def _basic_auth_password(encoded_credentials: str) -> str:
 
 
 def init_app(app: Flask) -> None:
-    """Lets nobody in without a key where there are keys. The door asks for the lanes itself."""
-    guard = app.extensions["guard"] = ApiKeyAuth(Path(app.config["KEYS"]))
+    """Authenticate every request of the Flask app but those for PUBLIC_PATHS.
+
+    The ASGI application authenticates the prediction requests it answers itself, by the same
+    `app.extensions["api_key_auth"]`.
+    """
+    auth = app.extensions["api_key_auth"] = ApiKeyAuth(Path(app.config["KEYS"]))
 
     def authenticate_request() -> None:
-        g.caller = None
+        g.api_key_name = None
         if request.path not in PUBLIC_PATHS:
-            g.caller = guard.authenticate(
+            g.api_key_name = auth.authenticate(
                 {name.lower(): value for name, value in request.headers.items()}
             )
 

@@ -1,1 +1,1 @@
-"""The Flask routes, one module for each subject."""
+"""The Flask routes, one module for each subject, and the hooks that all requests pass."""

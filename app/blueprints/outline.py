@@ -1,6 +1,7 @@
-"""California as the page draws it: its outline, some cities, and where a model has learnt.
+"""California as the page draws it: its outline, some cities, and where the training rows lie.
 
-Needs numpy only. Equirectangular; a unit of the drawing is a hundredth of a degree of latitude.
+Needs numpy only. An equirectangular projection; a drawing unit is a hundredth of a degree of
+latitude.
 """
 
 from __future__ import annotations
@@ -17,15 +18,14 @@ if TYPE_CHECKING:
     from app.model.champion import Champion
     from housing.inference.neighbors import NeighborIndex
 
-MAP_WEST, MAP_EAST, MAP_SOUTH, MAP_NORTH = -125.4, -113.8, 32.3, 42.2  # what is drawn, in degrees
-UNITS_PER_DEGREE = 100  # a degree of latitude
-MAP_LONGITUDE_SCALE = cos(radians(37.25))  # of a degree of longitude, in the middle
-DENSITY_CELL_UNITS = 8  # units: squares of 9 km
-LIGHT_SHADE_MAX_POINTS, MEDIUM_SHADE_MAX_POINTS = (
-    3,
-    12,
-)  # places in a square; more than SOME is the darkest shade
-# degrees north and east, simplified by hand: a drawing to click on, never to decide by.
+MAP_WEST, MAP_EAST, MAP_SOUTH, MAP_NORTH = -125.4, -113.8, 32.3, 42.2  # the drawn part, in degrees
+UNITS_PER_DEGREE = 100  # of latitude
+MAP_LONGITUDE_SCALE = cos(radians(37.25))  # degrees of latitude of one of longitude, in the middle
+DENSITY_CELL_UNITS = 8  # width of the map's squares, 9 km
+# training rows of a square of the two lighter shades; the darkest shade has more
+LIGHT_SHADE_MAX_POINTS, MEDIUM_SHADE_MAX_POINTS = 3, 12
+SHADE_COUNT = 3
+# degrees north and east, simplified by hand: a drawing to click on, not a border to decide by.
 # From the Oregon border east, down the Colorado, and back along the coast.
 MAINLAND = [
     (42.00, -124.21), (42.00, -120.00), (39.00, -120.00), (35.00, -114.63), (34.87, -114.63),
@@ -52,7 +52,7 @@ ISLANDS = [
     [(34.01, -120.05), (33.93, -119.96), (33.90, -120.12), (34.00, -120.24)],
     [(33.03, -118.60), (32.82, -118.36), (32.84, -118.50), (32.97, -118.60)],
 ]
-MAP_CITIES = {  # degrees north and east, and on which side of its mark each name stands
+MAP_CITIES = {  # degrees north and east, and the side of the mark on which the name is written
     "Redding": (40.59, -122.39, "right"), "Sacramento": (38.58, -121.49, "right"),
     "San Francisco": (37.77, -122.42, "left"), "Fresno": (36.74, -119.79, "right"),
     "Los Angeles": (34.05, -118.24, "left"), "San Diego": (32.72, -117.16, "left"),
@@ -60,7 +60,7 @@ MAP_CITIES = {  # degrees north and east, and on which side of its mark each nam
 
 
 class MapCity(NamedTuple):
-    """A name to find one's way by."""
+    """A city whose name is on the map, for orientation."""
 
     name: str
     latitude: float
@@ -71,60 +71,66 @@ class MapCity(NamedTuple):
 
 
 class CaliforniaMap(NamedTuple):
-    """What the page needs to draw California and to know which place was clicked on."""
+    """What the page needs to draw California, and to turn a click into a location."""
 
     width: float
     height: float
     west: float  # the left edge, in degrees
-    north: float  # the top edge
-    units_per_degree: float  # a degree of latitude
-    longitude_scale: float  # a degree of longitude in degrees of latitude
+    north: float  # the top edge, in degrees
+    units_per_degree: float  # of latitude
+    longitude_scale: float  # degrees of latitude of one degree of longitude
     land_path: str  # an SVG path
-    density_paths: tuple[str, ...]  # three paths, to be stroked: a few, some and many known places
-    cell_size: int  # how wide to stroke them
+    density_paths: tuple[str, ...]  # SVG paths to be stroked: squares with few, some and many rows
+    cell_size: int  # width of their strokes
     cities: list[MapCity]
 
 
 def california_map(champion: Champion | None) -> CaliforniaMap:
-    """California, with the places that the champion has learnt from if it tells them."""
+    """Return the map, with the champion's training locations if it was registered with them."""
     width, height = _project(MAP_SOUTH, MAP_EAST)
-    known = champion and champion.training_domain
-    shades = _density_paths(champion.training_domain.location_index) if known else ()
+    training_domain = champion.training_domain if champion else None
     return CaliforniaMap(
-        round(width),
-        round(height),
-        MAP_WEST,
-        MAP_NORTH,
-        UNITS_PER_DEGREE,
-        MAP_LONGITUDE_SCALE,
-        _land_path(),
-        shades,
-        DENSITY_CELL_UNITS,
-        _map_cities(),
+        width=round(width),
+        height=round(height),
+        west=MAP_WEST,
+        north=MAP_NORTH,
+        units_per_degree=UNITS_PER_DEGREE,
+        longitude_scale=MAP_LONGITUDE_SCALE,
+        land_path=_land_path(),
+        density_paths=_density_paths(training_domain.location_index) if training_domain else (),
+        cell_size=DENSITY_CELL_UNITS,
+        cities=_map_cities(),
     )
 
 
-@lru_cache(maxsize=1)  # made once for each champion
+@lru_cache(maxsize=1)  # computed once for each champion
 def _density_paths(training_locations: NeighborIndex) -> tuple[str, ...]:
-    """Where known places are: squares of the drawing, those of one shade as one path."""
-    north, east = (training_locations.points / [1.0, LONGITUDE_SCALE]).T
-    cells = np.floor(np.column_stack(_project(north, east)[::-1]) / DENSITY_CELL_UNITS).astype(int)
-    cells, count = np.unique(cells, axis=0, return_counts=True)
-    shade = np.digitize(count, [LIGHT_SHADE_MAX_POINTS + 1, MEDIUM_SHADE_MAX_POINTS + 1])
-    return tuple(_density_path(cells[shade == one]) for one in range(3))
+    """Return an SVG path for each shade: the map's squares that hold so many training rows."""
+    latitude, longitude = (training_locations.points / [1.0, LONGITUDE_SCALE]).T
+    x, y = _project(latitude, longitude)
+    cells = np.floor(np.column_stack([y, x]) / DENSITY_CELL_UNITS).astype(int)
+    cells, counts = np.unique(cells, axis=0, return_counts=True)
+    shades = np.digitize(counts, [LIGHT_SHADE_MAX_POINTS + 1, MEDIUM_SHADE_MAX_POINTS + 1])
+    return tuple(_density_path(cells[shades == shade]) for shade in range(SHADE_COUNT))
 
 
 def _density_path(cells: np.ndarray) -> str:
-    """Lines as wide as a square is high: one for all neighbours. cells: (n, 2), sorted."""
-    ends = np.flatnonzero((np.diff(cells[:, 0]) != 0) | (np.diff(cells[:, 1]) != 1)) + 1
-    lines = (line * DENSITY_CELL_UNITS for line in np.split(cells, ends) if len(line))
-    starts = ((*line[0], len(line) * DENSITY_CELL_UNITS) for line in lines)
-    return "".join(f"M{x} {y + DENSITY_CELL_UNITS // 2}h{length}" for y, x, length in starts)
+    """Return an SVG path of lines as wide as a square, one for each run of adjacent squares.
+
+    cells: (n, 2), the row and column of each square, sorted.
+    """
+    run_ends = np.flatnonzero((np.diff(cells[:, 0]) != 0) | (np.diff(cells[:, 1]) != 1)) + 1
+    path = ""
+    for run in np.split(cells, run_ends):
+        if len(run):
+            y, x = run[0] * DENSITY_CELL_UNITS
+            path += f"M{x} {y + DENSITY_CELL_UNITS // 2}h{len(run) * DENSITY_CELL_UNITS}"
+    return path
 
 
 @cache
 def _land_path() -> str:
-    """Mainland and islands as an SVG path."""
+    """Return the mainland and the islands as an SVG path."""
     return "".join(
         "M" + "L".join("{:.0f} {:.0f}".format(*_project(*corner)) for corner in corners) + "Z"
         for corners in [MAINLAND, *ISLANDS]
@@ -132,14 +138,15 @@ def _land_path() -> str:
 
 
 def _map_cities() -> list[MapCity]:
-    return [
-        MapCity(name, north, east, side, *(round(one) for one in _project(north, east)))
-        for name, (north, east, side) in MAP_CITIES.items()
-    ]
+    cities = []
+    for name, (latitude, longitude, label_side) in MAP_CITIES.items():
+        x, y = _project(latitude, longitude)
+        cities.append(MapCity(name, latitude, longitude, label_side, round(x), round(y)))
+    return cities
 
 
 def _project(latitude: Any, longitude: Any) -> tuple[Any, Any]:
-    """Where places are in the drawing: units from its left and from its top."""
-    return (longitude - MAP_WEST) * MAP_LONGITUDE_SCALE * UNITS_PER_DEGREE, (
-        MAP_NORTH - latitude
-    ) * UNITS_PER_DEGREE
+    """Return where locations are in the drawing: units from its left and from its top."""
+    x = (longitude - MAP_WEST) * MAP_LONGITUDE_SCALE * UNITS_PER_DEGREE
+    y = (MAP_NORTH - latitude) * UNITS_PER_DEGREE
+    return x, y

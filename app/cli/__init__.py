@@ -1,1 +1,1 @@
-"""Commands for an operator of the service: API keys, and a copy of the champion for an image."""
+"""Commands for an operator: manage API keys, and copy the champion into an image."""

@@ -1,4 +1,4 @@
-"""`python -m app.cli.bake FOLDER`: a copy of the champion, for an image that needs no registry."""
+"""Copy the champion for an image without a registry: `python -m app.cli.bake FOLDER`."""
 
 import os
 import sys
@@ -9,14 +9,14 @@ from app.prediction_service import NO_CHAMPION_MESSAGE
 
 
 def main(folder: Path) -> int:
-    """Exit code 1 if there is no champion, or no registry answers."""
+    """Copy the champion; return exit code 1 if there is none, or the registry cannot be read."""
     try:
-        made = registry_sync.bake(folder, os.environ.get("HOUSING_MODEL") or None)
-    except (ValueError, LookupError, RuntimeError) as failed:
-        print(failed, file=sys.stderr)
+        summary = registry_sync.bake(folder, os.environ.get("HOUSING_MODEL") or None)
+    except (ValueError, LookupError, RuntimeError) as error:
+        print(error, file=sys.stderr)
         return 1
-    if made:
-        print(made)
+    if summary:
+        print(summary)
         return 0
     print(registry_sync.refusal_reason(folder) or NO_CHAMPION_MESSAGE, file=sys.stderr)
     return 1

@@ -1,4 +1,4 @@
-"""`python -m app.cli.keys`: makes, lists and revokes API keys. A service that runs follows at once."""
+"""Create, list and revoke API keys: `python -m app.cli.keys`. A running service follows at once."""
 
 from __future__ import annotations
 
@@ -15,73 +15,88 @@ from app.prediction_log.file_lock import FileLock
 from app.settings import SETTINGS
 from housing import paths
 
+LOCK_TIMEOUT_SECONDS = 10
+
 
 def main(arguments: list[str]) -> int:
-    """Exit code 1 if what was asked for cannot be done."""
-    parser = argparse.ArgumentParser("python -m app.cli.keys", description=__doc__)
-    what = parser.add_subparsers(dest="what", required=True)
-    adding = what.add_parser("add", help="makes a key and prints it: it is shown this once")
-    adding.add_argument("name", help="whose it is; each answer's row in the log names it")
-    adding.add_argument("--per-minute", type=int, default=0, metavar="N", help="how many "
-                        "requests it may make a minute (default: any number)")  # fmt: skip
-    what.add_parser("revoke", help="the key is refused from now on").add_argument("name")
-    what.add_parser("list", help="the names, never the keys")
-    asked = parser.parse_args(arguments)
-    file = Path(os.environ.get("HOUSING_KEYS") or SETTINGS["KEYS"].default_factory())
+    """Run the command; return exit code 1 if it cannot be done."""
+    options = _create_parser().parse_args(arguments)
+    keys_file = Path(os.environ.get("HOUSING_KEYS") or SETTINGS["KEYS"].default_factory())
+    run_command = {"add": _add_key, "revoke": _revoke_key, "list": _list_keys}[options.command]
     try:
-        with FileLock(file.with_suffix(".lock"), 10)():
-            said = {"add": _add_key, "revoke": _revoke_key, "list": _list_keys}[asked.what](
-                file, asked
-            )
-    except ValueError as refused:
-        print(refused, file=sys.stderr)
+        with FileLock(keys_file.with_suffix(".lock"), LOCK_TIMEOUT_SECONDS)():
+            output = run_command(keys_file, options)
+    except ValueError as error:
+        print(error, file=sys.stderr)
         return 1
-    print(said)
+    print(output)
     return 0
 
 
+def _create_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m app.cli.keys", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    add = commands.add_parser("add", help="create a key and print it; it is shown only this once")
+    add.add_argument("name", help="the key's owner; each of its rows in the log has this name")
+    add.add_argument(
+        "--per-minute",
+        type=int,
+        default=0,
+        metavar="N",
+        help="most requests a minute (default: no limit)",
+    )
+    revoke = commands.add_parser("revoke", help="refuse the key from now on")
+    revoke.add_argument("name")
+    commands.add_parser("list", help="list the names of the keys, never the keys themselves")
+    return parser
+
+
 def _add_key(keys_file: Path, options: argparse.Namespace) -> str:
+    """Add a key to the file and return it. Raises ValueError for an invalid name or limit."""
     keys = api_keys.read_keys(keys_file)
     if not api_keys.is_valid_name(options.name):
         raise ValueError(f"the name is {options.name!r}, expected 1 to 100 characters on one line")
-    if any(one.name == options.name for one in keys):
-        raise ValueError(f"there is a key {options.name} already: revoke it first, or add another")
-    if not 0 <= options.per_minute <= api_keys.MAX_REQUESTS_PER_MINUTE:
-        most = f"{api_keys.MAX_REQUESTS_PER_MINUTE:,}"
+    if any(key.name == options.name for key in keys):
         raise ValueError(
-            f"--per-minute is {options.per_minute}, expected a number from 0 to {most}"
+            f"there is a key {options.name} already: revoke it first, or choose another name"
         )
-    made = secrets.token_urlsafe(32)
-    _write_keys(
-        keys_file, [*keys, ApiKey(options.name, api_keys.hash_key(made), options.per_minute)]
-    )
-    return made
+    if not 0 <= options.per_minute <= api_keys.MAX_REQUESTS_PER_MINUTE:
+        raise ValueError(
+            f"--per-minute is {options.per_minute}, expected a number from 0 to "
+            f"{api_keys.MAX_REQUESTS_PER_MINUTE:,}"
+        )
+    new_key = secrets.token_urlsafe(32)
+    record = ApiKey(options.name, api_keys.hash_key(new_key), options.per_minute)
+    _write_keys(keys_file, [*keys, record])
+    return new_key
 
 
 def _revoke_key(keys_file: Path, options: argparse.Namespace) -> str:
+    """Remove a key from the file. Raises ValueError if there is none of that name."""
     keys = api_keys.read_keys(keys_file)
-    left = [one for one in keys if one.name != options.name]
-    if len(left) == len(keys):
-        names = ", ".join(one.name for one in keys) or "none"
+    remaining = [key for key in keys if key.name != options.name]
+    if len(remaining) == len(keys):
+        names = ", ".join(key.name for key in keys) or "none"
         raise ValueError(f"there is no key {options.name!r}; there are: {names}")
-    _write_keys(keys_file, left)
-    return f"revoked {options.name}; {len(left)} left"
+    _write_keys(keys_file, remaining)
+    return f"revoked {options.name}; {len(remaining)} left"
 
 
 def _list_keys(keys_file: Path, _options: argparse.Namespace) -> str:
+    """Return one line per key: its name, its limit and the start of its hash."""
     keys = api_keys.read_keys(keys_file)
+    if not keys and keys_file.exists():
+        return "no keys, so every request is refused"
     if not keys:
-        return "no keys" + (
-            ", so nobody is let in" if keys_file.exists() else ": everybody is let in"
-        )
+        return "no keys: every client may send requests without one"
     return "\n".join(
-        f"{one.name}\t{one.per_minute or 'any number'} a minute\tsha256 {one.sha256[:12]}"
-        for one in keys
+        f"{key.name}\t{key.per_minute or 'any number'} a minute\tsha256 {key.sha256[:12]}"
+        for key in keys
     )
 
 
 def _write_keys(keys_file: Path, keys: list[ApiKey]) -> None:
-    text = json.dumps([one._asdict() for one in keys], indent=2)
+    text = json.dumps([key._asdict() for key in keys], indent=2)
     paths.atomic_write(keys_file, text.encode())
     keys_file.chmod(0o600)
 

@@ -1,1 +1,1 @@
-"""Prometheus metrics, counted across worker processes."""
+"""Prometheus metrics, counted by all workers in one shared file."""

@@ -1,4 +1,4 @@
-"""What Prometheus reads. Every worker counts in cells that all share, so any of them can answer."""
+"""The metrics that Prometheus scrapes: all workers count in one file, so any of them can report."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from flask import current_app
@@ -26,229 +27,324 @@ from housing.schema import FEATURE_NAMES, USD_PER_UNIT
 PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 DECILE_COUNT = 10
-MAX_VALUES_WITHOUT_NUMPY = 12  # values that are faster counted one by one
+MAX_VALUES_WITHOUT_NUMPY = 12  # up to so many values are counted faster by a Python loop
 
-# kind, help, labels, and of a histogram the upper ends of its buckets
+LabelValues = tuple[str, ...]
+LabelledSamples = list[tuple[LabelValues, np.ndarray]]  # labels, and one number per worker slot
+
+
+class CounterDefinition(NamedTuple):
+    """A counter's help text and label names."""
+
+    description: str
+    label_names: tuple[str, ...] = ()
+
+
+class HistogramDefinition(NamedTuple):
+    """A histogram's help text, label names and the upper bounds of its buckets."""
+
+    description: str
+    label_names: tuple[str, ...]
+    bucket_bounds: tuple[float, ...]
+
+
+class GaugeDefinition(NamedTuple):
+    """A gauge's help text, label names, and how the values of the live workers are combined."""
+
+    description: str
+    label_names: tuple[str, ...]
+    aggregate: Callable[[np.ndarray], float]
+
+
 COUNTERS = {
-    "housing_requests": ("requests answered", ("endpoint", "status")),
-    "housing_model_swaps": ("champions taken over, by all workers together", ()),
-    "housing_log_failures": ("groups of requests that could not be logged", ()),
-    "housing_unlogged_answers": ("answers that left unlogged, as LOG_POLICY allows", ()),
-    "housing_unusual_rows": ("rows unlike those the model learnt from", ()),
-    "housing_shed_requests": ("requests refused as too many waited or a key's limit was reached",
-                              ("why",)),
-    "housing_input_decile": ("rows, by the decile of the training values", ("feature", "decile")),
-}  # fmt: skip
+    "housing_requests": CounterDefinition("requests answered", ("endpoint", "status")),
+    "housing_model_swaps": CounterDefinition("champions loaded, summed over all workers"),
+    "housing_log_failures": CounterDefinition("batches of requests that could not be logged"),
+    "housing_unlogged_answers": CounterDefinition("responses sent unlogged, as LOG_POLICY allows"),
+    "housing_unusual_rows": CounterDefinition("rows unlike those the model was trained on"),
+    "housing_shed_requests": CounterDefinition(
+        "requests refused because too many waited or an API key's limit was reached", ("why",)
+    ),
+    "housing_input_decile": CounterDefinition(
+        "rows by the decile of the training values", ("feature", "decile")
+    ),
+}
 HISTOGRAMS = {
-    "housing_request_seconds": ("time to answer", ("endpoint",), LATENCY_BUCKETS_SECONDS),
-    "housing_prediction_usd": ("predicted house values in dollars", ("model", "version"),
-                               tuple(USD_PER_UNIT * half / 2 for half in range(1, 12))),
-    "housing_log_commit_seconds": ("time to log a group of answers", (), LATENCY_BUCKETS_SECONDS),
-    "housing_group_requests": ("requests answered and logged together", (),
-                               (1, 2, 4, 8, 16, 32, 64, 128)),
-}  # fmt: skip
-GAUGES = {  # of the workers that live: the sum, or the largest
-    "housing_queue_requests": ("requests that wait to be answered", (), np.sum),
-    "housing_model_info": ("the model that serves", ("model", "version", "source"), np.max),
-    "housing_model_refused": ("1 while a new champion cannot be taken over", (), np.max),
-    "housing_model_swap_timestamp_seconds": ("when a champion was last taken over", (), np.max),
-    "housing_model_load_seconds": ("how long that took, beside the requests", (), np.max),
-    "housing_registry_reached_timestamp_seconds": ("when the alias was last read", (), np.max),
+    "housing_request_seconds": HistogramDefinition(
+        "seconds to answer a request", ("endpoint",), LATENCY_BUCKETS_SECONDS
+    ),
+    "housing_prediction_usd": HistogramDefinition(
+        "predicted house values in dollars",
+        ("model", "version"),
+        tuple(USD_PER_UNIT * half_units / 2 for half_units in range(1, 12)),
+    ),
+    "housing_log_commit_seconds": HistogramDefinition(
+        "seconds to log a batch of responses", (), LATENCY_BUCKETS_SECONDS
+    ),
+    "housing_group_requests": HistogramDefinition(
+        "requests answered and logged in one batch", (), (1, 2, 4, 8, 16, 32, 64, 128)
+    ),
+}
+GAUGES = {
+    "housing_queue_requests": GaugeDefinition("requests that wait to be answered", (), np.sum),
+    "housing_model_info": GaugeDefinition(
+        "the model that is served", ("model", "version", "source"), np.max
+    ),
+    "housing_model_refused": GaugeDefinition("1 while a new champion cannot be loaded", (), np.max),
+    "housing_model_swap_timestamp_seconds": GaugeDefinition(
+        "when a champion was last loaded", (), np.max
+    ),
+    "housing_model_load_seconds": GaugeDefinition(
+        "seconds that loading it took, beside the requests", (), np.max
+    ),
+    "housing_registry_reached_timestamp_seconds": GaugeDefinition(
+        "when the champion's alias was last read", (), np.max
+    ),
 }
 
 
 class Metrics:
-    """One worker's view of what all count."""
+    """Count in one worker's slot of the shared file, and report the totals of all workers."""
 
     def __init__(self, path: Path) -> None:
         self.shared_counters = SharedCounters(path)
         self._lock = threading.Lock()
-        self._own_values = (
-            self.shared_counters.own_values.data
-        )  # one number at a time: a third of numpy's time
-        self._names_lock = (
-            threading.Lock()
-        )  # two threads that read new names would enter them twice
+        # a memoryview: to add to one number takes a third of numpy's time
+        self._own_values = self.shared_counters.own_values.data
+        self._names_lock = threading.Lock()  # two threads reading new names would add them twice
         self._offsets: dict[tuple[str, ...], int] = {}
         self._decile_edges_cache: tuple[np.ndarray, list[list[float]]] | None = None
         self._collector_registry = CollectorRegistry()
         self._collector_registry.register(
             _SharedCountersCollector(self.shared_counters, self._names_lock)
         )
-        for place, ((name, *_), _) in enumerate(self.shared_counters.values_by_name()):
-            if name in GAUGES:  # what the worker before it in this slot held
-                self.shared_counters.own_values[place] = 0
+        for offset, ((name, *_), _) in enumerate(self.shared_counters.values_by_name()):
+            if name in GAUGES:  # the value of a former worker in this slot
+                self.shared_counters.own_values[offset] = 0
 
     def count(self, name: str, *labels: str, amount: float = 1) -> None:
-        """Adds to a counter."""
-        place = self._offset(name, labels)
+        """Add to a counter."""
+        offset = self._offset(name, labels)
         with self._lock:
-            self._own_values[place] += amount
+            self._own_values[offset] += amount
 
     def observe(self, name: str, value: float, *labels: str) -> None:
-        """Adds a value to a histogram."""
+        """Add a value to a histogram."""
         self.observe_all(name, [value], *labels)
 
     def observe_all(self, name: str, values: Sequence[float], *labels: str) -> None:
-        """Adds values to a histogram."""
-        place, tops = self._offset(name, labels), HISTOGRAMS[name][2]
+        """Add values to a histogram."""
+        offset, bounds = self._offset(name, labels), HISTOGRAMS[name].bucket_bounds
+        sum_offset = offset + len(bounds) + 1
         if len(values) <= MAX_VALUES_WITHOUT_NUMPY:
-            found = [bisect_left(tops, value) for value in values]
+            buckets = [bisect_left(bounds, value) for value in values]
             with self._lock:
-                for bucket, value in zip(found, values, strict=True):
-                    self._own_values[place + bucket] += 1
-                    self._own_values[place + len(tops) + 1] += value
+                for bucket, value in zip(buckets, values, strict=True):
+                    self._own_values[offset + bucket] += 1
+                    self._own_values[sum_offset] += value
             return
-        found = np.bincount(np.searchsorted(tops, values), minlength=len(tops) + 1)
+        counts = np.bincount(np.searchsorted(bounds, values), minlength=len(bounds) + 1)
         with self._lock:
-            self.shared_counters.own_values[place : place + len(found)] += found
-            self._own_values[place + len(found)] += float(np.sum(values))
+            self.shared_counters.own_values[offset:sum_offset] += counts
+            self._own_values[sum_offset] += float(np.sum(values))
 
     def count_input_deciles(self, row_batches: list[np.ndarray], decile_edges: np.ndarray) -> None:
-        """Counts rows, each (n, 8), by decile; borders: (9, 8), between the training values'."""
-        place = self._offset("housing_input_decile", (FEATURE_NAMES[0], "1"))
+        """Count the feature values of rows by decile of the training values.
+
+        row_batches: each (n, 8). decile_edges: (9, 8), the bounds between the deciles.
+        """
+        offset = self._offset("housing_input_decile", (FEATURE_NAMES[0], "1"))
         if sum(map(len, row_batches)) <= MAX_VALUES_WITHOUT_NUMPY:
-            self._count_deciles_in_python(
-                [row for rows in row_batches for row in rows.tolist()], decile_edges, place
-            )
+            rows = [row for batch in row_batches for row in batch.tolist()]
+            self._count_deciles_in_python(rows, decile_edges, offset)
             return
-        found = (np.concatenate(row_batches)[:, None] > decile_edges).sum(1)
-        found += DECILE_COUNT * np.arange(len(FEATURE_NAMES))
+        cells = (np.concatenate(row_batches)[:, None] > decile_edges).sum(1)
+        cells += DECILE_COUNT * np.arange(len(FEATURE_NAMES))
+        cell_count = DECILE_COUNT * len(FEATURE_NAMES)
         with self._lock:
-            mine = self.shared_counters.own_values[
-                place : place + DECILE_COUNT * len(FEATURE_NAMES)
-            ]
-            mine += np.bincount(found.ravel(), minlength=len(mine))
+            self.shared_counters.own_values[offset : offset + cell_count] += np.bincount(
+                cells.ravel(), minlength=cell_count
+            )
 
     def _count_deciles_in_python(
         self, rows: list[list[float]], decile_edges: np.ndarray, first_offset: int
     ) -> None:
         if self._decile_edges_cache is None or self._decile_edges_cache[0] is not decile_edges:
             self._decile_edges_cache = decile_edges, decile_edges.T.tolist()
+        edges_by_feature = self._decile_edges_cache[1]
         with self._lock:
             for row in rows:
-                for at, (value, mine) in enumerate(
-                    zip(row, self._decile_edges_cache[1], strict=True)
-                ):
-                    self._own_values[
-                        first_offset + DECILE_COUNT * at + bisect_left(mine, value)
-                    ] += 1
+                for feature, (value, edges) in enumerate(zip(row, edges_by_feature, strict=True)):
+                    cell = DECILE_COUNT * feature + bisect_left(edges, value)
+                    self._own_values[first_offset + cell] += 1
 
     def set(self, name: str, value: float, *labels: str) -> None:
-        """Sets this worker's value of a gauge."""
+        """Set this worker's value of a gauge."""
         self._own_values[self._offset(name, labels)] = value
 
     def clear(self, name: str) -> None:
-        """Sets this worker's values of a gauge to 0, whatever their labels."""
-        for (one, *_), place in list(self._offsets.items()):
-            if one == name:
-                self.shared_counters.own_values[place] = 0
+        """Set this worker's values of a gauge to 0, for all labels."""
+        for (metric_name, *_), offset in list(self._offsets.items()):
+            if metric_name == name:
+                self.shared_counters.own_values[offset] = 0
 
     def exposition(self) -> bytes:
-        """The text that a scrape gets."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._collector_registry)
 
-    def _offset(self, name: str, labels: tuple[str, ...]) -> int:
+    def _offset(self, name: str, labels: LabelValues) -> int:
+        """Return where the metric's first number stands in a worker's slot."""
         key = (name, *labels)
-        place = self._offsets.get(key)
-        if place is None:
+        offset = self._offsets.get(key)
+        if offset is None:
             with self._names_lock:
-                place = self._offsets[key] = self._allocate_offsets(name, labels)
-        return place
+                offset = self._offsets[key] = self._allocate_offsets(name, labels)
+        return offset
 
-    def _allocate_offsets(self, name: str, labels: tuple[str, ...]) -> int:
+    def _allocate_offsets(self, name: str, labels: LabelValues) -> int:
         try:
-            if name in HISTOGRAMS:
-                parts = [f"{top:g}" for top in HISTOGRAMS[name][2]] + ["+Inf", "sum"]
-                return self.shared_counters.first_offset([(name, *labels, part) for part in parts])
-            if name == "housing_input_decile":
-                parts = [str(one + 1) for one in range(DECILE_COUNT)]
-                return self.shared_counters.first_offset(
-                    [(name, one, part) for one in FEATURE_NAMES for part in parts]
-                )
-            return self.shared_counters.first_offset([(name, *labels)])
-        except CountersFullError:  # after hundreds of versions: counted still, but no longer apart
+            return self.shared_counters.first_offset(_cell_names(name, labels))
+        except CountersFullError:  # after hundreds of versions, further ones are counted together
             if "other" in labels:
                 raise
             return self._allocate_offsets(name, ("other",) * len(labels))
 
 
+def _cell_names(name: str, labels: LabelValues) -> list[tuple[str, ...]]:
+    """Return the names of a metric's adjacent cells in the shared file.
+
+    A histogram has a cell for each bucket and one for the sum of its values; the input deciles have
+    a cell for each feature and decile.
+    """
+    if name in HISTOGRAMS:
+        bounds = [f"{bound:g}" for bound in HISTOGRAMS[name].bucket_bounds]
+        return [(name, *labels, suffix) for suffix in (*bounds, "+Inf", "sum")]
+    if name == "housing_input_decile":
+        deciles = [str(decile) for decile in range(1, DECILE_COUNT + 1)]
+        return [(name, feature, decile) for feature in FEATURE_NAMES for decile in deciles]
+    return [(name, *labels)]
+
+
 class _SharedCountersCollector(Collector):
-    """What the cells hold, as prometheus_client writes it."""
+    """Read the shared file and yield its numbers as prometheus_client's metric families."""
 
     def __init__(self, shared_counters: SharedCounters, names_lock: threading.Lock) -> None:
         self._shared_counters, self._names_lock = shared_counters, names_lock
 
     def collect(self) -> Iterator[Metric]:
-        living = self._shared_counters.live_pids()
-        found: dict[str, list[tuple[tuple[str, ...], np.ndarray]]] = {}
+        live_pids = self._shared_counters.live_pids()
+        samples = self._samples_by_metric()
+        for name, counter in COUNTERS.items():
+            yield _counter_family(name, counter, samples.get(name, []))
+        for name, histogram in HISTOGRAMS.items():
+            yield _histogram_family(name, histogram, samples.get(name, []))
+        for name, gauge in GAUGES.items():
+            yield _gauge_family(name, gauge, samples.get(name, []), sorted(live_pids))
+        yield from _process_metrics(live_pids)
+
+    def _samples_by_metric(self) -> dict[str, LabelledSamples]:
+        samples: dict[str, LabelledSamples] = {}
         with self._names_lock:
-            totals = self._shared_counters.values_by_name()
-        for (name, *labels), numbers in totals:
-            found.setdefault(name, []).append((tuple(labels), numbers))
-        for name, (about, labels) in COUNTERS.items():
-            counter = CounterMetricFamily(name, about, labels=labels)
-            for given, numbers in found.get(name, [((), np.zeros(1))] if not labels else []):
-                counter.add_metric(given, numbers.sum())
-            yield counter
-        for name, (about, labels, tops) in HISTOGRAMS.items():
-            yield _fill_histogram(HistogramMetricFamily(name, about, labels=labels),
-                             found.get(name, []), len(tops) + 2)  # fmt: skip
-        alive = sorted(living)
-        for name, (about, labels, together) in GAUGES.items():
-            gauge = GaugeMetricFamily(name, about, labels=labels)
-            is_zero = not labels and not name.endswith("_timestamp_seconds")  # no time is 1970
-            for given, numbers in found.get(name, [((), np.zeros(1))] if is_zero else []):
-                value = together(numbers[alive] if len(numbers) > 1 else numbers)
-                if value or not labels:
-                    gauge.add_metric(given, value)
-            yield gauge
-        yield from _process_metrics(living)
+            values_by_name = self._shared_counters.values_by_name()
+        for (name, *labels), numbers in values_by_name:
+            samples.setdefault(name, []).append((tuple(labels), numbers))
+        return samples
 
 
-def _fill_histogram(
-    family: HistogramMetricFamily,
-    samples: list[tuple[tuple[str, ...], np.ndarray]],
-    samples_per_histogram: int,
+def _counter_family(
+    name: str, definition: CounterDefinition, samples: LabelledSamples
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, definition.description, labels=definition.label_names)
+    if not samples and not definition.label_names:
+        family.add_metric((), 0)
+    for labels, numbers in samples:
+        family.add_metric(labels, numbers.sum())
+    return family
+
+
+def _histogram_family(
+    name: str, definition: HistogramDefinition, samples: LabelledSamples
 ) -> HistogramMetricFamily:
-    for at in range(0, len(samples), samples_per_histogram):
-        labels = samples[at][0][:-1]
-        numbers = [one.sum() for _, one in samples[at : at + samples_per_histogram]]
-        counts = np.cumsum(numbers[:-1])
-        tops = [given[-1] for given, _ in samples[at : at + samples_per_histogram - 1]]
-        family.add_metric(labels, list(zip(tops, counts, strict=True)), numbers[-1])
+    """Return the histogram. samples: those of each label set in the order of `_cell_names`."""
+    family = HistogramMetricFamily(name, definition.description, labels=definition.label_names)
+    cell_count = len(definition.bucket_bounds) + 2
+    for start in range(0, len(samples), cell_count):
+        cells = samples[start : start + cell_count]
+        labels = cells[0][0][:-1]
+        *bucket_counts, value_sum = (numbers.sum() for _, numbers in cells)
+        bounds = [cell_labels[-1] for cell_labels, _ in cells[:-1]]
+        cumulative_counts = np.cumsum(bucket_counts)
+        family.add_metric(labels, list(zip(bounds, cumulative_counts, strict=True)), value_sum)
+    return family
+
+
+def _gauge_family(
+    name: str, definition: GaugeDefinition, samples: LabelledSamples, live_slots: list[int]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, definition.description, labels=definition.label_names)
+    has_labels = bool(definition.label_names)
+    if not samples and not has_labels and not name.endswith("_timestamp_seconds"):
+        family.add_metric((), 0)  # but no timestamp, as 0 would mean 1970
+    for labels, numbers in samples:
+        value = definition.aggregate(numbers[live_slots])
+        if value or not has_labels:
+            family.add_metric(labels, value)
     return family
 
 
 def _process_metrics(live_pids: dict[int, int]) -> Iterator[Metric]:
-    """What each worker takes, as client libraries name it; read from /proc where there is one."""
-    told = (
-        GaugeMetricFamily("process_resident_memory_bytes", "memory", labels=["worker"]),
-        CounterMetricFamily("process_cpu_seconds", "time on a processor", labels=["worker"]),
-        GaugeMetricFamily("process_open_fds", "open files and connections", labels=["worker"]),
-        GaugeMetricFamily("process_max_fds", "how many there may be", labels=["worker"]),
-        GaugeMetricFamily("process_start_time_seconds", "when it started", labels=["worker"]),
-        GaugeMetricFamily("process_threads", "threads", labels=["worker"]),
+    """Yield the resources of each worker, named as client libraries do; nothing without /proc."""
+    memory = GaugeMetricFamily("process_resident_memory_bytes", "memory", labels=["worker"])
+    cpu = CounterMetricFamily("process_cpu_seconds", "processor time", labels=["worker"])
+    open_fds = GaugeMetricFamily(
+        "process_open_fds", "open files and connections", labels=["worker"]
     )
+    max_fds = GaugeMetricFamily("process_max_fds", "limit of open files", labels=["worker"])
+    start = GaugeMetricFamily("process_start_time_seconds", "when it started", labels=["worker"])
+    threads = GaugeMetricFamily("process_threads", "threads", labels=["worker"])
     for slot, pid in live_pids.items():
-        for one, value in zip(told, _read_process_stats(pid) or (), strict=False):
-            one.add_metric([str(slot)], value)
-    yield from told
+        stats = _read_process_stats(pid)
+        if stats:
+            labels = [str(slot)]
+            memory.add_metric(labels, stats.memory_bytes)
+            cpu.add_metric(labels, stats.cpu_seconds)
+            open_fds.add_metric(labels, stats.open_fds)
+            max_fds.add_metric(labels, stats.max_fds)
+            start.add_metric(labels, stats.start_time_seconds)
+            threads.add_metric(labels, stats.threads)
+    yield from (memory, cpu, open_fds, max_fds, start, threads)
 
 
-def _read_process_stats(pid: int) -> tuple[float, ...] | None:
-    folder, tick = Path(f"/proc/{pid}"), os.sysconf("SC_CLK_TCK")
+class _ProcessStats(NamedTuple):
+    memory_bytes: int
+    cpu_seconds: float
+    open_fds: int
+    max_fds: float
+    start_time_seconds: float  # since 1970
+    threads: int
+
+
+def _read_process_stats(pid: int) -> _ProcessStats | None:
+    """Return a process's resources from /proc; None if it has ended, or there is no /proc."""
+    folder, ticks_per_second = Path(f"/proc/{pid}"), os.sysconf("SC_CLK_TCK")
     try:
+        # proc(5) numbers the fields of `stat` from 1; these begin with the third
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
         limits = (folder / "limits").read_text().partition("Max open files")[2].split()
-        handles = len(os.listdir(folder / "fd"))  # noqa: PTH208, a third of the time of Path's
+        open_fds = len(os.listdir(folder / "fd"))  # noqa: PTH208, a third of the time of Path's
     except OSError:
         return None
-    memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-    started = _boot_time() + int(fields[19]) / tick
-    spent = (int(fields[11]) + int(fields[12])) / tick
-    most = float("inf") if limits[0] == "unlimited" else int(limits[0])
-    return memory, spent, handles, most, started, int(fields[17])
+    user_ticks, system_ticks, thread_count, start_ticks, page_count = (
+        int(fields[number - 3]) for number in (14, 15, 20, 22, 24)
+    )
+    return _ProcessStats(
+        memory_bytes=page_count * os.sysconf("SC_PAGE_SIZE"),
+        cpu_seconds=(user_ticks + system_ticks) / ticks_per_second,
+        open_fds=open_fds,
+        max_fds=float("inf") if limits[0] == "unlimited" else int(limits[0]),
+        start_time_seconds=_boot_time() + start_ticks / ticks_per_second,
+        threads=thread_count,
+    )
 
 
 def _boot_time() -> float:
@@ -256,5 +352,5 @@ def _boot_time() -> float:
 
 
 def get_metrics() -> Metrics:
-    """The current app's."""
+    """Return the metrics of the current Flask app."""
     return current_app.extensions["metrics"]

@@ -1,10 +1,10 @@
-"""Numbers that all workers count in together, exact across workers, crashes and restarts.
+"""Numbers that all workers count in one file, exact across workers, crashes and restarts.
 
-One memory-mapped file: a directory of names, and for each worker a slot with a number a name. Only
-its worker writes a slot, so that no count is ever lost to another; a reader adds the slots up. A
-worker that starts takes the first slot that no living process holds and counts on from what is
-there, so that nothing is left of the dead and nothing they counted is lost: what a process killed
-had written is in the page cache.
+The memory-mapped file holds a directory of names, and for each worker a slot with one number per
+name. Only its own worker writes a slot, so that no count is overwritten; a reader adds up all
+slots. A worker that starts claims the first slot that no living process holds and counts on from
+its numbers: dead workers occupy no slot, and their counts are kept, as what a killed process has
+written is in the page cache.
 """
 
 from __future__ import annotations
@@ -18,27 +18,21 @@ from pathlib import Path
 import numpy as np
 
 FILE_MAGIC = b"housing cells 1\n"
-MAX_WORKERS, MAX_VALUES_PER_WORKER = (
-    64,
-    16_384,
-)  # workers, and numbers of each; what nobody uses takes no room on disk
-NAMES_OFFSET_BYTES, MAX_NAMES_BYTES = (
-    4_096,
-    2 << 20,
-)  # bytes: where the directory starts, and its room
+MAX_WORKERS, MAX_VALUES_PER_WORKER = 64, 16_384  # the file is sparse: unused values take no disk
+NAMES_OFFSET_BYTES, MAX_NAMES_BYTES = 4_096, 2 << 20  # where the directory starts, and its size
 HEADER_DTYPE = np.dtype([("magic", "S16"), ("used", "<i8"), ("pids", "<i8", MAX_WORKERS)])
 
 
 class CountersFullError(Exception):
-    """Raised if there is no slot or no cell left."""
+    """Raised if no slot is free for a worker, or no cell for a name."""
 
 
 class SharedCounters:
-    """The file, mapped. Its numbers are float64; one that was never written is 0."""
+    """The mapped file. Its numbers are float64; one that was never written is 0."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # never closed: to close any descriptor of a file gives up all locks on it
+        # never closed: closing any descriptor of a file releases all of the process's locks on it
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._lock(0)
         try:
@@ -62,9 +56,9 @@ class SharedCounters:
         self.own_values = self._values[self.slot]
 
     def first_offset(self, names: list[tuple[str, ...]]) -> int:
-        """The cell of the first of the names; the others follow it. New names get new cells.
+        """Return the offset of the first name's cell in a slot; the other names' cells follow it.
 
-        Raises Full if there is no room for them.
+        New names get new cells. Raises CountersFullError if there is no room for them.
         """
         if names[0] not in self._offsets:
             self._lock(0)
@@ -77,18 +71,21 @@ class SharedCounters:
         return self._offsets[names[0]]
 
     def values_by_name(self) -> list[tuple[tuple[str, ...], np.ndarray]]:
-        """Each name with its number in all slots, (SLOTS,)."""
+        """Return each name with its number in all slots, (MAX_WORKERS,)."""
         self._read_names()
         numbers = self._values[:, : len(self._names)].T.copy()
         return list(zip(self._names, numbers, strict=True))
 
     def live_pids(self) -> dict[int, int]:
-        """The process that writes each slot that is taken."""
+        """Return slot -> process id of the workers that are alive."""
         pids = enumerate(self._header["pids"].tolist())
         return {slot: pid for slot, pid in pids if pid and _is_alive(pid)}
 
     def _claim_slot(self) -> int:
-        """Locks are per process: the first slot whose byte nobody else has locked is ours."""
+        """Lock the first free slot's byte for this process, and return the slot.
+
+        Such a lock ends with its process. Raises CountersFullError if no slot is free.
+        """
         for slot in range(MAX_WORKERS):
             try:
                 fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 1 + slot)
@@ -96,28 +93,30 @@ class SharedCounters:
                 continue
             self._header["pids"][slot] = os.getpid()
             return slot
-        raise CountersFullError(f"{MAX_WORKERS} processes count already, expected fewer workers")
+        raise CountersFullError(
+            f"{MAX_WORKERS} processes hold a slot already, expected fewer workers"
+        )
 
     def _append_names(self, names: list[tuple[str, ...]]) -> None:
-        text = "".join(json.dumps(one) + "\n" for one in names).encode()
+        text = "".join(json.dumps(name) + "\n" for name in names).encode()
         end = self._names_read_bytes + len(text)
         if len(self._names) + len(names) > MAX_VALUES_PER_WORKER or end > MAX_NAMES_BYTES:
             raise CountersFullError(
-                f"{len(self._names):,} names are counted already; no room for {names[0]}"
+                f"{len(self._names):,} names are in use already; there is no room for {names[0]}"
             )
         self._mmap[NAMES_OFFSET_BYTES + self._names_read_bytes : NAMES_OFFSET_BYTES + end] = text
-        self._header["used"] = end  # last: who reads without the lock finds whole names only
+        self._header["used"] = end  # last, so that a reader without the lock sees complete names
         self._read_names()
 
     def _read_names(self) -> None:
         used = int(self._header["used"])
         if used > self._names_read_bytes:
-            text = self._mmap[
-                NAMES_OFFSET_BYTES + self._names_read_bytes : NAMES_OFFSET_BYTES + used
-            ]
+            start = NAMES_OFFSET_BYTES + self._names_read_bytes
+            text = self._mmap[start : NAMES_OFFSET_BYTES + used]
             for line in text.decode().splitlines():
-                self._offsets[tuple(json.loads(line))] = len(self._names)
-                self._names.append(tuple(json.loads(line)))
+                name = tuple(json.loads(line))
+                self._offsets[name] = len(self._names)
+                self._names.append(name)
             self._names_read_bytes = used
 
     def _lock(self, byte: int) -> None:

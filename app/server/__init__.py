@@ -1,1 +1,1 @@
-"""What uvicorn runs: connections, the ASGI application and the batcher. Knows no model."""
+"""What uvicorn runs: the connections, the ASGI application and the batchers. Knows no model."""

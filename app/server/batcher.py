@@ -1,7 +1,7 @@
-"""Who answers: what has come while one group was answered is the next group.
+"""Batch requests: those that arrive while one batch is answered are the next batch.
 
-Under load a group of eight costs little more than one request: the model looks at all rows at once,
-and one transaction holds all their rows in the log.
+No request waits for others to come. Under load a batch of eight costs little more than one request:
+the model predicts all rows at once, and one transaction logs them all.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
 from app.messages import HttpRequest, HttpResponse
 
 BatchHandler = Callable[[list[HttpRequest]], list[HttpResponse]]
-ReplyCallback = Callable[[HttpResponse | Exception], None]  # called by the event loop
+ReplyCallback = Callable[[HttpResponse | Exception], None]  # called on the event loop
 PendingRequests = list[tuple[HttpRequest, ReplyCallback]]
 
-SLOW_BATCH_SECONDS = (
-    0.05  # seconds: a group of short requests takes a few milliseconds, unless the log is slow
-)
+# a batch of short requests takes a few milliseconds, unless the disk of the log is slow
+SLOW_BATCH_SECONDS = 0.05
 
 
 class ThreadBatcher:
-    """Threads with one queue before them. The event loop never waits for them."""
+    """Answer batches in threads that share one queue. The event loop never waits for them."""
 
     def __init__(
         self,
@@ -34,50 +33,57 @@ class ThreadBatcher:
         thread_count: int,
         cleanup: Callable[[], object] | None = None,
     ) -> None:
-        """together: the most requests that are answered at once. tidy: after large ones, once none
-        waits."""
+        """max_batch_size: in requests. cleanup: called after a slow batch, once none waits."""
         self.handle_batch, self.loop, self.max_batch_size = handle_batch, loop, max_batch_size
         self.cleanup = cleanup
-        self.last_batch_seconds = 0.0  # seconds, for the last group
+        self.last_batch_seconds = 0.0
         self._queue: SimpleQueue[tuple[HttpRequest, ReplyCallback]] = SimpleQueue()
-        for at in range(thread_count):
+        for thread_index in range(thread_count):
             threading.Thread(
-                target=self._run, daemon=True, name=f"lane-{max_batch_size}-{at}"
+                target=self._run, daemon=True, name=f"batcher-{max_batch_size}-{thread_index}"
             ).start()
 
     def __len__(self) -> int:
         return self._queue.qsize()
 
     def submit(self, request: HttpRequest, on_reply: ReplyCallback) -> None:
-        """done: is given the reply, in time."""
+        """Queue a request. on_reply: called with its response, or with the error."""
         self._queue.put((request, on_reply))
 
     def _run(self) -> None:
         while True:
-            waiting = [self._queue.get()]
-            try:
-                while len(waiting) < self.max_batch_size:
-                    waiting.append(self._queue.get_nowait())
-            except Empty:
-                pass
-            begun = time.perf_counter()
-            made = run_batch(self.handle_batch, waiting)
-            self.last_batch_seconds = time.perf_counter() - begun
-            self.loop.call_soon_threadsafe(_deliver_replies, waiting, made)
-            del waiting, made
+            pending = self._next_batch()
+            started = time.perf_counter()
+            replies = run_batch(self.handle_batch, pending)
+            self.last_batch_seconds = time.perf_counter() - started
+            self.loop.call_soon_threadsafe(_deliver_replies, pending, replies)
+            del pending, replies  # so that the cleanup can return their memory
             if self.cleanup and self.last_batch_seconds > SLOW_BATCH_SECONDS and not len(self):
                 self.cleanup()
 
+    def _next_batch(self) -> PendingRequests:
+        """Wait for a request and return it with those queued behind it."""
+        pending = [self._queue.get()]
+        try:
+            while len(pending) < self.max_batch_size:
+                pending.append(self._queue.get_nowait())
+        except Empty:
+            pass
+        return pending
+
 
 class InlineBatcher:
-    """The lane of short requests. The event loop answers them itself: to wake a thread, and to
-    share the interpreter with it, would cost as much again. When a group was slow, as the log of a
-    busy disk is, a thread takes over until the log is quick again, and the loop goes on."""
+    """Answer batches of short requests on the event loop itself.
+
+    To wake a thread and to share the interpreter with it would cost as much again. After a slow
+    batch, as on a busy disk, a thread takes over until the log is quick again, so that the event
+    loop goes on.
+    """
 
     def __init__(
         self, handle_batch: BatchHandler, loop: asyncio.AbstractEventLoop, max_batch_size: int
     ) -> None:
-        """together: the most requests that are answered at once."""
+        """max_batch_size: in requests."""
         self.handle_batch, self.loop, self.max_batch_size = handle_batch, loop, max_batch_size
         self._pending: PendingRequests = []
         self._fallback_batcher = ThreadBatcher(handle_batch, loop, max_batch_size, 1)
@@ -86,39 +92,36 @@ class InlineBatcher:
         return len(self._pending) + len(self._fallback_batcher)
 
     def submit(self, request: HttpRequest, on_reply: ReplyCallback) -> None:
-        """done: is given the reply, in time."""
-        if self._fallback_batcher.last_batch_seconds > SLOW_BATCH_SECONDS or len(
-            self._fallback_batcher
-        ):
-            self._fallback_batcher.submit(request, on_reply)
+        """Queue a request. on_reply: called with its response, or with the error."""
+        fallback = self._fallback_batcher
+        if fallback.last_batch_seconds > SLOW_BATCH_SECONDS or len(fallback):
+            fallback.submit(request, on_reply)
             return
         self._pending.append((request, on_reply))
         if len(self._pending) == 1:
             self.loop.call_soon(self._run_next_batch)
 
     def _run_next_batch(self) -> None:
-        waiting, self._pending = (
-            self._pending[: self.max_batch_size],
-            self._pending[self.max_batch_size :],
-        )
+        batch = self._pending[: self.max_batch_size]
+        self._pending = self._pending[self.max_batch_size :]
         if self._pending:
             self.loop.call_soon(self._run_next_batch)
-        begun = time.perf_counter()
-        made = run_batch(self.handle_batch, waiting)
-        self._fallback_batcher.last_batch_seconds = time.perf_counter() - begun
-        _deliver_replies(waiting, made)
+        started = time.perf_counter()
+        replies = run_batch(self.handle_batch, batch)
+        self._fallback_batcher.last_batch_seconds = time.perf_counter() - started
+        _deliver_replies(batch, replies)
 
 
 def run_batch(
     handle_batch: BatchHandler, pending: PendingRequests
-) -> list[HttpResponse | Exception]:
-    """A reply for each, or why there is none: the lane goes on, whatever it is."""
+) -> Sequence[HttpResponse | Exception]:
+    """Return a reply for each request; if the handler fails, its error for each of them."""
     try:
-        return list(handle_batch([asked for asked, _ in pending]))
-    except Exception as failed:
-        return [failed] * len(pending)
+        return handle_batch([request for request, _ in pending])
+    except Exception as error:
+        return [error] * len(pending)
 
 
-def _deliver_replies(pending: PendingRequests, replies: list[HttpResponse | Exception]) -> None:
-    for (_, done), one in zip(pending, replies, strict=True):
-        done(one)
+def _deliver_replies(pending: PendingRequests, replies: Sequence[HttpResponse | Exception]) -> None:
+    for (_, on_reply), reply in zip(pending, replies, strict=True):
+        on_reply(reply)

@@ -28,7 +28,10 @@ FRAMING_HEADERS = b"content-length", b"transfer-encoding"
 
 
 class BoundedFlowControl(FlowControl):
-    """Takes no more from a client than can be answered; `full` is set while requests wait."""
+    """Takes no more from a client than can be answered.
+
+    `has_queued_input` is set while requests wait.
+    """
 
     has_queued_input = False
 
@@ -67,7 +70,9 @@ class Protocol(HttpToolsProtocol):
         if self.stopping:
             self.shutdown()
         if len(self.connections) > self.max_connections:  # one that asks nothing makes room
-            next((one for one in self.connections if one.idle()), self).transport.abort()
+            next(
+                (connection for connection in self.connections if connection.is_idle()), self
+            ).transport.abort()
 
     def is_idle(self) -> bool:
         """Whether no request is under way."""
@@ -127,13 +132,13 @@ class Protocol(HttpToolsProtocol):
         while at < len(held) and not (
             self.pipeline or self._rejection or self.transport.is_closing()
         ):
-            part = held[at : at + self._next_chunk_size()]
-            at += len(part)
-            self._parse(part)
-        over = self._rejection or self.transport.is_closing()
-        self._buffer = b"" if over else held[at:]
-        was_full, self.flow.full = self.flow.full, bool(self._buffer)
-        if self.flow.full:
+            chunk = held[at : at + self._next_chunk_size()]
+            at += len(chunk)
+            self._parse(chunk)
+        is_finished = self._rejection or self.transport.is_closing()
+        self._buffer = b"" if is_finished else held[at:]
+        was_full, self.flow.has_queued_input = self.flow.has_queued_input, bool(self._buffer)
+        if self.flow.has_queued_input:
             self.flow.pause_reading()
         elif was_full:
             self.flow.resume_reading()
@@ -148,8 +153,8 @@ class Protocol(HttpToolsProtocol):
         self._bytes_since_body += len(chunk)
         try:
             self.parser.feed_data(chunk)
-        except HttpParserUpgrade as other:
-            self._ignore_upgrade(chunk[other.args[0] :])
+        except HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(chunk[upgrade.args[0] :])
         except HttpParserError:
             self._stop_reading(*MALFORMED_REQUEST)
         if self._head_bytes is not None:
@@ -166,10 +171,12 @@ class Protocol(HttpToolsProtocol):
         for that, so that it gets the head again, without the offer."""
         self.parser, self._is_replaying_head = HttpRequestParser(self), True
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        told = [name + b": " + value for name, value in self.headers if name in FRAMING_HEADERS]
+        framing_headers = [
+            name + b": " + value for name, value in self.headers if name in FRAMING_HEADERS
+        ]
         self.cycle.more_body = True
         try:
-            self.parser.feed_data(b"\r\n".join([b"POST / HTTP/1.1", *told, b"", b""]))
+            self.parser.feed_data(b"\r\n".join([b"POST / HTTP/1.1", *framing_headers, b"", b""]))
         except HttpParserError:
             self._stop_reading(*MALFORMED_REQUEST)
             return
@@ -265,7 +272,7 @@ class Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self.transport.write(response_headers.encode_message(response, keep_alive=False))
         self.transport.write_eof()  # not closed: the client's next byte would take the answer back
-        self.flow.full = False
+        self.flow.has_queued_input = False
         self.flow.resume_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 

@@ -37,25 +37,25 @@ class Protocol(connection.Protocol):
         if self._is_direct() and self.cycle.more_body:
             self._stop_head_timer()
             self.cycle.more_body = False
-            self.app.submit(self.cycle.asked, self.cycle.done)
+            self.app.submit(self.cycle.request, self.cycle.on_reply)
         else:
             super().on_message_complete()
 
     def _start_request(self) -> None:
         if self.url in PATHS_BY_RAW_URL and self.is_idle() and not self.flow.write_paused:
             client = self.client[0] if self.client else ""
-            found = self.parser.get_method() == b"POST" and parse_short_request(
+            request = self.parser.get_method() == b"POST" and parse_short_request(
                 self.url, self.headers, client
             )
-            if found:
+            if request:
                 keep = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-                self.cycle = ShortRequestCycle(found, keep, self._send)
+                self.cycle = ShortRequestCycle(request, keep, self._send)
                 return
         super()._start_request()
 
     def _receive_body(self, body: bytes) -> None:
         if self._is_direct():
-            self.cycle.asked.body += body
+            self.cycle.request.body += body
         else:
             super()._receive_body(body)
 
@@ -74,7 +74,7 @@ class Protocol(connection.Protocol):
     def _on_body_timeout(self) -> None:
         """The body has not come in time; the rest of it is thrown away."""
         self._rejection = 408, ""
-        self.app.on_body_timeout(self.cycle.asked, self._send_final_reply)
+        self.app.on_body_timeout(self.cycle.request, self._send_final_reply)
 
 
 class ShortRequestCycle:
@@ -103,15 +103,15 @@ def parse_short_request(
     url: bytes, raw_headers: Iterable[tuple[bytes, bytes]], client: str
 ) -> HttpRequest | None:
     """The request with these headers, if it may go the short way; its body is still to come."""
-    known = {one.decode("latin-1"): value.decode("latin-1") for one, value in raw_headers}
-    length = known.get("content-length", "")
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
+    length = headers.get("content-length", "")
     if not (0 < len(length) < 6 and length.isdigit() and int(length) < MAX_SHORT_BODY_BYTES):
         return None
-    if "transfer-encoding" in known or "expect" in known or "upgrade" in known:
+    if "transfer-encoding" in headers or "expect" in headers or "upgrade" in headers:
         return None
-    if known.get("content-type") != JSON_MEDIA_TYPE or known.get("accept", "*/*") not in (
+    if headers.get("content-type") != JSON_MEDIA_TYPE or headers.get("accept", "*/*") not in (
         "*/*",
         JSON_MEDIA_TYPE,
     ):
         return None
-    return HttpRequest("POST", PATHS_BY_RAW_URL[url], "", known, b"", client)
+    return HttpRequest("POST", PATHS_BY_RAW_URL[url], "", headers, b"", client)

@@ -1,5 +1,4 @@
-"""uvicorn, as this service needs it: no word of who serves, and workers that never outlive their
-parent."""
+"""Configure uvicorn for this service, and start a worker that never outlives its parent process."""
 
 from __future__ import annotations
 
@@ -16,80 +15,102 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uvicorn import Config
 
 from app.server import memory
 from app.server.direct import Protocol
 
-LISTEN_BACKLOG = 2_048  # connections that wait to be taken
-GC_THRESHOLDS = 50_000, 20, 50  # new objects between two looks for garbage
-SO_ATTACH_FILTER = 26  # Linux's SO_ATTACH_FILTER, which the socket module has no name for
+if TYPE_CHECKING:
+    from app.server.asgi import AsgiApp
+
+LISTEN_BACKLOG = 2_048  # connections that wait to be accepted
+GC_THRESHOLDS = 50_000, 20, 50  # new objects between two garbage collections, and so on
+THREAD_SWITCH_SECONDS = 0.001  # time a thread may take while the event loop has something to do
+PARENT_CHECK_SECONDS = 0.5
+SO_ATTACH_FILTER = 26  # the kernel's number; Python's socket module has no name for it
 DROP_ALL_FILTER = struct.pack(
     "HBBI", 0x06, 0, 0, 0
-)  # the filter's one step: keep nothing of a packet
-HEALTHCHECK_SECONDS = (
-    30  # for a worker to start and to give a sign of life, however busy the machine is
-)
-RESERVED_FILE_DESCRIPTORS = 100  # open files that are no connections: the log, the model, threads
+)  # its one instruction: keep 0 bytes of a packet
+HEALTHCHECK_SECONDS = 30  # for a worker to start and to reply, however busy the machine is
+MAX_OPEN_FILES = 65_536
+RESERVED_FILE_DESCRIPTORS = 100  # for other things than connections: the log, the model, threads
 
 
 def uvicorn_config(settings: Mapping[str, Any]) -> Config:
-    """How the server is to run."""
+    """Return uvicorn's configuration for these settings."""
     return Config(
-        "app.server.lifecycle:create_asgi_app", factory=True, workers=settings["WORKERS"], backlog=LISTEN_BACKLOG,
-        loop="uvloop", http=Protocol, ws="none", lifespan="off", interface="asgi3",
-        log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        "app.server.lifecycle:create_asgi_app",
+        factory=True,
+        workers=settings["WORKERS"],
+        backlog=LISTEN_BACKLOG,
+        loop="uvloop",
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=settings["IDLE_SECONDS"],
         timeout_graceful_shutdown=settings["STOP_SECONDS"],
         timeout_worker_healthcheck=HEALTHCHECK_SECONDS,
-    )  # fmt: skip
+    )
 
 
-def create_asgi_app() -> Any:
-    """The application of one worker, in its own process."""
+def create_asgi_app() -> AsgiApp:
+    """Create the ASGI application of one worker, and set up the worker's process for it."""
     from app import create_app
     from app.server.asgi import AsgiApp
 
     configure_logging()
     memory.limit_allocator_retention()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    max_open_files = _raise_open_file_limit()
     threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
-    sys.setswitchinterval(0.001)  # what threads take while the event loop has something to do
-    flask = create_app()
-    Protocol.max_connections, Protocol.header_timeout_seconds = (
-        wanted - RESERVED_FILE_DESCRIPTORS,
-        flask.config["HEADER_SECONDS"],
-    )
-    Protocol.write_timeout_seconds = flask.config["BODY_SECONDS"]
-    flask.extensions["champion"].start_watching()
+    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
+    flask_app = create_app()
+    Protocol.max_connections = max_open_files - RESERVED_FILE_DESCRIPTORS
+    Protocol.header_timeout_seconds = flask_app.config["HEADER_SECONDS"]
+    Protocol.write_timeout_seconds = flask_app.config["BODY_SECONDS"]
+    flask_app.extensions["champion"].start_watching()
     gc.collect()
-    gc.freeze()  # what is there now stays, and is not to be looked through again and again
+    gc.freeze()  # what exists by now lives as long as the worker: collections need not scan it
     gc.set_threshold(*GC_THRESHOLDS)
-    return AsgiApp(flask)
+    return AsgiApp(flask_app)
 
 
 def configure_logging() -> None:
-    """Sets up what a process of the service says on stderr."""
+    """Set the format of the log messages on stderr, for a process of the service."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # not each client's broken request
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # no line for each invalid request
 
 
 def stop_accepting(listening_socket: socket.socket) -> None:
-    """Has the kernel drop who would connect, on Linux; who waits to be taken stays. Whoever was let
-    in after the last worker has looked would be reset when it closes, with a request under way."""
+    """Make the kernel drop new connections, on Linux; those that wait to be accepted stay.
+
+    A connection that came after a worker's last accept would be reset when the socket is closed,
+    with a request under way.
+    """
     if sys.platform == "linux":
-        steps = ctypes.create_string_buffer(DROP_ALL_FILTER)
-        told = struct.pack("HP", 1, ctypes.addressof(steps))
-        with suppress(OSError):  # a sandbox may have no filters; it stops all the same
-            listening_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, told)
+        instructions = ctypes.create_string_buffer(DROP_ALL_FILTER)
+        program = struct.pack("HP", 1, ctypes.addressof(instructions))  # struct sock_fprog
+        with suppress(OSError):  # a sandbox may forbid filters; the service stops all the same
+            listening_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+
+
+def _raise_open_file_limit() -> int:
+    """Raise this process's limit of open files as far as allowed, and return it."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    is_unlimited = hard_limit == resource.RLIM_INFINITY
+    limit = MAX_OPEN_FILES if is_unlimited else min(hard_limit, MAX_OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard_limit))
+    return limit
 
 
 def _exit_with_parent(parent_pid: int) -> None:
-    """A worker that nobody can stop any more would keep the port."""
+    """Stop this worker once its parent has died: it would keep the port, with no way to stop it."""
     while os.getppid() == parent_pid:
-        time.sleep(0.5)
+        time.sleep(PARENT_CHECK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)

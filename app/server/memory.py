@@ -1,20 +1,23 @@
-"""What a large batch took is given back: left alone, an allocator keeps a good part of it.
+"""Return the memory of a large batch to the kernel: left alone, an allocator keeps much of it.
 
-glibc raises its thresholds to the largest block it has seen, 32 MB at most, and pyarrow has pools
-of its own. Other allocators than glibc's are left as they are.
+glibc raises its thresholds to the largest block it has seen, 32 MB at most, and pyarrow has memory
+pools of its own. Allocators other than glibc's are left as they are.
 """
 
 import ctypes
 import os
 
-MAX_RETAINED_BYTES = 1_000_000  # bytes at the end of the heap, and of a block in it
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as mallopt numbers them
+MAX_RETAINED_BYTES = 1_000_000  # bytes: free memory at the heap's end, and a block within the heap
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt's numbers for its parameters
 
 _libc = ctypes.CDLL(None)
 
 
 def limit_allocator_retention() -> None:
-    """From now on, in this process; before pyarrow is imported."""
+    """Make glibc return freed blocks of 1 MB and more to the kernel.
+
+    Holds for this process from now on. Call before pyarrow is imported, which then uses glibc too.
+    """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(M_TRIM_THRESHOLD, MAX_RETAINED_BYTES)
@@ -22,6 +25,9 @@ def limit_allocator_retention() -> None:
 
 
 def trim_heap() -> None:
-    """What is free between blocks in use; takes some milliseconds, and holds up nobody else."""
+    """Return free memory between used blocks to the kernel.
+
+    Takes some milliseconds; other threads go on meanwhile.
+    """
     if hasattr(_libc, "malloc_trim"):
         _libc.malloc_trim(0)

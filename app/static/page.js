@@ -1,216 +1,232 @@
 "use strict";
 
-import { dollars, interval, make, waterfall, worth } from "./picture.js";
+import { createElement, drawInterval, drawWaterfall, formatDollars, formatHouseValue } from "./picture.js";
 
-const at = (id) => document.getElementById(id);
-const [form, map, answer, why, recent] = ["ask", "map", "answer", "why", "recent"].map(at);
+const byId = (id) => document.getElementById(id);
+const [form, map, answer, explanationSection, recentSection] = ["ask", "map", "answer", "why", "recent"].map(byId);
 const inputs = [...form.querySelectorAll("input")];
-const [latitude, longitude] = [at("Latitude"), at("Longitude")];
-const drawing = map.querySelector("svg");
-const { west, north, units, narrowing } = drawing.dataset;
+const [latitudeInput, longitudeInput] = [byId("Latitude"), byId("Longitude")];
+const mapSvg = map.querySelector("svg");
+const { west: mapWest, north: mapNorth, unitsPerDegree, longitudeScale } = mapSvg.dataset;
 const cities = [...map.querySelectorAll(".city")].map(({ dataset }) => dataset);
-const WINDS = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
-const STEPS = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] };
+const KM_PER_DEGREE = 111.2;
+const COMPASS_POINTS = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
+const ARROW_KEY_DIRECTIONS = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] };
 
-// ---- the place
+// ---- the location
 
-// in words: how far it is from the nearest city on the map
-function place(degreesNorth, degreesEast) {
-  let [nearest, least, wind] = ["", Infinity, ""];
+// Returns the distance and direction from the nearest city on the map, in words.
+function describeLocation(latitude, longitude) {
+  let [nearestCity, nearestKm, compassPoint] = ["", Infinity, ""];
   for (const city of cities) {
-    const [up, right] = [(degreesNorth - city.north) * 111.2, (degreesEast - city.east) * 111.2 * narrowing];
-    const away = Math.hypot(up, right);
-    if (away < least) {
-      const eighth = (Math.round(Math.atan2(right, up) / (Math.PI / 4)) + 8) % 8;
-      [nearest, least, wind] = [city.name, away, WINDS[eighth]];
+    const northKm = (latitude - city.latitude) * KM_PER_DEGREE;
+    const eastKm = (longitude - city.longitude) * KM_PER_DEGREE * longitudeScale;
+    const distanceKm = Math.hypot(northKm, eastKm);
+    if (distanceKm < nearestKm) {
+      const eighth = (Math.round(Math.atan2(eastKm, northKm) / (Math.PI / 4)) + 8) % 8;
+      [nearestCity, nearestKm, compassPoint] = [city.name, distanceKm, COMPASS_POINTS[eighth]];
     }
   }
-  return least < 10 ? nearest : `${Math.round(least)} km ${wind} of ${nearest}`;
+  return nearestKm < 10 ? nearestCity : `${Math.round(nearestKm)} km ${compassPoint} of ${nearestCity}`;
 }
 
-function mark() {
-  const known = latitude.value !== "" && longitude.value !== "";
-  const [up, right] = [Number(latitude.value), Number(longitude.value)];
-  const there = `translate(${(right - west) * narrowing * units} ${(north - up) * units})`;
-  at("marker").setAttribute("transform", there);
-  at("marker").toggleAttribute("hidden", !known);
-  const words = `${up.toFixed(2)}° N, ${Math.abs(right).toFixed(2)}° W: ${place(up, right)}`;
-  at("place").textContent = known ? words : "No place yet: click on the map.";
+// Moves the marker and the text below the map to the location in the form.
+function updateMarker() {
+  const hasLocation = latitudeInput.value !== "" && longitudeInput.value !== "";
+  const [degreesNorth, degreesEast] = [Number(latitudeInput.value), Number(longitudeInput.value)];
+  const x = (degreesEast - mapWest) * longitudeScale * unitsPerDegree;
+  const y = (mapNorth - degreesNorth) * unitsPerDegree;
+  byId("marker").setAttribute("transform", `translate(${x} ${y})`);
+  byId("marker").toggleAttribute("hidden", !hasLocation);
+  const coordinates = `${degreesNorth.toFixed(2)}° N, ${Math.abs(degreesEast).toFixed(2)}° W`;
+  byId("place").textContent = hasLocation
+    ? `${coordinates}: ${describeLocation(degreesNorth, degreesEast)}`
+    : "No location yet: click on the map.";
 }
 
-// gives a place to the form, kept within what the form takes
-function move(degreesNorth, degreesEast) {
-  for (const [input, value] of [[latitude, degreesNorth], [longitude, degreesEast]]) {
-    const kept = Math.min(Math.max(value, Number(input.min)), Number(input.max));
-    input.value = Number(kept.toFixed(2));
+// Writes a location into the form, limited to the range that the form accepts.
+function setLocation(latitude, longitude) {
+  for (const [input, value] of [[latitudeInput, latitude], [longitudeInput, longitude]]) {
+    const clamped = Math.min(Math.max(value, Number(input.min)), Number(input.max));
+    input.value = Number(clamped.toFixed(2));
   }
-  stale();
+  markStale();
 }
 
 map.addEventListener("click", (event) => {
-  const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(drawing.getScreenCTM().inverse());
-  move(Number(north) - y / units, Number(west) + x / units / narrowing);
-  ask();
+  const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(mapSvg.getScreenCTM().inverse());
+  setLocation(Number(mapNorth) - y / unitsPerDegree, Number(mapWest) + x / unitsPerDegree / longitudeScale);
+  predict();
 });
 
-let soon; // a key that is held down asks once, when it is let go
+let keyTimer; // so that a key that is held down sends one request, after its release
 map.addEventListener("keydown", (event) => {
-  const step = STEPS[event.key];
-  if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+  const direction = ARROW_KEY_DIRECTIONS[event.key];
+  if (!direction || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
-  const size = event.shiftKey ? 0.5 : 0.05;
-  move(Number(latitude.value) + step[0] * size, Number(longitude.value) + step[1] * size);
-  clearTimeout(soon);
-  soon = setTimeout(ask, 300);
+  const degrees = event.shiftKey ? 0.5 : 0.05;
+  const [north, east] = direction;
+  setLocation(Number(latitudeInput.value) + north * degrees, Number(longitudeInput.value) + east * degrees);
+  clearTimeout(keyTimer);
+  keyTimer = setTimeout(predict, 300);
 });
 
-// ---- the question and its answer
+// ---- the prediction
 
-// the numbers have changed: what is shown is the answer to others
-function stale() {
+// The form has changed since the prediction on the page was made.
+function markStale() {
   document.body.classList.add("stale");
-  mark();
+  updateMarker();
 }
 
-form.addEventListener("input", stale);
+form.addEventListener("input", markStale);
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  await ask();
+  await predict();
   form.querySelector("[aria-invalid]")?.focus();
 });
 
-let explain = true; // until the model turns out to be one that cannot
-let asked = 0;
+let canExplain = true; // until the model turns out to have been registered without explanations
+let lastRequestNumber = 0;
 
-async function post(row) {
-  const response = await fetch(`/predict${explain ? "?explain=true" : ""}`, {
+// Returns whether the request succeeded, and the body of the response.
+async function requestPrediction(row) {
+  const response = await fetch(`/predict${canExplain ? "?explain=true" : ""}`, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(row),
   });
   const body = await response.json();
-  const unable = response.status === 422 && explain && !(body.errors ?? []).some((one) => one.field);
-  if (!unable) return [response.ok, body];
-  explain = false;
-  return post(row);
+  const cannotExplain = response.status === 422 && canExplain && !(body.errors ?? []).some((error) => error.field);
+  if (!cannotExplain) return [response.ok, body];
+  canExplain = false;
+  return requestPrediction(row);
 }
 
-async function ask() {
-  const mine = ++asked;
-  clearTimeout(soon);
-  const filled = inputs.filter(({ value }) => value !== "");
-  const row = Object.fromEntries(filled.map(({ name, value }) => [name, Number(value)]));
+async function predict() {
+  const requestNumber = ++lastRequestNumber;
+  clearTimeout(keyTimer);
+  const filledInputs = inputs.filter(({ value }) => value !== "");
+  const row = Object.fromEntries(filledInputs.map(({ name, value }) => [name, Number(value)]));
   document.body.classList.remove("stale");
   document.body.classList.add("asking");
-  let [good, body] = [false, {}];
+  let [isOk, body] = [false, {}];
   try {
-    [good, body] = await post(row);
+    [isOk, body] = await requestPrediction(row);
   } catch (error) {
     body = { detail: `No answer came: ${error.message}` };
   }
-  if (mine !== asked) return; // a later question is on its way
+  if (requestNumber !== lastRequestNumber) return; // a later request is under way
   document.body.classList.remove("asking");
-  if (good) show(body, row);
-  else refuse(body);
-  remember(); // nobody waits for it
+  if (isOk) showPrediction(body, row);
+  else showErrors(body);
+  refreshRecent(); // not awaited: the prediction is complete without it
 }
 
-function clear() {
+function clearAnswer() {
   for (const input of inputs) {
     input.removeAttribute("aria-invalid");
-    at(`${input.name}-problem`).textContent = "";
+    byId(`${input.name}-problem`).textContent = "";
   }
-  for (const one of [at("interval"), at("warnings"), at("trace")]) one.replaceChildren();
-  why.hidden = at("warnings").hidden = true;
+  for (const element of [byId("interval"), byId("warnings"), byId("trace")]) element.replaceChildren();
+  explanationSection.hidden = byId("warnings").hidden = true;
 }
 
-function show(body, row) {
-  clear();
-  answer.replaceChildren(make("p", "value", worth(body.prediction_usd)));
+function showPrediction(body, row) {
+  clearAnswer();
+  answer.replaceChildren(createElement("p", "value", formatHouseValue(body.prediction_usd)));
   if (body.low_usd != null) {
-    const [low, high] = [worth(body.low_usd), worth(body.high_usd)];
-    answer.append(make("p", "interval", `Nine of ten true values lie between ${low} and ${high}.`));
+    const [low, high] = [formatHouseValue(body.low_usd), formatHouseValue(body.high_usd)];
+    answer.append(createElement("p", "interval", `Nine of ten true values lie between ${low} and ${high}.`));
   }
-  interval(at("interval"), body);
-  at("warnings").append(...(body.warnings ?? []).map((one) => make("li", "", `${one}.`)));
-  if (body.notice) at("warnings").append(make("li", "", `${body.notice}.`));
-  at("warnings").hidden = !at("warnings").children.length;
-  at("trace").append(`${body.model} version ${body.model_version}, `, link(body.id, "this answer in the log"));
+  drawInterval(byId("interval"), body);
+  const warnings = [...(body.warnings ?? []), ...(body.notice ? [body.notice] : [])];
+  byId("warnings").append(...warnings.map((warning) => createElement("li", "", `${warning}.`)));
+  byId("warnings").hidden = !warnings.length;
+  byId("trace").append(`${body.model} version ${body.model_version}, `, logLink(body.id, "this prediction in the log"));
   if (!body.contributions_usd) return;
-  waterfall(why, body, (feature) => named(feature, row));
-  why.hidden = false;
+  drawWaterfall(explanationSection, body, (feature) => describeFeature(feature, row));
+  explanationSection.hidden = false;
 }
 
-// a feature as the form names it, and the number that was asked with
-function named(feature, row) {
+// Returns a feature's label in the form, and the value in the request.
+function describeFeature(feature, row) {
   const label = form.querySelector(`label[for="${feature}"]`);
-  if (!label) return [feature, make("small", "", place(row.Latitude, row.Longitude))];
-  const { unit } = at(feature).dataset;
-  const [, size, rest] = /^\$([\d,]+)(.*)/.exec(unit) ?? [];
-  const number = row[feature].toLocaleString("en-US");
-  const value = size ? dollars(row[feature] * size.replace(/,/g, "")) + rest : `${number} ${unit}`;
-  return [label.textContent, make("small", "", value)];
+  // the two coordinates are explained together and have no label of their own
+  if (!label) return [feature, createElement("small", "", describeLocation(row.Latitude, row.Longitude))];
+  const { unit } = byId(feature).dataset;
+  const [, unitDollars, unitSuffix] = /^\$([\d,]+)(.*)/.exec(unit) ?? [];
+  const value = unitDollars
+    ? formatDollars(row[feature] * unitDollars.replace(/,/g, "")) + unitSuffix
+    : `${row[feature].toLocaleString("en-US")} ${unit}`;
+  return [label.textContent, createElement("small", "", value)];
 }
 
-function refuse(body) {
-  clear();
-  const general = [];
+function showErrors(body) {
+  clearAnswer();
+  const messages = [];
   for (const { field, problem } of body.errors ?? []) {
     const input = field && inputs.find(({ name }) => name === field);
     if (input) {
       input.setAttribute("aria-invalid", "true");
-      at(`${field}-problem`).textContent = problem;
-    } else general.push(problem);
+      byId(`${field}-problem`).textContent = problem;
+    } else messages.push(problem);
   }
   const count = form.querySelectorAll("[aria-invalid]").length;
-  if (count) general.unshift(`No answer: ${count} of the numbers cannot be right, see the form`);
-  if (!general.length) general.push(body.detail ?? body.title ?? "No answer came");
-  answer.replaceChildren(...general.map((one) => make("p", "problem", `${one.replace(/\.$/, "")}.`)));
+  if (count) messages.unshift(`No prediction: ${count} of the numbers are missing or out of range, see the form`);
+  if (!messages.length) messages.push(body.detail ?? body.title ?? "No answer came");
+  answer.replaceChildren(...messages.map((message) => createElement("p", "problem", `${message.replace(/\.$/, "")}.`)));
 }
 
-function link(id, text) {
-  const made = make("a", "", text);
-  made.href = `/predictions/${encodeURIComponent(id)}`;
-  return made;
+function logLink(id, text) {
+  const anchor = createElement("a", "", text);
+  anchor.href = `/predictions/${encodeURIComponent(id)}`;
+  return anchor;
 }
 
-// ---- what was asked before
+// ---- recent predictions
 
-async function remember() {
-  if (recent.dataset.missing) return;
+async function refreshRecent() {
+  if (recentSection.dataset.missing) return;
   const response = await fetch("/predictions?limit=10").catch(() => null);
-  if (response && response.status === 404) recent.dataset.missing = "true"; // an older service
+  if (response && response.status === 404) recentSection.dataset.missing = "true"; // an older service
   if (!response || !response.ok) return;
   const { predictions } = await response.json();
-  recent.hidden = !predictions.length;
-  recent.querySelector("tbody").replaceChildren(...predictions.map(remembered));
+  recentSection.hidden = !predictions.length;
+  recentSection.querySelector("tbody").replaceChildren(...predictions.map(recentRow));
 }
 
-function remembered(one) {
-  const when = new Date(one.asked_at);
-  const day = when.toDateString() === new Date().toDateString() ? {} : { month: "short", day: "numeric" };
-  const time = link(one.id, when.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));
-  const value = one.prediction_usd == null ? "refused" : worth(one.prediction_usd);
-  const { Latitude: up, Longitude: right } = one.input ?? {};
-  const where = make("td", "", "no place");
-  const version = make("td", "", one.model_version ?? "–");
-  const row = make("tr", "", make("td", "", time), make("td", "dollars", value), where, version);
-  if (typeof up === "number" && typeof right === "number") {
-    const again = make("button", "", place(up, right));
-    again.type = "button";
-    where.replaceChildren(again);
-    row.className = "again";
-    row.addEventListener("click", ({ target }) => target.closest("a") || fill(one.input));
+function recentRow(prediction) {
+  const askedAt = new Date(prediction.asked_at);
+  const isToday = askedAt.toDateString() === new Date().toDateString();
+  const day = isToday ? {} : { month: "short", day: "numeric" };
+  const time = askedAt.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const value = prediction.prediction_usd == null ? "refused" : formatHouseValue(prediction.prediction_usd);
+  const { Latitude: degreesNorth, Longitude: degreesEast } = prediction.input ?? {};
+  const locationCell = createElement("td", "", "no location");
+  const row = createElement(
+    "tr", "",
+    createElement("td", "", logLink(prediction.id, time)),
+    createElement("td", "dollars", value),
+    locationCell,
+    createElement("td", "", prediction.model_version ?? "–"),
+  );
+  if (typeof degreesNorth === "number" && typeof degreesEast === "number") {
+    const refillButton = createElement("button", "", describeLocation(degreesNorth, degreesEast));
+    refillButton.type = "button";
+    locationCell.replaceChildren(refillButton);
+    row.className = "refillable";
+    row.addEventListener("click", ({ target }) => target.closest("a") || fillForm(prediction.input));
   }
-  if (one.problem) where.append(make("small", "", one.problem));
+  if (prediction.problem) locationCell.append(createElement("small", "", prediction.problem));
   return row;
 }
 
-function fill(row) {
+function fillForm(row) {
   for (const input of inputs) input.value = row[input.name] ?? "";
-  stale();
-  ask();
-  answer.focus(); // the row that was chosen is about to be drawn anew
+  markStale();
+  predict();
+  answer.focus(); // the clicked row is about to be replaced, and the focus with it
 }
 
-mark();
-if ("ready" in form.dataset) ask();
-else remember();
+updateMarker();
+if ("ready" in form.dataset) predict();
+else refreshRecent();

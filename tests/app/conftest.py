@@ -13,7 +13,7 @@ def block_group():
 
 @pytest.fixture
 def app(champion_home):
-    """The app with the sample's champion, its log in a folder of its own."""
+    """The app with the sample's champion; its log is in a folder of its own."""
     registry_sync.sync_once(champion_home / "var" / "serving")
     return create_app()
 
@@ -25,5 +25,5 @@ def client(app):
 
 @pytest.fixture
 def client_without_champion(home):
-    """The app before any champion."""
+    """A client of an app that has no champion yet."""
     return create_app().test_client()

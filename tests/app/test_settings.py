@@ -1,4 +1,4 @@
-"""Settings: what is set means something, and the README has them all."""
+"""Settings: invalid values are named, and the README lists every setting."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def test_the_readme_has_every_setting(home):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "expectation"),
     [
         ("LOG_POLICY", "maybe", "expected strict or available"),
         ("LOG_SYNC", "OFF", "expected NORMAL or FULL"),
@@ -24,32 +24,36 @@ def test_the_readme_has_every_setting(home):
         ("OPEN", "yes", "expected 0 or 1"),
     ],
 )
-def test_a_setting_that_means_nothing_is_refused(home, monkeypatch, name, value, says):
+def test_an_invalid_setting_is_refused(home, monkeypatch, name, value, expectation):
     monkeypatch.setenv(f"HOUSING_{name}", value)
-    with pytest.raises(ValueError, match=f"HOUSING_{name} is '?{value}'?, {says}"):
+    with pytest.raises(ValueError, match=f"HOUSING_{name} is '?{value}'?, {expectation}"):
         create_app()
 
 
-def test_a_setting_that_is_empty_is_not_set(home, monkeypatch):
+def test_an_empty_variable_counts_as_not_set(home, monkeypatch):
     monkeypatch.setenv("HOUSING_PORT", "")
     monkeypatch.setenv("HOUSING_ACCESS_LOG", "")
     assert (load_settings()["PORT"], load_settings()["ACCESS_LOG"]) == (8081, "")
 
 
-def test_a_container_s_share_of_the_processors_counts_as_cores(tmp_path):
-    cores = default_worker_count(tmp_path / "no such limit")
-    for text, expected in [("max 100000", cores), ("50000 100000", 1), ("9900000 100000", cores)]:
+def test_a_container_s_processor_limit_counts_as_cores(tmp_path):
+    core_count = default_worker_count(tmp_path / "no such limit")
+    for text, expected in [
+        ("max 100000", core_count),
+        ("50000 100000", 1),
+        ("9900000 100000", core_count),
+    ]:
         (tmp_path / "cpu.max").write_text(text + "\n")
         assert default_worker_count(tmp_path / "cpu.max") == expected
 
 
-def test_a_model_in_the_image_serves_unless_a_tracking_server_is_named(
+def test_a_model_in_the_image_is_served_unless_a_tracking_server_is_named(
     champion_home, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("HOUSING_BAKED", str(tmp_path))
-    ours = str(champion_home / "var" / "serving")
-    assert load_settings()["SERVING"] == ours  # there is none in it
+    followed_dir = str(champion_home / "var" / "serving")
+    assert load_settings()["SERVING"] == followed_dir  # the image's folder is still empty
     registry_sync.bake(tmp_path)
     assert load_settings()["SERVING"] == str(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
-    assert load_settings()["SERVING"] == ours
+    assert load_settings()["SERVING"] == followed_dir

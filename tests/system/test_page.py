@@ -1,4 +1,4 @@
-"""The service's own pages as a person uses them, in Chromium, asked of the real service."""
+"""The service's own pages as a person uses them: in Chromium, with a running service."""
 
 import json
 import re
@@ -13,231 +13,271 @@ from housing.schema import FEATURES
 from tests.system.conftest import post_predict, running_service, wait_for_response
 
 pytestmark = pytest.mark.slow
-# what the pages have to live with: every script and style from a file, nothing from elsewhere
+# the strict policy the pages must work under: scripts and styles from files of this host only
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 EXAMPLE = {name: feature.example for name, feature in FEATURES.items()}
-LOOKS = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
-TOO_SMALL = """() => [...document.querySelectorAll('nav a, main a, main button, main input')]
-    .filter((one) => one.checkVisibility() && !one.closest('.lead, .notice'))
-    .filter((one) => one.getBoundingClientRect().height < 40).map((one) => one.outerHTML)"""
+WIDTHS_AND_SCHEMES = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
+SMALL_TARGETS_SCRIPT = """() =>
+    [...document.querySelectorAll('nav a, main a, main button, main input')]
+    .filter((element) => element.checkVisibility() && !element.closest('.lead, .notice'))
+    .filter((element) => element.getBoundingClientRect().height < 40)
+    .map((element) => element.outerHTML)"""
 
 
-class Seen:
-    """An open page under the policy, what it has asked for and what its console said."""
+class OpenPage:
+    """An open page under the policy, with the requests it has sent and its console messages."""
 
     def __init__(self, browser, address, width=1440, scheme="light", path="/", ready=".value"):
         self.address = address
         self.page = browser.new_page(
             viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
         )
-        self.requests, self.said = [], []
-        self.page.on("request", lambda one: self.requests.append(one))
-        self.page.on("console", lambda one: self.said.append(one.text))
-        self.page.on("pageerror", lambda one: self.said.append(str(one)))
-        self.page.route(f"{address}{path}", self._under_the_policy)
+        self.requests, self.console_messages = [], []
+        self.page.on("request", lambda request: self.requests.append(request))
+        self.page.on("console", lambda message: self.console_messages.append(message.text))
+        self.page.on("pageerror", lambda error: self.console_messages.append(str(error)))
+        self.page.route(f"{address}{path}", self._add_policy)
         self.page.goto(f"{address}{path}")
         self.page.wait_for_selector(ready)
 
     @staticmethod
-    def _under_the_policy(route):
-        answer = route.fetch()
+    def _add_policy(route):
+        response = route.fetch()
         route.fulfill(
-            response=answer, headers={**answer.headers, "content-security-policy": POLICY}
+            response=response, headers={**response.headers, "content-security-policy": POLICY}
         )
 
-    def asked(self):
+    def predict_bodies(self):
         """The bodies sent to /predict."""
-        return [json.loads(one.post_data) for one in self.requests if one.method == "POST"]
+        return [
+            json.loads(request.post_data) for request in self.requests if request.method == "POST"
+        ]
 
-    def asking(self, action):
-        """Does it, and waits for the answer to be shown."""
+    def wait_for_prediction(self, action):
+        """Do the action, and wait until the prediction it causes is shown."""
         with self.page.expect_response("**/predict?explain=true"):
             action()
         self.page.wait_for_selector("body:not(.asking, .stale)")
 
-    def number(self, name):
+    def input_number(self, name):
         return float(self.page.input_value(f"#{name}"))
 
     def press_ask(self):
-        self.asking(self.page.get_by_role("button", name="Ask").click)
+        self.wait_for_prediction(self.page.get_by_role("button", name="Ask").click)
 
-    def check(self, said=()):
-        """Nothing is outside, too wide or unreadable, and the console says only that."""
+    def check(self, allowed_messages=()):
+        """Assert that nothing comes from other hosts, is too wide or hard to read.
+
+        allowed_messages: parts of the console messages that may occur.
+        """
         width = self.page.viewport_size["width"]
-        assert {one.url.startswith((self.address, "data:")) for one in self.requests} == {True}
-        assert [one for one in self.said if not any(part in one for part in said)] == []
+        urls = [request.url for request in self.requests]
+        assert {url.startswith((self.address, "data:")) for url in urls} == {True}
+        assert [
+            message
+            for message in self.console_messages
+            if not any(allowed in message for allowed in allowed_messages)
+        ] == []
         assert self.page.evaluate("document.documentElement.scrollWidth") <= width
-        assert self.page.evaluate(TOO_SMALL) == []
-        found = Axe().run(self.page).response["violations"]
-        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+        assert self.page.evaluate(SMALL_TARGETS_SCRIPT) == []
+        violations = Axe().run(self.page).response["violations"]
+        assert [
+            (violation["id"], [node["html"] for node in violation["nodes"]])
+            for violation in violations
+        ] == []
 
 
 @pytest.fixture(scope="module")
 def address(pipeline_home, tmp_path_factory):
-    """The service, with a log of this module alone."""
-    log = tmp_path_factory.mktemp("log")
-    own = {"HOUSING_DATABASE": str(log / "logs.db"), "HOUSING_LOG_FILE": str(log / "api.log")}
-    with running_service(pipeline_home, **own) as started:
-        wait_for_response(f"{started}/ready")
-        yield started
+    """The address of a service whose log is this module's own."""
+    log_dir = tmp_path_factory.mktemp("log")
+    settings = {
+        "HOUSING_DATABASE": str(log_dir / "logs.db"),
+        "HOUSING_LOG_FILE": str(log_dir / "api.log"),
+    }
+    with running_service(pipeline_home, **settings) as base_url:
+        wait_for_response(f"{base_url}/ready")
+        yield base_url
 
 
 @pytest.fixture
-def seen(browser, address):
-    opened = Seen(browser, address)
+def open_page(browser, address):
+    opened = OpenPage(browser, address)
     yield opened
     opened.page.close()
 
 
-def dollars(text):
+def parse_dollars(text):
     return int(re.sub(r"[^\d-]", "", text.replace("−", "-")))
 
 
-def test_the_example_is_answered_before_anything_is_asked(seen):
-    assert seen.asked() == [EXAMPLE]
-    low, high = re.findall(r"\$([\d,]+)", seen.page.inner_text("p.interval"))
-    ends = [dollars(low), dollars(seen.page.inner_text(".value")), dollars(high)]
+def test_the_example_is_predicted_when_the_page_opens(open_page):
+    assert open_page.predict_bodies() == [EXAMPLE]
+    low, high = re.findall(r"\$([\d,]+)", open_page.page.inner_text("p.interval"))
+    ends = [
+        parse_dollars(low),
+        parse_dollars(open_page.page.inner_text(".value")),
+        parse_dollars(high),
+    ]
     assert ends == sorted(ends)
-    picture = seen.page.get_by_role("img").get_attribute("aria-label")
-    assert seen.page.inner_text(".value") in picture
+    picture = open_page.page.get_by_role("img").get_attribute("aria-label")
+    assert open_page.page.inner_text(".value") in picture
     assert f"from ${low} to" in picture
 
 
-def test_what_makes_the_value_sums_to_it(seen):
-    rows = seen.page.locator("#why tbody tr").all()
-    first, *steps, last = [dollars(one.locator(".dollars").inner_text()) for one in rows]
+def test_the_contributions_sum_to_the_value(open_page):
+    rows = open_page.page.locator("#why tbody tr").all()
+    first, *steps, last = [parse_dollars(row.locator(".dollars").inner_text()) for row in rows]
     assert len(steps) == 7
-    assert first + sum(steps) == last == dollars(seen.page.inner_text(".value"))
-    assert [abs(one) for one in steps] == pytest.approx(sorted(map(abs, steps))[::-1], abs=1)
-    assert "Median household income" in seen.page.inner_text("#why")
-    assert "$83,252 a year" in seen.page.inner_text("#why")
-    ends = [one.locator("td.track span").last.bounding_box() for one in rows]
+    assert first + sum(steps) == last == parse_dollars(open_page.page.inner_text(".value"))
+    assert [abs(step) for step in steps] == pytest.approx(sorted(map(abs, steps))[::-1], abs=1)
+    assert "Median household income" in open_page.page.inner_text("#why")
+    assert "$83,252 a year" in open_page.page.inner_text("#why")
+    ends = [row.locator("td.track span").last.bounding_box() for row in rows]
     assert ends[-1]["x"] - ends[0]["x"] != 0
 
 
-def test_bars_lie_where_their_dollars_say(seen):
-    left, right = (dollars(one) for one in seen.page.locator("th.track span").all_inner_texts())
-    track = seen.page.locator("td.track").first.bounding_box()
-    unit = track["width"] / ((right - left) * 1000)
+def test_bars_are_drawn_to_the_scale_of_their_dollars(open_page):
+    scale_start, scale_end = (
+        parse_dollars(text) for text in open_page.page.locator("th.track span").all_inner_texts()
+    )
+    track = open_page.page.locator("td.track").first.bounding_box()
+    pixels_per_dollar = track["width"] / ((scale_end - scale_start) * 1000)
     level = None
-    for row in seen.page.locator("#why tbody tr").all()[:-1]:
-        bar, moved = row.locator("td.track span").last.bounding_box(), row.locator(".dollars")
-        value = dollars(moved.inner_text())
+    for row in open_page.page.locator("#why tbody tr").all()[:-1]:
+        bar = row.locator("td.track span").last.bounding_box()
+        value = parse_dollars(row.locator(".dollars").inner_text())
         if level is None:
             level = value
             continue
         low, high = sorted([level, level + value])
-        assert bar["x"] == pytest.approx(track["x"] + (low - left * 1000) * unit, abs=1.5)
-        assert bar["width"] == pytest.approx(max(2, (high - low) * unit), abs=1.5)
+        assert bar["x"] == pytest.approx(
+            track["x"] + (low - scale_start * 1000) * pixels_per_dollar, abs=1.5
+        )
+        assert bar["width"] == pytest.approx(max(2, (high - low) * pixels_per_dollar), abs=1.5)
         level += value
 
 
-def test_a_click_on_the_map_moves_there_and_asks(seen):
-    seen.asking(lambda: seen.page.locator("[data-name='Los Angeles'] circle").click(force=True))
-    there = seen.asked()[-1]
-    assert there["Latitude"] == pytest.approx(34.05, abs=0.03)
-    assert there["Longitude"] == pytest.approx(-118.24, abs=0.03)
-    assert {**there, "Latitude": 37.88, "Longitude": -122.23} == EXAMPLE
-    assert (seen.number("Latitude"), seen.number("Longitude")) == (
-        there["Latitude"],
-        there["Longitude"],
+def test_a_click_on_the_map_predicts_for_that_location(open_page):
+    open_page.wait_for_prediction(
+        lambda: open_page.page.locator("[data-name='Los Angeles'] circle").click(force=True)
     )
-    assert seen.page.inner_text("#place").endswith(": Los Angeles")
+    row = open_page.predict_bodies()[-1]
+    assert row["Latitude"] == pytest.approx(34.05, abs=0.03)
+    assert row["Longitude"] == pytest.approx(-118.24, abs=0.03)
+    assert {**row, "Latitude": 37.88, "Longitude": -122.23} == EXAMPLE
+    assert (open_page.input_number("Latitude"), open_page.input_number("Longitude")) == (
+        row["Latitude"],
+        row["Longitude"],
+    )
+    assert open_page.page.inner_text("#place").endswith(": Los Angeles")
 
 
-def test_a_click_at_sea_stays_within_what_is_accepted(seen):
-    seen.asking(lambda: seen.page.locator("#map svg").click(position={"x": 2, "y": 300}))
-    assert seen.number("Longitude") == FEATURES["Longitude"].low
-    assert seen.page.locator(".value").count() == 1
+def test_a_click_at_sea_stays_within_what_is_accepted(open_page):
+    open_page.wait_for_prediction(
+        lambda: open_page.page.locator("#map svg").click(position={"x": 2, "y": 300})
+    )
+    assert open_page.input_number("Longitude") == FEATURES["Longitude"].low
+    assert open_page.page.locator(".value").count() == 1
 
 
-def test_the_arrow_keys_move_the_place_and_ask_once(seen):
-    seen.page.focus("#map")
-    before = seen.page.evaluate("scrollY")
+def test_the_arrow_keys_move_the_location_and_send_one_request(open_page):
+    open_page.page.focus("#map")
+    scroll_position = open_page.page.evaluate("scrollY")
     for key in ("ArrowUp", "ArrowUp", "ArrowRight"):
-        seen.page.keyboard.press(key)
-    seen.asking(lambda: seen.page.keyboard.press("Shift+ArrowDown"))
-    assert (seen.number("Latitude"), seen.number("Longitude")) == (37.48, -122.18)
-    assert len(seen.asked()) == 2
-    assert seen.page.evaluate("scrollY") == before
-    seen.page.keyboard.press("Tab")
-    assert seen.page.evaluate("document.activeElement.id") != "map"
+        open_page.page.keyboard.press(key)
+    open_page.wait_for_prediction(lambda: open_page.page.keyboard.press("Shift+ArrowDown"))
+    assert (open_page.input_number("Latitude"), open_page.input_number("Longitude")) == (
+        37.48,
+        -122.18,
+    )
+    assert len(open_page.predict_bodies()) == 2
+    assert open_page.page.evaluate("scrollY") == scroll_position
+    open_page.page.keyboard.press("Tab")
+    assert open_page.page.evaluate("document.activeElement.id") != "map"
 
 
-def test_typed_numbers_move_the_mark_and_age_the_answer(seen):
-    north, east, _ = outline.MAP_CITIES["Redding"]
-    seen.page.fill("#Latitude", str(north))
-    seen.page.fill("#Longitude", str(east))
-    assert seen.page.inner_text("#place").endswith(": Redding")
-    mark, city = (
-        seen.page.locator(one).bounding_box()
-        for one in ("#marker .pin", "[data-name='Redding'] circle")
+def test_typed_numbers_move_the_marker_and_mark_the_prediction_as_stale(open_page):
+    latitude, longitude, _ = outline.MAP_CITIES["Redding"]
+    open_page.page.fill("#Latitude", str(latitude))
+    open_page.page.fill("#Longitude", str(longitude))
+    assert open_page.page.inner_text("#place").endswith(": Redding")
+    marker, city = (
+        open_page.page.locator(selector).bounding_box()
+        for selector in ("#marker .pin", "[data-name='Redding'] circle")
     )
     for side, size in (("x", "width"), ("y", "height")):
-        middle = mark[side] + mark[size] / 2
-        assert middle == pytest.approx(city[side] + city[size] / 2, abs=1.5)
-    assert seen.page.locator("body.stale").count() == 1
-    assert len(seen.asked()) == 1
-    seen.press_ask()
-    assert seen.page.locator("body.stale").count() == 0
+        marker_center = marker[side] + marker[size] / 2
+        assert marker_center == pytest.approx(city[side] + city[size] / 2, abs=1.5)
+    assert open_page.page.locator("body.stale").count() == 1
+    assert len(open_page.predict_bodies()) == 1
+    open_page.press_ask()
+    assert open_page.page.locator("body.stale").count() == 0
 
 
-def test_a_bad_number_is_named_beside_its_field(seen):
-    seen.page.route("**/predictions?*", lambda _: None)  # whatever is asked there has no answer
-    seen.page.fill("#MedInc", "99")
-    seen.page.fill("#AveRooms", "")
-    seen.press_ask()
-    assert "MedInc is 99, expected a number from 0 to 20" in seen.page.inner_text("#MedInc-problem")
-    assert "AveRooms is missing" in seen.page.inner_text("#AveRooms-problem")
-    assert seen.page.inner_text("#HouseAge-problem") == ""
-    assert seen.page.evaluate("document.activeElement.id") == "MedInc"
-    assert "2 of the numbers" in seen.page.inner_text("#answer")
-    assert not seen.page.is_visible("#why")
-    seen.check(said=["422"])
-    seen.page.fill("#MedInc", "3")
-    seen.page.fill("#AveRooms", "5")
-    seen.press_ask()
-    assert seen.page.locator("[aria-invalid], .problem:not(:empty)").count() == 0
-    assert seen.page.is_visible("#why")
+def test_a_bad_number_is_named_beside_its_field(open_page):
+    open_page.page.route("**/predictions?*", lambda _: None)  # never answered
+    open_page.page.fill("#MedInc", "99")
+    open_page.page.fill("#AveRooms", "")
+    open_page.press_ask()
+    assert "MedInc is 99, expected a number from 0 to 20" in open_page.page.inner_text(
+        "#MedInc-problem"
+    )
+    assert "AveRooms is missing" in open_page.page.inner_text("#AveRooms-problem")
+    assert open_page.page.inner_text("#HouseAge-problem") == ""
+    assert open_page.page.evaluate("document.activeElement.id") == "MedInc"
+    assert "2 of the numbers" in open_page.page.inner_text("#answer")
+    assert not open_page.page.is_visible("#why")
+    open_page.check(allowed_messages=["422"])
+    open_page.page.fill("#MedInc", "3")
+    open_page.page.fill("#AveRooms", "5")
+    open_page.press_ask()
+    assert open_page.page.locator("[aria-invalid], .problem:not(:empty)").count() == 0
+    assert open_page.page.is_visible("#why")
 
 
 def test_a_recent_prediction_fills_the_form(browser, address):
     fresno = {**EXAMPLE, "MedInc": 2.5, "Latitude": 36.74, "Longitude": -119.79}
-    made = post_predict(address, fresno)
-    seen = Seen(browser, address)
-    row = seen.page.locator("#recent tbody tr", has_text="Fresno").first
-    assert f"${made['prediction_usd']:,.0f}" in row.inner_text()
-    assert row.locator("a").get_attribute("href") == f"/predictions/{made['id']}"
-    seen.asking(row.get_by_role("button").click)
-    assert {name: seen.number(name) for name in FEATURES} == seen.asked()[-1] == fresno
-    newest = seen.page.locator("#recent tbody tr").first
+    prediction = post_predict(address, fresno)
+    open_page = OpenPage(browser, address)
+    row = open_page.page.locator("#recent tbody tr", has_text="Fresno").first
+    assert f"${prediction['prediction_usd']:,.0f}" in row.inner_text()
+    assert row.locator("a").get_attribute("href") == f"/predictions/{prediction['id']}"
+    open_page.wait_for_prediction(row.get_by_role("button").click)
+    assert (
+        {name: open_page.input_number(name) for name in FEATURES}
+        == open_page.predict_bodies()[-1]
+        == fresno
+    )
+    newest = open_page.page.locator("#recent tbody tr").first
     newest.get_by_role("button", name="Fresno").wait_for()
-    assert seen.page.evaluate("document.activeElement.id") == "answer"
-    seen.page.close()
+    assert open_page.page.evaluate("document.activeElement.id") == "answer"
+    open_page.page.close()
 
 
-def test_a_refused_request_is_among_the_recent_ones(seen):
-    seen.page.fill("#MedInc", "99")
-    seen.press_ask()
-    newest = seen.page.locator("#recent tbody tr").first
+def test_a_refused_request_is_among_the_recent_ones(open_page):
+    open_page.page.fill("#MedInc", "99")
+    open_page.press_ask()
+    newest = open_page.page.locator("#recent tbody tr").first
     newest.get_by_text("refused").wait_for()
     assert "MedInc is 99" in newest.inner_text()
-    seen.asking(newest.get_by_role("button").click)
-    assert seen.number("MedInc") == 99
+    open_page.wait_for_prediction(newest.get_by_role("button").click)
+    assert open_page.input_number("MedInc") == 99
 
 
-def test_an_older_service_and_model_do_with_less(browser, address):
+def test_the_page_works_with_an_older_service_and_model(browser, address):
     page = browser.new_page()
-    problem = {"field": None, "row": None, "problem": "registered without what explains"}
-    page.route("**/predictions?*", lambda one: one.fulfill(status=404, json={}))
+    problem = {"field": None, "row": None, "problem": "registered without explanations"}
+    page.route("**/predictions?*", lambda route: route.fulfill(status=404, json={}))
     page.route(
-        "**/predict?explain=true", lambda one: one.fulfill(status=422, json={"errors": [problem]})
+        "**/predict?explain=true",
+        lambda route: route.fulfill(status=422, json={"errors": [problem]}),
     )
-    asked = []
-    page.on("request", lambda one: asked.append(one.url.removeprefix(address)))
+    requested_paths = []
+    page.on("request", lambda request: requested_paths.append(request.url.removeprefix(address)))
     page.goto(address)
     page.wait_for_selector(".value")
     with page.expect_response("**/predict"):
@@ -246,68 +286,76 @@ def test_an_older_service_and_model_do_with_less(browser, address):
     assert page.locator("p.interval").count() == 1
     assert not page.is_visible("#why")
     assert not page.is_visible("#recent")
-    assert asked.count("/predict?explain=true") == asked.count("/predictions?limit=10") == 1
-    assert asked.count("/predict") == 2
+    assert requested_paths.count("/predict?explain=true") == 1
+    assert requested_paths.count("/predictions?limit=10") == 1
+    assert requested_paths.count("/predict") == 2
     page.close()
 
 
-def test_a_service_that_is_gone_is_named(seen):
-    seen.page.route("**/predict?*", lambda one: one.abort())
-    seen.page.get_by_role("button", name="Ask").click()
-    seen.page.locator("#answer .problem").wait_for()
-    assert seen.page.inner_text("#answer").startswith("No answer came")
+def test_a_service_that_does_not_answer_is_reported(open_page):
+    open_page.page.route("**/predict?*", lambda route: route.abort())
+    open_page.page.get_by_role("button", name="Ask").click()
+    open_page.page.locator("#answer .problem").wait_for()
+    assert open_page.page.inner_text("#answer").startswith("No answer came")
 
 
-def test_without_a_champion_nothing_is_asked(browser, tmp_path):
+def test_without_a_champion_no_request_is_sent_unasked(browser, tmp_path):
     with running_service(tmp_path) as address:
-        seen = Seen(browser, address, ready="[role=note]")
-        assert "make run" in seen.page.inner_text("[role=note]")
-        assert seen.asked() == []
-        seen.press_ask()
-        assert "make run" in seen.page.inner_text("#answer")
-        seen.check(said=["503", "404"])
-        seen.page.close()
+        open_page = OpenPage(browser, address, ready="[role=note]")
+        assert "make run" in open_page.page.inner_text("[role=note]")
+        assert open_page.predict_bodies() == []
+        open_page.press_ask()
+        assert "make run" in open_page.page.inner_text("#answer")
+        open_page.check(allowed_messages=["503", "404"])
+        open_page.page.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_the_page_is_readable_and_asks_nothing_outside(browser, address, width, scheme):
-    seen = Seen(browser, address, width, scheme)
-    assert "GENERATED SAMPLE" in seen.page.inner_text("[role=note]").upper()
-    seen.page.wait_for_selector("#recent tbody tr")
-    seen.check()
-    seen.page.fill("#AveRooms", "190")
-    seen.press_ask()
-    assert "AveRooms is 190, and the model has seen" in seen.page.inner_text("#warnings")
-    seen.check()
-    seen.page.close()
+@pytest.mark.parametrize(("width", "scheme"), WIDTHS_AND_SCHEMES)
+def test_the_page_is_readable_and_loads_nothing_from_other_hosts(browser, address, width, scheme):
+    open_page = OpenPage(browser, address, width, scheme)
+    assert "GENERATED SAMPLE" in open_page.page.inner_text("[role=note]").upper()
+    open_page.page.wait_for_selector("#recent tbody tr")
+    open_page.check()
+    open_page.page.fill("#AveRooms", "190")
+    open_page.press_ask()
+    assert "AveRooms is 190, and the model has seen" in open_page.page.inner_text("#warnings")
+    open_page.check()
+    open_page.page.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_how_to_call_it_is_readable_too(browser, address, width, scheme):
-    seen = Seen(browser, address, width, scheme, "/docs", "table")
-    command = seen.page.locator("pre").first.inner_text()
+@pytest.mark.parametrize(("width", "scheme"), WIDTHS_AND_SCHEMES)
+def test_the_api_documentation_is_readable_too(browser, address, width, scheme):
+    open_page = OpenPage(browser, address, width, scheme, "/docs", "table")
+    command = open_page.page.locator("pre").first.inner_text()
     assert json.loads(re.search(r"'(\{.*\})'", command)[1]) == EXAMPLE
-    seen.check()
-    seen.page.close()
+    open_page.check()
+    open_page.page.close()
 
 
-def test_the_page_is_light(browser, address):
-    seen = Seen(browser, address)
-    files = [one for one in seen.requests if one.method == "GET" and "predictions" not in one.url]
-    assert sum(len(one.response().body()) for one in files if one.url[:4] == "http") < 60_000
-    seen.page.close()
+def test_the_page_is_small(browser, address):
+    open_page = OpenPage(browser, address)
+    files = [
+        request
+        for request in open_page.requests
+        if request.method == "GET"
+        and request.url.startswith("http")
+        and "predictions" not in request.url
+    ]
+    assert sum(len(request.response().body()) for request in files) < 60_000
+    open_page.page.close()
 
 
-def test_the_outline_holds_nearly_all_block_groups(real_data):
-    corners = np.array([1.0, outline.MAP_LONGITUDE_SCALE])
-    places = real_data.frame[["Latitude", "Longitude"]].to_numpy() * corners
-    inside, away = np.zeros(len(places), bool), np.full(len(places), np.inf)
+def test_the_outline_contains_nearly_all_block_groups(real_data):
+    scale = np.array([1.0, outline.MAP_LONGITUDE_SCALE])
+    points = real_data.frame[["Latitude", "Longitude"]].to_numpy() * scale
+    is_inside, coast_km = np.zeros(len(points), bool), np.full(len(points), np.inf)
     for ring in [outline.MAINLAND, *outline.ISLANDS]:
-        ends = np.array(ring) * corners
-        inside |= Path(ends).contains_points(places)
-        for one, other in zip(ends, np.roll(ends, -1, axis=0), strict=True):
-            along = np.clip((places - one) @ (other - one) / ((other - one) @ (other - one)), 0, 1)
-            apart = places - (one + along[:, None] * (other - one))
-            away = np.minimum(away, np.hypot(*apart.T) * 111.2)
-    assert inside.mean() > 0.98
-    assert (inside | (away < 5)).mean() > 0.999
+        corners = np.array(ring) * scale
+        is_inside |= Path(corners).contains_points(points)
+        for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+            edge = end - start
+            fraction = np.clip((points - start) @ edge / (edge @ edge), 0, 1)
+            offsets = points - (start + fraction[:, None] * edge)
+            coast_km = np.minimum(coast_km, np.hypot(*offsets.T) * 111.2)
+    assert is_inside.mean() > 0.98
+    assert (is_inside | (coast_km < 5)).mean() > 0.999

@@ -1,4 +1,4 @@
-"""What /metrics says while others count."""
+"""What /metrics reports while other threads count."""
 
 import sys
 import threading
@@ -9,40 +9,41 @@ from app.metrics.metrics import Metrics
 
 
 @pytest.fixture
-def hurried():
-    """Threads take turns a thousand times as often."""
-    before = sys.getswitchinterval()
+def frequent_thread_switches():
+    """Let threads take turns a thousand times as often."""
+    usual_interval = sys.getswitchinterval()
     sys.setswitchinterval(5e-6)
     yield
-    sys.setswitchinterval(before)
+    sys.setswitchinterval(usual_interval)
 
 
-def test_names_that_come_up_while_it_is_scraped_are_entered_once(tmp_path, hurried):
-    metrics, over, failed = Metrics(tmp_path / "counts"), threading.Event(), []
+def test_names_that_are_added_during_a_scrape_are_entered_once(tmp_path, frequent_thread_switches):
+    metrics, is_finished = Metrics(tmp_path / "counts"), threading.Event()
+    errors = []
 
     def scrape():
-        while not over.is_set():
+        while not is_finished.is_set():
             try:
                 metrics.exposition()
-            except ValueError as torn:
-                failed.append(torn)
+            except ValueError as error:
+                errors.append(error)
 
     threads = [threading.Thread(target=scrape) for _ in range(3)]
-    for one in threads:
-        one.start()
-    for at in range(400):
-        metrics.count("housing_requests", f"/{at}", "200")
-    over.set()
-    for one in threads:
-        one.join()
-    assert not failed
-    totals = metrics.shared_counters.values_by_name()
-    counted = [sum(numbers) for (name, *_), numbers in totals if name == "housing_requests"]
-    assert counted == [1] * 400
+    for thread in threads:
+        thread.start()
+    for number in range(400):
+        metrics.count("housing_requests", f"/{number}", "200")
+    is_finished.set()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    values = metrics.shared_counters.values_by_name()
+    counts = [sum(numbers) for (name, *_), numbers in values if name == "housing_requests"]
+    assert counts == [1] * 400
 
 
-def test_a_time_that_nobody_has_set_is_not_told_as_1970(tmp_path):
-    """An alert would take the registry for away since then, where nobody follows one."""
+def test_a_timestamp_that_was_never_set_is_not_reported_as_1970(tmp_path):
+    """An alert would take the registry for unreachable since then, where none is followed."""
     metrics, name = Metrics(tmp_path / "counts"), "housing_registry_reached_timestamp_seconds"
     assert f"\n{name} " not in metrics.exposition().decode()
     assert "\nhousing_model_refused 0.0\n" in metrics.exposition().decode()

@@ -1,0 +1,76 @@
+"""Give each request of the Flask app an id, record it, and answer errors as problem details."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from app.blueprints.responses import body_too_large_error, flask_response
+from app.codecs import predict
+from app.messages import HttpRequest
+from app.metrics.metrics import get_metrics
+from app.prediction_log.writer import PredictionLogError
+from app.prediction_service import CODECS, LOG_UNAVAILABLE_MESSAGE
+from app.problem_details import RequestError, request_error
+
+
+def init_app(app: Flask) -> None:
+    """Register the hooks and the error handlers of the Flask app."""
+    app.before_request(_assign_request_id)
+    app.after_request(_record_request)
+    app.register_error_handler(RequestError, _handle_request_error)
+    app.register_error_handler(HTTPException, _handle_http_exception)
+    app.register_error_handler(PredictionLogError, _handle_log_error)
+    app.register_error_handler(Exception, _handle_unexpected_error)
+
+
+def _assign_request_id() -> None:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    query_string = request.query_string.decode("latin-1")
+    g.http_request = HttpRequest(
+        request.method, request.path, query_string, headers, b"", request.remote_addr or ""
+    )
+
+
+def _record_request(response: Response) -> Response:
+    """Count and log a request and add its tracing headers.
+
+    Leaves out the requests for predictions: the prediction service records them itself.
+    """
+    if request.path in CODECS and request.method == "POST":
+        return response
+    endpoint = request.url_rule.rule if request.url_rule else "unknown"
+    get_metrics().count("housing_requests", endpoint, str(response.status_code))
+    get_metrics().observe("housing_request_seconds", g.http_request.latency_ms() / 1000, endpoint)
+    size = response.calculate_content_length() or 0
+    current_app.extensions["access_log"].write([(g.http_request, response.status_code, size)])
+    for name, value in g.http_request.tracing_headers():
+        response.headers[name] = value
+    return response
+
+
+def _handle_request_error(error: RequestError) -> Response:
+    if error.status == 429:
+        get_metrics().count("housing_shed_requests", "limit")
+    return flask_response(predict.encode_error(g.http_request, error))
+
+
+def _handle_http_exception(error: HTTPException) -> Response:
+    if isinstance(error, RequestEntityTooLarge):
+        return _handle_request_error(body_too_large_error())
+    response = _handle_request_error(request_error(error.code or 500, error.description or ""))
+    response.headers.extend((name, value) for name, value in error.get_headers() if name == "Allow")
+    return response
+
+
+def _handle_log_error(error: PredictionLogError) -> Response:
+    current_app.logger.error("the log cannot be used: %s", error)
+    return _handle_request_error(request_error(503, LOG_UNAVAILABLE_MESSAGE))
+
+
+def _handle_unexpected_error(error: Exception) -> Response:
+    request_id = g.http_request.id
+    current_app.logger.exception("request %s failed", request_id)
+    return _handle_request_error(
+        request_error(500, f"the service failed; its log has the reason under {request_id}")
+    )

@@ -1,0 +1,35 @@
+"""The HTML pages: the map with its form, and the description of the API."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+
+from app import openapi
+from app.blueprints import outline
+from app.codecs.predict import SAMPLE_NOTICE
+from app.model.champion import champion_loader
+from app.prediction_service import NO_CHAMPION_MESSAGE
+from housing.schema import FEATURES, USD_PER_UNIT
+
+bp = Blueprint("pages", __name__)
+
+
+@bp.get("/")
+def index() -> str:
+    """Show a map and a form to ask for a house value."""
+    champion = champion_loader().current()
+    return render_template(
+        "page.html",
+        features=FEATURES,
+        model_info=champion.model_info if champion else None,
+        map=outline.california_map(champion),
+        no_champion_message=NO_CHAMPION_MESSAGE,
+        sample_notice=SAMPLE_NOTICE,
+        usd_per_unit=USD_PER_UNIT,
+    )
+
+
+@bp.get("/docs")
+def api_docs() -> str:
+    """Show the OpenAPI document as a page."""
+    return render_template("docs.html", document=openapi.document(), features=FEATURES)

@@ -1,0 +1,104 @@
+"""Routes that predict house values, and that show the predictions in the log."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, current_app, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.blueprints.responses import body_too_large_error, flask_response, json_response
+from app.codecs.json_body import LoggedPredictionDetail
+from app.model.champion import champion_loader
+from app.prediction_log.writer import prediction_log
+from app.prediction_service import PredictionService
+from app.problem_details import request_error
+from housing.schema import USD_PER_UNIT
+
+DEFAULT_RECENT_PREDICTIONS, MAX_RECENT_PREDICTIONS = 20, 1_000  # rows of GET /predictions
+
+bp = Blueprint("predictions", __name__)
+
+
+@bp.post("/predict")
+@bp.post("/invocations")
+def create_prediction() -> Response:
+    """Predict the house values of one block group or a list, and log them before they are sent.
+
+    Under `python -m app` the ASGI application answers these two paths in batches, by the same
+    service.
+    """
+    service: PredictionService = current_app.extensions["service"]
+    g.http_request.api_key_name = g.api_key_name
+    try:
+        g.http_request.body = request.get_data()
+    except RequestEntityTooLarge:
+        return flask_response(service.reject_request(g.http_request, body_too_large_error()))
+    return flask_response(service.predict_batch([g.http_request])[0])
+
+
+@bp.get("/predictions")
+def list_predictions() -> Response:
+    """Return the last requests for predictions, answered or rejected, newest first."""
+    limit = _query_integer("limit", 1, MAX_RECENT_PREDICTIONS)
+    status = _query_integer("status", 100, 599)
+    rows = prediction_log().find_recent(
+        DEFAULT_RECENT_PREDICTIONS if limit is None else limit,
+        status,
+        request.args.get("request_id"),
+    )
+    return json_response({"predictions": [_log_row_as_json(row) for row in rows]})
+
+
+@bp.get("/predictions/<name>")
+def get_prediction(name: str) -> Response:
+    """Return a prediction as it was logged, and the lineage of the model that made it."""
+    row = prediction_log().find(name)
+    if row is None:
+        raise request_error(404, f"no answer {name[:60]!r} is in the log")
+    lineage = None
+    if row["model_name"]:
+        lineage = champion_loader().model_info(
+            row["model_name"], row["model_version"], row["run_id"]
+        )
+    return json_response(_log_row_as_json(row) | {"lineage": lineage})
+
+
+def _query_integer(name: str, minimum: int, maximum: int) -> int | None:
+    """Return a query parameter, None if it is absent. Raises RequestError (422) if invalid."""
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not (re.fullmatch("[0-9]{1,9}", text) and minimum <= int(text) <= maximum):
+        raise request_error(
+            422, f"{name} is {text[:60]!r}, expected a number from {minimum} to {maximum:,}"
+        )
+    return int(text)
+
+
+def _log_row_as_json(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the log with its JSON texts parsed, and its house values in dollars too."""
+    row = row | {
+        "input": _parse_json_or_text(row["input"]),
+        "warnings": json.loads(row["warnings"] or "[]"),
+    }
+    for column in ("prediction", "low", "high"):
+        value = row[column]
+        row[f"{column}_usd"] = None if value is None else round(value * USD_PER_UNIT, 2)
+    return {name: row[name] for name in LoggedPredictionDetail.model_fields if name in row}
+
+
+def _parse_json_or_text(text: str | None) -> Any:
+    """Return the value of a JSON text; the text itself if it is not strict JSON.
+
+    The body of a rejected request may be any text.
+    """
+    try:
+        value = orjson.loads(text) if text else None
+        json.dumps([[[value]]])  # fails if it is nested too deeply for a response
+        return value
+    except (ValueError, RecursionError):
+        return text
