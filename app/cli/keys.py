@@ -11,9 +11,9 @@ from pathlib import Path
 
 from app.auth import api_keys
 from app.auth.api_keys import ApiKey
-from app.prediction_log.file_lock import FileLock
 from app.settings import SETTINGS
 from housing import paths
+from housing.prediction_log.lock import FileLock
 
 
 def main(arguments: list[str]) -> int:
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     asked = parser.parse_args(arguments)
     file = Path(os.environ.get("HOUSING_KEYS") or SETTINGS["KEYS"].default_factory())
     try:
-        with FileLock(file.with_suffix(".lock"), 10)():
+        with FileLock(file.with_suffix(".lock"), 10):
             said = {"add": _add_key, "revoke": _revoke_key, "list": _list_keys}[asked.what](
                 file, asked
             )
