@@ -22,8 +22,9 @@ MAX_NAME_BYTES = 400  # bytes of a column's name that are looked at
 SCHEMA_MESSAGE, DICTIONARY_MESSAGE, RECORD_BATCH_MESSAGE = 1, 2, 3  # kinds of messages
 TYPE_NAMES = ("nothing", "null", "int", "float", "binary", "string", "bool", "decimal", "date",
          "time", "timestamp", "interval", "list", "struct", "union", "fixed_size_binary",
-         "fixed_size_list", "map", "duration", "large_binary", "large_string", "large_list", "run_end_encoded",
-         "binary_view", "string_view", "list_view", "large_list_view")  # fmt: skip
+         "fixed_size_list", "map", "duration", "large_binary", "large_string", "large_list",
+         "run_end_encoded", "binary_view", "string_view", "list_view",
+         "large_list_view")  # fmt: skip
 INTEGER_DTYPES = {
     (8, True): "<i1", (16, True): "<i2", (32, True): "<i4", (64, True): "<i8",
     (8, False): "<u1", (16, False): "<u2", (32, False): "<u4", (64, False): "<u8",

@@ -11,29 +11,29 @@ def path(tmp_path):
 
 
 def test_a_lock_that_is_held_is_waited_for_in_vain(path):
-    """Two descriptors in one process exclude each other as those of two processes do."""
-    other = FileLock(path, 0.01)
+    """Two descriptors in one process exclude each second as those of two processes do."""
+    second = FileLock(path, 0.01)
     with FileLock(path, 0.01), pytest.raises(TimeoutError, match="another process holds"):
-        other.acquire()
+        second.acquire()
 
 
 def test_a_lock_that_is_released_or_closed_is_free(path):
-    lock, other = FileLock(path, 0.01), FileLock(path, 0.01)
-    with lock:
+    first, second = FileLock(path, 0.01), FileLock(path, 0.01)
+    with first:
         pass
-    with other:
+    with second:
         pass
-    lock.acquire()
-    lock.close()
-    with other:
+    first.acquire()
+    first.close()
+    with second:
         pass
-    with lock:  # opened again
+    with first:  # opened again
         assert path.exists()
 
 
 def test_a_lock_is_released_after_an_error(path):
-    lock, other = FileLock(path, 0.01), FileLock(path, 0.01)
-    with pytest.raises(KeyError), lock:
+    first, second = FileLock(path, 0.01), FileLock(path, 0.01)
+    with pytest.raises(KeyError), first:
         raise KeyError
-    with other:
+    with second:
         pass
