@@ -1,7 +1,7 @@
-"""What answers: groups of requests, predicted together and logged in one transaction.
+"""The prediction service: requests predicted together and logged in one transaction.
 
-Free of any web framework: Flask's views ask with a group of one, the event loop with as many as
-have come while the last group was answered.
+Free of any web framework: Flask's views call it with one request, the event loop with as many as
+arrived while the last batch was answered.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from app.metrics.metrics import Metrics
 from app.model.champion import Champion, ChampionLoader
 from app.prediction_log import records
 from app.prediction_log.access_log import AccessLog
-from app.prediction_log.writer import LogEntry, PredictionLog, PredictionLogError
+from app.prediction_log.writer import PredictionLog, PredictionLogError
 from app.problem_details import RequestError, request_error
+from housing.prediction_log.table import LogEntry
 from housing.schema import USD_PER_UNIT
 
 CODECS: Mapping[str, ModuleType] = {"/predict": predict, "/invocations": mlflow_invocations}
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 class PredictionService:
-    """Log, champion and metrics of one worker."""
+    """The log, champion and metrics of one worker, and what it does with a request."""
 
     def __init__(
         self,
@@ -45,96 +46,96 @@ class PredictionService:
         access_log: AccessLog,
         config: Mapping[str, Any],
     ) -> None:
-        self.prediction_log, self.champion_loader, self.metrics, self.access_log = (
-            prediction_log,
-            champion_loader,
-            metrics,
-            access_log,
-        )
+        self.prediction_log = prediction_log
+        self.champion_loader = champion_loader
+        self.metrics = metrics
+        self.access_log = access_log
         self.row_limits = config["MAX_ROWS"], config["MAX_TABLE_ROWS"]
         self.allow_unlogged = config["LOG_POLICY"] == "available"
 
     def predict_batch(self, requests: list[HttpRequest]) -> list[HttpResponse]:
-        """A reply for each, once its rows are committed; 503 for all if they cannot be."""
+        """Return a response to each request once its rows are committed; 503 if they cannot be."""
         try:
-            replies = self._predict_and_log(requests)
-        except Exception:  # one request's failure must not be the others'
+            responses = self._predict_and_log(requests)
+        except Exception:  # the failure of one request must not fail the others
             logger.exception("%d requests failed together", len(requests))
-            replies = [self._predict_one(one) for one in requests]
-        return self._finalize_responses(requests, replies)
+            responses = [self._predict_one(request) for request in requests]
+        return self._finalize_responses(requests, responses)
+
+    def reject_request(self, request: HttpRequest, error: RequestError) -> HttpResponse:
+        """Return the response to a request that is refused before its body is read.
+
+        It is logged too, unless the client was not let in: anyone could fill the disk.
+        """
+        responses = [_encode_error(request, error)]
+        if error.status == 429:
+            self.metrics.count("housing_shed_requests", "limit")
+        if error.status not in (401, 429):
+            responses = self._log_error(request, error, responses)
+        return self._finalize_responses([request], responses)[0]
+
+    def shed_request(self, request: HttpRequest) -> HttpResponse:
+        """Return a 503 at once, as too many requests wait; not logged, as the log is behind."""
+        self.metrics.count("housing_shed_requests", "queue")
+        error = request_error(503, "too many requests wait already; try again in a second")
+        return self._finalize_responses([request], [_encode_error(request, error)])[0]
 
     def _finalize_responses(
         self, requests: list[HttpRequest], responses: list[HttpResponse]
     ) -> list[HttpResponse]:
-        """The replies with what every one has, counted."""
-        self.access_log.write([(asked, made.status, len(made.body))
-                           for asked, made in zip(requests, responses, strict=True)])  # fmt: skip
-        for asked, made in zip(requests, responses, strict=True):
-            made.headers += asked.tracing_headers()
-            self.metrics.count("housing_requests", asked.path, str(made.status))
-        now = time.perf_counter()
+        """Write the access log, add the tracing headers and count the responses."""
+        pairs = [*zip(requests, responses, strict=True)]
+        self.access_log.write(
+            [(request, response.status, len(response.body)) for request, response in pairs]
+        )
+        for request, response in pairs:
+            response.headers += request.tracing_headers()
+            self.metrics.count("housing_requests", request.path, str(response.status))
+        finished_at = time.perf_counter()
         for path in CODECS:
-            taken = [now - one.started_at for one in requests if one.path == path]
-            if taken:
-                self.metrics.observe_all("housing_request_seconds", taken, path)
+            seconds = [
+                finished_at - request.started_at for request in requests if request.path == path
+            ]
+            if seconds:
+                self.metrics.observe_all("housing_request_seconds", seconds, path)
         return responses
-
-    def reject_request(self, request: HttpRequest, error: RequestError) -> HttpResponse:
-        """The reply to a request that is refused before its body is looked at.
-
-        It is logged too, but for one that nobody was let in with: anyone could fill the disk.
-        """
-        made = [CODECS[request.path].encode_error(request, error)]
-        if error.status == 429:
-            self.metrics.count("housing_shed_requests", "limit")
-        if error.status not in (401, 429):
-            made = self._log_error(request, error, made)
-        return self._finalize_responses([request], made)[0]
-
-    def shed_request(self, request: HttpRequest) -> HttpResponse:
-        """The reply where too many wait already: at once, and not logged, as the log is behind."""
-        self.metrics.count("housing_shed_requests", "queue")
-        why = request_error(503, "too many requests wait already; try again in a second")
-        return self._finalize_responses(
-            [request], [CODECS[request.path].encode_error(request, why)]
-        )[0]
 
     def _predict_one(self, request: HttpRequest) -> HttpResponse:
         try:
             return self._predict_and_log([request])[0]
         except Exception:
             logger.exception("request %s failed", request.id)
-            why = request_error(
+            error = request_error(
                 500, f"the service failed; its log has the reason under {request.id}"
             )
-            made = [CODECS[request.path].encode_error(request, why)]
-            return self._log_error(request, why, made)[0]
+            return self._log_error(request, error, [_encode_error(request, error)])[0]
 
     def _predict_and_log(self, requests: list[HttpRequest]) -> list[HttpResponse]:
         champion = self.champion_loader.current()
-        read = [self._decode_request(one, champion) for one in requests]
-        good = [one for one in read if isinstance(one, ParsedRequest)]
-        told = self._run_model(champion, good, requests, read) if good else []
-        found = iter(told)
-        logged: list[LogEntry] = []
-        lines: list[bytes] = []
-        replies = []
-        for asked, rows in zip(requests, read, strict=True):
-            protocol = CODECS[asked.path]
-            if isinstance(rows, RequestError):
-                logged.append(records.error_entry(asked, rows))
-                lines.append(records.error_line(asked, logged[-1]))
-                replies.append(protocol.encode_error(asked, rows))
+        decode_results = [self._decode_request(request, champion) for request in requests]
+        parsed_requests = [result for result in decode_results if isinstance(result, ParsedRequest)]
+        batches: list[PredictionBatch] = []
+        if champion and parsed_requests:
+            batches = self._run_model(champion, parsed_requests, requests, decode_results)
+        remaining_batches = iter(batches)
+        log_entries: list[LogEntry] = []
+        json_lines: list[bytes] = []
+        responses: list[HttpResponse] = []
+        for request, result in zip(requests, decode_results, strict=True):
+            if isinstance(result, RequestError):
+                log_entries.append(records.error_entry(request, result))
+                json_lines.append(records.error_line(request, log_entries[-1]))
+                responses.append(_encode_error(request, result))
             else:
-                answers = next(found)
-                logged += records.prediction_entries(asked, rows, answers)
-                lines.append(records.prediction_line(asked, rows, answers, logged[-1]))
-                replies.append(protocol.encode_response(rows, answers))
-        if not self._write_log(logged, b"".join(lines), len(requests)):
-            return self._on_log_failure(requests, replies)
-        if good:
-            self._record_prediction_metrics(champion, good, told)
-        return replies
+                batch = next(remaining_batches)
+                log_entries += records.prediction_entries(request, result, batch)
+                json_lines.append(records.prediction_line(request, result, batch, log_entries[-1]))
+                responses.append(CODECS[request.path].encode_response(result, batch))
+        if not self._write_log(log_entries, b"".join(json_lines), len(requests)):
+            return self._on_log_failure(requests, responses)
+        if champion and parsed_requests:
+            self._record_prediction_metrics(champion, parsed_requests, batches)
+        return responses
 
     def _decode_request(
         self, request: HttpRequest, champion: Champion | None
@@ -142,14 +143,15 @@ class PredictionService:
         try:
             if champion is None:
                 raise request_error(503, NO_CHAMPION_MESSAGE)
-            rows = CODECS[request.path].decode_request(request, *self.row_limits)
-            if rows.explain and champion.training_domain is None:
+            parsed_request = CODECS[request.path].decode_request(request, *self.row_limits)
+            if parsed_request.explain and champion.training_domain is None:
                 version = champion.model_info["version"]
-                raise request_error(422, f"version {version} was registered without what explains its "
-                              "answers")  # fmt: skip
-            return rows
-        except RequestError as why:
-            return why
+                raise request_error(
+                    422, f"version {version} was registered without the data that explanations need"
+                )
+            return parsed_request
+        except RequestError as error:
+            return error
 
     def _run_model(
         self,
@@ -158,31 +160,43 @@ class PredictionService:
         requests: list[HttpRequest],
         decode_results: list[ParsedRequest | RequestError],
     ) -> list[PredictionBatch]:
-        """What the model says to all rows at once, and then to each request."""
-        values = (
+        """Predict the rows of all requests at once; return the predictions of each request.
+
+        parsed_requests: those of decode_results, which holds one result for each of the requests.
+        """
+        features = (
             parsed_requests[0].features
             if len(parsed_requests) == 1
-            else np.concatenate([one.features for one in parsed_requests])
+            else np.concatenate([parsed.features for parsed in parsed_requests])
         )
-        predicted, warnings = champion.predict(values), champion.warnings(values)
-        usd = np.round(predicted * USD_PER_UNIT, 2)
-        made, at = [], 0
-        asked = [
-            one
-            for one, rows in zip(requests, decode_results, strict=True)
-            if isinstance(rows, ParsedRequest)
+        predictions, warnings = champion.predict(features), champion.warnings(features)
+        predictions_usd = np.round(predictions * USD_PER_UNIT, 2)
+        valid_requests = [
+            request
+            for request, result in zip(requests, decode_results, strict=True)
+            if isinstance(result, ParsedRequest)
         ]
-        for one, rows in zip(asked, parsed_requests, strict=True):
-            end = at + len(rows.features)
-            ids = [f"{one.id}-{place}" for place in range(end - at)]
-            added = None
-            if rows.explain:
-                added = champion.contributions(rows.features[: json_body.MAX_EXPLAINED_ROWS])
-            some = slice(at, end)
-            answers = predicted[some], usd[some], warnings[some]
-            made.append(PredictionBatch(champion.model_info, *answers, ids, added))
-            at = end
-        return made
+        batches = []
+        start = 0
+        for request, parsed in zip(valid_requests, parsed_requests, strict=True):
+            row_count = len(parsed.features)
+            rows = slice(start, start + row_count)
+            contributions = None
+            if parsed.explain:
+                explained_rows = parsed.features[: json_body.MAX_EXPLAINED_ROWS]
+                contributions = champion.contributions(explained_rows)
+            batches.append(
+                PredictionBatch(
+                    champion.model_info,
+                    predictions[rows],
+                    predictions_usd[rows],
+                    warnings[rows],
+                    [f"{request.id}-{index}" for index in range(row_count)],
+                    contributions,
+                )
+            )
+            start += row_count
+        return batches
 
     def _log_error(
         self, request: HttpRequest, error: RequestError, responses: list[HttpResponse]
@@ -195,28 +209,28 @@ class PredictionService:
     def _write_log(
         self, log_entries: list[LogEntry], json_lines: bytes, request_count: int
     ) -> bool:
-        """Whether the rows are committed."""
-        started = time.perf_counter()
+        """Commit the rows and return whether that succeeded."""
+        started_at = time.perf_counter()
         try:
             self.prediction_log.write(log_entries, json_lines)
-        except PredictionLogError as failed:
-            logger.error("the log cannot be written: %s", failed)
+        except PredictionLogError as error:
+            logger.error("the log cannot be written: %s", error)
             self.metrics.count("housing_log_failures")
             return False
-        self.metrics.observe("housing_log_commit_seconds", time.perf_counter() - started)
+        self.metrics.observe("housing_log_commit_seconds", time.perf_counter() - started_at)
         self.metrics.observe("housing_group_requests", request_count)
         return True
 
     def _on_log_failure(
         self, requests: list[HttpRequest], responses: list[HttpResponse]
     ) -> list[HttpResponse]:
-        """What LOG_POLICY says of replies that could not be logged."""
+        """Apply LOG_POLICY to responses that could not be logged: replace or mark them."""
         if not self.allow_unlogged:
-            why = request_error(503, LOG_UNAVAILABLE_MESSAGE)
-            return [CODECS[one.path].encode_error(one, why) for one in requests]
+            error = request_error(503, LOG_UNAVAILABLE_MESSAGE)
+            return [_encode_error(request, error) for request in requests]
         self.metrics.count("housing_unlogged_answers", amount=len(requests))
-        for one in responses:
-            one.headers.append(("x-logged", "no"))
+        for response in responses:
+            response.headers.append(("x-logged", "no"))
         return responses
 
     def _record_prediction_metrics(
@@ -225,16 +239,19 @@ class PredictionService:
         parsed_requests: list[ParsedRequest],
         batches: list[PredictionBatch],
     ) -> None:
-        """Counts the rows that were answered, what they are like and what they are worth."""
-        about, ranks = (
-            champion.model_info,
-            champion.training_domain and champion.training_domain.deciles,
-        )
-        version = about["name"], about["version"]
-        dollars = [value for one in batches for value in one.predictions_usd[:, 0].tolist()]
-        self.metrics.observe_all("housing_prediction_usd", dollars, *version)
-        unusual = sum(bool(said) for one in batches for said in one.warnings)
-        if unusual:
-            self.metrics.count("housing_unusual_rows", amount=unusual)
-        if ranks is not None:
-            self.metrics.count_input_deciles([one.features for one in parsed_requests], ranks)
+        """Record the values, warnings and feature deciles of the predicted rows."""
+        version_labels = champion.model_info["name"], champion.model_info["version"]
+        values_usd = [value for batch in batches for value in batch.predictions_usd[:, 0].tolist()]
+        self.metrics.observe_all("housing_prediction_usd", values_usd, *version_labels)
+        unusual_rows = sum(bool(warnings) for batch in batches for warnings in batch.warnings)
+        if unusual_rows:
+            self.metrics.count("housing_unusual_rows", amount=unusual_rows)
+        domain = champion.training_domain
+        if domain is not None and domain.deciles is not None:
+            self.metrics.count_input_deciles(
+                [parsed.features for parsed in parsed_requests], domain.deciles
+            )
+
+
+def _encode_error(request: HttpRequest, error: RequestError) -> HttpResponse:
+    return CODECS[request.path].encode_error(request, error)

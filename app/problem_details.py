@@ -1,6 +1,7 @@
-"""Why a request is refused: the problems as the answer tells them, and their sentences."""
+"""Why a request is refused: the errors that the response lists, and their sentences."""
 
 import math
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -8,8 +9,9 @@ from pydantic import BaseModel, Field
 
 from housing.schema import FEATURE_NAMES, FEATURES
 
-MAX_REPORTED_ERRORS = 100  # named in one answer; more would be no help
-MAX_FIELD_NAME_LENGTH = 100  # characters of a field that is told back
+MAX_REPORTED_ERRORS = 100  # in one response; more would be no help
+MAX_FIELD_NAME_LENGTH = 100  # characters of an unknown field's name that are repeated
+MAX_VALUE_LENGTH = 60  # characters of a wrong value that are repeated
 
 
 class FieldError(BaseModel):
@@ -21,25 +23,25 @@ class FieldError(BaseModel):
 
 
 class ProblemDetails(BaseModel):
-    """Why there is no answer (RFC 9457)."""
+    """Why there is no prediction (RFC 9457)."""
 
-    type: str = Field("about:blank", description="nothing beyond the status: errors say it")
+    type: str = Field(default="about:blank", description="always about:blank; the errors say more")
     title: str = Field(description="the status in words")
     status: int
     detail: str = Field(description="the first problem")
-    instance: str = Field(description="names the request; its path, if it is in the log")
-    id: str = Field(description="names the request in the log")
-    errors: list[FieldError] = Field(description="every problem that was found")
+    instance: str = Field(description="identifies the request; its path, if it is in the log")
+    id: str = Field(description="identifies the request in the log")
+    errors: list[FieldError] = Field(description="every problem of the request")
 
 
 class RequestError(Exception):
-    """Raised for a body that is no request: the status to answer with and the problems."""
+    """Raised if a request is refused: the status of the response and the errors it lists."""
 
     def __init__(
         self, status: int, errors: list[FieldError], retry_after_seconds: float = 1
     ) -> None:
-        """wait: the seconds after which it may be worth another try, where it may be at all."""
-        super().__init__("; ".join(one.problem for one in errors))
+        """retry_after_seconds: when to try again, for the statuses after which that may help."""
+        super().__init__("; ".join(error.problem for error in errors))
         self.status, self.errors = status, errors
         self.headers: list[tuple[str, str]] = []
         if status == 401:  # Basic as well, so that a browser asks for the key
@@ -49,23 +51,23 @@ class RequestError(Exception):
 
 
 def request_error(status: int, message: str) -> RequestError:
-    """A refusal with one problem that is about no field."""
+    """Return an error with one problem that is about no field."""
     return RequestError(status, [FieldError(field=None, row=None, problem=message)])
 
 
 def check_row_count(row_count: int, max_rows: int) -> None:
-    """Raises Refused for an empty list, or one that is too long."""
+    """Raise RequestError for an empty list, or one that is too long."""
     if not 1 <= row_count <= max_rows:
         raise row_count_error(row_count, max_rows)
 
 
 def row_count_error(row_count: int, max_rows: int) -> RequestError:
-    """The refusal of an empty list, or one that is too long."""
+    """Return the error of an empty list, or of one that is too long."""
     return request_error(422, f"the list has {row_count:,} rows, expected 1 to {max_rows:,}")
 
 
 def invalid_value_error(field_name: str, row: int, actual: str) -> FieldError:
-    """The problem of a row whose field holds what it may not; found: in words."""
+    """Return the error of a value that its field may not have; actual: the value in words."""
     return FieldError(
         field=field_name,
         row=row,
@@ -74,7 +76,7 @@ def invalid_value_error(field_name: str, row: int, actual: str) -> FieldError:
 
 
 def unknown_field_error(field_name: str) -> FieldError:
-    """The problem of a field that a block group has not."""
+    """Return the error of a field that a block group does not have."""
     return FieldError(
         field=field_name[:MAX_FIELD_NAME_LENGTH],
         row=None,
@@ -83,53 +85,55 @@ def unknown_field_error(field_name: str) -> FieldError:
 
 
 def truncate_errors(errors: list[FieldError], total_count: int) -> list[FieldError]:
-    """The problems, and a last one that counts those left out."""
+    """Return the errors, with a last one that counts those left out."""
     if total_count > MAX_REPORTED_ERRORS:
-        more = f"and {total_count - MAX_REPORTED_ERRORS:,} more problems"
-        errors.append(FieldError(field=None, row=None, problem=more))
+        message = f"and {total_count - MAX_REPORTED_ERRORS:,} more problems"
+        errors.append(FieldError(field=None, row=None, problem=message))
     return errors
 
 
-def to_field_error(pydantic_error: dict[str, Any]) -> FieldError:
-    """What an error of pydantic says, in our words."""
-    row = next((one for one in pydantic_error["loc"] if isinstance(one, int)), None)
-    field = next((one for one in pydantic_error["loc"] if isinstance(one, str)), None)
-    sentence = _describe_error(pydantic_error, field)
+def to_field_error(pydantic_error: Mapping[str, Any]) -> FieldError:
+    """Return an error of pydantic in the service's words."""
+    location = pydantic_error["loc"]
+    row = next((key for key in location if isinstance(key, int)), None)
+    field_name = next((key for key in location if isinstance(key, str)), None)
+    sentence = _describe_error(pydantic_error, field_name)
     return FieldError(
-        field=field and field[:MAX_FIELD_NAME_LENGTH],
+        field=field_name and field_name[:MAX_FIELD_NAME_LENGTH],
         row=row,
         problem=sentence if row is None else f"row {row}: {sentence}",
     )
 
 
-def _describe_error(pydantic_error: dict[str, Any], field_name: str | None) -> str:
-    if pydantic_error["type"] == "extra_forbidden":
+def _describe_error(pydantic_error: Mapping[str, Any], field_name: str | None) -> str:
+    if field_name is not None and pydantic_error["type"] == "extra_forbidden":
         return _unknown_field_message(field_name)
+    value = pydantic_error["input"]
     if field_name not in FEATURES:
-        return (
-            f"{shorten(pydantic_error['input'])} is not an object with the fields of a block group"
-        )
-    return _invalid_value_message(
-        field_name,
-        "missing" if pydantic_error["type"] == "missing" else shorten(pydantic_error["input"]),
-    )
+        return f"{shorten(value)} is not an object with the fields of a block group"
+    actual = "missing" if pydantic_error["type"] == "missing" else shorten(value)
+    return _invalid_value_message(field_name, actual)
 
 
 def _unknown_field_message(field_name: str) -> str:
-    near = get_close_matches(field_name[:MAX_FIELD_NAME_LENGTH], FEATURE_NAMES, 1)
-    hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(FEATURE_NAMES)}"
+    matches = get_close_matches(field_name[:MAX_FIELD_NAME_LENGTH], FEATURE_NAMES, 1)
+    hint = f"did you mean {matches[0]}?" if matches else f"expected {', '.join(FEATURE_NAMES)}"
     return f"{shorten(field_name)} is not a field of a block group; {hint}"
 
 
 def _invalid_value_message(field_name: str, actual: str) -> str:
     feature = FEATURES[field_name]
-    wanted = f"a number from {feature.low:,g} to {feature.high:,g}"
-    return f"{field_name} is {actual}, expected {wanted} ({feature.meaning}; {feature.unit})"
+    accepted_range = f"a number from {feature.low:,g} to {feature.high:,g}"
+    return (
+        f"{field_name} is {actual}, expected {accepted_range} ({feature.meaning}; {feature.unit})"
+    )
 
 
 def shorten(value: Any) -> str:
-    """A value as JSON names it, in at most 60 characters."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
+    """Return a value in at most MAX_VALUE_LENGTH characters, true, false and null as in JSON."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     text = f"{value:g}" if isinstance(value, float) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 3] + "..."

@@ -1,11 +1,14 @@
-"""Answers for data of any size: Parquet partitions, each scored in small batches, written whole."""
+"""Predictions for data of any size: Parquet partitions, each scored in small batches.
+
+A partition's file appears in the target only once it is complete.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -24,127 +27,135 @@ if TYPE_CHECKING:
     from housing.registry.versions import ModelVersion
     from housing.training.executors import TaskRunner
 
-SCORING_BATCH_ROWS = 65_536  # rows at once, and in a row group of what is written: 20 MB
+SCORING_BATCH_ROWS = 65_536  # in memory at once, and in a row group of the output: 20 MB
 PREDICTION_COLUMNS = pa.schema(
     [("prediction", pa.float64()), ("prediction_usd", pa.float64()), ("problem", pa.string())]
 )
-MAX_PLAN_PROBLEMS = 20  # named at once
-LOWER_LIMITS, UPPER_LIMITS = (
-    np.array([getattr(one, end) for one in FEATURES.values()]) for end in ("low", "high")
-)
+MAX_PLAN_PROBLEMS = 20  # named in one error
+LOWER_LIMITS = np.array([feature.low for feature in FEATURES.values()])
+UPPER_LIMITS = np.array([feature.high for feature in FEATURES.values()])
+IS_VALID, IS_MISSING, IS_OUT_OF_RANGE = 0, 1, 2  # what is wrong with a value
 
 
 class RowCounts(NamedTuple):
     """The rows of a partition."""
 
     rows: int
-    refused_rows: int  # of them: have no prediction
+    refused_rows: int  # of them, those without a prediction
 
 
 class Partition(NamedTuple):
-    """A Parquet file, and the one that is to have its rows and their answers."""
+    """A Parquet file, and the one that gets its rows and their predictions."""
 
     source: Path
     target: Path
-    fingerprint: dict[str, str]  # which answers of which model for which input: the file's metadata
+    fingerprint: dict[str, str]  # the target's metadata: which model predicted which input
 
 
 class ScoringPlan(NamedTuple):
     """What there is to do."""
 
     pending: list[Partition]
-    completed: list[RowCounts]  # partitions that are there already
-    orphans: list[Path]  # Parquet files among the targets that no partition accounts for
+    completed: list[RowCounts]  # of the partitions that are in the target already
+    orphans: list[Path]  # Parquet files in the target that belong to no partition
 
 
 def plan_scoring(source: Path, target: Path, version: ModelVersion) -> ScoringPlan:
-    """The partitions of a Parquet file or a folder of them, and which the target has already.
+    """Find the partitions of a Parquet file or a folder of them, and which the target has already.
 
-    A partition is there if its file's metadata names this model version and run, and the input's
-    size and time of change. Raises LookupError if there is no Parquet file, and ValueError that
-    names each that cannot be scored: it lacks a feature, or has one that is no number, or it has
-    a column that an answer is to have, or cannot be read.
+    A partition is completed if its file's metadata names this model version and run, and the
+    input's size and modification time. Raises LookupError if there is no Parquet file, and
+    ValueError that names each file that cannot be scored: it lacks a feature, has one that is no
+    number, has a column that the predictions get, or cannot be read.
     """
     source, target = source.resolve(), target.resolve()
     if target == source or source in target.parents:
         raise ValueError(f"{target} is in what is to be scored, {source}: choose another folder")
     if target.exists() and not target.is_dir():
         raise ValueError(f"{target} is a file, expected a folder or nothing yet")
-    files = {one: target / one.relative_to(source) for one in parquet_files(source)}
+    targets = {file: target / file.relative_to(source) for file in parquet_files(source)}
     if source.is_file():
-        files = {source: target / source.name}
-    if not files:
+        targets = {source: target / source.name}
+    if not targets:
         raise LookupError(f"there is no Parquet file (*.parquet) at {source}")
-    problems = [f"{one}: {problem}" for one in files for problem in _find_problems(one)]
-    if problems:
-        more = len(problems) - MAX_PLAN_PROBLEMS
-        last = [f"and {more:,} more problems"] if more > 0 else []
-        raise ValueError("\n".join([*problems[:MAX_PLAN_PROBLEMS], *last]))
-    all_of_them = [
-        Partition(one, to, compute_fingerprint(one, version)) for one, to in files.items()
+    _check_files(targets)
+    partitions = [
+        Partition(file, target_file, compute_fingerprint(file, version))
+        for file, target_file in targets.items()
     ]
-    there = {one.target: _read_row_counts(one) for one in all_of_them}
+    row_counts = {partition.target: _read_row_counts(partition) for partition in partitions}
     return ScoringPlan(
-        [one for one in all_of_them if there[one.target] is None],
-        [one for one in there.values() if one],
-        [one for one in parquet_files(target) if one not in there],
+        [partition for partition in partitions if row_counts[partition.target] is None],
+        [counts for counts in row_counts.values() if counts],
+        [file for file in parquet_files(target) if file not in row_counts],
     )
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """Those in a folder and the folders in it, but for hidden ones, in the order of their names."""
+    """Return the Parquet files in a folder and its subfolders, except hidden ones, by name."""
     return sorted(
-        one
-        for one in folder.rglob("*.parquet")
-        if not any(part.startswith((".", "_")) for part in one.relative_to(folder).parts)
+        file
+        for file in folder.rglob("*.parquet")
+        if not any(name.startswith((".", "_")) for name in file.relative_to(folder).parts)
     )
+
+
+def _check_files(files: Iterable[Path]) -> None:
+    problems = [f"{file}: {problem}" for file in files for problem in _find_problems(file)]
+    if problems:
+        unnamed_count = len(problems) - MAX_PLAN_PROBLEMS
+        last_line = [f"and {unnamed_count:,} more problems"] if unnamed_count > 0 else []
+        raise ValueError("\n".join([*problems[:MAX_PLAN_PROBLEMS], *last_line]))
 
 
 def _find_problems(path: Path) -> Iterator[str]:
     try:
         schema = pq.read_schema(path)
-    except (OSError, pa.ArrowException) as bad:
-        yield f"it cannot be read as Parquet: {bad}"
+    except (OSError, pa.ArrowException) as error:
+        yield f"it cannot be read as Parquet: {error}"
         return
     for name in FEATURE_NAMES:
-        found = schema.get_all_field_indices(name)
-        if len(found) != 1:
-            yield f"column {name} is {'there twice' if found else 'missing'}"
+        indices = schema.get_all_field_indices(name)
+        if len(indices) != 1:
+            yield f"column {name} is {'there twice' if indices else 'missing'}"
         elif not _is_numeric(schema.field(name).type):
             yield f"column {name} has type {schema.field(name).type}, expected a number"
     for name in PREDICTION_COLUMNS.names:
         if name in schema.names:
-            yield f"it has a column {name} already; an answer is to have it: rename it or drop it"
+            yield f"it has a column {name} already, which the predictions get: rename or drop it"
 
 
 def _is_numeric(data_type: pa.DataType) -> bool:
     checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
-    return any(one(data_type) for one in checks)
+    return any(check(data_type) for check in checks)
 
 
 def compute_fingerprint(source: Path, version: ModelVersion) -> dict[str, str]:
-    """What the metadata of a scored file says: equal stamps, equal answers."""
+    """Return the metadata of a scored file: equal fingerprints, equal predictions."""
     stat = source.stat()
-    accepted = repr([(name, one.low, one.high) for name, one in FEATURES.items()])
+    ranges = repr([(name, feature.low, feature.high) for name, feature in FEATURES.items()])
     return {
         "housing.model": version.name,
         "housing.model_version": version.version,
         "housing.run_id": version.run_id,
         "housing.data_source": version.tags["data_source"],
         "housing.input": f"{stat.st_size} bytes, changed {stat.st_mtime_ns}",
-        "housing.accepted_ranges": hashlib.sha256(accepted.encode()).hexdigest()[:16],
+        "housing.accepted_ranges": hashlib.sha256(ranges.encode()).hexdigest()[:16],
     }
 
 
 def _read_row_counts(partition: Partition) -> RowCounts | None:
+    """Return the rows of a target file, or None if it is not the one of this partition."""
     try:
-        found = pq.read_metadata(partition.target).metadata or {}
+        raw_metadata = pq.read_metadata(partition.target).metadata or {}
     except (OSError, pa.ArrowException):
         return None
-    known = {name.decode(): value.decode(errors="replace") for name, value in found.items()}
-    if not partition.fingerprint.items() <= known.items():
+    metadata = {
+        name.decode(): value.decode(errors="replace") for name, value in raw_metadata.items()
+    }
+    if not partition.fingerprint.items() <= metadata.items():
         return None
-    return RowCounts(int(known["housing.rows"]), int(known["housing.refused"]))
+    return RowCounts(int(metadata["housing.rows"]), int(metadata["housing.refused"]))
 
 
 def score(
@@ -153,37 +164,43 @@ def score(
     run: TaskRunner,
     on_result: Callable[[RowCounts], None] | None = None,
 ) -> list[RowCounts]:
-    """Scores what is to be scored, by the workers' `run`; `tell` hears of each partition.
+    """Score the pending partitions by `run`, which distributes them to workers.
 
-    model: the graph's file, which the workers can read. Raises RuntimeError that names a partition
-    that could not be scored; those that are done stay, and the next plan leaves them out.
+    model_file: the graph, which the workers can read. on_result: called after each partition.
+    Raises RuntimeError that names a partition that could not be scored; those that are completed
+    stay, and the next plan leaves them out.
     """
-    return run(score_partition, [(*one, model_file) for one in scoring_plan.pending], on_result)
+    return run(
+        score_partition, [(*partition, model_file) for partition in scoring_plan.pending], on_result
+    )
 
 
 def score_partition(
     source: Path, target: Path, fingerprint: Mapping[str, str], model_file: Path
 ) -> RowCounts:
-    """One partition, a batch at a time; its file is there whole or not at all."""
-    served, rows, refused = _load_model(model_file), 0, 0
+    """Score one partition in batches; its file is there complete or not at all.
+
+    Raises RuntimeError if it cannot be read or written.
+    """
+    model, rows, refused_rows = _load_model(model_file), 0, 0
     try:
         # not pre-buffered: a row group may be larger than the memory
         with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as file:
             schema = file.schema_arrow
             for field in PREDICTION_COLUMNS:
                 schema = schema.append(field)
-            with _atomic_path(target) as aside, pq.ParquetWriter(aside, schema) as writer:
+            with _atomic_path(target) as path, pq.ParquetWriter(path, schema) as writer:
                 for batch in file.iter_batches(SCORING_BATCH_ROWS, use_threads=False):
-                    answers = predict_record_batch(served, batch)
-                    rows, refused = rows + len(batch), refused + answers[0].null_count
-                    columns = [*batch.columns, *answers]
+                    predictions = predict_record_batch(model, batch)
+                    rows, refused_rows = rows + len(batch), refused_rows + predictions[0].null_count
+                    columns = [*batch.columns, *predictions]
                     writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-                counted = {"housing.rows": str(rows), "housing.refused": str(refused)}
-                writer.add_key_value_metadata({**fingerprint, **counted})
-    except (OSError, pa.ArrowException) as failed:
-        raise RuntimeError(f"{source} could not be scored: {failed}") from failed
+                counts = {"housing.rows": str(rows), "housing.refused": str(refused_rows)}
+                writer.add_key_value_metadata({**fingerprint, **counts})
+    except (OSError, pa.ArrowException) as error:
+        raise RuntimeError(f"{source} could not be scored: {error}") from error
     pa.default_memory_pool().release_unused()
-    return RowCounts(rows, refused)
+    return RowCounts(rows, refused_rows)
 
 
 @lru_cache(maxsize=1)
@@ -193,64 +210,73 @@ def _load_model(model_file: Path) -> served_model.ServedModel:
 
 @contextmanager
 def _atomic_path(path: Path) -> Iterator[Path]:
-    """A name to write to; the file gets its own once it is complete, and on the disk."""
+    """Yield a path to write to; the file is renamed once it is complete and on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    temporary_path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        yield aside
-        with aside.open("rb") as file:
+        yield temporary_path
+        with temporary_path.open("rb") as file:
             os.fsync(file.fileno())
-        aside.replace(path)
+        temporary_path.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary_path.unlink(missing_ok=True)
 
 
 def predict_record_batch(model: served_model.ServedModel, batch: pa.RecordBatch) -> list[pa.Array]:
-    """The columns `COLUMNS` for a batch that has the eight features, and others or not.
+    """Return the columns `PREDICTION_COLUMNS` for a batch that has the eight features.
 
     prediction in $100,000, prediction_usd in dollars to the cent. A row with a missing value or
     one outside the accepted ranges gets null for both, and a `problem` that names each.
     """
     columns = [pc.cast(batch.column(name), pa.float64(), safe=False) for name in FEATURE_NAMES]
-    rows = np.column_stack([one.to_numpy(zero_copy_only=False) for one in columns])
-    good = ((rows >= LOWER_LIMITS) & (rows <= UPPER_LIMITS)).all(axis=1)  # false for NaN
+    rows = np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns])
+    is_in_range = (rows >= LOWER_LIMITS) & (rows <= UPPER_LIMITS)  # false for NaN
+    is_valid = np.logical_and.reduce(is_in_range, axis=1)
     values = np.zeros(len(rows))
-    if good.any():
-        values[good] = served_model.predict(model, np.ascontiguousarray(rows[good]))
-    usd = np.round(values * USD_PER_UNIT, 2)
-    answers = [pa.array(values, mask=~good), pa.array(usd, mask=~good)]
-    return [*answers, _problem_column(rows, good)]
+    if is_valid.any():
+        values[is_valid] = served_model.predict(model, np.ascontiguousarray(rows[is_valid]))
+    values_usd = np.round(values * USD_PER_UNIT, 2)
+    return [
+        pa.array(values, mask=~is_valid),
+        pa.array(values_usd, mask=~is_valid),
+        _problem_column(rows, is_valid),
+    ]
 
 
 def _problem_column(rows: np.ndarray, is_valid: np.ndarray) -> pa.Array:
+    """Return the text of each row's problems, null for a valid row."""
     if is_valid.all():
         return pa.nulls(len(rows), pa.string())
-    found = np.where(
-        np.isnan(rows), 1, np.where((rows < LOWER_LIMITS) | (rows > UPPER_LIMITS), 2, 0)
-    )
-    kinds, which = np.unique(found, axis=0, return_inverse=True)  # few, however many rows
-    return pa.array([_problem_text(one) for one in kinds], pa.string()).take(pa.array(which))
+    out_of_range = (rows < LOWER_LIMITS) | (rows > UPPER_LIMITS)
+    codes = np.where(np.isnan(rows), IS_MISSING, np.where(out_of_range, IS_OUT_OF_RANGE, IS_VALID))
+    # few different rows of codes, however many rows there are
+    unique_codes, indices = np.unique(codes, axis=0, return_inverse=True)
+    texts = pa.array([_problem_text(row) for row in unique_codes], pa.string())
+    return texts.take(pa.array(indices))
 
 
 def _problem_text(problem_codes: np.ndarray) -> str | None:
-    said = []
-    for kind, (name, one) in zip(problem_codes, FEATURES.items(), strict=True):
-        outside = f"{name} is outside {one.low:,g} to {one.high:,g} ({one.unit})"
-        said += [f"{name} is missing"] if kind == 1 else [outside] if kind == 2 else []
-    return "; ".join(said) or None
+    problems = []
+    for code, (name, feature) in zip(problem_codes, FEATURES.items(), strict=True):
+        if code == IS_MISSING:
+            problems.append(f"{name} is missing")
+        elif code == IS_OUT_OF_RANGE:
+            accepted_range = f"{feature.low:,g} to {feature.high:,g}"
+            problems.append(f"{name} is outside {accepted_range} ({feature.unit})")
+    return "; ".join(problems) or None
 
 
 @contextmanager
 def target_lock(target: Path) -> Iterator[None]:
-    """Nobody else scores into the folder meanwhile; what a killed one left half-written goes.
+    """Keep other runs from scoring into the folder; remove what a killed one left half-written.
 
-    Raises LookupError if somebody does.
+    Raises LookupError if another run is scoring into it.
     """
     target.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(target / ".lock", timeout=0):
-            for one in target.rglob(".*.part"):
-                one.unlink(missing_ok=True)
+            for unfinished_file in target.rglob(".*.part"):
+                unfinished_file.unlink(missing_ok=True)
             yield
     except Timeout:
         raise LookupError(f"another run is scoring into {target}: wait for its end") from None

@@ -1,10 +1,16 @@
 """Where block groups are: the nearest town, the region in words, and distances in kilometres."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
-from sklearn.neighbors import BallTree
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EARTH_RADIUS_KM = 6371.0088  # km, the mean radius
+KM_PER_DEGREE = 111.2  # a degree of latitude
 REGIONS = {  # towns of each region, degrees north and east
     "Bay Area": {
         "Concord": (37.98, -122.03), "Oakland": (37.80, -122.27),
@@ -42,6 +48,8 @@ TOWN_REGIONS = {name: region for region, towns in REGIONS.items() for name in to
 
 def describe_locations(frame: pd.DataFrame) -> pd.Series:
     """Where each block group is, in words: "near Fresno", or from 20 km on "40 km from Fresno"."""
+    import pandas as pd
+
     names, distance = _nearest_town(frame)
     tens = (distance / 10).round().astype(int) * 10
     far = [f"{km} km from {name}" for km, name in zip(tens, names, strict=True)]
@@ -50,6 +58,8 @@ def describe_locations(frame: pd.DataFrame) -> pd.Series:
 
 def region(frame: pd.DataFrame) -> pd.Series:
     """Which of the `REGIONS` each block group is in: that of its nearest town."""
+    import pandas as pd
+
     names, _ = _nearest_town(frame)
     found = pd.Categorical([TOWN_REGIONS[name] for name in names], list(REGIONS))
     return pd.Series(found, frame.index, name="region")
@@ -71,6 +81,8 @@ def find_nearest(points: np.ndarray, reference_points: np.ndarray) -> tuple[np.n
     points, known: (n, 2) and (m, 2) degrees north and east. Great-circle distance, by the
     haversine formula (Sinnott, 1984).
     """
+    from sklearn.neighbors import BallTree  # absent where only the service is installed
+
     tree = BallTree(np.radians(reference_points), metric="haversine")
     distance, found = tree.query(np.radians(points))
     return distance.ravel() * EARTH_RADIUS_KM, found.ravel()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from app.auth import api_keys
 from app.auth.api_keys import ApiKey
-from app.prediction_log.file_lock import FileLock
 from app.settings import SETTINGS
 from housing import paths
+from housing.prediction_log.lock import FileLock
 
 LOCK_TIMEOUT_SECONDS = 10
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     keys_file = Path(os.environ.get("HOUSING_KEYS") or SETTINGS["KEYS"].default_factory())
     run_command = {"add": _add_key, "revoke": _revoke_key, "list": _list_keys}[options.command]
     try:
-        with FileLock(keys_file.with_suffix(".lock"), LOCK_TIMEOUT_SECONDS)():
+        with FileLock(keys_file.with_suffix(".lock"), LOCK_TIMEOUT_SECONDS):
             output = run_command(keys_file, options)
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -1,1 +1,1 @@
-"""Request bodies to rows and predictions to response bodies: JSON, MLflow invocations and tables."""
+"""Request bodies to rows, and predictions to response bodies: JSON, MLflow invocations, tables."""

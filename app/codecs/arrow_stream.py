@@ -20,10 +20,11 @@ from housing.schema import FEATURE_NAMES
 MAX_RECORD_BATCHES = 1_000  # of one stream
 MAX_NAME_BYTES = 400  # bytes of a column's name that are looked at
 SCHEMA_MESSAGE, DICTIONARY_MESSAGE, RECORD_BATCH_MESSAGE = 1, 2, 3  # kinds of messages
-TYPE_NAMES = ("nothing", "null", "int", "float", "binary", "string", "bool", "decimal", "date", "time",
-         "timestamp", "interval", "list", "struct", "union", "fixed_size_binary", "fixed_size_list",
-         "map", "duration", "large_binary", "large_string", "large_list", "run_end_encoded",
-         "binary_view", "string_view", "list_view", "large_list_view")  # fmt: skip
+TYPE_NAMES = ("nothing", "null", "int", "float", "binary", "string", "bool", "decimal", "date",
+         "time", "timestamp", "interval", "list", "struct", "union", "fixed_size_binary",
+         "fixed_size_list", "map", "duration", "large_binary", "large_string", "large_list",
+         "run_end_encoded", "binary_view", "string_view", "list_view",
+         "large_list_view")  # fmt: skip
 INTEGER_DTYPES = {
     (8, True): "<i1", (16, True): "<i2", (32, True): "<i4", (64, True): "<i8",
     (8, False): "<u1", (16, False): "<u2", (32, False): "<u4", (64, False): "<u8",
@@ -52,16 +53,16 @@ class FlatbufferTable(NamedTuple):
 
     def field_offset(self, field_number: int) -> int:
         """Where a field lies; 0 if it has its default."""
-        shape = self.offset - _one("<i", self.buffer, self.offset)
-        if 4 + 2 * field_number >= _one("<H", self.buffer, shape):
+        shape = self.offset - _unpack_number("<i", self.buffer, self.offset)
+        if 4 + 2 * field_number >= _unpack_number("<H", self.buffer, shape):
             return 0
-        offset = _one("<H", self.buffer, shape + 4 + 2 * field_number)
+        offset = _unpack_number("<H", self.buffer, shape + 4 + 2 * field_number)
         return self.offset + offset if offset else 0
 
     def read_number(self, field_number: int, struct_format: str) -> int:
         """A field that is a number."""
         place = self.field_offset(field_number)
-        return _one(struct_format, self.buffer, place) if place else 0
+        return _unpack_number(struct_format, self.buffer, place) if place else 0
 
     def child_table(self, field_number: int) -> FlatbufferTable:
         """A field that is a table."""
@@ -72,25 +73,27 @@ class FlatbufferTable(NamedTuple):
         if not self.field_offset(field_number):
             return 0, 0
         at = _follow(self.buffer, self.field_offset(field_number))
-        count = _one("<I", self.buffer, at)
+        count = _unpack_number("<I", self.buffer, at)
         if at + 4 + count * element_size > len(self.buffer):
             raise ValueError("a list is longer than its message")
         return at + 4, count
 
 
 def read(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
-    """(n, 8) float64, as `tables.read` gives them. Raises Refused, or ValueError or struct.error
-    for what is no stream."""
-    found: list[ArrowColumn] = []
+    """Return (n, 8) float64, as `tables.read` does.
+
+    Raises RequestError, or ValueError or struct.error if the body is no stream.
+    """
+    feature_columns: list[ArrowColumn] = []
     parts: list[np.ndarray] = []
     empty: dict[str, int] = {}
     at = rows = batches = 0
     while message := _message(body, at):
         header, start, at = message
         kind = header.read_number(1, "<B")
-        if not found and kind == SCHEMA_MESSAGE:
-            found = _columns(header.child_table(2), allow_extra_columns)
-        elif found and kind == RECORD_BATCH_MESSAGE:
+        if not feature_columns and kind == SCHEMA_MESSAGE:
+            feature_columns = _columns(header.child_table(2), allow_extra_columns)
+        elif feature_columns and kind == RECORD_BATCH_MESSAGE:
             batch, batches = header.child_table(2), batches + 1
             length = batch.read_number(0, "<q")
             check_row_count(max(rows + length, 1), max_rows)
@@ -98,11 +101,13 @@ def read(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
                 raise request_error(
                     422, f"the stream has more than {MAX_RECORD_BATCHES:,} record batches"
                 )
-            parts.append(_rows(batch, length, memoryview(body)[start:at], found, empty, rows))
+            parts.append(
+                _rows(batch, length, memoryview(body)[start:at], feature_columns, empty, rows)
+            )
             rows += length
         else:
             raise _out_of_place(kind)
-    if not found:
+    if not feature_columns:
         raise ValueError("there is no schema")
     check_row_count(rows, max_rows)
     columns.check_no_missing_values(empty)
@@ -119,7 +124,7 @@ def _message(body: bytes, at: int) -> tuple[FlatbufferTable, int, int] | None:
     if size == 0:
         return None
     buffer, start = body[at + 8 : at + 8 + size], at + 8 + size
-    header = FlatbufferTable(buffer, _one("<I", buffer, 0))
+    header = FlatbufferTable(buffer, _unpack_number("<I", buffer, 0))
     length = header.read_number(3, "<q")
     if header.read_number(0, "<h") not in (3, 4):  # the versions V4 and V5
         raise ValueError("the message is of another version")
@@ -137,22 +142,27 @@ def _out_of_place(kind: int) -> Exception:
 
 
 def _columns(schema: FlatbufferTable, more: bool) -> list[ArrowColumn]:
-    """The eight columns, in the order of `schema.NAMES`. Raises Refused if they are not there."""
+    """Return the eight columns in the order of `schema.FEATURE_NAMES`. Raises RequestError."""
     if schema.read_number(0, "<h"):
         raise request_error(415, "the Arrow stream is big-endian, expected little-endian")
     start, count = schema.vector(1, 4)
     columns.check_column_count(count)
-    found: list[ArrowColumn] = []
+    feature_columns: list[ArrowColumn] = []
     buffer = 0
     for node in range(count):
         field = FlatbufferTable(schema.buffer, _follow(schema.buffer, start + 4 * node))
-        found.append(_column(field, node, buffer))
-        buffer += BUFFER_COUNTS.get(found[-1].type_name, 0)
-    columns.check_columns([(one.name, "" if one.dtype else one.type_name) for one in found], more)
-    for one in found:
-        if one.type_name not in BUFFER_COUNTS:
-            raise request_error(422, f"{one.name} is a column of {one.type_name}, expected numbers")
-    by_name = {one.name: one for one in found}
+        feature_columns.append(_column(field, node, buffer))
+        buffer += BUFFER_COUNTS.get(feature_columns[-1].type_name, 0)
+    columns.check_columns(
+        [(column.name, "" if column.dtype else column.type_name) for column in feature_columns],
+        more,
+    )
+    for column in feature_columns:
+        if column.type_name not in BUFFER_COUNTS:
+            raise request_error(
+                422, f"{column.name} is a column of {column.type_name}, expected numbers"
+            )
+    by_name = {column.name: column for column in feature_columns}
     return [by_name[name] for name in FEATURE_NAMES]
 
 
@@ -174,7 +184,7 @@ def _rows(
     batch: FlatbufferTable,
     length: int,
     body: memoryview,
-    found: list[ArrowColumn],
+    feature_columns: list[ArrowColumn],
     empty: dict[str, int],
     row: int,
 ) -> np.ndarray:
@@ -185,7 +195,7 @@ def _rows(
     if length < 0:
         raise ValueError("a batch has less than no rows")
     rows = np.empty((length, len(FEATURE_NAMES)))
-    for place, column in enumerate(found):
+    for place, column in enumerate(feature_columns):
         many, nulls = _pair(batch.buffer, nodes, column.node_index)
         if many != length or not -1 <= nulls <= length:
             raise ValueError("a column is not as long as its batch")
@@ -219,10 +229,10 @@ def _follow(buffer: bytes, place: int) -> int:
     """Where the field at this place says that its content lies."""
     if not place:
         raise ValueError("a message lacks a field")
-    return place + _one("<I", buffer, place)
+    return place + _unpack_number("<I", buffer, place)
 
 
-def _one(form: str, buffer: bytes, at: int) -> int:
+def _unpack_number(form: str, buffer: bytes, at: int) -> int:
     if at < 0:
         raise ValueError("a place lies before its message")
     return struct.unpack_from(form, buffer, at)[0]

@@ -1,4 +1,4 @@
-"""What a table's columns must be, whatever kind of table it is."""
+"""What the columns of a table must be, whatever its format."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from app.problem_details import (
 )
 from housing.schema import FEATURE_NAMES, FEATURES
 
-MAX_TABLE_COLUMNS = 1_000  # columns of a table
-PANDAS_INDEX_PREFIX = "__index_level_"  # what pandas names an index that it writes along
+MAX_TABLE_COLUMNS = 1_000
+PANDAS_INDEX_PREFIX = "__index_level_"  # of the column in which pandas saves an index
 
 
 def check_column_count(count: int) -> None:
-    """Raises Refused for more columns than anybody has block groups in."""
+    """Raise RequestError for more columns than a table of block groups can have."""
     if count > MAX_TABLE_COLUMNS:
         raise request_error(
             422, f"the table has {count:,} columns, expected at most {MAX_TABLE_COLUMNS:,}"
@@ -26,38 +26,49 @@ def check_column_count(count: int) -> None:
 
 
 def check_columns(column_types: list[tuple[str, str]], allow_extra_columns: bool) -> None:
-    """Raises Refused unless there are the eight columns, of numbers, and no others but if more.
+    """Raise RequestError unless each of the eight columns is there once and holds numbers.
 
-    kinds: the name of each column, and what it holds in words; nothing for numbers.
+    column_types: the name of each column and its type in words, which is empty for numbers.
+    allow_extra_columns: whether there may be columns that are no features.
     """
     check_column_count(len(column_types))
     counts = Counter(name for name, _ in column_types)
-    problems = []
-    for name in FEATURE_NAMES:
-        if counts[name] != 1:
-            found = "there more than once" if counts[name] else "missing"
-            sentence = f"the column {name} is {found}, expected {', '.join(FEATURE_NAMES)}"
-            problems.append(FieldError(field=name, row=None, problem=sentence))
+    errors = [
+        _column_count_error(name, counts[name]) for name in FEATURE_NAMES if counts[name] != 1
+    ]
     if not allow_extra_columns:
-        others = [
-            one
-            for one, _ in column_types
-            if one not in FEATURE_NAMES and not one.startswith(PANDAS_INDEX_PREFIX)
+        extra_columns = [
+            name
+            for name, _ in column_types
+            if name not in FEATURE_NAMES and not name.startswith(PANDAS_INDEX_PREFIX)
         ]
-        problems += [unknown_field_error(one) for one in others[:MAX_REPORTED_ERRORS]]
-    problems = problems or [_non_numeric_error(name, kind) for name, kind in column_types
-                            if kind and name in FEATURE_NAMES]  # fmt: skip
-    if problems:
-        raise RequestError(422, problems[:MAX_REPORTED_ERRORS])
+        errors += [unknown_field_error(name) for name in extra_columns[:MAX_REPORTED_ERRORS]]
+    if not errors:
+        errors = [
+            _non_numeric_error(name, type_name)
+            for name, type_name in column_types
+            if type_name and name in FEATURE_NAMES
+        ]
+    if errors:
+        raise RequestError(422, errors[:MAX_REPORTED_ERRORS])
 
 
 def check_no_missing_values(first_missing_rows: Mapping[str, int]) -> None:
-    """Raises Refused if a column lacks values; empty: its name, and the first row without."""
+    """Raise RequestError if columns lack values.
+
+    first_missing_rows: the first row without a value, by the name of each such column.
+    """
     if first_missing_rows:
         raise RequestError(
             422,
             [invalid_value_error(name, row, "missing") for name, row in first_missing_rows.items()],
         )
+
+
+def _column_count_error(name: str, count: int) -> FieldError:
+    actual = "there more than once" if count else "missing"
+    sentence = f"the column {name} is {actual}, expected {', '.join(FEATURE_NAMES)}"
+    return FieldError(field=name, row=None, problem=sentence)
 
 
 def _non_numeric_error(name: str, type_name: str) -> FieldError:

@@ -1,4 +1,4 @@
-"""POST /predict: how a body becomes rows, and rows with their answers become a reply."""
+"""POST /predict: decoding a body into rows, and encoding predictions as a response."""
 
 from __future__ import annotations
 
@@ -19,138 +19,163 @@ from app.problem_details import ProblemDetails, RequestError, request_error
 from housing.inference.shapley import FEATURE_GROUPS
 
 SAMPLE_NOTICE = "answered by a model trained on a GENERATED SAMPLE, not on real data"
-MAX_QUERY_FIELDS = 100  # of a query
-REASON_PHRASES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
-           408: "Request Timeout", 411: "Length Required", 413: "Content Too Large",
-           415: "Unsupported Media Type", 422: "Unprocessable Content", 429: "Too Many Requests",
-           431: "Request Header Fields Too Large",
-           500: "Internal Server Error", 503: "Service Unavailable"}  # fmt: skip
+MAX_QUERY_FIELDS = 100
+MAX_QUOTED_CHARS = 60  # of a content type that an error repeats
+REASON_PHRASES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    411: "Length Required",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 
 
 class ParsedRequest(NamedTuple):
-    """What is asked about."""
+    """The rows to predict, and how to respond."""
 
-    features: np.ndarray  # (n, 8) in the order of `schema.NAMES`
-    as_list: bool = True  # whether the answer is a list, even of one
+    features: np.ndarray  # (n, 8) in the order of `schema.FEATURE_NAMES`
+    as_list: bool = True  # whether the response is a list, even of one
     explain: bool = False
-    response_media_type: str = JSON_MEDIA_TYPE  # of the answer
+    response_media_type: str = JSON_MEDIA_TYPE
 
 
 class PredictionBatch(NamedTuple):
-    """What a model says to some rows."""
+    """The predictions of a model for the rows of one request."""
 
-    model_info: dict[str, Any]  # of the model, as `registry.export` writes it
+    model_info: dict[str, Any]  # as `registry.versions.export_for_serving` writes it
     predictions: np.ndarray  # (n, 1) in $100,000, or (n, 3) with the ends of the interval
     predictions_usd: np.ndarray  # the same in dollars
     warnings: list[list[str]]
     ids: list[str]
-    contributions: tuple[np.ndarray, float] | None = None  # as `Champion.contributions` gives it
+    contributions: tuple[np.ndarray, float] | None = None  # as `Champion.contributions` returns it
 
 
 def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> ParsedRequest:
-    """The rows of a request. Raises Refused."""
+    """Return the rows of a request. Raises RequestError."""
     explain = wants_explanation(request.query_string)
-    given = request.headers.get("content-type", "")
-    kind = given.partition(";")[0].strip().lower()
-    if kind != JSON_MEDIA_TYPE and kind not in tables.TABLE_FORMATS:
-        sent = repr(given[:60]) if given else "'nothing'"
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not _is_supported(media_type):
+        actual = repr(content_type[:MAX_QUOTED_CHARS]) if content_type else "'nothing'"
         expected = ", ".join([JSON_MEDIA_TYPE, *tables.TABLE_FORMATS])
-        raise request_error(415, f"the content type is {sent}, expected one of {expected}")
-    wanted = _negotiate_media_type(request.headers.get("accept", ""), kind)
-    if wanted != JSON_MEDIA_TYPE:
+        raise request_error(415, f"the content type is {actual}, expected one of {expected}")
+    response_media_type = _negotiate_media_type(request.headers.get("accept", ""), media_type)
+    respond_with_table = response_media_type != JSON_MEDIA_TYPE
+    if respond_with_table:
         tables.require_pyarrow()
-    if kind == JSON_MEDIA_TYPE:
-        values, as_list = json_body.parse(request.body, max_rows)
-        return ParsedRequest(values, as_list or wanted != JSON_MEDIA_TYPE, explain, wanted)
-    return ParsedRequest(tables.read(kind, request.body, max_table_rows), True, explain, wanted)
+    if media_type == JSON_MEDIA_TYPE:
+        rows, as_list = json_body.parse(request.body, max_rows)
+    else:
+        rows, as_list = tables.read(media_type, request.body, max_table_rows), True
+    return ParsedRequest(rows, as_list or respond_with_table, explain, response_media_type)
 
 
 def encode_response(parsed_request: ParsedRequest, batch: PredictionBatch) -> HttpResponse:
-    """The answers in the format that was asked for."""
-    if parsed_request.response_media_type != JSON_MEDIA_TYPE:
+    """Return the predictions in the format that was asked for."""
+    media_type = parsed_request.response_media_type
+    if media_type != JSON_MEDIA_TYPE:
         return HttpResponse(
-            200,
-            parsed_request.response_media_type,
-            tables.write(parsed_request.response_media_type, _predictions_as_columns(batch)),
+            200, media_type, tables.write(media_type, _predictions_as_columns(batch))
         )
-    answers = _predictions_as_json(batch)
-    return json_response({"predictions": answers} if parsed_request.as_list else answers[0])
+    predictions = _predictions_as_json(batch)
+    return json_response({"predictions": predictions} if parsed_request.as_list else predictions[0])
 
 
 def encode_error(request: HttpRequest, error: RequestError) -> HttpResponse:
-    """The problem details of a refused request (RFC 9457)."""
-    found = ProblemDetails(
-        title=REASON_PHRASES.get(error.status, "Error"), status=error.status, detail=error.errors[0].problem,
-        instance=f"/predictions/{request.id}", id=request.id, errors=error.errors,
-    )  # fmt: skip
-    return HttpResponse(
-        error.status, PROBLEM_MEDIA_TYPE, found.model_dump_json().encode(), [*error.headers]
+    """Return the problem details of a refused request (RFC 9457)."""
+    problem_details = ProblemDetails(
+        title=REASON_PHRASES.get(error.status, "Error"),
+        status=error.status,
+        detail=error.errors[0].problem,
+        instance=f"/predictions/{request.id}",
+        id=request.id,
+        errors=error.errors,
     )
+    body = problem_details.model_dump_json().encode()
+    return HttpResponse(error.status, PROBLEM_MEDIA_TYPE, body, [*error.headers])
 
 
 def wants_explanation(query_string: str) -> bool:
-    """Whether the query parameter explain asks for contributions. Raises Refused."""
+    """Return whether the query parameter explain asks for contributions. Raises RequestError."""
     if not query_string:
         return False
     try:
-        given = parse_qs(query_string, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
+        parameters = parse_qs(query_string, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
     except ValueError:
         raise request_error(422, f"the query has more than {MAX_QUERY_FIELDS} fields") from None
-    return json_body.parse_explain_flag(given.get("explain", [None])[-1])
+    explain_values = parameters.get("explain")
+    return json_body.parse_explain_flag(explain_values[-1] if explain_values else None)
+
+
+def _is_supported(media_type: str) -> bool:
+    return media_type == JSON_MEDIA_TYPE or media_type in tables.TABLE_FORMATS
 
 
 def _negotiate_media_type(accept_header: str, request_media_type: str) -> str:
-    """The first format of the header Accept that there is; else the one of the body."""
-    for one in accept_header.split(",") if accept_header else ():
-        kind = one.partition(";")[0].strip().lower()
-        if kind == JSON_MEDIA_TYPE or kind in tables.TABLE_FORMATS:
-            return kind
+    """Return the first supported format of the header Accept, else that of the request's body."""
+    for media_range in accept_header.split(",") if accept_header else ():
+        media_type = media_range.partition(";")[0].strip().lower()
+        if _is_supported(media_type):
+            return media_type
     return request_media_type
 
 
 def _predictions_as_json(batch: PredictionBatch) -> list[dict[str, Any]]:
-    about, answers = batch.model_info, []
-    sample = about["source"] == "sample"
-    every = {"model": about["name"], "model_version": about["version"]}
-    for name, value, dollars, said in zip(
+    model_info = batch.model_info
+    model_fields = {"model": model_info["name"], "model_version": model_info["version"]}
+    notice = {"notice": SAMPLE_NOTICE} if model_info["source"] == "sample" else {}
+    predictions = []
+    for prediction_id, values, values_usd, warnings in zip(
         batch.ids,
         batch.predictions.tolist(),
         batch.predictions_usd.tolist(),
         batch.warnings,
         strict=True,
     ):
-        answer = {"id": name, "prediction": value[0], "prediction_usd": dollars[0]}
-        if len(value) == 3:
-            answer |= {"low": value[1], "low_usd": dollars[1],
-                       "high": value[2], "high_usd": dollars[2]}  # fmt: skip
-        answer |= every
-        answer["warnings"] = said
-        if sample:
-            answer["notice"] = SAMPLE_NOTICE
-        answers.append(answer)
+        prediction = {
+            "id": prediction_id, "prediction": values[0], "prediction_usd": values_usd[0]
+        }  # fmt: skip
+        if len(values) == 3:
+            prediction |= {"low": values[1], "low_usd": values_usd[1],
+                           "high": values[2], "high_usd": values_usd[2]}  # fmt: skip
+        prediction |= model_fields
+        prediction["warnings"] = warnings
+        prediction |= notice
+        predictions.append(prediction)
     if batch.contributions:
-        values, base = batch.contributions
-        for answer, added in zip(answers, values.tolist(), strict=False):
-            told = dict(zip(FEATURE_GROUPS, added, strict=True))
-            answer |= {"base_usd": base, "contributions_usd": told}
-    return answers
+        contributions, base_usd = batch.contributions
+        # only the first rows of a long list are explained
+        for prediction, row in zip(predictions, contributions.tolist(), strict=False):
+            by_feature = dict(zip(FEATURE_GROUPS, row, strict=True))
+            prediction |= {"base_usd": base_usd, "contributions_usd": by_feature}
+    return predictions
 
 
 def _predictions_as_columns(batch: PredictionBatch) -> dict[str, Any]:
-    """The answers column by column, for a table."""
+    """Return the predictions by column, for a table."""
+    row_count = len(batch.ids)
     columns: dict[str, Any] = {"id": batch.ids}
-    names = "prediction", "low", "high"
-    for name, values, usd in zip(names, batch.predictions.T, batch.predictions_usd.T, strict=False):
-        columns |= {name: values, f"{name}_usd": usd}
-    many = len(batch.ids)
-    columns |= {"model": [batch.model_info["name"]] * many}
-    columns |= {"model_version": [batch.model_info["version"]] * many}
-    columns |= {"warnings": batch.warnings}
+    for name, values, values_usd in zip(
+        ("prediction", "low", "high"), batch.predictions.T, batch.predictions_usd.T, strict=False
+    ):
+        columns |= {name: values, f"{name}_usd": values_usd}
+    columns["model"] = [batch.model_info["name"]] * row_count
+    columns["model_version"] = [batch.model_info["version"]] * row_count
+    columns["warnings"] = batch.warnings
     if batch.model_info["source"] == "sample":
-        columns |= {"notice": [SAMPLE_NOTICE] * many}
+        columns["notice"] = [SAMPLE_NOTICE] * row_count
     if batch.contributions:
-        values, base = batch.contributions
-        columns["base_usd"] = [base] * many
-        for name, added in zip(FEATURE_GROUPS, values.T, strict=True):
-            columns[f"contribution_{name}_usd"] = [*added.tolist(), *[None] * (many - len(added))]
+        contributions, base_usd = batch.contributions
+        columns["base_usd"] = [base_usd] * row_count
+        unexplained = [None] * (row_count - len(contributions))
+        for name, values in zip(FEATURE_GROUPS, contributions.T, strict=True):
+            columns[f"contribution_{name}_usd"] = [*values.tolist(), *unexplained]
     return columns

@@ -1,5 +1,8 @@
-"""Parquet files, read by a process beside the worker: see sandbox_worker.py. It is started at the first
-file and kept; a file that ends it is refused, and the next file gets a new one."""
+"""Parquet files, read by a process beside the worker: see sandbox_worker.py.
+
+The process is started at the first file and kept. A file that ends it is refused, and the next file
+gets a new process.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
@@ -17,28 +23,39 @@ from app.codecs import columns
 from app.problem_details import check_row_count, request_error
 from housing.schema import FEATURE_NAMES
 
-SANDBOX_TIMEOUT_SECONDS = 10.0  # seconds for a file, and for the process to start
-MAX_SUMMARY_BYTES = 1_000_000  # bytes that are said of a file
+SANDBOX_TIMEOUT_SECONDS = 10.0  # for a file, and for the process to start
+MAX_SUMMARY_BYTES = 1_000_000  # of what the process says of a file
+MAX_BYTES_PER_VALUE = 100  # of a file when it is unpacked
+REQUEST_HEADER_STRUCT = struct.Struct("<Q")
 RESPONSE_HEADER_STRUCT = struct.Struct("<QQ")
-# MALLOC_PERTURB_ overwrites what is freed: no file's values may be found in the answer to another
-SANDBOX_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "MALLOC_PERTURB_": "165", "OMP_NUM_THREADS": "1",
-         "OPENBLAS_NUM_THREADS": "1"}  # fmt: skip
+SANDBOX_ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "1",
+    # overwrites what is freed: no file's values may appear in the response to another
+    "MALLOC_PERTURB_": "165",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
 
 
 def read_parquet(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
-    """(n, 8) float64, as `tables.read` gives them. Raises Refused, or ValueError for what is no
-    Parquet file."""
-    size = 100 * len(FEATURE_NAMES) * max_rows
-    told, values = _sandboxed_reader.read(
-        body, {"rows": max_rows, "bytes": size, "names": FEATURE_NAMES}
+    """Return a Parquet file's (n, 8) float64, as `tables.read` does.
+
+    Raises RequestError, or ValueError if the body is no Parquet file.
+    """
+    max_bytes = MAX_BYTES_PER_VALUE * len(FEATURE_NAMES) * max_rows
+    summary, values = _sandboxed_reader.read(
+        body, {"rows": max_rows, "bytes": max_bytes, "names": FEATURE_NAMES}
     )
-    check_row_count(told["rows"], max_rows)
-    if told["bytes"] > size:
-        raise request_error(413, f"the table takes {told['bytes']:,} bytes when it is unpacked")
-    columns.check_column_count(told["columns"])
-    columns.check_columns([(name, kind) for name, kind in told["kinds"]], allow_extra_columns)
-    columns.check_no_missing_values(told["empty"])
-    return np.ascontiguousarray(np.frombuffer(values).reshape(len(FEATURE_NAMES), told["rows"]).T)
+    check_row_count(summary["rows"], max_rows)
+    if summary["bytes"] > max_bytes:
+        raise request_error(413, f"the table takes {summary['bytes']:,} bytes when it is unpacked")
+    columns.check_column_count(summary["columns"])
+    columns.check_columns(
+        [(name, type_name) for name, type_name in summary["kinds"]], allow_extra_columns
+    )
+    columns.check_no_missing_values(summary["empty"])
+    by_column = np.frombuffer(values).reshape(len(FEATURE_NAMES), summary["rows"])
+    return np.ascontiguousarray(by_column.T)
 
 
 class SandboxedReader:
@@ -48,74 +65,90 @@ class SandboxedReader:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def read(self, body: bytes, limits: dict) -> tuple[dict, bytes]:
-        """As `sandbox_worker.unpack`. Raises ValueError for what is no Parquet file, or ends the process.
+    def read(self, body: bytes, limits: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Return what `sandbox_worker.read_columns` returns of a file.
 
-        limits: the names of the columns, and how many rows and bytes there may be.
+        limits: the names of the columns, and how many rows and bytes there may be. Raises
+        ValueError if the body is no Parquet file, or if it ends the process.
         """
-        asked = json.dumps(limits | {"size": len(body)}).encode()
+        request = json.dumps(limits | {"size": len(body)}).encode()
         with self._lock:
-            child = self._ensure_process()
-            late = threading.Timer(SANDBOX_TIMEOUT_SECONDS, child.kill)
-            late.start()
+            process = self._ensure_process()
             try:
-                for one in (struct.pack("<Q", len(asked)), asked, body):
-                    child.stdin.write(one)
-                child.stdin.flush()
-                told, values = _read_response(child)
-            except (OSError, EOFError) as ended:
+                with _killed_after_timeout(process):
+                    for data in (REQUEST_HEADER_STRUCT.pack(len(request)), request, body):
+                        _pipe(process.stdin).write(data)
+                    _pipe(process.stdin).flush()
+                    summary, values = _read_response(process)
+            except (OSError, EOFError) as error:
                 self._kill_process()
-                raise ValueError("the file ended the process that reads it") from ended
-            finally:
-                late.cancel()
-        if "torn" in told:
+                raise ValueError("the file ended the process that reads it") from error
+        if "torn" in summary:
             raise ValueError("pyarrow cannot read the file")
-        return told, values
+        return summary, values
 
     def _ensure_process(self) -> subprocess.Popen[bytes]:
-        """The process, which may be a new one."""
+        """Return the process, started anew if there is none or it has ended."""
         if self._process and self._process.poll() is not None:
             self._kill_process()
         if self._process is None:
             script = Path(__file__).with_name("sandbox_worker.py")
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(script)], stdin=subprocess.PIPE, env=os.environ | SANDBOX_ENVIRONMENT,
-                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
-            late = threading.Timer(SANDBOX_TIMEOUT_SECONDS, self._process.kill)
-            late.start()
+                [sys.executable, "-P", str(script)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | SANDBOX_ENVIRONMENT,
+                start_new_session=True,
+            )
             try:
-                _read_response(self._process)
+                with _killed_after_timeout(self._process):
+                    _read_response(self._process)
             except EOFError:
                 self._kill_process()
                 raise
-            finally:
-                late.cancel()
         return self._process
 
     def _kill_process(self) -> None:
+        if self._process is None:
+            return
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
-            pipe.close()
+            _pipe(pipe).close()
         self._process = None
 
 
-def _read_response(process: subprocess.Popen[bytes]) -> tuple[dict, bytes]:
-    """What the process says next. Raises EOFError if it ends."""
-    text, values = RESPONSE_HEADER_STRUCT.unpack(
-        _read_exactly(process, RESPONSE_HEADER_STRUCT.size)
-    )
-    if text > MAX_SUMMARY_BYTES:
+@contextmanager
+def _killed_after_timeout(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    timer = threading.Timer(SANDBOX_TIMEOUT_SECONDS, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _read_response(process: subprocess.Popen[bytes]) -> tuple[dict[str, Any], bytes]:
+    """Return the next response of the process. Raises EOFError if it ends."""
+    header = _read_exactly(process, RESPONSE_HEADER_STRUCT.size)
+    summary_size, values_size = RESPONSE_HEADER_STRUCT.unpack(header)
+    if summary_size > MAX_SUMMARY_BYTES:
         raise EOFError
-    return json.loads(_read_exactly(process, text)), _read_exactly(process, values)
+    return json.loads(_read_exactly(process, summary_size)), _read_exactly(process, values_size)
 
 
 def _read_exactly(process: subprocess.Popen[bytes], size: int) -> bytes:
-    found = process.stdout.read(size)
-    if len(found) < size:
+    data = _pipe(process.stdout).read(size)
+    if len(data) < size:
         raise EOFError
-    return found
+    return data
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    """Return a stream of the process, which is started with pipes for both."""
+    assert stream is not None
+    return stream
 
 
 _sandboxed_reader = SandboxedReader()

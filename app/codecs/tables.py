@@ -1,7 +1,8 @@
 """Bodies that are tables: Arrow IPC streams, Parquet and CSV.
 
-pyarrow reads CSV here, and writes all of them; what is crafted to harm it is in the other two. It
-is imported at first use: it takes as much memory as the rest of a worker.
+pyarrow reads CSV here and writes all three. Parquet is read by a process of its own (sandbox.py),
+as a crafted file may harm the process that reads it. pyarrow is imported at first use: it takes as
+much memory as the rest of a worker.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -27,20 +29,21 @@ from housing.schema import FEATURE_NAMES
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ARROW_MEDIA_TYPE, PARQUET_MEDIA_TYPE, CSV_MEDIA_TYPE = (
-    "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet", "text/csv"
-)  # fmt: skip
+ARROW_MEDIA_TYPE = "application/vnd.apache.arrow.stream"
+PARQUET_MEDIA_TYPE = "application/vnd.apache.parquet"
+CSV_MEDIA_TYPE = "text/csv"
 TABLE_FORMATS = {
     ARROW_MEDIA_TYPE: "an Arrow IPC stream",
     PARQUET_MEDIA_TYPE: "a Parquet file",
     CSV_MEDIA_TYPE: "CSV with a header",
 }
-MAX_TABLE_ROWS = 100_000  # in one request; as JSON it is `contract.MOST_ROWS`
+MAX_TABLE_ROWS = 100_000  # of one request; of JSON it is `json_body.MAX_JSON_ROWS`
+# how pyarrow names a value that is no number
 INVALID_NUMBER_PATTERN = re.compile(r"column #(\d+): Row #(\d+): .*invalid value '(.*)'", re.DOTALL)
 
 
 def require_pyarrow() -> None:
-    """Raises Refused where pyarrow is not installed: the service itself needs none."""
+    """Raise RequestError where pyarrow is not installed: the service itself does not need it."""
     if find_spec("pyarrow") is None:
         raise request_error(
             415, "this service has no pyarrow, which reads and writes tables; send JSON"
@@ -50,18 +53,19 @@ def require_pyarrow() -> None:
 def read(
     media_type: str, body: bytes, max_rows: int, allow_extra_columns: bool = False
 ) -> np.ndarray:
-    """(n, 8) float64 in the order of `schema.NAMES`, each in its range.
+    """Return a table's (n, 8) float64 in the order of `schema.FEATURE_NAMES`, each in its range.
 
-    The columns may come in any order, as integers or floats. more: whether there may be other
-    columns, which are left out. Raises Refused.
+    The columns may come in any order, as integers or floats. allow_extra_columns: whether other
+    columns are ignored, not refused. Raises RequestError.
     """
     require_pyarrow()
+    readers: dict[str, Callable[[bytes, int, bool], np.ndarray]] = {
+        ARROW_MEDIA_TYPE: arrow_stream.read,
+        PARQUET_MEDIA_TYPE: sandbox.read_parquet,
+        CSV_MEDIA_TYPE: _read_csv,
+    }
     try:
-        rows = {
-            ARROW_MEDIA_TYPE: arrow_stream.read,
-            PARQUET_MEDIA_TYPE: sandbox.read_parquet,
-            CSV_MEDIA_TYPE: _read_csv,
-        }[media_type](body, max_rows, allow_extra_columns)
+        rows = readers[media_type](body, max_rows, allow_extra_columns)
     except MemoryError:
         raise request_error(413, "the table takes more memory than a request may") from None
     except (OSError, ValueError, LookupError, struct.error):
@@ -73,7 +77,7 @@ def read(
 
 
 def write(media_type: str, columns_by_name: dict[str, list | np.ndarray]) -> bytes:
-    """Columns, by name, as a table of that kind."""
+    """Return columns as a table of the media type; CSV has the warnings of a row as one text."""
     import pyarrow as pa
 
     table, file = pa.table(columns_by_name), io.BytesIO()
@@ -88,41 +92,48 @@ def write(media_type: str, columns_by_name: dict[str, list | np.ndarray]) -> byt
         import pyarrow.csv
 
         if "warnings" in columns_by_name:
-            texts = ["; ".join(one) for one in columns_by_name["warnings"]]
+            texts = ["; ".join(warnings) for warnings in columns_by_name["warnings"]]
             table = table.set_column(table.schema.get_field_index("warnings"), "warnings", [texts])
         pyarrow.csv.write_csv(table, file)
     return file.getvalue()
 
 
 def _read_csv(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
-    import pyarrow as pa
-    import pyarrow.csv
-
     if body.count(b"\n") > max_rows + 1:
         check_row_count(body.count(b"\n") - 1, max_rows)
     header = body.partition(b"\n")[0]
     columns.check_column_count(header.count(b",") + 1)
     names = header.decode("utf-8-sig").strip("\r").replace('"', "").split(",")
     columns.check_columns([(name, "") for name in names], allow_extra_columns)
-    numbers = pyarrow.csv.ConvertOptions(
-        column_types={name: pa.float64() for name in FEATURE_NAMES}, include_columns=FEATURE_NAMES,
-        null_values=[""], strings_can_be_null=False,
-    )  # fmt: skip
-    options = pyarrow.csv.ReadOptions(use_threads=False)
-    try:
-        table = pyarrow.csv.read_csv(io.BytesIO(body), options, convert_options=numbers)
-    except pa.ArrowException as wrong:
-        place = INVALID_NUMBER_PATTERN.search(str(wrong))
-        if not place:
-            raise ValueError("pyarrow cannot read it") from None
-        name, row = names[int(place[1])], int(place[2]) - 2  # 1 is the header
-        raise RequestError(422, [invalid_value_error(name, row, shorten(place[3]))]) from None
+    table = _parse_csv(body, names)
     check_row_count(table.num_rows, max_rows)
     columns.check_no_missing_values(_first_missing_rows(table))
     return np.column_stack([table[name].to_numpy() for name in FEATURE_NAMES])
 
 
+def _parse_csv(body: bytes, column_names: list[str]) -> pa.Table:
+    """Return the feature columns. Raises RequestError that names a value that is no number."""
+    import pyarrow as pa
+    import pyarrow.csv
+
+    convert_options = pyarrow.csv.ConvertOptions(
+        column_types={name: pa.float64() for name in FEATURE_NAMES},
+        include_columns=FEATURE_NAMES,
+        null_values=[""],
+        strings_can_be_null=False,
+    )
+    read_options = pyarrow.csv.ReadOptions(use_threads=False)
+    try:
+        return pyarrow.csv.read_csv(io.BytesIO(body), read_options, convert_options=convert_options)
+    except pa.ArrowException as error:
+        match = INVALID_NUMBER_PATTERN.search(str(error))
+        if not match:
+            raise ValueError("pyarrow cannot read the CSV") from None
+        name, row = column_names[int(match[1])], int(match[2]) - 2  # row 1 is the header
+        raise RequestError(422, [invalid_value_error(name, row, shorten(match[3]))]) from None
+
+
 def _first_missing_rows(table: pa.Table) -> dict[str, int]:
-    """The columns that lack values, and the first row of each that does."""
-    lacking = [name for name in FEATURE_NAMES if table[name].null_count]
-    return {name: table[name].is_null().to_pylist().index(True) for name in lacking}
+    """Return the first row without a value, by the name of each column that lacks values."""
+    incomplete_columns = [name for name in FEATURE_NAMES if table[name].null_count]
+    return {name: table[name].is_null().to_pylist().index(True) for name in incomplete_columns}

@@ -1,1 +1,1 @@
-"""The champion that a worker holds, and the process that copies it from the registry."""
+"""The champion that a worker serves, and the process that copies it from the registry."""

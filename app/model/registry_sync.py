@@ -1,4 +1,4 @@
-"""Keeps a local copy of the champion, so that serving needs no registry.
+"""Keeping a local copy of the champion, so that serving needs no registry.
 
 Runs beside the workers, never in them: MLflow takes 170 MB and seconds to import.
 """
@@ -17,94 +17,98 @@ from typing import Any
 from housing import paths
 from housing.tracking import probe
 
-SYNC_INTERVAL_SECONDS = 2.0  # seconds between two looks at the alias
+SYNC_INTERVAL_SECONDS = 2.0  # between two looks at the alias
+POINTER_FILE_NAME = "current.json"  # names the folder that is served
+STATUS_FILE_NAME = "registry.json"
 
 logger = logging.getLogger(__name__)
 
 
 def sync_forever(serving_folder: str, model_name: str | None) -> None:
-    """Looks at the alias again and again; a registry that is down leaves the copy as it is."""
+    """Bring the copy up to date every two seconds; leave it as it is while the registry is down."""
     while True:
         try:
             sync_once(Path(serving_folder), model_name)
-        except Exception as down:  # whatever it is, the service goes on with its copy
-            logger.warning("the registry cannot be read, the copy stays: %s", down)
-            _write_status(Path(serving_folder), str(down))
+        except Exception as error:  # whatever it is, the service goes on with its copy
+            logger.warning("the registry cannot be read, the copy stays: %s", error)
+            _write_status(Path(serving_folder), str(error))
         time.sleep(SYNC_INTERVAL_SECONDS)
 
 
 def sync_once(serving_folder: Path, model_name: str | None = None) -> str | None:
-    """Brings the copy up to date; gives the folder that is served now, None without a champion.
+    """Bring the copy up to date; return the name of the folder to serve, None without a champion.
 
-    name: the registered model; by default the real one, else the one trained on the sample. Raises
-    LookupError if there is a copy, and the store that it came from is gone.
+    model_name: the registered model; by default the one trained on real data, else the one trained
+    on the sample. Raises LookupError if there is a copy, and the store it came from is gone.
     """
-    from housing.registry import versions  # seconds; a service that has a copy answers before
+    from housing.registry import versions  # takes seconds; a service with a copy answers before
 
-    pointer, there = serving_folder / "current.json", _store_exists()
-    found = versions.current_champion(model_name)
-    if found is None and pointer.exists() and not (there and _store_exists()):
-        raise LookupError(f"{probe.database_path().name} is gone, and the champion's copy is here")
-    if found is None:
+    pointer, store_file = serving_folder / POINTER_FILE_NAME, probe.database_path()
+    store_existed = store_file is not None and store_file.exists()
+    champion = versions.current_champion(model_name)
+    if champion is None:
+        # looked for before and after, as reading the registry may create an empty store
+        if store_file and pointer.exists() and not (store_existed and store_file.exists()):
+            raise LookupError(f"{store_file.name} is gone, and the champion's copy is here")
         pointer.unlink(missing_ok=True)
         _write_status(serving_folder)
         return None
-    served = _read_json(pointer).get("folder")
-    folder = f"{found.name}-{found.version}-{found.run_id[:8]}"
-    if served != folder:
+    served_folder = _read_json(pointer).get("folder")
+    champion_folder = f"{champion.name}-{champion.version}-{champion.run_id[:8]}"
+    if served_folder != champion_folder:
         try:
-            versions.export_for_serving(found, serving_folder / folder)
-        except ValueError as changed:
-            _write_status(serving_folder, refusal=str(changed))
-            return served
-        paths.atomic_write(pointer, json.dumps({"folder": folder}).encode())
+            versions.export_for_serving(champion, serving_folder / champion_folder)
+        except ValueError as error:
+            _write_status(serving_folder, refusal=str(error))
+            return served_folder
+        paths.atomic_write(pointer, json.dumps({"folder": champion_folder}).encode())
     _write_status(serving_folder)
-    return folder
+    return champion_folder
 
 
 def bake(folder: Path, model_name: str | None = None) -> str | None:
-    """Makes the folder a copy for a service that follows no registry, and nothing besides; gives
-    what `refresh` gives."""
-    for old in folder.glob("*-*-*"):
-        shutil.rmtree(old)
-    for one in ("current.json", "registry.json"):  # if it fails now, nothing says that it is one
-        (folder / one).unlink(missing_ok=True)
-    made = sync_once(folder, model_name)
-    if made:
-        (folder / "registry.json").write_text(json.dumps({"baked": True}))
-    return made
+    """Make the folder a copy for a service that follows no registry, without older versions.
+
+    Returns and raises what `sync_once` does.
+    """
+    for old_version in folder.glob("*-*-*"):
+        shutil.rmtree(old_version)
+    # first, so that a failure from here on leaves no folder that counts as baked
+    for name in (POINTER_FILE_NAME, STATUS_FILE_NAME):
+        (folder / name).unlink(missing_ok=True)
+    version_folder = sync_once(folder, model_name)
+    if version_folder:
+        (folder / STATUS_FILE_NAME).write_text(json.dumps({"baked": True}))
+    return version_folder
 
 
 def refusal_reason(folder: Path) -> str:
-    """Why the champion was not copied when the registry was last asked; empty if it was."""
-    return _read_json(folder / "registry.json").get("refused", "")
+    """Return why the champion was not copied at the last look at the registry; empty if it was."""
+    return _read_json(folder / STATUS_FILE_NAME).get("refused", "")
 
 
 def is_baked(folder: Path) -> bool:
-    """Whether it is such a copy."""
-    return bool(_read_json(folder / "registry.json").get("baked"))
-
-
-def _store_exists() -> bool:
-    file = probe.database_path()
-    return file is None or file.exists()
+    """Return whether this folder was baked into an image and follows no registry."""
+    return bool(_read_json(folder / STATUS_FILE_NAME).get("baked"))
 
 
 def _write_status(serving_folder: Path, problem: str = "", refusal: str = "") -> None:
-    """Leaves word for the workers: when the registry last answered, why it does not now, and why
-    its champion is not copied."""
-    file, told = serving_folder / "registry.json", _read_json(serving_folder / "registry.json")
-    now = time.time()
+    """Write for the workers when the registry last answered, and what is wrong with it now.
+
+    problem: why the registry does not answer. refusal: why its champion is not copied.
+    """
+    file = serving_folder / STATUS_FILE_NAME
+    status = _read_json(file)
     if problem:
-        since = told.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
-        told |= {"problem": problem, "since": since}
+        since = status.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
+        status |= {"problem": problem, "since": since}
     else:
-        told = {"reached_at": now} | ({"refused": refusal} if refusal else {})
-    with suppress(OSError):  # a full disk is no reason to stop following
+        status = {"reached_at": time.time()} | ({"refused": refusal} if refusal else {})
+    with suppress(OSError):  # a full disk is no reason to stop following the registry
         file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_suffix(".new")  # not written through: it is told anew in two seconds
-        aside.write_text(json.dumps(told))
-        aside.replace(file)
+        temporary_file = file.with_suffix(".new")  # not synced: it is written every two seconds
+        temporary_file.write_text(json.dumps(status))
+        temporary_file.replace(file)
 
 
 def _read_json(file: Path) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Writing of the prediction log: rows in SQLite, JSON lines in files. Reading is in housing.prediction_log."""
+"""Writing the prediction log to SQLite and JSON lines. housing.prediction_log reads it."""

@@ -1,4 +1,4 @@
-"""What the log keeps of a request: a row for each answer, and one line of JSON for all of them."""
+"""What the log keeps of a request: a row for each prediction, and one line of JSON for all."""
 
 from __future__ import annotations
 
@@ -8,76 +8,94 @@ import orjson
 
 from app.codecs.predict import ParsedRequest, PredictionBatch
 from app.messages import HttpRequest
-from app.prediction_log.writer import LogEntry
 from app.problem_details import RequestError
+from housing.prediction_log.table import LogEntry
 from housing.schema import FEATURE_NAMES
 
-MAX_LOGGED_BODY_CHARS = 2_000  # characters of a refused body
-INPUT_TEMPLATE = (
-    "{" + ",".join(f'"{name}":%s' for name in FEATURE_NAMES) + "}"
-)  # numbers come as text
+MAX_LOGGED_BODY_CHARS = 2_000  # of a refused body, and of its problem
+# a JSON object of the features; the values are inserted as text
+INPUT_TEMPLATE = "{" + ",".join(f'"{name}":%s' for name in FEATURE_NAMES) + "}"
 
 
 def prediction_entries(
     request: HttpRequest, parsed_request: ParsedRequest, batch: PredictionBatch
 ) -> list[LogEntry]:
-    """The rows of a request's answers."""
-    about = batch.model_info
-    first = request.id, request.received_at, 200
-    every = about["name"], about["version"], request.latency_ms(), None
-    last = about["run_id"], request.client_request_id, request.traceparent, request.api_key_name
+    """Return the rows of a request's predictions."""
+    model_name, model_version = batch.model_info["name"], batch.model_info["version"]
+    run_id, latency_ms = batch.model_info["run_id"], request.latency_ms()
     # the numbers of all rows at once, as text: [[1,2],[3,4]]
-    numbers = orjson.dumps(parsed_request.features, option=orjson.OPT_SERIALIZE_NUMPY)[
-        2:-2
-    ].decode()
+    numbers = orjson.dumps(parsed_request.features, option=orjson.OPT_SERIALIZE_NUMPY)
+    rows = numbers[2:-2].decode().split("],[")
     entries = []
-    for name, row, value, said in zip(
-        batch.ids, numbers.split("],["), batch.predictions.tolist(), batch.warnings, strict=True
+    for prediction_id, row, values, warnings in zip(
+        batch.ids, rows, batch.predictions.tolist(), batch.warnings, strict=True
     ):
-        given = INPUT_TEMPLATE % tuple(row.split(","))
-        low, high = value[1:] if len(value) == 3 else (None, None)
-        told = orjson.dumps(said).decode() if said else "[]"
-        entries.append(LogEntry(name, *first, given, value[0], *every, low, high, told, *last))
+        input_json = INPUT_TEMPLATE % tuple(row.split(","))
+        low, high = values[1:] if len(values) == 3 else (None, None)
+        warnings_json = orjson.dumps(warnings).decode() if warnings else "[]"
+        # by position: with names a row takes half a microsecond longer
+        entries.append(
+            LogEntry(
+                prediction_id, request.id, request.received_at, 200, input_json, values[0],
+                model_name, model_version, latency_ms, None, low, high, warnings_json, run_id,
+                request.client_request_id, request.traceparent, request.api_key_name,
+            )
+        )  # fmt: skip
     return entries
 
 
 def error_entry(request: HttpRequest, error: RequestError) -> LogEntry:
-    """The row of a refused request, with the beginning of its body."""
+    """Return the row of a refused request, with the beginning of its body."""
     body = request.body[:MAX_LOGGED_BODY_CHARS].decode(errors="replace") if request.body else None
-    first = request.id, request.id, request.received_at, error.status, body
     return LogEntry(
-        *first, None, None, None, request.latency_ms(), str(error)[:MAX_LOGGED_BODY_CHARS], caller_id=request.client_request_id,
-        traceparent=request.traceparent, caller=request.api_key_name,
-    )  # fmt: skip
+        id=request.id,
+        request_id=request.id,
+        asked_at=request.received_at,
+        status=error.status,
+        input=body,
+        prediction=None,
+        model_name=None,
+        model_version=None,
+        latency_ms=request.latency_ms(),
+        problem=str(error)[:MAX_LOGGED_BODY_CHARS],
+        caller_id=request.client_request_id,
+        traceparent=request.traceparent,
+        caller=request.api_key_name,
+    )
 
 
 def prediction_line(
     request: HttpRequest, parsed_request: ParsedRequest, batch: PredictionBatch, entry: LogEntry
 ) -> bytes:
-    """The line of a request: the numbers asked about and the answers, in the order of its rows.
+    """Return the line of a request: its inputs and predictions, in the order of its rows.
 
-    entry: the row of one of them.
+    entry: the row of one of the predictions; its status and latency are those of the request.
     """
-    about = batch.model_info
-    model = {"model_name": about["name"], "model_version": about["version"]}
-    told = {
+    fields = {
+        "model_name": batch.model_info["name"],
+        "model_version": batch.model_info["version"],
+        "run_id": batch.model_info["run_id"],
         "input": parsed_request.features,
         "answers": batch.predictions,
         "warnings": batch.warnings,
     }
-    return _json_line(request, entry, model | {"run_id": about["run_id"]} | told)
+    return _json_line(request, entry, fields)
 
 
 def error_line(request: HttpRequest, entry: LogEntry) -> bytes:
-    """The line of a refused request."""
+    """Return the line of a refused request."""
     return _json_line(request, entry, {"input": entry.input, "problem": entry.problem})
 
 
 def _json_line(request: HttpRequest, entry: LogEntry, fields: dict[str, Any]) -> bytes:
-    about = {
-        "request_id": request.id, "asked_at": request.received_at, "status": entry.status,
-        "latency_ms": entry.latency_ms, "caller_id": request.client_request_id,
-        "traceparent": request.traceparent, "caller": request.api_key_name,
-    }  # fmt: skip
+    request_fields = {
+        "request_id": request.id,
+        "asked_at": request.received_at,
+        "status": entry.status,
+        "latency_ms": entry.latency_ms,
+        "caller_id": request.client_request_id,
+        "traceparent": request.traceparent,
+        "caller": request.api_key_name,
+    }
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(about | fields, option=options)
+    return orjson.dumps(request_fields | fields, option=options)

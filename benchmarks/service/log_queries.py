@@ -19,10 +19,9 @@ from pathlib import Path
 
 from housing.cli import logs
 from housing.paths import PROJECT_ROOT
-from housing.prediction_log import archive
+from housing.prediction_log import archive, table
 from housing.schema import FEATURES
 
-SCHEMA = PROJECT_ROOT / "app" / "prediction_log" / "schema.sql"
 PROBLEM = "MedInc is -1, expected a number from 0 to 20 (median household income; $10,000 a year)"
 WARNING = '["AveRooms is 160, and the model has seen 0.8 to 142 (rooms)"]'
 ASKED = [
@@ -70,7 +69,7 @@ def fill(file: Path, rows: int) -> str:
     chance, start = random.Random(0), datetime.now(UTC) - timedelta(days=10)
     database = sqlite3.connect(file)
     database.execute("PRAGMA journal_mode = WAL")
-    database.executescript(SCHEMA.read_text())
+    database.executescript(table.SCHEMA_FILE.read_text())
     step = timedelta(days=10) / rows
     with database:
         database.executemany(

@@ -1,1 +1,1 @@
-"""The prediction log in SQLite: reading, filtering, summarizing and archiving it. The service writes it."""
+"""The prediction log in SQLite: its table, and reading, filtering and archiving it."""

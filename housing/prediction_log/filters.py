@@ -1,4 +1,4 @@
-"""Which answers of the service's log are meant: what a person types, as SQL."""
+"""Filters on the prediction log: from the options a person types to SQL conditions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from housing.schema import USD_PER_UNIT
 
 AGO_PATTERN = re.compile(r"(\d+(?:\.\d+)?) ?([smhdw])(?: ago)?")
 TIME_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-TIME_FORMATS = ("an ISO date or time in UTC (2026-11-25, 2026-11-25T14:30, 14:30 for today's), or how "
-         "long ago: 30m, 2h, 7d")  # fmt: skip
+TIME_FORMATS = (
+    "an ISO date or time in UTC (2026-11-25, 2026-11-25T14:30, 14:30 for today's), or how "
+    "long ago: 30m, 2h, 7d"
+)
 
 
 class Clause(NamedTuple):
@@ -24,53 +26,67 @@ class Clause(NamedTuple):
 
 
 class LogFilters(NamedTuple):
-    """The filters that were asked for; None and False ask for nothing."""
+    """The filters that were asked for; None and False filter nothing."""
 
-    since: str | None = None  # as `moment` writes it
+    since: str | None = None  # as `parse_time` returns it
     until: str | None = None
     status: tuple[int, int] | None = None  # the lowest and the highest
     version: str | None = None
     model: str | None = None
     only_errors: bool = False
     only_with_warnings: bool = False
-    area: tuple[float, float, float] | None = None  # latitude, longitude, km around
+    area: tuple[float, float, float] | None = None  # latitude, longitude, radius in km
     min_usd: float | None = None  # in dollars
     max_usd: float | None = None
     request_id: str | None = None
 
 
 def parse_filters(options: Mapping[str, Any], current_time: datetime | None = None) -> LogFilters:
-    """The filters among the options of a command line. Raises ValueError for a value that is none.
+    """Return the filters among the options of a command line.
 
-    now: what `2h` ago is reckoned from.
+    current_time: what `2h` ago is counted from. Raises ValueError that names a wrong option.
     """
 
-    def read(option_name: str, parse: Callable[[str, str], Any]) -> Any:
+    def parse_option(option_name: str, parse: Callable[[str, str], Any]) -> Any:
         text = options.get(option_name.replace("-", "_"))
         return None if text is None else parse(text, f"--{option_name}")
 
-    def at(text: str, option: str) -> str:
+    def parse_option_time(text: str, option: str) -> str:
         return parse_time(text, option, current_time)
 
-    found = LogFilters(
-        read("since", at), read("until", at), read("status", _parse_status), read("version", _parse_version),
-        options.get("model"), bool(options.get("problem")), bool(options.get("warned")),
-        read("place", _parse_area), read("min-usd", _parse_usd), read("max-usd", _parse_usd), options.get("request"),
-    )  # fmt: skip
-    for low, high, names in (("since", "until", "--since, --until"),
-                             ("min_usd", "max_usd", "--min-usd, --max-usd")):  # fmt: skip
-        ends = getattr(found, low), getattr(found, high)
-        if None not in ends and ends[0] > ends[1]:
-            raise ValueError(f"{names} are {ends[0]} and {ends[1]}, expected the lesser one first")
-    return found
+    filters = LogFilters(
+        since=parse_option("since", parse_option_time),
+        until=parse_option("until", parse_option_time),
+        status=parse_option("status", _parse_status),
+        version=parse_option("version", _parse_version),
+        model=options.get("model"),
+        only_errors=bool(options.get("problem")),
+        only_with_warnings=bool(options.get("warned")),
+        area=parse_option("place", _parse_area),
+        min_usd=parse_option("min-usd", _parse_usd),
+        max_usd=parse_option("max-usd", _parse_usd),
+        request_id=options.get("request"),
+    )
+    _check_order("--since, --until", filters.since, filters.until)
+    _check_order("--min-usd, --max-usd", filters.min_usd, filters.max_usd)
+    return filters
+
+
+def _check_order(options: str, low: Any, high: Any) -> None:
+    """Raise ValueError if both ends of a range are given and it is empty."""
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{options} are {low} and {high}, expected the lesser one first")
 
 
 def parse_time(text: str, option: str, current_time: datetime | None = None) -> str:
-    """The time as the log has it, without the zone, so that it sorts before that time itself."""
+    """Return a time as the log stores it, but without the zone.
+
+    So it sorts before the rows of that very millisecond. Raises ValueError that names the option.
+    """
     current_time = current_time or datetime.now(UTC)
     try:
-        found = _parse_datetime(text.strip(), current_time)
-        return found.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+        moment = _parse_datetime(text.strip(), current_time)
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
     except (ValueError, OverflowError):
         raise ValueError(f"{option} is {text!r}, expected {TIME_FORMATS}") from None
 
@@ -80,12 +96,13 @@ def _parse_datetime(text: str, current_time: datetime) -> datetime:
     if ago:
         return current_time - timedelta(**{TIME_UNITS[ago[2]]: float(ago[1])})
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        if ":" not in text:  # 2026 would be 20:26
+        if ":" not in text:  # time.fromisoformat would read 2026 as 20:26
             raise
-        found = datetime.combine(current_time.astimezone(UTC).date(), time.fromisoformat(text))
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        today = current_time.astimezone(UTC).date()
+        moment = datetime.combine(today, time.fromisoformat(text))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _parse_status(text: str, option: str) -> tuple[int, int]:
@@ -112,19 +129,24 @@ def _parse_usd(text: str, option: str) -> float:
 
 def _parse_area(text: str, option: str) -> tuple[float, float, float]:
     try:
-        latitude, longitude, km = (float(one) for one in text.split(","))
+        latitude, longitude, radius_km = (float(number) for number in text.split(","))
     except ValueError:
-        latitude = longitude = km = math.nan
-    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 < km < math.inf):
-        raise ValueError(f"{option} is {text!r}, expected LAT,LON,KM in degrees and kilometres, "
-                         "like 37.88,-122.23,5")  # fmt: skip
-    return latitude, longitude, km
+        latitude = longitude = radius_km = math.nan
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 < radius_km < math.inf):
+        raise ValueError(
+            f"{option} is {text!r}, expected LAT,LON,KM in degrees and kilometres, "
+            "like 37.88,-122.23,5"
+        )
+    return latitude, longitude, radius_km
 
 
 def filter_clauses(filters: LogFilters, columns: Collection[str]) -> list[Clause]:
-    """The conditions, but for the request's, on a table that may lack the newer columns."""
+    """Return the conditions except that on the request.
+
+    columns: those of the table, which may lack the newer ones.
+    """
     warnings = "warnings" if "warnings" in columns else "NULL"
-    found = {
+    clauses = {
         "since": Clause("asked_at >= ?", (filters.since,)),
         "until": Clause("asked_at < ?", (filters.until,)),
         "status": Clause("status BETWEEN ? AND ?", filters.status or ()),
@@ -136,38 +158,44 @@ def filter_clauses(filters: LogFilters, columns: Collection[str]) -> list[Clause
         "min_usd": Clause(f"prediction * {USD_PER_UNIT} >= ?", (filters.min_usd,)),
         "max_usd": Clause(f"prediction * {USD_PER_UNIT} <= ?", (filters.max_usd,)),
     }
-    return [clause for name, clause in found.items() if getattr(filters, name) not in (None, False)]
+    return [
+        clause for name, clause in clauses.items() if getattr(filters, name) not in (None, False)
+    ]
 
 
 def _distance_clause(latitude: float, longitude: float, radius_km: float) -> Clause:
-    """On a map that is flat around the place. The body of a refused request may be no JSON."""
-    from housing.inference.training_domain import KM_PER_DEGREE
+    """Return the condition that a row lies in a circle, on a map that is flat around its centre."""
+    from housing.geography import KM_PER_DEGREE
 
-    north, east = (f"CAST(json_extract(input, '$.{one}') AS REAL) - ?"
-                   for one in ("Latitude", "Longitude"))  # fmt: skip
-    narrow = math.cos(math.radians(latitude))
+    north = "CAST(json_extract(input, '$.Latitude') AS REAL) - ?"
+    east = "CAST(json_extract(input, '$.Longitude') AS REAL) - ?"
+    longitude_scale = math.cos(math.radians(latitude))
+    radius = radius_km / KM_PER_DEGREE
     inside = f"abs({north}) <= ? AND ({north}) * ({north}) + ({east}) * ({east}) * ? <= ?"
     values = (
         latitude,
-        radius_km / KM_PER_DEGREE,
+        radius,
         latitude,
         latitude,
         longitude,
         longitude,
-        narrow**2,
-        (radius_km / KM_PER_DEGREE) ** 2,
+        longitude_scale**2,
+        radius**2,
     )
+    # the body of a refused request may be no JSON
     return Clause(
         f"CASE WHEN prediction IS NOT NULL OR json_valid(input) THEN {inside} END", values
     )
 
 
 def request_clauses(request_id: str, columns: Collection[str]) -> list[Clause]:
-    """The ways in which a row may be of a request, each found by an index: by its own id, by the
-    request's (`ID-0`, `ID-1`, ...), by the caller's own."""
-    own = Clause("id = ?", (request_id,))
-    answers = Clause(
-        "id > ? AND id < ?", (f"{request_id}-", f"{request_id}.")
-    )  # the index knows no LIKE
-    callers = Clause("caller_id = ?", (request_id,))
-    return [own, answers, *([callers] if "caller_id" in columns else [])]
+    """Return the conditions of which a row of a request meets one, each answered by an index.
+
+    The id may be that of the row, that of the request (its rows are `ID-0`, `ID-1`, ...) or the one
+    that the client sent.
+    """
+    row_clause = Clause("id = ?", (request_id,))
+    # a range, as LIKE would not use the index; "." is the character after "-"
+    request_clause = Clause("id > ? AND id < ?", (f"{request_id}-", f"{request_id}."))
+    client_clause = Clause("caller_id = ?", (request_id,))
+    return [row_clause, request_clause, *([client_clause] if "caller_id" in columns else [])]

@@ -1,4 +1,4 @@
-"""Answers of the service's log as a person or a machine reads them, and all of them in short."""
+"""Rows of the prediction log, and its summary, as lines for a person or JSON for a machine."""
 
 from __future__ import annotations
 
@@ -8,48 +8,51 @@ from typing import Any
 
 from housing.schema import USD_PER_UNIT
 
+MAX_SUMMARY_TIMES = 31  # lines of the summary, one for an hour or a day
+
 
 def to_json(row: Mapping[str, Any]) -> str:
-    """A JSON object: all columns, what is JSON in them as such."""
+    """Return a JSON object of all columns; those that hold JSON are parsed."""
     return json.dumps(
         {**row, "input": _parse_json(row["input"]), "warnings": _parse_json(row["warnings"])}
     )
 
 
 def to_text(row: Mapping[str, Any]) -> str:
-    """One line, of 100 columns if the warnings or the problem are short."""
+    """Return one line, of 100 columns if the warnings or the problem are short."""
     start = f"{row['asked_at'][:19].replace('T', ' ')}  {row['status']}  "
     latency = f"{row['latency_ms']:.2f} ms"
     if row["prediction"] is None:
-        return (
-            f"{start}refused in {latency}: {_to_single_line(row['problem'] or 'nobody knows why')}"
-        )
-    value, low, high = (_format_usd(row[one]) for one in ("prediction", "low", "high"))
+        problem = _to_single_line(row["problem"] or "the reason was not logged")
+        return f"{start}refused in {latency}: {problem}"
+    value, low, high = (_format_usd(row[column]) for column in ("prediction", "low", "high"))
     interval = f"[{low} to {high}]" if low else ""
-    warnings = "; ".join(map(str, _parse_json(row["warnings"]) or []))
-    told = f"${value:>7} {interval:20}  v{row['model_version'] or '?':<3} {latency:>8}"
-    return (
-        f"{start}{told}  {_format_location(row['input']):13}  {_to_single_line(warnings)}".rstrip()
-    )
+    version = f"v{row['model_version'] or '?':<3}"
+    location = _format_location(row["input"])
+    warnings = _to_single_line("; ".join(map(str, _parse_json(row["warnings"]) or [])))
+    line = f"{start}${value:>7} {interval:20}  {version} {latency:>8}  {location:13}  {warnings}"
+    return line.rstrip()
 
 
 def summary_lines(log_summary: Mapping[str, Any]) -> Iterator[str]:
-    """What `summary.summary` found, some lines."""
-    rows, latency = log_summary["rows"], log_summary["latency_ms"]
-    yield f"answers    {rows:,} to {log_summary['requests']:,} requests"
+    """Yield the lines of what `summary.summarize` returned."""
+    row_count, latency = log_summary["rows"], log_summary["latency_ms"]
+    yield f"answers    {row_count:,} to {log_summary['requests']:,} requests"
     for name in ("status", "version"):
-        for one, many in log_summary[name].items():
-            yield f"{name:10} {one}: {many:,} ({many / rows:.1%})"
+        for value, count in log_summary[name].items():
+            yield f"{name:10} {value}: {count:,} ({count / row_count:.1%})"
     yield f"latency    median {latency['median']:.2f} ms, p99 {latency['p99']:.2f} ms, of requests"
     if log_summary["with_warnings"] is not None:
         yield f"warnings   {log_summary['with_warnings']:.1%} of the answers with a value"
-    for problem, many in log_summary["problems"].items():
-        yield f"problem    {many:,} requests: {_to_single_line(problem)}"
+    for problem, count in log_summary["problems"].items():
+        yield f"problem    {count:,} requests: {_to_single_line(problem)}"
     times = list(log_summary["times"].items())
-    if len(times) > 31:
-        yield f"asked      {sum(many for _, many in times[:-31]):,} before {times[-31][0]}"
-    for at, many in times[-31:]:
-        yield f"asked      {at.replace('T', ' ')}{'' if len(at) == 10 else ':00'}  {many:,}"
+    older, newest = times[:-MAX_SUMMARY_TIMES], times[-MAX_SUMMARY_TIMES:]
+    if older:
+        yield f"asked      {sum(count for _, count in older):,} before {newest[0][0]}"
+    for hour_or_day, count in newest:
+        minutes = "" if len(hour_or_day) == len("2026-11-25") else ":00"
+        yield f"asked      {hour_or_day.replace('T', ' ')}{minutes}  {count:,}"
 
 
 def _format_usd(value: float | None) -> str:
@@ -57,17 +60,17 @@ def _format_usd(value: float | None) -> str:
 
 
 def _format_location(input_json: str | None) -> str:
-    row = _parse_json(input_json)
-    at = [row.get(one) for one in ("Latitude", "Longitude")] if isinstance(row, dict) else [None]
-    return (
-        ",".join(f"{one:.2f}" for one in at)
-        if all(isinstance(one, int | float) for one in at)
-        else ""
-    )
+    block_group = _parse_json(input_json)
+    if not isinstance(block_group, dict):
+        return ""
+    coordinates = [block_group.get(name) for name in ("Latitude", "Longitude")]
+    if not all(isinstance(degrees, int | float) for degrees in coordinates):
+        return ""
+    return ",".join(f"{degrees:.2f}" for degrees in coordinates)
 
 
 def _parse_json(text: str | None) -> Any:
-    """The body of a refused request may be no JSON: then it stays a text."""
+    """Return what a JSON text holds; the text itself if it is no JSON, as a refused body may be."""
     try:
         return json.loads(text) if text else None
     except ValueError:
@@ -75,5 +78,5 @@ def _parse_json(text: str | None) -> Any:
 
 
 def _to_single_line(text: str) -> str:
-    """In one line that cannot steer the terminal: part of it came from a caller."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    """Replace what could steer the terminal by spaces: part of the text came from a client."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,4 +1,4 @@
-"""The service's log of requests and answers, read only: the newest, those to come, any query."""
+"""Reading the prediction log, without changing it: the newest rows, new ones as they come, SQL."""
 
 from __future__ import annotations
 
@@ -12,132 +12,122 @@ from typing import Any
 
 from housing import paths
 from housing.prediction_log.filters import Clause, LogFilters, filter_clauses, request_clauses
+from housing.prediction_log.table import MIGRATED_COLUMNS, column_types
 
-OPTIONAL_COLUMNS = (
-    "low",
-    "high",
-    "warnings",
-    "run_id",
-    "caller_id",
-    "traceparent",
-    "caller",
-)  # columns
-FOLLOW_INTERVAL_SECONDS = 0.25  # seconds between two looks for new rows
-LOG_READ_TIMEOUT_SECONDS = (
-    5.0  # seconds to wait where SQLite must; a reader of a log in use need not
-)
+FOLLOW_INTERVAL_SECONDS = 0.25  # between two looks for new rows
+LOG_READ_TIMEOUT_SECONDS = 5.0  # where SQLite must wait; a reader of a log in use need not
 
 LogRow = dict[str, Any]
 
 
 def log_path() -> Path:
-    """The file that the service logs to; it may not be there yet."""
+    """Return the file that the service logs to; it may not exist yet."""
     return Path(os.environ.get("HOUSING_DATABASE") or paths.var() / "logs.db")
 
 
 def archive_paths() -> list[Path]:
-    """The months that were moved out of the log into the folder where they go by default, the
-    newest first."""
+    """Return the archived months in the default folder, the newest first."""
     return sorted((paths.var() / "archive").glob("logs-*.db"), reverse=True)
 
 
 @contextmanager
 def open_log(file: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
-    """A log. Raises RuntimeError, also for what goes wrong as long as it is open."""
-    address = f"{file.resolve().as_uri()}?mode={mode}"
+    """Open a log, read-only by default. Raises RuntimeError, also for errors while it is open."""
+    uri = f"{file.resolve().as_uri()}?mode={mode}"
     connection = None
     try:
-        connection = sqlite3.connect(
-            address, LOG_READ_TIMEOUT_SECONDS, isolation_level=None, uri=True
-        )
+        connection = sqlite3.connect(uri, LOG_READ_TIMEOUT_SECONDS, isolation_level=None, uri=True)
         connection.row_factory = sqlite3.Row
         yield connection
-    except sqlite3.Error as failed:
-        what = "read" if mode == "ro" else "written"
+    except sqlite3.Error as error:
+        action = "read" if mode == "ro" else "written"
         hint = "expected the service's log, an SQLite file that this user may open"
         if Path(f"{file}-journal").exists():
-            hint = "its last archiving was cut short: `logs --archive` again mends it"
-        raise RuntimeError(f"{file} cannot be {what}: {failed}; {hint}") from failed
+            hint = "its last archiving was interrupted: run `logs --archive` again to repair it"
+        raise RuntimeError(f"{file} cannot be {action}: {error}; {hint}") from error
     finally:
         if connection:
             connection.close()
 
 
 def query(file: Path, statement: str, *values: Any) -> list[LogRow]:
-    """What a log answers; nothing if it is not there, or nothing was ever logged."""
+    """Return the rows of a query; none if there is no log, or nothing was logged yet."""
     if not file.exists():
         return []
-    with open_log(file) as database:
-        if not table_columns(database):
+    with open_log(file) as connection:
+        if not column_types(connection):
             return []
-        return [dict(one) for one in database.execute(statement, values)]
-
-
-def table_columns(connection: sqlite3.Connection) -> dict[str, str]:
-    """Those of the table, with their types; none if there is no table yet."""
-    found = connection.execute("PRAGMA table_info(prediction)")
-    return {one["name"]: one["type"] for one in found}
+        return [dict(row) for row in connection.execute(statement, values)]
 
 
 def read_newest(file: Path, filters: LogFilters, limit: int) -> Iterator[LogRow]:
-    """The newest answers that are wanted, the oldest of them first, each with all the columns."""
+    """Yield the newest rows that match, the oldest of them first, each with all columns."""
     if not file.exists():
         return
-    with open_log(file) as database:
-        yield from select_newest(database, filters, limit)
+    with open_log(file) as connection:
+        yield from select_newest(connection, filters, limit)
 
 
 def select_newest(
     connection: sqlite3.Connection, filters: LogFilters, limit: int
 ) -> Iterator[LogRow]:
-    """The same, of a log that is open."""
-    known = table_columns(connection)
-    if not known:
+    """Yield what `read_newest` does, of a log that is open."""
+    columns = column_types(connection)
+    if not columns:
         return
-    where, values = where_clause(filters, known)
-    # sorts no more than times and row numbers, however long the list is; of a request's few rows
-    # the index on the time would be a way round
-    by = "+asked_at" if filters.request_id else "asked_at"
-    found = (f"SELECT asked_at AS at, rowid AS number FROM prediction WHERE {where} "
-             f"ORDER BY {by} DESC, rowid DESC LIMIT ?")  # fmt: skip
+    condition, values = where_clause(filters, columns)
+    # The inner query sorts only times and row numbers, however long the list is. For the few rows
+    # of one request, "+" keeps SQLite from walking the index on the time.
+    sort_key = "+asked_at" if filters.request_id else "asked_at"
+    newest = (
+        f"SELECT asked_at AS at, rowid AS number FROM prediction WHERE {condition} "
+        f"ORDER BY {sort_key} DESC, rowid DESC LIMIT ?"
+    )
     cursor = connection.execute(
-        f"SELECT {_select_list(known)} FROM ({found}) AS one "
-        "CROSS JOIN prediction ON prediction.rowid = one.number ORDER BY one.at, one.number",
+        f"SELECT {_select_list(columns)} FROM ({newest}) AS newest "
+        "CROSS JOIN prediction ON prediction.rowid = newest.number "
+        "ORDER BY newest.at, newest.number",
         (*values, limit),
     )
     yield from map(dict, cursor)
 
 
 def _select_list(columns: Collection[str]) -> str:
-    """The columns of the table, and those that it has not, empty."""
-    missing = (f"NULL AS {one}" for one in OPTIONAL_COLUMNS if one not in columns)
-    return ", ".join([*(f'prediction."{one}"' for one in columns), *missing])
+    """Return the columns of the table and, as NULL, those that an older log lacks."""
+    present = (f'prediction."{name}"' for name in columns)
+    absent = (f"NULL AS {name}" for name in MIGRATED_COLUMNS if name not in columns)
+    return ", ".join([*present, *absent])
 
 
 def where_clause(
     filters: LogFilters, columns: Collection[str], new_rows_only: bool = False
 ) -> Clause:
-    """What is wanted, as one condition on a table with the known columns.
+    """Return all filters as one condition on a table with these columns.
 
-    coming: on few rows that are looked at anyway, else on all of a log.
+    new_rows_only: whether the query reads few rows, all of them, and needs no index.
     """
-    found = filter_clauses(filters, columns)
+    clauses = filter_clauses(filters, columns)
     if filters.request_id is not None:
-        ways = request_clauses(filters.request_id, columns)
-        values = tuple(it for one in ways for it in one.values)
+        alternatives = request_clauses(filters.request_id, columns)
+        values = _all_values(alternatives)
         if new_rows_only:
-            found.append(Clause(" OR ".join(one.sql for one in ways), values))
-        else:  # each way by its own index
-            some = " UNION ALL ".join(
-                f"SELECT rowid FROM prediction WHERE {one.sql}" for one in ways
+            condition = " OR ".join(clause.sql for clause in alternatives)
+        else:  # each alternative by its own index
+            selects = " UNION ALL ".join(
+                f"SELECT rowid FROM prediction WHERE {clause.sql}" for clause in alternatives
             )
-            found.append(Clause(f"rowid IN ({some})", values))
-    values = tuple(it for one in found for it in one.values)
-    return Clause(" AND ".join(f"({one.sql})" for one in found) or "TRUE", values)
+            condition = f"rowid IN ({selects})"
+        clauses.append(Clause(condition, values))
+    all_conditions = " AND ".join(f"({clause.sql})" for clause in clauses)
+    return Clause(all_conditions or "TRUE", _all_values(clauses))
+
+
+def _all_values(clauses: list[Clause]) -> tuple[Any, ...]:
+    return tuple(value for clause in clauses for value in clause.values)
 
 
 def follow(file: Path, filters: LogFilters, limit: int) -> Iterator[LogRow]:
-    """The newest rows, and then, without an end, each new one."""
+    """Yield the newest rows and then, without an end, each new one."""
     tail = LogTail(file, filters)
     yield from tail.start(limit)
     while True:
@@ -148,24 +138,23 @@ def follow(file: Path, filters: LogFilters, limit: int) -> Iterator[LogRow]:
 class LogTail:
     """Follows a log: the rows in the order in which they were committed, each once.
 
-    The log may be missing yet, moved away, begun anew, or emptied by archiving.
+    The log may not exist yet, and it may be moved away, started anew, or emptied by archiving.
     """
 
     def __init__(self, file: Path, filters: LogFilters) -> None:
         self.file, self.filters = file, filters
         self._inode = self._last_rowid = 0
-        self._last_id = (
-            ""  # of the row with that number: SQLite begins anew after the last row is gone
-        )
+        # the id of the row with that number: SQLite reuses the number once the last row is deleted
+        self._last_id = ""
 
     def start(self, limit: int) -> list[LogRow]:
-        """The newest rows of now; `fresh` goes on from here."""
+        """Return the newest rows; `poll` goes on from here."""
         return self._read_transaction(
-            lambda database: list(select_newest(database, self.filters, limit))
+            lambda connection: list(select_newest(connection, self.filters, limit))
         )
 
     def poll(self) -> list[LogRow]:
-        """The rows since the last look."""
+        """Return the rows since the last call."""
         return self._read_transaction(self._select_new)
 
     def _read_transaction(
@@ -173,34 +162,36 @@ class LogTail:
     ) -> list[LogRow]:
         if not self.file.exists():
             return []
-        with open_log(self.file) as database:
-            database.execute("BEGIN")  # so that all below sees the same rows
-            if not table_columns(database):
+        with open_log(self.file) as connection:
+            connection.execute("BEGIN")  # so that all queries below see the same rows
+            if not column_types(connection):
                 return []
-            rows = select_rows(database)
-            last = database.execute("SELECT rowid, id FROM prediction ORDER BY rowid DESC LIMIT 1")
-            self._last_rowid, self._last_id = last.fetchone() or (0, "")
+            rows = select_rows(connection)
+            last_row = connection.execute(
+                "SELECT rowid, id FROM prediction ORDER BY rowid DESC LIMIT 1"
+            ).fetchone()
+            self._last_rowid, self._last_id = last_row or (0, "")
             self._inode = self.file.stat().st_ino
         return rows
 
     def _select_new(self, connection: sqlite3.Connection) -> list[LogRow]:
-        known = table_columns(connection)
-        where, values = where_clause(self.filters, known, new_rows_only=True)
-        new = (
-            f"SELECT {_select_list(known)} FROM prediction NOT INDEXED WHERE rowid > ? AND {where} "
-        )
+        columns = column_types(connection)
+        condition, values = where_clause(self.filters, columns, new_rows_only=True)
         rows = connection.execute(
-            f"{new} ORDER BY rowid", (self._resume_rowid(connection), *values)
+            f"SELECT {_select_list(columns)} FROM prediction NOT INDEXED "
+            f"WHERE rowid > ? AND {condition} ORDER BY rowid",
+            (self._resume_rowid(connection), *values),
         )
-        return [dict(one) for one in rows]
+        return [dict(row) for row in rows]
 
     def _resume_rowid(self, connection: sqlite3.Connection) -> int:
+        """Return the number of the last row that was read, 0 if it is gone."""
         if self.file.stat().st_ino != self._inode:
             return 0
-        [last] = connection.execute("SELECT max(rowid) FROM prediction").fetchone()
-        if (last or 0) >= self._last_rowid:
+        [max_rowid] = connection.execute("SELECT max(rowid) FROM prediction").fetchone()
+        if (max_rowid or 0) >= self._last_rowid:
             return self._last_rowid
-        same = connection.execute(
+        last_row = connection.execute(
             "SELECT rowid FROM prediction WHERE id = ?", (self._last_id,)
         ).fetchone()
-        return same[0] if same else 0
+        return last_row[0] if last_row else 0

@@ -1,107 +1,125 @@
-"""The service's log in short: how many, how fast, and what went wrong."""
+"""A summary of the prediction log: how many rows, how fast, and what went wrong."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from housing.prediction_log import reader
+from housing.prediction_log import reader, table
 from housing.prediction_log.filters import LogFilters
 
-MAX_HOURLY_BUCKETS = 48  # a longer time is told by the day
-MAX_SUMMARY_PROBLEMS = 10  # how many of the most frequent ones
+MAX_HOURLY_BUCKETS = 48  # a longer time is counted by the day
+MAX_SUMMARY_PROBLEMS = 10  # the most frequent ones
 VALUE_PATTERN = re.compile(
     r"(?<= is ).+?(?=, expected)|'[^']*'|\"[^\"]*\"|(?<=has )[\d,]+(?= rows)"
 )
-PROBLEM_SEPARATOR_PATTERN = re.compile(
-    r"; (?=(?:row \d+: )?(?:\w+|'[^']*'|\"[^\"]*\") is )"
-)  # a request's next problem
+# between two problems of one request
+PROBLEM_SEPARATOR_PATTERN = re.compile(r"; (?=(?:row \d+: )?(?:\w+|'[^']*'|\"[^\"]*\") is )")
+
+
+class RowGroup(NamedTuple):
+    """What rows that are counted together have in common."""
+
+    status: int
+    model_name: str | None
+    model_version: str | None
+    hour: str  # the start of an ISO time, like 2026-11-25T14
+    has_warnings: bool
 
 
 def summarize(file: Path, filters: LogFilters) -> dict[str, Any]:
-    """What `logs --summary` tells; counts are of rows, latencies (ms) and problems of requests."""
-    groups: Counter[tuple[Any, ...]] = Counter()
-    problems: Counter[str] = Counter()
+    """Return what `logs --summary` prints.
+
+    Status, version, warnings and times count rows; latencies (ms) and problems are of requests.
+    """
+    group_counts: Counter[tuple[Any, ...]] = Counter()  # made RowGroups below: that takes time
+    problem_counts: Counter[str] = Counter()
     latencies: list[float] = []
-    before = None
-    for status, model, version, hour, warned, latency, request, problem in _select_rows(
-        file, filters
-    ):
-        groups[status, model, version, hour, warned] += 1
-        if request != before:  # the answers to a list stand together, and took as long
-            before = request
+    last_request = None
+    for (
+        status, model_name, model_version, hour, has_warnings, latency, request_id, problem
+    ) in _select_rows(file, filters):  # fmt: skip
+        group_counts[status, model_name, model_version, hour, has_warnings] += 1
+        # the rows of one request follow each other and have the same latency
+        if request_id != last_request:
+            last_request = request_id
             latencies.append(latency)
             if problem:
-                problems[problem] += 1
-    return _build_summary(groups, problems, sorted(latencies))
+                problem_counts[problem] += 1
+    row_counts = {RowGroup(*group): count for group, count in group_counts.items()}
+    return _build_summary(row_counts, problem_counts, sorted(latencies))
 
 
-def _select_rows(file: Path, filters: LogFilters) -> Any:
+def _select_rows(file: Path, filters: LogFilters) -> Iterator[tuple[Any, ...]]:
     if not file.exists():
         return
-    with reader.open_log(file) as database:
-        known = reader.table_columns(database)
-        if not known:
+    with reader.open_log(file) as connection:
+        columns = table.column_types(connection)
+        if not columns:
             return
-        where, values = reader.where_clause(filters, known)
-        warned = "coalesce(warnings NOT IN ('', '[]'), 0)" if "warnings" in known else "0"
-        database.row_factory = None
-        yield from database.execute(
+        condition, values = reader.where_clause(filters, columns)
+        has_warnings = "coalesce(warnings NOT IN ('', '[]'), 0)" if "warnings" in columns else "0"
+        connection.row_factory = None
+        yield from connection.execute(
             "SELECT status, model_name, model_version, substr(asked_at, 1, 13), "
-            f"{warned}, latency_ms, request_id, problem FROM prediction WHERE {where}",
+            f"{has_warnings}, latency_ms, request_id, problem FROM prediction WHERE {condition}",
             values,
         )
 
 
 def _build_summary(
-    row_counts: Mapping[tuple[Any, ...], int],
+    row_counts: Mapping[RowGroup, int],
     problem_counts: Mapping[str, int],
     latencies: list[float],
 ) -> dict[str, Any]:
-    total = sum(row_counts.values())
-    answered = sum(many for (_, model, *_), many in row_counts.items() if model)
-    warned = sum(many for (*_, warned), many in row_counts.items() if warned)
-    versions = {group: f"{group[1]} {group[2]}" if group[1] else None for group in row_counts}
+    answered = sum(count for group, count in row_counts.items() if group.model_name)
+    with_warnings = sum(count for group, count in row_counts.items() if group.has_warnings)
+    hourly_counts = _count_rows_by(row_counts, lambda group: group.hour)
     return {
-        "rows": total,
+        "rows": sum(row_counts.values()),
         "requests": len(latencies),
-        "status": _count_rows_by(row_counts, lambda group: group[0]),
-        "version": _count_rows_by(row_counts, versions.__getitem__),
+        "status": _count_rows_by(row_counts, lambda group: group.status),
+        "version": _count_rows_by(row_counts, _version_label),
         "latency_ms": {"median": _quantile(latencies, 0.5), "p99": _quantile(latencies, 0.99)},
-        "with_warnings": warned / answered if answered else None,
+        "with_warnings": with_warnings / answered if answered else None,
         "problems": _count_problem_kinds(problem_counts),
-        "times": _count_rows_by_time(_count_rows_by(row_counts, lambda group: group[3])),
+        "times": _count_rows_by_time(hourly_counts),
     }
 
 
-def _count_rows_by(row_counts: Mapping[tuple[Any, ...], int], key: Any) -> dict[Any, int]:
-    """Rows by something, the most first; what is None is not counted."""
-    found: Counter[Any] = Counter()
-    for group, many in row_counts.items():
+def _version_label(group: RowGroup) -> str | None:
+    return f"{group.model_name} {group.model_version}" if group.model_name else None
+
+
+def _count_rows_by(
+    row_counts: Mapping[RowGroup, int], key: Callable[[RowGroup], Hashable]
+) -> dict[Any, int]:
+    """Return the rows by a key, the most frequent first; rows whose key is None are left out."""
+    counts: Counter[Any] = Counter()
+    for group, count in row_counts.items():
         if key(group) is not None:
-            found[key(group)] += many
-    return dict(found.most_common())
+            counts[key(group)] += count
+    return dict(counts.most_common())
 
 
 def _quantile(sorted_values: list[float], probability: float) -> float | None:
-    """The least value that so large a share does not exceed."""
-    return (
-        sorted_values[max(0, -int(-probability * len(sorted_values) // 1) - 1)]
-        if sorted_values
-        else None
-    )
+    """Return the least value that so large a share does not exceed; None without values."""
+    if not sorted_values:
+        return None
+    rank = -int(-probability * len(sorted_values) // 1)  # rounded up
+    return sorted_values[max(0, rank - 1)]
 
 
 def _count_problem_kinds(problem_counts: Mapping[str, int]) -> dict[str, int]:
-    """Requests by kind of problem, whatever the value or the row."""
-    found: Counter[str] = Counter()
-    for problem, many in problem_counts.items():
-        for kind in {_problem_kind(one) for one in PROBLEM_SEPARATOR_PATTERN.split(problem)}:
-            found[kind] += many
-    return dict(found.most_common(MAX_SUMMARY_PROBLEMS))
+    """Return the requests by kind of problem, whatever the value or the row."""
+    counts: Counter[str] = Counter()
+    for problem, count in problem_counts.items():
+        for kind in set(map(_problem_kind, PROBLEM_SEPARATOR_PATTERN.split(problem))):
+            counts[kind] += count
+    return dict(counts.most_common(MAX_SUMMARY_PROBLEMS))
 
 
 def _problem_kind(problem: str) -> str:
@@ -109,8 +127,9 @@ def _problem_kind(problem: str) -> str:
 
 
 def _count_rows_by_time(hourly_counts: Mapping[str, int]) -> dict[str, int]:
-    """Rows by the hour, or, if that were too many, by the day; in order, empty ones left out."""
-    found: Counter[str] = Counter()
-    for hour, many in hourly_counts.items():
-        found[hour if len(hourly_counts) <= MAX_HOURLY_BUCKETS else hour[:10]] += many
-    return dict(sorted(found.items()))
+    """Return the rows by hour, or by day if there are many hours; in order, none of them 0."""
+    counts: Counter[str] = Counter()
+    by_hour = len(hourly_counts) <= MAX_HOURLY_BUCKETS
+    for hour, count in hourly_counts.items():
+        counts[hour if by_hour else hour[:10]] += count
+    return dict(sorted(counts.items()))

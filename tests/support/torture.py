@@ -1,7 +1,7 @@
-"""Bodies that a service of JSON may meet, in the manner of a JSON parser's test collection.
+"""Bodies that a JSON service may receive, named as in the test collections of JSON parsers.
 
-y_: a block group or a list of them, which is answered. n_: none, which is refused. i_: JSON leaves
-it to the reader; it is answered as what it means, or refused.
+y_: a block group or a list of them, which must be accepted. n_: anything else, which must be
+refused. i_: the JSON standard leaves it to the parser; it is accepted with its meaning, or refused.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ LONG_TEXT_BYTES = 1_000_000
 
 
 class BodyCase(NamedTuple):
-    """A body, and the block groups that it means; none if it cannot mean any."""
+    """A body, and the block groups that it stands for, if any."""
 
     name: str
     body: bytes
@@ -23,22 +23,22 @@ class BodyCase(NamedTuple):
 
 
 def json_fields(**raw_values: bytes) -> list[bytes]:
-    """The plain block group's fields as JSON, some with another value, as bytes."""
+    """Return the fields of the example as JSON; raw_values replace the values of some."""
     return [b'"%s": %s' % (name.encode(), raw_values.get(name, b"%r" % value))
             for name, value in EXAMPLE_BLOCK_GROUP.items()]  # fmt: skip
 
 
 def json_row(**raw_values: bytes) -> bytes:
-    """The plain block group as JSON, some values replaced."""
+    """Return the example as JSON; raw_values replace the values of some fields."""
     return b"{" + b", ".join(json_fields(**raw_values)) + b"}"
 
 
 def with_extra_field(extra_field: bytes) -> bytes:
-    """The plain block group and a further field."""
+    """Return the example as JSON with a further field."""
     return b"{" + b", ".join([*json_fields(), extra_field]) + b"}"
 
 
-# a value of MedInc, written so, is that number
+# ways to write a value of MedInc, and the number that each means
 VALID_NUMBERS = {
     "plain": (b"8.3252", 8.3252), "integer": (b"8", 8), "whole": (b"8.0", 8),
     "exponent": (b"83252e-4", 8.3252), "capital_exponent": (b"83252E-4", 8.3252),
@@ -55,10 +55,11 @@ BORDERLINE_NUMBERS = {
     "10000_zeros_after": (b"8." + b"0" * 10_000, 8), "huge_exponent_down": (b"1e-99999999999", 0),
     "digits_and_exponent": (b"8" + b"0" * 500 + b"e-500", 8),
 }  # fmt: skip
-# out of every range, or no number of JSON
+# out of the range of any feature, or no JSON number
 INVALID_VALUES = {
     "1e400": b"1e400", "minus_1e400": b"-1e400", "10_to_400": b"1" + b"0" * 400,
-    "minus_10_to_400": b"-1" + b"0" * 400, "5000_digits": b"1" * 5_000, "1MB_digits": b"1" * LONG_TEXT_BYTES,
+    "minus_10_to_400": b"-1" + b"0" * 400, "5000_digits": b"1" * 5_000,
+    "1MB_digits": b"1" * LONG_TEXT_BYTES,
     "1e99999999999": b"1e99999999999", "2_to_63": b"9223372036854775808",
     "2_to_64": b"18446744073709551616", "1e308": b"1e308", "20.0001": b"20.0001", "minus_1": b"-1",
     "leading_zero": b"08.3", "two_zeros": b"00", "minus_leading_zero": b"-08", "plus": b"+8.3",
@@ -73,12 +74,13 @@ INVALID_VALUES = {
     "undefined": b"undefined", "nul": b"nul", "TRUE": b"TRUE", "text": b'"8.3"', "list": b"[8.3]",
     "empty_text": b'""', "object": b"{}", "empty_list": b"[]", "single_quotes": b"'8.3'",
     "expression": b"4+4", "call": b"__import__('os')", "template": b'"{{7*7}}"', "date": b'"2026"',
-    "1MB_text": b'"' + b"x" * LONG_TEXT_BYTES + b'"', "object_with_value": b'{"$numberDouble": "8.3"}',
+    "1MB_text": b'"' + b"x" * LONG_TEXT_BYTES + b'"',
+    "object_with_value": b'{"$numberDouble": "8.3"}',
     "nested_900": b"[" * 900 + b"]" * 900, "nested_150": b"[" * 150 + b"1" + b"]" * 150,
     "nested_objects_150": b'{"a":' * 150 + b"1" + b"}" * 150,
     "proto": b'{"__proto__": 1}', "sql": b"\"'; DROP TABLE prediction; --\"",
 }  # fmt: skip
-# the inside of a string of JSON, which is the name of a further field, or its value
+# between the quotes of a JSON string, which is the name of a further field, or a value
 STRING_CONTENTS = {
     "plain": b"a", "empty": b"", "lone_surrogate": rb"\ud800", "lone_low_surrogate": rb"\udc00",
     "swapped_surrogates": rb"\udc00\ud800", "two_high_surrogates": rb"\ud800\ud800",
@@ -96,9 +98,10 @@ STRING_CONTENTS = {
     "ff": b"\xff", "continuation": b"\x80", "truncated_2": b"\xc3", "truncated_3": b"\xe2\x82",
     "truncated_4": b"\xf0\x9f\x98", "latin_1": b"\xe9", "noncharacter": "\uffff".encode(),
     "script": b"<script>alert(1)</script>", "log_line": rb"\r\n{\u0022status\u0022: 200}",
-    "percent": b"%s%n%x", "format": b"{0.__class__}", "1MB": b"x" * LONG_TEXT_BYTES, "jndi": b"${jndi:x}",
+    "percent": b"%s%n%x", "format": b"{0.__class__}", "1MB": b"x" * LONG_TEXT_BYTES,
+    "jndi": b"${jndi:x}",
 }  # fmt: skip
-# what stands around a body and is no part of it
+# may stand around a JSON text
 JSON_WHITESPACE = {
     "spaces": b"  ",
     "newline": b"\n",
@@ -125,9 +128,12 @@ INVALID_BODIES = {
     "open_text": b'"', "escape": b"\\", "half_name": b'{"Med', "only_name": b'{"MedInc"}',
     "only_colon": b'{"MedInc":}', "no_colon": b'{"MedInc" 8.3}', "number_name": b"{1: 8.3}",
     "bare_name": b"{MedInc: 8.3}", "deep_lists": b"[" * NESTING_DEPTH + b"]" * NESTING_DEPTH,
-    "open_deep_lists": b"[" * NESTING_DEPTH, "deep_objects": b'{"a":' * NESTING_DEPTH + b"1" + b"}" * NESTING_DEPTH,
-    "open_deep_objects": b'{"MedInc":' * NESTING_DEPTH, "deep_mixed": b'[{"a":' * NESTING_DEPTH + b"}]" * NESTING_DEPTH,
-    "closing_deep": b"]" * NESTING_DEPTH, "xml": b"<?xml version='1.0'?><a/>", "yaml": b"MedInc: 8.3",
+    "open_deep_lists": b"[" * NESTING_DEPTH,
+    "deep_objects": b'{"a":' * NESTING_DEPTH + b"1" + b"}" * NESTING_DEPTH,
+    "open_deep_objects": b'{"MedInc":' * NESTING_DEPTH,
+    "deep_mixed": b'[{"a":' * NESTING_DEPTH + b"}]" * NESTING_DEPTH,
+    "closing_deep": b"]" * NESTING_DEPTH, "xml": b"<?xml version='1.0'?><a/>",
+    "yaml": b"MedInc: 8.3",
     "form": b"MedInc=8.3&HouseAge=41", "csv": b"MedInc,HouseAge\n8.3,41\n", "gzip": b"\x1f\x8b\x08",
     "pickle": b"\x80\x04\x95\x00", "wrapped": b'{"instances": [' + json_row() + b"]}",
     "data": b'{"data": ' + json_row() + b"}", "text_of_json": b'"{}"', "many_ones": b"[" + b"1,"
@@ -136,26 +142,26 @@ INVALID_BODIES = {
 
 
 def all_cases() -> Iterator[BodyCase]:
-    """All of them."""
+    """Yield all cases."""
     yield from _value_cases()
     yield from _string_cases()
     yield from _surrounding_cases()
     yield from _field_cases()
     yield from _list_cases()
     yield from _encoding_cases()
-    whole = json_row()
-    for at in range(len(whole)):
-        yield BodyCase(f"n_truncated_at_{at}", whole[:at], [])
-        yield BodyCase(f"n_list_truncated_at_{at}", b"[" + whole[:at], [])
+    body = json_row()
+    for end in range(len(body)):
+        yield BodyCase(f"n_truncated_at_{end}", body[:end], [])
+        yield BodyCase(f"n_list_truncated_at_{end}", b"[" + body[:end], [])
     for name, body in INVALID_BODIES.items():
         yield BodyCase(f"n_body_{name}", body, [])
 
 
 def _value_cases() -> Iterator[BodyCase]:
-    for kind, known in (("y", VALID_NUMBERS), ("i", BORDERLINE_NUMBERS)):
-        for name, (text, value) in known.items():
+    for prefix, numbers in (("y", VALID_NUMBERS), ("i", BORDERLINE_NUMBERS)):
+        for name, (text, value) in numbers.items():
             yield BodyCase(
-                f"{kind}_number_{name}",
+                f"{prefix}_number_{name}",
                 json_row(MedInc=text),
                 [EXAMPLE_BLOCK_GROUP | {"MedInc": value}],
             )
@@ -188,8 +194,8 @@ def _surrounding_cases() -> Iterator[BodyCase]:
 
 
 def _field_cases() -> Iterator[BodyCase]:
-    backwards = b"{" + b",".join(reversed(json_fields())) + b"}"
-    yield BodyCase("y_fields_in_another_order", backwards, [EXAMPLE_BLOCK_GROUP])
+    reversed_fields = b"{" + b",".join(reversed(json_fields())) + b"}"
+    yield BodyCase("y_fields_in_another_order", reversed_fields, [EXAMPLE_BLOCK_GROUP])
     escaped = json_row().replace(b'"M', rb'"\u004d')
     yield BodyCase("y_field_escaped", escaped, [EXAMPLE_BLOCK_GROUP])
     yield BodyCase("n_field_twice", with_extra_field(b'"MedInc": 8.3252'), [])
@@ -208,12 +214,14 @@ def _field_cases() -> Iterator[BodyCase]:
     yield BodyCase("n_fields_trailing_comma", json_row()[:-1] + b",}", [])
     yield BodyCase("n_fields_leading_comma", b"{," + json_row()[1:], [])
     for name in FEATURE_NAMES:
-        left = [one for one in json_fields() if not one.startswith(b'"%s"' % name.encode())]
-        yield BodyCase(f"n_without_{name}", b"{" + b",".join(left) + b"}", [])
-    many = b",".join(b'"x%d": 1' % at for at in range(10_000))
-    yield BodyCase("n_10000_unknown_fields", with_extra_field(many), [])
-    huge = b",".join(b'"%d%s": 1' % (at, b"x" * 50_000) for at in range(100))
-    yield BodyCase("n_100_huge_names", with_extra_field(huge), [])
+        other_fields = [
+            field for field in json_fields() if not field.startswith(b'"%s"' % name.encode())
+        ]
+        yield BodyCase(f"n_without_{name}", b"{" + b",".join(other_fields) + b"}", [])
+    unknown_fields = b",".join(b'"x%d": 1' % number for number in range(10_000))
+    yield BodyCase("n_10000_unknown_fields", with_extra_field(unknown_fields), [])
+    huge_names = b",".join(b'"%d%s": 1' % (number, b"x" * 50_000) for number in range(100))
+    yield BodyCase("n_100_huge_names", with_extra_field(huge_names), [])
 
 
 def _list_cases() -> Iterator[BodyCase]:
@@ -223,16 +231,16 @@ def _list_cases() -> Iterator[BodyCase]:
     yield BodyCase("n_list_of_10001", b"[" + b",".join([json_row()] * 10_001) + b"]", [])
     yield BodyCase("n_list_of_10001_bad", b"[" + b",".join([b"{}"] * 10_001) + b"]", [])
     yield BodyCase("n_list_in_a_list", b"[[" + json_row() + b"]]", [])
-    bad = {"null": b"null", "number": b"1", "text": b'"x"', "list": b"[]", "empty": b"{}",
+    bad_rows = {"null": b"null", "number": b"1", "text": b'"x"', "list": b"[]", "empty": b"{}",
            "nan": json_row(MedInc=b"NaN"), "out_of_range": json_row(MedInc=b"21"), "nothing": b"",
            "twice": with_extra_field(b'"MedInc": 1'), "deep": b"[" * NESTING_DEPTH}  # fmt: skip
-    for name, one in bad.items():
+    for name, row in bad_rows.items():
         yield BodyCase(
-            f"n_list_with_{name}", b"[" + b",".join([json_row(), one, json_row()]) + b"]", []
+            f"n_list_with_{name}", b"[" + b",".join([json_row(), row, json_row()]) + b"]", []
         )
-        yield BodyCase(f"n_list_ending_with_{name}", b"[" + json_row() + b"," + one + b"]", [])
-    shifted = with_extra_field(b'"MedInc": 8'), b"{" + b",".join(json_fields()[:-1]) + b"}"
-    yield BodyCase("n_list_one_twice_one_missing", b"[" + b",".join(shifted) + b"]", [])
+        yield BodyCase(f"n_list_ending_with_{name}", b"[" + json_row() + b"," + row + b"]", [])
+    rows = with_extra_field(b'"MedInc": 8'), b"{" + b",".join(json_fields()[:-1]) + b"}"
+    yield BodyCase("n_list_one_twice_one_missing", b"[" + b",".join(rows) + b"]", [])
     yield BodyCase("n_lists_two", (b"[" + json_row() + b"]") * 2, [])
     yield BodyCase("n_list_unclosed", b"[" + json_row(), [])
     yield BodyCase("n_list_closed_as_object", b"[" + json_row() + b"}", [])

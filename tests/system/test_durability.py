@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from app.prediction_log.file_lock import FileLock
 from benchmarks.support.local_service import running, total, until
+from housing.prediction_log.lock import FileLock
 from tests.support.load import (
     generate_load,
     get_page,
@@ -225,7 +225,7 @@ def test_a_log_that_is_moved_away_under_load_is_begun_anew(champion_home, tmp_pa
             seen = told.count_statuses()[200]
             until(lambda seen=seen: told.count_statuses()[200] > seen + 200, 30)
             (tmp_path / str(turn)).mkdir()
-            with FileLock(service.folder / "logs.db.lock", 5)():
+            with FileLock(service.folder / "logs.db.lock", 5):
                 for name in ("logs.db", "logs.db-wal", "logs.db-shm", "api.log"):
                     (service.folder / name).rename(tmp_path / str(turn) / name)
         seen = told.count_statuses()[200]

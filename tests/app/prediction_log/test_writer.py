@@ -1,4 +1,4 @@
-"""The log holds what it was given, whatever its length, and its journal stays short."""
+"""The log holds every entry, whatever their number, and its write-ahead log stays short."""
 
 import shutil
 import sqlite3
@@ -12,79 +12,80 @@ from app.prediction_log.writer import (
     LONG_HOLD_SECONDS,
     ROWS_PER_INSERT,
     WAL_RESTART_PAGES,
-    LogEntry,
     PredictionLog,
     PredictionLogError,
 )
+from housing.prediction_log.table import LogEntry
 
-PAGE = 4_096  # bytes
+PAGE_BYTES = 4_096
 
 
 @pytest.fixture
 def log(tmp_path):
-    found = PredictionLog(tmp_path / "logs.db", tmp_path / "api.log")
-    yield found
-    found.close()
+    prediction_log = PredictionLog(tmp_path / "logs.db", tmp_path / "api.log")
+    yield prediction_log
+    prediction_log.close()
 
 
-def entries(request, count):
-    rest = "2026-11-26T00:00:00.000+00:00", 200, "{}" * 500, 4.5, "model", "1", 0.5, None
-    return [LogEntry(f"{request}-{at}", request, *rest) for at in range(count)]
+def make_entries(request_id, count):
+    columns = "2026-11-26T00:00:00.000+00:00", 200, "{}" * 500, 4.5, "model", "1", 0.5, None
+    return [LogEntry(f"{request_id}-{index}", request_id, *columns) for index in range(count)]
 
 
-def kept(database):
-    with closing(sqlite3.connect(database)) as found:
-        return [one for (one,) in found.execute("SELECT id FROM prediction ORDER BY rowid")]
+def logged_ids(database):
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT id FROM prediction ORDER BY rowid")
+        return [row_id for (row_id,) in rows]
 
 
 @pytest.mark.parametrize(
     "count", [0, 1, ROWS_PER_INSERT - 1, ROWS_PER_INSERT, ROWS_PER_INSERT + 1, 2_001]
 )
 def test_a_list_of_any_length_is_logged_in_its_order(log, count):
-    given = entries("list", count)
-    log.write(given, b"{}\n")
-    assert kept(log.database) == [one.id for one in given]
+    entries = make_entries("list", count)
+    log.write(entries, b"{}\n")
+    assert logged_ids(log.database) == [entry.id for entry in entries]
 
 
-def test_a_row_that_is_there_already_takes_the_whole_list_back(log):
-    log.write(entries("once", 3), b"first\n")
+def test_a_duplicate_id_rolls_the_whole_list_back(log):
+    log.write(make_entries("once", 3), b"first\n")
     with pytest.raises(PredictionLogError):
-        log.write(entries("other", 60) + entries("once", 1), b"second\n")
-    assert kept(log.database) == ["once-0", "once-1", "once-2"]
+        log.write(make_entries("other", 60) + make_entries("once", 1), b"second\n")
+    assert logged_ids(log.database) == ["once-0", "once-1", "once-2"]
     assert log.database.with_name("api.log").read_bytes() == b"first\n"
 
 
-def test_a_log_that_is_tended_has_its_rows_in_the_database_and_a_short_journal(log, tmp_path):
-    tender = PredictionLog(log.database, tmp_path / "api.log")
+def test_checkpoints_move_rows_to_the_database_and_keep_the_write_ahead_log_short(log, tmp_path):
+    checkpointer = PredictionLog(log.database, tmp_path / "api.log")
     for turn in range(800):
-        log.write(entries(f"{turn}", 20), b"")
+        log.write(make_entries(f"{turn}", 20), b"")
         if turn % 10 == 0:
-            tender.checkpoint()
-    assert tmp_path.joinpath("logs.db-wal").stat().st_size < 2 * WAL_RESTART_PAGES * PAGE
-    tender.checkpoint()
-    shutil.copy(log.database, tmp_path / "alone.db")  # without its journal
-    assert kept(tmp_path / "alone.db") == kept(log.database)
-    assert len(kept(log.database)) == 16_000
-    tender.close()
+            checkpointer.checkpoint()
+    assert tmp_path.joinpath("logs.db-wal").stat().st_size < 2 * WAL_RESTART_PAGES * PAGE_BYTES
+    checkpointer.checkpoint()
+    shutil.copy(log.database, tmp_path / "alone.db")  # without its write-ahead log
+    assert logged_ids(tmp_path / "alone.db") == logged_ids(log.database)
+    assert len(logged_ids(log.database)) == 16_000
+    checkpointer.close()
 
 
-def test_who_writes_one_long_list_after_another_lets_others_in(log, tmp_path):
-    """The other log stands for another process: it has a lock of its own."""
-    busy, over = PredictionLog(log.database, tmp_path / "busy.log"), threading.Event()
+def test_a_writer_that_holds_the_lock_for_long_lets_others_in(log, tmp_path):
+    """The busy log stands for another process: it has a lock of its own."""
+    busy_log, stop_event = PredictionLog(log.database, tmp_path / "busy.log"), threading.Event()
 
-    def hold():
-        while not over.is_set():
-            with busy._exclusive_connection():
+    def hold_lock_repeatedly():
+        while not stop_event.is_set():
+            with busy_log._exclusive_connection():
                 time.sleep(4 * LONG_HOLD_SECONDS)
 
-    holds = threading.Thread(target=hold)
-    holds.start()
+    holder = threading.Thread(target=hold_lock_repeatedly)
+    holder.start()
     try:
         for turn in range(10):
-            log.write(entries(f"{turn}", 1), b"")  # or is Unlogged, for it has waited too long
+            log.write(make_entries(f"{turn}", 1), b"")  # raises if it waits too long
             time.sleep(2 * LONG_HOLD_SECONDS)
     finally:
-        over.set()
-        holds.join()
-        busy.close()
-    assert len(kept(log.database)) == 10
+        stop_event.set()
+        holder.join()
+        busy_log.close()
+    assert len(logged_ids(log.database)) == 10

@@ -1,4 +1,4 @@
-"""What `run_pipeline.py logs` prints, typed in a real shell where it matters."""
+"""What `run_pipeline.py logs` prints; run as a process where that matters."""
 
 import json
 import os
@@ -30,9 +30,10 @@ def log(home):
     return write_log(home / "var" / "logs.db", rows)
 
 
-def typed(*arguments, **options):
-    command = [sys.executable, str(PROJECT_ROOT / "run_pipeline.py"), "logs", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=-1, stderr=-1, text=True, **options)
+def start_command(*arguments, **options):
+    command = [sys.executable, str(PROJECT_ROOT / "run_pipeline.py"), "logs", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, **pipes, **options)
 
 
 def test_an_answer_is_a_line_of_100_columns(log, capsys):
@@ -70,30 +71,30 @@ def test_the_database_of_the_service_is_the_one_that_is_read(home, monkeypatch, 
     assert capsys.readouterr().out.startswith("2026-11-01 00:56:00  200  $419,027")
 
 
-def test_that_nothing_is_found_is_a_sentence(log, home, monkeypatch, capsys):
+def test_no_matching_row_is_reported_in_a_sentence(log, home, monkeypatch, capsys):
     assert logs.logs(["--status", "500"]) == 0
-    assert "no answer is like that; it has those from 2026-11-01T00:00" in capsys.readouterr().err
+    assert "no answer matches; it has those from 2026-11-01T00:00" in capsys.readouterr().err
     monkeypatch.setenv("HOUSING_DATABASE", str(home / "none.db"))
-    for asked in ([], ["--summary"], ["--archive", "1d"]):
-        assert logs.logs(asked) == 0
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert told.err.startswith(f"{home / 'none.db'}: nothing is logged yet; ")
+    for arguments in ([], ["--summary"], ["--archive", "1d"]):
+        assert logs.logs(arguments) == 0
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith(f"{home / 'none.db'}: nothing is logged yet; ")
 
 
 def test_the_summary_is_for_a_person_or_a_machine(log, capsys):
     logs.logs(["--summary"])
-    told = capsys.readouterr().out
-    assert "answers    3 to 3 requests\nstatus     200: 2 (66.7%)\n" in told
-    assert "latency    median 0.41 ms, p99 0.41 ms, of requests\n" in told
-    assert "problem    1 requests: MedInc is …, expected a number from 0 to 20" in told
-    assert "asked      2026-11-01 00:00  3\n" in told
+    output = capsys.readouterr().out
+    assert "answers    3 to 3 requests\nstatus     200: 2 (66.7%)\n" in output
+    assert "latency    median 0.41 ms, p99 0.41 ms, of requests\n" in output
+    assert "problem    1 requests: MedInc is …, expected a number from 0 to 20" in output
+    assert "asked      2026-11-01 00:00  3\n" in output
     logs.logs(["--summary", "--json"])
     assert json.loads(capsys.readouterr().out)["status"] == {"200": 2, "422": 1}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--from", "none.db"], "--from is 'none.db', expected a log"),
         (["--limit", "-1"], "--limit is -1, expected 0 or more"),
@@ -101,17 +102,17 @@ def test_the_summary_is_for_a_person_or_a_machine(log, capsys):
         (["--summary", "--limit", "1"], "--limit cannot be used here: --summary is of all"),
         (["--to", "x"], "--to cannot be used here: it belongs to --archive"),
         (["--archive", "1d", "--from", "x"], "--from cannot be used here: --archive moves"),
-        (["--archive", "2999-01-01"], "--archive is '2999-01-01', expected a time that has been"),
+        (["--archive", "2999-01-01"], "--archive is '2999-01-01', expected a time in the past"),
         (["--archive", "soon"], "--archive is 'soon', expected an ISO date"),
     ],
 )
-def test_what_cannot_be_done_is_refused(log, arguments, told):
-    with pytest.raises((ValueError, LookupError)) as refused:
+def test_wrong_options_are_refused(log, arguments, message):
+    with pytest.raises((ValueError, LookupError)) as error:
         logs.logs(arguments)
-    assert refused.value.args[0].startswith(told)
+    assert error.value.args[0].startswith(message)
 
 
-def test_what_is_no_log_is_a_sentence_and_exit_code_1(home, monkeypatch, capsys):
+def test_a_file_that_is_no_log_is_a_sentence_and_exit_code_1(home, monkeypatch, capsys):
     (home / "text").write_text("no database " * 100)
     monkeypatch.setenv("HOUSING_DATABASE", str(home / "text"))
     assert logs.logs([]) == 1
@@ -119,24 +120,24 @@ def test_what_is_no_log_is_a_sentence_and_exit_code_1(home, monkeypatch, capsys)
 
 
 def test_new_answers_are_followed_until_ctrl_c(log):
-    started = typed("--follow", "--limit", "1", "--status", "200", start_new_session=True)
+    process = start_command("--follow", "--limit", "1", "--status", "200", start_new_session=True)
     try:
-        assert "f r" in started.stdout.readline()
+        assert "f r" in process.stdout.readline()
         write_log(log, [refused_row(3), prediction_row(4)])
-        before = time.monotonic()
-        assert started.stdout.readline().startswith("2026-11-01 00:32:00  200  $419,027")
-        assert time.monotonic() - before < 5
-        os.killpg(started.pid, signal.SIGINT)
-        out, err = started.communicate(timeout=20)
+        written_at = time.monotonic()
+        assert process.stdout.readline().startswith("2026-11-01 00:32:00  200  $419,027")
+        assert time.monotonic() - written_at < 5
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=20)
     finally:
-        started.kill()
-    assert (started.returncode, out, err) == (130, "", "")
+        process.kill()
+    assert (process.returncode, out, err) == (130, "", "")
 
 
-def test_a_reader_that_has_enough_is_no_error(home):
-    write_log(home / "var" / "logs.db", [prediction_row(place) for place in range(3000)])
-    started = typed("--limit", "3000")
-    started.stdout.readline()
-    started.stdout.close()
-    assert started.stderr.read() == ""
-    assert started.wait(20) == 0
+def test_a_closed_pipe_is_no_error(home):
+    write_log(home / "var" / "logs.db", [prediction_row(number) for number in range(3000)])
+    process = start_command("--limit", "3000")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(20) == 0

@@ -1,4 +1,4 @@
-"""What a person types to say which answers are meant."""
+"""The filters that a person types."""
 
 from datetime import UTC, datetime
 
@@ -6,11 +6,11 @@ import pytest
 
 from housing.prediction_log.filters import parse_filters, parse_time
 
-NOW = datetime(2026, 11, 25, 4, 16, 30, tzinfo=UTC)
+CURRENT_TIME = datetime(2026, 11, 25, 4, 16, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("text", "expected"),
     [
         ("2h", "2026-11-25T02:16:30.000"),
         ("30m", "2026-11-25T03:46:30.000"),
@@ -23,8 +23,8 @@ NOW = datetime(2026, 11, 25, 4, 16, 30, tzinfo=UTC)
         ("03:00", "2026-11-25T03:00:00.000"),
     ],
 )
-def test_times_are_as_the_log_has_them(typed, meant):
-    assert parse_time(typed, "--since", NOW) == meant
+def test_times_are_as_the_log_stores_them(text, expected):
+    assert parse_time(text, "--since", CURRENT_TIME) == expected
 
 
 def test_a_time_sorts_before_the_row_of_that_time():
@@ -49,15 +49,15 @@ def test_a_time_sorts_before_the_row_of_that_time():
         ("max_usd", "nan", "dollars"),
     ],
 )
-def test_what_is_no_value_is_named_with_what_was_expected(option, value, expected):
-    with pytest.raises(ValueError, match=expected) as refused:
+def test_a_wrong_value_is_named_with_what_was_expected(option, value, expected):
+    with pytest.raises(ValueError, match=expected) as error:
         parse_filters({option: value})
-    assert str(refused.value).startswith(f"--{option.replace('_', '-')} is {value!r}, expected ")
+    assert str(error.value).startswith(f"--{option.replace('_', '-')} is {value!r}, expected ")
 
 
 @pytest.mark.parametrize(
-    "asked", [{"since": "1h", "until": "2h"}, {"min_usd": "$300,000", "max_usd": "200000"}]
+    "options", [{"since": "1h", "until": "2h"}, {"min_usd": "$300,000", "max_usd": "200000"}]
 )
-def test_ends_that_leave_nothing_between_them_are_refused(asked):
+def test_an_empty_range_is_refused(options):
     with pytest.raises(ValueError, match="expected the lesser one first"):
-        parse_filters(asked)
+        parse_filters(options)

@@ -1,4 +1,4 @@
-"""Reading the service's log: real files, also old, empty and moved ones."""
+"""Reading the prediction log: real files, also old, empty and moved ones."""
 
 import json
 import re
@@ -39,13 +39,18 @@ def file(tmp_path):
     return write_log(tmp_path / "a log?#%.db", ROWS, extra_columns=["caller_id"])
 
 
-def places(file, limit=20, **asked):
-    """Which of ROWS are found."""
-    return [int(one["request_id"], 16) for one in read_newest(file, parse_filters(asked), limit)]
+def row_number(row):
+    """Return the number that `prediction_row` was called with."""
+    return int(row["request_id"], 16)
+
+
+def matching_rows(file, limit=20, **options):
+    """Return the numbers of the ROWS that match."""
+    return [row_number(row) for row in read_newest(file, parse_filters(options), limit)]
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("options", "expected"),
     [
         ({}, [0, 1, 2, 3, 4, 5, 6]),
         ({"since": "2026-11-01T00:16"}, [2, 3, 4, 5, 6]),
@@ -68,27 +73,26 @@ def places(file, limit=20, **asked):
         ({"request": f"{6:032x}"}, [6]),
         ({"request": f"{3:032x}"}, [3]),
         ({"request": "checkout 17"}, [6]),
-        ({"request": "nobody's"}, []),
+        ({"request": "unknown"}, []),
     ],
 )
-def test_each_filter_finds_its_rows(file, asked, found):
-    assert places(file, **asked) == found
+def test_each_filter_finds_its_rows(file, options, expected):
+    assert matching_rows(file, **options) == expected
 
 
-def test_the_newest_are_taken_and_the_newest_is_last(file):
-    assert places(file, limit=2) == [5, 6]
-    assert places(file, limit=0) == []
+def test_the_newest_rows_are_read_and_the_newest_is_last(file):
+    assert matching_rows(file, limit=2) == [5, 6]
+    assert matching_rows(file, limit=0) == []
 
 
 def test_a_log_of_the_first_service_has_all_columns_and_filters(tmp_path):
     file = write_log(tmp_path / "logs.db", [prediction_row(0), refused_row(1)], FIRST_LOG_SCHEMA)
     [row, _] = read_newest(file, LogFilters(), 20)
     assert row["prediction"] == 4.19027
-    assert {row[one] for one in ("low", "high", "warnings", "run_id", "caller_id", "caller")} == {
-        None
-    }
-    assert places(file, warned=True) == []
-    assert places(file, request=f"{0:032x}") == [0]
+    newer_columns = ("low", "high", "warnings", "run_id", "caller_id", "caller")
+    assert {row[column] for column in newer_columns} == {None}
+    assert matching_rows(file, warned=True) == []
+    assert matching_rows(file, request=f"{0:032x}") == [0]
     assert summarize(file, LogFilters())["rows"] == 2
 
 
@@ -100,7 +104,7 @@ def test_a_missing_and_an_empty_log_have_no_rows(tmp_path):
     assert not (tmp_path / "none.db").exists()
 
 
-def test_what_is_no_log_is_named(tmp_path):
+def test_a_file_that_is_no_log_is_named(tmp_path):
     file = tmp_path / "logs.db"
     file.write_text("no database " * 100)
     with pytest.raises(RuntimeError, match=r"logs.db cannot be read: file is not a database"):
@@ -113,20 +117,21 @@ def test_a_reader_cannot_write(file):
     assert len(row_ids(file)) == 7
 
 
-@pytest.mark.parametrize("asked", [{}, {"since": "2026-11-01"}, {"request": "x"}])
-def test_the_newest_are_found_by_an_index(file, asked):
+@pytest.mark.parametrize("options", [{}, {"since": "2026-11-01"}, {"request": "x"}])
+def test_the_newest_rows_are_found_by_an_index(file, options):
     with sqlite3.connect(file) as database:
         database.execute("CREATE INDEX caller ON prediction (caller_id) "
                          "WHERE caller_id IS NOT NULL")  # fmt: skip
-    seen = []
+    statements = []
     with open_log(file) as database:
-        database.set_trace_callback(seen.append)
-        list(reader.select_newest(database, parse_filters(asked), 20))
+        database.set_trace_callback(statements.append)
+        list(reader.select_newest(database, parse_filters(options), 20))
         database.set_trace_callback(None)
-        plan = [one["detail"] for one in database.execute(f"EXPLAIN QUERY PLAN {seen[-1]}")]
-    reading = [one for one in plan if re.match("(SCAN|SEARCH) prediction", one)]
-    assert len(reading) == (5 if "request" in asked else 2)
-    assert all("INDEX" in one or "INTEGER PRIMARY KEY" in one for one in reading)
+        plan = database.execute(f"EXPLAIN QUERY PLAN {statements[-1]}")
+        steps = [step["detail"] for step in plan]
+    table_steps = [step for step in steps if re.match("(SCAN|SEARCH) prediction", step)]
+    assert len(table_steps) == (5 if "request" in options else 2)
+    assert all("INDEX" in step or "INTEGER PRIMARY KEY" in step for step in table_steps)
 
 
 class TestTail:
@@ -135,58 +140,61 @@ class TestTail:
         assert len(tail.start(3)) == 3
         assert tail.poll() == []
         write_log(file, [prediction_row(9), prediction_row(8)])
-        assert [int(one["request_id"], 16) for one in tail.poll()] == [9, 8]
+        assert [row_number(row) for row in tail.poll()] == [9, 8]
         assert tail.poll() == []
 
-    def test_only_what_is_wanted_comes(self, file):
+    def test_only_rows_that_match_come(self, file):
         tail = LogTail(file, parse_filters({"status": "4xx"}))
         tail.start(20)
         write_log(file, [prediction_row(8), refused_row(9)])
-        assert [one["status"] for one in tail.poll()] == [422]
+        assert [row["status"] for row in tail.poll()] == [422]
         tail = LogTail(file, parse_filters({"request": "checkout 17"}))
         tail.start(20)
         write_log(file, [prediction_row(10), prediction_row(11, caller_id="checkout 17")])
-        assert [int(one["request_id"], 16) for one in tail.poll()] == [11]
+        assert [row_number(row) for row in tail.poll()] == [11]
 
-    def test_a_log_that_comes_later_is_followed(self, tmp_path):
+    def test_a_log_that_is_created_later_is_followed(self, tmp_path):
         tail = LogTail(tmp_path / "logs.db", LogFilters())
         assert tail.start(20) == tail.poll() == []
         write_log(tmp_path / "logs.db", [prediction_row(0)])
         assert len(tail.poll()) == 1
 
-    def test_a_log_that_was_emptied_goes_on(self, file):
-        """SQLite numbers its rows anew then."""
+    def test_a_log_that_was_emptied_is_followed_further(self, file):
+        """SQLite starts its row numbers anew then."""
         tail = LogTail(file, LogFilters())
         tail.start(20)
         with sqlite3.connect(file) as database:
             database.execute("DELETE FROM prediction")
         write_log(file, [prediction_row(8)])
-        assert [int(one["request_id"], 16) for one in tail.poll()] == [8]
+        assert [row_number(row) for row in tail.poll()] == [8]
 
-    def test_a_log_that_was_begun_anew_goes_on(self, file):
+    def test_a_log_that_was_started_anew_is_followed_further(self, file):
         tail = LogTail(file, LogFilters())
         tail.start(20)
         file.replace(file.with_suffix(".old"))
-        write_log(file, [prediction_row(place) for place in range(20, 30)])
+        write_log(file, [prediction_row(number) for number in range(20, 30)])
         assert len(tail.poll()) == 10
 
 
 def test_the_summary_counts_what_was_asked_answered_and_refused(tmp_path):
-    rows = [prediction_row(place, latency_ms=float(place)) for place in range(1, 101)]
-    rows += [prediction_row(200, id=f"{200:032x}-{one}", latency_ms=1000.0, model_version="2",
-                    warnings='["far"]') for one in range(50)]  # fmt: skip
-    rows += [refused_row(300, problem=REFUSAL_MESSAGE), refused_row(301, problem=f"row 7: {REFUSAL_MESSAGE}"),
-             refused_row(302, problem=REFUSAL_MESSAGE.replace("-1", "'a; b'"))]  # fmt: skip
-    rows.append(refused_row(303, problem=f"{REFUSAL_MESSAGE}; 'Rooms' is not a field of a block group; "
-                        "did you mean AveRooms?"))  # fmt: skip
-    told = summarize(write_log(tmp_path / "logs.db", rows), LogFilters())
-    assert told["rows"] == 154
-    assert told["requests"] == 105
-    assert told["status"] == {200: 150, 422: 4}
-    assert told["version"] == {"california-housing 1": 100, "california-housing 2": 50}
-    assert told["with_warnings"] == pytest.approx(1 / 3)
-    assert told["latency_ms"] == {"median": 49.0, "p99": 99.0 + 1.0}
-    first, second = told["problems"].items()
+    rows = [prediction_row(number, latency_ms=float(number)) for number in range(1, 101)]
+    list_columns = {"latency_ms": 1000.0, "model_version": "2", "warnings": '["far"]'}
+    rows += [prediction_row(200, id=f"{200:032x}-{index}", **list_columns) for index in range(50)]
+    unknown_field = "'Rooms' is not a field of a block group; did you mean AveRooms?"
+    rows += [
+        refused_row(300, problem=REFUSAL_MESSAGE),
+        refused_row(301, problem=f"row 7: {REFUSAL_MESSAGE}"),
+        refused_row(302, problem=REFUSAL_MESSAGE.replace("-1", "'a; b'")),
+        refused_row(303, problem=f"{REFUSAL_MESSAGE}; {unknown_field}"),
+    ]
+    log_summary = summarize(write_log(tmp_path / "logs.db", rows), LogFilters())
+    assert log_summary["rows"] == 154
+    assert log_summary["requests"] == 105
+    assert log_summary["status"] == {200: 150, 422: 4}
+    assert log_summary["version"] == {"california-housing 1": 100, "california-housing 2": 50}
+    assert log_summary["with_warnings"] == pytest.approx(1 / 3)
+    assert log_summary["latency_ms"] == {"median": 49.0, "p99": 99.0 + 1.0}
+    first, second = log_summary["problems"].items()
     assert first == (REFUSAL_MESSAGE.replace("-1", "…"), 4)
     assert second == ("… is not a field of a block group; did you mean AveRooms?", 1)
-    assert told["times"]["2026-11-01T00"] == 7
+    assert log_summary["times"]["2026-11-01T00"] == 7

@@ -1,0 +1,75 @@
+"""A lock on a file that keeps processes apart and is released if its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+POLL_INTERVAL_SECONDS = 0.0002  # a batch of rows takes about as long to write
+
+
+class FileLock:
+    """An advisory lock (flock) on a file that is created for it; use it as a context manager.
+
+    It keeps processes apart, not the threads of one process: those need a lock of their own.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        timeout_seconds: float,
+        poll_interval_seconds: float = POLL_INTERVAL_SECONDS,
+        owner: os.stat_result | None = None,
+    ) -> None:
+        """owner: the user and group that the file gets; others could not open a file of root's."""
+        self.path, self.timeout_seconds = path, timeout_seconds
+        self._poll_interval_seconds, self._owner = poll_interval_seconds, owner
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Wait for the lock. Raises TimeoutError if another process holds it for too long."""
+        descriptor = self._open()
+        deadline = time.monotonic() + self.timeout_seconds
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"another process holds {self.path.name}") from None
+                time.sleep(self._poll_interval_seconds)
+
+    def release(self) -> None:
+        """Let another process have the lock; the file stays open for the next `acquire`."""
+        if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Release the lock, if it is held, and close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            if self._owner:
+                with suppress(PermissionError):
+                    os.fchown(self._descriptor, self._owner.st_uid, self._owner.st_gid)
+        return self._descriptor
