@@ -1,4 +1,7 @@
-"""The house: who may import whom, and what a notebook may hold."""
+"""The structure: what may import what, what a notebook may hold, what the locks pin.
+
+`make lint` holds the layers of the packages, by the contracts in pyproject.toml.
+"""
 
 import ast
 import json
@@ -13,56 +16,58 @@ import yaml
 from housing.paths import PROJECT_ROOT
 from pipeline.definition import parameters
 
-MAY_PRINT = {
+MODULES_THAT_PRINT = {
     "pipeline/cli/main.py", "pipeline/cli/progress.py",
     "housing/cli/score.py", "housing/cli/logs.py", "housing/cli/champion.py",
 }  # fmt: skip
 PACKAGES = ("housing", "pipeline", "app")
 NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
-MAY_IMPORT = {
-    "housing": {"housing"},
-    "pipeline": {"pipeline"},
-    "app": {"app", "housing"},
+ALLOWED_IMPORTS = {
     "notebooks": {"housing"},
     "run_pipeline.py": {"pipeline", "housing"},
     "benchmarks": set(PACKAGES),
 }
 
 
-def imported(source):
-    """The modules a source imports, `import a.b` and `from a.b import c` alike."""
+def imported_modules(source):
+    """Yield the modules that a source imports, `import a.b` and `from a.b import c` alike."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (one.name for one in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module
 
 
-def cells(path, kind="code"):
-    found = json.loads(path.read_text())["cells"]
-    return [one for one in found if one["cell_type"] == kind]
+def cells(path, cell_type="code"):
+    """Return the cells of a notebook that have a cell type."""
+    notebook = json.loads(path.read_text())
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == cell_type]
 
 
 def source(cell):
+    """Return the text of a cell."""
     return "".join(cell["source"])
 
 
-def sources(place):
-    if place == "notebooks":
+def sources(root):
+    """Return the Python sources below a folder, in the notebooks, or of a single file."""
+    if root == "notebooks":
         return [source(cell) for path in NOTEBOOKS for cell in cells(path)]
-    if place.endswith(".py"):
-        return [(PROJECT_ROOT / place).read_text()]
-    return [path.read_text() for path in (PROJECT_ROOT / place).rglob("*.py")]
+    if root.endswith(".py"):
+        return [(PROJECT_ROOT / root).read_text()]
+    return [path.read_text() for path in (PROJECT_ROOT / root).rglob("*.py")]
 
 
-@pytest.mark.parametrize("place", MAY_IMPORT)
-def test_only_the_arrows_of_the_design(place):
-    ours = {name.split(".")[0] for text in sources(place) for name in imported(text)} & {
+@pytest.mark.parametrize("root", ALLOWED_IMPORTS)
+def test_the_code_around_the_packages_imports_only_what_the_design_allows(root):
+    own_modules = {
+        name.split(".")[0] for text in sources(root) for name in imported_modules(text)
+    } & {
         *PACKAGES,
         "run_pipeline",
         "tests",
     }
-    assert ours <= MAY_IMPORT[place]
+    assert own_modules <= ALLOWED_IMPORTS[root]
 
 
 def test_mlflow_is_imported_by_the_store_alone():
@@ -70,7 +75,7 @@ def test_mlflow_is_imported_by_the_store_alone():
         path.relative_to(PROJECT_ROOT).as_posix()
         for package in PACKAGES
         for path in (PROJECT_ROOT / package).rglob("*.py")
-        if any(name.split(".")[0] == "mlflow" for name in imported(path.read_text()))
+        if any(name.split(".")[0] == "mlflow" for name in imported_modules(path.read_text()))
     }
     assert users == {"housing/tracking/mlflow_env.py"}
 
@@ -83,10 +88,12 @@ def test_library_code_does_not_print(package):
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         ]
-        assert "print" not in calls or path.relative_to(PROJECT_ROOT).as_posix() in MAY_PRINT, path
+        assert (
+            "print" not in calls or path.relative_to(PROJECT_ROOT).as_posix() in MODULES_THAT_PRINT
+        ), path
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda one: one.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 class TestNotebook:
     def test_it_opens_with_a_title_and_a_question(self, path):
         first = json.loads(path.read_text())["cells"][0]
@@ -94,21 +101,21 @@ class TestNotebook:
         assert source(first).startswith("# ")
         assert "\n\n" in source(first)
 
-    def test_its_first_code_cell_and_no_other_is_the_signature(self, path):
+    def test_only_its_first_code_cell_is_the_signature(self, path):
         tagged = [
             number
             for number, cell in enumerate(cells(path))
             if "parameters" in cell["metadata"].get("tags", [])
         ]
         assert tagged == [0]
-        assert all(one.help for one in parameters.read(path))
-        modules = set(imported(source(cells(path)[0])))
+        assert all(parameter.help for parameter in parameters.read(path))
+        modules = set(imported_modules(source(cells(path)[0])))
         assert modules <= {"typing", "annotated_types", "datetime", "pathlib"}
 
     def test_its_second_code_cell_has_all_the_imports(self, path):
-        assert list(imported(source(cells(path)[1])))
+        assert list(imported_modules(source(cells(path)[1])))
         for cell in cells(path)[2:]:
-            assert list(imported(source(cell))) == []
+            assert list(imported_modules(source(cell))) == []
 
     def test_it_is_an_essay(self, path):
         code = cells(path)
@@ -120,30 +127,30 @@ class TestNotebook:
             assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Try, ast.With, ast.While}
             assert "sys.path" not in source(cell)
 
-    def test_a_price_is_no_formula(self, path):
-        """Jupyter takes what stands between two bare dollar signs for a formula."""
+    def test_a_price_is_not_rendered_as_a_formula(self, path):
+        """Jupyter renders the text between two bare dollar signs as a formula."""
         for cell in cells(path, "markdown"):
             assert not re.search(r"(?<!\\)\$", source(cell)), source(cell)
         for cell in cells(path):
-            for said in re.findall(r"Markdown\((.*)\)", source(cell), re.DOTALL):
-                shown = re.sub(r"\{[^{}]*\}", "", said)
-                assert not re.search(r"(?<!\\)\$", shown), said
+            for argument in re.findall(r"Markdown\((.*)\)", source(cell), re.DOTALL):
+                text = re.sub(r"\{[^{}]*\}", "", argument)
+                assert not re.search(r"(?<!\\)\$", text), argument
 
     def test_its_cells_are_short(self, path):
         for cell in cells(path)[2:]:
             statements = ast.parse(source(cell)).body
             assert len(statements) <= 5, source(cell)
             lines = source(cell).splitlines()
-            assert len([one for one in lines if not one.startswith("#")]) <= 14, source(cell)
+            assert len([line for line in lines if not line.startswith("#")]) <= 14, source(cell)
 
     def test_it_computes_its_bottom_line(self, path):
         everything = json.loads(path.read_text())["cells"]
-        [place] = [
-            number for number, cell in enumerate(everything) if "## The bottom line" in source(cell)
+        [heading_index] = [
+            index for index, cell in enumerate(everything) if "## The bottom line" in source(cell)
         ]
-        after = everything[place + 1]
-        assert after["cell_type"] == "code"
-        assert "{" in source(after)
+        next_cell = everything[heading_index + 1]
+        assert next_cell["cell_type"] == "code"
+        assert "{" in source(next_cell)
 
     def test_only_checked_cells_keep_their_output(self, path):
         checked = 0
@@ -159,18 +166,18 @@ class TestNotebook:
 
 
 def pins(path):
-    """name -> the set of `version ; marker` that a lock pins."""
-    found = {}
+    """Return name -> the set of `version ; marker` that a lock pins."""
+    pinned = {}
     for line in path.read_text().splitlines():
         match = re.match(r"([A-Za-z0-9._-]+)==(.+?) *\\?$", line)
         if match:
-            found.setdefault(match[1].lower(), set()).add(match[2].strip())
-    return found
+            pinned.setdefault(match[1].lower(), set()).add(match[2].strip())
+    return pinned
 
 
 def versions(pinned):
-    """Without their markers, which differ with who asks for a package."""
-    return {one.split(" ;")[0] for one in pinned}
+    """Return the versions without their markers, which depend on what requires the package."""
+    return {pin.split(" ;")[0] for pin in pinned}
 
 
 LOCKS = [
@@ -186,25 +193,27 @@ def test_locks_have_hashes_and_name_no_host(name):
     text = (PROJECT_ROOT / name).read_text()
     assert "://" not in text
     blocks = re.split(r"\n(?=\S)", text.strip())
-    assert all("--hash=sha256:" in one for one in blocks)
+    assert all("--hash=sha256:" in block for block in blocks)
 
 
 def test_the_locks_agree_with_each_other_and_with_the_project():
     run, dev, serve, bench = (pins(PROJECT_ROOT / name) for name in LOCKS)
     for small, large in ((run, dev), (serve, dev), (dev, bench)):
         assert {name: versions(large[name]) for name in small} == {
-            name: versions(found) for name, found in small.items()
+            name: versions(pinned) for name, pinned in small.items()
         }
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
-    for lock, wanted in (
+    for lock, requirements in (
         (serve, project["dependencies"]),
         (run, project["optional-dependencies"]["run"]),
         (dev, project["optional-dependencies"]["dev"][1:]),
     ):
-        names = {re.match(r"[A-Za-z0-9._-]+", one)[0].lower() for one in wanted}
+        names = {
+            re.match(r"[A-Za-z0-9._-]+", requirement)[0].lower() for requirement in requirements
+        }
         assert names <= set(lock)
     for bounds in (project["dependencies"], project["optional-dependencies"]["run"]):
-        assert all(">=" in one for one in bounds)
+        assert all(">=" in requirement for requirement in bounds)
 
 
 def test_the_service_needs_no_pandas_and_no_notebooks():
@@ -219,8 +228,8 @@ def test_environment_yml_agrees_with_the_lock_and_the_project():
     *locked, project = section["pip"]
     assert project == "-e ."
     listed = {}
-    for one in locked:
-        name, _, version = one.partition("==")
+    for pin in locked:
+        name, _, version = pin.partition("==")
         listed.setdefault(name.lower(), set()).add(version)
     assert listed == pins(PROJECT_ROOT / "requirements.txt")
 
@@ -228,25 +237,25 @@ def test_environment_yml_agrees_with_the_lock_and_the_project():
 def test_nothing_generated_is_in_git():
     listed = subprocess.run(["git", "ls-files"], cwd=PROJECT_ROOT, capture_output=True, text=True)
     if listed.returncode:
-        pytest.skip(reason="this is no git checkout")
+        pytest.skip(reason="this is not a git checkout")
     generated = re.compile(r"(^|/)(mlruns|var|\.venv)/|\.(db|skops|onnx|parquet|csv|pkl|html)$")
-    own = ("app/templates/", "pipeline/templates/")
-    found = [one for one in listed.stdout.splitlines() if generated.search(one)]
-    assert [one for one in found if not one.startswith(own)] == []
+    own_templates = ("app/templates/", "pipeline/templates/")
+    matches = [name for name in listed.stdout.splitlines() if generated.search(name)]
+    assert [name for name in matches if not name.startswith(own_templates)] == []
 
 
-def test_the_data_is_a_pointer():
+def test_git_holds_a_pointer_to_the_data():
     pointer = yaml.safe_load(Path(PROJECT_ROOT / "data/raw/california_housing.csv.dvc").read_text())
     assert pointer["outs"][0]["md5"] == "fa9fe4cf24f70b69ac65fb33062ddf34"
     assert "url = ../../shared/dvc-remote" in (PROJECT_ROOT / ".dvc" / "config").read_text()
     assert "analytics = false" in (PROJECT_ROOT / ".dvc" / "config").read_text()
 
 
-def test_dvc_asks_the_runner_for_the_split_and_records_it_with_the_raw_file_of_the_pointer():
+def test_dvc_runs_the_runner_for_the_split_and_records_it_with_the_raw_file():
     [(name, stage)] = yaml.safe_load((PROJECT_ROOT / "dvc.yaml").read_text())["stages"].items()
     assert stage["cmd"].endswith(f"python run_pipeline.py --only {name}")
     lock = yaml.safe_load((PROJECT_ROOT / "dvc.lock").read_text())["stages"][name]
     pointer = yaml.safe_load((PROJECT_ROOT / "data/raw/california_housing.csv.dvc").read_text())
     assert lock["cmd"] == stage["cmd"]
-    assert [one["md5"] for one in lock["deps"]] == [one["md5"] for one in pointer["outs"]]
+    assert [entry["md5"] for entry in lock["deps"]] == [entry["md5"] for entry in pointer["outs"]]
     assert len(lock["outs"]) == len(stage["outs"]) == 3

@@ -1,4 +1,4 @@
-"""The alerts, judged by Prometheus' own tool."""
+"""The alerts, checked by promtool."""
 
 import shutil
 import subprocess
@@ -30,20 +30,20 @@ pytestmark = [
      ["test", "rules", "alerts_test.yml"]],
 )  # fmt: skip
 def test_promtool_finds_nothing_wrong(arguments):
-    done = subprocess.run([PROMTOOL, *arguments], cwd=FOLDER, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = subprocess.run([PROMTOOL, *arguments], cwd=FOLDER, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def test_each_alert_is_tested_to_fire_and_not_to():
-    found = {one["alert"]: set() for one in ALERTS}
+    outcomes = {alert["alert"]: set() for alert in ALERTS}
     for test in yaml.safe_load((FOLDER / "alerts_test.yml").read_text())["tests"]:
-        for one in test["alert_rule_test"]:
-            found[one["alertname"]].add(bool(one["exp_alerts"]))
-    assert all(one == {True, False} for one in found.values()), found
+        for rule_test in test["alert_rule_test"]:
+            outcomes[rule_test["alertname"]].add(bool(rule_test["exp_alerts"]))
+    assert all(fired == {True, False} for fired in outcomes.values()), outcomes
 
 
-def test_each_alert_says_how_bad_it_is_its_value_and_what_to_type():
-    for one in ALERTS:
-        assert one["labels"]["severity"] in ("page", "ticket")
-        assert "$value" in one["annotations"]["summary"], one["alert"]
-        assert "`" in one["annotations"]["runbook"], one["alert"]
+def test_each_alert_has_a_severity_its_value_and_a_command_to_type():
+    for alert in ALERTS:
+        assert alert["labels"]["severity"] in ("page", "ticket")
+        assert "$value" in alert["annotations"]["summary"], alert["alert"]
+        assert "`" in alert["annotations"]["runbook"], alert["alert"]

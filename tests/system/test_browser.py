@@ -1,4 +1,4 @@
-"""The pages as a person sees them, in Chromium."""
+"""Reports and notebooks as a person sees them, in Chromium."""
 
 import os
 import shutil
@@ -7,39 +7,26 @@ from contextlib import suppress
 
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from housing.paths import PROJECT_ROOT
-from tests.system.conftest import free_port, managed_process, wait_for_response
+from tests.support.browser import open_page, serious_violations
+from tests.support.processes import free_port, managed_process, wait_for_response
 
 pytestmark = pytest.mark.slow
-REPORTS = [f"reports/latest/{one}.html" for one in ("01_prep", "02_train", "03_register")]
+REPORTS = [f"reports/latest/{name}.html" for name in ("01_prep", "02_train", "03_register")]
 PAGES = ["reports/index.html", *REPORTS]
-
-
-def look(browser, address, width=1200, scheme="light"):
-    """An open page, the requests it made, and what its console said."""
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    requests, said = [], []
-    page.on("request", lambda one: requests.append(one.url))
-    page.on("console", lambda one: said.append(one.text))
-    page.goto(address)
-    return page, requests, said
-
-
-def serious(page):
-    found = Axe().run(page).response["violations"]
-    return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
 
 
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
 def test_a_report_is_offline_readable_and_fits(browser, pipeline_home, path, width, scheme):
-    page, requests, said = look(browser, f"file://{pipeline_home / path}", width, scheme)
-    assert all(one.startswith(("file:", "data:")) for one in requests)
-    assert said == []
+    page, requested_urls, console_messages = open_page(
+        browser, f"file://{pipeline_home / path}", width, scheme
+    )
+    assert all(url.startswith(("file:", "data:")) for url in requested_urls)
+    assert console_messages == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert serious(page) == []
+    assert serious_violations(page) == []
     page.close()
 
 
@@ -64,11 +51,12 @@ def test_run_all_works_in_jupyterlab(browser, pipeline_home, tmp_path):
             page.wait_for_timeout(1_000)
             page.keyboard.press("Control+s")
             with suppress(nbformat.reader.NotJSONError):  # it is being written
-                cells = [one for one in nbformat.read(path, 4).cells if one.cell_type == "code"]
+                notebook = nbformat.read(path, 4)
+                cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
             if cells and cells[-1].execution_count:
                 break
         outputs = [output for cell in cells for output in cell.outputs]
         assert cells[-1].execution_count
-        assert not [one for one in outputs if one.output_type == "error"]
-        assert any("image/png" in one.get("data", {}) for one in outputs)
+        assert not [output for output in outputs if output.output_type == "error"]
+        assert any("image/png" in output.get("data", {}) for output in outputs)
         page.close()

@@ -1,4 +1,4 @@
-"""What happens to answers when what they are logged to fails: the real service, real causes."""
+"""The real service while its log cannot be written, for real causes."""
 
 import os
 import resource
@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.support.local_service import running, total, until
 from housing.prediction_log.lock import FileLock
-from tests.support.load import (
+from tests.support.load_generator import (
     generate_load,
     get_page,
     logged_predictions,
@@ -21,34 +21,34 @@ from tests.support.load import (
 )
 
 pytestmark = pytest.mark.slow
-RECOVERS = 2.0  # seconds
+RECOVERY_SECONDS = 2.0
 
 
 @contextmanager
-def small_files(service):
-    """As on a full disk: no file of a worker grows any more."""
+def forbid_file_growth(service):
+    """Stop every file of the workers from growing, as on a full disk."""
     workers = service.workers()
     assert len(workers) == 2
-    before = {one: resource.prlimit(one, resource.RLIMIT_FSIZE) for one in workers}
-    for one, (_, hard) in before.items():
-        resource.prlimit(one, resource.RLIMIT_FSIZE, (1, hard))
+    limits_before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in workers}
+    for pid, (_, hard) in limits_before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
     yield
-    for one, limits in before.items():
-        resource.prlimit(one, resource.RLIMIT_FSIZE, limits)
+    for pid, limits in limits_before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
 
 @contextmanager
-def locked(service):
-    """By somebody who has opened the log and begun to write."""
-    with closing(sqlite3.connect(service.folder / "logs.db", isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
+def hold_lock(service):
+    """Hold the log's write lock, as another process that writes."""
+    with closing(sqlite3.connect(service.folder / "logs.db", isolation_level=None)) as log:
+        log.execute("BEGIN EXCLUSIVE")
         yield
-        other.execute("ROLLBACK")
+        log.execute("ROLLBACK")
 
 
 @contextmanager
-def no_place(service):
-    """The disk that the log is on is full."""
+def fill_disk(service):
+    """Fill the disk that holds the log."""
     filler = service.folder / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
@@ -59,145 +59,167 @@ def no_place(service):
 
 @pytest.fixture
 def disk(tmp_path):
-    """A file system of 24 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", place]).returncode:
-        pytest.skip(reason="nothing may be mounted here")
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
+    """Yield a folder that is a file system of 24 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", folder]).returncode:
+        pytest.skip(reason="this user cannot mount a file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def refuses_and_recovers(service, cause):
-    """503 while it lasts, answers within two seconds after; nobody was told what is not logged."""
-    with generate_load(service) as told:
-        until(lambda: told.count_statuses()[200] > 50, 20)
+def check_it_refuses_and_recovers(service, cause):
+    """Check for 503 during the cause, 200 within two seconds after it, and no unlogged answer."""
+    with generate_load(service) as load:
+        until(lambda: load.count_statuses()[200] > 50, 20)
         with cause(service):
-            began = time.monotonic()
+            started_at = time.monotonic()
             time.sleep(3)
             status, ready = get_page(service, "/ready")
-            ended = time.monotonic()
-        until(lambda: any(one.status == 200 for one in told.responses_since(ended)), RECOVERS)
+            ended_at = time.monotonic()
+        until(
+            lambda: any(response.status == 200 for response in load.responses_since(ended_at)),
+            RECOVERY_SECONDS,
+        )
         assert get_page(service, "/ready")[0] == 200
         time.sleep(0.5)
-    assert not told.connection_errors
-    assert set(told.count_statuses()) == {200, 503}
-    during = [one for one in told.responses_since(began + 0.1) if one.at < ended]
+    assert not load.connection_errors
+    assert set(load.count_statuses()) == {200, 503}
+    during = [
+        response
+        for response in load.responses_since(started_at + 0.1)
+        if response.received_at < ended_at
+    ]
     assert during
-    assert {one.status for one in during} == {503}
-    for one in during:
-        assert "content-type: application/problem+json" in one.head
-        assert "retry-after: 1" in one.head
-        assert one.answer["detail"].startswith("the log cannot be written")
+    assert {response.status for response in during} == {503}
+    for response in during:
+        assert "content-type: application/problem+json" in response.headers
+        assert "retry-after: 1" in response.headers
+        assert response.body["detail"].startswith("the log cannot be written")
     assert (status, ready["status"]) == (503, 503)
-    assert [one.status for one in told.responses_since(ended + RECOVERS) if one.status != 200] == []
+    assert [
+        response.status
+        for response in load.responses_since(ended_at + RECOVERY_SECONDS)
+        if response.status != 200
+    ] == []
     assert (
-        told.predictions_by_id().items() <= logged_predictions(service.folder / "logs.db").items()
+        load.predictions_by_id().items() <= logged_predictions(service.folder / "logs.db").items()
     )
     assert total(get_page(service, "/metrics")[1], "housing_log_failures_total") > 0
 
 
-def answers_unlogged(service, cause):
-    """200 all the while, and each answer says that it is not in the log."""
-    with generate_load(service) as told:
-        until(lambda: told.count_statuses()[200] > 50, 20)
+def check_it_answers_unlogged(service, cause):
+    """Check for 200 all the time; every answer that is not logged carries `x-logged: no`."""
+    with generate_load(service) as load:
+        until(lambda: load.count_statuses()[200] > 50, 20)
         with cause(service):
             time.sleep(3)
-            ended = time.monotonic()
+            ended_at = time.monotonic()
         until(
-            lambda: any("x-logged" not in one.head for one in told.responses_since(ended)), RECOVERS
+            lambda: any(
+                "x-logged" not in response.headers for response in load.responses_since(ended_at)
+            ),
+            RECOVERY_SECONDS,
         )
-    assert set(told.count_statuses()) == {200}
-    unlogged = [one for one in told.responses if "x-logged: no" in one.head]
+    assert set(load.count_statuses()) == {200}
+    unlogged = [response for response in load.responses if "x-logged: no" in response.headers]
     assert unlogged
-    kept = logged_predictions(service.folder / "logs.db")
-    assert kept.keys() == told.predictions_by_id().keys() - {one.answer["id"] for one in unlogged}
+    logged = logged_predictions(service.folder / "logs.db")
+    assert logged.keys() == load.predictions_by_id().keys() - {
+        response.body["id"] for response in unlogged
+    }
     page = get_page(service, "/metrics")[1]
     assert total(page, "housing_unlogged_answers_total") == len(unlogged)
 
 
-def test_with_no_room_for_its_log_it_refuses_until_there_is(champion_home):
+def test_it_refuses_while_its_log_cannot_grow(champion_home):
     with running(champion_home) as service:
-        refuses_and_recovers(service, small_files)
+        check_it_refuses_and_recovers(service, forbid_file_growth)
 
 
-def test_on_a_full_disk_it_refuses_until_there_is_room(champion_home, disk):
+def test_it_refuses_while_the_disk_is_full(champion_home, disk):
     with running(champion_home, folder=disk) as service:
-        refuses_and_recovers(service, no_place)
+        check_it_refuses_and_recovers(service, fill_disk)
 
 
-def test_a_log_that_another_process_holds_is_waited_for_and_then_refused(champion_home):
+def test_it_waits_for_a_locked_log_and_then_refuses(champion_home):
     with running(champion_home) as service:
-        refuses_and_recovers(service, locked)
+        check_it_refuses_and_recovers(service, hold_lock)
 
 
-def test_a_log_that_is_waited_for_holds_up_nobody_else(champion_home):
+def test_waiting_for_a_locked_log_does_not_block_other_requests(champion_home):
     with (
         running(champion_home, WORKERS=1) as service,
-        generate_load(service, connections=16) as told,
+        generate_load(service, connections=16) as load,
     ):
-        until(lambda: told.count_statuses()[200] > 50, 20)
-        with locked(service):
-            time.sleep(1.5)  # the first group found out on the event loop
-            over, alive, waiting = time.monotonic() + 3, 0, 0
+        until(lambda: load.count_statuses()[200] > 50, 20)
+        with hold_lock(service):
+            time.sleep(1.5)  # the first batch has met the lock on the event loop
+            deadline, health_count, max_queued = time.monotonic() + 3, 0, 0
             with generate_load(
                 service, connections=1
-            ):  # the others may be one group, and none waits
-                while time.monotonic() < over:
-                    alive += get_page(service, "/health")[0] == 200
-                    now = total(get_page(service, "/metrics")[1], "housing_queue_requests")
-                    waiting = max(waiting, now)
-        until(lambda: told.count_statuses()[503], 5)
-        told.stop_event.set()
+            ):  # the other requests may be one batch, and none queued
+                while time.monotonic() < deadline:
+                    health_count += get_page(service, "/health")[0] == 200
+                    queued = total(get_page(service, "/metrics")[1], "housing_queue_requests")
+                    max_queued = max(max_queued, queued)
+        until(lambda: load.count_statuses()[503], 5)
+        load.stop_event.set()
         until(lambda: total(get_page(service, "/metrics")[1], "housing_queue_requests") == 0, 10)
-    assert alive > 30  # each group waits for a second: three, if the event loop waited with it
-    assert 0 < waiting <= 17
+    # each batch waits for a second: three answers, if the event loop waited with it
+    assert health_count > 30
+    assert 0 < max_queued <= 17
 
 
-@pytest.mark.parametrize("cause", [small_files, locked])
-def test_it_may_be_told_to_answer_even_if_nothing_can_be_logged(champion_home, cause):
+@pytest.mark.parametrize("cause", [forbid_file_growth, hold_lock])
+def test_with_the_policy_available_it_answers_even_if_nothing_can_be_logged(champion_home, cause):
     with running(champion_home, LOG_POLICY="available") as service:
-        answers_unlogged(service, cause)
+        check_it_answers_unlogged(service, cause)
 
 
 @pytest.fixture
-def read_only(champion_home, tmp_path):
-    """A folder with a log that may only be read."""
-    with running(champion_home, folder=tmp_path) as service, generate_load(service) as told:
-        until(lambda: told.count_statuses()[200] > 10, 20)
+def read_only_folder(champion_home, tmp_path):
+    """Return a folder with a log that can only be read."""
+    with running(champion_home, folder=tmp_path) as service, generate_load(service) as load:
+        until(lambda: load.count_statuses()[200] > 10, 20)
     with closing(sqlite3.connect(tmp_path / "logs.db")) as log:
         assert log.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
     (tmp_path / "logs.db").chmod(0o444)
     return tmp_path
 
 
-def test_a_log_that_may_only_be_read_is_written_once_it_may(champion_home, read_only):
-    with running(champion_home, *unprivileged(), folder=read_only) as service:
-        with generate_load(service, connections=2) as told:
-            until(lambda: told.count_statuses()[503] > 2, 20)
+def test_a_read_only_log_is_written_once_it_is_writable(champion_home, read_only_folder):
+    with running(champion_home, *unprivileged_prefix(), folder=read_only_folder) as service:
+        with generate_load(service, connections=2) as load:
+            until(lambda: load.count_statuses()[503] > 2, 20)
             assert get_page(service, "/ready")[0] == 503
-            assert set(told.count_statuses()) == {503}
-            (read_only / "logs.db").chmod(0o644)
-            until(lambda: told.count_statuses()[200], RECOVERS)
+            assert set(load.count_statuses()) == {503}
+            (read_only_folder / "logs.db").chmod(0o644)
+            until(lambda: load.count_statuses()[200], RECOVERY_SECONDS)
             assert get_page(service, "/ready")[0] == 200
-        assert told.predictions_by_id().items() <= logged_predictions(read_only / "logs.db").items()
+        assert (
+            load.predictions_by_id().items()
+            <= logged_predictions(read_only_folder / "logs.db").items()
+        )
 
 
-def test_it_may_be_told_to_answer_though_the_log_may_only_be_read(champion_home, read_only):
-    how = {"folder": read_only, "LOG_POLICY": "available"}
+def test_with_the_policy_available_it_answers_while_the_log_is_read_only(
+    champion_home, read_only_folder
+):
+    options = {"folder": read_only_folder, "LOG_POLICY": "available"}
     with (
-        running(champion_home, *unprivileged(), **how) as service,
-        generate_load(service, 2) as told,
+        running(champion_home, *unprivileged_prefix(), **options) as service,
+        generate_load(service, 2) as load,
     ):
-        until(lambda: told.count_statuses()[200] > 2, 20)
-        assert all("x-logged: no" in one.head for one in told.responses)
-        (read_only / "logs.db").chmod(0o644)
-        until(lambda: "x-logged" not in told.responses[-1].head, RECOVERS)
-    assert set(told.count_statuses()) == {200}
+        until(lambda: load.count_statuses()[200] > 2, 20)
+        assert all("x-logged: no" in response.headers for response in load.responses)
+        (read_only_folder / "logs.db").chmod(0o644)
+        until(lambda: "x-logged" not in load.responses[-1].headers, RECOVERY_SECONDS)
+    assert set(load.count_statuses()) == {200}
 
 
-@pytest.mark.parametrize("cause", [small_files, locked])
-def test_it_says_that_it_is_not_ready_before_anybody_has_asked(champion_home, cause):
+@pytest.mark.parametrize("cause", [forbid_file_growth, hold_lock])
+def test_it_is_not_ready_even_before_the_first_request_fails(champion_home, cause):
     with running(champion_home) as service:
         assert get_page(service, "/ready")[0] == 200
         with cause(service):
@@ -205,57 +227,57 @@ def test_it_says_that_it_is_not_ready_before_anybody_has_asked(champion_home, ca
         assert [get_page(service, "/ready")[0] for _ in range(4)] == [200] * 4
 
 
-def test_no_line_is_lost_or_torn_while_the_file_of_lines_rotates(champion_home):
+def test_no_line_is_lost_or_torn_while_the_json_log_rotates(champion_home):
     with running(champion_home, LOG_BYTES=400_000) as service:
-        with generate_load(service, connections=16) as told:
+        with generate_load(service, connections=16) as load:
             until(lambda: len(list(service.folder.glob("api.log.*"))) >= 3, 120)
-        sizes = [one.stat().st_size for one in service.folder.glob("api.log*")]
+        sizes = [file.stat().st_size for file in service.folder.glob("api.log*")]
         written = prediction_ids(service.folder)
-        accessed = [one["id"] for one in read_json_lines(service.folder, "access.log")]
-    assert set(told.count_statuses()) == {200}
+        accessed = [line["id"] for line in read_json_lines(service.folder, "access.log")]
+    assert set(load.count_statuses()) == {200}
     assert max(sizes) <= 400_000
-    assert len(sizes) < 6  # none was thrown away yet
-    assert sorted(written) == sorted(told.predictions_by_id())
+    assert len(sizes) < 6  # no rotated file is deleted yet
+    assert sorted(written) == sorted(load.predictions_by_id())
     assert len(accessed) >= len(written)
 
 
-def test_a_log_that_is_moved_away_under_load_is_begun_anew(champion_home, tmp_path):
-    with running(champion_home) as service, generate_load(service, connections=16) as told:
-        for turn in range(8):
-            seen = told.count_statuses()[200]
-            until(lambda seen=seen: told.count_statuses()[200] > seen + 200, 30)
-            (tmp_path / str(turn)).mkdir()
+def test_a_log_that_is_moved_away_under_load_is_created_anew(champion_home, tmp_path):
+    with running(champion_home) as service, generate_load(service, connections=16) as load:
+        for round_number in range(8):
+            count = load.count_statuses()[200]
+            until(lambda count=count: load.count_statuses()[200] > count + 200, 30)
+            (tmp_path / str(round_number)).mkdir()
             with FileLock(service.folder / "logs.db.lock", 5):
                 for name in ("logs.db", "logs.db-wal", "logs.db-shm", "api.log"):
-                    (service.folder / name).rename(tmp_path / str(turn) / name)
-        seen = told.count_statuses()[200]
-        until(lambda: told.count_statuses()[200] > seen + 200, 30)
-        told.stop_event.set()
-        folders = [*(tmp_path / str(turn) for turn in range(8)), service.folder]
-        kept, written = {}, []
+                    (service.folder / name).rename(tmp_path / str(round_number) / name)
+        count = load.count_statuses()[200]
+        until(lambda: load.count_statuses()[200] > count + 200, 30)
+        load.stop_event.set()
+        folders = [*(tmp_path / str(round_number) for round_number in range(8)), service.folder]
+        logged, written = {}, []
         for folder in folders:
             with closing(sqlite3.connect(folder / "logs.db")) as log:
                 assert log.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            kept |= logged_predictions(folder / "logs.db")
+            logged |= logged_predictions(folder / "logs.db")
             written += prediction_ids(folder)
-    assert not told.connection_errors
-    assert set(told.count_statuses()) == {200}
-    assert told.predictions_by_id().items() <= kept.items()
-    assert sorted(written) == sorted(kept)
+    assert not load.connection_errors
+    assert set(load.count_statuses()) == {200}
+    assert load.predictions_by_id().items() <= logged.items()
+    assert sorted(written) == sorted(logged)
 
 
 def test_two_workers_never_find_the_log_locked(champion_home):
-    with running(champion_home) as service, generate_load(service, connections=32) as told:
-        until(lambda: len(told.responses) >= 5_000, 180)
-    assert not told.connection_errors
-    assert set(told.count_statuses()) == {200}
+    with running(champion_home) as service, generate_load(service, connections=32) as load:
+        until(lambda: len(load.responses) >= 5_000, 180)
+    assert not load.connection_errors
+    assert set(load.count_statuses()) == {200}
 
 
-def unprivileged():
-    """What makes root heed a file's permissions."""
+def unprivileged_prefix():
+    """Return the command prefix that makes root heed a file's permissions."""
     if os.getuid():
         return []
     if not shutil.which("setpriv"):
-        pytest.skip(reason="root may write any file, and there is no setpriv")
+        pytest.skip(reason="root can write any file, and setpriv is not installed")
     caps = "-dac_override,-dac_read_search"
     return ["setpriv", "--bounding-set", caps, "--inh-caps", caps]

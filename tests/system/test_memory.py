@@ -1,4 +1,4 @@
-"""What a worker keeps once large batches are answered."""
+"""The memory that a worker holds after it has answered large batches."""
 
 import asyncio
 from io import BytesIO
@@ -11,31 +11,31 @@ import pytest
 from benchmarks.support.local_service import Client, finished, post, rows, running
 
 pytestmark = pytest.mark.slow
-ROWS, CONNECTIONS, TIMES = 10_000, 8, 1
-LIMIT = 150.0  # MB of a worker's own and its share of what several have
+BATCH_ROWS, CONNECTIONS, REPEATS = 10_000, 8, 1
+MAX_WORKER_MB = 150.0  # proportional set size: its own memory, and its share of shared memory
 
 
-def test_a_worker_gives_back_what_large_batches_took(champion_home):
-    asked = rows(ROWS)
-    stream, table = BytesIO(), pa.Table.from_pylist(asked)
+def test_a_worker_returns_the_memory_of_large_batches(champion_home):
+    block_groups = rows(BATCH_ROWS)
+    stream, table = BytesIO(), pa.Table.from_pylist(block_groups)
     with pa.ipc.new_stream(stream, table.schema) as writer:
         writer.write_table(table)
     bodies = [
-        post(orjson.dumps(asked)),
+        post(orjson.dumps(block_groups)),
         post(stream.getvalue(), "application/vnd.apache.arrow.stream"),
     ]
 
-    async def one(port):
+    async def send_batches(port):
         client = Client(port)
-        statuses = [(await client.ask(body))[0] for body in bodies * TIMES]
+        statuses = [(await client.ask(body))[0] for body in bodies * REPEATS]
         client.close()
         return statuses
 
-    async def everybody(port):
-        return await asyncio.gather(*(one(port) for _ in range(CONNECTIONS)))
+    async def run_clients(port):
+        return await asyncio.gather(*(send_batches(port) for _ in range(CONNECTIONS)))
 
-    with running(champion_home, MAX_ROWS=ROWS) as service:
-        assert finished(everybody(service.port)) == [[200] * len(bodies) * TIMES] * CONNECTIONS
-        kept = [psutil.Process(pid).memory_full_info().pss / 1e6 for pid in service.workers()]
-    assert len(kept) == 2
-    assert max(kept) < LIMIT
+    with running(champion_home, MAX_ROWS=BATCH_ROWS) as service:
+        assert finished(run_clients(service.port)) == [[200] * len(bodies) * REPEATS] * CONNECTIONS
+        worker_mb = [psutil.Process(pid).memory_full_info().pss / 1e6 for pid in service.workers()]
+    assert len(worker_mb) == 2
+    assert max(worker_mb) < MAX_WORKER_MB

@@ -10,7 +10,7 @@ from matplotlib.path import Path
 
 from app.blueprints import outline
 from housing.schema import FEATURES
-from tests.system.conftest import post_predict, running_service, wait_for_response
+from tests.support.processes import post_predict, running_service, wait_for_response
 
 pytestmark = pytest.mark.slow
 # the strict policy the pages must work under: scripts and styles from files of this host only

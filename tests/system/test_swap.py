@@ -1,5 +1,7 @@
-"""What callers notice of a champion that moves, and of a registry that is away: the real service,
-the real registry, connections that ask without a pause."""
+"""What clients notice when the champion moves, and when the registry cannot be reached.
+
+The real service and the real registry, under constant load.
+"""
 
 import json
 import shutil
@@ -18,174 +20,220 @@ from housing.inference import served_model
 from housing.registry import promotion, versions
 from housing.schema import FEATURE_NAMES
 from housing.tracking import experiments, store
-from tests.support.load import generate_load, get_page
+from tests.support.load_generator import generate_load, get_page
 
 pytestmark = pytest.mark.slow
-NAME = "california-housing-sample"
-WITHIN = 30.0  # seconds for what takes one or two; benchmarks/service/champion_swap.py fails if it takes five
-TREE, LINEAR = "1", "2"  # versions of the home `two`; the second is its champion
+MODEL_NAME = "california-housing-sample"
+# for what takes a second or two; benchmarks/service/champion_swap.py fails if it takes five
+TIMEOUT_SECONDS = 30.0
+TREE, LINEAR = "1", "2"  # versions of `two_version_home`; the second is its champion
 
 
 @pytest.fixture
 def graphs(two_version_home, tmp_path):
-    """Version -> its served graph, as the registry has it."""
-    found = {}
-    for number in (TREE, LINEAR):
-        versions.export_for_serving(versions.get_version(NAME, number), tmp_path / number)
-        found[number] = served_model.load(tmp_path / number / "model.onnx")
-    return found
+    """Return version -> its served model, as the registry has it."""
+    models = {}
+    for version in (TREE, LINEAR):
+        versions.export_for_serving(versions.get_version(MODEL_NAME, version), tmp_path / version)
+        models[version] = served_model.load(tmp_path / version / "model.onnx")
+    return models
 
 
-def swaps(service):
-    """Champions taken over, by all workers together."""
+def swap_count(service):
+    """Return how many champions all workers together have loaded."""
     return total(get_page(service, "/metrics")[1], "housing_model_swaps_total")
 
 
-def moves(service, told, version, move):
-    """Moves the alias under load: before long all who ask are answered by that version."""
-    before, began = swaps(service), time.monotonic()
+def move_champion(service, load, version, move):
+    """Move the alias under load, wait for the new version's answers, return when the move began.
+
+    move: a function that moves the alias to the version.
+    """
+    count_before, started_at = swap_count(service), time.monotonic()
     move()
-    until(lambda: swaps(service) == before + 2, WITHIN)  # both workers
-    there = time.monotonic()
-    until(lambda: len(told.since(there)) > 300, 20)
-    assert {one.answer["model_version"] for one in told.since(there)} == {version}
-    return began
+    until(lambda: swap_count(service) == count_before + 2, TIMEOUT_SECONDS)  # both workers
+    moved_at = time.monotonic()
+    until(lambda: len(load.responses_since(moved_at)) > 300, 20)
+    assert {response.body["model_version"] for response in load.responses_since(moved_at)} == {
+        version
+    }
+    return started_at
 
 
-def all_right(told, graphs, service):
-    """Everybody was answered, by the model that the answer names, and so it is in the log."""
-    assert not told.broken
-    assert set(told.statuses()) == {200}
-    assert {one.answer["model_version"] for one in told.replies} <= graphs.keys()
+def check_answers(load, graphs, service):
+    """Check that each request got the prediction of the model it names, and that it is logged."""
+    assert not load.connection_errors
+    assert set(load.count_statuses()) == {200}
+    assert {response.body["model_version"] for response in load.responses} <= graphs.keys()
     for version, served in graphs.items():
-        mine = [one for one in told.replies if one.answer["model_version"] == version]
-        rows = np.array([[one.asked[name] for name in FEATURE_NAMES] for one in mine])
-        answers = [one.answer["prediction"] for one in mine]
+        own_responses = [
+            response for response in load.responses if response.body["model_version"] == version
+        ]
+        rows = np.array(
+            [[response.block_group[name] for name in FEATURE_NAMES] for response in own_responses]
+        )
+        answers = [response.body["prediction"] for response in own_responses]
         np.testing.assert_allclose(answers, served_model.predict(served, rows), rtol=1e-12)
-    said = {(one.answer["id"], one.answer["prediction"], one.answer["model_version"])
-            for one in told.replies}  # fmt: skip
+    answered = {
+        (response.body["id"], response.body["prediction"], response.body["model_version"])
+        for response in load.responses
+    }
     with closing(sqlite3.connect(service.folder / "logs.db")) as log:
-        kept = log.execute("SELECT id, prediction, model_version FROM prediction").fetchall()
-    assert said == set(kept)
-    assert len(kept) == len(told.replies)
+        logged = log.execute("SELECT id, prediction, model_version FROM prediction").fetchall()
+    assert answered == set(logged)
+    assert len(logged) == len(load.responses)
 
 
-def test_a_champion_that_moves_there_and_back_answers_everywhere_and_nobody_notices(
-    two_version_home, graphs
-):
+def test_clients_do_not_notice_that_the_champion_moves_and_is_rolled_back(two_version_home, graphs):
     with running(two_version_home) as service:
-        with generate_load(service, connections=12) as told:
-            until(lambda: told.count_statuses()[200] > 300, 20)
-            began = moves(service, told, TREE, lambda: promotion.promote(NAME, TREE, "a try"))
-            moves(service, told, LINEAR, lambda: promotion.rollback(NAME, None, "it was worse"))
-        before = [one for one in told.responses if one.at < began]
-        assert {one.answer["model_version"] for one in before} == {LINEAR}
-        all_right(told, graphs, service)
+        with generate_load(service, connections=12) as load:
+            until(lambda: load.count_statuses()[200] > 300, 20)
+            started_at = move_champion(
+                service, load, TREE, lambda: promotion.promote(MODEL_NAME, TREE, "a try")
+            )
+            move_champion(
+                service, load, LINEAR, lambda: promotion.rollback(MODEL_NAME, None, "it was worse")
+            )
+        early_responses = [
+            response for response in load.responses if response.received_at < started_at
+        ]
+        assert {response.body["model_version"] for response in early_responses} == {LINEAR}
+        check_answers(load, graphs, service)
 
 
-def registered(damage):
-    """The number of a version that cannot serve; its files are what its registration says."""
-    parts = splitting.read_split()
+def register_damaged(damage):
+    """Register a version that cannot serve and return its number.
+
+    Its files are what its registration says.
+    """
+    data_split = splitting.read_split()
     [candidate] = [
-        one for one in experiments.find_candidates(parts.manifest) if one.family == "linear"
+        candidate
+        for candidate in experiments.find_candidates(data_split.manifest)
+        if candidate.family == "linear"
     ]
-    model, found = experiments.load_model(candidate), experiments.load_intervals(candidate)
+    model, interval_model = experiments.load_model(candidate), experiments.load_intervals(candidate)
     content, examples = (
-        onnx_export.to_onnx(model, found),
-        calibration.predict_with_interval(model, found, parts.test[:9]),
+        onnx_export.to_onnx(model, interval_model),
+        calibration.predict_with_interval(model, interval_model, data_split.test[:9]),
     )
     if damage == "a graph that ends in the middle":
         content = content[: len(content) // 2]
     if damage == "other answers than were recorded":
         examples = examples._replace(prediction=examples.prediction + 1e-6)
-    made = versions.register(candidate, parts, content, examples, False, "a try")
+    version = versions.register(candidate, data_split, content, examples, False, "a try")
     if damage == "another graph than was registered":
-        digests = json.loads(made.tags["sha256"]) | {f"{made.tags['served']}/model.onnx": "0" * 64}
-        store.client().set_model_version_tag(NAME, made.version, "sha256", json.dumps(digests))
-    return made.version
+        digests = json.loads(version.tags["sha256"]) | {
+            f"{version.tags['served']}/model.onnx": "0" * 64
+        }
+        store.client().set_model_version_tag(
+            MODEL_NAME, version.version, "sha256", json.dumps(digests)
+        )
+    return version.version
 
 
-DAMAGES = {  # and the good version that comes after it
+DAMAGES = {  # damage -> the good version that follows it
     "a graph that ends in the middle": TREE,
     "other answers than were recorded": LINEAR,
     "another graph than was registered": TREE,
 }
 
 
-def test_a_champion_that_cannot_serve_is_refused_until_a_good_one_comes(two_version_home, graphs):
-    answers, bad = LINEAR, [registered(one) for one in DAMAGES]
+def test_a_champion_that_cannot_serve_is_refused_until_a_good_version_follows(
+    two_version_home, graphs
+):
+    serving_version, damaged_versions = LINEAR, [register_damaged(damage) for damage in DAMAGES]
     with running(two_version_home) as service:
-        with generate_load(service, connections=8) as told:
-            for version, good in zip(bad, DAMAGES.values(), strict=True):
-                store.client().set_registered_model_alias(NAME, "champion", version)
-                until(lambda: refused(service) and all("problem" in one for one in ready(service)),
-                      WITHIN)  # fmt: skip
-                says_what_is_wrong(service, told, answers)
-                moves(service, told, good, lambda to=good: promotion.promote(NAME, to, "it works"))
-                until(lambda: not refused(service), WITHIN)
+        with generate_load(service, connections=8) as load:
+            for version, good_version in zip(damaged_versions, DAMAGES.values(), strict=True):
+                store.client().set_registered_model_alias(MODEL_NAME, "champion", version)
+                until(
+                    lambda: (
+                        is_champion_refused(service)
+                        and all("problem" in state for state in ready_states(service))
+                    ),
+                    TIMEOUT_SECONDS,
+                )
+                check_the_problem_is_reported(service, load, serving_version)
+                move_champion(
+                    service,
+                    load,
+                    good_version,
+                    lambda version=good_version: promotion.promote(MODEL_NAME, version, "it works"),
+                )
+                until(lambda: not is_champion_refused(service), TIMEOUT_SECONDS)
                 assert "problem" not in get_page(service, "/ready")[1]
-                answers = good
-        all_right(told, graphs, service)
+                serving_version = good_version
+        check_answers(load, graphs, service)
 
 
-def says_what_is_wrong(service, told, version):
-    """It is ready all the same, and answers as before."""
+def check_the_problem_is_reported(service, load, version):
+    """Check that the service reports a problem, is ready all the same, and answers as before."""
     since = time.monotonic()
-    until(lambda: len(told.since(since)) > 300, 20)
-    assert {one.answer["model_version"] for one in told.since(since)} == {version}
-    for told in ready(service):
-        assert (told["status"], told["model_version"]) == ("ready", version)
-        assert told["problem"].startswith("a new champion could not be loaded: ")
-        assert "registry" not in told
+    until(lambda: len(load.responses_since(since)) > 300, 20)
+    assert {response.body["model_version"] for response in load.responses_since(since)} == {version}
+    for state in ready_states(service):
+        assert (state["status"], state["model_version"]) == ("ready", version)
+        assert state["problem"].startswith("a new champion could not be loaded: ")
+        assert "registry" not in state
 
 
-def ready(service):
-    """What the workers say of their state, both but for bad luck; all with status 200."""
-    found = [get_page(service, "/ready") for _ in range(12)]
-    assert {status for status, _ in found} == {200}
-    return [told for _, told in found]
+def ready_states(service):
+    """Return twelve answers of /ready, which very likely come from both workers.
+
+    Each must have status 200.
+    """
+    responses = [get_page(service, "/ready") for _ in range(12)]
+    assert {status for status, _ in responses} == {200}
+    return [state for _, state in responses]
 
 
-def refused(service):
-    """Whether a new champion cannot be taken over."""
+def is_champion_refused(service):
+    """Return whether the service refuses a new champion."""
     return total(get_page(service, "/metrics")[1], "housing_model_refused") == 1
 
 
-def says_since_when_the_registry_is_away(service, told):
-    """It answers as before, and tells who asks for its state and who watches it."""
-    until(lambda: "registry" in ready(service)[0], WITHIN)
-    seen, reached = len(told.replies), last_reached(service)
-    until(lambda: len(told.replies) > seen + 300, 20)
-    for one in ready(service):
-        assert (one["status"], one["model_version"]) == ("ready", LINEAR)
-        assert one["registry"].startswith("not reached since 20")
-    time.sleep(2.5)  # the follower has looked again
-    assert last_reached(service) == reached
+def check_the_registry_is_reported_away(service, load):
+    """Check that the service answers as before, and reports when it last reached the registry."""
+    until(lambda: "registry" in ready_states(service)[0], TIMEOUT_SECONDS)
+    count, reached_at = len(load.responses), last_reached(service)
+    until(lambda: len(load.responses) > count + 300, 20)
+    for state in ready_states(service):
+        assert (state["status"], state["model_version"]) == ("ready", LINEAR)
+        assert state["registry"].startswith("not reached since 20")
+    time.sleep(2.5)  # the follower has tried once more
+    assert last_reached(service) == reached_at
 
 
 def last_reached(service):
-    """When the alias was last read, as seconds since 1970."""
+    """Return when the alias was last read, in seconds since 1970."""
     return total(get_page(service, "/metrics")[1], "housing_registry_reached_timestamp_seconds")
 
 
-def test_a_registry_that_goes_away_and_comes_back_stops_nobody(two_version_home, graphs, tmp_path):
+def test_the_service_answers_while_the_registry_is_away_and_after(
+    two_version_home, graphs, tmp_path
+):
     file = two_version_home / "var" / "mlflow.db"
     with running(two_version_home) as service:
-        with generate_load(service) as told:
-            until(lambda: last_reached(service) > time.time() - 60, WITHIN)  # it has looked
+        with generate_load(service) as load:
+            until(
+                lambda: last_reached(service) > time.time() - 60, TIMEOUT_SECONDS
+            )  # it has read the alias
             shutil.move(file, tmp_path / "away.db")
-            says_since_when_the_registry_is_away(service, told)
+            check_the_registry_is_reported_away(service, load)
             shutil.move(tmp_path / "away.db", file)
-            until(lambda: "registry" not in get_page(service, "/ready")[1], WITHIN)
-            moves(service, told, TREE, lambda: promotion.promote(NAME, TREE, "it is back"))
-        all_right(told, graphs, service)
+            until(lambda: "registry" not in get_page(service, "/ready")[1], TIMEOUT_SECONDS)
+            move_champion(
+                service, load, TREE, lambda: promotion.promote(MODEL_NAME, TREE, "it is back")
+            )
+        check_answers(load, graphs, service)
 
 
 @pytest.mark.parametrize("registry_is", ["moved away", "a server that is down"])
 def test_it_starts_without_its_registry_from_its_own_copy(
     two_version_home, graphs, registry_is, monkeypatch
 ):
-    with running(two_version_home):  # leaves a copy
+    with running(two_version_home):  # leaves a copy of the champion
         pass
     if registry_is == "moved away":
         (two_version_home / "var" / "mlflow.db").unlink()
@@ -193,6 +241,6 @@ def test_it_starts_without_its_registry_from_its_own_copy(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # else it is away after 16 s
     with running(two_version_home) as service:
-        with generate_load(service) as told:
-            says_since_when_the_registry_is_away(service, told)
-        all_right(told, graphs, service)
+        with generate_load(service) as load:
+            check_the_registry_is_reported_away(service, load)
+        check_answers(load, graphs, service)

@@ -5,7 +5,7 @@ import pytest
 
 from housing import paths
 from housing.tracking import errors, probe, store
-from tests.system.conftest import free_port, managed_process, wait_for_response
+from tests.support.processes import free_port, managed_process, wait_for_response
 
 NAME = "california-housing-sample"
 

@@ -13,7 +13,7 @@ from housing.schema import FEATURE_NAMES
 from housing.tracking import experiments, handover, probe, store
 from housing.training import search
 from tests.housing.tracking.test_handover import MANIFEST
-from tests.system.conftest import free_port
+from tests.support.processes import free_port
 
 SAMPLE = versions.ModelVersion("california-housing-sample", "1", "1", {"data_source": "sample"})
 

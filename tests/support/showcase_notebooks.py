@@ -1,4 +1,4 @@
-"""A notebook that shows all a notebook may show, and one that can fail."""
+"""A notebook with every kind of output, and a notebook that can fail."""
 # ruff: noqa: E501
 
 import nbformat
@@ -51,24 +51,29 @@ FAILING_CELLS = [
 
 
 def write_notebook(path, cells):
-    made = nbformat.v4.new_notebook()
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
+    """Write a notebook and return its path.
+
+    cells: a tuple (tag, code) is a tagged code cell, a text that starts with # is markdown, and
+    any other text is code.
+    """
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
     for cell in cells:
         if isinstance(cell, tuple):
-            made.cells.append(nbformat.v4.new_code_cell(cell[1], metadata={"tags": [cell[0]]}))
+            notebook.cells.append(nbformat.v4.new_code_cell(cell[1], metadata={"tags": [cell[0]]}))
         elif cell.startswith("#"):
-            made.cells.append(nbformat.v4.new_markdown_cell(cell))
+            notebook.cells.append(nbformat.v4.new_markdown_cell(cell))
         else:
-            made.cells.append(nbformat.v4.new_code_cell(cell))
-    nbformat.write(made, path)
+            notebook.cells.append(nbformat.v4.new_code_cell(cell))
+    nbformat.write(notebook, path)
     return path
 
 
 def write_showcase_notebook(path):
-    """All there is."""
+    """Write the notebook with every kind of output; return its path."""
     return write_notebook(path, SHOWCASE_CELLS)
 
 
 def write_failing_notebook(path):
-    """Fails if its divisor is 0."""
+    """Write the notebook that fails if its parameter divisor is 0; return its path."""
     return write_notebook(path, FAILING_CELLS)
