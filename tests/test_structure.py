@@ -230,7 +230,8 @@ def test_nothing_generated_is_in_git():
     if listed.returncode:
         pytest.skip(reason="this is no git checkout")
     generated = re.compile(r"(^|/)(mlruns|var|\.venv)/|\.(db|skops|onnx|parquet|csv|pkl|html)$")
-    own = ("app/templates/", "pipeline/templates/")
+    # tests/artifacts/ has models of former versions, which no present code can write again
+    own = ("app/templates/", "pipeline/templates/", "tests/artifacts/")
     found = [one for one in listed.stdout.splitlines() if generated.search(one)]
     assert [one for one in found if not one.startswith(own)] == []
 
