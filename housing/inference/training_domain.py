@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from housing.inference.neighbors import NeighborIndex
+from housing.inference.shapley import reference_row
 from housing.schema import FEATURE_NAMES, FEATURES
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ class TrainingDomain(NamedTuple):
 
 def fit(train: pd.DataFrame) -> bytes:
     """Return the domain of some training rows, as JSON that `from_json` reads."""
-    from housing.inference.shapley import reference_row
-
     rows = train[FEATURE_NAMES].to_numpy(float)
     arrays = {
         "low": rows.min(0),
