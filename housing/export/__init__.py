@@ -1,1 +1,1 @@
-"""From a trained scikit-learn model to its double-precision ONNX graph. Runs no graph."""
+"""From a fitted scikit-learn model to its double-precision ONNX graph. Runs no graph."""

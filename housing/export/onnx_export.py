@@ -1,7 +1,7 @@
-"""From a trained scikit-learn model to its double-precision ONNX graph.
+"""Export a fitted scikit-learn model to its double-precision ONNX graph.
 
-Our own, as no converter tried writes trees in double precision that onnxruntime accepts, and
-float32 thresholds answer wrong by up to $45,758.
+The converters are this project's own, as no library tried writes trees in double precision that
+onnxruntime accepts, and with float32 thresholds predictions are wrong by up to $45,758.
 """
 
 import json
@@ -28,46 +28,64 @@ from housing.models.intervals import MIN_SCALE, IntervalModel
 from housing.models.mlp import ClippedMLPRegressor
 from housing.schema import FEATURE_NAMES
 
+OPSET_VERSION, ML_OPSET_VERSION, IR_VERSION = 21, 5, 10
+
 
 def to_onnx(model: BaseEstimator, interval_model: IntervalModel | None = None) -> bytes:
-    """The graph of a fitted model: input `rows` (n, 8) float64, output (n,) in $100,000.
+    """Return the graph of a fitted model: input `rows` (n, 8) float64, output (n,) in $100,000.
 
-    With the model's intervals it has a second output, `scale`: by how much a guess like this one is
-    off, (n,) in $100,000. Raises TypeError for a kind of model or transformer that has no
-    conversion here.
+    With an interval_model it has a second output, `scale`: by how much a prediction like this one
+    is off, (n,) in $100,000. Raises TypeError for an estimator that cannot be exported.
     """
-    draft = GraphBuilder()
-    *steps, last = model if isinstance(model, Pipeline) else [model]
+    builder = GraphBuilder()
+    *steps, final_estimator = model if isinstance(model, Pipeline) else [model]
     columns = "rows"
     for step in steps:
-        columns = _add_estimator(step, draft, columns)
-    guess = draft.add_node("Reshape", _add_estimator(last, draft, columns), np.array([-1, 1]))
-    if interval_model:
-        signs = _round_to_float32(draft, draft.add_node("Concat", columns, guess, axis=1))
-        scale = draft.add_node(
-            "Max", _add_estimator(interval_model.scale, draft, signs), np.array(MIN_SCALE)
-        )
-        draft.add_node("Reshape", scale, np.array([-1]), output_name="scale")
-        draft.outputs.append(make_value_info("scale", TensorProto.DOUBLE, None))
-        draft.metadata["intervals"] = json.dumps(
-            {"lows": interval_model.lows.tolist(), "highs": interval_model.highs.tolist()}
-        )
-    draft.add_node("Reshape", guess, np.array([-1]), output_name="house_value")
-    graph = helper.make_graph(
-        draft.nodes, "house_value", draft.inputs, draft.outputs, draft.constants
+        columns = _add_estimator(step, builder, columns)
+    prediction = builder.add_node(
+        "Reshape", _add_estimator(final_estimator, builder, columns), np.array([-1, 1])
     )
-    versions = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 5)]
-    made = helper.make_model(graph, opset_imports=versions, ir_version=10)
-    helper.set_model_props(made, draft.metadata)
-    onnx.checker.check_model(made)
-    return made.SerializeToString()
+    if interval_model:
+        _add_interval_model(interval_model, builder, columns, prediction)
+    builder.add_node("Reshape", prediction, np.array([-1]), output_name="house_value")
+    graph = helper.make_graph(
+        builder.nodes, "house_value", builder.inputs, builder.outputs, builder.constants
+    )
+    opsets = [
+        helper.make_opsetid("", OPSET_VERSION),
+        helper.make_opsetid("ai.onnx.ml", ML_OPSET_VERSION),
+    ]
+    onnx_model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+    helper.set_model_props(onnx_model, builder.metadata)
+    onnx.checker.check_model(onnx_model)
+    return onnx_model.SerializeToString()
+
+
+def _add_interval_model(
+    interval_model: IntervalModel, builder: GraphBuilder, columns: str, prediction: str
+) -> None:
+    """Add the output `scale`, computed from the model's columns and its prediction."""
+    uncertainty_features = _round_to_float32(
+        builder, builder.add_node("Concat", columns, prediction, axis=1)
+    )
+    raw_scale = _add_estimator(interval_model.scale, builder, uncertainty_features)
+    scale = builder.add_node("Max", raw_scale, np.array(MIN_SCALE))
+    builder.add_node("Reshape", scale, np.array([-1]), output_name="scale")
+    builder.outputs.append(make_value_info("scale", TensorProto.DOUBLE, None))
+    builder.metadata["intervals"] = json.dumps(
+        {"lows": interval_model.lows.tolist(), "highs": interval_model.highs.tolist()}
+    )
 
 
 @singledispatch
 def _add_estimator(estimator: BaseEstimator, builder: GraphBuilder, input_name: str) -> str:
-    """Adds the nodes of one estimator, applied to the tensor x; gives its output's name."""
+    """Add the nodes of one estimator, applied to the tensor input_name; return its output's name.
+
+    Raises TypeError for an estimator without a converter here.
+    """
     raise TypeError(
-        f"{type(estimator).__name__} cannot be served: housing/export/onnx_export.py has no conversion for it"
+        f"{type(estimator).__name__} cannot be served: housing/export/onnx_export.py has no "
+        "converter for it"
     )
 
 
@@ -80,14 +98,13 @@ def _(estimator: Pipeline, builder: GraphBuilder, input_name: str) -> str:
 
 @_add_estimator.register
 def _(estimator: ColumnTransformer, builder: GraphBuilder, input_name: str) -> str:
-    parts = []
+    outputs = []
     for _name, transformer, columns in estimator.transformers_:
-        names = [FEATURE_NAMES[one] if isinstance(one, int) else one for one in columns]
-        picked = builder.add_node(
-            "Gather", input_name, np.array([FEATURE_NAMES.index(one) for one in names]), axis=1
-        )
-        parts.append(_add_estimator(transformer, builder, picked))
-    return builder.add_node("Concat", *parts, axis=1)
+        names = [FEATURE_NAMES[column] if isinstance(column, int) else column for column in columns]
+        indices = np.array([FEATURE_NAMES.index(name) for name in names])
+        selected = builder.add_node("Gather", input_name, indices, axis=1)
+        outputs.append(_add_estimator(transformer, builder, selected))
+    return builder.add_node("Concat", *outputs, axis=1)
 
 
 @_add_estimator.register
@@ -97,91 +114,92 @@ def _(estimator: FunctionTransformer, builder: GraphBuilder, input_name: str) ->
     if estimator.func is np.log1p:
         return builder.add_node("Log", builder.add_node("Add", input_name, np.array(1.0)))
     raise TypeError(
-        f"the function {estimator.func} cannot be served: housing/export/onnx_export.py knows log1p"
+        f"the function {estimator.func} cannot be served: housing/export/onnx_export.py has a "
+        "converter for numpy.log1p only"
     )
 
 
 @_add_estimator.register
 def _(estimator: StandardScaler, builder: GraphBuilder, input_name: str) -> str:
-    return builder.add_node(
-        "Div", builder.add_node("Sub", input_name, estimator.mean_), estimator.scale_
-    )
+    centered = builder.add_node("Sub", input_name, estimator.mean_)
+    return builder.add_node("Div", centered, estimator.scale_)
 
 
 @_add_estimator.register
 def _(estimator: PolynomialFeatures, builder: GraphBuilder, input_name: str) -> str:
-    """Each product is a chain of columns; a column of ones fills the shorter chains."""
-    ones = estimator.n_features_in_
-    wide = builder.add_node(
+    """Multiply chains of columns; a column of ones fills the shorter chains."""
+    n_columns = estimator.n_features_in_
+    ones_column = n_columns
+    padded = builder.add_node(
         "Pad", input_name, np.array([0, 0, 0, 1]), np.array(1.0), mode="constant"
-    )  # the ones stand last
-    chains = np.full((len(estimator.powers_), estimator.degree), ones)
-    for row, powers in zip(chains, estimator.powers_, strict=True):
-        factors = np.repeat(np.arange(ones), powers)
-        row[: len(factors)] = factors
-    product = builder.add_node("Gather", wide, chains[:, 0], axis=1)
-    for factor in chains.T[1:]:
-        product = builder.add_node("Mul", product, builder.add_node("Gather", wide, factor, axis=1))
+    )
+    chains = np.full((len(estimator.powers_), estimator.degree), ones_column)
+    for chain, powers in zip(chains, estimator.powers_, strict=True):
+        factors = np.repeat(np.arange(n_columns), powers)
+        chain[: len(factors)] = factors
+    product = builder.add_node("Gather", padded, chains[:, 0], axis=1)
+    for factors in chains.T[1:]:
+        factor = builder.add_node("Gather", padded, factors, axis=1)
+        product = builder.add_node("Mul", product, factor)
     return product
 
 
 @_add_estimator.register
 def _(estimator: Ridge, builder: GraphBuilder, input_name: str) -> str:
-    return builder.add_node(
-        "Add",
-        builder.add_node("MatMul", input_name, estimator.coef_),
-        np.asarray(estimator.intercept_),
-    )
+    product = builder.add_node("MatMul", input_name, estimator.coef_)
+    return builder.add_node("Add", product, np.asarray(estimator.intercept_))
 
 
 @_add_estimator.register
 def _(estimator: DecisionTreeRegressor, builder: GraphBuilder, input_name: str) -> str:
-    """scikit-learn's trees look at rows in float32, so the graph rounds them the same way."""
-    return add_tree_ensemble(
-        [_tree_nodes(estimator)], builder, _round_to_float32(builder, input_name)
-    )
+    """Round rows to float32 first, as scikit-learn's trees do."""
+    rounded = _round_to_float32(builder, input_name)
+    return add_tree_ensemble([_tree_nodes(estimator)], builder, rounded)
 
 
 @_add_estimator.register
 def _(estimator: ExtraTreesRegressor, builder: GraphBuilder, input_name: str) -> str:
-    total = add_tree_ensemble(
-        [_tree_nodes(one) for one in estimator.estimators_],
-        builder,
-        _round_to_float32(builder, input_name),
-    )
-    return builder.add_node("Div", total, np.array(float(len(estimator.estimators_))))
+    trees = [_tree_nodes(tree) for tree in estimator.estimators_]
+    total = add_tree_ensemble(trees, builder, _round_to_float32(builder, input_name))
+    return builder.add_node("Div", total, np.array(float(len(trees))))
 
 
 def _round_to_float32(builder: GraphBuilder, input_name: str) -> str:
+    """Add the nodes that round a tensor to single precision; return the output's name."""
     return builder.cast(builder.cast(input_name, TensorProto.FLOAT), TensorProto.DOUBLE)
 
 
 def _tree_nodes(estimator: DecisionTreeRegressor) -> list[TreeNode]:
     tree = estimator.tree_
-    return list(
-        zip(
-            tree.children_left == -1, tree.feature, tree.threshold,
-            tree.children_left, tree.children_right, tree.value.ravel(), strict=True,
-        )
-    )  # fmt: skip
+    columns = zip(
+        tree.children_left == -1,
+        tree.feature,
+        tree.threshold,
+        tree.children_left,
+        tree.children_right,
+        tree.value.ravel(),
+        strict=True,
+    )
+    return [TreeNode(*fields) for fields in columns]
 
 
 @_add_estimator.register
 def _(estimator: HistGradientBoostingRegressor, builder: GraphBuilder, input_name: str) -> str:
-    """The baseline is the first tree's only leaf: sums then run in scikit-learn's order."""
-    baseline = [(True, 0, 0.0, 0, 0, float(estimator._baseline_prediction.item()))]
+    """Make the baseline the first tree's only leaf: sums then run in scikit-learn's order."""
+    baseline = [TreeNode(True, value=float(estimator._baseline_prediction.item()))]
     fields = ["is_leaf", "feature_idx", "num_threshold", "left", "right", "value"]
-    boosted = (predictor.nodes for [predictor] in estimator._predictors)
-    return add_tree_ensemble(
-        [baseline, *(nodes[fields].tolist() for nodes in boosted)], builder, input_name
-    )
+    trees = [
+        [TreeNode(*node) for node in predictor.nodes[fields].tolist()]
+        for [predictor] in estimator._predictors
+    ]
+    return add_tree_ensemble([baseline, *trees], builder, input_name)
 
 
 def _add_lightgbm(estimator: LGBMRegressor, builder: GraphBuilder, input_name: str) -> str:
-    described = estimator.booster_.dump_model()["tree_info"]
-    return add_tree_ensemble(
-        [_flatten_tree(one["tree_structure"]) for one in described], builder, input_name
-    )
+    """Add the nodes of a LightGBM model; return its output's name."""
+    trees = estimator.booster_.dump_model()["tree_info"]
+    nodes = [_flatten_tree(tree["tree_structure"]) for tree in trees]
+    return add_tree_ensemble(nodes, builder, input_name)
 
 
 if LGBMRegressor is not None:
@@ -189,16 +207,16 @@ if LGBMRegressor is not None:
 
 
 def _flatten_tree(root: dict[str, Any]) -> list[TreeNode]:
-    """LightGBM's nested nodes as a list, each before its children."""
+    """Return LightGBM's nested nodes as a list, each before its children."""
     nodes: list[TreeNode] = []
 
     def append_subtree(node: dict[str, Any]) -> int:
-        at = len(nodes)
-        nodes.append((True, 0, 0.0, 0, 0, node.get("leaf_value", 0.0)))
+        position = len(nodes)
+        nodes.append(TreeNode(True, value=node.get("leaf_value", 0.0)))
         if "split_feature" in node:
             left, right = append_subtree(node["left_child"]), append_subtree(node["right_child"])
-            nodes[at] = (False, node["split_feature"], node["threshold"], left, right, 0.0)
-        return at
+            nodes[position] = TreeNode(False, node["split_feature"], node["threshold"], left, right)
+        return position
 
     append_subtree(root)
     return nodes
@@ -206,123 +224,152 @@ def _flatten_tree(root: dict[str, Any]) -> list[TreeNode]:
 
 @_add_estimator.register
 def _(estimator: LocationFeatures, builder: GraphBuilder, input_name: str) -> str:
-    """Products and sums one by one: a matrix product would round otherwise.
+    """Compute products and sums one by one: a matrix product would round differently.
 
-    Turned axes and cities at once, (n, 2, both): north and east, less an offset, times a scale.
+    Rotated axes and job centers at once, (n, 2, both): latitude and longitude, less an offset,
+    times a scale.
     """
-    cities = np.array(list(features.JOB_CENTERS.values())).T
-    turned, both = features.ROTATED_AXES.shape[1], features.ROTATED_AXES.shape[1] + cities.shape[1]
-    offsets = np.hstack([np.zeros_like(features.ROTATED_AXES), cities])
-    shrunk = np.array([[1.0], [features.LONGITUDE_SCALE]]).repeat(cities.shape[1], 1)
-    scales = np.hstack([features.ROTATED_AXES, shrunk])
-    sides = np.array([[features.LATITUDE_INDEX], [features.LONGITUDE_INDEX]]).repeat(both, 1)
-    apart = builder.add_node("Sub", builder.add_node("Gather", input_name, sides, axis=1), offsets)
-    apart = builder.add_node("Mul", apart, scales)
-    along, away = builder.split(apart, [turned, both - turned], 2)
-    across = np.array([1])
-    along = builder.add_node("ReduceSum", along, across, keepdims=0)
-    squares = builder.add_node("ReduceSum", builder.add_node("Mul", away, away), across, keepdims=0)
-    of = [features.ROOMS_INDEX, features.POPULATION_INDEX, features.INCOME_INDEX]
-    by = [features.BEDROOMS_INDEX, features.OCCUPANCY_INDEX, features.ROOMS_INDEX]
-    tops, bottoms = builder.split(
-        builder.add_node("Gather", input_name, np.array(of + by), axis=1), [3, 3], 1
+    centers = np.array(list(features.JOB_CENTERS.values())).T
+    n_rotated, n_centers = features.ROTATED_AXES.shape[1], centers.shape[1]
+    offsets = np.hstack([np.zeros_like(features.ROTATED_AXES), centers])
+    center_scales = np.array([[1.0], [features.LONGITUDE_SCALE]]).repeat(n_centers, 1)
+    scales = np.hstack([features.ROTATED_AXES, center_scales])
+    coordinate_indices = np.array([[features.LATITUDE_INDEX], [features.LONGITUDE_INDEX]])
+    coordinates = builder.add_node(
+        "Gather", input_name, coordinate_indices.repeat(n_rotated + n_centers, 1), axis=1
     )
-    ratios = builder.add_node(
-        "Div", tops, builder.add_node("Max", bottoms, np.array(features.MIN_DENOMINATOR))
-    )
-    return builder.add_node(
-        "Concat", input_name, along, ratios, builder.add_node("Sqrt", squares), axis=1
-    )
+    scaled = builder.add_node("Mul", builder.add_node("Sub", coordinates, offsets), scales)
+    rotated, from_centers = builder.split(scaled, [n_rotated, n_centers], 2)
+    coordinate_axis = np.array([1])
+    rotated = builder.add_node("ReduceSum", rotated, coordinate_axis, keepdims=0)
+    squares = builder.add_node("Mul", from_centers, from_centers)
+    squared_distances = builder.add_node("ReduceSum", squares, coordinate_axis, keepdims=0)
+    ratios = _add_ratios(builder, input_name)
+    distances = builder.add_node("Sqrt", squared_distances)
+    return builder.add_node("Concat", input_name, rotated, ratios, distances, axis=1)
+
+
+def _add_ratios(builder: GraphBuilder, input_name: str) -> str:
+    """Add the nodes for rooms per bedroom, households, and income per room."""
+    numerators = [features.ROOMS_INDEX, features.POPULATION_INDEX, features.INCOME_INDEX]
+    denominators = [features.BEDROOMS_INDEX, features.OCCUPANCY_INDEX, features.ROOMS_INDEX]
+    selected = builder.add_node("Gather", input_name, np.array(numerators + denominators), axis=1)
+    numerator, denominator = builder.split(selected, [len(numerators), len(denominators)], 1)
+    bounded = builder.add_node("Max", denominator, np.array(features.MIN_DENOMINATOR))
+    return builder.add_node("Div", numerator, bounded)
 
 
 @_add_estimator.register
 def _(estimator: NeighborFeatures, builder: GraphBuilder, input_name: str) -> str:
-    """Who the neighbours are comes in from outside; what is known of them is in the graph.
+    """Take the neighbors' numbers and distances as inputs; what is known of them is in the graph.
 
-    All spaces and figures at once, (n, spaces, neighbours, figures), as few nodes answer one row
-    fast; the sums are those of `Neighbours._part`, and the last node puts the columns in its order.
+    All spaces and statistics at once, (n, spaces, neighbors, statistics), as few nodes predict one
+    row fast; the sums run as in `NeighborFeatures.transform`, and the last node orders the columns
+    as it does.
     """
-    spaces, nearest = len(estimator.spaces_), estimator.neighbor_counts_
-    builder.metadata["neighbours"] = json.dumps({"spaces": estimator.spaces_, "count": nearest[-1]})
-    builder.inputs.append(
-        make_value_info("distance", TensorProto.DOUBLE, None, spaces, nearest[-1], 1)
-    )
-    builder.inputs.append(make_value_info("which", TensorProto.INT64, None, spaces, nearest[-1]))
-    for at, points in enumerate(estimator.points_):
-        builder.outputs.append(make_value_info(f"points_{at}", TensorProto.DOUBLE, *points.shape))
-        builder.add_node("Identity", points, output_name=f"points_{at}")
-
-    known = builder.add_node(
-        "Gather", np.stack([estimator.targets_, estimator.first_column_], 1), "which"
-    )
-    values = builder.add_node("Gather", known, np.array([0]), axis=3)
-    weights = builder.add_node(
-        "Div",
-        np.array(1.0),
-        builder.add_node("Add", "distance", np.array(features.DISTANCE_OFFSET_DEGREES)),
-    )
-    products = builder.add_node("Mul", values, values), builder.add_node("Mul", weights, values)
-    sums = builder.add_node(
-        "CumSum", builder.add_node("Concat", known, *products, weights, axis=3), np.array(2)
-    )
-    upto = np.array([one - 1 for one in nearest])
-    evenly, weighted, weight = builder.split(
-        builder.add_node("Gather", sums, upto, axis=2), [3, 1, 1], 3
-    )
-    counts = np.array(nearest, float)[:, None]
-    mean, theirs, square = builder.split(builder.add_node("Div", evenly, counts), [1, 1, 1], 3)
-    varies = builder.add_node("Sub", square, builder.add_node("Mul", mean, mean))
-    first = builder.add_node("Gather", input_name, np.array([[[0]]]), axis=1)
-    figures = [
+    _add_neighbor_inputs(estimator, builder)
+    counts = np.array(estimator.neighbor_counts_)
+    last_positions = counts - 1
+    table = np.stack([estimator.targets_, estimator.first_column_], 1)
+    neighbors = builder.add_node("Gather", table, "which")
+    targets = builder.add_node("Gather", neighbors, np.array([0]), axis=3)
+    shifted = builder.add_node("Add", "distance", np.array(features.DISTANCE_OFFSET_DEGREES))
+    weights = builder.add_node("Div", np.array(1.0), shifted)
+    squares = builder.add_node("Mul", targets, targets)
+    weighted = builder.add_node("Mul", weights, targets)
+    summands = builder.add_node("Concat", neighbors, squares, weighted, weights, axis=3)
+    running_sums = builder.add_node("CumSum", summands, np.array(2))
+    selected_sums = builder.add_node("Gather", running_sums, last_positions, axis=2)
+    sums, weighted_sum, weight_sum = builder.split(selected_sums, [3, 1, 1], 3)
+    means = builder.add_node("Div", sums, counts.astype(float)[:, None])
+    mean, first_column_mean, mean_square = builder.split(means, [1, 1, 1], 3)
+    squared_mean = builder.add_node("Mul", mean, mean)
+    variance = builder.add_node("Sub", mean_square, squared_mean)
+    first_column = builder.add_node("Gather", input_name, np.array([[[0]]]), axis=1)
+    statistics = [
         mean,
-        builder.add_node("Div", weighted, weight),
-        builder.add_node("Sqrt", builder.add_node("Max", varies, np.array(0.0))),
-        builder.add_node("Gather", "distance", upto, axis=2),
-        builder.add_node("Sub", first, theirs),
+        builder.add_node("Div", weighted_sum, weight_sum),
+        builder.add_node("Sqrt", builder.add_node("Max", variance, np.array(0.0))),
+        builder.add_node("Gather", "distance", last_positions, axis=2),
+        builder.add_node("Sub", first_column, first_column_mean),
     ]
-    flat = builder.add_node("Concat", *figures, axis=3)
-    flat = builder.add_node("Reshape", flat, np.array([-1, spaces * len(nearest) * len(figures)]))
-    own = estimator.n_features_in_
-    place = own + np.arange(spaces * len(nearest) * len(figures))
-    place = place.reshape(spaces, len(nearest), len(figures))
-    picked = [
-        np.arange(own), place[..., 0], place[..., 1],
-        place[:, -1, 2], place[:, 0, 3], place[:, -1, 3], place[:, -1, 4],
-    ]  # fmt: skip
-    columns = np.concatenate([one.ravel() for one in picked])
-    return builder.add_node(
-        "Gather", builder.add_node("Concat", input_name, flat, axis=1), columns, axis=1
+    stacked = builder.add_node("Concat", *statistics, axis=3)
+    shape = len(estimator.spaces_), len(counts), len(statistics)
+    flat = builder.add_node("Reshape", stacked, np.array([-1, np.prod(shape)]))
+    all_columns = builder.add_node("Concat", input_name, flat, axis=1)
+    order = _neighbor_column_order(estimator.n_features_in_, shape)
+    return builder.add_node("Gather", all_columns, order, axis=1)
+
+
+def _add_neighbor_inputs(estimator: NeighborFeatures, builder: GraphBuilder) -> None:
+    """Add the neighbors' distances and numbers as inputs, and the rows fitted on as outputs.
+
+    The service builds its indexes of the outputs `points_*`, and reads the spaces in the metadata.
+    """
+    n_spaces, n_neighbors = len(estimator.spaces_), estimator.neighbor_counts_[-1]
+    builder.metadata["neighbours"] = json.dumps({"spaces": estimator.spaces_, "count": n_neighbors})
+    builder.inputs.append(
+        make_value_info("distance", TensorProto.DOUBLE, None, n_spaces, n_neighbors, 1)
     )
+    builder.inputs.append(make_value_info("which", TensorProto.INT64, None, n_spaces, n_neighbors))
+    for number, points in enumerate(estimator.points_):
+        name = f"points_{number}"
+        builder.outputs.append(make_value_info(name, TensorProto.DOUBLE, *points.shape))
+        builder.add_node("Identity", points, output_name=name)
+
+
+def _neighbor_column_order(n_columns: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return the order of columns that `NeighborFeatures.transform` has.
+
+    shape: (spaces, neighbor counts, statistics) of the columns that follow the n_columns own ones.
+    """
+    positions = n_columns + np.arange(np.prod(shape)).reshape(shape)
+    columns = [
+        np.arange(n_columns),
+        positions[..., 0],  # mean
+        positions[..., 1],  # weighted mean
+        positions[:, -1, 2],  # standard deviation
+        positions[:, 0, 3],  # distance to the first
+        positions[:, -1, 3],  # distance to the last
+        positions[:, -1, 4],  # difference of the first column
+    ]
+    return np.concatenate([column.ravel() for column in columns])
 
 
 @_add_estimator.register
 def _(estimator: ClippedMLPRegressor, builder: GraphBuilder, input_name: str) -> str:
-    at = builder.add_node(
-        "Min", builder.add_node("Max", input_name, estimator.clip_min_), estimator.clip_max_
+    raised = builder.add_node("Max", input_name, estimator.clip_min_)
+    activations = builder.add_node("Min", raised, estimator.clip_max_)
+    *hidden_layers, (last_weights, last_biases) = zip(
+        estimator.weights_, estimator.biases_, strict=True
     )
-    *hidden, last = zip(estimator.weights_, estimator.biases_, strict=True)
-    for weight, bias in hidden:
-        at = builder.add_node("Relu", builder.add_node("Gemm", at, weight, bias))
-    return builder.add_node("Gemm", at, *last)
+    for weights, biases in hidden_layers:
+        product = builder.add_node("Gemm", activations, weights, biases)
+        activations = builder.add_node("Relu", product)
+    return builder.add_node("Gemm", activations, last_weights, last_biases)
 
 
 @_add_estimator.register
 def _(estimator: Blend, builder: GraphBuilder, input_name: str) -> str:
-    few = builder.add_node("Gather", input_name, np.arange(estimator.n_far_columns), axis=1)
-    wide = len(estimator.near_models)
-    guesses = [
-        _add_estimator(one, builder, input_name if at < wide else few)
-        for at, one in enumerate(estimator.models_)
+    far_columns = builder.add_node("Gather", input_name, np.arange(estimator.n_far_columns), axis=1)
+    n_near = len(estimator.near_models)
+    predictions = [
+        _add_estimator(model, builder, input_name if number < n_near else far_columns)
+        for number, model in enumerate(estimator.models_)
     ]
     weights = np.array([estimator.near_weights, estimator.far_weights]).T
-    mixed = builder.add_node("MatMul", builder.add_node("Concat", *guesses, axis=1), weights)
-    distance = builder.add_node("Gather", input_name, np.array([estimator.distance_column]), axis=1)
-    ratio = builder.add_node(
-        "Div",
-        np.array(float(estimator.crossover_distance)),
-        builder.add_node("Max", distance, np.array(MIN_DISTANCE_DEGREES)),
+    sides = builder.add_node("MatMul", builder.add_node("Concat", *predictions, axis=1), weights)
+    distance_column = np.array([estimator.distance_column])
+    distance = builder.add_node(
+        "Max",
+        builder.add_node("Gather", input_name, distance_column, axis=1),
+        np.array(MIN_DISTANCE_DEGREES),
     )
+    crossover_distance = np.array(float(estimator.crossover_distance))
+    ratio = builder.add_node("Div", crossover_distance, distance)
     cube = builder.add_node("Mul", builder.add_node("Mul", ratio, ratio), ratio)
-    far = builder.add_node("Div", np.array(1.0), builder.add_node("Add", np.array(1.0), cube))
-    shares = builder.add_node("Concat", builder.add_node("Sub", np.array(1.0), far), far, axis=1)
-    return builder.add_node("ReduceSum", builder.add_node("Mul", mixed, shares), np.array([1]))
+    denominator = builder.add_node("Add", np.array(1.0), cube)
+    far_share = builder.add_node("Div", np.array(1.0), denominator)
+    near_share = builder.add_node("Sub", np.array(1.0), far_share)
+    shares = builder.add_node("Concat", near_share, far_share, axis=1)
+    return builder.add_node("ReduceSum", builder.add_node("Mul", sides, shares), np.array([1]))

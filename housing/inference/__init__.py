@@ -1,1 +1,4 @@
-"""What answers one request with numpy alone: the served graph, neighbors, Shapley values, the training domain."""
+"""What a prediction request needs, with numpy alone.
+
+The served graph, neighbors, Shapley values, the training domain, price bands. No scikit-learn.
+"""

@@ -1,4 +1,4 @@
-"""The nearest training rows of a block group, found the same way in training and in the service.
+"""Find the nearest training rows of a block group, the same way in training and in the service.
 
 Needs numpy and pykdtree only.
 """
@@ -15,14 +15,21 @@ ROWS_PER_CHUNK = 2_048  # rows computed at once: their columns stay in the proce
 
 
 class DistanceSpace(NamedTuple):
-    """A way to say how near two rows are: some columns, each in a unit of its own."""
+    """A measure of how near two rows are: some columns, each in a unit of its own."""
 
-    columns: list[int]  # places in the row
-    scales: Sequence[float]  # a column's value is multiplied by it before distances are taken
+    columns: list[int]
+    scales: Sequence[float] | np.ndarray  # each column is multiplied by its own
+
+
+class Neighbors(NamedTuple):
+    """The nearest points of some rows."""
+
+    distances: np.ndarray  # (n, k) float64, ascending
+    indices: np.ndarray  # (n, k) int64, numbers of points
 
 
 def project(rows: np.ndarray, space: DistanceSpace) -> np.ndarray:
-    """(n, d) where (n, m) rows stand in a space."""
+    """Return the (n, d) coordinates of (n, m) rows in a space."""
     return rows.take(space.columns, 1) * space.scales
 
 
@@ -33,37 +40,37 @@ class NeighborIndex:
         self.points = points
         self._tree = KDTree(points)
 
-    def query(self, query_points: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
-        """Distances (n, count) float64, ascending, and which points (n, count) int64.
+    def query(self, query_points: np.ndarray, n_neighbors: int) -> Neighbors:
+        """Return the nearest points of (n, d) query_points.
 
-        at: (n, d). count may not be larger than the number of points.
+        n_neighbors may not be larger than the number of points.
         """
-        distance, which = self._tree.query(query_points, k=n_neighbors)
-        shape = len(query_points), n_neighbors  # pykdtree drops the second axis for one neighbour
-        return distance.reshape(shape), which.reshape(shape).astype(np.int64)
+        distances, indices = self._tree.query(query_points, k=n_neighbors)
+        shape = len(query_points), n_neighbors  # pykdtree drops the second axis for one neighbor
+        return Neighbors(distances.reshape(shape), indices.reshape(shape).astype(np.int64))
 
-    def query_excluding_duplicates(
-        self, n_neighbors: int, duplicate_ids: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The same for the points themselves, each without itself and its twins.
+    def query_excluding_duplicates(self, n_neighbors: int, duplicate_ids: np.ndarray) -> Neighbors:
+        """Return the nearest points of the points themselves, each without itself and its copies.
 
-        twins: (N,) rows with the same number are copies of one row, and none may tell another its
-        house value. count may not be larger than the number of rows that are no twins of a row.
+        duplicate_ids: (N,) rows with the same number are copies of one row, and none may give
+        another its house value. n_neighbors may not be larger than the number of rows that are no
+        copies of a row.
         """
-        own = np.bincount(duplicate_ids)[
-            duplicate_ids
-        ]  # how many of the nearest may have to be left out
-        distance = np.empty((len(duplicate_ids), n_neighbors))
-        which = np.empty((len(duplicate_ids), n_neighbors), np.int64)
-        for many in np.unique(own):
-            rows = np.flatnonzero(own == many)
-            found, at = self.query(self.points[rows], min(n_neighbors + many, len(duplicate_ids)))
-            for some in _chunk_slices(len(rows)):
-                kept = duplicate_ids[at[some]] != duplicate_ids[rows[some], None]
-                first = np.argsort(~kept, axis=1, kind="stable")[:, :n_neighbors]
-                distance[rows[some]] = np.take_along_axis(found[some], first, 1)
-                which[rows[some]] = np.take_along_axis(at[some], first, 1)
-        return distance, which
+        n_copies = np.bincount(duplicate_ids)[duplicate_ids]  # itself included
+        distances = np.empty((len(duplicate_ids), n_neighbors))
+        indices = np.empty((len(duplicate_ids), n_neighbors), np.int64)
+        for count in np.unique(n_copies):
+            rows = np.flatnonzero(n_copies == count)
+            # so many more are needed, as so many of the nearest may have to be left out
+            n_candidates = min(n_neighbors + count, len(duplicate_ids))
+            candidates = self.query(self.points[rows], n_candidates)
+            for chunk in _chunk_slices(len(rows)):
+                candidate_ids = duplicate_ids[candidates.indices[chunk]]
+                is_copy = candidate_ids == duplicate_ids[rows[chunk], None]
+                nearest = np.argsort(is_copy, axis=1, kind="stable")[:, :n_neighbors]
+                distances[rows[chunk]] = np.take_along_axis(candidates.distances[chunk], nearest, 1)
+                indices[rows[chunk]] = np.take_along_axis(candidates.indices[chunk], nearest, 1)
+        return Neighbors(distances, indices)
 
 
 def _chunk_slices(n_rows: int, chunk_rows: int = 65_536) -> Iterator[slice]:

@@ -1,6 +1,6 @@
-"""Where a model knows its way: what it has seen in training, and which rows lie outside.
+"""The domain a model was trained on, and warnings for rows outside it.
 
-Needs numpy and pykdtree only, as the service asks it.
+Needs numpy and pykdtree only, as the service uses it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from housing.inference.neighbors import NeighborIndex
+from housing.inference.shapley import reference_row
 from housing.schema import FEATURE_NAMES, FEATURES
 
 if TYPE_CHECKING:
@@ -19,63 +20,69 @@ if TYPE_CHECKING:
 COORDINATE_INDICES = [FEATURE_NAMES.index("Latitude"), FEATURE_NAMES.index("Longitude")]
 KM_PER_DEGREE = 111.2  # a degree of latitude
 LONGITUDE_SCALE = 0.8  # a degree of longitude in degrees of latitude, in the middle of California
-MAX_DISTANCE_KM = (
-    20.0  # km: of the real block groups held back, 1 in 200 is as far from those it learnt from
-)
+# of the real block groups held back, 1 in 200 is as far from those the model was trained on
+MAX_DISTANCE_KM = 20.0
 
 
 class TrainingDomain(NamedTuple):
-    """What the training rows were like."""
+    """The ranges and locations of the training rows."""
 
-    feature_min: np.ndarray  # (8,) the least value of each feature
-    feature_max: np.ndarray  # (8,) the largest
-    reference_row: np.ndarray  # (8,) an ordinary block group, to compare with: `explain.typical`
-    location_index: NeighborIndex  # where they are
-    deciles: np.ndarray | None = None  # (9, 8), the borders between tenths of the training values
+    feature_min: np.ndarray  # (8,)
+    feature_max: np.ndarray  # (8,)
+    reference_row: (
+        np.ndarray
+    )  # (8,) an ordinary block group to compare with: `shapley.reference_row`
+    location_index: NeighborIndex  # their locations, longitude scaled
+    deciles: np.ndarray | None = None  # (9, 8) edges between tenths of the training values
 
 
 def fit(train: pd.DataFrame) -> bytes:
-    """The domain of some training rows, as JSON."""
-    from housing.inference.shapley import reference_row
-
+    """Return the domain of some training rows, as JSON that `from_json` reads."""
     rows = train[FEATURE_NAMES].to_numpy(float)
-    told = {"low": rows.min(0), "high": rows.max(0), "typical": reference_row(train)[0]}
-    told["deciles"] = np.quantile(rows, np.arange(1, 10) / 10, axis=0)
-    told["places"] = np.unique(rows[:, COORDINATE_INDICES], axis=0)
-    return json.dumps({name: it.tolist() for name, it in told.items()}).encode()
+    arrays = {
+        "low": rows.min(0),
+        "high": rows.max(0),
+        "typical": reference_row(train)[0],
+        "deciles": np.quantile(rows, np.arange(1, 10) / 10, axis=0),
+        "places": np.unique(rows[:, COORDINATE_INDICES], axis=0),
+    }
+    return json.dumps({name: array.tolist() for name, array in arrays.items()}).encode()
 
 
 def from_json(content: bytes) -> TrainingDomain:
-    """What `learn` has written. Raises ValueError or KeyError for anything else."""
-    told = json.loads(content)
-    low, high, typical = (np.array(told[one]) for one in ("low", "high", "typical"))
-    deciles = np.array(told["deciles"]) if "deciles" in told else None  # older versions have none
+    """Read what `fit` has written. Raises ValueError or KeyError for anything else."""
+    fields = json.loads(content)
     return TrainingDomain(
-        low, high, typical, NeighborIndex(_scale_longitude(np.array(told["places"]))), deciles
+        np.array(fields["low"]),
+        np.array(fields["high"]),
+        np.array(fields["typical"]),
+        NeighborIndex(_scale_longitude(np.array(fields["places"]))),
+        np.array(fields["deciles"]) if "deciles" in fields else None,  # older versions have none
     )
 
 
 def out_of_domain_warnings(domain: TrainingDomain, rows: np.ndarray) -> list[list[str]]:
-    """For each of (n, 8) rows a sentence for each way in which it is unlike the training rows."""
-    said: list[list[str]] = [[] for _ in rows]
-    for row, column in zip(
-        *np.nonzero((rows < domain.feature_min) | (rows > domain.feature_max)), strict=True
-    ):
-        said[row].append(_range_warning(domain, column, rows[row, column]))
-    away, _ = domain.location_index.query(_scale_longitude(rows[:, COORDINATE_INDICES]), 1)
-    for row in np.flatnonzero(away[:, 0] * KM_PER_DEGREE > MAX_DISTANCE_KM):
-        said[row].append(
-            f"the nearest block group that the model learnt from is {away[row, 0] * KM_PER_DEGREE:.0f} km away"
+    """Return for each of (n, 8) rows a sentence for each way in which it differs from training."""
+    warnings: list[list[str]] = [[] for _ in rows]
+    is_outside = (rows < domain.feature_min) | (rows > domain.feature_max)
+    for row, column in zip(*np.nonzero(is_outside), strict=True):
+        warnings[row].append(_range_warning(domain, column, rows[row, column]))
+    nearest = domain.location_index.query(_scale_longitude(rows[:, COORDINATE_INDICES]), 1)
+    distances_km = nearest.distances[:, 0] * KM_PER_DEGREE
+    for row in np.flatnonzero(distances_km > MAX_DISTANCE_KM):
+        warnings[row].append(
+            f"the nearest block group that the model learnt from is {distances_km[row]:.0f} km away"
         )
-    return said
+    return warnings
 
 
 def _range_warning(domain: TrainingDomain, column: int, value: float) -> str:
-    name = FEATURE_NAMES[column]
-    seen = f"{domain.feature_min[column]:,.6g} to {domain.feature_max[column]:,.6g}"
-    return f"{name} is {value:,.6g}, and the model has seen {seen} ({FEATURES[name].unit})"
+    feature = FEATURE_NAMES[column]
+    trained_range = f"{domain.feature_min[column]:,.6g} to {domain.feature_max[column]:,.6g}"
+    unit = FEATURES[feature].unit
+    return f"{feature} is {value:,.6g}, and the model has seen {trained_range} ({unit})"
 
 
 def _scale_longitude(coordinates: np.ndarray) -> np.ndarray:
-    """(n, 2) latitude and longitude in degrees of the same length."""
+    """Return (n, 2) latitudes and longitudes in degrees of the same length."""
     return np.ascontiguousarray(coordinates * [1.0, LONGITUDE_SCALE])

@@ -1,1 +1,4 @@
-"""The model families and their parts: features, blend, neural network, intervals, files. No search, no metrics."""
+"""The model families and their parts: features, blend, neural network, intervals, files.
+
+No search, no metrics.
+"""

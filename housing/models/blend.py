@@ -1,4 +1,4 @@
-"""One model for places among known ones and for places without data nearby."""
+"""A model that is right near known block groups and stays sensible where no data is nearby."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-MIN_DISTANCE_DEGREES = 1e-9  # degrees; keeps a distance of 0 out of the denominator
+MIN_DISTANCE_DEGREES = 1e-9  # keeps a distance of 0 out of the denominator
 
 
 class Blend(RegressorMixin, BaseEstimator):
     """The weighted mean of some models near training rows, and of others far from them.
 
-    A model that looks at its neighbours is the best where there are some and the worst where there
-    are none. So the further the nearest training row, the more the answer is that of the models
-    that never saw a neighbour: their share is 1 / (1 + (reach / distance)^3).
+    A model that sees a row's neighbors is the best one where there are some and the worst one where
+    there are none. So the further away the nearest training row, the more the prediction is that of
+    the models that never saw a neighbor: their share is
+    1 / (1 + (crossover_distance / distance)^3).
 
-    wide: models of all columns; narrow: models of the first `columns` only, which know no
-    neighbours. near, far: (wide + narrow,) weights, first wide ones; weights for wide models are 0
-    when far. distance: the column that has the distance to the nearest training row.
+    near_models: models of all columns. far_models: models of the first `n_far_columns` only, which
+    hold nothing about neighbors. near_weights, far_weights: one weight for each of near_models,
+    then for each of far_models; far_weights is 0 for all near_models. distance_column: the column
+    with the distance to the nearest training row. crossover_distance: where both sides weigh the
+    same, in that column's unit.
     """
 
     def __init__(
@@ -41,40 +44,50 @@ class Blend(RegressorMixin, BaseEstimator):
         self.crossover_distance = crossover_distance
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Blend:
-        """X: (n, m) with neighbours' columns that leave own values out; y: (n,)."""
-        X, y = validate_data(self, X, y, dtype=float, y_numeric=True)
-        self.models_ = [clone(one).fit(X, y) for one in self.near_models]
-        self.models_ += [clone(one).fit(X[:, : self.n_far_columns], y) for one in self.far_models]
+        """Fit every model.
+
+        X: (n, m), its neighbor columns computed without each row's own value. y: (n,).
+        """
+        rows, targets = validate_data(self, X, y, dtype=float, y_numeric=True)
+        far_rows = rows[:, : self.n_far_columns]
+        self.models_ = [clone(model).fit(rows, targets) for model in self.near_models]
+        self.models_ += [clone(model).fit(far_rows, targets) for model in self.far_models]
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """(n,) for (n, m)."""
+        """Return (n,) predictions for (n, m) rows."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=float, reset=False)
-        guesses = self.predict_members(X)
-        far = self.far_share(X)
-        return (1 - far) * weighted_sum(guesses, self.near_weights) + far * weighted_sum(
-            guesses, self.far_weights
-        )
+        rows = validate_data(self, X, dtype=float, reset=False)
+        predictions = self.predict_members(rows)
+        far_share = self.far_share(rows)
+        near = weighted_sum(predictions, self.near_weights)
+        far = weighted_sum(predictions, self.far_weights)
+        return (1 - far_share) * near + far_share * far
 
     def predict_members(self, X: np.ndarray) -> list[np.ndarray]:
-        """What each model says, (n,) each: first the wide ones, then the narrow ones."""
-        few = X[:, : self.n_far_columns]
-        wide = len(self.near_models)
-        return [one.predict(X if at < wide else few) for at, one in enumerate(self.models_)]
+        """Return each model's predictions, (n,) each: near_models first, then far_models."""
+        far_rows = X[:, : self.n_far_columns]
+        n_near = len(self.near_models)
+        return [
+            model.predict(X if index < n_near else far_rows)
+            for index, model in enumerate(self.models_)
+        ]
 
     def far_share(self, X: np.ndarray) -> np.ndarray:
-        """(n,) from 0 to 1: how far a row is from all training rows."""
-        ratio = self.crossover_distance / np.maximum(
-            X[:, self.distance_column], MIN_DISTANCE_DEGREES
-        )
+        """Return (n,) shares from 0 to 1: how far each row is from all training rows."""
+        distances = np.maximum(X[:, self.distance_column], MIN_DISTANCE_DEGREES)
+        ratio = self.crossover_distance / distances
         return 1 / (1 + ratio * ratio * ratio)
 
 
 def weighted_sum(predictions: list[np.ndarray], weights: list[float]) -> np.ndarray:
-    """(n,) sum of guesses times weights, in order; those of weight 0 are left out."""
-    used = [one * share for one, share in zip(predictions, weights, strict=True) if share]
-    total = used[0]
-    for one in used[1:]:
-        total = total + one
+    """Return the (n,) sum of predictions times weights, in order, without those of weight 0."""
+    first_term, *later_terms = [
+        prediction * weight
+        for prediction, weight in zip(predictions, weights, strict=True)
+        if weight
+    ]
+    total = first_term
+    for term in later_terms:
+        total = total + term
     return total

@@ -1,7 +1,7 @@
-"""The families of models: how each is built, and where a search looks for its settings.
+"""The families of models: how each is built, and which hyperparameters a search tries.
 
-A family is a function of its settings and a seed, and stands beside its search space. To add one,
-write both and a line in `FAMILIES`; housing/export/onnx_export.py must know how to serve it.
+A family is a function of its hyperparameters and a seed, and stands beside its search space. To add
+one, write both and an entry in `FAMILIES`; housing/export/onnx_export.py must be able to export it.
 """
 
 from collections.abc import Callable
@@ -26,45 +26,28 @@ from housing.models.features import (
     nearest_distance_column,
 )
 from housing.models.mlp import ClippedMLPRegressor
+from housing.models.persistence import TRUSTED_TYPES as TRUSTED_TYPES  # for importers of this name
 from housing.schema import FEATURE_NAMES
 
 try:
     from lightgbm import LGBMRegressor
 except OSError:  # no libgomp on this machine: apt-get install libgomp1, or brew install libomp
-    LGBMRegressor = None
-
-# the only classes beyond skops' own list that a stored model of ours may hold
-TRUSTED_TYPES = [
-    "collections.OrderedDict",
-    "housing.models.blend.Blend",
-    "housing.models.features.NeighborFeatures",
-    "housing.models.features.LocationFeatures",
-    "housing.inference.neighbors.DistanceSpace",
-    "housing.models.mlp.ClippedMLPRegressor",
-    "lightgbm.basic.Booster",
-    "lightgbm.sklearn.LGBMRegressor",
-    "sklearn._loss.link.IdentityLink",
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.loss.HalfSquaredError",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
-]
+    LGBMRegressor = None  # type: ignore[assignment, misc]
 
 
 class Family(NamedTuple):
-    """A kind of model: `build(params, seed)` makes one, `space(trial)` proposes its params."""
+    """A kind of model, and how to build and tune it."""
 
     title: str
-    build: Callable[[dict[str, Any], int], RegressorMixin]
+    build: Callable[[dict[str, Any], int], RegressorMixin]  # (params, seed) -> an unfitted model
     suggest_params: Callable[[optuna.Trial], dict[str, Any]]
-    initial_params: dict[str, Any]  # params worth trying before any search
+    initial_params: dict[str, Any]  # worth trying before any search
 
 
 def build_linear(params: dict[str, Any], seed: int) -> Pipeline:
-    """Ridge regression on the features, skewed ones on a log scale, and their products."""
-    skewed = ["AveRooms", "AveBedrms", "Population", "AveOccup"]
-    columns = [FEATURE_NAMES.index(one) for one in skewed]
+    """Build a ridge regression on the features, skewed ones on a log scale, and their products."""
+    skewed_features = ["AveRooms", "AveBedrms", "Population", "AveOccup"]
+    columns = [FEATURE_NAMES.index(name) for name in skewed_features]
     logs = ColumnTransformer(
         [("log", FunctionTransformer(np.log1p), columns)], remainder="passthrough"
     )
@@ -86,7 +69,7 @@ def _suggest_linear_params(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def build_tree(params: dict[str, Any], seed: int) -> DecisionTreeRegressor:
-    """One decision tree, small enough to read."""
+    """Build one decision tree, small enough to read."""
     return DecisionTreeRegressor(**params, random_state=seed)
 
 
@@ -98,7 +81,7 @@ def _suggest_tree_params(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def build_forest(params: dict[str, Any], seed: int) -> Pipeline:
-    """Extremely randomised trees (Geurts et al., 2006) on the places."""
+    """Build extremely randomized trees (Geurts et al., 2006) on the location features."""
     trees = ExtraTreesRegressor(**params, random_state=seed)
     return Pipeline([("places", LocationFeatures()), ("trees", trees)])
 
@@ -112,12 +95,12 @@ def _suggest_forest_params(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def build_boosting(params: dict[str, Any], seed: int) -> Pipeline:
-    """Gradient boosting on the places. It knows no house value but through the trees."""
+    """Build gradient boosting on the location features, without any house value as a feature."""
     return Pipeline([("places", LocationFeatures()), ("trees", build_boosted_trees(params, seed))])
 
 
 def build_neighbor_boosting(params: dict[str, Any], seed: int) -> Pipeline:
-    """Gradient boosting that also sees what the nearest training rows cost."""
+    """Build gradient boosting that also sees the house values of the nearest training rows."""
     trees = build_boosted_trees(params, seed)
     return Pipeline(
         [
@@ -129,35 +112,50 @@ def build_neighbor_boosting(params: dict[str, Any], seed: int) -> Pipeline:
 
 
 def build_boosted_trees(params: dict[str, Any], seed: int) -> RegressorMixin:
-    """Gradient boosting by LightGBM (Ke et al., 2017), the same on any number of cores.
+    """Build gradient boosting of LightGBM (Ke et al., 2017), the same on any number of cores.
 
-    Where LightGBM cannot be loaded, by scikit-learn.
+    Where LightGBM cannot be loaded, return scikit-learn's.
     """
     if LGBMRegressor is None:
         return build_sklearn_boosted_trees(params, seed)
     return LGBMRegressor(
-        n_estimators=params["trees"], learning_rate=params["learning_rate"],
-        num_leaves=params["leaves"], max_depth=params["depth"],
+        n_estimators=params["trees"],
+        learning_rate=params["learning_rate"],
+        num_leaves=params["leaves"],
+        max_depth=params["depth"],
         min_child_samples=params["rows_a_leaf"],
-        reg_lambda=params["l2"], colsample_bytree=params["columns"],
-        subsample=0.8, subsample_freq=1,
-        random_state=seed, n_jobs=1, deterministic=True, force_row_wise=True, verbose=-1,
-    )  # fmt: skip
+        reg_lambda=params["l2"],
+        colsample_bytree=params["columns"],
+        subsample=0.8,
+        subsample_freq=1,
+        random_state=seed,
+        n_jobs=1,
+        deterministic=True,
+        force_row_wise=True,
+        verbose=-1,
+    )
 
 
 def build_sklearn_boosted_trees(params: dict[str, Any], seed: int) -> HistGradientBoostingRegressor:
-    """The same by scikit-learn: as accurate, but slower on one core (benchmarks/models/accuracy.py)."""
+    """Build the same with scikit-learn: as accurate, but slower on one core.
+
+    The figures are those of benchmarks/models/accuracy.py.
+    """
     return HistGradientBoostingRegressor(
-        max_iter=params["trees"], learning_rate=params["learning_rate"],
-        max_leaf_nodes=params["leaves"], max_depth=params["depth"],
+        max_iter=params["trees"],
+        learning_rate=params["learning_rate"],
+        max_leaf_nodes=params["leaves"],
+        max_depth=params["depth"],
         min_samples_leaf=params["rows_a_leaf"],
-        l2_regularization=params["l2"], max_features=params["columns"],
-        early_stopping=False, random_state=seed,
-    )  # fmt: skip
+        l2_regularization=params["l2"],
+        max_features=params["columns"],
+        early_stopping=False,
+        random_state=seed,
+    )
 
 
 def _suggest_boosting_params(trial: optuna.Trial, n_trees: int = 400) -> dict[str, Any]:
-    """Number and depth of the trees are given: more and deeper ones are slower to serve."""
+    """Suggest all but the number and depth of the trees: more and deeper ones serve slower."""
     return {
         "trees": n_trees,
         "depth": BOOSTING_PARAMS["depth"],
@@ -169,18 +167,19 @@ def _suggest_boosting_params(trial: optuna.Trial, n_trees: int = 400) -> dict[st
     }
 
 
-BOOSTING_PARAMS = {
+# the keys are hyperparameter names in MLflow, Optuna and the cache of cross-validations
+BOOSTING_PARAMS: dict[str, Any] = {
     "trees": 400,
-    "depth": 7,  # as accurate as without a bound, in a third fewer steps to the deepest leaf
+    "depth": 7,  # as accurate as without a limit, with a third fewer steps to the deepest leaf
     "learning_rate": 0.08,
     "leaves": 20,
     "rows_a_leaf": 10,
     "l2": 10.0,
     "columns": 0.4,
 }
-# fewer, larger trees do as well where networks even them out, and are served faster
+# fewer, larger trees are as accurate where networks smooth them, and are served faster
 NEAR_BOOSTING_PARAMS = BOOSTING_PARAMS | {"trees": 300, "learning_rate": 0.1, "leaves": 28}
-# who knows no neighbour has more to learn; with few columns a tree, luck decides how well
+# without neighbors there is more to learn; with few columns per tree, accuracy is left to chance
 FAR_BOOSTING_PARAMS = BOOSTING_PARAMS | {
     "trees": 400,
     "learning_rate": 0.07,
@@ -191,25 +190,29 @@ FIXED_BLEND_PARAMS = {"networks": 1, "narrow_trees": FAR_BOOSTING_PARAMS["trees"
 
 
 def build_blend(params: dict[str, Any], seed: int) -> Pipeline:
-    """Trees and a network with neighbours where some are near, and without where none are.
+    """Build trees and networks with neighbors where some are near, and without where none are.
 
-    Cross-validation at random cannot see the far side of it: its weights and reach are ours.
-    networks: how many share the near side's network's weight; more answer more evenly.
-    narrow_trees: how many without neighbours; the more, the less each of them learns.
+    Random cross-validation cannot measure the far side: its weights and the crossover distance are
+    fixed by hand. params: those of boosting for the near trees, and
+    network, narrow: weights near training rows of the networks, and of the trees without neighbors;
+    networks: how many share the weight `network`; more of them predict more evenly;
+    narrow_trees: how many trees without neighbors; the more, the lower their learning rate;
+    reach: the crossover distance in degrees.
     """
-    network, narrow, networks = params["network"], params["narrow"], params["networks"]
-    rate = (
-        FAR_BOOSTING_PARAMS["learning_rate"] * FAR_BOOSTING_PARAMS["trees"] / params["narrow_trees"]
+    network_weight, far_trees_weight = params["network"], params["narrow"]
+    n_networks, n_far_trees = params["networks"], params["narrow_trees"]
+    far_learning_rate = (
+        FAR_BOOSTING_PARAMS["learning_rate"] * FAR_BOOSTING_PARAMS["trees"] / n_far_trees
     )
-    alone = FAR_BOOSTING_PARAMS | {"trees": params["narrow_trees"], "learning_rate": rate}
-    mixed = Blend(
-        near_models=[
-            build_boosted_trees(params, seed),
-            *(ClippedMLPRegressor(random_state=seed + at) for at in range(networks)),
-        ],
-        far_models=[build_boosted_trees(alone, seed), ClippedMLPRegressor(random_state=seed)],
-        near_weights=[1 - network - narrow, *[network / networks] * networks, narrow, 0.0],
-        far_weights=[*[0.0] * (1 + networks), 0.7, 0.3],
+    far_params = FAR_BOOSTING_PARAMS | {"trees": n_far_trees, "learning_rate": far_learning_rate}
+    near_trees_weight = 1 - network_weight - far_trees_weight
+    networks = [ClippedMLPRegressor(random_state=seed + number) for number in range(n_networks)]
+    network_weights = [network_weight / n_networks] * n_networks
+    blend = Blend(
+        near_models=[build_boosted_trees(params, seed), *networks],
+        far_models=[build_boosted_trees(far_params, seed), ClippedMLPRegressor(random_state=seed)],
+        near_weights=[near_trees_weight, *network_weights, far_trees_weight, 0.0],
+        far_weights=[*[0.0] * (1 + n_networks), 0.7, 0.3],
         n_far_columns=N_LOCATION_FEATURES,
         distance_column=nearest_distance_column(NEIGHBOR_SPACES, N_LOCATION_FEATURES),
         crossover_distance=params["reach"],
@@ -218,7 +221,7 @@ def build_blend(params: dict[str, Any], seed: int) -> Pipeline:
         [
             ("places", LocationFeatures()),
             ("neighbours", NeighborFeatures(NEIGHBOR_SPACES)),
-            ("blend", mixed),
+            ("blend", blend),
         ]
     )
 

@@ -1,26 +1,35 @@
-"""What a model is told of a block group: its place seen from several sides, and its neighbours.
+"""The columns that models see beside the eight features, derived from location and neighbors.
 
-scikit-learn transformers. Neighbours are those of the rows a transformer was fitted on, so in
+scikit-learn transformers. A row's neighbors are among the rows a transformer was fitted on, so in
 cross-validation they come from the training folds alone.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from housing.inference.neighbors import ROWS_PER_CHUNK, DistanceSpace, NeighborIndex, project
+from housing.inference.neighbors import (
+    ROWS_PER_CHUNK,
+    DistanceSpace,
+    NeighborIndex,
+    Neighbors,
+    project,
+)
 from housing.schema import FEATURE_NAMES
 
 INCOME_INDEX, ROOMS_INDEX, BEDROOMS_INDEX, POPULATION_INDEX, OCCUPANCY_INDEX = (
-    FEATURE_NAMES.index(one)
-    for one in ("MedInc", "AveRooms", "AveBedrms", "Population", "AveOccup")
+    FEATURE_NAMES.index(name)
+    for name in ("MedInc", "AveRooms", "AveBedrms", "Population", "AveOccup")
 )
 LATITUDE_INDEX, LONGITUDE_INDEX = FEATURE_NAMES.index("Latitude"), FEATURE_NAMES.index("Longitude")
 
-# trees cut along axes; the coast and the valleys of California run aslant
+# trees split along axes; the coast and the valleys of California run diagonally
 ROTATION_ANGLES_RADIANS = np.deg2rad([15, 30, 45, 60, 75])
 ROTATED_AXES = np.array(
     [
@@ -28,7 +37,7 @@ ROTATED_AXES = np.array(
         [*np.sin(ROTATION_ANGLES_RADIANS), *np.cos(ROTATION_ANGLES_RADIANS)],
     ]
 )
-# where the work is; degrees north and east, as any atlas has them
+# degrees north and east, as any atlas has them; trained models depend on values and order
 JOB_CENTERS = {
     "San Francisco": (37.78, -122.42),
     "Los Angeles": (34.05, -118.25),
@@ -39,12 +48,12 @@ JOB_CENTERS = {
     "Beverly Hills": (34.07, -118.40),
     "Palo Alto": (37.44, -122.16),
 }
-N_LOCATION_FEATURES = (
-    len(FEATURE_NAMES) + ROTATED_AXES.shape[1] + 3 + len(JOB_CENTERS)
-)  # columns that `Places` gives
+N_RATIOS = 3
+# columns that LocationFeatures returns
+N_LOCATION_FEATURES = len(FEATURE_NAMES) + ROTATED_AXES.shape[1] + N_RATIOS + len(JOB_CENTERS)
 LONGITUDE_SCALE = 0.8  # a degree of longitude is about 0.8 degrees of latitude long in California
 
-# scales: how much a feature differs where places differ as much as over one degree
+# scales: how much a feature differs where locations differ as much as over one degree
 NEIGHBOR_SPACES = [
     DistanceSpace([LATITUDE_INDEX, LONGITUDE_INDEX], [1, 1]),
     DistanceSpace(
@@ -59,61 +68,65 @@ NEIGHBOR_SPACES = [
         [1, 1, 0.04, 0.004, 0.03, 0.06],
     ),
 ]
-NEIGHBOR_COUNTS = [1, 3, 5, 10]  # how many of the nearest rows are looked at together
+NEIGHBOR_COUNTS = [1, 3, 5, 10]  # how many of the nearest rows are averaged
 MIN_DENOMINATOR = 0.001  # rooms or people: keeps a household of none out of the denominators
-DISTANCE_OFFSET_DEGREES = 0.001  # degrees added to distances before they are inverted: about 100 m
+DISTANCE_OFFSET_DEGREES = 0.001  # added to distances before they are inverted: about 100 m
 
 
 class LocationFeatures(TransformerMixin, BaseEstimator):
     """Adds to the eight features of a block group what follows from them alone.
 
-    Where it is along the axes turned by `ANGLES`, rooms per bedroom, households, income per
-    room, and the distance in degrees of latitude to each of `CITIES`. (n, 8) in the order of
-    `schema.NAMES` becomes (n, 29). Raises ValueError for another number of columns.
+    The position along the axes rotated by `ROTATION_ANGLES_RADIANS`, rooms per bedroom, households,
+    income per room, and the distance in degrees of latitude to each of `JOB_CENTERS`. (n, 8) in the
+    order of `schema.FEATURE_NAMES` becomes (n, 29).
     """
 
     def fit(self, X: ArrayLike, y: object = None) -> LocationFeatures:
-        """Learns nothing."""
-        X = validate_data(self, X, dtype=float)
-        if X.shape[1] != len(FEATURE_NAMES):
+        """Check the number of columns; there is nothing to learn.
+
+        Raises ValueError for another number of columns than eight.
+        """
+        rows = validate_data(self, X, dtype=float)
+        if rows.shape[1] != len(FEATURE_NAMES):
             raise ValueError(
-                f"X has {X.shape[1]} features, but Places is expecting {len(FEATURE_NAMES)}: "
-                f"{', '.join(FEATURE_NAMES)}"
+                f"X has {rows.shape[1]} features, but LocationFeatures is expecting "
+                f"{len(FEATURE_NAMES)} features as input: {', '.join(FEATURE_NAMES)}"
             )
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """(n, 8) -> (n, 29)."""
+        """Return (n, 29) columns for (n, 8) rows."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=float, reset=False)
-        north, east = X[:, [LATITUDE_INDEX]], X[:, [LONGITUDE_INDEX]]
-        cities = np.array(list(JOB_CENTERS.values()))
-        turned = north * ROTATED_AXES[0] + east * ROTATED_AXES[1]
-        up, aside = north - cities[:, 0], (east - cities[:, 1]) * LONGITUDE_SCALE
+        rows = validate_data(self, X, dtype=float, reset=False)
+        latitude, longitude = rows[:, [LATITUDE_INDEX]], rows[:, [LONGITUDE_INDEX]]
+        centers = np.array(list(JOB_CENTERS.values()))
+        rotated = latitude * ROTATED_AXES[0] + longitude * ROTATED_AXES[1]
+        north = latitude - centers[:, 0]
+        east = (longitude - centers[:, 1]) * LONGITUDE_SCALE
         ratios = [
-            X[:, ROOMS_INDEX] / np.maximum(X[:, BEDROOMS_INDEX], MIN_DENOMINATOR),
-            X[:, POPULATION_INDEX] / np.maximum(X[:, OCCUPANCY_INDEX], MIN_DENOMINATOR),
-            X[:, INCOME_INDEX] / np.maximum(X[:, ROOMS_INDEX], MIN_DENOMINATOR),
+            rows[:, ROOMS_INDEX] / np.maximum(rows[:, BEDROOMS_INDEX], MIN_DENOMINATOR),
+            rows[:, POPULATION_INDEX] / np.maximum(rows[:, OCCUPANCY_INDEX], MIN_DENOMINATOR),
+            rows[:, INCOME_INDEX] / np.maximum(rows[:, ROOMS_INDEX], MIN_DENOMINATOR),
         ]
-        distance = np.sqrt(up * up + aside * aside)
-        return np.hstack([X, turned, np.stack(ratios, 1), distance])
+        distances = np.sqrt(north * north + east * east)
+        return np.hstack([rows, rotated, np.stack(ratios, 1), distances])
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_in_")
 
 
 class NeighborFeatures(TransformerMixin, BaseEstimator):
-    """Adds what the nearest training rows cost, how far they are, and how they differ.
+    """Adds what the nearest training rows cost, how far away they are, and how they differ.
 
-    For each of S spaces and each of K numbers k in `nearest`: the mean house value of the k nearest
-    rows, then the same weighted by 1 / distance; then for each space, of the most: the standard
-    deviation of their values, the distance to the first and to the last, and the row's first column
-    minus their mean. (n, m) becomes (n, m + S * (2 K + 4)).
+    For each of S spaces and each of K numbers k in `neighbor_counts`: the mean house value of the k
+    nearest rows, then the same weighted by 1 / distance; then for each space, over the largest k:
+    the standard deviation of the values, the distance to the first and to the last row, and the
+    row's first column minus the neighbors' mean of it. (n, m) becomes (n, m + S * (2 K + 4)).
 
-    `fit(X, y).transform(X)` is not `fit_transform(X, y)`: like scikit-learn's TargetEncoder, what
-    a model is to be trained on leaves a row's own value, and that of its copies, out.
+    `fit(X, y).transform(X)` differs from `fit_transform(X, y)`: like scikit-learn's TargetEncoder,
+    the columns a model is trained on leave out a row's own value and that of its copies.
 
-    spaces: None for one space of all columns, as they are. nearest: ascending.
+    spaces: None for one space of all columns, as they are. neighbor_counts: ascending.
     """
 
     def __init__(
@@ -125,94 +138,103 @@ class NeighborFeatures(TransformerMixin, BaseEstimator):
         self.neighbor_counts = neighbor_counts
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> NeighborFeatures:
-        """Keeps the rows and their values. Raises ValueError for less than two different rows."""
-        X, y = validate_data(self, X, y, dtype=float, y_numeric=True)
-        spaces = self.spaces or [DistanceSpace(list(range(X.shape[1])), [1.0] * X.shape[1])]
-        self.spaces_ = [DistanceSpace(*one) for one in spaces]
-        self.duplicate_ids_ = np.unique(X, axis=0, return_inverse=True)[1].ravel()
-        others = len(X) - int(np.bincount(self.duplicate_ids_).max())
-        if others < 1:
+        """Keep the rows and their values. Raises ValueError for fewer than two different rows."""
+        rows, targets = validate_data(self, X, y, dtype=float, y_numeric=True)
+        n_rows, n_columns = rows.shape
+        spaces = self.spaces or [DistanceSpace(list(range(n_columns)), [1.0] * n_columns)]
+        self.spaces_ = [DistanceSpace(*space) for space in spaces]
+        self.duplicate_ids_ = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+        n_candidates = n_rows - int(np.bincount(self.duplicate_ids_).max())
+        if n_candidates < 1:
             raise ValueError(
-                f"{len(X)} row(s), all the same (n_samples={len(X)}): expected two that differ"
+                f"{n_rows} row(s), all the same (n_samples={n_rows}): expected two that differ"
             )
-        self.neighbor_counts_ = [min(one, others) for one in self.neighbor_counts]
-        self.points_ = [project(X, one) for one in self.spaces_]
-        self.first_column_, self.targets_ = X[:, 0].copy(), y.astype(float)
-        self._indexes = [NeighborIndex(one) for one in self.points_]
+        self.neighbor_counts_ = [min(count, n_candidates) for count in self.neighbor_counts]
+        self.points_ = [project(rows, space) for space in self.spaces_]
+        self.first_column_, self.targets_ = rows[:, 0].copy(), targets.astype(float)
+        self._indexes = [NeighborIndex(points) for points in self.points_]
         return self
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
-        """(n, m) with columns added; of each row's neighbours none is the row or a copy of it."""
+        """Fit, and return (n, m) rows with columns added that ignore the row and its copies."""
         self.fit(X, y)
-        count = self.neighbor_counts_[-1]
-        found = [
-            one.query_excluding_duplicates(count, self.duplicate_ids_) for one in self._indexes
+        n_neighbors = self.neighbor_counts_[-1]
+        neighbors = [
+            index.query_excluding_duplicates(n_neighbors, self.duplicate_ids_)
+            for index in self._indexes
         ]
-        return self._transform_in_chunks(np.asarray(X, float), found)
+        return self._transform_in_chunks(np.asarray(X, float), neighbors)
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """(n, m) with columns added, from the rows fitted on."""
+        """Return (n, m) rows with columns added, computed from the rows fitted on."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=float, reset=False)
-        found = [
-            index.query(project(X, space), self.neighbor_counts_[-1])
+        rows = validate_data(self, X, dtype=float, reset=False)
+        neighbors = [
+            index.query(project(rows, space), self.neighbor_counts_[-1])
             for index, space in zip(self._indexes, self.spaces_, strict=True)
         ]
-        return self._transform_in_chunks(X, found)
+        return self._transform_in_chunks(rows, neighbors)
 
-    def _transform_in_chunks(
-        self, X: np.ndarray, neighbors: list[tuple[np.ndarray, np.ndarray]]
-    ) -> np.ndarray:
-        """In parts, which stay in the processor's cache."""
-        parts = []
-        for at in range(0, len(X), ROWS_PER_CHUNK):
-            some = slice(at, at + ROWS_PER_CHUNK)
-            distance = np.stack([one[some] for one, _ in neighbors], 1)
-            which = np.stack([one[some] for _, one in neighbors], 1)
-            parts.append(self._transform_chunk(X[some], distance, which))
-        return np.concatenate(parts)
+    def _transform_in_chunks(self, X: np.ndarray, neighbors: list[Neighbors]) -> np.ndarray:
+        """Add the columns in chunks of rows, which stay in the processor's cache.
+
+        neighbors: one for each space.
+        """
+        chunks = []
+        for start in range(0, len(X), ROWS_PER_CHUNK):
+            chunk = slice(start, start + ROWS_PER_CHUNK)
+            distances = np.stack([in_space.distances[chunk] for in_space in neighbors], 1)
+            indices = np.stack([in_space.indices[chunk] for in_space in neighbors], 1)
+            chunks.append(self._transform_chunk(X[chunk], distances, indices))
+        return np.concatenate(chunks)
 
     def _transform_chunk(
         self, X: np.ndarray, distances: np.ndarray, indices: np.ndarray
     ) -> np.ndarray:
-        """Running sums, not `mean`, as the served graph adds. distance, which: (n, S, k)."""
-        values, weights = self.targets_[indices], 1 / (distances + DISTANCE_OFFSET_DEGREES)
-        at, last = [one - 1 for one in self.neighbor_counts_], indices.shape[2]
-        total = np.cumsum(values, 2)[:, :, at]
-        weighted = np.cumsum(weights * values, 2)[:, :, at] / np.cumsum(weights, 2)[:, :, at]
-        means = total / np.array(self.neighbor_counts_, float)
-        squares = np.cumsum(values * values, 2)[:, :, -1] / last
-        spread = np.sqrt(np.maximum(squares - means[:, :, -1] * means[:, :, -1], 0))
-        theirs = np.cumsum(self.first_column_[indices], 2)[:, :, -1] / last
+        """Add the columns to (n, m) rows. distances, indices: (n, S, k).
+
+        Sums are running sums, not numpy's `mean`, because the served graph adds in that order.
+        """
+        targets, weights = self.targets_[indices], 1 / (distances + DISTANCE_OFFSET_DEGREES)
+        last_positions = [count - 1 for count in self.neighbor_counts_]
+        n_neighbors = indices.shape[2]
+        sums = np.cumsum(targets, 2)[:, :, last_positions]
+        weighted_sums = np.cumsum(weights * targets, 2)[:, :, last_positions]
+        weighted_means = weighted_sums / np.cumsum(weights, 2)[:, :, last_positions]
+        means = sums / np.array(self.neighbor_counts_, float)
+        mean_squares = np.cumsum(targets * targets, 2)[:, :, -1] / n_neighbors
+        variances = mean_squares - means[:, :, -1] * means[:, :, -1]
+        first_column_means = np.cumsum(self.first_column_[indices], 2)[:, :, -1] / n_neighbors
         blocks = [
             means,
-            weighted,
-            spread,
+            weighted_means,
+            np.sqrt(np.maximum(variances, 0)),
             distances[:, :, 0],
             distances[:, :, -1],
-            X[:, :1] - theirs,
+            X[:, :1] - first_column_means,
         ]
-        return np.hstack([X, *(one.reshape(len(X), -1) for one in blocks)])
+        return np.hstack([X, *(block.reshape(len(X), -1) for block in blocks)])
 
-    def __getstate__(self) -> dict:
-        """Without the search trees, which take milliseconds to build again."""
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without the search trees, which take milliseconds to build again."""
         state = super().__getstate__()
-        return {name: one for name, one in state.items() if name != "_indexes"}
+        return {name: value for name, value in state.items() if name != "_indexes"}
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "points_" in state:
-            self._indexes = [NeighborIndex(one) for one in self.points_]
+            self._indexes = [NeighborIndex(points) for points in self.points_]
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
 
 
 def nearest_distance_column(spaces: list[DistanceSpace], n_columns: int) -> int:
-    """Where, after `columns` of its own, `Neighbours` has the distance to the nearest in a space.
+    """Return the number of the column with the distance to the nearest training row.
 
-    That of the first space: for `SPACES`, degrees to the nearest training row on the map.
+    spaces: those of a `NeighborFeatures` with the default neighbor_counts. n_columns: of its
+    input. The distance is that in the first space: for `NEIGHBOR_SPACES`, in degrees on the map.
     """
     return n_columns + len(spaces) * (2 * len(NEIGHBOR_COUNTS) + 1)

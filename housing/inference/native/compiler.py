@@ -1,6 +1,6 @@
-"""Turns an ONNX graph into a list of operations on a row's numbers, for native.c to run.
+"""Compile an ONNX graph to a list of operations on a row's numbers, for native.c to run.
 
-What only moves numbers (Gather, Split, Reshape) becomes a way to look at them, and costs nothing.
+Operators that only move numbers (Gather, Split, Reshape) become views of them, and cost nothing.
 """
 
 from __future__ import annotations
@@ -13,36 +13,52 @@ from housing.inference.native.reader import GraphNode, OnnxGraph
 from housing.inference.native.tree_ensemble import TreeTable
 
 OPCODES = [  # in the order of native.c
-    "Copy", "Add", "Sub", "Mul", "Div", "Max", "Min", "Sqrt", "Log", "Single",
-    "ReduceSum", "CumSum", "Lookup", "Gemm", "TreeEnsemble", "SmallTrees",
-]  # fmt: skip
+    "Copy",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Max",
+    "Min",
+    "Sqrt",
+    "Log",
+    "Single",
+    "ReduceSum",
+    "CumSum",
+    "Lookup",
+    "Gemm",
+    "TreeEnsemble",
+    "SmallTrees",
+]
+OPERATION_INTEGERS = 14  # in native.c's Operation: the opcode and output, two operands, parameters
+OPERAND_INTEGERS = 3  # in native.c's Operand
+MAX_OPERANDS = 2
 OUTPUT_NAMES = ["house_value", "scale"]  # the second one where a graph has it
-ONNX_DOUBLE_TYPE = 11  # ONNX's number of the type
-CONSTANT_POOL = -1  # where a view's numbers are, if not in a register
+ONNX_DOUBLE_TYPE = 11  # TensorProto.DOUBLE
+CONSTANT_POOL = -1  # a view's register_offset if its numbers are constants
 
 
 class TensorView(NamedTuple):
-    """Numbers of a row: which of a register, or of the constants."""
+    """Some numbers of a register, or of the constants."""
 
-    register_offset: int  # the register's place in a row's memory, or CONSTANT
-    stride: int  # numbers of a row in it
-    indices: np.ndarray  # in the tensor's shape, without the axis of rows
+    register_offset: int  # the register's position in a row's memory, or CONSTANT_POOL
+    stride: int  # numbers per row in the register
+    indices: np.ndarray  # numbers taken, in the tensor's shape without the axis of rows
 
 
 class CompiledGraph:
-    """The operations, and what they look things up in."""
+    """The operations of a graph, and the tables they use."""
 
     def __init__(
         self, graph: OnnxGraph, n_columns: int, neighbor_shape: tuple[int, ...] = ()
     ) -> None:
-        """looked: the shape of a row's neighbours, (spaces, count).
+        """Compile a graph.
 
-        Raises ValueError for a graph with an operator or a shape that is not known here.
+        neighbor_shape: the shape of a row's neighbors, (spaces, k); () for a graph without.
+        Raises ValueError for an operator or a shape that is not supported here.
         """
-        self.n_columns, self.n_neighbor_values = (
-            n_columns,
-            int(np.prod(neighbor_shape)) if neighbor_shape else 0,
-        )
+        self.n_columns = n_columns
+        self.n_neighbor_values = int(np.prod(neighbor_shape)) if neighbor_shape else 0
         self.row_memory_size = 0
         self.operations: list[list[int]] = []
         self.constants: list[np.ndarray] = []
@@ -56,48 +72,52 @@ class CompiledGraph:
         self._neighbor_shape = neighbor_shape
         for node in graph.nodes:
             self._compile_node(node)
-        found = [self._view(one) for one in OUTPUT_NAMES if one in self._views]
-        for answer in found:
-            if answer.indices.size != 1:
-                raise ValueError(f"an answer has {answer.indices.size} numbers a row, expected 1")
-        if not found:
-            raise ValueError(f"the graph has no output {OUTPUT_NAMES[0]}")
-        self.n_outputs = len(found)
-        self._join_views([one._replace(indices=one.indices.reshape(1)) for one in found], 0)
+        self.n_outputs = self._compile_outputs()
 
     def _compile_node(self, node: GraphNode) -> None:
+        """Append a node's operations, and keep the views of its outputs."""
         if node.op_type not in OPERATOR_HANDLERS:
-            raise ValueError(f"the operator {node.op_type} is not known here")
-        made = OPERATOR_HANDLERS[node.op_type](self, node)
-        for name, view in zip(
-            node.outputs, made if isinstance(made, list) else [made], strict=True
-        ):
+            raise ValueError(f"the operator {node.op_type} is not supported here")
+        result = OPERATOR_HANDLERS[node.op_type](self, node)
+        views = result if isinstance(result, list) else [result]
+        for name, view in zip(node.outputs, views, strict=True):
             self._views[name] = view
 
-    # what a tensor is
+    def _compile_outputs(self) -> int:
+        """Copy the outputs to the last register; return how many they are."""
+        views = [self._view(name) for name in OUTPUT_NAMES if name in self._views]
+        for view in views:
+            if view.indices.size != 1:
+                raise ValueError(f"an output has {view.indices.size} numbers per row, expected 1")
+        if not views:
+            raise ValueError(f"the graph has no output {OUTPUT_NAMES[0]}")
+        self._join_views([view._replace(indices=view.indices.reshape(1)) for view in views], 0)
+        return len(views)
+
+    # tensors and where their numbers are
 
     def _view(self, name: str) -> TensorView:
+        """Return the view of a tensor; a constant joins the pool when it is first used."""
         if name not in self._views:
             value = self._constant(name)
             start = self._append_to_pool("constants", value.astype(float).ravel())
-            self._views[name] = TensorView(
-                CONSTANT_POOL, 0, start + np.arange(value.size).reshape(value.shape)
-            )
+            indices = start + np.arange(value.size).reshape(value.shape)
+            self._views[name] = TensorView(CONSTANT_POOL, 0, indices)
         return self._views[name]
 
     def _constant(self, name: str) -> np.ndarray:
         if name not in self._initializers:
-            raise ValueError(f"{name} is no constant of the graph, and nothing before makes it")
+            raise ValueError(f"{name} is neither a constant of the graph nor an earlier output")
         return self._initializers[name]
 
     def _allocate_register(self, shape: tuple[int, ...]) -> TensorView:
         size = int(np.prod(shape, dtype=int))
-        made = TensorView(self.row_memory_size, size, np.arange(size).reshape(shape))
+        view = TensorView(self.row_memory_size, size, np.arange(size).reshape(shape))
         self.row_memory_size += size
-        return made
+        return view
 
     def _append_to_pool(self, pool: str, values: np.ndarray) -> int:
-        """Adds to the constants or maps; gives where the values begin among them."""
+        """Append values to "constants" or "index_maps"; return where they start in it."""
         start = self._pool_sizes[pool]
         self._pool_sizes[pool] += values.size
         getattr(self, pool).append(values)
@@ -108,10 +128,10 @@ class CompiledGraph:
     def _add_operation(
         self, opcode: str, shape: tuple[int, ...], *operands: TensorView, parameters: tuple = ()
     ) -> TensorView:
-        """An operation that fills a new register of this shape."""
-        made = self._allocate_register(shape)
-        self._emit(opcode, made, 0, made.indices.size, operands, parameters)
-        return made
+        """Append an operation that fills a new register of this shape; return its view."""
+        output = self._allocate_register(shape)
+        self._emit(opcode, output, 0, output.indices.size, operands, parameters)
+        return output
 
     def _emit(
         self,
@@ -122,31 +142,33 @@ class CompiledGraph:
         operands: tuple[TensorView, ...],
         parameters: tuple = (),
     ) -> None:
-        taken = []
-        for one in operands:
-            start = self._append_to_pool("index_maps", one.indices.ravel().astype(np.int32))
-            taken += [one.register_offset, one.stride, start]
-        row = [
+        """Append an operation that writes `size` numbers per row to a register, from an offset."""
+        operand_integers = []
+        for operand in operands:
+            index_map = operand.indices.ravel().astype(np.int32)
+            start = self._append_to_pool("index_maps", index_map)
+            operand_integers += [operand.register_offset, operand.stride, start]
+        padding = [0] * (MAX_OPERANDS * OPERAND_INTEGERS - len(operand_integers))
+        operation = [
             OPCODES.index(opcode),
             output.register_offset,
             output.stride,
             offset,
             size,
-            *taken,
-            *[0] * (6 - len(taken)),
+            *operand_integers,
+            *padding,
             *parameters,
         ]
-        self.operations.append(row + [0] * (14 - len(row)))
+        self.operations.append(operation + [0] * (OPERATION_INTEGERS - len(operation)))
 
     def _make_contiguous(self, view: TensorView) -> TensorView:
-        """The same numbers side by side, as GEMM and trees take them."""
-        if view.register_offset != CONSTANT_POOL and np.array_equal(
-            view.indices.ravel(), np.arange(view.stride)
-        ):
+        """Return the same numbers side by side, as GEMM and trees need them."""
+        is_whole_register = np.array_equal(view.indices.ravel(), np.arange(view.stride))
+        if view.register_offset != CONSTANT_POOL and is_whole_register:
             return view
         return self._add_operation("Copy", view.indices.shape, view)
 
-    # numbers that only move
+    # operators that only move numbers
 
     def _identity(self, node: GraphNode) -> TensorView:
         return self._view(node.inputs[0])
@@ -157,38 +179,38 @@ class CompiledGraph:
 
     def _split(self, node: GraphNode) -> list[TensorView]:
         view, sizes = self._view(node.inputs[0]), self._constant(node.inputs[1])
-        parts = np.split(view.indices, np.cumsum(sizes)[:-1], _row_axis(node))
-        return [view._replace(indices=one) for one in parts]
+        sections = np.split(view.indices, np.cumsum(sizes)[:-1], _row_axis(node))
+        return [view._replace(indices=indices) for indices in sections]
 
     def _gather(self, node: GraphNode) -> TensorView:
         if node.inputs[1] == "which":
             return self._lookup(self._constant(node.inputs[0]))
-        view, places = self._view(node.inputs[0]), self._constant(node.inputs[1])
-        return view._replace(indices=view.indices.take(places, _row_axis(node)))
+        view, positions = self._view(node.inputs[0]), self._constant(node.inputs[1])
+        return view._replace(indices=view.indices.take(positions, _row_axis(node)))
 
     def _concat(self, node: GraphNode) -> TensorView:
-        return self._join_views([self._view(one) for one in node.inputs], _row_axis(node))
+        return self._join_views([self._view(name) for name in node.inputs], _row_axis(node))
 
     def _pad(self, node: GraphNode) -> TensorView:
-        """Only as housing/export/onnx_export.py has it: a column more at the end of each row."""
+        """Append one column to each row, the only padding that onnx_export.py writes."""
         if self._constant(node.inputs[1]).tolist() != [0, 0, 0, 1]:
-            raise ValueError("Pad is known only for one column at the end")
+            raise ValueError("Pad is supported only for one column at the end")
         value = self._view(node.inputs[2])
-        last = value._replace(indices=value.indices.reshape(1))
-        return self._join_views([self._view(node.inputs[0]), last], 0)
+        column = value._replace(indices=value.indices.reshape(1))
+        return self._join_views([self._view(node.inputs[0]), column], 0)
 
     def _join_views(self, views: list[TensorView], axis: int) -> TensorView:
-        """A new register, a part after the other: places put them in order along the axis."""
-        starts = np.cumsum([0, *(one.indices.size for one in views)])
-        parts = [
-            start + np.arange(one.indices.size).reshape(one.indices.shape)
-            for start, one in zip(starts, views, strict=False)
+        """Copy views one after the other to a new register; its view orders them along the axis."""
+        starts = np.cumsum([0, *(view.indices.size for view in views[:-1])])
+        sections = [
+            start + np.arange(view.indices.size).reshape(view.indices.shape)
+            for start, view in zip(starts, views, strict=True)
         ]
-        places = np.concatenate(parts, axis)
-        made = self._allocate_register(places.shape)
-        for start, one in zip(starts, views, strict=False):
-            self._emit("Copy", made, int(start), one.indices.size, (one,))
-        return made._replace(indices=places)
+        indices = np.concatenate(sections, axis)
+        output = self._allocate_register(indices.shape)
+        for start, view in zip(starts, views, strict=True):
+            self._emit("Copy", output, int(start), view.indices.size, (view,))
+        return output._replace(indices=indices)
 
     def _cast(self, node: GraphNode) -> TensorView:
         view = self._view(node.inputs[0])
@@ -196,73 +218,68 @@ class CompiledGraph:
             return view
         return self._add_operation("Single", view.indices.shape, view)
 
-    # numbers that are computed
+    # operators that compute numbers
 
     def _binary_operator(self, node: GraphNode) -> TensorView:
-        views = [self._view(one) for one in node.inputs]
-        return self._broadcast_operation(node.op_type, *views)
+        return self._broadcast_operation(node.op_type, *map(self._view, node.inputs))
 
     def _broadcast_operation(self, opcode: str, *views: TensorView) -> TensorView:
-        shape = np.broadcast_shapes(*(one.indices.shape for one in views))
-        wide = (one._replace(indices=np.broadcast_to(one.indices, shape)) for one in views)
-        return self._add_operation(opcode, shape, *wide)
+        shape = np.broadcast_shapes(*(view.indices.shape for view in views))
+        operands = (view._replace(indices=np.broadcast_to(view.indices, shape)) for view in views)
+        return self._add_operation(opcode, shape, *operands)
 
     def _unary_operator(self, node: GraphNode) -> TensorView:
         view = self._view(node.inputs[0])
         return self._add_operation(node.op_type, view.indices.shape, view)
 
     def _relu(self, node: GraphNode) -> TensorView:
-        zero = self._append_to_pool("constants", np.zeros(1))
-        return self._broadcast_operation(
-            "Max", self._view(node.inputs[0]), TensorView(CONSTANT_POOL, 0, np.array([zero]))
-        )
+        zero_index = self._append_to_pool("constants", np.zeros(1))
+        zero = TensorView(CONSTANT_POOL, 0, np.array([zero_index]))
+        return self._broadcast_operation("Max", self._view(node.inputs[0]), zero)
 
     def _reduce_sum(self, node: GraphNode) -> TensorView:
         view, [axis] = self._view(node.inputs[0]), self._constant(node.inputs[1])
-        places = np.moveaxis(view.indices, axis - 1, -1)
-        shape, count = places.shape[:-1], places.shape[-1]
-        made = self._add_operation(
-            "ReduceSum", shape, view._replace(indices=places), parameters=(count,)
+        groups = np.moveaxis(view.indices, axis - 1, -1)
+        *shape, group_size = groups.shape
+        output = self._add_operation(
+            "ReduceSum", tuple(shape), view._replace(indices=groups), parameters=(group_size,)
         )
         if node.attributes.get("keepdims", 1):
-            return made._replace(indices=np.expand_dims(made.indices, axis - 1))
-        return made
+            return output._replace(indices=np.expand_dims(output.indices, axis - 1))
+        return output
 
     def _cumsum(self, node: GraphNode) -> TensorView:
         view, axis = self._view(node.inputs[0]), int(self._constant(node.inputs[1])) - 1
         shape = view.indices.shape
-        within = int(np.prod(shape[axis + 1 :], dtype=int))
-        return self._add_operation("CumSum", shape, view, parameters=(shape[axis], within))
+        inner_size = int(np.prod(shape[axis + 1 :], dtype=int))
+        return self._add_operation("CumSum", shape, view, parameters=(shape[axis], inner_size))
 
     def _lookup(self, table: np.ndarray) -> TensorView:
-        """A row of the table for each neighbour."""
+        """Return a row of the table for each neighbor."""
         start = self._append_to_pool("constants", table.astype(float).ravel())
-        count, columns = table.shape
-        return self._add_operation(
-            "Lookup", (*self._neighbor_shape, columns), parameters=(start, columns, count)
-        )
+        n_rows, n_columns = table.shape
+        shape = (*self._neighbor_shape, n_columns)
+        return self._add_operation("Lookup", shape, parameters=(start, n_columns, n_rows))
 
     def _gemm(self, node: GraphNode) -> TensorView:
-        """A matrix product, and what is added to it."""
+        """Return a matrix product, plus the third input where there is one."""
         weights = self._constant(node.inputs[1])
         start = self._append_to_pool("constants", weights.astype(float).ravel())
-        wide = self._make_contiguous(self._view(node.inputs[0]))
-        if wide.indices.shape != weights.shape[:1]:
-            raise ValueError(f"{wide.indices.shape} numbers a row, times {weights.shape}")
-        made = self._add_operation(
-            "Gemm", weights.shape[1:], wide, parameters=(len(weights), start)
+        row = self._make_contiguous(self._view(node.inputs[0]))
+        if row.indices.shape != weights.shape[:1]:
+            raise ValueError(f"{row.indices.shape} numbers per row, times {weights.shape}")
+        product = self._add_operation(
+            "Gemm", weights.shape[1:], row, parameters=(len(weights), start)
         )
-        return (
-            self._broadcast_operation("Add", made, self._view(node.inputs[2]))
-            if node.inputs[2:]
-            else made
-        )
+        if len(node.inputs) < 3:
+            return product
+        return self._broadcast_operation("Add", product, self._view(node.inputs[2]))
 
     def _tree_ensemble(self, node: GraphNode) -> TensorView:
-        wide = self._make_contiguous(self._view(node.inputs[0]))
-        small, first, count = self.trees.add_trees(node.attributes, wide.indices.size)
-        code = "SmallTrees" if small else "TreeEnsemble"
-        return self._add_operation(code, (1,), wide, parameters=(first, count))
+        row = self._make_contiguous(self._view(node.inputs[0]))
+        trees = self.trees.add_trees(node.attributes, row.indices.size)
+        opcode = "SmallTrees" if trees.are_small else "TreeEnsemble"
+        return self._add_operation(opcode, (1,), row, parameters=(trees.first_tree, trees.n_trees))
 
 
 OPERATOR_HANDLERS = {
@@ -285,7 +302,7 @@ OPERATOR_HANDLERS = {
 
 
 def _row_axis(node: GraphNode) -> int:
-    """Along which axis of a row; the first axis of the graph's tensors is that of the rows."""
+    """Return the axis of a node within a row: the first axis of a graph's tensors is the rows'."""
     axis = node.attributes["axis"]
     if axis < 1:
         raise ValueError(f"{node.op_type} along axis {axis} would mix rows")

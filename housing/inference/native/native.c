@@ -1,4 +1,5 @@
-/* Answers rows with a compiled graph: see native.py, which compiles it and checks every index.
+/* Predicts rows with a compiled graph: compiler.py compiles it and checks every index, bindings.py
+   calls the two exported functions.
 
    A graph is a list of operations on registers, each of which holds some numbers of each row of a
    block. Sums run in the order of training, and nothing is fused: the same bits on each machine. */
@@ -9,302 +10,351 @@
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GLIBC__)
-#define WIDE __attribute__((target_clones("avx2", "default")))
+#define CPU_DISPATCH __attribute__((target_clones("avx2", "default")))
 #else
-#define WIDE
+#define CPU_DISPATCH
 #endif
 
-enum { COPY, ADD, SUB, MUL, DIV, MAX, MIN, SQRT, LOG, SINGLE, SUM, CUMSUM, LOOKUP, GEMM, TREES, SMALL };
-enum { BLOCK = 32, LANES = 8, ROWS = 4, COLUMNS = 8, LEAVES = 48 };
-enum { NO_MEMORY = 1, NOBODY = 2 }; /* what may go wrong */
+/* opcodes, in the order of compiler.OPCODES */
+enum {
+    COPY, ADD, SUB, MUL, DIV, MAX, MIN, SQRT, LOG, TO_FLOAT32,
+    REDUCE_SUM, CUMSUM, LOOKUP, GEMM, TREE_ENSEMBLE, SMALL_TREES
+};
+enum { BLOCK_ROWS = 32, LANES = 8, TILE_ROWS = 4, TILE_COLUMNS = 8, MAX_BITMASK_LEAVES = 48 };
+enum { ERROR_NO_MEMORY = 1, ERROR_NO_NEIGHBOR = 2 }; /* keys of bindings.ERROR_MESSAGES */
 
-typedef double Four __attribute__((vector_size(32), aligned(8), may_alias));
-typedef int64_t Masks __attribute__((vector_size(32), aligned(8), may_alias));
+typedef double Double4 __attribute__((vector_size(32), aligned(8), may_alias));
+typedef int64_t Mask4 __attribute__((vector_size(32), aligned(8), may_alias));
 
 typedef struct {
-    int64_t where;  /* the register's place in a row's memory, or -1 for constants */
-    int64_t stride; /* numbers of a row in it */
-    int64_t map;    /* where the places of the numbers taken begin among the maps */
+    int64_t register_offset; /* the register's position in a row's memory, or -1 for constants */
+    int64_t stride;          /* numbers of a row in it */
+    int64_t index_map;       /* where the indices of the numbers taken begin among the index maps */
 } Operand;
 
+/* The parameters depend on the opcode. REDUCE_SUM: a group's size. CUMSUM: the axis's size, and the
+   size within it. LOOKUP: the table's start, columns and rows. GEMM: the number of inputs, and the
+   weights' start. TREE_ENSEMBLE, SMALL_TREES: the first tree, and how many. */
 typedef struct {
-    int64_t code;
-    int64_t out, stride, at; /* the register, its numbers a row, and the first one written */
-    int64_t size;            /* numbers written, a row */
+    int64_t opcode;
+    int64_t output_register, output_stride, output_offset; /* the offset of the first number written */
+    int64_t size;                                          /* numbers written per row */
     Operand a, b;
-    int64_t n, m, k; /* SUM: a group's size. CUMSUM: the axis, and within it. LOOKUP: the table, its
-                        columns and rows. GEMM: the inputs, and the weights. TREES, SMALL: the first tree, and how many */
-} Op;
+    int64_t param0, param1, param2;
+} Operation;
 
 typedef struct {
     double split;
     int32_t feature, left; /* the right child stands behind the left; a leaf is its own child */
-} Node;
+} TreeNode;
 
 typedef struct {
     double split;
-    uint64_t word; /* the leaves to its left, a bit each, and above these the feature */
-} Mark;
+    uint64_t bits; /* the leaves to its left, a bit each, and above these the feature */
+} Bitmask;
 
 typedef struct {
-    /* numbers a row: in all registers, in rows, in which, in the answer */
-    int64_t ops, memory, columns, looked, answers;
-    const Op *op;
+    /* how many; then numbers per row: in all registers, in rows, in indices, in outputs */
+    int64_t n_operations, row_memory_size, n_columns, n_neighbor_values, n_outputs;
+    const Operation *operations;
     const double *constants;
-    const int32_t *maps, *roots, *depths;
-    const Node *nodes;
-    const double *leaves;
-    const int32_t *marked, *valued; /* where each small tree's begin; and where all end */
-    const Mark *marks;
-    const double *values;
-} Program;
+    const int32_t *index_maps, *roots, *depths;
+    const TreeNode *nodes;
+    const double *leaf_values;
+    const int32_t *bitmask_offsets, *small_leaf_offsets; /* where each small tree's begin; and where all end */
+    const Bitmask *bitmasks;
+    const double *small_leaf_values;
+} CompiledGraph;
 
-static void each(const Op *op, const double *a, const int32_t *ia, const double *b,
-                 const int32_t *ib, double *out)
+static void apply_elementwise(const Operation *op, const double *a, const int32_t *a_indices,
+                              const double *b, const int32_t *b_indices, double *out)
 {
     int64_t j, size = op->size;
-    switch (op->code) {
-    case COPY: for (j = 0; j < size; j++) out[j] = a[ia[j]]; break;
-    case ADD: for (j = 0; j < size; j++) out[j] = a[ia[j]] + b[ib[j]]; break;
-    case SUB: for (j = 0; j < size; j++) out[j] = a[ia[j]] - b[ib[j]]; break;
-    case MUL: for (j = 0; j < size; j++) out[j] = a[ia[j]] * b[ib[j]]; break;
-    case DIV: for (j = 0; j < size; j++) out[j] = a[ia[j]] / b[ib[j]]; break;
-    case MAX: for (j = 0; j < size; j++) { double x = a[ia[j]], y = b[ib[j]]; out[j] = x < y ? y : x; } break;
-    case MIN: for (j = 0; j < size; j++) { double x = a[ia[j]], y = b[ib[j]]; out[j] = y < x ? y : x; } break;
-    case SQRT: for (j = 0; j < size; j++) out[j] = sqrt(a[ia[j]]); break;
-    case LOG: for (j = 0; j < size; j++) out[j] = log(a[ia[j]]); break;
-    case SINGLE: for (j = 0; j < size; j++) out[j] = (float)a[ia[j]]; break;
-    case SUM:
+    switch (op->opcode) {
+    case COPY: for (j = 0; j < size; j++) out[j] = a[a_indices[j]]; break;
+    case ADD: for (j = 0; j < size; j++) out[j] = a[a_indices[j]] + b[b_indices[j]]; break;
+    case SUB: for (j = 0; j < size; j++) out[j] = a[a_indices[j]] - b[b_indices[j]]; break;
+    case MUL: for (j = 0; j < size; j++) out[j] = a[a_indices[j]] * b[b_indices[j]]; break;
+    case DIV: for (j = 0; j < size; j++) out[j] = a[a_indices[j]] / b[b_indices[j]]; break;
+    case MAX:
         for (j = 0; j < size; j++) {
-            double total = a[ia[j * op->n]];
-            for (int64_t i = 1; i < op->n; i++) total += a[ia[j * op->n + i]];
+            double x = a[a_indices[j]], y = b[b_indices[j]];
+            out[j] = x < y ? y : x;
+        }
+        break;
+    case MIN:
+        for (j = 0; j < size; j++) {
+            double x = a[a_indices[j]], y = b[b_indices[j]];
+            out[j] = y < x ? y : x;
+        }
+        break;
+    case SQRT: for (j = 0; j < size; j++) out[j] = sqrt(a[a_indices[j]]); break;
+    case LOG: for (j = 0; j < size; j++) out[j] = log(a[a_indices[j]]); break;
+    case TO_FLOAT32: for (j = 0; j < size; j++) out[j] = (float)a[a_indices[j]]; break;
+    case REDUCE_SUM: {
+        int64_t group_size = op->param0;
+        for (j = 0; j < size; j++) {
+            double total = a[a_indices[j * group_size]];
+            for (int64_t i = 1; i < group_size; i++) total += a[a_indices[j * group_size + i]];
             out[j] = total;
         }
         break;
-    case CUMSUM:
-        for (j = 0; j < size; j++)
-            out[j] = (j / op->m) % op->n ? out[j - op->m] + a[ia[j]] : a[ia[j]];
+    }
+    case CUMSUM: {
+        int64_t axis_size = op->param0, inner_size = op->param1;
+        for (j = 0; j < size; j++) {
+            double number = a[a_indices[j]];
+            out[j] = (j / inner_size) % axis_size ? out[j - inner_size] + number : number;
+        }
         break;
+    }
     }
 }
 
-/* Each product is added to its sum in the order of the inputs, whatever is computed beside it. */
-static inline __attribute__((always_inline)) void tile(
-    int rows, int64_t inputs, int64_t outputs, const double *const x[ROWS], const double *weights,
-    double *const out[ROWS])
+/* Multiplies some rows by eight columns of weights. Each product is added to its sum in the order of
+   the inputs, whatever is computed beside it. */
+static inline __attribute__((always_inline)) void multiply_tile(
+    int n_rows, int64_t n_inputs, int64_t n_columns, const double *const x[TILE_ROWS], const double *weights,
+    double *const out[TILE_ROWS])
 {
-    Four low[ROWS] = {{0}}, high[ROWS] = {{0}}; /* stay in the processor's registers */
-    for (int64_t i = 0; i < inputs; i++, weights += outputs) {
-        Four left = *(const Four *)weights, right = *(const Four *)(weights + 4);
-        for (int r = 0; r < rows; r++) {
+    Double4 low[TILE_ROWS] = {{0}}, high[TILE_ROWS] = {{0}}; /* stay in the processor's registers */
+    for (int64_t i = 0; i < n_inputs; i++, weights += n_columns) {
+        Double4 left = *(const Double4 *)weights, right = *(const Double4 *)(weights + 4);
+        for (int r = 0; r < n_rows; r++) {
             low[r] += x[r][i] * left;
             high[r] += x[r][i] * right;
         }
     }
-    for (int r = 0; r < rows; r++) {
-        *(Four *)out[r] = low[r];
-        *(Four *)(out[r] + 4) = high[r];
+    for (int r = 0; r < n_rows; r++) {
+        *(Double4 *)out[r] = low[r];
+        *(Double4 *)(out[r] + 4) = high[r];
     }
 }
 
-WIDE static void gemm(const Op *op, int64_t count, const double *x, int64_t wide,
-                      const double *weights, double *out)
+CPU_DISPATCH static void gemm(const Operation *op, int64_t n_rows, const double *x, int64_t x_stride,
+                              const double *weights, double *out)
 {
-    int64_t inputs = op->n, outputs = op->size, row = 0, column;
-    for (; row < count; row += ROWS) {
-        const double *from[ROWS];
-        double *to[ROWS];
-        int rows = count - row < ROWS ? count - row : ROWS;
-        for (int r = 0; r < rows; r++) from[r] = x + (row + r) * wide;
-        for (column = 0; column + COLUMNS <= outputs; column += COLUMNS) {
-            for (int r = 0; r < rows; r++) to[r] = out + (row + r) * op->stride + column;
-            if (rows == ROWS)
-                tile(ROWS, inputs, outputs, from, weights + column, to);
+    int64_t n_inputs = op->param0, n_columns = op->size, row = 0, column;
+    for (; row < n_rows; row += TILE_ROWS) {
+        const double *sources[TILE_ROWS];
+        double *targets[TILE_ROWS];
+        int tile_rows = n_rows - row < TILE_ROWS ? n_rows - row : TILE_ROWS;
+        for (int r = 0; r < tile_rows; r++) sources[r] = x + (row + r) * x_stride;
+        for (column = 0; column + TILE_COLUMNS <= n_columns; column += TILE_COLUMNS) {
+            for (int r = 0; r < tile_rows; r++) targets[r] = out + (row + r) * op->output_stride + column;
+            if (tile_rows == TILE_ROWS)
+                multiply_tile(TILE_ROWS, n_inputs, n_columns, sources, weights + column, targets);
             else
-                for (int r = 0; r < rows; r++) tile(1, inputs, outputs, from + r, weights + column, to + r);
+                for (int r = 0; r < tile_rows; r++)
+                    multiply_tile(1, n_inputs, n_columns, sources + r, weights + column, targets + r);
         }
-        for (; column < outputs; column++)
-            for (int r = 0; r < rows; r++) {
+        for (; column < n_columns; column++)
+            for (int r = 0; r < tile_rows; r++) {
                 double total = 0.0;
-                for (int64_t i = 0; i < inputs; i++) total += from[r][i] * weights[i * outputs + column];
-                out[(row + r) * op->stride + column] = total;
+                for (int64_t i = 0; i < n_inputs; i++) total += sources[r][i] * weights[i * n_columns + column];
+                out[(row + r) * op->output_stride + column] = total;
             }
     }
 }
 
-static void descend(const Node *nodes, int32_t depth, const double *const x[LANES], int32_t at[LANES])
+/* Walks from eight nodes, each with a row of its own, to leaves. */
+static void walk_trees(const TreeNode *nodes, int32_t depth, const double *const x[LANES],
+                       int32_t node_indices[LANES])
 {
-    int32_t a0 = at[0], a1 = at[1], a2 = at[2], a3 = at[3], a4 = at[4], a5 = at[5], a6 = at[6], a7 = at[7];
+    int32_t n0 = node_indices[0], n1 = node_indices[1], n2 = node_indices[2], n3 = node_indices[3];
+    int32_t n4 = node_indices[4], n5 = node_indices[5], n6 = node_indices[6], n7 = node_indices[7];
     const double *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3], *x4 = x[4], *x5 = x[5], *x6 = x[6], *x7 = x[7];
-#define STEP(a, x) a = nodes[a].left + (x[nodes[a].feature] > nodes[a].split)
+#define STEP(n, x) n = nodes[n].left + (x[nodes[n].feature] > nodes[n].split)
     while (depth-- > 0) { /* eight at once, without a branch: the waits for memory overlap */
-        STEP(a0, x0); STEP(a1, x1); STEP(a2, x2); STEP(a3, x3);
-        STEP(a4, x4); STEP(a5, x5); STEP(a6, x6); STEP(a7, x7);
+        STEP(n0, x0); STEP(n1, x1); STEP(n2, x2); STEP(n3, x3);
+        STEP(n4, x4); STEP(n5, x5); STEP(n6, x6); STEP(n7, x7);
     }
-    at[0] = a0; at[1] = a1; at[2] = a2; at[3] = a3; at[4] = a4; at[5] = a5; at[6] = a6; at[7] = a7;
+    node_indices[0] = n0; node_indices[1] = n1; node_indices[2] = n2; node_indices[3] = n3;
+    node_indices[4] = n4; node_indices[5] = n5; node_indices[6] = n6; node_indices[7] = n7;
 }
 
-static void trees(const Program *p, const Op *op, int64_t count, const double *x, int64_t wide, double *out)
+static void eval_trees(const CompiledGraph *graph, const Operation *op, int64_t n_rows, const double *x,
+                       int64_t x_stride, double *out)
 {
-    const int32_t *roots = p->roots + op->n, *depths = p->depths + op->n;
-    const double *lane[LANES];
-    int32_t at[LANES];
-    int64_t row = 0, whole = count - count % LANES;
-    double totals[BLOCK] = {0};
-    for (int64_t tree = 0; tree < op->m; tree++) /* a tree at a time, and at it for eight rows */
-        for (row = 0; row < whole; row += LANES) {
+    int64_t first_tree = op->param0, n_trees = op->param1;
+    const int32_t *roots = graph->roots + first_tree, *depths = graph->depths + first_tree;
+    const double *lane_rows[LANES];
+    int32_t node_indices[LANES];
+    int64_t row = 0, n_full_rows = n_rows - n_rows % LANES;
+    double totals[BLOCK_ROWS] = {0};
+    for (int64_t tree = 0; tree < n_trees; tree++) /* one tree at a time, walked by eight rows */
+        for (row = 0; row < n_full_rows; row += LANES) {
             for (int l = 0; l < LANES; l++) {
-                lane[l] = x + (row + l) * wide;
-                at[l] = roots[tree];
+                lane_rows[l] = x + (row + l) * x_stride;
+                node_indices[l] = roots[tree];
             }
-            descend(p->nodes, depths[tree], lane, at);
-            for (int l = 0; l < LANES; l++) totals[row + l] += p->leaves[at[l]];
+            walk_trees(graph->nodes, depths[tree], lane_rows, node_indices);
+            for (int l = 0; l < LANES; l++) totals[row + l] += graph->leaf_values[node_indices[l]];
         }
-    for (row = 0; row < whole; row++) out[row * op->stride] = totals[row];
-    for (; row < count; row++) { /* eight trees at a time for a row */
+    for (row = 0; row < n_full_rows; row++) out[row * op->output_stride] = totals[row];
+    for (; row < n_rows; row++) { /* the remaining rows: eight trees at a time, walked by one row */
         double total = 0.0;
-        for (int l = 0; l < LANES; l++) lane[l] = x + row * wide;
-        for (int64_t tree = 0; tree < op->m; tree += LANES) {
-            int64_t some = op->m - tree < LANES ? op->m - tree : LANES;
-            int32_t depth = 0;
+        for (int l = 0; l < LANES; l++) lane_rows[l] = x + row * x_stride;
+        for (int64_t tree = 0; tree < n_trees; tree += LANES) {
+            int64_t n_lanes = n_trees - tree < LANES ? n_trees - tree : LANES;
+            int32_t max_depth = 0;
             for (int l = 0; l < LANES; l++) {
-                int64_t one = tree + (l < some ? l : 0);
-                at[l] = roots[one];
-                if (depths[one] > depth) depth = depths[one];
+                int64_t lane_tree = tree + (l < n_lanes ? l : 0);
+                node_indices[l] = roots[lane_tree];
+                if (depths[lane_tree] > max_depth) max_depth = depths[lane_tree];
             }
-            descend(p->nodes, depth, lane, at);
-            for (int64_t l = 0; l < some; l++) total += p->leaves[at[l]];
+            walk_trees(graph->nodes, max_depth, lane_rows, node_indices);
+            for (int64_t l = 0; l < n_lanes; l++) total += graph->leaf_values[node_indices[l]];
         }
-        out[row * op->stride] = total;
+        out[row * op->output_stride] = total;
     }
 }
 
-/* Small trees, for four rows times `groups`: x has a block of rows a feature. A row that exceeds a
-   split is none of the leaves to its left; of those that remain it is the first. */
-static inline __attribute__((always_inline)) void strike(
-    const Program *p, const Op *op, int groups, const double *x, double *totals)
+/* Adds the outputs of small trees to the totals, for four rows times `n_groups`: x has a block of rows
+   for each feature. A row that exceeds a split is at none of the leaves to its left; of those that
+   remain it is at the first. */
+static inline __attribute__((always_inline)) void eval_bitmasks(
+    const CompiledGraph *graph, const Operation *op, int n_groups, const double *x, double *totals)
 {
-    for (int64_t tree = op->n; tree < op->n + op->m; tree++) {
-        Masks alive[BLOCK / 4];
-        const Mark *mark = p->marks + p->marked[tree], *end = p->marks + p->marked[tree + 1];
-        const double *values = p->values + p->valued[tree];
-        for (int g = 0; g < groups; g++) alive[g] = (Masks){-1, -1, -1, -1};
-        for (; mark < end; mark++) {
-            const double *column = x + (mark->word >> LEAVES) * BLOCK;
-            int64_t word = mark->word;
-            double split = mark->split;
-            Masks left = {word, word, word, word};
-            Four most = {split, split, split, split};
-            for (int g = 0; g < groups; g++)
-                alive[g] &= ~((Masks)(*(const Four *)(column + 4 * g) > most) & left);
+    int64_t first_tree = op->param0, n_trees = op->param1;
+    for (int64_t tree = first_tree; tree < first_tree + n_trees; tree++) {
+        Mask4 possible_leaves[BLOCK_ROWS / 4];
+        const Bitmask *bitmask = graph->bitmasks + graph->bitmask_offsets[tree];
+        const Bitmask *end = graph->bitmasks + graph->bitmask_offsets[tree + 1];
+        const double *leaf_values = graph->small_leaf_values + graph->small_leaf_offsets[tree];
+        for (int g = 0; g < n_groups; g++) possible_leaves[g] = (Mask4){-1, -1, -1, -1};
+        for (; bitmask < end; bitmask++) {
+            const double *column = x + (bitmask->bits >> MAX_BITMASK_LEAVES) * BLOCK_ROWS;
+            int64_t bits = bitmask->bits;
+            double split = bitmask->split;
+            Mask4 left_leaves = {bits, bits, bits, bits};
+            Double4 splits = {split, split, split, split};
+            for (int g = 0; g < n_groups; g++)
+                possible_leaves[g] &= ~((Mask4)(*(const Double4 *)(column + 4 * g) > splits) & left_leaves);
         }
-        for (int g = 0; g < groups; g++)
-            for (int l = 0; l < 4; l++) totals[4 * g + l] += values[__builtin_ctzll(alive[g][l])];
+        for (int g = 0; g < n_groups; g++)
+            for (int l = 0; l < 4; l++)
+                totals[4 * g + l] += leaf_values[__builtin_ctzll(possible_leaves[g][l])];
     }
 }
 
-WIDE static void small(const Program *p, const Op *op, int64_t count, const double *x, int64_t wide,
-                       double *turned, double *out)
+/* x_stride is also the number of columns read. */
+CPU_DISPATCH static void eval_small_trees(const CompiledGraph *graph, const Operation *op, int64_t n_rows,
+                                          const double *x, int64_t x_stride, double *transposed, double *out)
 {
-    double totals[BLOCK] = {0};
-    int groups = (count + 3) / 4;
-    for (int64_t j = 0; j < wide; j++)
-        for (int64_t row = 0; row < 4 * groups; row++)
-            turned[j * BLOCK + row] = row < count ? x[row * wide + j] : 0.0;
-    switch (groups) {
-    case 1: strike(p, op, 1, turned, totals); break;
-    case 2: strike(p, op, 2, turned, totals); break;
-    case 3: case 4: strike(p, op, 4, turned, totals); break;
-    default: strike(p, op, 8, turned, totals);
+    double totals[BLOCK_ROWS] = {0};
+    int n_groups = (n_rows + 3) / 4;
+    for (int64_t j = 0; j < x_stride; j++)
+        for (int64_t row = 0; row < 4 * n_groups; row++)
+            transposed[j * BLOCK_ROWS + row] = row < n_rows ? x[row * x_stride + j] : 0.0;
+    switch (n_groups) { /* a constant each: the compiler unrolls the loops over groups */
+    case 1: eval_bitmasks(graph, op, 1, transposed, totals); break;
+    case 2: eval_bitmasks(graph, op, 2, transposed, totals); break;
+    case 3: case 4: eval_bitmasks(graph, op, 4, transposed, totals); break;
+    default: eval_bitmasks(graph, op, 8, transposed, totals);
     }
-    for (int64_t row = 0; row < count; row++) out[row * op->stride] = totals[row];
+    for (int64_t row = 0; row < n_rows; row++) out[row * op->output_stride] = totals[row];
 }
 
-static int lookup(const Op *op, const double *table, const int64_t *which, double *out)
+static int lookup_rows(const Operation *op, const double *table, const int64_t *indices, double *out)
 {
-    for (int64_t j = 0; j < op->size / op->m; j++) {
-        if (which[j] < 0 || which[j] >= op->k) return NOBODY; /* as for a row that is no number */
-        memcpy(out + j * op->m, table + which[j] * op->m, op->m * sizeof(double));
+    int64_t n_columns = op->param1, n_table_rows = op->param2;
+    for (int64_t j = 0; j < op->size / n_columns; j++) {
+        /* the search finds no neighbor for a row with a value that is not a number */
+        if (indices[j] < 0 || indices[j] >= n_table_rows) return ERROR_NO_NEIGHBOR;
+        memcpy(out + j * n_columns, table + indices[j] * n_columns, n_columns * sizeof(double));
     }
     return 0;
 }
 
-static int block(const Program *p, double *memory, double *turned, const int64_t *which, int64_t count,
-                 int64_t room)
+static int run_block(const CompiledGraph *graph, double *memory, double *transposed, const int64_t *indices,
+                     int64_t n_rows, int64_t block_capacity)
 {
-    for (const Op *op = p->op; op < p->op + p->ops; op++) {
-        double *out = memory + op->out * room + op->at;
-        const double *a = op->a.where < 0 ? p->constants : memory + op->a.where * room;
-        const double *b = op->b.where < 0 ? p->constants : memory + op->b.where * room;
-        int64_t as = op->a.where < 0 ? 0 : op->a.stride, bs = op->b.where < 0 ? 0 : op->b.stride;
-        if (op->code == TREES) {
-            trees(p, op, count, a, as, out);
+    const Operation *end = graph->operations + graph->n_operations;
+    for (const Operation *op = graph->operations; op < end; op++) {
+        int a_is_constant = op->a.register_offset < 0, b_is_constant = op->b.register_offset < 0;
+        double *out = memory + op->output_register * block_capacity + op->output_offset;
+        const double *a = a_is_constant ? graph->constants : memory + op->a.register_offset * block_capacity;
+        const double *b = b_is_constant ? graph->constants : memory + op->b.register_offset * block_capacity;
+        int64_t a_stride = a_is_constant ? 0 : op->a.stride, b_stride = b_is_constant ? 0 : op->b.stride;
+        if (op->opcode == TREE_ENSEMBLE) {
+            eval_trees(graph, op, n_rows, a, a_stride, out);
             continue;
         }
-        if (op->code == SMALL) {
-            small(p, op, count, a, as, turned, out);
+        if (op->opcode == SMALL_TREES) {
+            eval_small_trees(graph, op, n_rows, a, a_stride, transposed, out);
             continue;
         }
-        if (op->code == GEMM) {
-            gemm(op, count, a, as, p->constants + op->m, out);
+        if (op->opcode == GEMM) {
+            gemm(op, n_rows, a, a_stride, graph->constants + op->param1, out);
             continue;
         }
-        for (int64_t row = 0; row < count; row++, out += op->stride, a += as, b += bs) {
-            if (op->code == LOOKUP) {
-                if (lookup(op, p->constants + op->n, which + row * p->looked, out)) return NOBODY;
+        for (int64_t row = 0; row < n_rows; row++, out += op->output_stride, a += a_stride, b += b_stride) {
+            if (op->opcode == LOOKUP) {
+                const int64_t *row_indices = indices + row * graph->n_neighbor_values;
+                if (lookup_rows(op, graph->constants + op->param0, row_indices, out)) return ERROR_NO_NEIGHBOR;
             } else
-                each(op, a, p->maps + op->a.map, b, p->maps + op->b.map, out);
+                apply_elementwise(op, a, graph->index_maps + op->a.index_map, b,
+                                  graph->index_maps + op->b.index_map, out);
         }
     }
     return 0;
 }
 
-/* (count, answers) numbers for (count, columns) rows with their (count, looked) neighbours. The first
-   register is for rows, the second for distances, the last one has the answers. 0 if all is well. */
-int housing_answer(const Program *p, int64_t count, const double *rows, const double *distance,
-                   const int64_t *which, double *answer)
+/* Writes (n_rows, n_outputs) numbers for (n_rows, n_columns) rows with their (n_rows,
+   n_neighbor_values) neighbors. The first register is for rows, the second for distances, the last one
+   has the outputs. Returns 0, or an ERROR_* code. */
+int housing_predict(const CompiledGraph *graph, int64_t n_rows, const double *rows, const double *distances,
+                    const int64_t *indices, double *outputs)
 {
-    int64_t room = count < BLOCK ? count : BLOCK, widest = 0;
-    for (const Op *op = p->op; op < p->op + p->ops; op++)
-        if (op->code == SMALL && op->a.stride > widest) widest = op->a.stride;
-    double *memory = malloc((p->memory * (room ? room : 1) + widest * BLOCK) * sizeof(double));
-    if (!memory) return NO_MEMORY;
-    double *turned = memory + p->memory * (room ? room : 1);
-    int failed = 0;
-    for (int64_t start = 0; start < count && !failed; start += room) {
-        int64_t some = count - start < room ? count - start : room;
-        memcpy(memory, rows + start * p->columns, some * p->columns * sizeof(double));
-        if (p->looked)
-            memcpy(memory + p->columns * room, distance + start * p->looked, some * p->looked * sizeof(double));
-        failed = block(p, memory, turned, which + start * p->looked, some, room);
-        memcpy(answer + start * p->answers, memory + (p->memory - p->answers) * room,
-               some * p->answers * sizeof(double));
+    int64_t block_capacity = n_rows < BLOCK_ROWS ? n_rows : BLOCK_ROWS, max_stride = 0;
+    for (const Operation *op = graph->operations; op < graph->operations + graph->n_operations; op++)
+        if (op->opcode == SMALL_TREES && op->a.stride > max_stride) max_stride = op->a.stride;
+    int64_t memory_size = graph->row_memory_size * (block_capacity ? block_capacity : 1);
+    double *memory = malloc((memory_size + max_stride * BLOCK_ROWS) * sizeof(double));
+    if (!memory) return ERROR_NO_MEMORY;
+    double *transposed = memory + memory_size;
+    int error = 0;
+    for (int64_t start = 0; start < n_rows && !error; start += block_capacity) {
+        int64_t block_rows = n_rows - start < block_capacity ? n_rows - start : block_capacity;
+        memcpy(memory, rows + start * graph->n_columns, block_rows * graph->n_columns * sizeof(double));
+        if (graph->n_neighbor_values)
+            memcpy(memory + graph->n_columns * block_capacity, distances + start * graph->n_neighbor_values,
+                   block_rows * graph->n_neighbor_values * sizeof(double));
+        error = run_block(graph, memory, transposed, indices + start * graph->n_neighbor_values, block_rows,
+                          block_capacity);
+        memcpy(outputs + start * graph->n_outputs,
+               memory + (graph->row_memory_size - graph->n_outputs) * block_capacity,
+               block_rows * graph->n_outputs * sizeof(double));
     }
     free(memory);
-    return failed;
+    return error;
 }
 
-/* Both ends of (count,) intervals, of guesses with their scales, as bands.py has it: the hull of each
-   guess and, band by band, the values in it whose score is no miss. ends: lows, highs, bottoms and
-   tops, each a number a band. answer: (count, 3), the guess and both ends. */
-void housing_ends(int64_t count, const double *guesses, int64_t bands, const double *ends, double cap,
-                  double *answer)
+/* Writes the bounds of the intervals of (n_rows, 2) predictions and scales, as price_bands.py computes
+   them: the hull of each prediction and, band by band, of the values whose score is between the band's
+   quantiles. band_table: the lower and upper quantiles, then the lower and upper edges of the bands,
+   n_bands each. bounds: (n_rows, 3), the prediction and both bounds. */
+void housing_interval_bounds(int64_t n_rows, const double *predictions_and_scales, int64_t n_bands,
+                             const double *band_table, double cap, double *bounds)
 {
-    const double *lows = ends, *highs = ends + bands, *bottoms = ends + 2 * bands, *tops = ends + 3 * bands;
-    for (int64_t row = 0; row < count; row++, guesses += 2, answer += 3) {
-        double guess = guesses[0], scale = guesses[1];
-        double middle = guess < 0 ? 0 : guess > cap ? cap : guess;
-        double lowest = middle, highest = middle;
-        for (int64_t b = 0; b < bands; b++) {
-            double low = guess + scale * lows[b], high = guess + scale * highs[b];
-            if (low < bottoms[b]) low = bottoms[b];
-            if (high > tops[b]) high = tops[b];
+    const double *lower_quantiles = band_table, *upper_quantiles = band_table + n_bands;
+    const double *lower_edges = band_table + 2 * n_bands, *upper_edges = band_table + 3 * n_bands;
+    for (int64_t row = 0; row < n_rows; row++, predictions_and_scales += 2, bounds += 3) {
+        double prediction = predictions_and_scales[0], scale = predictions_and_scales[1];
+        double clipped = prediction < 0 ? 0 : prediction > cap ? cap : prediction;
+        double lowest = clipped, highest = clipped;
+        for (int64_t band = 0; band < n_bands; band++) {
+            double low = prediction + scale * lower_quantiles[band];
+            double high = prediction + scale * upper_quantiles[band];
+            if (low < lower_edges[band]) low = lower_edges[band];
+            if (high > upper_edges[band]) high = upper_edges[band];
             if (low > high) continue; /* no value of this band fits */
             if (low < lowest) lowest = low;
             if (high > highest) highest = high;
         }
-        answer[0] = guess;
-        answer[1] = lowest;
-        answer[2] = highest;
+        bounds[0] = prediction;
+        bounds[1] = lowest;
+        bounds[2] = highest;
     }
 }

@@ -1,157 +1,192 @@
-"""The trees of a graph as native.c has them, each of their indexes checked.
+"""The trees of a graph as arrays for native.c, with every index checked.
 
 Large trees are walked. Small ones are not: all their splits are compared, for many rows at once,
-and each that is exceeded strikes out the leaves to its left; the first that is left is the row's.
+and each split that a row exceeds rules out the leaves to its left; the first remaining leaf is the
+row's.
 
 Source: Lucchese et al., "QuickScorer" (SIGIR 2015) and "Exploiting CPU SIMD extensions to speed up
 document scoring with tree ensembles" (SIGIR 2016).
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
+# native.c's TreeNode: a row whose feature exceeds the split goes to the node behind `left`
 NODE_DTYPE = np.dtype([("split", float), ("feature", np.int32), ("left", np.int32)])
-BITMASK_DTYPE = np.dtype(
-    [("split", float), ("word", np.uint64)]
-)  # the leaves to its left; above, a feature
-MAX_BITMASK_LEAVES = 48  # leaves of a tree that need not be walked
-MAX_BITMASK_FEATURES = 1 << 64 - MAX_BITMASK_LEAVES  # that its splits may ask about
+# native.c's Bitmask: a split's feature in the high bits, the leaves to its left in the low ones
+BITMASK_DTYPE = np.dtype([("split", float), ("word", np.uint64)])
+MAX_BITMASK_LEAVES = 48  # a tree with more leaves is walked
+MAX_BITMASK_FEATURES = 1 << 64 - MAX_BITMASK_LEAVES
+
+
+class AddedTrees(NamedTuple):
+    """Where the trees of one TreeEnsemble node are in a `TreeTable`."""
+
+    are_small: bool
+    first_tree: int  # its number among trees of its kind
+    n_trees: int
+
+
+class _EnsembleNodes(NamedTuple):
+    """The nodes of an ensemble, splits and leaves together, level by level from all roots."""
+
+    numbers: np.ndarray  # (n,) in the attributes: among the splits, or among the leaves
+    is_leaf: np.ndarray  # (n,)
+    trees: np.ndarray  # (n,) the tree of each
+    first_children: np.ndarray  # (n,) the left child; the right one is next to it; -1 for a leaf
+    level_starts: np.ndarray  # (levels + 1,) where each level begins, and where the last one ends
+    depths: np.ndarray  # (trees,) the level of each tree's deepest leaf
 
 
 class TreeTable:
-    """All trees of a program: siblings stand side by side, and a leaf is its own child.
+    """All trees of a compiled graph: siblings are adjacent, and a leaf is its own child.
 
-    So a walk needs no branch: left, or the one behind it, as often as the tree is deep.
+    So a walk needs no branch: left, or the node behind it, as often as the tree is deep.
     """
 
     def __init__(self) -> None:
         self.nodes = np.zeros(0, NODE_DTYPE)
-        self.leaf_values = np.zeros(0)  # the answer at each node that is a leaf
+        self.leaf_values = np.zeros(0)  # the output at each of `nodes` that is a leaf
         self.roots: list[int] = []
         self.depths: list[int] = []
         self.bitmasks = np.zeros(0, BITMASK_DTYPE)  # of the small trees, one after another
         self.small_leaf_values = np.zeros(0)  # their leaves, from left to right
-        self.bitmask_offsets, self.small_leaf_offsets = (
-            [0],
-            [0],
-        )  # where each one's begin, and where all end
+        # where each small tree's bitmasks and leaves begin; and where the last one's end
+        self.bitmask_offsets = [0]
+        self.small_leaf_offsets = [0]
 
-    def add_trees(self, attributes: dict[str, Any], n_columns: int) -> tuple[bool, int, int]:
-        """Adds the trees of a TreeEnsemble node, in its order. Whether they are small, the first
-        one's place among such trees, and how many.
+    def add_trees(self, attributes: dict[str, Any], n_columns: int) -> AddedTrees:
+        """Add the trees of a TreeEnsemble node, in its order.
 
-        Raises ValueError unless each of its nodes is reached once and asks one of the columns.
+        Raises ValueError unless each of its nodes is reached once and reads one of the columns.
         """
-        splits, features, weights = (
-            attributes[one] for one in ("nodes_splits", "nodes_featureids", "leaf_weights")
-        )
-        wrong = features[(features < 0) | (features >= n_columns)]
-        if len(wrong):
-            raise ValueError(f"the trees ask feature {wrong[0]}, expected 0 to {n_columns - 1}")
-        below = {what: np.stack([attributes[f"nodes_{side}{what}s"] for side in ("true", "false")], 1)
-                 for what in ("nodeid", "leaf")}  # fmt: skip
-        roots = attributes["tree_roots"]
-        number, is_leaf, tree = roots, np.zeros(len(roots), bool), np.arange(len(roots))
-        depths, levels, size = np.zeros(len(roots), int), [], 0
-        left = len(splits)  # nodes not reached yet
-        while len(number):
-            self._check_node_numbers(number, np.where(is_leaf, len(weights), len(splits)))
-            asks = np.flatnonzero(~is_leaf)
-            left -= len(asks)
-            if left < 0:
-                raise ValueError("a node of the trees is reached twice")
-            depths[tree] = len(levels)
-            first = np.full(len(number), -1)  # of the children, in the order of levels
-            size += len(number)
-            first[asks] = size + 2 * np.arange(len(asks))
-            levels.append((number, is_leaf, tree, first))
-            tree, number, is_leaf = (
-                np.repeat(tree[asks], 2),
-                below["nodeid"][number[asks]].ravel(),
-                below["leaf"][number[asks]].ravel().astype(bool),
-            )
-        under, before = _count_leaves(levels, size)
-        number, is_leaf, tree, first = (np.concatenate(one) for one in zip(*levels, strict=True))
-        inner, ends = np.flatnonzero(~is_leaf), np.flatnonzero(is_leaf)
-        asked, answers = (splits[number[inner]], features[number[inner]]), weights[number[ends]]
-        if (
-            len(roots)
-            and under[: len(roots)].max() <= MAX_BITMASK_LEAVES
-            and n_columns <= MAX_BITMASK_FEATURES
-        ):
-            left = under[first[inner]], before[inner]
-            return self._add_small_trees(under[: len(roots)], tree[inner], asked, left,
-                              (tree[ends], before[ends], answers))  # fmt: skip
-        order = np.argsort(tree, kind="stable")  # a tree's nodes side by side, level by level
-        at = np.empty(size, int)  # where in the forest each one goes
-        at[order] = np.arange(len(self.nodes), len(self.nodes) + size)
-        nodes, leaves = np.zeros(size, NODE_DTYPE), np.zeros(size)
-        nodes["split"], nodes["left"] = np.inf, at
-        nodes["split"][inner], nodes["feature"][inner] = asked
-        nodes["left"][inner] = at[first[inner]]
-        leaves[ends] = answers
-        self.roots += at[: len(roots)].tolist()
-        self.depths += depths.tolist()
-        self.nodes = np.concatenate([self.nodes, nodes[order]])
-        self.leaf_values = np.concatenate([self.leaf_values, leaves[order]])
-        return False, len(self.roots) - len(roots), len(roots)
+        features, n_trees = attributes["nodes_featureids"], len(attributes["tree_roots"])
+        invalid = features[(features < 0) | (features >= n_columns)]
+        if len(invalid):
+            raise ValueError(f"the trees read feature {invalid[0]}, expected 0 to {n_columns - 1}")
+        nodes = _nodes_by_level(attributes)
+        leaf_counts, left_counts = _count_leaves(nodes)
+        max_leaves = leaf_counts[:n_trees].max()
+        if max_leaves <= MAX_BITMASK_LEAVES and n_columns <= MAX_BITMASK_FEATURES:
+            return self._add_small_trees(attributes, nodes, leaf_counts, left_counts)
+        return self._add_large_trees(attributes, nodes)
+
+    def _add_large_trees(self, attributes: dict[str, Any], nodes: _EnsembleNodes) -> AddedTrees:
+        """Add trees that are walked: a tree's nodes side by side, level by level."""
+        size, n_trees = len(nodes.numbers), len(nodes.depths)
+        splits, leaves = np.flatnonzero(~nodes.is_leaf), np.flatnonzero(nodes.is_leaf)
+        order = np.argsort(nodes.trees, kind="stable")
+        positions = np.empty(size, int)  # in the table
+        positions[order] = np.arange(len(self.nodes), len(self.nodes) + size)
+        rows, leaf_values = np.zeros(size, NODE_DTYPE), np.zeros(size)
+        rows["split"], rows["left"] = np.inf, positions
+        rows["split"][splits] = attributes["nodes_splits"][nodes.numbers[splits]]
+        rows["feature"][splits] = attributes["nodes_featureids"][nodes.numbers[splits]]
+        rows["left"][splits] = positions[nodes.first_children[splits]]
+        leaf_values[leaves] = attributes["leaf_weights"][nodes.numbers[leaves]]
+        self.roots += positions[:n_trees].tolist()
+        self.depths += nodes.depths.tolist()
+        self.nodes = np.concatenate([self.nodes, rows[order]])
+        self.leaf_values = np.concatenate([self.leaf_values, leaf_values[order]])
+        return AddedTrees(False, len(self.roots) - n_trees, n_trees)
 
     def _add_small_trees(
         self,
+        attributes: dict[str, Any],
+        nodes: _EnsembleNodes,
         leaf_counts: np.ndarray,
-        tree_numbers: np.ndarray,
-        splits: tuple[np.ndarray, np.ndarray],
-        left_leaf_counts: tuple[np.ndarray, np.ndarray],
-        leaves: tuple[np.ndarray, np.ndarray, np.ndarray],
-    ) -> tuple[bool, int, int]:
-        """Adds small trees.
+        left_counts: np.ndarray,
+    ) -> AddedTrees:
+        """Add trees whose splits are all compared. leaf_counts, left_counts: of `_count_leaves`."""
+        n_trees = len(nodes.depths)
+        splits, leaves = np.flatnonzero(~nodes.is_leaf), np.flatnonzero(nodes.is_leaf)
+        features = attributes["nodes_featureids"][nodes.numbers[splits]].astype(np.uint64)
+        n_ruled_out = leaf_counts[nodes.first_children[splits]].astype(np.uint64)
+        ones = (np.uint64(1) << n_ruled_out) - np.uint64(1)
+        leaf_bits = ones << left_counts[splits].astype(np.uint64)
+        bitmasks = np.zeros(len(splits), BITMASK_DTYPE)
+        bitmasks["split"] = attributes["nodes_splits"][nodes.numbers[splits]]
+        bitmasks["word"] = leaf_bits | features << np.uint64(MAX_BITMASK_LEAVES)
+        order = np.argsort(nodes.trees[splits], kind="stable")
+        bitmask_ends = np.cumsum(np.bincount(nodes.trees[splits], minlength=n_trees))
 
-        counts: of each one's leaves. tree, asked, left: of each split its tree, its value and
-        feature, how many leaves are to its left and how many before those. leaves: of each its
-        tree, its place there from the left, and its answer.
-        """
-        split, feature = splits
-        struck, before = (one.astype(np.uint64) for one in left_leaf_counts)
-        word = ((np.uint64(1) << struck) - np.uint64(1)) << before
-        marks = np.zeros(len(tree_numbers), BITMASK_DTYPE)
-        marks["split"], marks["word"] = (
-            split,
-            word | feature.astype(np.uint64) << np.uint64(MAX_BITMASK_LEAVES),
+        tree_leaf_counts = leaf_counts[:n_trees]
+        leaf_ends = np.cumsum(tree_leaf_counts)
+        leaf_starts = leaf_ends - tree_leaf_counts
+        leaf_values = np.zeros(tree_leaf_counts.sum())
+        positions = leaf_starts[nodes.trees[leaves]] + left_counts[leaves]
+        leaf_values[positions] = attributes["leaf_weights"][nodes.numbers[leaves]]
+
+        self.bitmask_offsets += (self.bitmask_offsets[-1] + bitmask_ends).tolist()
+        self.small_leaf_offsets += (self.small_leaf_offsets[-1] + leaf_ends).tolist()
+        self.bitmasks = np.concatenate([self.bitmasks, bitmasks[order]])
+        self.small_leaf_values = np.concatenate([self.small_leaf_values, leaf_values])
+        return AddedTrees(True, len(self.bitmask_offsets) - 1 - n_trees, n_trees)
+
+
+def _nodes_by_level(attributes: dict[str, Any]) -> _EnsembleNodes:
+    """Return a TreeEnsemble's nodes in the order of levels.
+
+    Raises ValueError for a node that is reached twice or does not exist.
+    """
+    children, children_are_leaves = (
+        np.stack([attributes[f"nodes_{side}{kind}s"] for side in ("true", "false")], 1)
+        for kind in ("nodeid", "leaf")
+    )
+    n_splits, n_leaves = len(attributes["nodes_splits"]), len(attributes["leaf_weights"])
+    numbers = attributes["tree_roots"]
+    n_trees = len(numbers)
+    is_leaf, trees = np.zeros(n_trees, bool), np.arange(n_trees)
+    depths = np.zeros(n_trees, int)
+    levels: list[tuple[np.ndarray, ...]] = []
+    size, n_splits_reached = 0, 0
+    while len(numbers):
+        _check_node_numbers(numbers, np.where(is_leaf, n_leaves, n_splits))
+        splits = np.flatnonzero(~is_leaf)
+        n_splits_reached += len(splits)
+        if n_splits_reached > n_splits:
+            raise ValueError("a node of the trees is reached twice")
+        depths[trees] = len(levels)
+        size += len(numbers)
+        first_children = np.full(len(numbers), -1)
+        first_children[splits] = size + 2 * np.arange(len(splits))
+        levels.append((numbers, is_leaf, trees, first_children))
+        trees, numbers, is_leaf = (
+            np.repeat(trees[splits], 2),
+            children[numbers[splits]].ravel(),
+            children_are_leaves[numbers[splits]].ravel().astype(bool),
         )
-        start = self.small_leaf_offsets[-1] + np.cumsum(leaf_counts) - leaf_counts
-        values = np.zeros(leaf_counts.sum())
-        of, place, answer = leaves
-        values[start[of] - self.small_leaf_offsets[-1] + place] = answer
-        self.bitmask_offsets += (
-            self.bitmask_offsets[-1]
-            + np.cumsum(np.bincount(tree_numbers, minlength=len(leaf_counts)))
-        ).tolist()
-        self.small_leaf_offsets += (start + leaf_counts).tolist()
-        self.bitmasks = np.concatenate(
-            [self.bitmasks, marks[np.argsort(tree_numbers, kind="stable")]]
-        )
-        self.small_leaf_values = np.concatenate([self.small_leaf_values, values])
-        return True, len(self.bitmask_offsets) - 1 - len(leaf_counts), len(leaf_counts)
-
-    def _check_node_numbers(self, node_numbers: np.ndarray, limits: np.ndarray) -> None:
-        wrong = np.flatnonzero((node_numbers < 0) | (node_numbers >= limits))
-        if len(wrong):
-            said = f"{node_numbers[wrong[0]]}, expected 0 to {limits[wrong[0]] - 1}"
-            raise ValueError(f"the trees lead to {said}")
+    level_starts = np.cumsum([0, *(len(level[0]) for level in levels)])
+    columns = (np.concatenate(column) for column in zip(*levels, strict=True))
+    numbers, is_leaf, trees, first_children = columns
+    return _EnsembleNodes(numbers, is_leaf, trees, first_children, level_starts, depths)
 
 
-def _count_leaves(
-    levels: list[tuple[np.ndarray, ...]], n_nodes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """For each node, level by level, how many leaves are under it and how many before those."""
-    under, before = np.ones(n_nodes, int), np.zeros(n_nodes, int)
-    starts = np.cumsum([0, *(len(number) for number, *_ in levels)])
-    for start, (*_, first) in reversed(list(zip(starts, levels, strict=False))):
-        inner = np.flatnonzero(first >= 0)
-        under[start + inner] = under[first[inner]] + under[first[inner] + 1]
-    for start, (*_, first) in zip(starts, levels, strict=False):
-        inner = np.flatnonzero(first >= 0)
-        before[first[inner]] = before[start + inner]
-        before[first[inner] + 1] = before[start + inner] + under[first[inner]]
-    return under, before
+def _check_node_numbers(node_numbers: np.ndarray, limits: np.ndarray) -> None:
+    """Raise ValueError for a number that is negative or not below its limit."""
+    invalid = np.flatnonzero((node_numbers < 0) | (node_numbers >= limits))
+    if len(invalid):
+        number, limit = node_numbers[invalid[0]], limits[invalid[0]]
+        raise ValueError(f"the trees lead to node {number}, expected 0 to {limit - 1}")
+
+
+def _count_leaves(nodes: _EnsembleNodes) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each node how many leaves are under it, and how many are to the left of those."""
+    leaf_counts = np.ones(len(nodes.numbers), int)
+    left_counts = np.zeros(len(nodes.numbers), int)
+    starts, ends = nodes.level_starts[:-1], nodes.level_starts[1:]
+    splits_by_level = [
+        start + np.flatnonzero(~nodes.is_leaf[start:end])
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    for splits in reversed(splits_by_level):
+        left_children = nodes.first_children[splits]
+        leaf_counts[splits] = leaf_counts[left_children] + leaf_counts[left_children + 1]
+    for splits in splits_by_level:
+        left_children = nodes.first_children[splits]
+        left_counts[left_children] = left_counts[splits]
+        left_counts[left_children + 1] = left_counts[splits] + leaf_counts[left_children]
+    return leaf_counts, left_counts

@@ -16,12 +16,10 @@ WEIGHTS = np.array([1, 0.1, 1, 3, 0.001, 1, 2, 1])
 
 @pytest.fixture(scope="module")
 def tree():
+    """The predict function of a fitted tree."""
     frame = generate_sample(2_000)
-    return (
-        DecisionTreeRegressor(random_state=0)
-        .fit(frame[FEATURE_NAMES].to_numpy(), frame[TARGET])
-        .predict
-    )
+    model = DecisionTreeRegressor(random_state=0)
+    return model.fit(frame[FEATURE_NAMES].to_numpy(), frame[TARGET]).predict
 
 
 @pytest.fixture(scope="module")
@@ -29,113 +27,113 @@ def rows():
     return generate_sample(30, seed=1)[FEATURE_NAMES].to_numpy()
 
 
-def _entangled(x):
-    """No feature's gain is the same with and without another."""
+def interacting(x):
+    """Predict so that each feature's gain depends on all the others."""
     return np.round(x @ WEIGHTS) ** 2
 
 
-def test_contributions_add_up_to_the_guess(tree, rows):
+def test_contributions_add_up_to_the_prediction(tree, rows):
     background = generate_sample(5, seed=2)[FEATURE_NAMES].to_numpy()
-    found = shapley.contributions(tree, rows, background)
-    assert found.base_value == pytest.approx(tree(background).mean() * USD_PER_UNIT, rel=1e-12)
-    total = found.base_value + found.contributions.sum(axis=1)
+    explanation = shapley.contributions(tree, rows, background)
+    base_value = tree(background).mean() * USD_PER_UNIT
+    assert explanation.base_value == pytest.approx(base_value, rel=1e-12)
+    total = explanation.base_value + explanation.contributions.sum(axis=1)
     np.testing.assert_allclose(total, tree(rows) * USD_PER_UNIT, rtol=1e-9)
 
 
-def test_they_are_the_average_gain_over_all_orders(rows):
+def test_contributions_are_the_average_gain_over_all_orders(rows):
     row, background = rows[0], rows[1]
-    columns = [np.isin(range(8), one) for one in shapley.FEATURE_GROUPS.values()]
+    masks = [np.isin(range(8), columns) for columns in shapley.FEATURE_GROUPS.values()]
     gains = np.zeros(7)
     for order in permutations(range(7)):
         steps = [background]
         for player in order:
-            steps.append(np.where(columns[player], row, steps[-1]))
-        gains[list(order)] += np.diff(_entangled(np.array(steps)))
-    found, _ = shapley.shapley_values(_entangled, [row], [background])
-    np.testing.assert_allclose(found[0], gains / 5_040, rtol=1e-9)
+            steps.append(np.where(masks[player], row, steps[-1]))
+        gains[list(order)] += np.diff(interacting(np.array(steps)))
+    [values], _ = shapley.shapley_values(interacting, [row], [background])
+    np.testing.assert_allclose(values, gains / 5_040, rtol=1e-9)
 
 
 def test_a_linear_model_gives_coefficient_times_distance(rows):
     background = generate_sample(4, seed=2)[FEATURE_NAMES].to_numpy()
-    found, base = shapley.shapley_values(lambda x: x @ WEIGHTS + 7, rows, background)
-    parts = (rows - background.mean(axis=0)) * WEIGHTS
-    np.testing.assert_allclose(found[:, :6], parts[:, :6], rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(found[:, 6], parts[:, 6:].sum(axis=1), rtol=1e-9, atol=1e-12)
-    assert base == pytest.approx(background.mean(axis=0) @ WEIGHTS + 7)
+    values, base_value = shapley.shapley_values(lambda x: x @ WEIGHTS + 7, rows, background)
+    expected = (rows - background.mean(axis=0)) * WEIGHTS
+    np.testing.assert_allclose(values[:, :6], expected[:, :6], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(values[:, 6], expected[:, 6:].sum(axis=1), rtol=1e-9, atol=1e-12)
+    assert base_value == pytest.approx(background.mean(axis=0) @ WEIGHTS + 7)
 
 
 def test_a_feature_the_model_ignores_gets_nothing(rows):
-    found, _ = shapley.shapley_values(lambda x: np.sin(x[:, 0] * x[:, 2]), rows, rows[:3] + 0.1)
-    assert (found[:, [1, 3, 4, 5, 6]] == 0).all()
-    assert (found[:, [0, 2]] != 0).all()
+    values, _ = shapley.shapley_values(lambda x: np.sin(x[:, 0] * x[:, 2]), rows, rows[:3] + 0.1)
+    assert (values[:, [1, 3, 4, 5, 6]] == 0).all()
+    assert (values[:, [0, 2]] != 0).all()
 
 
-def test_features_that_do_the_same_get_the_same(rows):
-    same = rows.copy()
-    same[:, 1] = same[:, 0]
-    found, _ = shapley.shapley_values(
-        lambda x: np.sqrt(x[:, 0] * x[:, 1]) / x[:, 5] + x[:, 2], same, np.ones((1, 8))
+def test_interchangeable_features_get_the_same(rows):
+    rows = rows.copy()
+    rows[:, 1] = rows[:, 0]
+    values, _ = shapley.shapley_values(
+        lambda x: np.sqrt(x[:, 0] * x[:, 1]) / x[:, 5] + x[:, 2], rows, np.ones((1, 8))
     )
-    np.testing.assert_allclose(found[:, 0], found[:, 1], rtol=1e-9)
-    assert (found[:, 0] != found[:, 5]).all()
+    np.testing.assert_allclose(values[:, 0], values[:, 1], rtol=1e-9)
+    assert (values[:, 0] != values[:, 5]).all()
 
 
-def test_a_place_is_one_player(rows):
-    places = []
+def test_latitude_and_longitude_are_one_player(rows):
+    batches = []
     background = generate_sample(2, seed=2)[FEATURE_NAMES].to_numpy()
-    shapley.shapley_values(lambda x: places.append(x[:, 6:]) or x[:, 0], rows, background)
-    seen = {tuple(place) for place in np.vstack(places)}
-    assert seen == {tuple(place) for place in np.vstack([rows, background])[:, 6:]}
+    shapley.shapley_values(lambda x: batches.append(x[:, 6:]) or x[:, 0], rows, background)
+    predicted_locations = {tuple(location) for location in np.vstack(batches)}
+    locations = np.vstack([rows, background])[:, 6:]
+    assert predicted_locations == {tuple(location) for location in locations}
 
 
 def test_the_order_of_the_rows_does_not_matter(tree, rows):
     background = generate_sample(5, seed=2)[FEATURE_NAMES].to_numpy()
-    found, _ = shapley.shapley_values(tree, rows, background)
-    turned, _ = shapley.shapley_values(tree, rows[::-1], background[::-1])
-    np.testing.assert_allclose(turned[::-1], found, rtol=1e-9, atol=1e-12)
+    values, _ = shapley.shapley_values(tree, rows, background)
+    reversed_values, _ = shapley.shapley_values(tree, rows[::-1], background[::-1])
+    np.testing.assert_allclose(reversed_values[::-1], values, rtol=1e-9, atol=1e-12)
 
 
-def test_the_model_is_asked_in_few_batches_of_bounded_size(tree, rows, monkeypatch):
-    asked = []
+def test_the_model_is_called_with_few_batches_of_bounded_size(tree, rows, monkeypatch):
+    batch_sizes = []
 
-    def counted(x):
-        asked.append(len(x))
+    def predict(x):
+        batch_sizes.append(len(x))
         return tree(x)
 
-    whole, _ = shapley.shapley_values(counted, rows, rows[:5])
-    assert asked == [128 * 30 * 5, 5]
-    monkeypatch.setattr(
-        shapley, "MAX_PREDICT_ROWS", 128 * 7
-    )  # cuts within the backgrounds of a row
-    asked.clear()
-    parts, _ = shapley.shapley_values(counted, rows, rows[:5])
-    assert (max(asked), sum(asked)) == (128 * 7, 128 * 30 * 5 + 5)
-    np.testing.assert_allclose(parts, whole, rtol=1e-9, atol=1e-12)
+    expected, _ = shapley.shapley_values(predict, rows, rows[:5])
+    assert batch_sizes == [128 * 30 * 5, 5]
+    # batches end within the backgrounds of a row
+    monkeypatch.setattr(shapley, "MAX_PREDICT_ROWS", 128 * 7)
+    batch_sizes.clear()
+    values, _ = shapley.shapley_values(predict, rows, rows[:5])
+    assert (max(batch_sizes), sum(batch_sizes)) == (128 * 7, 128 * 30 * 5 + 5)
+    np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_a_table_keeps_its_index_and_names_the_players(tree):
-    frame = generate_sample(4, seed=1).set_index(pd.Index(list("abcd")))[
-        [TARGET, *FEATURE_NAMES[::-1]]
-    ]
-    found = shapley.contributions(tree, frame, frame.iloc[:1])
-    assert list(found.contributions.index) == list("abcd")
-    assert list(found.contributions.columns) == [*FEATURE_NAMES[:6], "location"]
-    assert (found.contributions.loc["a"] == 0).all()  # compared with itself
-    assert found.base_value == pytest.approx(
-        tree(frame[FEATURE_NAMES].to_numpy()[:1])[0] * USD_PER_UNIT
-    )
+def test_a_frame_keeps_its_index_and_names_the_players(tree):
+    columns = [TARGET, *FEATURE_NAMES[::-1]]
+    frame = generate_sample(4, seed=1).set_index(pd.Index(list("abcd")))[columns]
+    explanation = shapley.contributions(tree, frame, frame.iloc[:1])
+    assert list(explanation.contributions.index) == list("abcd")
+    assert list(explanation.contributions.columns) == [*FEATURE_NAMES[:6], "location"]
+    assert (explanation.contributions.loc["a"] == 0).all()  # compared with itself
+    [prediction] = tree(frame[FEATURE_NAMES].to_numpy()[:1])
+    assert explanation.base_value == pytest.approx(prediction * USD_PER_UNIT)
 
 
-def test_the_typical_block_group_is_in_a_real_place():
+def test_the_reference_row_is_at_a_real_location():
     frame = generate_sample(500)
     row = shapley.reference_row(frame)
     assert row.shape == (1, 8)
     np.testing.assert_array_equal(row[0, :6], frame[FEATURE_NAMES].median().iloc[:6])
-    place = row[0, 6:]
-    middle = frame[shapley.COORDINATE_COLUMNS].median().to_numpy()
-    away = np.linalg.norm(frame[shapley.COORDINATE_COLUMNS].to_numpy() - middle, axis=1)
-    assert np.linalg.norm(place - middle) == pytest.approx(away.min())
-    assert (frame[shapley.COORDINATE_COLUMNS].to_numpy() == place).all(axis=1).any()
+    location = row[0, 6:]
+    locations = frame[shapley.COORDINATE_COLUMNS].to_numpy()
+    median = np.median(locations, axis=0)
+    distances = np.linalg.norm(locations - median, axis=1)
+    assert np.linalg.norm(location - median) == pytest.approx(distances.min())
+    assert (locations == location).all(axis=1).any()
 
 
 @pytest.mark.parametrize(
@@ -147,21 +145,23 @@ def test_the_typical_block_group_is_in_a_real_place():
         (np.full((1, 8), np.nan), np.ones((1, 8)), "rows holds 8 numbers that are not finite"),
     ],
 )
-def test_what_cannot_be_explained_is_named(rows, background, message):
+def test_an_invalid_argument_of_shapley_values_is_named(rows, background, message):
     with pytest.raises(ValueError, match=message):
         shapley.shapley_values(lambda x: x[:, 0], rows, background)
 
 
-def test_a_model_that_answers_in_columns_is_named():
-    with pytest.raises(ValueError, match=r"predict gave the shape \(128, 1\), expected \(128,\)"):
+def test_a_model_that_returns_columns_is_named():
+    with pytest.raises(
+        ValueError, match=r"predict returned the shape \(128, 1\), expected \(128,\)"
+    ):
         shapley.shapley_values(lambda x: x[:, :1], np.ones((1, 8)), np.zeros((1, 8)))
 
 
-def test_the_core_needs_numpy_alone():
+def test_shapley_values_need_numpy_alone():
     code = (
         "import sys; import numpy as np; from housing.inference import shapley; "
         "shapley.shapley_values(lambda x: x[:, 0], np.ones((1, 8)), np.zeros((1, 8))); "
-        "print([one for one in ('pandas', 'sklearn', 'scipy') if one in sys.modules])"
+        "print([name for name in ('pandas', 'sklearn', 'scipy') if name in sys.modules])"
     )
-    answer = run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert answer.stdout == "[]\n", answer.stderr
+    completed = run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert completed.stdout == "[]\n", completed.stderr

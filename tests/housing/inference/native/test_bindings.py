@@ -25,77 +25,75 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def content():
     train, family = generate_sample(400), FAMILIES["blend"]
-    params = family.initial_params | {"trees": 21}  # two times eight, and five
+    params = family.initial_params | {"trees": 21}  # twice eight trees, and five
     model = family.build(params, 0).fit(train[FEATURE_NAMES], train[TARGET])
     return onnx_export.to_onnx(model)
 
 
-def test_it_is_c_that_answers(content):
+def test_predictions_come_from_c(content):
     assert isinstance(served_model.load(content).run, bindings.NativeGraph)
     assert not isinstance(served_model.load(content, use_native=False).run, bindings.NativeGraph)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 31, 32, 33, 100])
-def test_a_row_gets_the_same_answer_in_any_company(content, count):
-    """Eight rows walk down a tree together; the rest walk down eight trees one by one."""
-    served, rows = served_model.load(content), served_model.random_rows(100)
-    one_by_one = [served_model.predict(served, row[None, :])[0] for row in rows[:count]]
-    assert served_model.predict(served, rows[:count]).tolist() == one_by_one
+def test_a_row_gets_the_same_prediction_in_any_batch(content, count):
+    """Eight rows walk a tree together; each remaining row walks eight trees at once."""
+    model, rows = served_model.load(content), served_model.random_rows(100)
+    one_by_one = [served_model.predict(model, row[None, :])[0] for row in rows[:count]]
+    assert served_model.predict(model, rows[:count]).tolist() == one_by_one
 
 
 @pytest.mark.parametrize(
     "leaves", [2, 3, MAX_BITMASK_LEAVES - 1, MAX_BITMASK_LEAVES, MAX_BITMASK_LEAVES + 1, 400]
 )
-def test_a_tree_of_any_size_answers_as_onnxruntime_does(leaves):
-    """Whether its splits are all compared at once or it is walked; on the splits themselves too."""
+def test_a_tree_of_any_size_predicts_as_in_onnxruntime(leaves):
+    """Whether all its splits are compared or it is walked; on the splits themselves too."""
     train = generate_sample(4_000)
     for seed in range(3):
         model = FAMILIES["tree"].build({"max_leaf_nodes": leaves}, seed)
         model.fit(train[FEATURE_NAMES], train[TARGET])
         assert model.get_n_leaves() == leaves
         content = onnx_export.to_onnx(model)
-        forest = CompiledGraph(reader.parse_graph(content), len(FEATURE_NAMES)).trees
-        assert (len(forest.small_leaf_values), len(forest.roots)) == (
+        trees = CompiledGraph(reader.parse_graph(content), len(FEATURE_NAMES)).trees
+        assert (len(trees.small_leaf_values), len(trees.roots)) == (
             (leaves, 0) if leaves <= MAX_BITMASK_LEAVES else (0, 1)
         )
-        rows = [
-            train[FEATURE_NAMES],
-            served_model.random_rows(500),
-            served_model.split_boundary_rows(content, train[FEATURE_NAMES].to_numpy(), 500),
-        ]
-        rows = np.vstack([one for one in rows if len(one)])
-        served, other = served_model.load(content), served_model.load(content, use_native=False)
+        train_rows = train[FEATURE_NAMES].to_numpy()
+        boundary_rows = served_model.split_boundary_rows(content, train_rows, 500)
+        assert len(boundary_rows)
+        rows = np.vstack([train_rows, served_model.random_rows(500), boundary_rows])
+        native = served_model.load(content)
+        reference = served_model.load(content, use_native=False)
         np.testing.assert_array_equal(
-            served_model.predict(served, rows), served_model.predict(other, rows)
+            served_model.predict(native, rows), served_model.predict(reference, rows)
         )
         np.testing.assert_allclose(
-            served_model.predict(served, train[FEATURE_NAMES].to_numpy()),
+            served_model.predict(native, train_rows),
             model.predict(train[FEATURE_NAMES]),
             rtol=1e-12,
         )
 
 
-def test_an_interval_ends_where_numpy_says():
+def test_intervals_are_those_of_numpy():
     rng = np.random.default_rng(0)
-    lows, highs = (
-        -rng.exponential(1, len(price_bands.BAND_UPPER_EDGES)),
-        rng.exponential(1, len(price_bands.BAND_UPPER_EDGES)),
-    )
-    highs[2] = -10  # a band in which no value fits
-    guess = np.r_[
+    n_bands = len(price_bands.BAND_UPPER_EDGES)
+    lower, upper = -rng.exponential(1, n_bands), rng.exponential(1, n_bands)
+    upper[2] = -10  # a band in which no value fits
+    predictions = np.r_[
         rng.uniform(-1, 7, 20_000), price_bands.BAND_LOWER_EDGES, price_bands.BAND_UPPER_EDGES
     ]
-    found = np.stack([guess, rng.exponential(0.5, len(guess))], 1)
-    expected = np.stack([guess, *price_bands.interval_bounds(*found.T, lows, highs)], 1)
-    bound = bindings.NativeIntervals(lows, highs, bindings.load_library())
-    np.testing.assert_array_equal(bound(found), expected)
-    assert bound(found[:0]).shape == (0, 3)
+    scales = rng.exponential(0.5, len(predictions))
+    bounds = price_bands.interval_bounds(predictions, scales, lower, upper)
+    compute_intervals = bindings.NativeIntervals(lower, upper, bindings.load_library())
+    rows = np.stack([predictions, scales], 1)
+    np.testing.assert_array_equal(compute_intervals(rows), np.stack([predictions, *bounds], 1))
+    assert compute_intervals(rows[:0]).shape == (0, 3)
 
 
-def test_a_row_that_is_no_number_is_refused(content):
+def test_a_row_with_a_value_that_is_not_a_number_is_refused(content):
     rows = served_model.random_rows(10)
     rows[3, 6] = np.nan
-    with pytest.raises(ValueError, match="no number"):
+    with pytest.raises(ValueError, match="not a number"):
         served_model.predict(served_model.load(content), rows)
 
 
@@ -106,7 +104,7 @@ def test_rows_of_another_width_are_refused(content):
         )
 
 
-def test_an_operator_that_c_does_not_know_is_left_to_onnxruntime(content):
+def test_a_graph_with_an_operator_unknown_to_c_runs_in_onnxruntime(content):
     model = onnx.load_from_string(content)
     model.graph.node[-1].output[0] = "before"
     model.graph.node.append(onnx.helper.make_node("Abs", ["before"], ["house_value"]))
@@ -117,52 +115,52 @@ def test_an_operator_that_c_does_not_know_is_left_to_onnxruntime(content):
     np.testing.assert_array_equal(served_model.predict(served, rows), expected)
 
 
-def _with_trees(content, **changed):
-    """The graph with other attributes in its first TreeEnsemble."""
+def change_first_trees(content, **changes):
+    """Return a graph with attributes of its first TreeEnsemble changed by functions."""
     model = onnx.load_from_string(content)
-    trees = next(one for one in model.graph.node if one.op_type == "TreeEnsemble")
+    trees = next(node for node in model.graph.node if node.op_type == "TreeEnsemble")
     for attribute in trees.attribute:
-        if attribute.name in changed:
-            changed[attribute.name](attribute)
+        if attribute.name in changes:
+            changes[attribute.name](attribute)
     return model.SerializeToString()
 
 
 def test_trees_that_lead_out_of_bounds_are_refused(content):
-    def program(**changed):
-        file = reader.parse_graph(_with_trees(content, **changed))
-        return CompiledGraph(file, len(FEATURE_NAMES), (2, 10))
+    def compile_graph(**changes):
+        graph = reader.parse_graph(change_first_trees(content, **changes))
+        return CompiledGraph(graph, len(FEATURE_NAMES), (2, 10))
 
-    def to(value):
+    def set_first(value):
         return lambda attribute: attribute.ints.__setitem__(0, value)
 
-    program()
-    with pytest.raises(ValueError, match="ask feature 999"):
-        program(nodes_featureids=to(999))
-    with pytest.raises(ValueError, match="ask feature"):
-        program(nodes_featureids=to(-1))
+    compile_graph()
+    with pytest.raises(ValueError, match="read feature 999"):
+        compile_graph(nodes_featureids=set_first(999))
+    with pytest.raises(ValueError, match="read feature -1"):
+        compile_graph(nodes_featureids=set_first(-1))
     with pytest.raises(ValueError, match="reached twice"):
-        program(nodes_truenodeids=to(0), nodes_trueleafs=to(0))
-    for bad in (10**9, -1):
-        with pytest.raises(ValueError, match="lead to"):
-            program(nodes_truenodeids=to(bad))
-        with pytest.raises(ValueError, match="lead to"):
-            program(tree_roots=to(bad))
+        compile_graph(nodes_truenodeids=set_first(0), nodes_trueleafs=set_first(0))
+    for number in (10**9, -1):
+        with pytest.raises(ValueError, match=f"lead to node {number}"):
+            compile_graph(nodes_truenodeids=set_first(number))
+        with pytest.raises(ValueError, match=f"lead to node {number}"):
+            compile_graph(tree_roots=set_first(number))
 
 
-def test_a_damaged_file_is_refused_or_answered_but_never_brings_the_process_down(content):
-    """One byte wrong, here and there: an index that leads elsewhere must not be followed."""
+def test_a_damaged_file_is_refused_or_served_but_never_crashes_the_process(content):
+    """One random byte is changed: an index out of bounds must not be followed."""
     rng, rows = np.random.default_rng(0), served_model.random_rows(3)
-    answered = 0
+    n_served = 0
     for _ in range(150):
         damaged = bytearray(content)
         damaged[rng.integers(len(damaged))] = rng.integers(256)
         with suppress(Exception):
-            answered += len(served_model.predict(served_model.load(bytes(damaged)), rows)) == 3
-    assert answered > 75  # most bytes are digits of numbers
+            n_served += len(served_model.predict(served_model.load(bytes(damaged)), rows)) == 3
+    assert n_served > 75  # most bytes are digits of numbers
 
 
 def test_a_library_older_than_its_source_is_not_used(tmp_path, monkeypatch):
-    """After `git pull` the old one would read what the new program says in the old way."""
+    """After `git pull` the old library would misread what the new compiler writes."""
     for path in bindings.Path(bindings.__file__).parent.glob("*native*"):
         shutil.copy2(path, tmp_path)
     monkeypatch.setattr(bindings, "__file__", str(tmp_path / "native.py"))
@@ -173,8 +171,8 @@ def test_a_library_older_than_its_source_is_not_used(tmp_path, monkeypatch):
 
 
 def test_constants_keep_their_last_digit(content):
-    """What C reads of the file is what training wrote."""
-    expected = onnx.load_from_string(content).graph.initializer
+    """The numbers that C reads of the file are those that the export wrote."""
+    tensors = onnx.load_from_string(content).graph.initializer
     constants = reader.parse_graph(content).constants
-    for one in expected:
-        assert constants[one.name].tobytes() == numpy_helper.to_array(one).tobytes()
+    for tensor in tensors:
+        assert constants[tensor.name].tobytes() == numpy_helper.to_array(tensor).tobytes()
