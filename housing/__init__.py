@@ -1,1 +1,1 @@
-"""The domain: California's block groups, the models of their house values, the registry's rules."""
+"""The domain: California's block groups, models of their house values, and their registry."""

@@ -1,10 +1,10 @@
-"""The eight features and the target, named once; everything else reads this table."""
+"""The eight features and the target, defined once: meaning, unit, accepted range, example."""
 
 from typing import NamedTuple
 
 
 class Feature(NamedTuple):
-    """What one column of a block group means, in which unit, and which values are believable."""
+    """The meaning of one column of a block group, its unit, and the range of accepted values."""
 
     meaning: str
     unit: str
@@ -27,9 +27,8 @@ FEATURE_NAMES = list(FEATURES)
 
 TARGET = "MedHouseVal"
 HOUSE_VALUE = Feature("median house value", "$100,000", 0, 5.1, 4.526)
-HOUSE_VALUE_CAP = (
-    5.00001  # the census recorded no value above $500,000; 965 block groups stand at this number
-)
+# The census recorded no value above $500,000; 965 block groups have this number instead.
+HOUSE_VALUE_CAP = 5.00001
 
 COLUMNS = [*FEATURE_NAMES, TARGET]
 USD_PER_UNIT = 100_000  # one unit of the target, in dollars

@@ -1,1 +1,4 @@
-"""The data set: sources, validation, splitting, the synthetic sample and DVC versions. No model here."""
+"""The data set: sources, validation, splitting, the synthetic sample and DVC versions.
+
+Trains no model.
+"""

@@ -1,6 +1,6 @@
-"""The version of the data: what DVC's pointers say, and which commit brought them.
+"""The version of the data: what DVC's pointers record, and which commit brought them.
 
-The raw file has a pointer of its own, the split stands in dvc.lock; both are in git.
+The raw file has a pointer of its own, the split is in dvc.lock; both are in git.
 """
 
 import hashlib
@@ -13,75 +13,91 @@ from typing import Any
 
 from housing import paths
 
+MD5_ENTRY_PATTERN = re.compile(r"md5: ([0-9a-f]{32})")  # in a pointer and in dvc.lock
+SPLIT_FILES = ("train.parquet", "test.parquet", "manifest.json")
+GIT_TIMEOUT_SECONDS = 10
+
 
 def md5(content: bytes) -> str:
-    """As DVC's pointers have it."""
+    """Return the md5 of some bytes in hexadecimal digits, as DVC's pointers have it."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def pointer_file() -> Path:
-    """The DVC pointer of the raw file: the home's, else the checkout's."""
+    """Return the path of the raw file's DVC pointer: in the home folder, else in the checkout."""
     return _dvc_file(f"data/raw/{paths.raw_data().name}.dvc")
 
 
 def recorded_md5() -> str:
-    """The md5 that the pointer of the raw file names."""
-    return re.search(r"md5: ([0-9a-f]{32})", pointer_file().read_text())[1]
+    """Return the md5 that the pointer of the raw file records.
+
+    Raises ValueError if the pointer has none.
+    """
+    match = MD5_ENTRY_PATTERN.search(pointer_file().read_text())
+    if match is None:
+        raise ValueError(f"{pointer_file()} has no md5; `dvc add` writes a pointer that has")
+    return match[1]
 
 
 def data_notice(manifest: Mapping[str, Any]) -> str:
-    """What no reader may miss: a sample, or raw data that is not its pointer's; else empty."""
-    is_loud = manifest["source"] == "sample" or manifest.get("modified")
-    return manifest["said"] if is_loud else ""
+    """Return the notice of a sample or of raw data that differs from its pointer; else empty."""
+    needs_notice = manifest["source"] == "sample" or manifest.get("modified")
+    return manifest["said"] if needs_notice else ""
 
 
 def data_version(manifest: Mapping[str, Any]) -> str:
-    """The version of the raw data behind a split, in a line; empty if DVC does not hold it."""
-    found = manifest.get("md5", "")
-    if not found:
+    """Describe the version of a split's raw data in one line; empty if DVC does not hold it."""
+    raw_md5 = manifest.get("md5", "")
+    if not raw_md5:
         return ""
     if manifest["modified"]:
-        return f"modified: md5 {found[:12]} is not what DVC had recorded"
-    number = data_commit(found)
-    where = f" at commit {number[:12]}" if number else ", not committed" if _has_history() else ""
-    return f"DVC: md5 {found[:12]}{where}"
+        return f"modified: md5 {raw_md5[:12]} is not what DVC had recorded"
+    commit = data_commit(raw_md5)
+    if commit:
+        return f"DVC: md5 {raw_md5[:12]} at commit {commit[:12]}"
+    return f"DVC: md5 {raw_md5[:12]}" + (", not committed" if _has_history() else "")
 
 
 def data_commit(data_md5: str) -> str:
-    """The commit that brought the raw data of that md5: of this branch, else of any; or empty."""
+    """Return the commit that brought the raw data of an md5, or an empty string.
+
+    A commit of this branch is preferred to one of another branch.
+    """
     if not _has_history():
         return ""
-    for where in ("HEAD", "--all"):
-        numbers = _run_git(
-            "log", "--format=%H", f"-S{data_md5}", where, "--", pointer_file().name
+    for revisions in ("HEAD", "--all"):
+        commits = _run_git(
+            "log", "--format=%H", f"-S{data_md5}", revisions, "--", pointer_file().name
         ).split()
-        if numbers:
-            return numbers[-1]  # the newest ones may have taken it away
+        if commits:
+            return commits[-1]  # the oldest: newer ones may have removed the md5 again
     return ""
 
 
 def has_git() -> bool:
-    """Whether the pointer lies in a git checkout."""
+    """Return whether the pointer lies in a git checkout."""
     return bool(_run_git("rev-parse", "--git-dir"))
 
 
 def _has_history() -> bool:
-    """A shallow clone has none: all seems to have come with its oldest commit."""
+    """Return whether the checkout has its history.
+
+    A shallow clone has not: every file seems to have come with its oldest commit.
+    """
     return _run_git("rev-parse", "--is-shallow-repository") == "false"
 
 
 def split_status(manifest: Mapping[str, Any]) -> str:
-    """How the split in data/ stands to the one that dvc.lock records, in a sentence."""
-    lock, folder = _dvc_file("dvc.lock"), paths.processed_data()
+    """Describe in a sentence whether the split in data/ is the one that dvc.lock records."""
+    lock_file, folder = _dvc_file("dvc.lock"), paths.processed_data()
     if not manifest.get("md5"):
         return "A split of such data is not recorded by DVC."
     if os.environ.get("DVC_STAGE"):
         return "This run is part of `dvc repro`, which records it in `dvc.lock`."
-    if not lock.exists():
-        return "No split is recorded yet: `dvc repro` does."
-    recorded = set(re.findall(r"md5: ([0-9a-f]{32})", lock.read_text()))
-    files = [folder / one for one in ("train.parquet", "test.parquet", "manifest.json")]
-    if recorded.issuperset(md5(one.read_bytes()) for one in files):
+    if not lock_file.exists():
+        return "No split is recorded yet: `dvc repro` records one."
+    recorded = set(MD5_ENTRY_PATTERN.findall(lock_file.read_text()))
+    if recorded.issuperset(md5((folder / name).read_bytes()) for name in SPLIT_FILES):
         return "It is the version that `dvc.lock` records."
     return (
         "It is not the version that `dvc.lock` records, as other data, another seed, share or "
@@ -90,15 +106,18 @@ def split_status(manifest: Mapping[str, Any]) -> str:
 
 
 def _dvc_file(relative_path: str) -> Path:
-    """A file of DVC's: the home's, else the checkout's."""
-    beside = paths.home() / relative_path
-    return beside if beside.exists() else paths.PROJECT_ROOT / relative_path
+    """Return the path of one of DVC's files: in the home folder, else in the checkout."""
+    in_home = paths.home() / relative_path
+    return in_home if in_home.exists() else paths.PROJECT_ROOT / relative_path
 
 
 def _run_git(*arguments: str) -> str:
-    """What git says of the pointer's checkout; empty if there is no git, or none here."""
+    """Return git's output for the pointer's checkout; empty without git or a repository."""
     command = ["git", "-C", str(pointer_file().parent), *arguments]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
+        completed = subprocess.run(
+            command, capture_output=True, text=True, timeout=GIT_TIMEOUT_SECONDS
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
+    return completed.stdout.strip()

@@ -1,9 +1,10 @@
-"""The data set, from where it can be had: DVC, scikit-learn, a file, or the generated sample."""
+"""Load the data set from where it is available: DVC, scikit-learn, a file, or a sample."""
 
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,63 +15,67 @@ from housing.data import dvc as data_versions
 from housing.data.synthetic import generate_sample
 
 CALIFORNIA_SOURCE, SAMPLE_SOURCE, FILE_SOURCE = "california", "sample", "file"
+DVC_TIMEOUT_SECONDS = 60
+SKLEARN_TIMEOUT_SECONDS = 14  # scikit-learn's own download has no time limit
+SKLEARN_FETCH_CODE = (
+    "import sys; from sklearn.datasets import fetch_california_housing as fetch; "
+    "fetch(as_frame=True).frame.to_csv(sys.argv[1], index=False, lineterminator='\\r\\n')"
+)
 
 
 class Dataset(NamedTuple):
     """A frame and where it comes from."""
 
-    frame: pd.DataFrame  # (n, 9), float64, columns as in `schema.COLUMNS`, not yet checked
-    source: str  # REAL, SAMPLE or FILE
-    description: str  # one sentence: where the rows came from, and what was tried before
+    frame: pd.DataFrame  # (n, 9), float64, columns as in `schema.COLUMNS`, not yet validated
+    source: str  # CALIFORNIA_SOURCE, SAMPLE_SOURCE or FILE_SOURCE
+    description: str  # one sentence: where the rows came from, and what was tried first
     sha256: str  # of the CSV or Parquet bytes
-    md5: str = ""  # of the raw file, as DVC has it; empty for what DVC does not hold
-    is_modified: bool = False  # the raw file is not the one that its DVC pointer names
+    md5: str = ""  # of the raw file, as DVC has it; empty for data that DVC does not hold
+    is_modified: bool = False  # the raw file is not the one that its DVC pointer records
 
 
 def load_dataset(source: str = "auto", n_rows: int = 20_640, seed: int = 0) -> Dataset:
-    """The data set.
+    """Load the data set.
 
-    source: "california" is the real data or an error; "sample" is generated (`rows`, `seed`);
-    "auto" is the real data where it can be had, else the sample; anything else is the path of a
-    CSV or Parquet file. Raises LookupError if the data cannot be had, with the ways out. A raw
-    file that is not the one its DVC pointer names is a ValueError for "california"; "auto" takes
-    it, and says so.
+    source: "california" is the real data or an error; "sample" is generated (`n_rows`, `seed`);
+    "auto" is the real data where it is available, else the sample; anything else is the path of a
+    CSV or Parquet file. Raises LookupError if the data is not available, with the ways out. A raw
+    file that is not the one its DVC pointer records is a ValueError for "california"; "auto" takes
+    it, and says so in the description.
     """
     if source == SAMPLE_SOURCE:
         return _generate_dataset(n_rows, seed, "generated on request")
     if source not in ("auto", CALIFORNIA_SOURCE):
         return _load_file(paths.invocation_folder() / source)
-    tried: list[str] = []
-    for way in (_load_raw_file, _load_from_dvc, _load_from_sklearn):
-        found = way(tried)
-        if found and found.is_modified and source == CALIFORNIA_SOURCE:
+    failed_attempts: list[str] = []
+    for load in (_load_raw_file, _load_from_dvc, _load_from_sklearn):
+        dataset = load(failed_attempts)
+        if dataset is None:
+            continue
+        if dataset.is_modified and source == CALIFORNIA_SOURCE:
             raise ValueError(
-                f"{found.description}; to use it as it is once, give its path as the source"
+                f"{dataset.description}; to use it as it is once, give its path as the source"
             )
-        if found:
-            return found
+        return dataset
     if source == "auto":
-        return _generate_dataset(
-            n_rows, seed, "the real data could not be had: " + "; ".join(tried)
-        )
+        reason = "the real data could not be had: " + "; ".join(failed_attempts)
+        return _generate_dataset(n_rows, seed, reason)
     raise LookupError(
         "the California Housing data could not be had:\n"
-        + "".join(f"- {one}\n" for one in tried)
+        + "".join(f"- {attempt}\n" for attempt in failed_attempts)
         + "Ways out: name a DVC remote that answers (dvc remote add -d NAME URL); set "
         "SCIKIT_LEARN_DATA to a folder with cal_housing_py3.pkz; put the file at "
-        f"{paths.raw_data()}; or go on with made-up rows: source=sample."
+        f"{paths.raw_data()}; or go on with generated rows: source=sample."
     )
 
 
 def source_files(source: str) -> list[Path]:
-    """The files that decide what `load(source)` gives, there or not: if one comes, load again."""
+    """Return the files, existing or not, whose change makes `load_dataset(source)` give others."""
     if source == SAMPLE_SOURCE:
         return []
-    return [
-        paths.raw_data()
-        if source in ("auto", CALIFORNIA_SOURCE)
-        else paths.invocation_folder() / source
-    ]
+    if source in ("auto", CALIFORNIA_SOURCE):
+        return [paths.raw_data()]
+    return [paths.invocation_folder() / source]
 
 
 def _load_raw_file(failed_attempts: list[str]) -> Dataset | None:
@@ -79,70 +84,84 @@ def _load_raw_file(failed_attempts: list[str]) -> Dataset | None:
         failed_attempts.append(f"{path} is missing")
         return None
     content = path.read_bytes()
-    found, expected = data_versions.md5(content), data_versions.recorded_md5()
+    file_md5, recorded_md5 = data_versions.md5(content), data_versions.recorded_md5()
     try:
         frame = _integers_to_floats(pd.read_csv(path))
-    except ValueError as broken:  # pandas' own are of this kind
+    except ValueError as error:  # pandas' own parser errors are of this kind
         raise ValueError(
-            f"{path} is no CSV file ({broken}): dvc checkout --force brings the recorded one back"
-        ) from broken
-    said = f"The real data, {len(frame):,} block groups"
-    if found != expected:
-        said = (
+            f"{path} is no CSV file ({error}): dvc checkout --force brings the recorded one back"
+        ) from error
+    description = f"The real data, {len(frame):,} block groups"
+    is_modified = file_md5 != recorded_md5
+    if is_modified:
+        description = (
             f"CHANGED DATA, not what its DVC pointer says: {path.name} has {len(frame):,} rows and "
-            f"md5 {found[:12]}, recorded is {expected[:12]} (to record it: dvc add data/raw/"
+            f"md5 {file_md5[:12]}, recorded is {recorded_md5[:12]} (to record it: dvc add data/raw/"
             f"{path.name}; to take it back: dvc checkout --force)"
         )
-    return Dataset(frame, CALIFORNIA_SOURCE, said, _sha256(content), found, found != expected)
+    return Dataset(frame, CALIFORNIA_SOURCE, description, _sha256(content), file_md5, is_modified)
 
 
 def _load_from_dvc(failed_attempts: list[str]) -> Dataset | None:
-    if not (paths.home() / ".dvc").exists():
-        failed_attempts.append(f"dvc pull: {paths.home()} has no DVC configuration")
+    folder = paths.home()
+    if not (folder / ".dvc").exists():
+        failed_attempts.append(f"dvc pull: {folder} has no DVC configuration")
         return None
-    dvc, environment = [sys.executable, "-m", "dvc"], {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    there = {"cwd": paths.home(), "env": environment}
-    if not data_versions.has_git():  # DVC wants to be told
-        _run_command([*dvc, "config", "--local", "core.no_scm", "true"], 60, **there)
-    reason = _run_command([*dvc, "pull", "--quiet", f"{paths.raw_data()}.dvc"], 60, **there)
-    if reason is None and paths.raw_data().exists():
+    dvc = [sys.executable, "-m", "dvc"]
+    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    if not data_versions.has_git():  # without this setting DVC fails outside of git
+        disable_git = [*dvc, "config", "--local", "core.no_scm", "true"]
+        _run_command(disable_git, DVC_TIMEOUT_SECONDS, folder, environment)
+    pull = [*dvc, "pull", "--quiet", f"{paths.raw_data()}.dvc"]
+    failure = _run_command(pull, DVC_TIMEOUT_SECONDS, folder, environment)
+    if failure is None and paths.raw_data().exists():
         return _load_raw_file(failed_attempts)
-    failed_attempts.append(f"dvc pull: {reason or 'it brought nothing'}")
+    failed_attempts.append(f"dvc pull: {failure or 'it brought nothing'}")
     return None
 
 
 def _load_from_sklearn(failed_attempts: list[str]) -> Dataset | None:
-    """scikit-learn's own copy, downloaded if need be; in a process, as it has no time limit."""
-    aside = paths.raw_data().with_name(".fetched.csv")
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    fetch = (
-        "import sys; from sklearn.datasets import fetch_california_housing as fetch; "
-        "fetch(as_frame=True).frame.to_csv(sys.argv[1], index=False, lineterminator='\\r\\n')"
-    )
-    reason = _run_command([sys.executable, "-c", fetch, str(aside)], 14)
-    if reason is None:
-        found, expected = data_versions.md5(aside.read_bytes()), data_versions.recorded_md5()
-        if found == expected:
-            aside.replace(paths.raw_data())
+    """Load scikit-learn's copy, downloaded if need be, in a subprocess that has a time limit."""
+    download = paths.raw_data().with_name(".fetched.csv")
+    download.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-c", SKLEARN_FETCH_CODE, str(download)]
+    failure = _run_command(command, SKLEARN_TIMEOUT_SECONDS)
+    if failure is None:
+        file_md5 = data_versions.md5(download.read_bytes())
+        recorded_md5 = data_versions.recorded_md5()
+        if file_md5 == recorded_md5:
+            download.replace(paths.raw_data())
             return _load_raw_file(failed_attempts)
-        reason = f"its copy has md5 {found}, expected {expected}"
-    aside.unlink(missing_ok=True)
-    failed_attempts.append(f"scikit-learn's cache or download: {reason}")
+        failure = f"its copy has md5 {file_md5}, expected {recorded_md5}"
+    download.unlink(missing_ok=True)
+    failed_attempts.append(f"scikit-learn's cache or download: {failure}")
     return None
 
 
-def _run_command(command: list[str], timeout_seconds: int, **options) -> str | None:
-    """Why the command failed, in a line; None if it did not."""
+def _run_command(
+    command: list[str],
+    timeout_seconds: int,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str | None:
+    """Run a command; return None, or in one line why it failed."""
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout_seconds, **options
+        completed = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            cwd=folder,
+            env=environment,
         )
     except subprocess.TimeoutExpired:
         return f"no answer in {timeout_seconds} s"
-    lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-    return (
-        None if done.returncode == 0 else next((one for one in lines if "ERROR" in one), lines[-1])
-    )
+    if completed.returncode == 0:
+        return None
+    lines = (completed.stderr or completed.stdout).strip().splitlines()
+    if not lines:
+        return f"exit code {completed.returncode}"
+    return next((line for line in lines if "ERROR" in line), lines[-1])
 
 
 def _load_file(path: Path) -> Dataset:
@@ -157,21 +176,20 @@ def _load_file(path: Path) -> Dataset:
     if not content.strip():
         raise ValueError(f"{path} is empty, expected a header and a row for each block group")
     frame = _integers_to_floats(readers[path.suffix](path))
-    return Dataset(
-        frame, FILE_SOURCE, f"The file {path.name}, {len(frame):,} rows", _sha256(content)
-    )
+    description = f"The file {path.name}, {len(frame):,} rows"
+    return Dataset(frame, FILE_SOURCE, description, _sha256(content))
 
 
 def _integers_to_floats(frame: pd.DataFrame) -> pd.DataFrame:
-    """A CSV of whole numbers means the same floats."""
+    """Convert integer columns to float64: a CSV file writes 41.0 as 41."""
     return frame.astype(dict.fromkeys(frame.select_dtypes("integer").columns, float))
 
 
 def _generate_dataset(n_rows: int, seed: int, reason: str) -> Dataset:
     frame = generate_sample(n_rows, seed)
     digest = _sha256(frame.to_csv(index=False).encode())
-    said = f"A GENERATED SAMPLE, not real data: {n_rows:,} rows, seed {seed} ({reason})"
-    return Dataset(frame, SAMPLE_SOURCE, said, digest)
+    description = f"A GENERATED SAMPLE, not real data: {n_rows:,} rows, seed {seed} ({reason})"
+    return Dataset(frame, SAMPLE_SOURCE, description, digest)
 
 
 def _sha256(content: bytes) -> str:

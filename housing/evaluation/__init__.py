@@ -1,1 +1,4 @@
-"""Metrics, slices, bootstrap comparison and interval calibration, on held-out rows. Draws nothing."""
+"""Metrics, slices, bootstrap comparison and interval calibration, on held-out rows.
+
+Draws no figure.
+"""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from housing.geography import KM_PER_DEGREE, LONGITUDE_SCALE
 from housing.inference.neighbors import NeighborIndex
 from housing.inference.shapley import reference_row
 from housing.schema import FEATURE_NAMES, FEATURES
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COORDINATE_INDICES = [FEATURE_NAMES.index("Latitude"), FEATURE_NAMES.index("Longitude")]
-KM_PER_DEGREE = 111.2  # a degree of latitude
-LONGITUDE_SCALE = 0.8  # a degree of longitude in degrees of latitude, in the middle of California
 # of the real block groups held back, 1 in 200 is as far from those the model was trained on
 MAX_DISTANCE_KM = 20.0
 

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from housing.geography import JOB_CENTERS, LONGITUDE_SCALE
 from housing.inference.neighbors import (
     ROWS_PER_CHUNK,
     DistanceSpace,
@@ -37,21 +38,9 @@ ROTATED_AXES = np.array(
         [*np.sin(ROTATION_ANGLES_RADIANS), *np.cos(ROTATION_ANGLES_RADIANS)],
     ]
 )
-# degrees north and east, as any atlas has them; trained models depend on values and order
-JOB_CENTERS = {
-    "San Francisco": (37.78, -122.42),
-    "Los Angeles": (34.05, -118.25),
-    "San Diego": (32.72, -117.16),
-    "San Jose": (37.34, -121.89),
-    "Sacramento": (38.58, -121.49),
-    "Fresno": (36.75, -119.77),
-    "Beverly Hills": (34.07, -118.40),
-    "Palo Alto": (37.44, -122.16),
-}
 N_RATIOS = 3
 # columns that LocationFeatures returns
 N_LOCATION_FEATURES = len(FEATURE_NAMES) + ROTATED_AXES.shape[1] + N_RATIOS + len(JOB_CENTERS)
-LONGITUDE_SCALE = 0.8  # a degree of longitude is about 0.8 degrees of latitude long in California
 
 # scales: how much a feature differs where locations differ as much as over one degree
 NEIGHBOR_SPACES = [

@@ -1,1 +1,4 @@
-"""Pictures and maps for notebooks and reports. Each function returns a figure or HTML and computes no metric."""
+"""Figures and maps for notebooks and reports.
+
+Each function returns Axes or HTML and computes no metric.
+"""

@@ -1,124 +1,131 @@
-(told, name) => {
+(payload, elementId) => {
   "use strict";
-  const root = document.querySelector(`#${name}:not([data-ready])`);
+  const root = document.querySelector(`#${elementId}:not([data-ready])`);
   if (!root) return;
   root.dataset.ready = "";
   if (location.href === "about:srcdoc") document.documentElement.style.colorScheme = "light dark";
 
-  const [stage, card, picture, mark] = [".stage", ".card", "svg", ".mark"].map((one) =>
-    root.querySelector(one),
+  const [plot, tooltip, picture, marker] = [".plot", ".tooltip", "svg", ".marker"].map((selector) =>
+    root.querySelector(selector),
   );
   const { width, height } = picture.viewBox.baseVal;
-  const unpack = ({ data, bytes, low, step, decimals }) => {
-    const buffer = Uint8Array.from(atob(data), (one) => one.charCodeAt(0)).buffer;
+  // the inverse of _encode_numbers in interactive.py
+  const decode = ({ data, bytes, offset, step, decimals }) => {
+    const buffer = Uint8Array.from(atob(data), (character) => character.charCodeAt(0)).buffer;
     const codes = new { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array }[bytes](buffer);
-    return Float64Array.from(codes, (one) => (low + step * one) / 10 ** decimals);
+    return Float64Array.from(codes, (code) => (offset + step * code) / 10 ** decimals);
   };
-  const x = unpack(told.x).map((one) => (one / 65535) * width);
-  const y = unpack(told.y).map((one) => (one / 65535) * height);
-  const facts = told.facts.map((one) => ({ ...one, values: unpack(one) }));
-  let here = -1;
+  const x = decode(payload.x).map((value) => (value / 65535) * width);
+  const y = decode(payload.y).map((value) => (value / 65535) * height);
+  const fields = payload.fields.map((field) => ({ ...field, values: decode(field) }));
+  let selected = -1;
 
-  function say(fact, dot) {
-    const value = fact.values[dot];
-    if (fact.words) return fact.words[value];
-    const { decimals: digits } = fact;
-    const plain = Math.abs(value).toLocaleString("en-US", {
-      minimumFractionDigits: digits,
-      maximumFractionDigits: digits,
+  function formatValue(field, dot) {
+    const value = field.values[dot];
+    if (field.categories) return field.categories[value];
+    const { decimals } = field;
+    const digits = Math.abs(value).toLocaleString("en-US", {
+      minimumFractionDigits: decimals,
+      maximumFractionDigits: decimals,
     });
-    const sign = value < 0 ? "\u2212" : fact.sign && value > 0 ? "+" : "";
-    return sign + fact.before + plain + fact.after;
+    const sign = value < 0 ? "\u2212" : field.sign && value > 0 ? "+" : "";
+    return sign + field.prefix + digits + field.suffix;
   }
 
-  function element(tag, text, kind) {
-    const made = document.createElement(tag);
-    made.textContent = text;
-    if (kind) made.className = kind;
-    return made;
+  function createElement(tag, text, className) {
+    const node = document.createElement(tag);
+    node.textContent = text;
+    if (className) node.className = className;
+    return node;
   }
 
-  const isHere = (dot) => here >= 0 && dot >= 0 && x[dot] === x[here] && y[dot] === y[here];
-  const together = (dot) =>
-    Array.from(x.keys()).filter((one) => x[one] === x[dot] && y[one] === y[dot]);
+  const isSamePoint = (dot, other) => x[dot] === x[other] && y[dot] === y[other];
+  const isAtSelected = (dot) => selected >= 0 && dot >= 0 && isSamePoint(dot, selected);
+  const coincidentDots = (dot) => Array.from(x.keys()).filter((other) => isSamePoint(dot, other));
 
-  function show(dot) {
-    if (dot === here) return;
-    here = dot;
-    mark.setAttribute("visibility", dot < 0 ? "hidden" : "visible");
-    if (dot < 0) return welcome();
-    mark.setAttribute("cx", x[dot]);
-    mark.setAttribute("cy", y[dot]);
+  function select(dot) {
+    if (dot === selected) return;
+    selected = dot;
+    marker.setAttribute("visibility", dot < 0 ? "hidden" : "visible");
+    if (dot < 0) return showHint();
+    marker.setAttribute("cx", x[dot]);
+    marker.setAttribute("cy", y[dot]);
     const list = document.createElement("dl");
-    const parts = [];
-    for (const fact of facts) {
-      if (fact.label) list.append(element("dt", fact.label), element("dd", say(fact, dot)));
-      else parts.push(element("p", say(fact, dot)));
+    const content = [];
+    for (const field of fields) {
+      const text = formatValue(field, dot);
+      if (field.label) list.append(createElement("dt", field.label), createElement("dd", text));
+      else content.push(createElement("p", text));
     }
-    const same = together(dot);
-    const more = `${same.indexOf(dot) + 1} of ${same.length} at this place: click for the next`;
-    if (same.length > 1) parts.push(list, element("p", more, "more"));
-    else parts.push(list);
-    card.replaceChildren(...parts);
+    content.push(list);
+    const dots = coincidentDots(dot);
+    const hint = `${dots.indexOf(dot) + 1} of ${dots.length} at this place: click for the next`;
+    if (dots.length > 1) content.push(createElement("p", hint, "hint"));
+    tooltip.replaceChildren(...content);
   }
 
-  function welcome() {
-    card.replaceChildren(element("p", "Point at a dot, or use the arrow keys.", "more"));
+  function showHint() {
+    tooltip.replaceChildren(createElement("p", "Point at a dot, or use the arrow keys.", "hint"));
   }
 
-  function next() {
-    if (here < 0) return;
-    const same = together(here);
-    show(same[(same.indexOf(here) + 1) % same.length]);
+  function selectNextCoincident() {
+    if (selected < 0) return;
+    const dots = coincidentDots(selected);
+    select(dots[(dots.indexOf(selected) + 1) % dots.length]);
   }
 
-  function nearest(event, reach) {
+  function findNearestDot(event, maxDistancePx) {
     const box = picture.getBoundingClientRect();
     const scale = box.width / width;
-    const [px, py] = [(event.clientX - box.left) / scale, (event.clientY - box.top) / scale];
-    let [best, least] = [-1, (reach / scale) ** 2];
+    const [pointerX, pointerY] = [(event.clientX - box.left) / scale, (event.clientY - box.top) / scale];
+    let [nearest, leastSquare] = [-1, (maxDistancePx / scale) ** 2];
     for (let dot = 0; dot < x.length; dot++) {
-      const far = (x[dot] - px) ** 2 + (y[dot] - py) ** 2;
-      if (far < least) [best, least] = [dot, far];
+      const square = (x[dot] - pointerX) ** 2 + (y[dot] - pointerY) ** 2;
+      if (square < leastSquare) [nearest, leastSquare] = [dot, square];
     }
-    return best;
+    return nearest;
   }
 
-  function step(dx, dy) {
-    if (here < 0) return show(0);
-    let [best, least] = [here, Infinity];
+  // select the nearest dot within 45 degrees of a direction; going sideways counts double
+  function moveSelection(dx, dy) {
+    if (selected < 0) return select(0);
+    let [nearest, leastDistance] = [selected, Infinity];
     for (let dot = 0; dot < x.length; dot++) {
-      const [right, down] = [x[dot] - x[here], y[dot] - y[here]];
-      const [along, aside] = [right * dx + down * dy, Math.abs(right * dy) + Math.abs(down * dx)];
-      const far = along + 2 * aside;
-      if (along > 0 && aside <= along && far < least) [best, least] = [dot, far];
+      const [right, down] = [x[dot] - x[selected], y[dot] - y[selected]];
+      const along = right * dx + down * dy;
+      const sideways = Math.abs(right * dy) + Math.abs(down * dx);
+      const distance = along + 2 * sideways;
+      if (along > 0 && sideways <= along && distance < leastDistance) {
+        [nearest, leastDistance] = [dot, distance];
+      }
     }
-    show(best);
+    select(nearest);
   }
 
-  stage.addEventListener("pointermove", (event) => {
+  plot.addEventListener("pointermove", (event) => {
     if (event.pointerType === "touch") return;
-    const dot = nearest(event, 24);
-    if (!isHere(dot)) show(dot);
+    const dot = findNearestDot(event, 24);
+    if (!isAtSelected(dot)) select(dot);
   });
-  stage.addEventListener("pointerdown", (event) => {
-    const at = nearest(event, 32);
-    if (isHere(at)) next();
-    else show(at);
+  plot.addEventListener("pointerdown", (event) => {
+    const dot = findNearestDot(event, 32);
+    if (isAtSelected(dot)) selectNextCoincident();
+    else select(dot);
   });
-  stage.addEventListener("pointerleave", (event) => {
-    if (event.pointerType !== "touch" && document.activeElement !== stage) show(-1);
+  plot.addEventListener("pointerleave", (event) => {
+    if (event.pointerType !== "touch" && document.activeElement !== plot) select(-1);
   });
-  stage.addEventListener("keydown", (event) => {
-    const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (arrow) step(...arrow);
-    else if (event.key === "Enter" || event.key === " ") next();
-    else if (event.key === "Escape") show(-1);
+  plot.addEventListener("keydown", (event) => {
+    const directions = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    const direction = directions[event.key];
+    if (direction) moveSelection(...direction);
+    else if (event.key === "Enter" || event.key === " ") selectNextCoincident();
+    else if (event.key === "Escape") select(-1);
     else return;
     event.preventDefault();
-    event.stopPropagation(); // JupyterLab's own keys
+    event.stopPropagation(); // JupyterLab has shortcuts for these keys
   });
-  welcome();
-  card.style.cssText = told.card;
-  card.hidden = false;
+  showHint();
+  tooltip.style.cssText = payload.tooltip_style;
+  tooltip.hidden = false;
 };

@@ -1,7 +1,9 @@
-"""Maps of California, drawn from the block groups alone: no outline, no tiles, nothing to fetch.
+"""Maps of California, drawn from the block groups alone: no outline, no tiles, no download.
 
 Each function takes data, labels itself with units, and returns its Axes.
 """
+
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,36 +13,38 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from sklearn.neighbors import KDTree
 
-from housing.geography import TOWNS, describe_locations
+from housing.geography import (
+    CITY_LABEL_SIDES,
+    MAP_LONGITUDE_SCALE,
+    TOWNS,
+    describe_locations,
+)
 from housing.plots.interactive import InteractiveFigure, build_interactive_figure
 from housing.plots.style import dollar_formatter
 from housing.schema import TARGET, USD_PER_UNIT
 
-MIN_LONGITUDE, MAX_LONGITUDE, MIN_LATITUDE, MAX_LATITUDE = (
-    -125.0,
-    -113.7,
-    32.2,
-    42.3,
-)  # the panel, in degrees
-GRID_STEP_DEGREES = 0.05  # degrees between the places that are asked whether they are land
-MAP_LONGITUDE_SCALE = np.cos(np.radians(37))  # of a degree of longitude against one of latitude
-# colours of their own, no neutral greys: a report that turns greys for a dark page leaves the map
+# what the axes show, in degrees
+MIN_LONGITUDE, MAX_LONGITUDE = -125.0, -113.7
+MIN_LATITUDE, MAX_LATITUDE = 32.2, 42.3
+GRID_STEP_DEGREES = 0.05  # between the grid points that are classified as land or sea
+COAST_DISC_DEGREES = 0.25  # a radius that follows the bays of the coast
+EAST_DISC_DEGREES = 0.7  # a radius that closes the gaps of the thinly settled east
+LAND_MARGIN_DEGREES = 0.06  # how far land reaches beyond the outermost block groups
+# colors of their own, no neutral greys: a report that inverts greys for a dark page keeps the map
 SEA_COLOR, OUTSIDE_COLOR, LAND_COLOR, TEXT_COLOR = "#c8dff0", "#eadfc4", "#fdf6e3", "#17324f"
 VALUE_COLORS = ["#fbc98c", "#f28a63", "#d6456c", "#962c80", "#511c6f", "#1c0f33"]
 ERROR_COLORS = ["#053061", "#2f79b5", "#92c5de", "#cfc4a8", "#f4a582", "#c43c3c", "#67001f"]
-CITY_LABEL_SIDES = {  # the names on the map, and on which side of its mark each stands
-    "San Francisco": "left", "Sacramento": "right", "Fresno": "right", "Los Angeles": "left",
-    "San Diego": "left",
-}  # fmt: skip
 
 
 def plot_value_map(frame: pd.DataFrame) -> Axes:
-    """Where houses are dear: a dot a block group, colour its house value in dollars."""
+    """Draw a dot a block group, colored by its house value in dollars."""
     axes = _draw_base_map(frame)
     edges = np.arange(6) * USD_PER_UNIT
-    mixed = frame.sample(frac=1, random_state=0)  # else whole counties would hide their neighbours
+    shuffled = frame.sample(
+        frac=1, random_state=0
+    )  # else whole counties would hide their neighbors
     dots = _draw_dots(
-        axes, mixed, mixed[TARGET] * USD_PER_UNIT, VALUE_COLORS, edges, size=2.4, extend="max"
+        axes, shuffled, shuffled[TARGET] * USD_PER_UNIT, VALUE_COLORS, edges, size=2.4, extend="max"
     )
     _add_colorbar(axes, dots, edges[[0, 1, 3, 5]], "median house value (arrow: cap)")
     axes.set_title("House values are high along the coast")
@@ -50,10 +54,10 @@ def plot_value_map(frame: pd.DataFrame) -> Axes:
 def plot_error_map(
     frame: pd.DataFrame, error: pd.Series, all_block_groups: pd.DataFrame | None = None
 ) -> Axes:
-    """Where the model is wrong: a dot a block group, colour its error in dollars.
+    """Draw a dot a block group, colored by its error in dollars.
 
-    error: (n,) guess minus truth; the largest ones lie on top. everywhere: all block groups that
-    are known, from which the land is drawn; by default those of the frame.
+    error: (n,) prediction minus true value, in dollars; the largest ones are drawn on top.
+    all_block_groups: the block groups from which the land is drawn; by default those of the frame.
     """
     axes = _draw_base_map(frame if all_block_groups is None else all_block_groups)
     edges = np.array([-150, -75, -25, 25, 75, 150]) * 1000
@@ -61,41 +65,46 @@ def plot_error_map(
     dots = _draw_dots(
         axes, frame.iloc[order], error.iloc[order], ERROR_COLORS, edges, size=7, extend="both"
     )
-    bar = _add_colorbar(axes, dots, edges[[0, 2, 3, 5]], "guess minus true value")
-    for side, x, words in (("left", 0, "◂ too low"), ("right", 1, "too high ▸")):
+    bar = _add_colorbar(axes, dots, edges[[0, 2, 3, 5]], "prediction minus true value")
+    for side, x, text in (("left", 0, "◂ too low"), ("right", 1, "too high ▸")):
         bar.text(
-            x, -2.3, words, transform=bar.transAxes, ha=side, va="top", size=9, color=TEXT_COLOR
+            x, -2.3, text, transform=bar.transAxes, ha=side, va="top", size=9, color=TEXT_COLOR
         )
-    axes.set_title("Where the guesses are off")
+    axes.set_title("Where the predictions are off")
     return axes
 
 
 def interactive_error_map(axes: Axes, frame: pd.DataFrame, y_pred: np.ndarray) -> InteractiveFigure:
-    """An error map that answers: point at a dot, and it says place, guess, true value and more.
+    """Make an error map interactive: a dot shows its place, prediction, true value and error.
 
-    axes: what `error_map` drew of the frame; guess: (n,) in $100,000. In hundreds of dollars.
+    axes: what `plot_error_map` drew of the frame; y_pred: (n,) in $100,000. Amounts are rounded to
+    hundreds of dollars.
     """
     error = y_pred - frame[TARGET]
-    order = np.argsort(-error.abs(), kind="stable")  # the dot that lies on top is asked first
-    facts = pd.DataFrame(
+    order = np.argsort(-error.abs(), kind="stable")  # of dots at one place the top one comes first
+    tooltip_data = pd.DataFrame(
         {
             "": describe_locations(frame),
-            "guess": (y_pred * USD_PER_UNIT).round(-2),
+            "prediction": (y_pred * USD_PER_UNIT).round(-2),
             "true value": (frame[TARGET] * USD_PER_UNIT).round(-2),
             "error": (error * USD_PER_UNIT).round(-2),
             "income": (frame.MedInc * 10_000).round(-2),
             "people": frame.Population,
         }
     ).iloc[order]
-    alt = (
-        f"Map of California: {len(frame):,} block groups as dots, coloured by how many dollars "
-        "the guess is above the true value (red) or below it (blue)"
+    formats = {
+        "prediction": "${:,.0f}",
+        "true value": "${:,.0f}",
+        "error": "${:+,.0f}",
+        "income": "${:,.0f} a year",
+        "people": "{:,.0f}",
+    }
+    alt_text = (
+        f"Map of California: {len(frame):,} block groups as dots, colored by how many dollars "
+        "the prediction is above the true value (red) or below it (blue)"
     )
-    usd = dict.fromkeys(("guess", "true value"), "${:,.0f}")
-    formats = {**usd, "error": "${:+,.0f}", "income": "${:,.0f} a year", "people": "{:,.0f}"}
-    return build_interactive_figure(
-        axes, frame.Longitude.iloc[order], frame.Latitude.iloc[order], facts, formats, alt
-    )
+    longitude, latitude = frame.Longitude.iloc[order], frame.Latitude.iloc[order]
+    return build_interactive_figure(axes, longitude, latitude, tooltip_data, formats, alt_text)
 
 
 def _draw_dots(
@@ -105,29 +114,35 @@ def _draw_dots(
     colors: list[str],
     edges: np.ndarray,
     size: float,
-    extend: str,
+    extend: Literal["max", "both"],
 ) -> PathCollection:
     return axes.scatter(
-        frame.Longitude, frame.Latitude, c=values, s=size, cmap=ListedColormap(colors),
-        norm=BoundaryNorm(edges, len(colors), extend=extend), linewidths=0, rasterized=True,
+        frame.Longitude,
+        frame.Latitude,
+        c=values,
+        s=size,
+        cmap=ListedColormap(colors),
+        norm=BoundaryNorm(edges, len(colors), extend=extend),
+        linewidths=0,
+        rasterized=True,
         antialiased=False,
-    )  # fmt: skip
+    )
 
 
 def _add_colorbar(axes: Axes, dots: PathCollection, ticks: np.ndarray, title: str) -> Axes:
-    """The colour bar, in the sea where no dot is."""
-    box = axes.inset_axes((0.05, 0.1, 0.4, 0.022))
-    bar = axes.figure.colorbar(
-        dots, cax=box, orientation="horizontal", format=dollar_formatter(), ticks=ticks
+    """Draw the colorbar into the sea, where there are no dots; return its Axes."""
+    bar = axes.inset_axes((0.05, 0.1, 0.4, 0.022))
+    colorbar = axes.figure.colorbar(
+        dots, cax=bar, orientation="horizontal", format=dollar_formatter(), ticks=ticks
     )
-    bar.outline.set_visible(False)
-    box.set_title(title, fontsize=9.5, color=TEXT_COLOR, weight="normal", pad=5)
-    box.tick_params(labelsize=8.5, length=0, labelcolor=TEXT_COLOR)
-    return box
+    colorbar.outline.set_visible(False)
+    bar.set_title(title, fontsize=9.5, color=TEXT_COLOR, weight="normal", pad=5)
+    bar.tick_params(labelsize=8.5, length=0, labelcolor=TEXT_COLOR)
+    return bar
 
 
 def _draw_base_map(frame: pd.DataFrame) -> Axes:
-    """A map without dots: the sea, the land that the block groups span, some cities' names."""
+    """Draw a map without dots: the sea, the land that the block groups span, and some cities."""
     axes = plt.figure(figsize=(5.8, 6.2)).gca()
     axes.set_aspect(1 / MAP_LONGITUDE_SCALE)
     axes.set(
@@ -137,42 +152,53 @@ def _draw_base_map(frame: pd.DataFrame) -> Axes:
     )
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    axes.set_xticks(range(-124, -113, 2), [f"{-one}° W" for one in range(-124, -113, 2)])
-    axes.set_yticks(range(34, 43, 2), [f"{one}° N" for one in range(34, 43, 2)])
+    longitudes, latitudes = range(-124, -113, 2), range(34, 43, 2)
+    axes.set_xticks(longitudes, [f"{-degrees}° W" for degrees in longitudes])
+    axes.set_yticks(latitudes, [f"{degrees}° N" for degrees in latitudes])
     axes.tick_params(length=0, labelsize=9)
     _draw_land(axes, frame)
     axes.text(-123.5, 35.2, "Pacific\nOcean", color="#3f6e93", style="italic", ha="center")
-    for name, side in CITY_LABEL_SIDES.items():
-        spot = TOWNS[name][::-1]
-        axes.plot(*spot, "o", ms=4.5, color=LAND_COLOR, mec=TEXT_COLOR, mew=1.2, zorder=4)
-        axes.annotate(
-            name, spot, (7 if side == "right" else -7, 0), textcoords="offset points",
-            ha="left" if side == "right" else "right", va="center", color=TEXT_COLOR, fontsize=9.5,
-            bbox={"boxstyle": "round,pad=0.15", "fc": LAND_COLOR, "ec": "none", "alpha": 0.75}, zorder=4,
-        )  # fmt: skip
+    for city, side in CITY_LABEL_SIDES.items():
+        _draw_city(axes, city, side)
     return axes
 
 
-def _draw_land(axes: Axes, frame: pd.DataFrame) -> None:
-    """Land and sea: a wide outline for the empty east, a close one for the coast."""
-    mainland = frame[(frame.Latitude > 33.5) | (frame.Longitude > -118)]  # without Santa Catalina
-    east, north = (
-        np.arange(MIN_LONGITUDE - 1, MAX_LONGITUDE + 1, GRID_STEP_DEGREES),
-        np.arange(MIN_LATITUDE - 1, MAX_LATITUDE + 1, GRID_STEP_DEGREES),
+def _draw_city(axes: Axes, city: str, label_side: str) -> None:
+    latitude, longitude = TOWNS[city]
+    axes.plot(longitude, latitude, "o", ms=4.5, color=LAND_COLOR, mec=TEXT_COLOR, mew=1.2, zorder=4)
+    axes.annotate(
+        city,
+        (longitude, latitude),
+        (7 if label_side == "right" else -7, 0),
+        textcoords="offset points",
+        ha="left" if label_side == "right" else "right",
+        va="center",
+        color=TEXT_COLOR,
+        fontsize=9.5,
+        bbox={"boxstyle": "round,pad=0.15", "fc": LAND_COLOR, "ec": "none", "alpha": 0.75},
+        zorder=4,
     )
-    wide = _signed_land_distance(mainland, east[::2], north[::2], 0.7)
-    axes.contourf(east[::2], north[::2], wide, [0, np.inf], colors=[LAND_COLOR], zorder=0.5)
-    close = _signed_land_distance(mainland, east, north, 0.25)
-    rows = np.flatnonzero((close > 0).any(axis=1))
-    first = (close[rows] > 0).argmax(axis=1)
-    dry, wet = close[rows, first], close[rows, first - 1]
-    shore = east[first] - GRID_STEP_DEGREES * dry / (dry - wet)
+
+
+def _draw_land(axes: Axes, frame: pd.DataFrame) -> None:
+    """Draw land and sea: a coarse outline for the thinly settled east, a fine one for the coast."""
+    mainland = frame[(frame.Latitude > 33.5) | (frame.Longitude > -118)]  # without Santa Catalina
+    longitudes = np.arange(MIN_LONGITUDE - 1, MAX_LONGITUDE + 1, GRID_STEP_DEGREES)
+    latitudes = np.arange(MIN_LATITUDE - 1, MAX_LATITUDE + 1, GRID_STEP_DEGREES)
+    coarse = longitudes[::2], latitudes[::2]
+    distance = _signed_land_distance(mainland, *coarse, EAST_DISC_DEGREES)
+    axes.contourf(*coarse, distance, [0, np.inf], colors=[LAND_COLOR], zorder=0.5)
+    distance = _signed_land_distance(mainland, longitudes, latitudes, COAST_DISC_DEGREES)
+    rows = np.flatnonzero((distance > 0).any(axis=1))
+    first_land = (distance[rows] > 0).argmax(axis=1)
+    on_land, at_sea = distance[rows, first_land], distance[rows, first_land - 1]
+    shore = longitudes[first_land] - GRID_STEP_DEGREES * on_land / (on_land - at_sea)
     corners = [
         (MIN_LONGITUDE - 1, MAX_LATITUDE + 1),
         (MIN_LONGITUDE - 1, MIN_LATITUDE - 1),
         (shore[0], MIN_LATITUDE - 1),
     ]
-    coast = np.column_stack([shore, north[rows]])
+    coast = np.column_stack([shore, latitudes[rows]])
     sea = np.vstack([corners, coast, [(shore[-1], MAX_LATITUDE + 1)]])
     axes.fill(*sea.T, color=SEA_COLOR, linewidth=0, zorder=0.6)
 
@@ -180,15 +206,17 @@ def _draw_land(axes: Axes, frame: pd.DataFrame) -> None:
 def _signed_land_distance(
     frame: pd.DataFrame, longitudes: np.ndarray, latitudes: np.ndarray, disc_radius_degrees: float
 ) -> np.ndarray:
-    """(north, east) grid of how many degrees inside the land a place is; negative outside it.
+    """Return a (latitudes, longitudes) grid of degrees inside the land; negative outside of it.
 
-    The land is all that a disc of radius `reach`, in degrees, cannot touch without covering a
-    block group: gaps narrower than the disc are closed, bays wider than it stay open.
+    The land is all that a disc of radius `disc_radius_degrees` cannot touch without covering a
+    block group: gaps narrower than the disc are closed, bays wider than it stay open (the
+    alpha-hull of Edelsbrunner et al., 1983).
     """
-    grid = np.stack(np.meshgrid(longitudes * MAP_LONGITUDE_SCALE, latitudes), axis=-1).reshape(
-        -1, 2
-    )
-    places = np.column_stack([frame.Longitude * MAP_LONGITUDE_SCALE, frame.Latitude])
-    nearest = KDTree(places).query(grid)[0].ravel()
-    free = KDTree(grid[nearest > disc_radius_degrees]).query(grid)[0]
-    return free.reshape(len(latitudes), len(longitudes)) - (disc_radius_degrees - 0.06)
+    points = np.stack(np.meshgrid(longitudes * MAP_LONGITUDE_SCALE, latitudes), axis=-1)
+    points = points.reshape(-1, 2)
+    block_groups = np.column_stack([frame.Longitude * MAP_LONGITUDE_SCALE, frame.Latitude])
+    distance_to_block_group = KDTree(block_groups).query(points)[0].ravel()
+    free_centers = points[distance_to_block_group > disc_radius_degrees]
+    distance_to_center = KDTree(free_centers).query(points)[0]
+    grid = distance_to_center.reshape(len(latitudes), len(longitudes))
+    return grid - (disc_radius_degrees - LAND_MARGIN_DEGREES)

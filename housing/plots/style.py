@@ -1,4 +1,4 @@
-"""One style for every picture: its colours, its dollars, its legends."""
+"""The style of all figures: colors, dollar amounts, legends."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from housing.plots import svg
 
-CAPPED_COLOR = "#d55e00"  # what stands at the cap
-MISSED_COLOR = CAPPED_COLOR  # what lies outside of what was promised
-MUTED_COLOR = "#9db8cf"  # the cloud behind what is to be read
-ZERO_LINE_COLOR = "#666666"  # the line where nothing is off
+CAPPED_COLOR = "#d55e00"  # block groups at the cap
+MISSED_COLOR = CAPPED_COLOR  # values outside of their interval
+MUTED_COLOR = "#9db8cf"  # the background of the data to read
+ZERO_LINE_COLOR = "#666666"  # the line of no error
 
 
 def use_style() -> None:
-    """Makes the house style the notebook's: figures as SVG and as PNG, both crisp at 2x."""
+    """Use the style in this process, and show a notebook's figures as SVG and as PNG at 2x."""
     pd.options.display.float_format = "{:,.6g}".format  # 12,345.6
     shell = get_ipython()
     if shell and plt.get_backend().endswith("inline"):
@@ -31,16 +31,22 @@ def use_style() -> None:
 def add_legend_above(
     axes: Axes, title: str, n_columns: int = 3, n_rows: int = 1, marker_scale: float = 3
 ) -> None:
-    """Title, then legend in rows and columns, then the plot: the legend hides no data."""
+    """Add a title and below it a legend of `n_rows` and `n_columns`, above the data."""
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=n_columns, borderaxespad=0.2,
-        columnspacing=1.4, handlelength=1.4, fontsize=9.5, markerscale=marker_scale,
-    )  # fmt: skip
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        ncols=n_columns,
+        borderaxespad=0.2,
+        columnspacing=1.4,
+        handlelength=1.4,
+        fontsize=9.5,
+        markerscale=marker_scale,
+    )
     axes.set_title(title, pad=14 + 18 * n_rows)
 
 
 def dollar_formatter(decimals: int = 0) -> FuncFormatter:
-    """What an axis in dollars writes: $0, $85k, −$150k; digits after the point for close ticks."""
+    """Return the formatter of a dollar axis: $0, $85k, −$150k; decimals for close ticks."""
     return FuncFormatter(lambda value, _: _format_dollars(value, decimals))
 
 
@@ -49,7 +55,7 @@ def _format_dollars(value: float, decimals: int) -> str:
 
 
 def finish_horizontal_plot(axes: Axes, title: str, xlabel: str) -> None:
-    """Finishes a picture with something on each row: dollars along the other axis."""
+    """Finish a figure with one item on each row and dollars along the x axis."""
     axes.xaxis.set_major_formatter(dollar_formatter())
     axes.set(xlabel=xlabel)
     axes.grid(axis="y", visible=False)

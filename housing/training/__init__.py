@@ -1,1 +1,4 @@
-"""Hyper-parameter search and cross-validation, with their cache and executors. Knows no MLflow."""
+"""Hyper-parameter search and cross-validation, with their cache and executors.
+
+Knows no MLflow.
+"""

@@ -1,44 +1,55 @@
-"""Where tasks run: in processes of this machine, or on the workers of a Dask cluster.
+"""Run tasks in processes of this machine, or on the workers of a Dask cluster.
 
-A task is a function that can be imported, and a tuple of small arguments: what is large the
-function loads itself, from a path that its worker can read. A task may be run twice.
+A task is a function that can be imported, and a tuple of small arguments: the function loads large
+data itself, from a path that its worker can read. A task may be run twice.
 """
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 ADDRESS_ENV_VARIABLE = "HOUSING_DASK"
 LOCAL_CLUSTER_ADDRESS = "local"
-CONNECT_TIMEOUT_SECONDS = (
-    4  # seconds for a scheduler to answer, and for its first worker to be there
-)
+CONNECT_TIMEOUT_SECONDS = 4  # for a scheduler to answer, and for its first worker to be there
 MAX_TASK_RETRIES = 2
 
-# run(function, arguments, tell=None): the results, in the order of the arguments. arguments: a
-# tuple for each task. tell gets each result as soon as those before it are there too.
-TaskRunner = Callable[..., list[Any]]
+
+class TaskRunner(Protocol):
+    """A function that runs tasks and returns their results in the order of the arguments.
+
+    arguments: a tuple for each task. on_result is called with each result, in the same order, as
+    soon as those of all earlier tasks have arrived too.
+    """
+
+    def __call__(
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple],
+        on_result: Callable[[Any], None] | None = None,
+    ) -> list[Any]: ...
 
 
 @contextmanager
 def executor(address: str | None = None, n_jobs: int = -1) -> Iterator[TaskRunner]:
-    """What runs tasks side by side; its processes are kept from one call to the next.
+    """Open a function that runs tasks in parallel; its processes are kept between calls.
 
     address: "" is this machine, by joblib (whose `parallel_config` is honoured); "local" a Dask
     cluster of this machine's processes, one thread each; "tcp://host:8786" a Dask scheduler; None
-    is what HOUSING_DASK says, else this machine. processes: how many on this machine; -1 is one a
-    core. With Dask a worker that is killed costs its tasks one more try, not the others.
+    is the value of HOUSING_DASK, else this machine. n_jobs: the number of processes on this
+    machine; -1 is one a core. With Dask, a worker that is killed costs its tasks one more try, and
+    the other tasks nothing.
 
-    Raises LookupError if no scheduler or no worker answers at the address. The call raises what
-    a task raised, with Dask after two more tries, and RuntimeError if its worker was lost.
+    Raises LookupError if no scheduler or no worker answers at the address. A call of the function
+    raises what a task raised, with Dask after two more tries, and RuntimeError if its worker was
+    lost.
     """
     address = os.environ.get(ADDRESS_ENV_VARIABLE, "") if address is None else address
     if not address:
@@ -56,9 +67,10 @@ def _run_local(
     on_result: Callable[[Any], None] | None = None,
 ) -> list[Any]:
     try:
-        return _collect_results(pool(delayed(function)(*one) for one in arguments), on_result)
-    except BrokenProcessPool as lost:
-        raise RuntimeError("a worker process was killed, perhaps for want of memory") from lost
+        tasks = (delayed(function)(*task_arguments) for task_arguments in arguments)
+        return _collect_results(pool(tasks), on_result)
+    except BrokenProcessPool as error:
+        raise RuntimeError("a worker process was killed, perhaps for want of memory") from error
 
 
 def _run_dask(
@@ -76,26 +88,27 @@ def _run_dask(
             function, *zip(*arguments, strict=True), pure=False, retries=MAX_TASK_RETRIES
         )
         try:
-            return _collect_results((one.result() for one in futures), on_result)
+            return _collect_results((future.result() for future in futures), on_result)
         finally:
-            client.cancel(futures)  # those that are done do not mind
-    except dask.KilledWorker as lost:
-        raise RuntimeError(f"workers at {address} were killed again and again: {lost}") from lost
-    except (CancelledError, dask.comm.CommClosedError) as gone:
-        raise RuntimeError(f"the Dask scheduler at {address} has gone") from gone
+            client.cancel(futures)  # finished futures are not affected
+    except dask.KilledWorker as error:
+        raise RuntimeError(f"workers at {address} were killed again and again: {error}") from error
+    except (CancelledError, dask.comm.CommClosedError) as error:
+        raise RuntimeError(f"the Dask scheduler at {address} has gone") from error
 
 
-def _collect_results(results: Iterator[Any], on_result: Callable[[Any], None] | None) -> list[Any]:
-    kept = []
-    for one in results:
-        kept.append(one)
+def _collect_results(results: Iterable[Any], on_result: Callable[[Any], None] | None) -> list[Any]:
+    collected = []
+    for result in results:
+        collected.append(result)
         if on_result:
-            on_result(one)
-    return kept
+            on_result(result)
+    return collected
 
 
 @contextmanager
 def _connect_dask(address: str, n_jobs: int) -> Iterator[Any]:
+    """Open a client of the Dask scheduler at an address, or of a new cluster of this machine."""
     # not an import statement: where the tasks run changes no result, so that neither Dask's
     # version nor its second of importing belongs to a step that may run without it
     dask = import_module("distributed")
@@ -116,30 +129,28 @@ def _connect_dask(address: str, n_jobs: int) -> Iterator[Any]:
         return
     try:
         client = dask.Client(address, timeout=CONNECT_TIMEOUT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as nobody:
-        raise LookupError(_unavailable_message(address, "no Dask scheduler answers")) from nobody
-    with (
-        _silence_logger("distributed.client"),
-        client,
-    ):  # a scheduler that goes is our error to tell
+    except (OSError, ValueError) as error:
+        raise LookupError(_unavailable_message(address, "no Dask scheduler answers")) from error
+    # a scheduler that goes away is reported by our own error, not by the client's log
+    with _silence_logger("distributed.client"), client:
         try:
             client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_SECONDS)
-        except TimeoutError as nobody:
+        except TimeoutError as error:
             raise LookupError(
                 _unavailable_message(address, "the Dask scheduler has no worker")
-            ) from nobody
+            ) from error
         yield client
 
 
 @contextmanager
 def _silence_logger(logger_name: str) -> Iterator[None]:
     logger = logging.getLogger(logger_name)
-    before = logger.level
+    original_level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        logger.setLevel(original_level)
 
 
 def _unavailable_message(address: str, problem: str) -> str:

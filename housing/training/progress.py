@@ -1,16 +1,18 @@
-"""How far a long computation is: one line, written over as it goes on."""
+"""Show the progress of a long computation in one line that is overwritten."""
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 LINE_WIDTH_CHARS = 100
 
 
 def display_callback() -> Callable[[str], None]:
-    """What to call with each new line.
+    """Return the function to call with each new line.
 
-    In a notebook it is an output of the cell, which JupyterLab, a report and the runner's terminal
-    line show while it changes. In a terminal it is a line on stderr. Elsewhere nothing is written.
+    In a notebook the line is an output of the cell, which JupyterLab, a report and the runner's
+    terminal line show while it changes. In a terminal it is a line on stderr. Elsewhere nothing is
+    written.
     """
     if "IPython" in sys.modules:
         from IPython import get_ipython
@@ -21,19 +23,19 @@ def display_callback() -> Callable[[str], None]:
 
 
 class _NotebookDisplay:
-    """An output of the running cell; there from the first line on."""
+    """An output of the running cell, created with the first line."""
 
     def __init__(self) -> None:
-        self.display_handle = None
+        self.display_handle: Any = None
 
     def __call__(self, line: str) -> None:
         from IPython.display import display
 
-        said = {"text/plain": line}
+        data = {"text/plain": line}
         if self.display_handle is None:
-            self.display_handle = display(said, raw=True, display_id=True)
+            self.display_handle = display(data, raw=True, display_id=True)
         else:
-            self.display_handle.update(said, raw=True)
+            self.display_handle.update(data, raw=True)
 
 
 def _overwrite_line(line: str) -> None:

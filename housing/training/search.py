@@ -13,25 +13,23 @@ from sklearn.base import RegressorMixin
 from housing.models.families import FAMILIES
 from housing.schema import USD_PER_UNIT
 from housing.training import executors, folds
-from housing.training.cross_validation import CachedCrossValidation, cross_val_predict
+from housing.training.cross_validation import CachedCrossValidation, FoldScore, cross_val_predict
 
-TRIALS_PER_BATCH = (
-    4  # trials proposed at once: more use more cores, fewer learn more from each other
-)
-PRUNER_WARMUP_TRIALS = 4  # trials whose first fold is seen before one is given up after it
-MIN_STANDARD_ERRORS = 2  # standard errors that a trial must be better than the first guess
+# trials proposed at once: more use more cores, fewer learn more from each other
+TRIALS_PER_BATCH = 4
+PRUNER_WARMUP_TRIALS = 4  # first folds that are seen before a trial is pruned after its own
+MIN_STANDARD_ERRORS = 2  # by which a trial must be better than the initial settings
 ProgressCallback = Callable[[str], None]
 
 
 class Budget(NamedTuple):
-    """How long a search may take."""
+    """Limits of a search."""
 
-    n_trials: dict[str, int]  # settings tried, a family
-    n_folds: int  # parts of the cross-validation
-    max_minutes: float  # after that no further trial is proposed; each family has one at least
-    param_overrides: Mapping[str, dict[str, Any]] = MappingProxyType(
-        {}
-    )  # what is worth the time, a family
+    n_trials: dict[str, int]  # settings tried, by family
+    n_folds: int  # of the cross-validation
+    max_minutes: float  # after that no further batch is proposed; each family has one at least
+    # by family: initial settings that are worth their time in this budget
+    param_overrides: Mapping[str, dict[str, Any]] = MappingProxyType({})
 
 
 BUDGETS = {
@@ -59,17 +57,16 @@ BUDGETS = {
 
 
 class SearchResult(NamedTuple):
-    """What a search found."""
+    """The best settings of a family, the model trained with them, and all trials."""
 
     family: str
-    params: dict[str, Any]  # the best ones
+    params: dict[str, Any]  # the best settings
     model: RegressorMixin  # built with them and trained on the whole training part
     rmse: float  # their mean over the folds, in $100,000
     rmse_std: float  # the folds' standard deviation, in $100,000
-    trials: pd.DataFrame  # a row a trial: rmse (NaN: given up), first_fold, seconds, its params
-    out_of_fold_predictions: (
-        np.ndarray
-    )  # (n,) in $100,000: of each training row by a model that has not seen it
+    trials: pd.DataFrame  # a row a trial: rmse (NaN: pruned), first_fold, seconds, its params
+    # (n,) in $100,000: of each training row by a model that was trained without it
+    out_of_fold_predictions: np.ndarray
     n_folds: int  # of the cross-validation those models come from
 
 
@@ -82,18 +79,56 @@ def tune_families(
     on_progress: ProgressCallback | None = None,
     executor_address: str | None = None,
 ) -> dict[str, SearchResult]:
-    """For each family the best settings, by cross-validated RMSE on the training part.
+    """Find the best settings of each family, by cross-validated RMSE on the training part.
 
-    TPE (Bergstra et al., 2011), each family's own first guess tried first, in batches whose folds
-    run side by side; a trial worse than the median after its first fold is given up. The same seed
-    gives the same answer on any number of cores, and on any machines. Each score is kept in
-    var/searches/ as it arrives, and the best models are: a search that was stopped goes on where
-    it was, and one that was finished is read.
+    TPE (Bergstra et al., 2011), each family's initial settings tried first, in batches whose folds
+    run in parallel; a trial worse than the median after its first fold is pruned. The same seed
+    gives the same result on any number of cores, and on any machines. Scores and best models are
+    cached in var/searches/ as they arrive: a search that was stopped resumes, and one that was
+    finished is read.
 
-    trials: in each family, if not 0, instead of the budget's. say: is told how far it is. where:
-    see `workers.workers`. Raises ValueError for an unknown family or budget, or trials below 0.
+    n_trials: in each family, if not 0, instead of the budget's. on_progress: is called with a line
+    on the progress. executor_address: see `executors.executor`. Raises ValueError for an unknown
+    family or budget, or n_trials below 0.
     """
-    unknown = [one for one in families if one not in FAMILIES]
+    budget = _check_arguments(families, budget, n_trials)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else a line on stderr for each trial
+    started_at = time.monotonic()
+    deadline = started_at + budget.max_minutes * 60
+    on_progress = on_progress or (lambda line: None)
+    with executors.executor(executor_address) as run_tasks:
+        cross_validation = CachedCrossValidation(train, budget.n_folds, seed, run_tasks)
+        studies = {
+            family: _run_study(
+                family,
+                n_trials or budget.n_trials[family],
+                cross_validation,
+                deadline,
+                on_progress,
+                budget.param_overrides.get(family, {}),
+            )
+            for family in families
+        }
+        on_progress(f"training the best of {len(families)} families on all {len(train):,} rows")
+        best = [
+            (family, _select_trial(study).user_attrs["params"]) for family, study in studies.items()
+        ]
+        models = cross_validation.refit(best)
+        predictions = [cross_validation.out_of_fold_predictions(*settings) for settings in best]
+    total_trials = sum(len(study.trials) for study in studies.values())
+    seconds = time.monotonic() - started_at
+    on_progress(f"{len(families)} families, {total_trials} trials, {seconds:,.0f} s")
+    return {
+        family: _search_result(family, study, model, out_of_fold, budget.n_folds)
+        for (family, study), model, out_of_fold in zip(
+            studies.items(), models, predictions, strict=True
+        )
+    }
+
+
+def _check_arguments(families: Sequence[str], budget: str | Budget, n_trials: int) -> Budget:
+    """Return the budget of that name, or the budget itself. Raises ValueError."""
+    unknown = [family for family in families if family not in FAMILIES]
     if unknown or not families:
         name = unknown[0] if unknown else ""
         raise ValueError(f"family is {name!r}, expected some of {', '.join(FAMILIES)}")
@@ -101,25 +136,7 @@ def tune_families(
         raise ValueError(f"budget is {budget!r}, expected one of {', '.join(BUDGETS)}")
     if n_trials < 0:
         raise ValueError(f"trials is {n_trials}, expected 1 or more, or 0 for the budget's")
-    budget = BUDGETS[budget] if isinstance(budget, str) else budget
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else a line on stderr for each trial
-    started = time.monotonic()
-    on_progress = on_progress or (lambda _: None)
-    with executors.executor(executor_address) as run:
-        scores = CachedCrossValidation(train, budget.n_folds, seed, run)
-        studies = [
-            _run_study(one, n_trials or budget.n_trials[one], scores, started + budget.max_minutes * 60, on_progress,
-                   budget.param_overrides.get(one, {}))
-            for one in families
-        ]  # fmt: skip
-        on_progress(f"training the best of {len(families)} families on all {len(train):,} rows")
-        best = [_select_trial(one).user_attrs["params"] for one in studies]
-        trained = scores.refit(list(zip(families, best, strict=True)))
-        guesses = [scores.out_of_fold_predictions(*one) for one in zip(families, best, strict=True)]
-    tried = sum(len(one.trials) for one in studies)
-    on_progress(f"{len(families)} families, {tried} trials, {time.monotonic() - started:,.0f} s")
-    every = zip(families, studies, trained, guesses, strict=True)
-    return {one[0]: _search_result(*one, budget.n_folds) for one in every}
+    return BUDGETS[budget] if isinstance(budget, str) else budget
 
 
 def predict_out_of_fold(
@@ -129,12 +146,12 @@ def predict_out_of_fold(
     seed: int = 42,
     executor_address: str | None = None,
 ) -> np.ndarray:
-    """(n,) what the family with those settings says of each training row, trained without it.
+    """Return the (n,) prediction of each training row by the result's settings, without its fold.
 
-    cuts: (fit, rest) row numbers; each row is in one rest.
+    fold_indices: (train, held-out) row numbers; each row is held out in one fold.
     """
-    with executors.executor(executor_address) as run:
-        return cross_val_predict(result.family, result.params, train, fold_indices, seed, run)
+    with executors.executor(executor_address) as run_tasks:
+        return cross_val_predict(result.family, result.params, train, fold_indices, seed, run_tasks)
 
 
 def _run_study(
@@ -145,26 +162,28 @@ def _run_study(
     on_progress: ProgressCallback,
     param_overrides: dict[str, Any],
 ) -> optuna.Study:
-    """The family's trials, in memory: the scores are what is kept, and replayed after a stop."""
+    """Run the family's trials. The study is in memory: after a stop its cached scores replay it."""
     title = FAMILIES[family].title
     study = optuna.create_study(
         pruner=optuna.pruners.MedianPruner(n_startup_trials=PRUNER_WARMUP_TRIALS)
     )
     study.enqueue_trial(FAMILIES[family].initial_params | param_overrides)
-    for done in range(0, n_trials, TRIALS_PER_BATCH):
-        if done and time.monotonic() > deadline:
+    for n_finished in range(0, n_trials, TRIALS_PER_BATCH):
+        if n_finished and time.monotonic() > deadline:
             break
-        best = f", best so far ${study.best_value * USD_PER_UNIT:,.0f}" if done else ""
-        on_progress(f"{title}: trial {done + 1} of {n_trials}{best}")
-        # a sampler a batch: after a stop, too, the next proposals are the same
+        best = f", best so far ${study.best_value * USD_PER_UNIT:,.0f}" if n_finished else ""
+        on_progress(f"{title}: trial {n_finished + 1} of {n_trials}{best}")
+        # a sampler for each batch: the next proposals are the same after a stop, too
         study.sampler = optuna.samplers.TPESampler(
-            seed=cross_validation.seed + done, constant_liar=True
+            seed=cross_validation.seed + n_finished, constant_liar=True
         )
-        batch = [study.ask() for _ in range(min(TRIALS_PER_BATCH, n_trials - done))]
+        batch = [study.ask() for _ in range(min(TRIALS_PER_BATCH, n_trials - n_finished))]
         for trial in batch:
             params = FAMILIES[family].suggest_params(trial)
-            kept = {one: value for one, value in param_overrides.items() if one not in trial.params}
-            trial.set_user_attr("params", params | kept)
+            fixed = {
+                name: value for name, value in param_overrides.items() if name not in trial.params
+            }
+            trial.set_user_attr("params", params | fixed)
         _run_batch(study, family, batch, cross_validation)
     return study
 
@@ -175,44 +194,46 @@ def _run_batch(
     batch: list[optuna.Trial],
     cross_validation: CachedCrossValidation,
 ) -> None:
-    """All of a batch on the first fold, the promising ones on the others."""
-    seen = {}
-    firsts = cross_validation.evaluate(family, [(one.user_attrs["params"], 0) for one in batch])
-    for trial, first in zip(batch, firsts, strict=True):
-        trial.report(first.rmse, 0)
-        seen[trial.number] = [first]
-    going = [one for one in batch if not one.should_prune()]
-    asked = [(one, fold) for one in going for fold in range(1, cross_validation.n_folds)]
-    rest = cross_validation.evaluate(
-        family, [(one.user_attrs["params"], fold) for one, fold in asked]
+    """Evaluate all trials of a batch on the first fold, the promising ones on the others."""
+    scores: dict[int, list[FoldScore]] = {}
+    first_scores = cross_validation.evaluate(
+        family, [(trial.user_attrs["params"], 0) for trial in batch]
     )
-    for (trial, _), score in zip(asked, rest, strict=True):
-        seen[trial.number].append(score)
+    for trial, score in zip(batch, first_scores, strict=True):
+        trial.report(score.rmse, 0)
+        scores[trial.number] = [score]
+    promising = [trial for trial in batch if not trial.should_prune()]
+    pairs = [(trial, fold) for trial in promising for fold in range(1, cross_validation.n_folds)]
+    later_scores = cross_validation.evaluate(
+        family, [(trial.user_attrs["params"], fold) for trial, fold in pairs]
+    )
+    for (trial, _), score in zip(pairs, later_scores, strict=True):
+        scores[trial.number].append(score)
     for trial in batch:
-        rmse = [one.rmse for one in seen[trial.number]]
+        rmse = [score.rmse for score in scores[trial.number]]
         trial.set_user_attr("first_fold", rmse[0])
         trial.set_user_attr("spread", float(np.std(rmse)))
         trial.set_user_attr("folds", rmse)
-        trial.set_user_attr("seconds", sum(one.seconds for one in seen[trial.number]))
-        if trial in going:
+        trial.set_user_attr("seconds", sum(score.seconds for score in scores[trial.number]))
+        if trial in promising:
             study.tell(trial, float(np.mean(rmse)))
         else:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
 
 
 def _select_trial(study: optuna.Study) -> optuna.trial.FrozenTrial:
-    """The trial with the least RMSE, if it surely beats the first guess; else the first guess.
+    """Return the trial with the least RMSE if it is clearly better than the first; else the first.
 
-    Of many trials as good as the first, one is better by luck, and not on other rows. Sure: by more
-    than two standard errors of the differences on the same folds; where only two models meet,
-    Breiman et al. (1984) ask for one.
+    Of many trials as good as the first, one is better by chance, and not on other rows. Clearly: by
+    more than two standard errors of the differences on the same folds; where only two models are
+    compared, Breiman et al. (1984) ask for one.
     """
     first, best = study.trials[0], study.best_trial
     if best.number == first.number:
         return first
     gains = np.subtract(first.user_attrs["folds"], best.user_attrs["folds"])
-    error = gains.std(ddof=1) / np.sqrt(len(gains))
-    return best if gains.mean() > MIN_STANDARD_ERRORS * error else first
+    standard_error = gains.std(ddof=1) / np.sqrt(len(gains))
+    return best if gains.mean() > MIN_STANDARD_ERRORS * standard_error else first
 
 
 def _search_result(
@@ -222,28 +243,28 @@ def _search_result(
     out_of_fold_predictions: np.ndarray,
     n_folds: int,
 ) -> SearchResult:
-    best = _select_trial(study)
-    params, spread = best.user_attrs["params"], best.user_attrs["spread"]
+    trial = _select_trial(study)
     return SearchResult(
-        family,
-        params,
-        model,
-        best.value,
-        spread,
-        _trials_table(study),
-        out_of_fold_predictions,
-        n_folds,
+        family=family,
+        params=trial.user_attrs["params"],
+        model=model,
+        rmse=float(np.mean(trial.user_attrs["folds"])),
+        rmse_std=trial.user_attrs["spread"],
+        trials=_trials_table(study),
+        out_of_fold_predictions=out_of_fold_predictions,
+        n_folds=n_folds,
     )
 
 
 def _trials_table(study: optuna.Study) -> pd.DataFrame:
+    completed = optuna.trial.TrialState.COMPLETE
     rows = [
         {
-            "rmse": one.value if one.state == optuna.trial.TrialState.COMPLETE else np.nan,
-            "first_fold": one.user_attrs["first_fold"],
-            "seconds": one.user_attrs["seconds"],
-            **one.user_attrs["params"],
+            "rmse": trial.value if trial.state == completed else np.nan,
+            "first_fold": trial.user_attrs["first_fold"],
+            "seconds": trial.user_attrs["seconds"],
+            **trial.user_attrs["params"],
         }
-        for one in study.trials
+        for trial in study.trials
     ]
     return pd.DataFrame(rows).rename_axis("trial")

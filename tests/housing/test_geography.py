@@ -6,45 +6,50 @@ from housing import geography
 from housing.data.synthetic import generate_sample
 
 
-def at(*points):
+def locations(*points):
+    """Return a frame of (latitude, longitude) points."""
     return pd.DataFrame(points, columns=["Latitude", "Longitude"])
 
 
-def test_a_degree_is_as_many_kilometres_as_on_a_globe():
-    south = geography.distance_to_nearest_km(at((34.0, -118.0), (34.0, -119.0)), at((35.0, -118.0)))
-    assert south[0] == pytest.approx(111.2, abs=0.1)
-    [west] = geography.distance_to_nearest_km(at((34.0, -119.0)), at((34.0, -118.0)))
-    assert west == pytest.approx(111.2 * np.cos(np.radians(34)), abs=0.1)  # not 111.2
+def test_a_degree_is_as_long_as_on_a_globe():
+    distances_km = geography.distance_to_nearest_km(
+        locations((34.0, -118.0), (34.0, -119.0)), locations((35.0, -118.0))
+    )
+    assert distances_km[0] == pytest.approx(111.2, abs=0.1)
+    [eastward_km] = geography.distance_to_nearest_km(
+        locations((34.0, -119.0)), locations((34.0, -118.0))
+    )
+    assert eastward_km == pytest.approx(111.2 * np.cos(np.radians(34)), abs=0.1)  # not 111.2
 
 
 def test_los_angeles_is_559_km_from_san_francisco():
-    [found] = geography.distance_to_nearest_km(
-        at(geography.TOWNS["Los Angeles"]), at(geography.TOWNS["San Francisco"])
+    [distance_km] = geography.distance_to_nearest_km(
+        locations(geography.TOWNS["Los Angeles"]), locations(geography.TOWNS["San Francisco"])
     )
-    assert found == pytest.approx(559, abs=1)
+    assert distance_km == pytest.approx(559, abs=1)
 
 
-def test_the_nearest_of_several_counts():
-    known = at((38.0, -122.0), (34.01, -118.0), (33.0, -117.0))
-    assert geography.distance_to_nearest_km(at((34.0, -118.0)), known) == pytest.approx(
+def test_the_distance_is_that_to_the_nearest_of_several():
+    reference = locations((38.0, -122.0), (34.01, -118.0), (33.0, -117.0))
+    assert geography.distance_to_nearest_km(locations((34.0, -118.0)), reference) == pytest.approx(
         1.11, abs=0.01
     )
 
 
-def test_where_nothing_is_known_nothing_is_nearest():
-    with pytest.raises(ValueError, match="no block group is known"):
-        geography.distance_to_nearest_km(at((34.0, -118.0)), at())
+def test_a_distance_to_no_block_group_is_an_error():
+    with pytest.raises(ValueError, match="no block group to measure the distance to"):
+        geography.distance_to_nearest_km(locations((34.0, -118.0)), locations())
 
 
-def test_a_place_is_named_after_the_nearest_town():
-    found = geography.describe_locations(at((36.75, -119.80), (37.2, -119.80)))
-    assert list(found) == ["near Fresno", "50 km from Fresno"]
+def test_a_location_is_described_by_its_nearest_town():
+    descriptions = geography.describe_locations(locations((36.75, -119.80), (37.2, -119.80)))
+    assert list(descriptions) == ["near Fresno", "50 km from Fresno"]
 
 
 def test_every_block_group_has_one_region():
-    found = geography.region(generate_sample(5_000))
-    assert found.notna().all()
-    assert set(found) == set(geography.REGIONS)
+    regions = geography.region(generate_sample(5_000))
+    assert regions.notna().all()
+    assert set(regions) == set(geography.REGIONS)
 
 
 @pytest.mark.parametrize(
@@ -69,5 +74,5 @@ def test_every_block_group_has_one_region():
         ("Mammoth Lakes", (37.65, -118.97), "North and Sierra"),
     ],
 )
-def test_a_town_is_in_the_region_a_californian_would_say(town, point, region):
-    assert list(geography.region(at(point))) == [region]
+def test_a_town_is_in_the_region_a_californian_would_name(town, point, region):
+    assert list(geography.region(locations(point))) == [region]

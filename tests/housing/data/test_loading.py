@@ -10,57 +10,57 @@ from housing.data.synthetic import generate_sample
 
 @pytest.fixture
 def offline(monkeypatch, tmp_path):
-    """No DVC, no cache of scikit-learn's, and a proxy that refuses every download."""
+    """Remove every source: no DVC, no scikit-learn cache, a proxy that rejects every download."""
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "no cache"))
     for scheme in ("http", "https"):
         monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")
 
 
-def test_the_real_data_is_the_pointer_s(real_data):
+def test_the_real_data_is_the_one_its_dvc_pointer_records(real_data):
     assert real_data.source == "california"
     assert real_data.frame.shape == (20_640, 9)
     assert real_data.md5 == "fa9fe4cf24f70b69ac65fb33062ddf34"
     assert not real_data.is_modified
 
 
-def test_auto_takes_the_raw_file(home, real_data):
+def test_auto_loads_the_raw_file(home, real_data):
     paths.raw_data().parent.mkdir(parents=True)
     shutil.copy(paths.PROJECT_ROOT / "data/raw/california_housing.csv", paths.raw_data())
     assert loading.load_dataset("auto").sha256 == real_data.sha256
 
 
 @pytest.fixture
-def changed(home):
-    """A raw file with other rows than its DVC pointer names."""
+def changed_raw_file(home):
+    """Write a raw file with other rows than its DVC pointer records."""
     paths.raw_data().parent.mkdir(parents=True)
     generate_sample(10).to_csv(paths.raw_data(), index=False)
 
 
-def test_a_raw_file_that_is_not_the_pointer_s_is_refused_where_the_real_one_is_wanted(changed):
-    with pytest.raises(ValueError, match="recorded is fa9fe4cf24f7") as refused:
+def test_a_changed_raw_file_is_an_error_where_the_real_data_is_required(changed_raw_file):
+    with pytest.raises(ValueError, match="recorded is fa9fe4cf24f7") as error:
         loading.load_dataset("california")
-    assert "to take it back: dvc checkout --force" in str(refused.value)
-    assert "give its path as the source" in str(refused.value)
+    assert "to take it back: dvc checkout --force" in str(error.value)
+    assert "give its path as the source" in str(error.value)
 
 
-def test_auto_takes_a_raw_file_that_is_not_the_pointer_s_and_says_so(changed):
-    found = loading.load_dataset("auto")
-    assert (found.source, len(found.frame), found.is_modified) == ("california", 10, True)
+def test_auto_loads_a_changed_raw_file_and_says_so(changed_raw_file):
+    dataset = loading.load_dataset("auto")
+    assert (dataset.source, len(dataset.frame), dataset.is_modified) == ("california", 10, True)
     md5 = hashlib.md5(paths.raw_data().read_bytes()).hexdigest()
-    assert found.description.startswith("CHANGED DATA, not what its DVC pointer says")
-    assert f"has 10 rows and md5 {md5[:12]}, recorded is fa9fe4cf24f7" in found.description
-    assert "to record it: dvc add data/raw/california_housing.csv" in found.description
+    assert dataset.description.startswith("CHANGED DATA, not what its DVC pointer says")
+    assert f"has 10 rows and md5 {md5[:12]}, recorded is fa9fe4cf24f7" in dataset.description
+    assert "to record it: dvc add data/raw/california_housing.csv" in dataset.description
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n"], ids=["empty", "a picture"])
-def test_a_raw_file_that_is_no_table_is_named_with_the_way_out(changed, content):
+def test_an_unreadable_raw_file_is_named_with_the_way_out(changed_raw_file, content):
     paths.raw_data().write_bytes(content)
     for source in ("auto", "california"):
         with pytest.raises(ValueError, match=r"california_housing\.csv is no CSV file .* checkout"):
             loading.load_dataset(source)
 
 
-def test_scikit_learn_s_cache_is_used_and_kept(home, monkeypatch, real_data):
+def test_data_from_scikit_learn_s_cache_becomes_the_raw_file(home, monkeypatch, real_data):
     cache = paths.PROJECT_ROOT.parent / "shared" / "scikit_learn_data"
     if not cache.exists():
         pytest.skip(reason="no scikit-learn cache beside the checkout")
@@ -69,30 +69,30 @@ def test_scikit_learn_s_cache_is_used_and_kept(home, monkeypatch, real_data):
     assert paths.raw_data().exists()
 
 
-def test_california_offline_says_what_was_tried_and_the_ways_out(offline):
-    with pytest.raises(LookupError) as failed:
+def test_california_offline_lists_the_failed_attempts_and_the_ways_out(offline):
+    with pytest.raises(LookupError) as error:
         loading.load_dataset("california")
-    message = str(failed.value)
-    for part in ("is missing", "dvc pull", "scikit-learn's cache or download", "source=sample"):
-        assert part in message
+    message = str(error.value)
+    for phrase in ("is missing", "dvc pull", "scikit-learn's cache or download", "source=sample"):
+        assert phrase in message
 
 
-def test_auto_offline_is_a_loud_sample(offline):
-    found = loading.load_dataset("auto", n_rows=100)
-    assert found.source == "sample"
-    assert found.description.startswith("A GENERATED SAMPLE, not real data: 100 rows")
-    assert "scikit-learn" in found.description
-    assert found.frame.equals(generate_sample(100))
+def test_auto_offline_generates_a_sample_and_says_so(offline):
+    dataset = loading.load_dataset("auto", n_rows=100)
+    assert dataset.source == "sample"
+    assert dataset.description.startswith("A GENERATED SAMPLE, not real data: 100 rows")
+    assert "scikit-learn" in dataset.description
+    assert dataset.frame.equals(generate_sample(100))
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_file_of_one_s_own(tmp_path, ending):
+def test_a_user_s_file_is_loaded(tmp_path, ending):
     path, frame = tmp_path / f"mine.{ending}", generate_sample(30)
     frame["HouseAge"] = frame.HouseAge.astype(int)
     getattr(frame, {"csv": "to_csv", "parquet": "to_parquet"}[ending])(path, index=False)
-    found = loading.load_dataset(str(path))
-    assert found.source == "file"
-    assert found.frame.equals(generate_sample(30))
+    dataset = loading.load_dataset(str(path))
+    assert dataset.source == "file"
+    assert dataset.frame.equals(generate_sample(30))
 
 
 def test_a_misspelt_source_is_named():
@@ -100,7 +100,7 @@ def test_a_misspelt_source_is_named():
         loading.load_dataset("californa")
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path):
+def test_a_file_of_another_type_is_an_error(tmp_path):
     (tmp_path / "mine.xlsx").touch()
     with pytest.raises(ValueError, match=r"expected \.csv or \.parquet"):
         loading.load_dataset(str(tmp_path / "mine.xlsx"))
@@ -113,7 +113,7 @@ def test_an_empty_file_is_named(tmp_path, ending):
         loading.load_dataset(str(tmp_path / f"mine.{ending}"))
 
 
-def test_a_relative_path_is_meant_from_where_the_runner_was_started(tmp_path, monkeypatch):
+def test_a_relative_path_starts_at_the_folder_where_the_runner_was_started(tmp_path, monkeypatch):
     generate_sample(30).to_csv(tmp_path / "mine.csv", index=False)
     monkeypatch.setenv("PIPELINE_STARTED_IN", str(tmp_path))
     assert loading.load_dataset("mine.csv").frame.equals(generate_sample(30))

@@ -11,7 +11,7 @@ def frame():
     return generate_sample(50)
 
 
-def test_a_good_frame_comes_back_as_it_is(frame):
+def test_a_valid_frame_is_returned_unchanged(frame):
     assert validate(frame) is frame
 
 
@@ -24,28 +24,28 @@ def test_an_extra_column_is_named(frame):
 
 
 def test_a_wrong_dtype_is_named_with_an_example(frame):
-    wrong = frame.assign(HouseAge=["old", *frame.HouseAge.astype(str)[1:]])
-    [problem] = find_problems(wrong)
+    invalid = frame.assign(HouseAge=["old", *frame.HouseAge.astype(str)[1:]])
+    [problem] = find_problems(invalid)
     assert problem.startswith("HouseAge has dtype ")
     assert problem.endswith("expected float64 (for example 'old')")
 
 
 @pytest.mark.parametrize(
-    ("value", "says"),
+    ("value", "problem"),
     [
         (np.nan, "Population is empty in 3 rows (row 4: nan)"),
         (np.inf, "Population is infinite in 3 rows (row 4: inf)"),
         (-5, "Population is outside 1 to 50,000 people in 3 rows (row 4: -5)"),
     ],
 )
-def test_bad_values_are_counted_with_an_example(frame, value, says):
+def test_invalid_values_are_counted_with_an_example(frame, value, problem):
     frame.loc[[4, 7, 9], "Population"] = value
-    assert find_problems(frame) == [says]
+    assert find_problems(frame) == [problem]
 
 
 def test_duplicate_rows_are_counted(frame):
-    twice = pd.concat([frame, frame[:2]], ignore_index=True)
-    assert find_problems(twice) == ["2 rows repeat an earlier row (row 50)"]
+    duplicated = pd.concat([frame, frame[:2]], ignore_index=True)
+    assert find_problems(duplicated) == ["2 rows repeat an earlier row (row 50)"]
 
 
 def test_an_empty_frame_is_a_problem(frame):
@@ -56,13 +56,13 @@ def test_an_empty_frame_is_a_problem(frame):
 def test_all_problems_are_listed_at_once(frame):
     frame.loc[0, "Latitude"] = 90
     frame.loc[1, "MedInc"] = np.nan
-    with pytest.raises(ValueError, match="cannot be used") as failed:
+    with pytest.raises(ValueError, match="cannot be used") as error:
         validate(frame.drop(columns="HouseAge"))
-    message = str(failed.value)
+    message = str(error.value)
     assert "HouseAge is missing" in message
     assert "Latitude is outside 32 to 42.5 degrees north in 1 row (row 0: 90)" in message
     assert "MedInc is empty in 1 row" in message
 
 
-def test_the_real_data_passes(real_data):
+def test_the_real_data_is_valid(real_data):
     assert find_problems(real_data.frame) == []

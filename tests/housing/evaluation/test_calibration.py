@@ -18,53 +18,59 @@ def train():
 
 
 @pytest.fixture(scope="module")
-def fresh():
+def new_rows():
     return generate_sample(8_000, seed=1)
 
 
 @pytest.fixture(scope="module")
-def found(train, tmp_path_factory):
+def results(train, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOUSING_HOME", str(tmp_path_factory.mktemp("home")))
         return search.tune_families(["tree", "neighbours"], train, "quick")
 
 
 @pytest.mark.parametrize("family", ["tree", "neighbours"])
-def test_nine_of_ten_new_values_lie_inside(found, train, fresh, family):
-    calibrated = calibration.calibrate_intervals(found[family], train, FLAT)
-    guess, low, high = calibration.predict_with_interval(found[family].model, calibrated, fresh)
-    truth = fresh[TARGET].to_numpy()
-    np.testing.assert_array_equal(guess, found[family].model.predict(fresh[FEATURE_NAMES]))
-    # above 0.9: the guesses calibrated on are of models that knew half of the rows
-    assert 0.89 < np.mean((low <= truth) & (truth <= high)) < 0.94
+def test_nine_of_ten_true_values_of_new_rows_lie_inside(results, train, new_rows, family):
+    calibrated = calibration.calibrate_intervals(results[family], train, FLAT)
+    y_pred, low, high = calibration.predict_with_interval(
+        results[family].model, calibrated, new_rows
+    )
+    y_true = new_rows[TARGET].to_numpy()
+    np.testing.assert_array_equal(y_pred, results[family].model.predict(new_rows[FEATURE_NAMES]))
+    # above 0.9: the out-of-fold models were trained on half of the rows
+    assert 0.89 < np.mean((low <= y_true) & (y_true <= high)) < 0.94
 
 
-def test_a_model_that_learnt_from_more_rows_gets_narrower_intervals(found, train, fresh):
+def test_a_steep_learning_curve_narrows_the_intervals(results, train, new_rows):
     widths = []
     for curve in (FLAT, STEEP):
-        calibrated = calibration.calibrate_intervals(found["tree"], train, curve)
-        _, low, high = calibration.predict_with_interval(found["tree"].model, calibrated, fresh)
+        calibrated = calibration.calibrate_intervals(results["tree"], train, curve)
+        _, low, high = calibration.predict_with_interval(
+            results["tree"].model, calibrated, new_rows
+        )
         widths.append(np.mean(high - low))
-    # two folds: the model has twice the rows, for which the curve promises an error 28 % less
+    # two folds: the model has twice the rows, for which the curve predicts an error 28 % smaller
     assert widths[1] / widths[0] == pytest.approx(0.72, abs=0.08)
 
 
-def test_a_row_does_not_tell_its_own_value(found, train):
-    """With its own value among its neighbours', each guess of a training row would look sure."""
-    calibrated = calibration.calibrate_intervals(found["neighbours"], train, FLAT)
+def test_a_training_row_does_not_use_its_own_value(results, train):
+    """With its own value among its neighbors' values, each training row would look certain."""
+    calibrated = calibration.calibrate_intervals(results["neighbours"], train, FLAT)
     _, low, high = calibration.predict_with_interval(
-        found["neighbours"].model, calibrated, train[:500]
+        results["neighbours"].model, calibrated, train[:500]
     )
-    shown, fresh = np.mean(high - low), generate_sample(500, seed=2)
-    _, low, high = calibration.predict_with_interval(found["neighbours"].model, calibrated, fresh)
-    assert np.mean(high - low) > 0.8 * shown
+    training_width, new_rows = np.mean(high - low), generate_sample(500, seed=2)
+    _, low, high = calibration.predict_with_interval(
+        results["neighbours"].model, calibrated, new_rows
+    )
+    assert np.mean(high - low) > 0.8 * training_width
 
 
-def test_intervals_are_the_same_after_a_way_through_a_file(found, train, fresh):
-    calibrated = calibration.calibrate_intervals(found["tree"], train, FLAT)
-    again = intervals.IntervalModel.loads(calibrated.dumps())
-    once, twice = (
-        calibration.predict_with_interval(found["tree"].model, one, fresh)
-        for one in (calibrated, again)
+def test_intervals_are_the_same_after_saving_and_loading(results, train, new_rows):
+    calibrated = calibration.calibrate_intervals(results["tree"], train, FLAT)
+    loaded = intervals.IntervalModel.loads(calibrated.dumps())
+    expected, predicted = (
+        calibration.predict_with_interval(results["tree"].model, interval_model, new_rows)
+        for interval_model in (calibrated, loaded)
     )
-    np.testing.assert_array_equal(once, twice)
+    np.testing.assert_array_equal(predicted, expected)
