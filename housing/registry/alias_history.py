@@ -17,13 +17,10 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from housing.tracking import store
-from housing.tracking.store import MlflowException, raises_unreachable
-
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+from housing.tracking.store import MlflowException, mlflow, raises_unreachable
 
 LOG_DESCRIPTION = "The history of {name}: each version records one alias change; none is a model."
 EXTERNAL_CHANGE_ACTION = "moved outside"  # in MLflow itself, without this module
@@ -221,7 +218,7 @@ def _append_change(
 def _read_log(name: str) -> Iterator[AliasChange]:
     """Yield every recorded change, valid or not, in the order of its number."""
     client = store.client()
-    entries: list[MlflowVersion] = []
+    entries: list[mlflow.entities.model_registry.ModelVersion] = []
     token: str | None = None
     while True:
         page = client.search_model_versions(f"name = '{_log_name(name)}'", page_token=token)
