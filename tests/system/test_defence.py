@@ -303,7 +303,7 @@ def test_two_thousand_that_ask_nothing_keep_nobody_waiting(service):
             writer.close()
         return took
 
-    assert max(real.finished(crowd())) < 1
+    assert max(real.run_coroutine(crowd())) < 1
 
 
 @pytest.mark.parametrize("request_line", [
@@ -377,7 +377,7 @@ def test_who_leaves_before_the_answer_leaves_no_word_in_the_log(service):
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     time.sleep(1)
     served(service)
-    assert "Traceback" not in service.said()
+    assert "Traceback" not in service.output()
 
 
 def test_who_waits_for_100_continue_and_sends_garbage_leaves_no_word_in_the_log(service):
@@ -386,4 +386,4 @@ def test_who_waits_for_100_continue_and_sends_garbage_leaves_no_word_in_the_log(
     for _ in range(5):
         assert once(service, head + b"no size\r\n")[0] == 400
     served(service)
-    assert "Traceback" not in service.said()
+    assert "Traceback" not in service.output()

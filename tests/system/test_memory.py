@@ -8,7 +8,7 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from benchmarks.support.local_service import Client, finished, post, rows, running
+from benchmarks.support.local_service import Client, post, rows, run_coroutine, running
 
 pytestmark = pytest.mark.slow
 ROWS, CONNECTIONS, TIMES = 10_000, 8, 1
@@ -35,7 +35,7 @@ def test_a_worker_gives_back_what_large_batches_took(champion_home):
         return await asyncio.gather(*(one(port) for _ in range(CONNECTIONS)))
 
     with running(champion_home, MAX_ROWS=ROWS) as service:
-        assert finished(everybody(service.port)) == [[200] * len(bodies) * TIMES] * CONNECTIONS
+        assert run_coroutine(everybody(service.port)) == [[200] * len(bodies) * TIMES] * CONNECTIONS
         kept = [psutil.Process(pid).memory_full_info().pss / 1e6 for pid in service.workers()]
     assert len(kept) == 2
     assert max(kept) < LIMIT

@@ -82,7 +82,7 @@ def test_workers_that_take_long_to_start_are_waited_for(champion_home, slow):
     late(7)
     with running(champion_home, *command) as service:
         replaced(service)
-        assert "was not ready" not in service.said()
+        assert "was not ready" not in service.output()
 
 
 def test_a_stop_does_not_wait_for_workers_to_be_replaced(champion_home, slow):
