@@ -1,4 +1,4 @@
 """Scripts that print every published figure.
 
-Run them from the project folder: `python -m benchmarks.models.accuracy`.
+Run them from the project folder: `.venv/bin/python -m benchmarks.models.accuracy`.
 """

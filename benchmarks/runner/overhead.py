@@ -2,7 +2,7 @@
 
 .venv/bin/python -m benchmarks.runner.overhead [--repeats 3] [--skip-default]
 
-Each pair is measured in turn, A B A B, in one go; the medians and their ratio are printed. The
+The two sides of each comparison run in turn, A B A B; the medians and their ratio are printed. The
 plain script is `jupyter nbconvert --to python` of the notebooks, concatenated, in one process.
 """
 
@@ -22,159 +22,186 @@ import nbformat
 from housing import paths
 
 PYTHON = sys.executable
-NOTEBOOKS = [paths.PROJECT_ROOT / "notebooks" / f"{one}.ipynb" for one in
-             ("01_prep", "02_train", "03_register")]  # fmt: skip
-MAIN = """
+NOTEBOOKS = [
+    paths.PROJECT_ROOT / "notebooks" / f"{name}.ipynb"
+    for name in ("01_prep", "02_train", "03_register")
+]
+RUNNER_SCRIPT = """
 import sys
 from pathlib import Path
 from pipeline import Step, main
 HERE = Path(__file__).parent
 sys.exit(main([Step(f"s{{n}}", HERE / f"s{{n}}.ipynb") for n in range({count})], HERE))
 """
-PAPERMILL = """
+PAPERMILL_SCRIPT = """
 import sys, papermill
 for n in range({count}):
     papermill.execute_notebook(
         f"s{{n % {files}}}.ipynb", f"out{{n}}.ipynb", {{"x": n}}, progress_bar=False
     )
 """
+N_TRIVIAL = 3
+N_VARIANTS = 100
+PAPERMILL_TITLE = "papermill in one process"
+MAX_OUTPUT = 2_000  # characters shown of a failed command
 
 
 def main() -> None:
-    """Prints a Markdown table."""
+    """Print a Markdown table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--skip-default", action="store_true", help="not the run on the real data")
+    parser.add_argument("--skip-default", action="store_true", help="skip the run on the real data")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {options.repeats} repeats\n")
     print("| what | this runner, s | compared with | that, s | ratio |\n|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        trivial(place, options.repeats)
-        sweep(place, options.repeats)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        compare_trivial(folder, options.repeats)
+        compare_sweep(folder)
         if not options.skip_default:
-            default(place, options.repeats)
+            compare_default(folder, options.repeats)
 
 
-def pair(
-    what: str, ours: Callable[[int], None], other: str, theirs: Callable[[int], None], repeats: int
+def compare(
+    title: str,
+    run_ours: Callable[[int], None],
+    baseline_title: str,
+    run_baseline: Callable[[int], None],
+    repeats: int,
 ) -> None:
-    """One row: both measured in turn."""
-    times: tuple[list[float], list[float]] = ([], [])
+    """Run both sides in turn and print a row; each gets the number of the repeat."""
+    our_times, baseline_times = [], []
     for number in range(repeats):
-        for kept, run in zip(times, (ours, theirs), strict=True):
-            started = time.perf_counter()
+        for times, run in ((our_times, run_ours), (baseline_times, run_baseline)):
+            start = time.perf_counter()
             run(number)
-            kept.append(time.perf_counter() - started)
-    a, b = (statistics.median(one) for one in times)
-    print(f"| {what} | {a:.2f} | {other} | {b:.2f} | {a / b:.2f} |", flush=True)
+            times.append(time.perf_counter() - start)
+    ours, baseline = statistics.median(our_times), statistics.median(baseline_times)
+    print(
+        f"| {title} | {ours:.2f} | {baseline_title} | {baseline:.2f} | {ours / baseline:.2f} |",
+        flush=True,
+    )
 
 
-def run(*command: str, folder: Path, **environment: str) -> None:
-    """To its end; its output only if it fails."""
-    told = {**os.environ, "PAPERMILL_DISABLE_TELEMETRY": "1", **environment}
-    done = subprocess.run(command, cwd=folder, env=told, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+def run_command(*command: str, folder: Path, **variables: str) -> None:
+    """Run a command in `folder`; exit with its output if it fails.
+
+    variables: further environment variables.
+    """
+    environment = {**os.environ, "PAPERMILL_DISABLE_TELEMETRY": "1", **variables}
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if result.returncode:
+        output = result.stdout[-MAX_OUTPUT:] + result.stderr[-MAX_OUTPUT:]
+        sys.exit(f"{' '.join(command)}\n{output}")
 
 
-def trivial(place: Path, repeats: int) -> None:
-    """Three notebooks of two cells, from the shell and back; then again with nothing changed."""
-    folder = place / "trivial"
+def compare_trivial(parent: Path, repeats: int) -> None:
+    """Compare three notebooks of two cells, from start to exit; then with nothing changed."""
+    folder = parent / "trivial"
     folder.mkdir()
-    for number in range(3):
-        notebook(folder / f"s{number}.ipynb")
-    (folder / "run_pipeline.py").write_text(MAIN.format(count=3))
-    (folder / "plain.py").write_text(PAPERMILL.format(count=3, files=3))
-    (folder / "script.py").write_text("x: int = 1\nprint(x + 1)\n" * 3)
+    for number in range(N_TRIVIAL):
+        write_notebook(folder / f"s{number}.ipynb")
+    (folder / "run_pipeline.py").write_text(RUNNER_SCRIPT.format(count=N_TRIVIAL))
+    (folder / "plain.py").write_text(PAPERMILL_SCRIPT.format(count=N_TRIVIAL, files=N_TRIVIAL))
+    (folder / "script.py").write_text("x: int = 1\nprint(x + 1)\n" * N_TRIVIAL)
 
-    def ours(_number: int) -> None:
-        run(PYTHON, "run_pipeline.py", "--force", folder=folder)
+    def run_forced(_number: int) -> None:
+        run_command(PYTHON, "run_pipeline.py", "--force", folder=folder)
 
-    def by_shell(_number: int) -> None:
-        for number in range(3):
+    def run_unchanged(_number: int) -> None:
+        run_command(PYTHON, "run_pipeline.py", folder=folder)
+
+    def run_papermill(_number: int) -> None:
+        run_command(PYTHON, "plain.py", folder=folder)
+
+    def run_papermill_commands(_number: int) -> None:
+        for number in range(N_TRIVIAL):
             command = [PYTHON, "-m", "papermill", f"s{number}.ipynb", "out.ipynb"]
-            run(*command, "-p", "x", "3", folder=folder)
+            run_command(*command, "-p", "x", "3", folder=folder)
 
-    def nothing(_number: int) -> None:
-        run(PYTHON, "run_pipeline.py", folder=folder)
+    def run_script(_number: int) -> None:
+        run_command(PYTHON, "script.py", folder=folder)
 
-    def plain(_number: int) -> None:
-        run(PYTHON, "plain.py", folder=folder)
-
-    what = "three trivial notebooks, with reports"
-    pair(what, ours, "papermill in one process", plain, repeats)
-    pair(what, ours, "papermill's command, three times", by_shell, repeats)
-    pair(
-        what, ours, "their code as one script",
-        lambda _: run(PYTHON, "script.py", folder=folder), repeats,
-    )  # fmt: skip
-    pair("the same, nothing changed", nothing, "papermill in one process", plain, repeats)
+    title = "three trivial notebooks, with reports"
+    commands_title = "papermill's command, three times"
+    compare(title, run_forced, PAPERMILL_TITLE, run_papermill, repeats)
+    compare(title, run_forced, commands_title, run_papermill_commands, repeats)
+    compare(title, run_forced, "their code as one script", run_script, repeats)
+    compare("the same, nothing changed", run_unchanged, PAPERMILL_TITLE, run_papermill, repeats)
 
 
-def sweep(place: Path, repeats: int) -> None:
-    """A hundred variants of one notebook; the cost of each further one is a hundredth of it."""
-    folder = place / "sweep"
+def compare_sweep(parent: Path) -> None:
+    """Compare a hundred variants of one notebook; each further one costs a hundredth of it."""
+    folder = parent / "sweep"
     folder.mkdir()
-    notebook(folder / "s0.ipynb")
-    (folder / "run_pipeline.py").write_text(MAIN.format(count=1))
-    (folder / "plain.py").write_text(PAPERMILL.format(count=100, files=1))
-    values = ",".join(str(one) for one in range(100))
-    for jobs, what in ((["--jobs", "1"], "one at a time"), ([], "side by side")):
+    write_notebook(folder / "s0.ipynb")
+    (folder / "run_pipeline.py").write_text(RUNNER_SCRIPT.format(count=1))
+    (folder / "plain.py").write_text(PAPERMILL_SCRIPT.format(count=N_VARIANTS, files=1))
+    values = ",".join(str(value) for value in range(N_VARIANTS))
 
-        def ours(_number: int, jobs: list[str] = jobs) -> None:
-            arguments = ["--sweep", f"s0.x={values}", *jobs, "--force"]
-            run(PYTHON, "run_pipeline.py", *arguments, folder=folder)
+    def run_papermill(_number: int) -> None:
+        run_command(PYTHON, "plain.py", folder=folder)
 
-        pair(
-            f"100 notebooks in a sweep, {what}, with reports", ours, "papermill in one process",
-            lambda _: run(PYTHON, "plain.py", folder=folder), 1,
-        )  # fmt: skip
+    for job_options, mode in ((["--jobs", "1"], "one at a time"), ([], "side by side")):
 
+        def run_sweep(_number: int, job_options: list[str] = job_options) -> None:
+            arguments = ["--sweep", f"s0.x={values}", *job_options, "--force"]
+            run_command(PYTHON, "run_pipeline.py", *arguments, folder=folder)
 
-def notebook(path: Path) -> None:
-    """A parameters cell and one that prints."""
-    made = nbformat.v4.new_notebook()
-    made.cells = [nbformat.v4.new_markdown_cell("# A notebook"),
-                  nbformat.v4.new_code_cell("x: int = 1"),
-                  nbformat.v4.new_code_cell("print(x + 1)")]  # fmt: skip
-    made.cells[1].metadata["tags"] = ["parameters"]
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
-    nbformat.write(made, path)
+        title = f"{N_VARIANTS} notebooks in a sweep, {mode}, with reports"
+        compare(title, run_sweep, PAPERMILL_TITLE, run_papermill, 1)
 
 
-def default(place: Path, repeats: int) -> None:
-    """The pipeline on its default data, each time in a new home."""
+def write_notebook(path: Path) -> None:
+    """Write a notebook with a parameters cell and a cell that prints."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [
+        nbformat.v4.new_markdown_cell("# A notebook"),
+        nbformat.v4.new_code_cell("x: int = 1"),
+        nbformat.v4.new_code_cell("print(x + 1)"),
+    ]
+    notebook.cells[1].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
+    nbformat.write(notebook, path)
+
+
+def compare_default(folder: Path, repeats: int) -> None:
+    """Compare the pipeline on its default data, each repeat in a new home."""
     data = paths.PROJECT_ROOT / "data" / "raw" / "california_housing.csv"
-    script = place / "script.py"
-    for one in NOTEBOOKS:
-        command = [PYTHON, "-m", "nbconvert", "--to", "python", "--output-dir", str(place)]
-        run(*command, str(one), folder=place)
-    script.write_text("\n".join((place / f"{one.stem}.py").read_text() for one in NOTEBOOKS))
+    script = folder / "script.py"
+    for notebook in NOTEBOOKS:
+        command = [PYTHON, "-m", "nbconvert", "--to", "python", "--output-dir", str(folder)]
+        run_command(*command, str(notebook), folder=folder)
+    script.write_text(
+        "\n".join((folder / f"{notebook.stem}.py").read_text() for notebook in NOTEBOOKS)
+    )
 
-    def home(name: str) -> str:
-        made = place / name
-        (made / "data" / "raw").mkdir(parents=True)
-        shutil.copy(data, made / "data" / "raw")
-        return str(made)
+    def create_home(name: str) -> str:
+        home = folder / name
+        (home / "data" / "raw").mkdir(parents=True)
+        shutil.copy(data, home / "data" / "raw")
+        return str(home)
 
-    def ours(number: int) -> None:
-        here = paths.PROJECT_ROOT
-        run(PYTHON, "run_pipeline.py", folder=here, HOUSING_HOME=home(f"ours-{number}"))
+    def run_pipeline(home: str) -> None:
+        run_command(PYTHON, "run_pipeline.py", folder=paths.PROJECT_ROOT, HOUSING_HOME=home)
 
-    def plain(number: int) -> None:
-        told = {"HOUSING_HOME": home(f"plain-{number}"), "MPLBACKEND": "agg"}
-        run(PYTHON, str(script), folder=place, **told)
+    def run_first(number: int) -> None:
+        run_pipeline(create_home(f"ours-{number}"))
 
-    def nothing(number: int) -> None:
-        home = str(place / f"ours-{number}")
-        run(PYTHON, "run_pipeline.py", folder=paths.PROJECT_ROOT, HOUSING_HOME=home)
+    def run_unchanged(number: int) -> None:
+        run_pipeline(str(folder / f"ours-{number}"))
 
-    pair("the default run, with reports", ours, "its code as one script", plain, repeats)
-    pair(
-        "the default run, nothing changed", nothing, "importing pandas",
-        lambda _: run(PYTHON, "-c", "import pandas", folder=place), repeats,
-    )  # fmt: skip
+    def run_script(number: int) -> None:
+        variables = {"HOUSING_HOME": create_home(f"plain-{number}"), "MPLBACKEND": "agg"}
+        run_command(PYTHON, str(script), folder=folder, **variables)
+
+    def import_pandas(_number: int) -> None:
+        run_command(PYTHON, "-c", "import pandas", folder=folder)
+
+    title = "the default run, with reports"
+    compare(title, run_first, "its code as one script", run_script, repeats)
+    title = "the default run, nothing changed"
+    compare(title, run_unchanged, "importing pandas", import_pandas, repeats)
 
 
 if __name__ == "__main__":

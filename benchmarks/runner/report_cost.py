@@ -1,8 +1,8 @@
-"""What the reports cost: seconds to write and to open, bytes to send; beside nbconvert's own.
+"""What the reports cost: seconds to write and to open, bytes to send; beside nbconvert's.
 
 .venv/bin/python -m benchmarks.runner.report_cost [--repeats 5]
 
-On the newest run of this checkout: `make run` first. Chromium is asked where it is installed.
+Uses a run of this checkout: `make run` first. Chromium opens the index if it is installed.
 """
 
 import argparse
@@ -10,144 +10,164 @@ import json
 import re
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from housing import paths
 from pipeline.report import rendering
 from pipeline.report.live import ReportWriter
 from pipeline.report.pages.index import RunIndex
 from pipeline.runs import records
+from pipeline.runs.records import RunRecord
 
-RUNS = 2_000
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+N_INDEXED_RUNS = 2_000
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def main() -> None:
-    """Prints a Markdown table."""
+    """Print a Markdown table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
     home = paths.home()
-    done = [one for one in records.load_all(home / "var" / "runs") if one.status == "done"]
-    run = max(done, key=lambda one: (len(one.steps), one.id))
+    runs = [run for run in records.load_all(home / "var" / "runs") if run.status == "done"]
+    if not runs:
+        raise SystemExit(f"there is no finished run in {home}: `make run` makes one")
+    run = max(runs, key=lambda record: (len(record.steps), record.id))
     print(f"run {run.id}, {len(run.steps)} steps, median of {repeats}\n")
     print("| what | measured |\n|---|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        render(Path(folder), home, run, repeats)
-        sizes(Path(folder) / "reports" / run.id)
-        nbconvert(home, run, repeats)
-        index(Path(folder) / "many", home, run, repeats)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        measure_writing(folder, home, run, repeats)
+        measure_sizes(folder / "reports" / run.id)
+        measure_nbconvert(home, run, repeats)
+        measure_index(folder / "many", home, run, repeats)
 
 
-def told(what: str, measured: str) -> None:
-    """A row of the table."""
-    print(f"| {what} | {measured} |", flush=True)
+def print_row(title: str, value: str) -> None:
+    """Print a row of the table."""
+    print(f"| {title} | {value} |", flush=True)
 
 
-def median(repeats: int, do: Callable[[], object]) -> float:
-    """Seconds."""
-    found = []
+def median_seconds(repeats: int, function: Callable[[], object]) -> float:
+    """Return the median duration of a function."""
+    durations = []
     for _ in range(repeats):
-        started = time.perf_counter()
-        do()
-        found.append(time.perf_counter() - started)
-    return statistics.median(found)
+        start = time.perf_counter()
+        function()
+        durations.append(time.perf_counter() - start)
+    return statistics.median(durations)
 
 
-def render(place: Path, home: Path, run: records.RunRecord, repeats: int) -> None:
-    """The run's pages: its steps', its own, the index."""
-    (place / "var").mkdir()
-    (place / "var" / "runs").symlink_to(home / "var" / "runs")
+def measure_writing(folder: Path, home: Path, run: RunRecord, repeats: int) -> None:
+    """Time writing the run's pages: one for each step, one for the run, and the index."""
+    (folder / "var").mkdir()
+    (folder / "var" / "runs").symlink_to(home / "var" / "runs")
 
-    def write() -> None:
+    def write_pages() -> None:
         from pipeline.report import images, markdown
 
-        images.compress_png.cache_clear()  # or only the first would pay
+        images.compress_png.cache_clear()  # else only the first repeat would do the work
         markdown.highlight_code.cache_clear()
-        failed = ReportWriter(place, run).rewrite_pages()
-        assert not failed, failed
+        failed_pages = ReportWriter(folder, run).rewrite_pages()
+        assert not failed_pages, failed_pages
 
-    write()
-    seconds = median(repeats, write)
-    pages = len(run.steps) + 2
-    told(f"writing the {pages} pages of the run, one process, warm", f"{seconds:.2f} s")
+    write_pages()
+    seconds = median_seconds(repeats, write_pages)
+    n_pages = len(run.steps) + 2
+    print_row(f"writing the {n_pages} pages of the run, one process, warm", f"{seconds:.2f} s")
 
 
-def sizes(folder: Path) -> None:
-    """Of the assets, and of each page with and without its pictures."""
-    assets = sum(len(one.encode()) for one in rendering.shared_assets().values())
-    told("style sheet and script, shared by all pages", f"{assets / 1e3:.0f} KB")
+def measure_sizes(folder: Path) -> None:
+    """Print the size of the shared assets, and of each page without its pictures."""
+    n_bytes = sum(len(asset.encode()) for asset in rendering.shared_assets().values())
+    print_row("style sheet and script, shared by all pages", f"{n_bytes / 1e3:.0f} KB")
     for path in sorted(folder.glob("0*.html")):
         page = path.read_text()
-        bare = re.sub(r'"data:image[^"]*"|srcdoc="[^"]*"', "", page)
-        figures = len(page.encode()) - len(bare.encode())
-        told(
-            path.name, f"{len(bare.encode()) / 1e3:.0f} KB, and {figures / 1e3:.0f} KB of pictures"
-        )
+        without_pictures = re.sub(r'"data:image[^"]*"|srcdoc="[^"]*"', "", page)
+        page_bytes = len(without_pictures.encode())
+        picture_bytes = len(page.encode()) - page_bytes
+        value = f"{page_bytes / 1e3:.0f} KB, and {picture_bytes / 1e3:.0f} KB of pictures"
+        print_row(path.name, value)
 
 
-def nbconvert(home: Path, run: records.RunRecord, repeats: int) -> None:
-    """The same notebooks by nbconvert's default template, warm."""
+def measure_nbconvert(home: Path, run: RunRecord, repeats: int) -> None:
+    """Time nbconvert's default template on the same notebooks, warm."""
     from nbconvert import HTMLExporter
 
-    executed = [
-        home / "var" / "runs" / (one.reused or run.id) / f"{Path(one.report).stem}.ipynb"
-        for one in run.steps
+    notebooks = [
+        home / "var" / "runs" / (step.reused or run.id) / f"{Path(step.report).stem}.ipynb"
+        for step in run.steps
     ]
     exporter = HTMLExporter()
-    pages = [exporter.from_filename(str(one))[0] for one in executed]
-    seconds = median(repeats, lambda: [exporter.from_filename(str(one)) for one in executed])
-    size = sum(len(one.encode()) for one in pages) / 1e3
-    told("nbconvert's default template, the same notebooks", f"{seconds:.2f} s, {size:.0f} KB")
+
+    def export_pages() -> list[str]:
+        return [exporter.from_filename(str(notebook))[0] for notebook in notebooks]
+
+    pages = export_pages()
+    seconds = median_seconds(repeats, export_pages)
+    size = sum(len(page.encode()) for page in pages) / 1e3
+    title = "nbconvert's default template, the same notebooks"
+    print_row(title, f"{seconds:.2f} s, {size:.0f} KB")
     hosts = set(re.findall(r'(?:src|href)="https?://([^/"]+)', "".join(pages)))
-    told("hosts its pages ask", ", ".join(sorted(hosts)) or "none")
+    print_row("hosts its pages ask", ", ".join(sorted(hosts)) or "none")
 
 
-def index(place: Path, home: Path, run: records.RunRecord, repeats: int) -> None:
-    """The page of thousands of runs."""
-    content = json.loads((home / "var" / "runs" / run.id / "run.json").read_text())
-    for number in range(RUNS):
-        name = f"2026{number:04}-000000-aaaa"
-        folder = place / "var" / "runs" / name
-        folder.mkdir(parents=True)
-        (folder / "run.json").write_text(json.dumps(content | {"id": name}))
-    first = median(1, lambda: RunIndex(place).write_page({}))
-    again = median(repeats, lambda: RunIndex(place).write_page({}))
-    size = (place / "reports" / "index.html").stat().st_size / 1e6
-    told(f"the index of {RUNS:,} runs, written for the first time", f"{first:.2f} s, {size:.1f} MB")
-    told("the same after a new run", f"{again:.2f} s")
+def measure_index(folder: Path, home: Path, run: RunRecord, repeats: int) -> None:
+    """Time writing and opening the index of thousands of runs."""
+    record = json.loads((home / "var" / "runs" / run.id / "run.json").read_text())
+    for number in range(N_INDEXED_RUNS):
+        run_id = f"2026{number:04}-000000-aaaa"
+        run_folder = folder / "var" / "runs" / run_id
+        run_folder.mkdir(parents=True)
+        (run_folder / "run.json").write_text(json.dumps(record | {"id": run_id}))
+    first = median_seconds(1, lambda: RunIndex(folder).write_page({}))
+    repeated = median_seconds(repeats, lambda: RunIndex(folder).write_page({}))
+    index = folder / "reports" / "index.html"
+    title = f"the index of {N_INDEXED_RUNS:,} runs, written for the first time"
+    print_row(title, f"{first:.2f} s, {index.stat().st_size / 1e6:.1f} MB")
+    print_row("the same after a new run", f"{repeated:.2f} s")
     if CHROMIUM:
-        from playwright.sync_api import sync_playwright
-
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-            )
-            opened, filtered = zip(*(look(browser, place) for _ in range(repeats)), strict=True)
-        told("opening it in Chromium, to the first picture", f"{statistics.median(opened):.2f} s")
-        told("a letter typed into its search", f"{statistics.median(filtered):.2f} s")
+        measure_browser(index, CHROMIUM, repeats)
 
 
-def look(browser, place: Path) -> tuple[float, float]:
-    """Seconds until it is drawn, and until a search is answered."""
+def measure_browser(index: Path, executable: str, repeats: int) -> None:
+    """Time opening the index in Chromium, and its search."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
+        )
+        times = [time_page(browser, index) for _ in range(repeats)]
+    open_seconds = statistics.median(seconds for seconds, _ in times)
+    search_seconds = statistics.median(seconds for _, seconds in times)
+    print_row("opening it in Chromium, to the first picture", f"{open_seconds:.2f} s")
+    print_row("a letter typed into its search", f"{search_seconds:.2f} s")
+
+
+def time_page(browser: "Browser", index: Path) -> tuple[float, float]:
+    """Return the seconds until the page is drawn, and until a search is answered."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
-    drawn = "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
-    started = time.perf_counter()
-    page.goto((place / "reports" / "index.html").as_uri())
-    page.evaluate(drawn)
-    opened = time.perf_counter() - started
-    started = time.perf_counter()
+    next_frame = "new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))"
+    start = time.perf_counter()
+    page.goto(index.as_uri())
+    page.evaluate(next_frame)
+    open_seconds = time.perf_counter() - start
+    start = time.perf_counter()
     page.keyboard.press("Tab")
     page.fill("#search", "a")
-    page.evaluate(drawn)
-    filtered = time.perf_counter() - started
+    page.evaluate(next_frame)
+    search_seconds = time.perf_counter() - start
     page.close()
-    return opened, filtered
+    return open_seconds, search_seconds
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

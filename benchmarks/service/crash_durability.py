@@ -1,10 +1,10 @@
-"""Whether every answer that anybody got is in the log, however the service dies.
+"""Check that every response a client received is in the log, however the service dies.
 
-.venv/bin/python -m benchmarks.service.crash_durability [--times 50] [--connections 64] [--home FOLDER]
+.venv/bin/python -m benchmarks.service.crash_durability [--times 50] [--home FOLDER]
 
-Connections ask about one row after another and note what they are answered, while the service is
-killed (SIGKILL) at random moments: one worker, all workers, the whole service, which is then
-started again, in turn. Then each noted answer must have its row, and the counts must fit both.
+Connections send single rows one after another and note the responses, while the service is killed
+(SIGKILL) at random moments: one worker, all workers, and the whole service, which is then started
+again, in turn. At the end each noted response must have its row, and the counts must fit both.
 """
 
 import argparse
@@ -22,22 +22,47 @@ from typing import NamedTuple
 
 import orjson
 
-from benchmarks.support.local_service import Client, Running, ready, requests, running, total
+from benchmarks.support.local_service import (
+    Client,
+    Service,
+    running,
+    single_row_requests,
+    total,
+    wait_for_workers,
+)
 from housing import paths
 
-WAYS = ("one worker", "all workers", "the whole service")
+ONE_WORKER, ALL_WORKERS, WHOLE_SERVICE = "one worker", "all workers", "the whole service"
+TARGETS = (ONE_WORKER, ALL_WORKERS, WHOLE_SERVICE)
+RECOVERY_SECONDS = 60
 
 
-class Seen(NamedTuple):
-    """What the connections know."""
+class ReceivedResponses:
+    """What the connections have received."""
 
-    answers: dict[str, float]  # id -> prediction
-    twice: list[str]  # ids that came again
-    newest: list[float]  # one number: when the request was sent that was answered last
+    def __init__(self) -> None:
+        self.predictions: dict[str, float] = {}  # id -> prediction
+        self.repeated_ids: list[str] = []
+        self.last_sent_at = 0.0  # of all requests with a response, the time the newest was sent
+
+    def add(self, response_id: str, prediction: float, sent_at: float) -> None:
+        """Note one response."""
+        if response_id in self.predictions:
+            self.repeated_ids.append(response_id)
+        self.predictions[response_id] = prediction
+        self.last_sent_at = max(self.last_sent_at, sent_at)
 
 
-class Found(NamedTuple):
-    """What the service's files say after all."""
+class KillResults(NamedTuple):
+    """What clients noticed of the kills, and the metrics after them."""
+
+    received: ReceivedResponses
+    recovery_seconds: dict[str, list[float]]  # target -> seconds without a response, each kill
+    metrics_page: bytes
+
+
+class LogCheck(NamedTuple):
+    """What the service's log and metrics hold at the end."""
 
     rows: int
     missing: int
@@ -45,105 +70,115 @@ class Found(NamedTuple):
     integrity: str
     counted: int
 
-    def right(self, answers: int) -> bool:
-        """Whether nothing is lost, doubled, damaged or counted wrong."""
-        whole = (self.missing, self.doubled, self.integrity) == (0, 0, "ok")
-        return whole and answers <= self.counted <= self.rows
+    def is_correct(self, n_received: int) -> bool:
+        """Return whether no response is lost, doubled, damaged or miscounted."""
+        intact = (self.missing, self.doubled, self.integrity) == (0, 0, "ok")
+        return intact and n_received <= self.counted <= self.rows
 
 
 def main() -> int:
-    """Prints Markdown tables; exit code 1 if an answer is not in the log, or anything is torn."""
+    """Print Markdown tables; return 1 if a response is not in the log, or the log is damaged."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--times", type=int, default=50, help="kills")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--home", type=Path, default=paths.home())
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     random.seed(options.seed)
     with running(options.home.resolve()) as service:
-        seen, waits, page = asyncio.run(killed(service, options.times, options.connections))
+        results = asyncio.run(kill_under_load(service, options.times, options.connections))
         service.stop()
-        found = checked(service.folder / "logs.db", seen, page)
+        log = check_log(service.folder / "logs.db", results)
     print("| killed | kills | first answer after: median | worst |\n|---|---|---|---|")
-    for way, took in zip(WAYS, waits, strict=True):
-        if took:
-            print(f"| {way} | {len(took)} | {median(took):.2f} s | {max(took):.2f} s |")
+    for target, seconds in results.recovery_seconds.items():
+        if seconds:
+            print(f"| {target} | {len(seconds)} | {median(seconds):.2f} s | {max(seconds):.2f} s |")
+    n_received = len(results.received.predictions)
     print("\n| answers seen | counted | rows | missing | doubled | integrity |")
     print("|---|---|---|---|---|---|")
-    print(f"| {len(seen.answers):,} | {found.counted:,} | {found.rows:,} | {found.missing} "
-          f"| {found.doubled} | {found.integrity} |")  # fmt: skip
-    return 0 if found.right(len(seen.answers)) and seen.answers else 1
+    print(
+        f"| {n_received:,} | {log.counted:,} | {log.rows:,} | {log.missing} "
+        f"| {log.doubled} | {log.integrity} |"
+    )
+    return 0 if log.is_correct(n_received) and n_received else 1
 
 
-async def killed(
-    service: Running, times: int, connections: int
-) -> tuple[Seen, list[list[float]], bytes]:
-    """What was answered, the seconds without an answer by way of killing, and the metrics then."""
-    seen, over = Seen({}, [], [0.0]), asyncio.Event()
-    asking = [asyncio.create_task(ask(service.port, seed, seen, over))
-              for seed in range(connections)]  # fmt: skip
-    waits: list[list[float]] = [[] for _ in WAYS]
-    for time_ in range(times):
+async def kill_under_load(service: Service, times: int, connections: int) -> KillResults:
+    """Kill the targets in turn, `times` kills in all, while the connections send requests."""
+    received, stop_event = ReceivedResponses(), asyncio.Event()
+    clients = [
+        asyncio.create_task(send_requests(service.port, seed, received, stop_event))
+        for seed in range(connections)
+    ]
+    recovery_seconds: dict[str, list[float]] = {target: [] for target in TARGETS}
+    for number in range(times):
         await asyncio.sleep(random.uniform(0.05, 0.6))
-        waits[time_ % len(WAYS)].append(await kill(service, WAYS[time_ % len(WAYS)], seen))
+        target = TARGETS[number % len(TARGETS)]
+        recovery_seconds[target].append(await kill(service, target, received))
     await asyncio.sleep(0.5)
-    over.set()
-    await asyncio.gather(*asking)
-    await ready(service)
+    stop_event.set()
+    await asyncio.gather(*clients)
+    await wait_for_workers(service)
     _, page = await Client(service.port).get("/metrics")
-    return seen, waits, page
+    return KillResults(received, recovery_seconds, page)
 
 
-async def ask(port: int, seed: int, seen: Seen, over: asyncio.Event) -> None:
-    """One connection: asks, reads the answer to its end, notes it, asks again."""
+async def send_requests(
+    port: int, seed: int, received: ReceivedResponses, stop_event: asyncio.Event
+) -> None:
+    """Send requests on one connection, each after the response to the one before it."""
     client = Client(port)
-    for request in requests(200, seed):
-        if over.is_set():
+    for request in single_row_requests(200, seed):
+        if stop_event.is_set():
             return
-        sent = time.monotonic()
+        sent_at = time.monotonic()
         try:
             status, _, body = await client.ask(request)
         except ConnectionError:
             await asyncio.sleep(0.05)
             continue
         if status == 200:
-            answer = orjson.loads(body)
-            if answer["id"] in seen.answers:
-                seen.twice.append(answer["id"])
-            seen.answers[answer["id"]] = answer["prediction"]
-            seen.newest[0] = max(seen.newest[0], sent)
+            response = orjson.loads(body)
+            received.add(response["id"], response["prediction"], sent_at)
 
 
-async def kill(service: Running, way: str, seen: Seen) -> float:
-    """Seconds until a request that was sent after the kill was answered."""
+async def kill(service: Service, target: str, received: ReceivedResponses) -> float:
+    """Kill a target; return the seconds until a request sent after the kill has its response.
+
+    Raises TimeoutError after RECOVERY_SECONDS.
+    """
     killed_at = time.monotonic()
-    if way == "the whole service":
+    if target == WHOLE_SERVICE:
         service.kill()
         killed_at = time.monotonic()
         service.start()
     else:
         workers = service.workers()
         random.shuffle(workers)
-        for one in workers[:1] if way == "one worker" else workers:
+        for pid in workers[:1] if target == ONE_WORKER else workers:
             with suppress(ProcessLookupError):
-                os.kill(one, signal.SIGKILL)
-    while seen.newest[0] < killed_at:
+                os.kill(pid, signal.SIGKILL)
+    while received.last_sent_at < killed_at:
         await asyncio.sleep(0.005)
-        if time.monotonic() > killed_at + 60:
-            raise TimeoutError(f"no answer for a minute:\n{service.said()[-3000:]}")
+        if time.monotonic() > killed_at + RECOVERY_SECONDS:
+            raise TimeoutError(
+                f"no response for {RECOVERY_SECONDS} seconds:\n{service.output()[-3000:]}"
+            )
     return time.monotonic() - killed_at
 
 
-def checked(database: Path, seen: Seen, page: bytes) -> Found:
-    """Compares what was answered with what was logged and counted."""
+def check_log(database: Path, results: KillResults) -> LogCheck:
+    """Compare the received responses with the logged and the counted ones."""
     with closing(sqlite3.connect(database)) as log:
         [[integrity]] = log.execute("PRAGMA integrity_check").fetchall()
-        logged = log.execute("SELECT id, prediction FROM prediction WHERE status = 200").fetchall()
-    kept = dict(logged)
-    missing = sum(kept.get(one) != value for one, value in seen.answers.items())
-    doubled = len(logged) - len(kept) + len(seen.twice)
-    counted = total(page, "housing_requests_total", endpoint="/predict", status="200")
-    return Found(len(logged), missing, doubled, integrity, int(counted))
+        rows = log.execute("SELECT id, prediction FROM prediction WHERE status = 200").fetchall()
+    logged, received = dict(rows), results.received
+    missing = sum(logged.get(key) != value for key, value in received.predictions.items())
+    doubled = len(rows) - len(logged) + len(received.repeated_ids)
+    counted = total(
+        results.metrics_page, "housing_requests_total", endpoint="/predict", status="200"
+    )
+    return LogCheck(len(rows), missing, doubled, integrity, int(counted))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Whether anything that a client sends harms the service.
+"""Check that nothing a client sends harms the service.
 
-.venv/bin/python -m benchmarks.service.fuzzing [--minutes 10] [--seed 0] [--connections 24] [--home FOLDER]
+.venv/bin/python -m benchmarks.service.fuzzing [--minutes 10] [--seed 0] [--home FOLDER]
 
-Connections send valid requests that were changed at random (odd.py), to the real service. Each
-answer must be HTTP, its JSON strict, no failure of the service's and no word of its inside; all
-workers must live on, with little more memory and no traceback in their log; and a plain request in
-between is answered rightly. What was sent when one of these did not hold is written to a file, and
-the run ends.
+Connections send randomly mutated requests (benchmarks/support/request_mutations.py) to the real
+service. Each response must be valid HTTP with strict JSON, no internal error and no internal
+details; all workers must survive with little more memory and no traceback in their log; and plain
+requests sent meanwhile must get the right prediction. At the first violation the run ends, and the
+bytes that caused it are written to a file.
 """
 
 import argparse
@@ -19,190 +19,220 @@ import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import orjson
 
-from benchmarks.support.local_service import Client, Running, post, rows, running
-from benchmarks.support.request_mutations import Odd, bodies, odd
+from benchmarks.support.local_service import Client, Service, post, rows, running
+from benchmarks.support.request_mutations import (
+    ConnectionScript,
+    ValidRequest,
+    random_script,
+    valid_requests,
+)
 from housing import paths
 
-PATIENCE = 20.0  # seconds for all answers of a connection
-SLOWEST = 5.0  # seconds for a plain request in between
-GROWTH = 400 << 20  # bytes that a worker may take more than at its start
+CONNECTION_SECONDS = 20.0  # for all responses of a connection
+PLAIN_REQUEST_SECONDS = 5.0
+MAX_GROWTH_BYTES = 400 << 20  # of a worker's memory, since its start
 SECRETS = (b"Traceback", b"site-packages", b'File "/', b"/lib/python", b"pyarrow.lib", b"0x7f")
-STRICT = {"HEADER_SECONDS": 1, "BODY_SECONDS": 2, "IDLE_SECONDS": 2}
+SHORT_TIMEOUTS = {"HEADER_SECONDS": 1, "BODY_SECONDS": 2, "IDLE_SECONDS": 2}
 
 
-class Finding(Exception):
-    """Raised for what must not be."""
+class ViolationError(Exception):
+    """Raised for a response that the service must not give."""
 
 
-class Seen:
-    """What has come of it so far."""
+class FuzzingStatus:
+    """Counts so far, the first violation, and the end of the run."""
 
     def __init__(self, seconds: float) -> None:
-        self.end = time.monotonic() + seconds
-        self.sent = self.plain = 0
-        self.worst = self.worst_plain = 0.0
+        self.deadline = time.monotonic() + seconds
+        self.n_scripts = self.n_plain = 0
+        self.slowest_script = self.slowest_plain = 0.0  # seconds
         self.statuses: Counter[int] = Counter()
-        self.found: tuple[str, list[bytes]] | None = None
+        self.violation: str | None = None
+        self.sent: list[bytes] = []  # what led to the violation
 
-    def over(self) -> bool:
-        """Whether it is time to end."""
-        return self.found is not None or time.monotonic() > self.end
+    def is_over(self) -> bool:
+        """Return whether a violation was found, or the time is over."""
+        return self.violation is not None or time.monotonic() > self.deadline
+
+    def add_violation(self, violation: str, sent: list[bytes]) -> None:
+        """Keep a violation, unless there is an earlier one."""
+        if self.violation is None:
+            self.violation, self.sent = violation, sent
 
 
 def main() -> int:
-    """Prints what was sent and answered; exit code 1 if something must not have been."""
+    """Print what was sent and answered; return 1 if there was a violation."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--connections", type=int, default=24)
     parser.add_argument("--home", type=Path, default=paths.home())
-    parser.add_argument("--found", type=Path, default=Path("found.bin"), help="where it is written")
+    parser.add_argument(
+        "--found", type=Path, default=Path("found.bin"), help="file for what led to a violation"
+    )
     options = parser.parse_args()
-    with running(options.home.resolve(), **STRICT) as service:
-        seen = asyncio.run(fuzzed(service, options))
-        said = service.said()
-    told = ", ".join(f"{status}: {many:,}" for status, many in sorted(seen.statuses.items()))
-    print(f"{seen.sent:,} connections with odd requests; answers {told or 'none'}")
-    print(f"the slowest took {seen.worst:.2f} s; of {seen.plain:,} plain requests in between the "
-          f"slowest took {seen.worst_plain:.2f} s")  # fmt: skip
-    if seen.found:
-        options.found.write_bytes(b"".join(seen.found[1]))
-        print(f"FOUND: {seen.found[0]}\nwhat was sent is in {options.found}\n{said[-3_000:]}")
+    with running(options.home.resolve(), **SHORT_TIMEOUTS) as service:
+        status = asyncio.run(fuzz(service, options))
+        output = service.output()
+    counts = ", ".join(f"{code}: {count:,}" for code, count in sorted(status.statuses.items()))
+    print(f"{status.n_scripts:,} connections with mutated requests; responses {counts or 'none'}")
+    print(
+        f"the slowest took {status.slowest_script:.2f} s; of {status.n_plain:,} plain requests in "
+        f"between the slowest took {status.slowest_plain:.2f} s"
+    )
+    if status.violation is not None:
+        options.found.write_bytes(b"".join(status.sent))
+        print(f"VIOLATION: {status.violation}\nthe bytes sent are in {options.found}")
+        print(output[-3_000:])
         return 1
     return 0
 
 
-async def fuzzed(service: Running, options: argparse.Namespace) -> Seen:
-    """What came of that many minutes."""
-    seen, known = Seen(options.minutes * 60), bodies()
-    sending = [_send(service, seen, random.Random(f"{options.seed} {at}"), known)
-               for at in range(options.connections)]  # fmt: skip
-    await asyncio.gather(_plain(service, seen), _watch(service, seen), *sending)
-    return seen
+async def fuzz(service: Service, options: argparse.Namespace) -> FuzzingStatus:
+    """Send mutated requests for the given minutes, or until a violation."""
+    status, requests = FuzzingStatus(options.minutes * 60), valid_requests()
+    connections = [
+        _send_scripts(service, status, random.Random(f"{options.seed} {number}"), requests)
+        for number in range(options.connections)
+    ]
+    await asyncio.gather(
+        _send_plain_requests(service, status), _watch_workers(service, status), *connections
+    )
+    return status
 
 
-async def _send(service: Running, seen: Seen, chance: random.Random, known: list) -> None:
-    while not seen.over():
-        one, started = odd(chance, known), time.monotonic()
+async def _send_scripts(
+    service: Service,
+    status: FuzzingStatus,
+    generator: random.Random,
+    requests: list[ValidRequest],
+) -> None:
+    while not status.is_over():
+        script, start = random_script(generator, requests), time.monotonic()
         try:
-            text = await asyncio.wait_for(_asked(service.port, one), PATIENCE)
-            for status in checked(text, service, b"HEAD" in b"".join(one.pieces)):
-                seen.statuses[status] += 1
-        except Finding as wrong:
-            seen.found = seen.found or (str(wrong), one.pieces)
+            received = await asyncio.wait_for(_exchange(service.port, script), CONNECTION_SECONDS)
+            status.statuses.update(
+                check_responses(received, service, b"HEAD" in b"".join(script.segments))
+            )
+        except ViolationError as error:
+            status.add_violation(str(error), script.segments)
         except TimeoutError:
-            seen.found = seen.found or (f"no end after {PATIENCE} seconds", one.pieces)
-        seen.sent += 1
-        seen.worst = max(seen.worst, time.monotonic() - started)
+            status.add_violation(
+                f"the connection is open after {CONNECTION_SECONDS} seconds", script.segments
+            )
+        status.n_scripts += 1
+        status.slowest_script = max(status.slowest_script, time.monotonic() - start)
 
 
-async def _asked(port: int, one: Odd) -> bytes:
-    """All that comes back until the service closes the connection."""
+async def _exchange(port: int, script: ConnectionScript) -> bytes:
+    """Send a script; return all that is received until the service closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    text: list[bytes] = []
+    received: list[bytes] = []
 
     async def read() -> None:
         with suppress(ConnectionError):
-            while part := await reader.read(1 << 16):
-                text.append(part)
+            while data := await reader.read(1 << 16):
+                received.append(data)
 
-    reading = asyncio.create_task(read()) if one.reads else None
+    reading = asyncio.create_task(read()) if script.reads_responses else None
     with suppress(ConnectionError):
-        for piece in one.pieces:
-            writer.write(piece)
+        for segment in script.segments:
+            writer.write(segment)
             await writer.drain()
-            await asyncio.sleep(one.pause)
+            await asyncio.sleep(script.pause)
     if reading:
         await reading
     writer.transport.abort()
-    return b"".join(text)
+    return b"".join(received)
 
 
-def checked(text: bytes, service: Running, heads: bool) -> list[int]:
-    """The statuses of the answers in what came back. Raises Finding.
+def check_responses(received: bytes, service: Service, may_lack_body: bool) -> list[int]:
+    """Return the statuses of the responses in what was received. Raises ViolationError.
 
-    heads: whether some may be answers to HEAD, which have no body.
+    may_lack_body: whether some may be responses to HEAD, which have no body.
     """
-    found = []
-    while text:
-        head, _, text = text.partition(b"\r\n\r\n")
-        line = re.match(rb"HTTP/1\.1 (\d{3}) [ -~]*(\r\n[!-~]+: [ -~]*)*$", head)
-        if not line:
-            raise Finding(f"no head of an answer: {head[:300]!r}")
-        status = int(line[1])
+    statuses = []
+    while received:
+        head, _, received = received.partition(b"\r\n\r\n")
+        match = re.match(rb"HTTP/1\.1 (\d{3}) [ -~]*(\r\n[!-~]+: [ -~]*)*$", head)
+        if not match:
+            raise ViolationError(f"no valid response headers: {head[:300]!r}")
+        status = int(match[1])
         if status == 100:
             continue
-        found.append(status)
-        told = dict(one.lower().split(b": ", 1) for one in head.split(b"\r\n")[1:])
-        if heads and (not text or text.startswith(b"HTTP/1.1 ")):
+        statuses.append(status)
+        headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        if may_lack_body and (not received or received.startswith(b"HTTP/1.1 ")):
             continue
-        size = int(told.get(b"content-length", 0))
-        body, text = text[:size], text[size:]
-        if len(body) == size:  # else the connection ended before: it was cut, and may be
-            _check(status, told.get(b"content-type", b""), body, service)
-    return found
+        size = int(headers.get(b"content-length", 0))
+        body, received = received[:size], received[size:]
+        if len(body) == size:  # else the connection was closed in the middle, which is allowed
+            _check_body(status, headers.get(b"content-type", b""), body, service)
+    return statuses
 
 
-def _check(status: int, kind: bytes, body: bytes, service: Running) -> None:
+def _check_body(status: int, content_type: bytes, body: bytes, service: Service) -> None:
     if status >= 500 and not (status == 503 and b"try again" in body):
-        raise Finding(f"answered {status}: {body[:500]!r}")
+        raise ViolationError(f"status {status}: {body[:500]!r}")
     secrets = (*SECRETS, str(paths.PROJECT_ROOT).encode(), str(service.folder).encode())
-    told = [one for one in secrets if one in body]
-    if told and status >= 400:
-        raise Finding(f"{told[0]!r} is in an answer: {body[:500]!r}")
-    if b"json" in kind:
+    leaked = [secret for secret in secrets if secret in body]
+    if leaked and status >= 400:
+        raise ViolationError(f"{leaked[0]!r} is in a response: {body[:500]!r}")
+    if b"json" in content_type:
         try:
-            json.dumps(json.loads(body, parse_constant=_refuse), ensure_ascii=False).encode()
-        except ValueError as torn:
-            raise Finding(f"no strict JSON ({torn}): {body[:500]!r}") from torn
+            content = json.loads(body, parse_constant=_reject_constant)
+            json.dumps(content, ensure_ascii=False).encode()
+        except ValueError as error:
+            raise ViolationError(f"no strict JSON ({error}): {body[:500]!r}") from error
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} in it")
+def _reject_constant(constant: str) -> NoReturn:
+    raise ValueError(f"it contains {constant}")
 
 
-async def _plain(service: Running, seen: Seen) -> None:
-    """A valid request, over and over: its answer must be the first one's."""
-    asking, first = post(orjson.dumps(rows(1, 7)[0])), None
-    while not seen.over():
-        client, started = Client(service.port), time.monotonic()
+async def _send_plain_requests(service: Service, status: FuzzingStatus) -> None:
+    """Send one valid request repeatedly: its prediction must always be the first one."""
+    request, first_prediction = post(orjson.dumps(rows(1, 7)[0])), None
+    while not status.is_over():
+        client, start = Client(service.port), time.monotonic()
         try:
-            status, _, body = await asyncio.wait_for(client.ask(asking), SLOWEST)
-            answer = json.loads(body)
-            first = first or answer.get("prediction")
-            if status != 200 or answer["prediction"] != first:
-                raise Finding(f"a plain request was answered {status}: {body[:300]!r}")
-        except (ConnectionError, TimeoutError, Finding) as wrong:
-            seen.found = seen.found or (f"a plain request: {wrong!r}", [asking])
+            code, _, body = await asyncio.wait_for(client.ask(request), PLAIN_REQUEST_SECONDS)
+            response = json.loads(body)
+            first_prediction = first_prediction or response.get("prediction")
+            if code != 200 or response["prediction"] != first_prediction:
+                raise ViolationError(f"a plain request got status {code}: {body[:300]!r}")
+        except (ConnectionError, TimeoutError, ViolationError) as error:
+            status.add_violation(f"a plain request failed: {error!r}", [request])
         client.close()
-        seen.plain += 1
-        seen.worst_plain = max(seen.worst_plain, time.monotonic() - started)
+        status.n_plain += 1
+        status.slowest_plain = max(status.slowest_plain, time.monotonic() - start)
         await asyncio.sleep(0.02)
 
 
-async def _watch(service: Running, seen: Seen) -> None:
-    """Whether the workers are the same, and how much memory they take."""
-    before = {pid: _memory(pid) for pid in service.workers()}
-    while not seen.over():
+async def _watch_workers(service: Service, status: FuzzingStatus) -> None:
+    """Check that the workers stay the same, log no traceback, and need little more memory."""
+    memory_at_start = {pid: _resident_bytes(pid) for pid in service.workers()}
+    while not status.is_over():
         await asyncio.sleep(0.5)
-        now = service.workers()
-        if now != list(before):
-            seen.found = seen.found or (f"a worker died: {list(before)} are {now} now", [])
+        workers = service.workers()
+        if workers != list(memory_at_start):
+            status.add_violation(f"a worker died: {list(memory_at_start)} are {workers} now", [])
             return
-        for pid in now:
-            if "Traceback" in service.said():
-                seen.found = seen.found or ("the service's log has a traceback", [])
-            if _memory(pid) - before[pid] > GROWTH:
-                seen.found = seen.found or (f"a worker takes {_memory(pid):,} bytes", [])
+        if "Traceback" in service.output():
+            status.add_violation("the service's log has a traceback", [])
+        for pid in workers:
+            if _resident_bytes(pid) - memory_at_start[pid] > MAX_GROWTH_BYTES:
+                status.add_violation(f"a worker uses {_resident_bytes(pid):,} bytes", [])
 
 
-def _memory(pid: int) -> int:
+def _resident_bytes(pid: int) -> int:
     with suppress(OSError):
-        told = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-        return int(told[1]) * 1024 if told else 0
+        match = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+        return int(match[1]) * 1024 if match else 0
     return 0
 
 

@@ -1,6 +1,8 @@
-"""What the image of the service weighs, of what, and how soon a container of it answers.
+"""The size of the service's image, by part, and how soon a container of it answers.
 
-After `make image BAKED=1`; ENGINE=podman where there is no docker.
+.venv/bin/python -m benchmarks.service.image_size [--image NAME] [--starts 10]
+
+After `make image BAKED=1`; ENGINE=podman if there is no docker.
 """
 
 import argparse
@@ -9,69 +11,86 @@ import os
 import subprocess
 import time
 from statistics import median
+from typing import NamedTuple
 from urllib.request import urlopen
 
 from benchmarks.support.local_service import free_port
 
-LOCKED = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "-e", "HOUSING_OPEN=1"]
+LOCKED_DOWN = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "-e", "HOUSING_OPEN=1"]
 ENGINE = os.environ.get("ENGINE", "docker")
-SHOWN = 8  # packages
+N_PACKAGES = 8  # with a line of their own
+VENV = "/opt/venv"
+
+
+class ImagePath(NamedTuple):
+    """A file or folder of the image."""
+
+    path: str
+    megabytes: float
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print Markdown tables."""
+    parser = argparse.ArgumentParser()
     parser.add_argument("--image", default="california-housing:latest")
     parser.add_argument("--starts", type=int, default=10)
-    asked = parser.parse_args()
-    weigh(asked.image)
-    starts = sorted(start(asked.image) for _ in range(asked.starts))
+    options = parser.parse_args()
+    print_sizes(options.image)
+    seconds = sorted(time_start(options.image) for _ in range(options.starts))
     print("\n| from the command to the first answer of /ready | median, s | worst, s |")
     print("|---|---|---|")
-    print(f"| {asked.starts} containers | {median(starts):.2f} | {starts[-1]:.2f} |")
+    print(f"| {options.starts} containers | {median(seconds):.2f} | {seconds[-1]:.2f} |")
 
 
-def weigh(image: str) -> None:
-    """A line for each part; what the base weighs is what is left."""
-    whole = json.loads(said("image", "inspect", image))[0]["Size"] / 1e6
-    parts = inside(image, "/srv/housing/* /opt/venv")
-    packages = inside(image, "/opt/venv/lib/python3*/site-packages/*")
+def print_sizes(image: str) -> None:
+    """Print the size of each part; the base is what remains of the image's size."""
+    image_size = json.loads(run_engine("image", "inspect", image))[0]["Size"] / 1e6
+    folders = path_sizes(image, f"/srv/housing/* {VENV}")
+    packages = path_sizes(image, f"{VENV}/lib/python3*/site-packages/*")
     print("| part | MB |\n|---|---|")
-    for name, size in packages[:SHOWN]:
-        print(f"| {name.rpartition('/')[2]} | {size:.0f} |")
-    [venv] = [size for name, size in parts if name == "/opt/venv"]
-    print(f"| {len(packages) - SHOWN} smaller ones | {venv - total(packages[:SHOWN]):.0f} |")
-    print(f"| our code and the model | {total(parts) - venv:.0f} |")
-    print(f"| the base | {whole - total(parts):.0f} |\n| **image** | **{whole:.0f}** |")
+    for package in packages[:N_PACKAGES]:
+        print(f"| {package.path.rpartition('/')[2]} | {package.megabytes:.0f} |")
+    [venv_size] = [folder.megabytes for folder in folders if folder.path == VENV]
+    small_packages = venv_size - total_size(packages[:N_PACKAGES])
+    print(f"| {len(packages) - N_PACKAGES} smaller ones | {small_packages:.0f} |")
+    print(f"| our code and the model | {total_size(folders) - venv_size:.0f} |")
+    print(f"| the base | {image_size - total_size(folders):.0f} |")
+    print(f"| **image** | **{image_size:.0f}** |")
 
 
-def total(parts: list[tuple[str, float]]) -> float:
-    return sum(size for _, size in parts)
+def total_size(entries: list[ImagePath]) -> float:
+    """Return the size of all entries in MB."""
+    return sum(entry.megabytes for entry in entries)
 
 
-def inside(image: str, places: str) -> list[tuple[str, float]]:
-    """(place, MB), the largest first."""
-    text = said("run", "--rm", "--entrypoint", "sh", image, "-c", f"du -sb {places}")
-    found = [line.split("\t") for line in text.splitlines()]
-    return sorted(((name, int(size) / 1e6) for size, name in found), key=lambda one: -one[1])
+def path_sizes(image: str, patterns: str) -> list[ImagePath]:
+    """Return the paths of the image that match shell patterns, the largest first."""
+    output = run_engine("run", "--rm", "--entrypoint", "sh", image, "-c", f"du -sb {patterns}")
+    lines = [line.split("\t") for line in output.splitlines()]
+    entries = [ImagePath(path, int(size) / 1e6) for size, path in lines]
+    return sorted(entries, key=lambda entry: -entry.megabytes)
 
 
-def start(image: str) -> float:
-    """Seconds from the engine's command until a model answers."""
+def time_start(image: str) -> float:
+    """Return the seconds from the engine's command until the service is ready."""
     port, name = free_port(), f"start-{time.time_ns()}"
-    began = time.perf_counter()
-    said("run", "--detach", "--name", name, *LOCKED, "-p", f"127.0.0.1:{port}:8081", image)
+    start = time.perf_counter()
+    run_engine(
+        "run", "--detach", "--name", name, *LOCKED_DOWN, "-p", f"127.0.0.1:{port}:8081", image
+    )
     while True:
         try:
             urlopen(f"http://127.0.0.1:{port}/ready", timeout=1)
             break
         except OSError:
             time.sleep(0.02)
-    took = time.perf_counter() - began
-    said("rm", "--force", "--volumes", name)
-    return took
+    seconds = time.perf_counter() - start
+    run_engine("rm", "--force", "--volumes", name)
+    return seconds
 
 
-def said(*arguments: str) -> str:
+def run_engine(*arguments: str) -> str:
+    """Return the output of a command of the container engine."""
     return subprocess.run(
         [ENGINE, *arguments], check=True, stdout=subprocess.PIPE, text=True
     ).stdout

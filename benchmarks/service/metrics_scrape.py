@@ -1,9 +1,9 @@
-"""What a scrape of /metrics costs, and whether it is right: the real service with two workers.
+"""What a scrape of /metrics costs, and whether its counts are right, with two workers.
 
-.venv/bin/python -m benchmarks.service.metrics_scrape [--times 200] [--requests 3000] [--home FOLDER]
+.venv/bin/python -m benchmarks.service.metrics_scrape [--times 200] [--requests N] [--home FOLDER]
 
-The service answers thousands of requests first: to all endpoints, right and wrong ones, by two
-versions of the champion, which is registered again in a copy of the home's store.
+The real service first answers thousands of requests: to all endpoints, valid and invalid ones, by
+two versions of the champion (a copy is registered in a copy of the home's store).
 """
 
 import argparse
@@ -13,142 +13,153 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import orjson
 
-from benchmarks.service.champion_swap import twins
-from benchmarks.support import local_service as service
-from benchmarks.support import open_loop_load as paced
-from benchmarks.support.local_service import Client, Running, post, running, total, until
+from benchmarks.service.champion_swap import register_copies
+from benchmarks.support import open_loop_load
+from benchmarks.support.local_service import (
+    Client,
+    Service,
+    get_request,
+    post,
+    rows,
+    running,
+    single_row_requests,
+    total,
+    until,
+)
 from housing import paths
 from housing.registry import versions
 from housing.registry.versions import CHAMPION
 from housing.tracking import store
 
-AIM = 5.0  # ms, the median when nobody else asks
-LOAD, LOAD_SECONDS = 500, 20  # single rows a second
-PAGES_COMPARED = 20  # each by a connection of its own, so that both workers are asked
-PAGES = ["/", "/docs", "/health", "/metrics", "/model", "/openapi.json", "/ping", "/predictions",
-         "/ready", "/version", "/nowhere"]  # fmt: skip
+MAX_MEDIAN_MS = 5.0  # of a scrape, without load
+LOAD_RATE = 500  # single rows per second
+LOAD_SECONDS = 20
+N_COMPARED_PAGES = 20  # each on a connection of its own, so that both workers are scraped
+N_CONNECTIONS = 8
+PAGES = [
+    *("/", "/docs", "/health", "/metrics", "/model", "/openapi.json", "/ping", "/predictions"),
+    *("/ready", "/version", "/nowhere"),
+]
+EndpointCounts = Counter[tuple[str, str]]  # (endpoint, status) -> requests
 
 
 def main() -> int:
-    """Prints Markdown tables; exit code 1 if a scrape is slow, or says what is not so."""
+    """Print Markdown tables; return 1 if a scrape is slow or one of its counts is wrong."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--times", type=int, default=200)
-    parser.add_argument("--requests", type=int, default=3_000)
+    parser.add_argument("--times", type=int, default=200, help="scrapes")
+    parser.add_argument("--requests", type=int, default=3_000, help="before the scrapes")
     parser.add_argument("--home", type=Path, default=paths.home())
     options = parser.parse_args()
     with TemporaryDirectory() as name:
-        _, version = twins(options.home, Path(name), 1)
-        with running(Path(name)) as serving, paced.client() as client:
-            sent = asyncio.run(asked(serving, options.requests // 2))
-            moved(serving, version)
-            sent += asyncio.run(asked(serving, options.requests // 2))
-            wrong = compared(serving, sent)
-            idle, page = asyncio.run(scraped(serving, options.times))
-            rows = [("one row", one) for one in singles(1_000)]
-            loading = client.submit(paced.run, serving.port, rows, 8, LOAD, LOAD_SECONDS)
+        _, version = register_copies(options.home, Path(name), 1)
+        with running(Path(name)) as service, open_loop_load.load_process() as load_process:
+            counts = asyncio.run(send_requests(service, options.requests // 2))
+            change_champion(service, version)
+            counts += asyncio.run(send_requests(service, options.requests // 2))
+            differences = compare_counts(service, counts)
+            idle, page = asyncio.run(time_scrapes(service, options.times))
+            requests = [("one row", request) for request in islice(single_row_requests(), 1_000)]
+            load = load_process.submit(
+                open_loop_load.run, service.port, requests, N_CONNECTIONS, LOAD_RATE, LOAD_SECONDS
+            )
             time.sleep(2)
-            loaded, _ = asyncio.run(scraped(serving, options.times))
-            loading.result()
+            loaded, _ = asyncio.run(time_scrapes(service, options.times))
+            load.result()
     print("| GET /metrics | scrapes | median, ms | p99, ms |\n|---|---|---|---|")
-    for name, took in (("nobody else asks", idle), (f"at {LOAD} requests/s", loaded)):
-        print(f"| {name} | {len(took)} | {np.median(took):.1f} | {np.percentile(took, 99):.1f} |")
-    checked = promtool(page)
+    for name, times in (("nobody else asks", idle), (f"at {LOAD_RATE} requests/s", loaded)):
+        p50, p99 = np.percentile(times, [50, 99])
+        print(f"| {name} | {len(times)} | {p50:.1f} | {p99:.1f} |")
+    complaints = check_format(page)
+    n_series = sum(not line.startswith(b"#") for line in page.splitlines())
     print("\n| bytes | series | promtool finds | requests | pages compared | wrong counts |")
     print("|---|---|---|---|---|---|")
-    series = sum(not one.startswith(b"#") for one in page.splitlines())
-    print(f"| {len(page):,} | {series:,} | {checked or 'nothing'} | {sent.total():,} "
-          f"| {PAGES_COMPARED} | {len(wrong)} |")  # fmt: skip
-    for one in wrong:
-        print(f"- {one}")
-    return 1 if wrong or checked not in ("", "not installed") or np.median(idle) > AIM else 0
+    print(
+        f"| {len(page):,} | {n_series:,} | {complaints or 'nothing'} | {counts.total():,} "
+        f"| {N_COMPARED_PAGES} | {len(differences)} |"
+    )
+    for difference in differences:
+        print(f"- {difference}")
+    malformed = complaints not in ("", "not installed")
+    return 1 if differences or malformed or np.median(idle) > MAX_MEDIAN_MS else 0
 
 
-def singles(count: int) -> list[bytes]:
-    """Requests about one row each."""
-    return [post(orjson.dumps(one)) for one in service.rows(count)]
+async def send_requests(service: Service, count: int) -> EndpointCounts:
+    """Send `count` requests of all kinds; count the responses."""
+    counts: EndpointCounts = Counter()
+    table = orjson.dumps({"dataframe_records": rows(20)})
+    requests = [("/predict", post(orjson.dumps(row))) for row in rows(20)]
+    requests += [("/invocations", post(table, path="/invocations"))]
+    requests += [(path, post(b"no JSON", path=path)) for path in ("/predict", "/invocations")]
+    requests += [("/predict", post(b"x", "text/html"))]
+    requests += [("unknown" if path == "/nowhere" else path, get_request(path)) for path in PAGES]
+
+    async def send_share(first: int) -> None:
+        client = Client(service.port)
+        for number in range(first, count, N_CONNECTIONS):
+            endpoint, request = requests[number % len(requests)]
+            status, _, _ = await client.ask(request)
+            counts[endpoint, str(status)] += 1
+        client.close()
+
+    await asyncio.gather(*map(send_share, range(N_CONNECTIONS)))
+    return counts
 
 
-async def asked(serving: Running, count: int) -> Counter[tuple[str, str]]:
-    """(endpoint, status) -> how many were answered so, of about as many requests."""
-    sent: Counter[tuple[str, str]] = Counter()
-    table = orjson.dumps({"dataframe_records": service.rows(20)})
-    bodies = [("/predict", one) for one in singles(20)]
-    bodies += [("/invocations", post(table, path="/invocations"))]
-    bodies += [(path, post(b"no JSON", path=path)) for path in ("/predict", "/invocations")]
-    bodies += [("/predict", post(b"x", "text/html"))]
-    bodies += [("unknown" if path == "/nowhere" else path, get(path)) for path in PAGES]
-    clients = [Client(serving.port) for _ in range(8)]
-
-    async def ask(place: int) -> None:
-        for at in range(place, count, len(clients)):
-            endpoint, request = bodies[at % len(bodies)]
-            status, _, _ = await clients[place].ask(request)
-            sent[endpoint, str(status)] += 1
-
-    await asyncio.gather(*map(ask, range(len(clients))))
-    for one in clients:
-        one.close()
-    return sent
-
-
-def get(path: str) -> bytes:
-    """A request for a page."""
-    return f"GET {path} HTTP/1.1\r\nhost: here\r\n\r\n".encode()
-
-
-def moved(serving: Running, version: str) -> None:
-    """Makes another version champion; returns once both workers have taken it over."""
+def change_champion(service: Service, version: str) -> None:
+    """Make another version the champion; return once both workers have loaded it."""
     store.client().set_registered_model_alias(versions.current_champion().name, CHAMPION, version)
-    until(lambda: total(scrape(serving), "housing_model_swaps_total") >= 4, 30)
+    until(lambda: total(scrape(service), "housing_model_swaps_total") >= 4, 30)
 
 
-def scrape(serving: Running) -> bytes:
-    """The page, by a connection of its own."""
-    return asyncio.run(Client(serving.port).get("/metrics"))[1]
+def scrape(service: Service) -> bytes:
+    """Return the metrics page, on a connection of its own."""
+    return asyncio.run(Client(service.port).get("/metrics"))[1]
 
 
-def compared(serving: Running, sent: Counter[tuple[str, str]]) -> list[str]:
-    """What is not as it was sent, on pages of either worker."""
-    wrong = []
-    for _ in range(PAGES_COMPARED):
-        page = scrape(serving)
-        for (endpoint, status), count in sent.items():
-            if endpoint == "/metrics":  # it counts those who wait and compare, too
-                continue
-            said = total(page, "housing_requests_total", endpoint=endpoint, status=status)
-            if said != count:
-                wrong.append(f"{said:.0f} requests to {endpoint} with status {status}, not {count}")
-        told = sum(count for (endpoint, _), count in sent.items() if endpoint != "/metrics")
-        every = total(page, "housing_requests_total")
-        every -= total(page, "housing_requests_total", endpoint="/metrics")
-        if every != told:
-            wrong.append(f"{every:.0f} requests in all, not {told}")
-    return wrong
+def compare_counts(service: Service, counts: EndpointCounts) -> list[str]:
+    """Return a message for each count of the pages that differs from what was sent."""
+    # /metrics also counts the scrapes of this comparison, and those before it
+    expected = {key: count for key, count in counts.items() if key[0] != "/metrics"}
+    differences = []
+    for _ in range(N_COMPARED_PAGES):
+        page = scrape(service)
+        for (endpoint, status), count in expected.items():
+            counted = total(page, "housing_requests_total", endpoint=endpoint, status=status)
+            if counted != count:
+                differences.append(
+                    f"{counted:.0f} requests to {endpoint} with status {status}, not {count}"
+                )
+        counted = total(page, "housing_requests_total")
+        counted -= total(page, "housing_requests_total", endpoint="/metrics")
+        if counted != sum(expected.values()):
+            differences.append(f"{counted:.0f} requests in all, not {sum(expected.values())}")
+    return differences
 
 
-async def scraped(serving: Running, times: int) -> tuple[list[float], bytes]:
-    """What each of so many scrapes took, in ms, one after the other; and the last page."""
-    client, took = Client(serving.port), []
+async def time_scrapes(service: Service, times: int) -> tuple[list[float], bytes]:
+    """Scrape one after another; return the milliseconds of each, and the last page."""
+    client, durations = Client(service.port), []
     for _ in range(times):
-        begun = time.perf_counter()
-        _, _, page = await client.ask(get("/metrics"))
-        took.append((time.perf_counter() - begun) * 1e3)
+        start = time.perf_counter()
+        _, _, page = await client.ask(get_request("/metrics"))
+        durations.append((time.perf_counter() - start) * 1e3)
     client.close()
-    return took, page
+    return durations, page
 
 
-def promtool(page: bytes) -> str:
-    """What Prometheus' own tool has to say of a page."""
+def check_format(page: bytes) -> str:
+    """Return what promtool, Prometheus' own tool, criticizes in a page."""
     if not shutil.which("promtool"):
         return "not installed"
-    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True)
-    return (done.stdout + done.stderr).decode().strip()
+    result = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True)
+    return (result.stdout + result.stderr).decode().strip()
 
 
 if __name__ == "__main__":

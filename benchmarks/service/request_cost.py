@@ -1,10 +1,10 @@
-"""What the answer to a group of requests costs, part by part, without the network.
+"""What the response to a batch of requests costs, step by step, without the network.
 
 .venv/bin/python -m benchmarks.service.request_cost [--rounds 300] [--home HOME]
 
-The service's own parts, in this process, on the champion of HOME (`make run` first): groups of
-single rows of the test part, as they come together under load, and a list of 1,000. Medians, in
-microseconds a row; each group has other rows than the one before it.
+The service's own functions run in this process, with the champion of HOME (`make run` first), on
+batches of single rows of the test part, as they form under load, and on a list of 1,000 rows. The
+figures are medians, in microseconds per row; each batch has other rows than the one before it.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from contextlib import suppress
 from itertools import chain, cycle, islice, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,19 +24,20 @@ from app.messages import JSON_MEDIA_TYPE, HttpRequest
 from app.model import registry_sync
 from app.prediction_log import records
 from app.prediction_service import CODECS, PredictionService
-from benchmarks.support.local_service import PLACES
+from benchmarks.support.local_service import STATE_FILES
 from housing import paths
 from housing.data import splitting, synthetic
 from housing.schema import FEATURE_NAMES
 
-GROUPS = 1, 8, 64
-LIST = 1_000  # rows
+BATCH_SIZES = 1, 8, 64
+LIST_ROWS = 1_000
+MIN_LIST_ROUNDS = 10
 HEADERS = {"content-type": JSON_MEDIA_TYPE, "host": "127.0.0.1", "content-length": "180"}
-WRITE = CODECS["/predict"].encode_response
+T = TypeVar("T")
 
 
 def main() -> None:
-    """Prints a Markdown table."""
+    """Print a Markdown table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--home", type=Path, default=paths.home())
@@ -44,67 +46,95 @@ def main() -> None:
     with suppress(LookupError):
         rows = splitting.read_split().test[FEATURE_NAMES].to_dict("records")
     with TemporaryDirectory(dir=paths.var()) as folder:
-        told = {name: str(Path(folder) / file) for name, file in PLACES.items()}
-        registry_sync.sync_once(Path(told["SERVING"]))
-        service = create_app(told).extensions["service"]
-        asks = cycle(json.dumps(one).encode() for one in rows)
-        found = {f"{size} together": measured(service, groups(asks, size), size, options.rounds)
-                 for size in GROUPS}  # fmt: skip
-        long = iter(lambda: [asked(json.dumps(rows[:LIST]).encode())], None)
-        found[f"a list of {LIST:,}"] = measured(service, long, LIST, max(10, options.rounds // 30))
-    print(f"| us a row | {' | '.join(found)} |\n|{'---|' * (len(found) + 1)}")
-    for part in next(iter(found.values())):
-        print(f"| {part} | {' | '.join(f'{one[part]:.1f}' for one in found.values())} |")
+        settings = {name: str(Path(folder) / file) for name, file in STATE_FILES.items()}
+        registry_sync.sync_once(Path(settings["SERVING"]))
+        service = create_app(settings).extensions["service"]
+        bodies = cycle(json.dumps(row).encode() for row in rows)
+        columns = {
+            f"{size} together": measure(service, batches(bodies, size), size, options.rounds)
+            for size in BATCH_SIZES
+        }
+        lists = batches(repeat(json.dumps(rows[:LIST_ROWS]).encode()), 1)
+        list_rounds = max(MIN_LIST_ROUNDS, options.rounds // 30)
+        columns[f"a list of {LIST_ROWS:,}"] = measure(service, lists, LIST_ROWS, list_rounds)
+    print(f"| us a row | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+    for step in next(iter(columns.values())):
+        cells = " | ".join(f"{column[step]:.1f}" for column in columns.values())
+        print(f"| {step} | {cells} |")
 
 
-def groups(asks: Iterator[bytes], size: int) -> Iterator[list[HttpRequest]]:
-    """So many requests at a time."""
+def batches(bodies: Iterator[bytes], size: int) -> Iterator[list[HttpRequest]]:
+    """Yield lists of `size` requests."""
     while True:
-        yield [asked(one) for one in islice(asks, size)]
+        yield [build_request(body) for body in islice(bodies, size)]
 
 
-def asked(body: bytes) -> HttpRequest:
-    """A request, as the connection makes it."""
+def build_request(body: bytes) -> HttpRequest:
+    """Return a request as the connection builds it."""
     return HttpRequest("POST", "/predict", "", HEADERS, body, "127.0.0.1")
 
 
-def measured(
-    service: PredictionService, given: Iterator[list[HttpRequest]], size: int, rounds: int
+class StepTimer:
+    """Durations by step."""
+
+    def __init__(self) -> None:
+        self.durations: dict[str, list[float]] = {}
+
+    def __call__(self, step: str, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function and note how long it took."""
+        start = time.perf_counter()
+        result = function(*arguments)
+        self.durations.setdefault(step, []).append(time.perf_counter() - start)
+        return result
+
+
+def measure(
+    service: PredictionService, batches: Iterator[list[HttpRequest]], size: int, rounds: int
 ) -> dict[str, float]:
-    """Part -> median microseconds a row."""
-    taken: dict[str, list[float]] = {}
+    """Return the median microseconds per row of each step, by its name.
 
-    def timed(part: str, work: Callable, *given: object) -> object:
-        begun = time.perf_counter()
-        made = work(*given)
-        taken.setdefault(part, []).append(time.perf_counter() - begun)
-        return made
-
-    champion = service.champion_loader.current()
-    for group in islice(given, rounds):
-        read = timed(
-            "bodies read and checked", each, service._decode_request, group, repeat(champion)
+    size: rows in a batch.
+    """
+    timed, champion = StepTimer(), service.champion_loader.current()
+    encode = CODECS["/predict"].encode_response
+    for batch in islice(batches, rounds):
+        parsed = timed(
+            "bodies read and checked", map_all, service._decode_request, batch, repeat(champion)
         )
-        values = np.concatenate([one.values for one in read])
+        values = np.concatenate([request.features for request in parsed])
         timed("the model, with neighbours and intervals", champion.predict, values)
         timed("warnings", champion.warnings, values)
-        told = service._run_model(champion, read, group, read)
-        kept = timed("rows for the log", each, records.prediction_entries, group, read, told)
-        first = [one[0] for one in kept]
-        lines = timed("its lines", each, records.prediction_line, group, read, told, first)
-        kept = [*chain.from_iterable(kept)]
-        timed("committed and appended", service.prediction_log.write, kept, b"".join(lines))
-        timed("counted", service._record_prediction_metrics, champion, read, told)
-        replies = timed("answers written", each, WRITE, read, told)
-        timed("access log, times", service._finalize_responses, group, replies)
-        timed("headers", each, response_headers.encode_message, replies, repeat(True))
-        timed("**all, in one go**", service.predict_batch, [asked(one.body) for one in group])
-    return {part: float(np.median(times)) / size * 1e6 for part, times in taken.items()}
+        predictions = service._run_model(champion, parsed, batch, parsed)
+        entries = timed(
+            "rows for the log", map_all, records.prediction_entries, batch, parsed, predictions
+        )
+        first_entries = [request_entries[0] for request_entries in entries]
+        lines = timed(
+            "its lines",
+            map_all,
+            records.prediction_line,
+            batch,
+            parsed,
+            predictions,
+            first_entries,
+        )
+        log_rows = [*chain.from_iterable(entries)]
+        timed("committed and appended", service.prediction_log.write, log_rows, b"".join(lines))
+        timed("counted", service._record_prediction_metrics, champion, parsed, predictions)
+        responses = timed("answers written", map_all, encode, parsed, predictions)
+        timed("access log, times", service._finalize_responses, batch, responses)
+        timed("headers", map_all, response_headers.encode_message, responses, repeat(True))
+        fresh_batch = [build_request(request.body) for request in batch]
+        timed("**all, in one go**", service.predict_batch, fresh_batch)
+    return {
+        step: float(np.median(durations)) / size * 1e6
+        for step, durations in timed.durations.items()
+    }
 
 
-def each(work: Callable, *given: Iterable) -> list:
-    """What it makes of each."""
-    return [*map(work, *given)]
+def map_all(function: Callable[..., T], *arguments: Iterable) -> list[T]:
+    """Return a list of the function's results."""
+    return [*map(function, *arguments)]
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""How fast the service answers, beside other servers of the same registered model.
+"""Throughput and latency of the service, beside other servers of the same registered model.
 
-.venv/bin/python -m benchmarks.service.throughput [--rounds 3] [--seconds 3] [--only NAME ...] [--quick]
-.venv/bin/python -m benchmarks.service.throughput --profile
+.venv/bin/python -m benchmarks.service.throughput [--rounds 3] [--seconds 3] [--only NAME ...]
+.venv/bin/python -m benchmarks.service.throughput {--quick,--profile}
 
 Serves the champion of HOUSING_HOME's store: `make run` first. Each peer gets an environment below
-var/peers/, made at the first use. All run at once and are asked in turn, round after round; the
-medians of the rounds are printed. All have OMP_NUM_THREADS=1: with two threads LitServe answers a
-quarter as many single rows, and no peer more. A server that takes processor time though nobody
-asks it is halted while others are asked. What the service logs is thrown away.
+var/peers/, created at its first use. All servers run at the same time and get closed-loop load in
+turn, round after round; the medians of the rounds are printed. All have OMP_NUM_THREADS=1: with two
+threads LitServe answers a quarter as many single rows, and no peer more. A server that uses
+processor time while idle is paused while others are measured. The service's logs are discarded.
 """
 
 import argparse
@@ -23,33 +23,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.support import closed_loop_load as load
-from benchmarks.support import peer_servers as servers
-from benchmarks.support import server_process as running
-from benchmarks.support.closed_loop_load import Load
-from benchmarks.support.peer_servers import FLOORS, MLFLOW, OURS, PEERS, Left, Server
-from benchmarks.support.server_process import ARROW, JSON, Case, Running
+from benchmarks.support import closed_loop_load, peer_servers, server_process
+from benchmarks.support.closed_loop_load import LoadResult, encode_request
+from benchmarks.support.peer_servers import FLOORS, MLFLOW, OURS, PEERS, Server, ServerError
+from benchmarks.support.server_process import ARROW, JSON, RunningServer, Workload
 from housing import paths
 from housing.schema import FEATURE_NAMES
 
 CONNECTIONS = {"1 connection": 1, "8 connections": 8, "64 connections": 64}
 BATCHES = {"100 rows": 100, "1,000 rows": 1_000, "10,000 rows": 10_000}
 BATCH_CONNECTIONS = 2
-SINGLE = 500  # different rows that are asked for one by one
-CHECKED = 50  # rows
-IDLE = 3  # seconds in which nobody asks
-RESTLESS = 0.05  # of a core, that a server takes then
-WITH_ARROW = "ours, Arrow"
-EQUAL = "- {}: its answers differ from the model's by at most {:.0e}"
+PROFILE_CONNECTIONS = 8
+N_SINGLES = 500  # different single rows
+N_CHECKED_ROWS = 50
+IDLE_SECONDS = 3
+MAX_IDLE_SHARE = 0.05  # of a core; a server that uses more while idle is paused
+OURS_ARROW = "ours, Arrow"
 
-Results = dict[tuple[str, str], Load]  # server, and what was measured -> medians
+Results = dict[tuple[str, str], LoadResult]  # (server, scenario) -> medians
 
 
-class Task(NamedTuple):
-    """One thing to measure."""
+class Measurement(NamedTuple):
+    """A load on one server."""
 
     name: str
-    what: str
+    scenario: str
     port: int
     requests: Sequence[bytes]
     connections: int
@@ -57,7 +55,7 @@ class Task(NamedTuple):
 
 
 def main() -> None:
-    """Prints Markdown tables."""
+    """Print Markdown tables."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
@@ -70,113 +68,152 @@ def main() -> None:
     var = paths.PROJECT_ROOT / "var"
     var.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        place = tempfile.TemporaryDirectory(dir=var, prefix="serving-")
-        case = running.case(Path(stack.enter_context(place)))
+        folder = tempfile.TemporaryDirectory(dir=var, prefix="serving-")
+        workload = server_process.prepare_workload(Path(stack.enter_context(folder)))
         if options.profile:
-            profile(case, stack, options)
+            profile(workload, stack, options)
         else:
-            compare(case, stack, options)
+            compare(workload, stack, options)
 
 
-def compare(case: Case, stack: ExitStack, options: argparse.Namespace) -> None:
-    """All of them, side by side."""
-    asked = [one for one in (OURS, *PEERS, *FLOORS)
-             if any(part.lower() in one.name.lower() for part in options.only)]  # fmt: skip
-    starts = [_started(one, case, stack, max(2, options.rounds)) for one in asked]
-    starts = [one for one in starts if one]
-    up = [last for *_, last in starts]
-    before = [running.busy(one) for one in up]
-    time.sleep(IDLE)
-    idle = [(running.busy(one) - had) / IDLE for one, had in zip(up, before, strict=True)]
-    restless = {one.port: one for one, share in zip(up, idle, strict=True) if share > RESTLESS}
-    found = _measured(_tasks(up, case), options, restless)
-    names = [one.server.name for one in up if one.server not in FLOORS]
-    floors = [one.server.name for one in up if one.server in FLOORS]
-    _print_loads("one row: requests/s; p50, p99 in ms", names, CONNECTIONS, found)
-    _print_loads("rows/s; p50, p99 in ms", [*names, WITH_ARROW], BATCHES, found)
-    _print_processes(starts, idle)
-    _print_ratios(found)
-    _print_loads("floor: requests/s; p50, p99 in ms", floors, CONNECTIONS, found)
+def compare(workload: Workload, stack: ExitStack, options: argparse.Namespace) -> None:
+    """Measure all servers side by side."""
+    selected = [
+        server
+        for server in (OURS, *PEERS, *FLOORS)
+        if any(pattern.lower() in server.name.lower() for pattern in options.only)
+    ]
+    starts = [_start(server, workload, stack, max(2, options.rounds)) for server in selected]
+    starts = [runs for runs in starts if runs]
+    running = [runs[-1] for runs in starts]
+    idle_shares = _measure_idle(running)
+    restless = {
+        server.port: server
+        for server, share in zip(running, idle_shares, strict=True)
+        if share > MAX_IDLE_SHARE
+    }
+    results = _measure(_list_measurements(running, workload), options, restless)
+    servers = [run.server for run in running]
+    names = [server.name for server in servers if server not in FLOORS]
+    floors = [server.name for server in servers if server in FLOORS]
+    _print_loads("one row: requests/s; p50, p99 in ms", names, CONNECTIONS, results)
+    _print_loads("rows/s; p50, p99 in ms", [*names, OURS_ARROW], BATCHES, results)
+    _print_processes(starts, idle_shares)
+    _print_ratios(results)
+    _print_loads("floor: requests/s; p50, p99 in ms", floors, CONNECTIONS, results)
 
 
-def _started(server: Server, case: Case, stack: ExitStack, count: int) -> list[Running]:
-    """So many starts, of which the last goes on; none, and the reason is printed, if it cannot."""
-    found = []
+def _start(server: Server, workload: Workload, stack: ExitStack, count: int) -> list[RunningServer]:
+    """Start a server `count` times; the last run goes on until the stack closes.
+
+    Returns an empty list, and prints the reason, if the server cannot be measured.
+    """
+    runs: list[RunningServer] = []
     try:
-        programs = servers.programs(server, case.model)
-        for left in reversed(range(count)):
-            found.append(running.start(server, programs, case))
-            if left:
-                running.stop(found[-1])
-        stack.callback(running.stop, found[-1])
-        off = running.check(found[-1], case, CHECKED)
-    except Left as why:
-        print(f"- {server.name}: left out, {why}", flush=True)
+        programs = peer_servers.install(server, workload.model)
+        for number in range(1, count + 1):
+            runs.append(server_process.start(server, programs, workload))
+            if number < count:
+                server_process.stop(runs[-1])
+        stack.callback(server_process.stop, runs[-1])
+        difference = server_process.check_predictions(runs[-1], workload, N_CHECKED_ROWS)
+    except ServerError as error:
+        print(f"- {server.name}: left out, {error}", flush=True)
         return []
     if server not in FLOORS:
-        print(EQUAL.format(servers.version(server, programs), off), flush=True)
-    return found
+        _print_difference(peer_servers.versioned_name(server, programs), difference)
+    return runs
 
 
-def _tasks(up: Sequence[Running], case: Case) -> list[Task]:
-    """In the order of a round: each thing of all servers before the next thing."""
-    tasks = []
-    for what, connections in CONNECTIONS.items():
-        for one in up:
-            asks = _singles(one.server, case)
-            tasks.append(Task(one.server.name, what, one.port, asks, connections))
-    forms = list(_forms(up, case))
-    for what, count in BATCHES.items():
-        rows = np.resize(case.rows, (count, len(FEATURE_NAMES)))
-        for one, name, form in forms:
-            ask = load.request(one.server.path, running.body(one.server, rows, form), form)
-            tasks.append(Task(name, what, one.port, [ask], BATCH_CONNECTIONS, count))
-    return tasks
+def _print_difference(name: str, difference: float) -> None:
+    print(f"- {name}: its answers differ from the model's by at most {difference:.0e}", flush=True)
 
 
-def _singles(server: Server, case: Case) -> list[bytes]:
-    rows = case.rows[:SINGLE, None]
-    return [load.request(server.path, running.body(server, one), JSON) for one in rows]
+def _measure_idle(running: Sequence[RunningServer]) -> list[float]:
+    """Return the share of a core that each server uses without requests."""
+    start_seconds = [server_process.cpu_seconds(server) for server in running]
+    time.sleep(IDLE_SECONDS)
+    return [
+        (server_process.cpu_seconds(server) - seconds) / IDLE_SECONDS
+        for server, seconds in zip(running, start_seconds, strict=True)
+    ]
 
 
-def _forms(up: Sequence[Running], case: Case) -> Iterator[tuple[Running, str, str]]:
-    """How each is sent many rows: as JSON, and ours as Arrow too, if it takes that."""
-    for one in up:
-        if one.server not in FLOORS:
-            yield one, one.server.name, JSON
-        if one.server is OURS:
+def _list_measurements(running: Sequence[RunningServer], workload: Workload) -> list[Measurement]:
+    """Return the measurements of a round: each scenario on all servers before the next one."""
+    measurements = []
+    for scenario, connections in CONNECTIONS.items():
+        for run in running:
+            requests = _single_row_requests(run.server, workload)
+            measurements.append(
+                Measurement(run.server.name, scenario, run.port, requests, connections)
+            )
+    formats = list(_batch_formats(running, workload))
+    for scenario, count in BATCHES.items():
+        rows = np.resize(workload.rows, (count, len(FEATURE_NAMES)))
+        for run, name, media_type in formats:
+            body = server_process.encode_rows(run.server, rows, media_type)
+            requests = [encode_request(run.server.path, body, media_type)]
+            measurements.append(
+                Measurement(name, scenario, run.port, requests, BATCH_CONNECTIONS, count)
+            )
+    return measurements
+
+
+def _single_row_requests(server: Server, workload: Workload) -> list[bytes]:
+    return [
+        encode_request(server.path, server_process.encode_rows(server, row), JSON)
+        for row in workload.rows[:N_SINGLES, None]
+    ]
+
+
+def _batch_formats(
+    running: Sequence[RunningServer], workload: Workload
+) -> Iterator[tuple[RunningServer, str, str]]:
+    """Yield (server, name, media type): JSON for each, and Arrow for ours if it accepts that."""
+    for run in running:
+        if run.server not in FLOORS:
+            yield run, run.server.name, JSON
+        if run.server is OURS:
             try:
-                off = running.check(one, case, CHECKED, ARROW)
-            except Left as why:
-                print(f"- {WITH_ARROW}: {why}", flush=True)
+                difference = server_process.check_predictions(run, workload, N_CHECKED_ROWS, ARROW)
+            except ServerError as error:
+                print(f"- {OURS_ARROW}: {error}", flush=True)
             else:
-                print(EQUAL.format(WITH_ARROW, off), flush=True)
-                yield one, WITH_ARROW, ARROW
+                _print_difference(OURS_ARROW, difference)
+                yield run, OURS_ARROW, ARROW
 
 
-def _measured(
-    tasks: Sequence[Task], options: argparse.Namespace, restless: Mapping[int, Running]
+def _measure(
+    measurements: Sequence[Measurement],
+    options: argparse.Namespace,
+    restless: Mapping[int, RunningServer],
 ) -> Results:
-    """Medians of the rounds; of errors the sum. Who is restless sleeps while others are asked."""
-    every = defaultdict(list)
-    running.sends(signal.SIGSTOP, restless.values())
+    """Return the medians of the rounds, and the sum of their errors.
+
+    restless: port -> server that is paused while others are measured.
+    """
+    rounds: dict[tuple[str, str], list[LoadResult]] = defaultdict(list)
+    server_process.send_signal(signal.SIGSTOP, restless.values())
     for number in range(options.rounds):
-        for name, what, port, asks, connections, rows in tasks:
-            mine = [restless[port]] if port in restless else []
-            running.sends(signal.SIGCONT, mine)
-            if not number:
-                load.run(port, asks, connections, options.seconds / 4)  # what it does only once
-            found = load.run(port, asks, connections, options.seconds)
-            every[name, what].append(found._replace(rate=found.rate * rows))
-            running.sends(signal.SIGSTOP, mine)
-    running.sends(signal.SIGCONT, restless.values())
-    return {
-        key: Load(*np.median([one[:3] for one in loads], 0), sum(one.errors for one in loads))
-        for key, loads in every.items()
-    }
+        for name, scenario, port, requests, connections, rows in measurements:
+            resumed = [restless[port]] if port in restless else []
+            server_process.send_signal(signal.SIGCONT, resumed)
+            if not number:  # warm-up: what a server does only once
+                closed_loop_load.run(port, requests, connections, options.seconds / 4)
+            result = closed_loop_load.run(port, requests, connections, options.seconds)
+            rounds[name, scenario].append(result._replace(rate=result.rate * rows))
+            server_process.send_signal(signal.SIGSTOP, resumed)
+    server_process.send_signal(signal.SIGCONT, restless.values())
+    return {key: _summarize_rounds(results) for key, results in rounds.items()}
 
 
-def _print(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _summarize_rounds(results: Sequence[LoadResult]) -> LoadResult:
+    medians = np.median([(result.rate, result.p50, result.p99) for result in results], 0)
+    return LoadResult(*medians, sum(result.errors for result in results))
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         return
     print(f"\n| {' | '.join(header)} |\n|{'---|' * len(header)}")
@@ -184,63 +221,88 @@ def _print(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print(f"| {' | '.join(row)} |", flush=True)
 
 
-def _print_loads(title: str, names: Iterable[str], columns: Iterable[str], found: Results) -> None:
+def _print_loads(
+    title: str, names: Iterable[str], scenarios: Iterable[str], results: Results
+) -> None:
     rows = []
     for name in names:
-        loads = [found.get((name, one)) for one in columns]
+        loads = [results.get((name, scenario)) for scenario in scenarios]
         if all(loads):
-            cells = [f"{one.rate:,.0f}; {one.p50:.1f}, {one.p99:.1f}" for one in loads]
-            rows.append([name, *cells, str(sum(one.errors for one in loads))])
-    _print([title, *columns, "errors"], rows)
+            cells = [f"{load.rate:,.0f}; {load.p50:.1f}, {load.p99:.1f}" for load in loads]
+            rows.append([name, *cells, str(sum(load.errors for load in loads))])
+    _print_table([title, *scenarios, "errors"], rows)
 
 
-def _print_processes(starts: Sequence[Sequence[Running]], idle: Sequence[float]) -> None:
+def _print_processes(
+    starts: Sequence[Sequence[RunningServer]], idle_shares: Sequence[float]
+) -> None:
+    """Print memory, start times and idle processor time of each server."""
     rows = []
-    for (first, *later), share in zip(starts, idle, strict=True):
+    for (first, *later), idle_share in zip(starts, idle_shares, strict=True):
+        name, running = first.server.name, later[-1]
         if first.server in FLOORS:
             continue
-        if later[-1].process.poll() is not None:
-            rows.append([first.server.name, "has ended"])
+        if running.process.poll() is not None:
+            rows.append([name, "has ended"])
             continue
-        main, *others = running.memory(later[-1])
-        each = " + ".join(f"{one:.0f}" for one in sorted(others, reverse=True))
-        again = statistics.median(one.took for one in later)
-        sums = f"{main:.0f}", each, f"{main + sum(others):.0f}"
-        times = f"{first.took:.1f}", f"{again:.1f}", f"{share:.1%}"
-        rows.append([first.server.name, *sums, *times])
-    _print(["PSS after the load, MB", "main process", "its children", "sum", "first start, s",
-            "later start, s", "processor while idle"], rows)  # fmt: skip
+        main_memory, *child_memory = server_process.memory_by_process(running)
+        children = " + ".join(f"{memory:.0f}" for memory in sorted(child_memory, reverse=True))
+        later_start = statistics.median(run.start_seconds for run in later)
+        rows.append(
+            [
+                name,
+                f"{main_memory:.0f}",
+                children,
+                f"{main_memory + sum(child_memory):.0f}",
+                f"{first.start_seconds:.1f}",
+                f"{later_start:.1f}",
+                f"{idle_share:.1%}",
+            ]
+        )
+    header = ["PSS after the load, MB", "main process", "its children", "sum", "first start, s"]
+    _print_table([*header, "later start, s", "processor while idle"], rows)
 
 
-def _print_ratios(found: Results) -> None:
-    """Of what is done in a second."""
-    rows, others = [], [one.name for one in PEERS if one is not MLFLOW]
-    for (mine, what), one in found.items():
-        rates = {name: found[name, what].rate for name in others if (name, what) in found}
-        plain = found.get((MLFLOW.name, what))
-        if mine in (OURS.name, WITH_ARROW) and plain and rates:
+def _print_ratios(results: Results) -> None:
+    """Print how many times our throughput is that of MLflow, and of the best other peer."""
+    rows, peers = [], [server.name for server in PEERS if server is not MLFLOW]
+    for (name, scenario), ours in results.items():
+        rates = {
+            peer: results[peer, scenario].rate for peer in peers if (peer, scenario) in results
+        }
+        mlflow = results.get((MLFLOW.name, scenario))
+        if name in (OURS.name, OURS_ARROW) and mlflow and rates:
             best = max(rates, key=rates.get)
-            over = [f"{np.divide(one.rate, rate):.1f}" for rate in (plain.rate, rates[best])]
-            rows.append([f"{mine}, {what}", *over, best])
-    _print(["how many times as fast", f"as {MLFLOW.name}", "as the best other", "which is"], rows)
+            ratios = [np.divide(ours.rate, rate) for rate in (mlflow.rate, rates[best])]
+            rows.append([f"{name}, {scenario}", *(f"{ratio:.1f}" for ratio in ratios), best])
+    _print_table(
+        ["how many times as fast", f"as {MLFLOW.name}", "as the best other", "which is"], rows
+    )
 
 
-def profile(case: Case, stack: ExitStack, options: argparse.Namespace) -> None:
-    """A ladder, measured rung by rung in one go: what each adds to the one before it."""
-    up, tasks = {}, []
+def profile(workload: Workload, stack: ExitStack, options: argparse.Namespace) -> None:
+    """Measure servers that do more and more, in one go: what each adds to the one before it."""
+    runs: dict[str, list[RunningServer]] = {}
+    measurements: list[Measurement] = []
     for server, path in ((FLOORS[0], ""), (FLOORS[1], ""), (OURS, "/health"), (OURS, "")):
-        if server.name not in up:
-            up[server.name] = _started(server, case, stack, 1)
-        asks = [load.request(path, b"", JSON, "GET")] if path else _singles(server, case)
+        if server.name not in runs:
+            runs[server.name] = _start(server, workload, stack, 1)
+        if path:
+            requests = [encode_request(path, b"", JSON, "GET")]
+        else:
+            requests = _single_row_requests(server, workload)
         name = f"{server.name} {path or server.path}"
-        tasks += [Task(name, "", one.port, asks, 8) for one in up[server.name]]
-    found = _measured(tasks, options, {})
-    before, rows = 0.0, []
-    for (name, _), one in found.items():
-        each = 1e6 / one.rate
-        rows.append([name, f"{one.rate:,.0f}", f"{each:.0f}", f"{each - before:+.0f}"])
-        before = each
-    _print(["8 connections", "requests/s", "us a request", "more than the line above"], rows)
+        measurements += [
+            Measurement(name, "", run.port, requests, PROFILE_CONNECTIONS)
+            for run in runs[server.name]
+        ]
+    results = _measure(measurements, options, {})
+    previous, rows = 0.0, []
+    for (name, _), load in results.items():
+        duration = 1e6 / load.rate
+        rows.append([name, f"{load.rate:,.0f}", f"{duration:.0f}", f"{duration - previous:+.0f}"])
+        previous = duration
+    _print_table(["8 connections", "requests/s", "us a request", "more than the line above"], rows)
 
 
 if __name__ == "__main__":

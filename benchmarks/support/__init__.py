@@ -1,1 +1,1 @@
-"""What several benchmarks share: servers, load generators, request mutations."""
+"""Code shared by several benchmarks: servers, load generators, request mutations."""

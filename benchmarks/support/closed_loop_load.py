@@ -1,6 +1,6 @@
-"""Asks a server in a closed loop: each connection asks again as soon as its answer is there.
+"""Closed-loop load: each connection sends its next request as soon as it has read a response.
 
-One process, raw sockets and epoll: some 10 us a request, so that it is the server that is measured.
+One process, raw sockets and epoll: about 10 us a request, so that the server is measured.
 """
 
 import select
@@ -12,58 +12,61 @@ from typing import NamedTuple
 
 import numpy as np
 
-PATIENCE = 30  # seconds without a word from any connection: then what is open counts as errors
-PIECE = 1 << 18  # bytes read at once
-BROKEN = 0  # instead of a status
+SILENCE_SECONDS = 30  # without an event on any connection; then the open ones count as errors
+RECEIVE_BYTES = 1 << 18
+BROKEN = 0  # the status of a response that never came
+HEADERS_END = b"\r\n\r\n"
+CONTENT_LENGTH = b"\r\ncontent-length:"
 
 
-class Load(NamedTuple):
-    """What a run of requests met."""
+class LoadResult(NamedTuple):
+    """Throughput, latencies and errors of one run."""
 
-    rate: float  # right answers a second
-    p50: float  # ms, of the right answers
+    rate: float  # correct responses per second
+    p50: float  # ms, of the correct responses
     p99: float
-    errors: int  # answers other than 200, and connections that broke before their answer
+    errors: int  # statuses other than 200, and connections that broke before their response
 
 
-def run(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Load:
-    """Asks the requests in turn for that long, and waits for the answers that are then due."""
-    poll, opened, given = select.epoll(), {}, cycle(requests)
-    times, errors = [], 0
-    begun = last = time.perf_counter()
+def run(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> LoadResult:
+    """Send the requests in turn for `seconds`, then wait for the outstanding responses."""
+    poll, open_connections, pending = select.epoll(), {}, cycle(requests)
+    latencies, errors = [], 0
+    start = last_response = time.perf_counter()
     try:
-        for one in [Connection(port, poll, opened) for _ in range(connections)]:
-            one.ask(next(given))
+        clients = [Connection(port, poll, open_connections) for _ in range(connections)]
+        for connection in clients:
+            connection.send(next(pending))
     except OSError:
-        return Load(0, np.nan, np.nan, connections)
-    while opened:
-        ready = poll.poll(PATIENCE)
-        if not ready:
-            errors += len(opened)
+        return LoadResult(0, np.nan, np.nan, connections)
+    while open_connections:
+        events = poll.poll(SILENCE_SECONDS)
+        if not events:
+            errors += len(open_connections)
             break
-        for number, event in ready:
-            one = opened[number]
-            status = one.turn(event)
+        for descriptor, event in events:
+            connection = open_connections[descriptor]
+            status = connection.handle_event(event)
             if status is None:
                 continue
-            last = time.perf_counter()
+            last_response = time.perf_counter()
             if status == 200:
-                times.append(last - one.begun)
+                latencies.append(last_response - connection.sent_at)
             else:
                 errors += 1
-            if last - begun < seconds:
-                one.again(next(given))
+            if last_response - start < seconds:
+                connection.send_next(next(pending))
             else:
-                one.close()
-    for one in list(opened.values()):
-        one.close()
+                connection.close()
+    for connection in list(open_connections.values()):
+        connection.close()
     poll.close()
-    p50, p99 = np.percentile(times, [50, 99]) * 1e3 if times else (np.nan, np.nan)
-    return Load(len(times) / (last - begun), p50, p99, errors)
+    p50, p99 = np.percentile(latencies, [50, 99]) * 1e3 if latencies else (np.nan, np.nan)
+    return LoadResult(len(latencies) / (last_response - start), p50, p99, errors)
 
 
-def request(path: str, body: bytes, content_type: str, method: str = "POST") -> bytes:
-    """As it is sent."""
+def encode_request(path: str, body: bytes, content_type: str, method: str = "POST") -> bytes:
+    """Return the bytes of an HTTP/1.1 request."""
     return (
         f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
@@ -71,96 +74,111 @@ def request(path: str, body: bytes, content_type: str, method: str = "POST") -> 
 
 
 class Connection:
-    """Kept alive, with one request under way."""
+    """A keep-alive connection with at most one outstanding request."""
 
-    def __init__(self, port: int, poll: select.epoll, opened: dict[int, "Connection"]) -> None:
-        self.port, self.poll, self.opened = port, poll, opened
-        self.data = bytearray()
+    def __init__(
+        self, port: int, poll: select.epoll, open_connections: dict[int, "Connection"]
+    ) -> None:
+        """Connect; open_connections: descriptor -> connection, shared by all of one poll."""
+        self.port, self.poll, self.open_connections = port, poll, open_connections
+        self.response = bytearray()
         self.connect()
 
     def connect(self) -> None:
-        """Raises OSError if nobody listens."""
+        """Open the socket and register it. Raises OSError if nothing listens on the port."""
         self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=5)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
         self.poll.register(self.socket, select.EPOLLIN)
-        self.opened[self.socket.fileno()] = self
-        self.rest, self.ending = memoryview(b""), False
+        self.open_connections[self.socket.fileno()] = self
+        self.unsent, self.must_close = memoryview(b""), False
 
     def close(self) -> None:
-        """Leaves the poll and the others, too."""
-        del self.opened[self.socket.fileno()]
+        """Close the socket; remove it from the poll and from the open connections."""
+        del self.open_connections[self.socket.fileno()]
         self.poll.unregister(self.socket)
         self.socket.close()
 
-    def ask(self, request: bytes) -> None:
-        """Begins a request; what the socket has no room for goes when it has."""
-        self.data.clear()
-        self.size = self.chunk = 0  # where the answer, and its next chunk, is known to end
-        self.begun = time.perf_counter()
+    def send(self, request: bytes) -> None:
+        """Start a request; what does not fit into the socket's buffer follows on EPOLLOUT."""
+        self.response.clear()
+        # Offsets in the response: its end if it has a content-length, else its next chunk; 0 until
+        # the headers have arrived.
+        self.response_end = self.next_chunk = 0
+        self.sent_at = time.perf_counter()
         try:
-            sent = self.socket.send(request)
-        except OSError:  # the poll will tell
-            sent = 0
-        self.rest = memoryview(request)[sent:]
-        if self.rest:
+            sent_bytes = self.socket.send(request)
+        except OSError:  # the poll will report it
+            sent_bytes = 0
+        self.unsent = memoryview(request)[sent_bytes:]
+        if self.unsent:
             self.poll.modify(self.socket, select.EPOLLIN | select.EPOLLOUT)
 
-    def again(self, request: bytes) -> None:
-        """Asks, on a new connection where the old one is of no more use, or leaves for good."""
-        if self.ending or self.rest:  # closed, or answered before it had read the request
+    def send_next(self, request: bytes) -> None:
+        """Send another request, on a new socket if the old one cannot be reused.
+
+        If nothing accepts the new socket, the connection stays closed.
+        """
+        if self.must_close or self.unsent:  # closed, or answered before it was read entirely
             self.close()
             try:
                 self.connect()
             except OSError:
                 return
-        self.ask(request)
+        self.send(request)
 
-    def turn(self, event: int) -> int | None:
-        """Sends and reads what it can; the status of a whole answer, BROKEN, or None: not yet."""
+    def handle_event(self, event: int) -> int | None:
+        """Send and receive what is possible; return the status of a complete response.
+
+        Returns BROKEN if the connection ended, None while the response is incomplete.
+        """
         try:
             if event & select.EPOLLOUT:
-                self.rest = self.rest[self.socket.send(self.rest) :]
-                if not self.rest:
+                self.unsent = self.unsent[self.socket.send(self.unsent) :]
+                if not self.unsent:
                     self.poll.modify(self.socket, select.EPOLLIN)
             if event == select.EPOLLOUT:
                 return None
-            piece = self.socket.recv(PIECE)
+            received = self.socket.recv(RECEIVE_BYTES)
         except OSError:
-            piece = b""
-        self.data += piece
-        if self._whole():
-            return int(self.data[9:12])
-        self.ending = self.ending or not piece
-        return None if piece else BROKEN
+            received = b""
+        self.response += received
+        if self._is_complete():
+            return int(self.response[9:12])
+        self.must_close = self.must_close or not received
+        return None if received else BROKEN
 
-    def _whole(self) -> bool:
-        if not self.size and not self.chunk and not self._headers():
+    def _is_complete(self) -> bool:
+        if not self.response_end and not self.next_chunk and not self._read_headers():
             return False
-        return len(self.data) >= self.size if self.size else self._last_chunk()
+        if self.response_end:
+            return len(self.response) >= self.response_end
+        return self._has_last_chunk()
 
-    def _headers(self) -> bool:
-        """Learns where the answer ends, once its headers are there."""
-        end = self.data.find(b"\r\n\r\n")
-        if end < 0:
+    def _read_headers(self) -> bool:
+        """Find out where the response ends; return False until its headers are complete."""
+        headers_end = self.response.find(HEADERS_END)
+        if headers_end < 0:
             return False
-        head = bytes(self.data[:end]).lower()
-        self.ending = b"\r\nconnection: close" in head
-        at = head.find(b"\r\ncontent-length:")
-        if at >= 0:
-            self.size = end + 4 + int(head[at + 17 :].split(b"\r\n", 1)[0])
+        headers = bytes(self.response[:headers_end]).lower()
+        self.must_close = b"\r\nconnection: close" in headers
+        body_start = headers_end + len(HEADERS_END)
+        position = headers.find(CONTENT_LENGTH)
+        if position >= 0:
+            value = headers[position + len(CONTENT_LENGTH) :].split(b"\r\n", 1)[0]
+            self.response_end = body_start + int(value)
         else:
-            self.chunk = end + 4
+            self.next_chunk = body_start
         return True
 
-    def _last_chunk(self) -> bool:
-        """Walks over the chunks that are there; whether the empty one is among them."""
-        while (line := self.data.find(b"\r\n", self.chunk)) >= 0:
-            length = int(self.data[self.chunk : line].split(b";")[0], 16)
-            after = line + 2 + length + 2
-            if after > len(self.data):
+    def _has_last_chunk(self) -> bool:
+        """Skip the chunks received so far; return whether the empty, last one is among them."""
+        while (line_end := self.response.find(b"\r\n", self.next_chunk)) >= 0:
+            length = int(self.response[self.next_chunk : line_end].split(b";")[0], 16)
+            chunk_end = line_end + 2 + length + 2
+            if chunk_end > len(self.response):
                 return False
             if not length:
                 return True
-            self.chunk = after
+            self.next_chunk = chunk_end
         return False

@@ -1,5 +1,4 @@
-"""What those share that ask the real service: the service, its state in a folder that is thrown
-away, and a client that keeps its connection."""
+"""The real service as a process, its state in a temporary folder, and a client for it."""
 
 import asyncio
 import os
@@ -10,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import cycle
@@ -27,169 +26,200 @@ from housing.inference import served_model
 from housing.schema import FEATURE_NAMES
 
 T = TypeVar("T")
-PLACES = {"DATABASE": "logs.db", "LOG_FILE": "api.log", "ACCESS_LOG": "access.log",
-          "COUNTS": "counts", "KEYS": "keys.json", "SERVING": "serving"}  # fmt: skip
+STATE_FILES = {
+    "DATABASE": "logs.db",
+    "LOG_FILE": "api.log",
+    "ACCESS_LOG": "access.log",
+    "COUNTS": "counts",
+    "KEYS": "keys.json",
+    "SERVING": "serving",
+}
+OUTPUT_FILE = "output.txt"
+STOP_SECONDS = 30  # after SIGTERM; then it is killed
+EXIT_SECONDS = 10  # until the files of killed workers are closed
 
 
-class Running:
-    """`python -m app`, its processes in a group of their own."""
+class Service:
+    """`python -m app`, its processes in a process group of their own."""
 
     def __init__(self, folder: Path, home: Path, *prefix: str, **settings: object) -> None:
-        """folder: of all that it writes. prefix: a command that starts it. settings: HOUSING_…"""
+        """Prepare a start.
+
+        folder: where the service writes. home: whose champion it serves. prefix: a command that
+        starts it, such as `env NAME=value`. settings: HOUSING_... variables without their prefix.
+        """
         self.folder, self.port, self.prefix = folder, free_port(), prefix
-        told = {name: folder / file for name, file in PLACES.items()} | {"PORT": self.port}
-        told = {f"HOUSING_{name}": str(value) for name, value in (told | settings).items()}
-        self.environment = os.environ | {"HOUSING_HOME": str(home), "HOUSING_WORKERS": "2"} | told
+        files = {name: folder / file for name, file in STATE_FILES.items()}
+        values = {"HOME": home, "WORKERS": 2, "PORT": self.port} | files | settings
+        variables = {f"HOUSING_{name}": str(value) for name, value in values.items()}
+        self.environment = os.environ | variables
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        """Returns at once."""
-        with (self.folder / "said").open("ab") as said:
+        """Start the service without waiting for it."""
+        with (self.folder / OUTPUT_FILE).open("ab") as output:
             self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "app"], cwd=paths.PROJECT_ROOT,
-                env=self.environment, stdout=said, stderr=said, start_new_session=True,
-            )  # fmt: skip
+                [*self.prefix, sys.executable, "-m", "app"],
+                cwd=paths.PROJECT_ROOT,
+                env=self.environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     def workers(self) -> list[int]:
-        """The processes that answer, and those that still end."""
+        """Return the process ids of its workers, including those that are about to end."""
         with suppress(psutil.NoSuchProcess):
             children = psutil.Process(self.process.pid).children()
-            return [one.pid for one in children if _is_worker(one)]
+            return [child.pid for child in children if _is_worker(child)]
         return []
 
     def stop(self) -> None:
-        """As `systemctl stop` does; what does not end is killed."""
+        """Send SIGTERM, as `systemctl stop` does; kill what has not ended after STOP_SECONDS."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
-                self.process.wait(30)
+                self.process.wait(STOP_SECONDS)
         self.kill()
 
     def kill(self) -> None:
-        """All its processes at once, as a power cut does."""
+        """Kill all its processes at once, as a power failure does."""
         workers = self.workers()
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        until(lambda: not any(Path(f"/proc/{one}/fd/0").exists() for one in workers), 10)
+        until(lambda: not any(Path(f"/proc/{pid}/fd/0").exists() for pid in workers), EXIT_SECONDS)
 
-    def said(self) -> str:
-        """What it has written to stdout and stderr."""
-        return (self.folder / "said").read_text()
+    def output(self) -> str:
+        """Return what it has written to stdout and stderr."""
+        return (self.folder / OUTPUT_FILE).read_text()
 
 
 @contextmanager
-def running(home: Path, *prefix: str, **settings: object) -> Iterator[Running]:
-    """The service with the home's champion, once all its workers answer."""
+def running(home: Path, *prefix: str, **settings: object) -> Iterator[Service]:
+    """Run the service with the champion of `home`; the block starts once all its workers answer."""
     with TemporaryDirectory() as name:
         folder = Path(settings.pop("folder", name))
         if not (home / "var" / "serving" / "current.json").exists():
             registry_sync.sync_once(home / "var" / "serving")
         shutil.copytree(home / "var" / "serving", folder / "serving", dirs_exist_ok=True)
-        service = Running(folder, home, *prefix, **settings)
+        service = Service(folder, home, *prefix, **settings)
         service.start()
         try:
-            finished(ready(service))
+            run_coroutine(wait_for_workers(service))
             yield service
         finally:
             service.stop()
 
 
-async def ready(service: Running, seconds: float = 60) -> None:
-    """Returns once every worker has counted itself in; TimeoutError if that takes too long."""
-    end, wanted = time.monotonic() + seconds, int(service.environment["HOUSING_WORKERS"])
-    while time.monotonic() < end and service.process.poll() is None:
+async def wait_for_workers(service: Service, seconds: float = 60) -> None:
+    """Return once every worker shows up in the metrics. Raises TimeoutError after `seconds`."""
+    deadline, n_workers = time.monotonic() + seconds, int(service.environment["HOUSING_WORKERS"])
+    while time.monotonic() < deadline and service.process.poll() is None:
         with suppress(ConnectionError):
             status, page = await Client(service.port).get("/metrics")
-            if status == 200 and page.count(b"process_start_time_seconds{") >= wanted:
+            if status == 200 and page.count(b"process_start_time_seconds{") >= n_workers:
                 return
         await asyncio.sleep(0.1)
-    raise TimeoutError(f"the service does not answer:\n{service.said()[-3000:]}")
+    raise TimeoutError(f"the service does not answer:\n{service.output()[-3000:]}")
 
 
-def finished(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What it gives in the end. In a thread of its own: a loop may run in this one, as it does for
-    good once Playwright was used."""
+def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return the result of a coroutine.
+
+    It runs in a thread of its own, because this thread may already have a running event loop: it
+    keeps one once Playwright was used.
+    """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, coroutine).result()
 
 
 class Client:
-    """One connection, made when it is needed and kept while it lasts."""
+    """One keep-alive connection, opened at the first request and again after it was closed."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> tuple[int, str, bytes]:
-        """Status, headers and body, read to the end. Raises ConnectionError."""
+        """Send a request; return status, headers in lower case, and body.
+
+        Raises ConnectionError if the connection ends before the response.
+        """
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection("127.0.0.1", self.port, limit=2**24)
             reader, writer = self._streams
             writer.write(request)
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            size = int(re.search(r"content-length: (\d+)", head)[1])
+            headers = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            size = int(re.search(r"content-length: (\d+)", headers)[1])
             body = await reader.readexactly(size)
-            if "\r\nconnection: close" in head:
+            if "\r\nconnection: close" in headers:
                 self.close()
-            return int(head[9:12]), head, body
-        except (OSError, EOFError) as gone:
+            return int(headers[9:12]), headers, body
+        except (OSError, EOFError) as error:
             self.close()
-            raise ConnectionError(str(gone)) from gone
+            raise ConnectionError(str(error)) from error
 
     async def get(self, path: str) -> tuple[int, bytes]:
-        """Status and body of a page, by a connection of its own."""
+        """Return status and body of a page; close the connection."""
         try:
-            status, _, body = await self.ask(f"GET {path} HTTP/1.1\r\nhost: here\r\n\r\n".encode())
+            status, _, body = await self.ask(get_request(path))
             return status, body
         finally:
             self.close()
 
     def close(self) -> None:
-        """Made anew at the next request."""
+        """Close the connection; the next request opens a new one."""
         if self._streams:
             self._streams[1].close()
             self._streams = None
 
 
-def post(body: bytes, kind: str = "application/json", path: str = "/predict") -> bytes:
-    """A request, as it is sent."""
-    head = f"POST {path} HTTP/1.1\r\nhost: here\r\ncontent-type: {kind}\r\n"
-    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+def post(body: bytes, content_type: str = "application/json", path: str = "/predict") -> bytes:
+    """Return the bytes of a POST request."""
+    headers = f"POST {path} HTTP/1.1\r\nhost: here\r\ncontent-type: {content_type}\r\n"
+    return f"{headers}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+def get_request(path: str) -> bytes:
+    """Return the bytes of a GET request."""
+    return f"GET {path} HTTP/1.1\r\nhost: here\r\n\r\n".encode()
 
 
 def rows(count: int, seed: int = 0) -> list[dict[str, float]]:
-    """Block groups drawn from the accepted ranges."""
+    """Return random block groups from the accepted ranges."""
     return [
         dict(zip(FEATURE_NAMES, row, strict=True))
         for row in served_model.random_rows(count, seed).tolist()
     ]
 
 
-def requests(count: int = 1_000, seed: int = 0) -> Iterator[bytes]:
-    """Single rows to ask about, over and over."""
-    return cycle([post(orjson.dumps(one)) for one in rows(count, seed)])
+def single_row_requests(count: int = 1_000, seed: int = 0) -> Iterator[bytes]:
+    """Yield `count` prediction requests of one row each, over and over."""
+    return cycle([post(orjson.dumps(row)) for row in rows(count, seed)])
 
 
 def total(page: bytes, name: str, **labels: str) -> float:
-    """The sum of a metric's values that have these labels."""
-    wanted = [f'{label}="{value}"' for label, value in labels.items()]
-    lines = re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", page.decode(), re.MULTILINE)
-    return sum(float(value) for has, value in lines if all(one in has for one in wanted))
+    """Return the sum of a metric over all its series that have these labels."""
+    pairs = [f'{label}="{value}"' for label, value in labels.items()]
+    series = re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", page.decode(), re.MULTILINE)
+    return sum(
+        float(value) for series_labels, value in series if all(p in series_labels for p in pairs)
+    )
 
 
-def until(reached, seconds: float) -> None:
-    """Waits for it; TimeoutError if it does not come."""
-    end = time.monotonic() + seconds
-    while not reached():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{seconds} seconds are over")
+def until(condition: Callable[[], object], seconds: float) -> None:
+    """Wait for a condition to hold. Raises TimeoutError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the condition does not hold after {seconds} seconds")
         time.sleep(0.01)
 
 
 def free_port() -> int:
-    """One that nobody listens at."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -1,7 +1,8 @@
-"""Asks a server at a given rate, whether or not it keeps up: what an answer took counts from when
-its request was due, so that the requests that a slow one keeps waiting are slow too.
+"""Open-loop load: requests are sent at a given rate, whether or not the server keeps up.
 
-In a process of its own, as what else this one does would count as the server's.
+Latency counts from the moment a request was due, so that the requests which a slow server keeps
+waiting are slow too. It runs in a process of its own: other work of the benchmark's process would
+be counted as the server's.
 """
 
 import multiprocessing
@@ -14,74 +15,82 @@ from typing import NamedTuple
 
 from benchmarks.support.closed_loop_load import BROKEN, Connection
 
-PATIENCE = 30.0  # seconds for what is due at the end
-VERSION = b'"model_version":"'
+SILENCE_SECONDS = 30.0  # without an event on any connection, once no request can be sent
+VERSION_FIELD = b'"model_version":"'
 
 
-class Answer(NamedTuple):
-    """What became of a request; both times are seconds of the monotonic clock."""
+class TimedResponse(NamedTuple):
+    """The outcome of one request; both times are seconds of the monotonic clock."""
 
     due: float
-    at: float
-    status: int  # BROKEN if none came
+    received_at: float
+    status: int  # BROKEN if no response came
     kind: str
-    version: str  # of the model, where the answer begins with it
+    version: str  # of the model, if the response names it
+
+    @property
+    def seconds(self) -> float:
+        """Latency, from the moment the request was due."""
+        return self.received_at - self.due
 
 
-def client() -> ProcessPoolExecutor:
-    """Where `run` can be submitted to."""
+def load_process() -> ProcessPoolExecutor:
+    """Return an executor with one process, to which `run` can be submitted."""
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
 
 def run(
     port: int, requests: Sequence[tuple[str, bytes]], connections: int, rate: float, seconds: float
-) -> list[Answer]:
-    """Asks the requests, (kind, bytes) each, in turn, evenly spaced at so many a second."""
-    poll, opened = select.epoll(), {}
-    free = deque(Connection(port, poll, opened) for _ in range(connections))
-    busy: dict[Connection, tuple[float, str]] = {}
-    found: list[Answer] = []
-    begun, asked, count = time.monotonic(), 0, int(rate * seconds)
-    while asked < count or busy:
-        now = time.monotonic()
-        while free and asked < count and begun + asked / rate <= now:
-            kind, request = requests[asked % len(requests)]
-            one = free.popleft()
-            one.again(request)
-            busy[one] = begun + asked / rate, kind
-            asked += 1
-            if one.socket.fileno() not in opened:  # nobody takes a new connection
-                found.append(Answer(*_done(busy, one), BROKEN, kind, ""))
-                free.append(Connection(port, poll, opened))
-        wait = begun + asked / rate - now if free and asked < count else PATIENCE
+) -> list[TimedResponse]:
+    """Send the requests, (kind, bytes) each, in turn and evenly spaced, `rate` per second."""
+    poll, open_connections = select.epoll(), {}
+    idle = deque(Connection(port, poll, open_connections) for _ in range(connections))
+    busy: dict[Connection, tuple[float, str]] = {}  # -> when its request was due, and its kind
+    responses: list[TimedResponse] = []
+    start, n_sent, n_requests = time.monotonic(), 0, int(rate * seconds)
+    while n_sent < n_requests or busy:
+        current_time = time.monotonic()
+        while idle and n_sent < n_requests and start + n_sent / rate <= current_time:
+            kind, request = requests[n_sent % len(requests)]
+            connection = idle.popleft()
+            connection.send_next(request)
+            busy[connection] = start + n_sent / rate, kind
+            n_sent += 1
+            if connection.socket.fileno() not in open_connections:  # nothing accepts a new one
+                responses.append(_response(busy.pop(connection), BROKEN))
+                idle.append(Connection(port, poll, open_connections))
+        can_send = idle and n_sent < n_requests
+        wait = start + n_sent / rate - current_time if can_send else SILENCE_SECONDS
         if wait <= 0:
             continue
         # select waits for microseconds, epoll for whole milliseconds
-        if not select.select([poll], [], [], wait)[0] and wait == PATIENCE:
-            found += [Answer(due, now, BROKEN, kind, "") for due, kind in busy.values()]
+        if not select.select([poll], [], [], wait)[0] and wait == SILENCE_SECONDS:
+            responses += [
+                TimedResponse(due, current_time, BROKEN, kind, "") for due, kind in busy.values()
+            ]
             break
-        for number, event in poll.poll(0):
-            one = opened[number]
-            status = one.turn(event)
+        for descriptor, event in poll.poll(0):
+            connection = open_connections[descriptor]
+            status = connection.handle_event(event)
             if status is not None:
-                kind = busy[one][1]
-                found.append(Answer(*_done(busy, one), status, kind, _version(one.data)))
-                one.ending = one.ending or status == BROKEN
-                free.append(one)
-    for one in list(opened.values()):
-        one.close()
+                version = _model_version(connection.response)
+                responses.append(_response(busy.pop(connection), status, version))
+                connection.must_close = connection.must_close or status == BROKEN
+                idle.append(connection)
+    for connection in list(open_connections.values()):
+        connection.close()
     poll.close()
-    return found
+    return responses
 
 
-def _done(busy: dict[Connection, tuple[float, str]], one: Connection) -> tuple[float, float]:
-    due, _ = busy.pop(one)
-    return due, time.monotonic()
+def _response(request: tuple[float, str], status: int, version: str = "") -> TimedResponse:
+    due, kind = request
+    return TimedResponse(due, time.monotonic(), status, kind, version)
 
 
-def _version(answer: bytearray) -> str:
-    at = answer.find(VERSION)
-    if at < 0:
+def _model_version(response: bytearray) -> str:
+    position = response.find(VERSION_FIELD)
+    if position < 0:
         return ""
-    begins = at + len(VERSION)
-    return answer[begins : answer.index(b'"', begins)].decode()
+    start = position + len(VERSION_FIELD)
+    return response[start : response.index(b'"', start)].decode()

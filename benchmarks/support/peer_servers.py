@@ -1,7 +1,7 @@
-"""The servers that are compared: what each needs, how it is started, asked and understood.
+"""The servers that are compared: their packages, start commands, request and response formats.
 
-Each peer runs as its own documentation has it for such a model, with two worker processes, and
-once more with its adaptive batching, where it has that.
+Each peer runs as its own documentation recommends for such a model, with two worker processes, and
+a second time with its adaptive batching, where it has that.
 """
 
 import json
@@ -27,7 +27,7 @@ class Housing:
         self.model = mlflow.pyfunc.load_model(os.environ["MODEL"])
         self.names = self.model.metadata.get_input_schema().input_names()
 
-    @bentoml.api($how)
+    @bentoml.api($options)
     def predict(self, input_data: np.ndarray) -> np.ndarray:
         return self.model.predict(pd.DataFrame(input_data, columns=self.names))
 """
@@ -61,7 +61,7 @@ class Batching(Housing):
         return output
 
 if __name__ == "__main__":
-    server = litserve.LitServer($how, accelerator="cpu", workers_per_device=2)
+    server = litserve.LitServer($options, accelerator="cpu", workers_per_device=2)
     port = int(os.environ["PORT"])
     server.run("127.0.0.1", port, log_level="warning", generate_client_file=False)
 """
@@ -70,7 +70,7 @@ MLSERVER = """\
  "parallel_workers": 2, "debug": false}
 """
 MLSERVER_MODEL = """\
-{"name": "housing", "implementation": "mlserver_mlflow.MLflowRuntime", $how
+{"name": "housing", "implementation": "mlserver_mlflow.MLflowRuntime", $options
  "parameters": {"uri": "$model"}}
 """
 FLOOR = """\
@@ -79,14 +79,14 @@ from flask import Flask
 hello = Flask(__name__)
 
 @hello.post("/")
-def say():
+def greet():
     return "Hello!\\n"
 
-def adapted():
+def create_asgi_app():
     from a2wsgi import WSGIMiddleware
     return WSGIMiddleware(hello)
 
-async def bare(scope, receive, send):
+async def bare_app(scope, receive, send):
     while (await receive()).get("more_body"):
         pass
     await send({"type": "http.response.start", "status": 200,
@@ -101,131 +101,157 @@ GRANIAN = "$bin/python -m granian --interface wsgi --host 127.0.0.1 --port $port
 
 
 class Server(NamedTuple):
-    """A server. `$bin`, `$model`, `$port` and the like are put in where it starts."""
+    """How to run and query a server.
+
+    `$bin`, `$model`, `$port`, `$second`, `$third` and `$options` are replaced in its command and
+    in its files when it starts.
+    """
 
     name: str
     command: str
     path: str = "/"
-    content: Callable[[np.ndarray], Any] = np.ndarray.tolist  # (n, 8) rows -> what is sent as JSON
-    values: Callable[[Any], list[float]] | None = None  # what comes back as JSON -> predictions
-    packages: tuple[str, ...] = ()  # besides what the model requires; the first names it
+    to_json: Callable[[np.ndarray], Any] = np.ndarray.tolist  # (n, 8) rows -> JSON request
+    predictions: Callable[[Any], list[float]] | None = None  # JSON response -> (n,); None: a floor
+    packages: tuple[str, ...] = ()  # besides the model's requirements; the first one names it
     files: Mapping[str, str] = {}  # in the folder where it starts
-    how: str = ""  # a part of the files
-    threads: str = "1"  # of OpenMP; empty: as many as it finds cores
+    options: str = ""  # for $options in its files
+    threads: str = "1"  # of OpenMP; empty: one for each core
 
 
 def _records(rows: np.ndarray) -> Any:
-    """An object, or a list of them."""
-    found = [dict(zip(FEATURE_NAMES, row, strict=True)) for row in rows.tolist()]
-    return found if len(found) > 1 else found[0]
+    """Return the rows as a list of objects; a single row as one object."""
+    records = [dict(zip(FEATURE_NAMES, row, strict=True)) for row in rows.tolist()]
+    return records if len(records) > 1 else records[0]
 
 
 def _tensors(rows: np.ndarray) -> Any:
-    """As the Open Inference Protocol has it, a tensor a column."""
+    """Return the rows as an Open Inference Protocol request, one tensor per column."""
     columns = zip(FEATURE_NAMES, rows.T.tolist(), strict=True)
-    told = {"datatype": "FP64", "shape": [len(rows), 1]}
-    return {"inputs": [{"name": name, "data": values, **told} for name, values in columns]}
+    tensor_type = {"datatype": "FP64", "shape": [len(rows), 1]}
+    return {"inputs": [{"name": name, "data": values, **tensor_type} for name, values in columns]}
 
 
-OURS = Server(
-    "ours", "$bin/python -m app", "/predict",
-    _records, lambda said: [one["prediction"] for one in said.get("predictions", [said])],
-)  # fmt: skip
+def _our_predictions(response: dict[str, Any]) -> list[float]:
+    """Return the predictions of a list, or of a single row."""
+    return [item["prediction"] for item in response.get("predictions", [response])]
+
+
+OURS = Server("ours", "$bin/python -m app", "/predict", _records, _our_predictions)
 MLFLOW = Server(
     "mlflow models serve",
     "$bin/mlflow models serve -m $model -h 127.0.0.1 -p $port --workers 2 --env-manager local",
     "/invocations",
     lambda rows: {"dataframe_split": {"columns": FEATURE_NAMES, "data": rows.tolist()}},
-    lambda said: said["predictions"],
+    lambda response: response["predictions"],
     packages=("mlflow", "uvloop", "httptools"),
 )
 _BENTOML = Server(
-    "BentoML", "$bin/bentoml serve service:Housing --host 127.0.0.1 -p $port", "/predict",
-    lambda rows: {"input_data": rows.tolist()}, list,
-    ("bentoml", "uvloop", "httptools"), {"service.py": BENTOML},
-)  # fmt: skip
+    "BentoML",
+    "$bin/bentoml serve service:Housing --host 127.0.0.1 -p $port",
+    "/predict",
+    lambda rows: {"input_data": rows.tolist()},
+    list,
+    packages=("bentoml", "uvloop", "httptools"),
+    files={"service.py": BENTOML},
+)
 _MLSERVER = Server(
-    "MLServer", "$bin/mlserver start .", "/v2/models/housing/infer",
-    _tensors, lambda said: said["outputs"][0]["data"],
-    # from 0.22 on uvloop makes no event loop by itself, and MLServer's workers end as they start
-    ("mlserver", "mlserver-mlflow", "uvloop<0.22"),
-    {"settings.json": MLSERVER, "model-settings.json": MLSERVER_MODEL},
-)  # fmt: skip
+    "MLServer",
+    "$bin/mlserver start .",
+    "/v2/models/housing/infer",
+    _tensors,
+    lambda response: response["outputs"][0]["data"],
+    # from 0.22 on, uvloop creates no event loop implicitly, and MLServer's workers end at start
+    packages=("mlserver", "mlserver-mlflow", "uvloop<0.22"),
+    files={"settings.json": MLSERVER, "model-settings.json": MLSERVER_MODEL},
+)
 _LITSERVE = Server(
-    "LitServe", "$bin/python service.py", "/predict",
-    lambda rows: {"input": rows.tolist()}, lambda said: said["output"],
-    ("litserve",), {"service.py": LITSERVE}, "Housing()",
-)  # fmt: skip
-ALL_THREADS = MLFLOW._replace(name="mlflow models serve, all threads", threads="")
+    "LitServe",
+    "$bin/python service.py",
+    "/predict",
+    lambda rows: {"input": rows.tolist()},
+    lambda response: response["output"],
+    packages=("litserve",),
+    files={"service.py": LITSERVE},
+    options="Housing()",
+)
 PEERS = (
     MLFLOW,
-    ALL_THREADS,
+    MLFLOW._replace(name="mlflow models serve, all threads", threads=""),
     _BENTOML,
-    _BENTOML._replace(name="BentoML, batching", how="batchable=True, max_batch_size=10_000"),
+    _BENTOML._replace(name="BentoML, batching", options="batchable=True, max_batch_size=10_000"),
     _MLSERVER,
     _MLSERVER._replace(
-        name="MLServer, batching", how='"max_batch_size": 64, "max_batch_time": 0.001,'
+        name="MLServer, batching", options='"max_batch_size": 64, "max_batch_time": 0.001,'
     ),
     _LITSERVE,
     _LITSERVE._replace(
-        name="LitServe, batching", how="Batching(max_batch_size=64, batch_timeout=0.001)"
+        name="LitServe, batching", options="Batching(max_batch_size=64, batch_timeout=0.001)"
     ),
 )
-_BARE = Server(
-    "bare ASGI, uvicorn", f"{UVICORN} floors:bare", content=_records,
+_BARE_ASGI = Server(
+    "bare ASGI, uvicorn",
+    f"{UVICORN} floors:bare_app",
+    to_json=_records,
     packages=("granian", "uvicorn", "uvloop", "httptools", "flask", "a2wsgi"),
     files={"floors.py": FLOOR},
-)  # fmt: skip
+)
+_FLASK_COMMAND = f"{UVICORN} --factory floors:create_asgi_app"
+# the fastest that a server without a model can be
 FLOORS = (
-    _BARE,
-    _BARE._replace(name="Flask hello, uvicorn", command=f"{UVICORN} --factory floors:adapted"),
-    _BARE._replace(name="Flask hello, Granian", command=GRANIAN),
+    _BARE_ASGI,
+    _BARE_ASGI._replace(name="Flask hello, uvicorn", command=_FLASK_COMMAND),
+    _BARE_ASGI._replace(name="Flask hello, Granian", command=GRANIAN),
 )
 
 
-class Left(Exception):
+class ServerError(Exception):
     """Raised for a server that cannot be measured, with the reason."""
 
 
-def programs(server: Server, model: Path) -> Path:
-    """Its environment's programs, made at the first use or when the model requires others.
+def install(server: Server, model: Path) -> Path:
+    """Return the bin folder of a server's environment.
 
-    Raises Left with the installer's last word.
+    The environment is created at the first use, and again when the model's requirements change.
+    Raises ServerError with the installer's last words.
     """
     if not server.packages:
         return Path(sys.executable).parent
     folder = paths.PROJECT_ROOT / "var" / "peers" / server.packages[0]
-    needs = json.dumps([(model / "requirements.txt").read_text(), *server.packages])
-    stamp = folder / "installed.json"
-    if not stamp.exists() or stamp.read_text() != needs:
+    requirements = json.dumps([(model / "requirements.txt").read_text(), *server.packages])
+    record = folder / "installed.json"
+    if not record.exists() or record.read_text() != requirements:
         print(f"installing {server.packages[0]} in var/peers/", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
-        _install(folder, model, server.packages)
-        stamp.write_text(needs)
+        _create_environment(folder, model, server.packages)
+        record.write_text(requirements)
     return folder / "bin"
 
 
-def _install(folder: Path, model: Path, packages: Sequence[str]) -> None:
-    """By uv where `make` has found one."""
-    known, python = paths.PROJECT_ROOT / ".uv.done", folder / "bin" / "python"
-    if known.exists():
-        uv = str(paths.PROJECT_ROOT / known.read_text().strip())
-        make = [uv, "venv", "-q", "-p", sys.executable]
-        fill = [uv, "pip", "install", "-q", "-p", python, "--compile-bytecode"]
+def _create_environment(folder: Path, model: Path, packages: Sequence[str]) -> None:
+    """Create a virtual environment, with uv if `make` has found it."""
+    uv_record, python = paths.PROJECT_ROOT / ".uv.done", folder / "bin" / "python"
+    if uv_record.exists():
+        uv = str(paths.PROJECT_ROOT / uv_record.read_text().strip())
+        create = [uv, "venv", "-q", "-p", sys.executable]
+        pip_install = [uv, "pip", "install", "-q", "-p", python, "--compile-bytecode"]
     else:
-        make = [sys.executable, "-m", "venv"]
-        fill = [python, "-m", "pip", "install", "-q"]
-    for command in ([*make, folder], [*fill, "-r", "requirements.txt", *packages]):
-        done = subprocess.run(command, cwd=model, capture_output=True, text=True)
-        if done.returncode:
-            raise Left(f"cannot be installed: {' '.join(done.stderr.split())[-300:]}")
+        create = [sys.executable, "-m", "venv"]
+        pip_install = [python, "-m", "pip", "install", "-q"]
+    for command in ([*create, folder], [*pip_install, "-r", "requirements.txt", *packages]):
+        result = subprocess.run(command, cwd=model, capture_output=True, text=True)
+        if result.returncode:
+            raise ServerError(f"cannot be installed: {' '.join(result.stderr.split())[-300:]}")
 
 
-def version(server: Server, folder: Path) -> str:
-    """Of the package that gives a peer its name, in the folder of its programs."""
+def versioned_name(server: Server, programs: Path) -> str:
+    """Return a server's name with the version of its package.
+
+    programs: the bin folder of its environment.
+    """
     if not server.packages:
         return server.name
-    ask = f"import importlib.metadata as it; print(it.version({server.packages[0]!r}))"
-    command = [folder / "python", "-c", ask]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return f"{server.name} {said.strip()}"
+    code = f"from importlib.metadata import version; print(version({server.packages[0]!r}))"
+    result = subprocess.run(
+        [programs / "python", "-c", code], capture_output=True, text=True, check=True
+    )
+    return f"{server.name} {result.stdout.strip()}"

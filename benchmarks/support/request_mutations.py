@@ -1,4 +1,4 @@
-"""Requests that a service may meet: valid ones of every kind, changed at random. For fuzz.py."""
+"""Valid requests of every kind, mutated at random, for the fuzzing benchmark."""
 
 import io
 import json
@@ -45,105 +45,134 @@ METHODS = (b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"TRACE", b"CONNECT", b
            b"get", b"G\x00T", b"PROPFIND")  # fmt: skip
 
 
-class Odd(NamedTuple):
+FINAL_REQUEST = b"GET /health HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n"
+
+
+class ValidRequest(NamedTuple):
+    """A request that the service answers with 200."""
+
+    path: str
+    content_type: str
+    body: bytes
+
+
+class ConnectionScript(NamedTuple):
     """What one connection sends."""
 
-    pieces: list[bytes]
-    pause: float  # seconds between two pieces
-    reads: bool  # whether it takes what it is answered
+    segments: list[bytes]
+    pause: float  # seconds between two segments
+    reads_responses: bool
 
 
-def bodies() -> list[tuple[str, str, bytes]]:
-    """Valid bodies: the path that takes them, their content type, and they themselves."""
-    few = rows(5)
-    table = pa.table({name: [row[name] for row in few] for name in FEATURE_NAMES})
-    told = [("/predict", JSON, orjson.dumps(few[0])), ("/predict", JSON, orjson.dumps(few)),
-            ("/predict?explain=true", JSON, orjson.dumps(few)),
-            ("/predict", CSV, _written(pyarrow.csv.write_csv, table))]  # fmt: skip
-    split = {"columns": FEATURE_NAMES, "data": [list(row.values()) for row in few]}
-    for name, form in (("dataframe_split", split), ("dataframe_records", few),
-                       ("inputs", table.to_pydict()), ("instances", few)):  # fmt: skip
-        told.append(("/invocations", JSON, json.dumps({name: form}).encode()))
+def valid_requests() -> list[ValidRequest]:
+    """Return valid requests: every media type, and every JSON form of /invocations."""
+    records = rows(5)
+    table = pa.table({name: [record[name] for record in records] for name in FEATURE_NAMES})
+    csv_body = _write_table(pyarrow.csv.write_csv, table)
+    requests = [
+        ValidRequest("/predict", JSON, orjson.dumps(records[0])),
+        ValidRequest("/predict", JSON, orjson.dumps(records)),
+        ValidRequest("/predict?explain=true", JSON, orjson.dumps(records)),
+        ValidRequest("/predict", CSV, csv_body),
+    ]
+    split = {"columns": FEATURE_NAMES, "data": [list(record.values()) for record in records]}
+    forms = {
+        "dataframe_split": split,
+        "dataframe_records": records,
+        "inputs": table.to_pydict(),
+        "instances": records,
+    }
+    for name, content in forms.items():
+        requests.append(ValidRequest("/invocations", JSON, json.dumps({name: content}).encode()))
     for options in ({}, {"compression": "none"}, {"use_dictionary": False, "compression": "zstd"}):
-        told.append(("/predict", PARQUET, _written(pyarrow.parquet.write_table, table, **options)))
+        parquet_body = _write_table(pyarrow.parquet.write_table, table, **options)
+        requests.append(ValidRequest("/predict", PARQUET, parquet_body))
     stream = io.BytesIO()
     with pa.ipc.new_stream(stream, table.schema) as writer:
         for batch in table.to_batches(max_chunksize=3):
             writer.write_batch(batch)
-    told += [("/predict", ARROW, stream.getvalue())] * 3
-    return [*told, ("/invocations", PARQUET, told[-4][2]), ("/invocations", CSV, told[3][2])]
+    requests += [ValidRequest("/predict", ARROW, stream.getvalue())] * 3
+    requests.append(ValidRequest("/invocations", PARQUET, parquet_body))
+    requests.append(ValidRequest("/invocations", CSV, csv_body))
+    return requests
 
 
-def _written(write: Callable, table: pa.Table, **options: object) -> bytes:
+def _write_table(write: Callable, table: pa.Table, **options: object) -> bytes:
     file = io.BytesIO()
     write(table, file, **options)
     return file.getvalue()
 
 
-def odd(chance: random.Random, known: list[tuple[str, str, bytes]]) -> Odd:
-    """One of them."""
-    many = chance.choice((1, 1, 1, 2, 5, 40))
-    asked = [_request(chance, known) for _ in range(many)]
-    asked.append(b"GET /health HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n")
-    whole = b"".join(asked)
-    if chance.random() < 0.1:
-        whole = whole[: chance.randrange(len(whole))]
-    if chance.random() < 0.7:
-        return Odd([whole], 0, chance.random() < 0.95)
-    cuts = sorted(chance.randrange(len(whole) + 1) for _ in range(chance.choice((1, 2, 5, 20))))
-    pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    return Odd([one for one in pieces if one], chance.choice((0, 0.001, 0.02)), True)
+def random_script(generator: random.Random, requests: list[ValidRequest]) -> ConnectionScript:
+    """Return one to forty mutated requests, sometimes truncated or sent in small segments."""
+    count = generator.choice((1, 1, 1, 2, 5, 40))
+    content = b"".join(_random_request(generator, requests) for _ in range(count)) + FINAL_REQUEST
+    if generator.random() < 0.1:
+        content = content[: generator.randrange(len(content))]
+    if generator.random() < 0.7:
+        return ConnectionScript([content], 0, generator.random() < 0.95)
+    n_cuts = generator.choice((1, 2, 5, 20))
+    cuts = sorted(generator.randrange(len(content) + 1) for _ in range(n_cuts))
+    bounds = zip([0, *cuts], [*cuts, len(content)], strict=True)
+    segments = [content[start:end] for start, end in bounds]
+    pause = generator.choice((0, 0.001, 0.02))
+    return ConnectionScript([segment for segment in segments if segment], pause, True)
 
 
-def _request(chance: random.Random, known: list[tuple[str, str, bytes]]) -> bytes:
-    path, kind, body = chance.choice(known)
+def _random_request(generator: random.Random, requests: list[ValidRequest]) -> bytes:
+    path, content_type, body = generator.choice(requests)
     method = b"POST"
-    if chance.random() < 0.25:
-        method, path, body = chance.choice(METHODS), chance.choice(PATHS), b""
-        if chance.random() < 0.2:
-            path += "&".join(["?a=1"] * chance.choice((1, 50, 101, 500)))
-    elif chance.random() < 0.8:
-        body = changed(chance, body)
-    if chance.random() < 0.05:
-        kind = chance.choice((JSON, CSV, ARROW, PARQUET, "text/plain", ""))
+    if generator.random() < 0.25:
+        method, path, body = generator.choice(METHODS), generator.choice(PATHS), b""
+        if generator.random() < 0.2:
+            path += "&".join(["?a=1"] * generator.choice((1, 50, 101, 500)))
+    elif generator.random() < 0.8:
+        body = mutate(generator, body)
+    if generator.random() < 0.05:
+        content_type = generator.choice((JSON, CSV, ARROW, PARQUET, "text/plain", ""))
     lines = [method + b" " + path.encode() + b" HTTP/1.1", b"host: here"]
     if body or method == b"POST":
-        lines += [b"content-type: " + kind.encode(), b"content-length: %d" % len(body)]
-        if chance.random() < 0.1:
-            lines[-1], body = b"transfer-encoding: chunked", _chunked(chance, body)
-    if chance.random() < 0.2:
-        lines.insert(chance.randrange(1, len(lines) + 1), chance.choice(HEADERS))
-    head = b"\r\n".join([*lines, b"", b""])
-    return (changed(chance, head) if chance.random() < 0.1 else head) + body
+        lines += [
+            b"content-type: " + content_type.encode(),
+            b"content-length: %d" % len(body),
+        ]
+        if generator.random() < 0.1:
+            lines[-1], body = b"transfer-encoding: chunked", _encode_chunks(generator, body)
+    if generator.random() < 0.2:
+        lines.insert(generator.randrange(1, len(lines) + 1), generator.choice(HEADERS))
+    headers = b"\r\n".join([*lines, b"", b""])
+    return (mutate(generator, headers) if generator.random() < 0.1 else headers) + body
 
 
-def changed(chance: random.Random, text: bytes) -> bytes:
-    """Some bytes of it replaced, put in, left out or doubled."""
-    torn = bytearray(text)
-    for _ in range(chance.choice((1, 1, 2, 3, 8))):
-        at, some = chance.randrange(len(torn) + 1), chance.choice((1, 2, 4, 8, 64))
-        way = chance.randrange(6)
-        if way == 0:
-            torn[at : at + 1] = bytes([chance.randrange(256)])
-        elif way == 1 and at < len(torn):
-            torn[at] ^= 1 << chance.randrange(8)
-        elif way == 2:
-            token = chance.choice(TOKENS)
-            torn[at : at + chance.choice((0, len(token)))] = token
-        elif way == 3:
-            del torn[at : at + some]
-        elif way == 4:
-            torn[at:at] = torn[at : at + some] * chance.choice((1, 2, 50))
+def mutate(generator: random.Random, content: bytes) -> bytes:
+    """Return the content with some bytes replaced, flipped, inserted, removed or repeated."""
+    mutated = bytearray(content)
+    for _ in range(generator.choice((1, 1, 2, 3, 8))):
+        start, length = generator.randrange(len(mutated) + 1), generator.choice((1, 2, 4, 8, 64))
+        mutation = generator.randrange(6)
+        if mutation == 0:
+            mutated[start : start + 1] = bytes([generator.randrange(256)])
+        elif mutation == 1 and start < len(mutated):
+            mutated[start] ^= 1 << generator.randrange(8)
+        elif mutation == 2:
+            token = generator.choice(TOKENS)
+            mutated[start : start + generator.choice((0, len(token)))] = token
+        elif mutation == 3:
+            del mutated[start : start + length]
+        elif mutation == 4:
+            repeats = generator.choice((1, 2, 50))
+            mutated[start:start] = mutated[start : start + length] * repeats
         else:
-            place = chance.randrange(len(torn) + 1)
-            torn[at : at + some] = torn[place : place + some]
-    return bytes(torn)
+            source = generator.randrange(len(mutated) + 1)
+            mutated[start : start + length] = mutated[source : source + length]
+    return bytes(mutated)
 
 
-def _chunked(chance: random.Random, body: bytes) -> bytes:
-    size = chance.choice((1, 7, 100, 5_000))
-    parts = [body[at : at + size] for at in range(0, len(body), size)]
-    last = chance.choice(
+def _encode_chunks(generator: random.Random, body: bytes) -> bytes:
+    """Return the body in chunked transfer encoding, often with a malformed last chunk."""
+    size = generator.choice((1, 7, 100, 5_000))
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    last_chunk = generator.choice(
         (b"0\r\n\r\n", b"0\r\nx: y\r\n\r\n", b"0;a=b\r\n\r\n", b"0\r\n\r", b"00\r\n")
     )
-    return b"".join(b"%x\r\n%s\r\n" % (len(one), one) for one in parts) + last
+    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + last_chunk

@@ -1,4 +1,4 @@
-"""A server as processes: its start, its first answers, what it takes, its end."""
+"""A server as a group of processes: start it, check its first responses, measure it, stop it."""
 
 import json
 import os
@@ -17,98 +17,108 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-from benchmarks.support.peer_servers import OURS, Left, Server
+from benchmarks.support.peer_servers import OURS, Server, ServerError
 from housing import paths
 from housing.data import splitting, synthetic
 from housing.models import persistence
 from housing.registry import artifacts, versions
 from housing.schema import FEATURE_NAMES
 
-ALIKE = 1e-6  # relative; an answer further from the model's own is wrong
-PATIENCE = 180  # seconds for the first right answer
-GRACE = 5  # seconds to end in
-OUTPUT = "output.txt"
+RELATIVE_TOLERANCE = 1e-6  # a prediction further from the model's own is wrong
+START_SECONDS = 180  # until the first correct response
+STOP_SECONDS = 5  # until processes are killed
+N_SAMPLE_ROWS = 4_000
+OUTPUT_FILE = "output.txt"
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 
 
-class Case(NamedTuple):
-    """What all of them serve and are asked."""
+class Workload(NamedTuple):
+    """The model that all servers serve, and the rows they predict."""
 
-    place: Path  # thrown away at the end
+    folder: Path  # temporary
     model: Path
     rows: np.ndarray  # (n, 8)
-    truth: np.ndarray  # (n,) what the registered model itself says of them
+    expected: np.ndarray  # (n,) predictions of the registered model itself
 
 
-class Running(NamedTuple):
-    """A server that has answered as the model does."""
+class RunningServer(NamedTuple):
+    """A server whose first response was correct."""
 
     server: Server
     process: psutil.Popen
     port: int
-    took: float  # seconds from the start of the process to that answer
+    start_seconds: float  # from the start of its process to that response
 
 
-def case(place: Path) -> Case:
-    """The champion and rows of the test part; made-up rows if no data is prepared here."""
-    found = versions.current_champion(os.environ.get("HOUSING_MODEL"))
-    if found is None:
+def prepare_workload(folder: Path) -> Workload:
+    """Load the champion and the rows of the test part; generated rows if no data is prepared."""
+    champion = versions.current_champion(os.environ.get("HOUSING_MODEL"))
+    if champion is None:
         raise SystemExit("there is no champion yet: `make run` trains and registers one")
     try:
         rows = splitting.read_split().test[FEATURE_NAMES]
     except LookupError:
-        rows = synthetic.generate_sample(4_000)[FEATURE_NAMES]
-    print(f"{found.name} version {found.version}, {os.cpu_count()} cores\n", flush=True)
-    model = artifacts.download(found, place / "model")
-    return Case(place, model, rows.to_numpy(), persistence.load_model(model).predict(rows))
+        rows = synthetic.generate_sample(N_SAMPLE_ROWS)[FEATURE_NAMES]
+    print(f"{champion.name} version {champion.version}, {os.cpu_count()} cores\n", flush=True)
+    model = artifacts.download(champion, folder / "model")
+    expected = persistence.load_model(model).predict(rows)
+    return Workload(folder, model, rows.to_numpy(), expected)
 
 
-def start(server: Server, programs: Path, case: Case) -> Running:
-    """Starts it, and waits for its first right answer. Raises Left."""
-    folder = case.place / server.name.replace(",", "").replace(" ", "-")
+def start(server: Server, programs: Path, workload: Workload) -> RunningServer:
+    """Start a server and wait for its first correct response. Raises ServerError.
+
+    programs: the bin folder of its environment.
+    """
+    folder = workload.folder / server.name.replace(",", "").replace(" ", "-")
     folder.mkdir(exist_ok=True)
     ports = _free_ports()
-    told = {"bin": programs, "model": case.model, "how": server.how} | ports
-    for name, text in server.files.items():
-        (folder / name).write_text(Template(text).substitute(told))
-    begun = time.perf_counter()
-    with (folder / OUTPUT).open("w") as output:
+    values = {"bin": programs, "model": workload.model, "options": server.options} | ports
+    for name, template in server.files.items():
+        (folder / name).write_text(Template(template).substitute(values))
+    start_time = time.perf_counter()
+    with (folder / OUTPUT_FILE).open("w") as output:
         process = psutil.Popen(
-            [Template(word).substitute(told) for word in server.command.split()],
+            [Template(word).substitute(values) for word in server.command.split()],
             cwd=paths.PROJECT_ROOT if server is OURS else folder,
-            env=_environment(server, programs, case.model, folder, str(ports["port"])),
-            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-    found = Running(server, process, ports["port"], 0)
+            env=_environment(server, programs, workload.model, folder, str(ports["port"])),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    running = RunningServer(server, process, ports["port"], 0)
     try:
-        _wait(found, case)
-    except BaseException as why:
-        stop(found)
-        if not isinstance(why, Left):
+        _wait_for_response(running, workload)
+    except BaseException as error:
+        stop(running)
+        if not isinstance(error, ServerError):
             raise
-        said = (folder / OUTPUT).read_text().split()
-        raise Left(f"{why}; its last words: {' '.join(said)[-200:]}") from None
-    return found._replace(took=time.perf_counter() - begun)
+        output_words = (folder / OUTPUT_FILE).read_text().split()
+        raise ServerError(f"{error}; its output ends: {' '.join(output_words)[-200:]}") from None
+    return running._replace(start_seconds=time.perf_counter() - start_time)
 
 
 def _free_ports() -> dict[str, int]:
     names = ("port", "second", "third")
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in names]
-    ports = [one.getsockname()[1] for one in taken]
-    for one in taken:
-        one.close()
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
     return dict(zip(names, ports, strict=True))
 
 
 def _environment(
     server: Server, programs: Path, model: Path, folder: Path, port: str
 ) -> dict[str, str]:
-    """A peer sees none of this checkout's modules; and nothing goes where the user's logs are."""
-    mine = "PYTHONPATH", "OMP_NUM_THREADS"
-    kept = {name: value for name, value in os.environ.items() if name not in mine}
+    """Return environment variables that hide this checkout's modules from a peer.
+
+    They also keep what the servers write away from the user's own logs.
+    """
+    excluded = "PYTHONPATH", "OMP_NUM_THREADS"
+    variables = {name: value for name, value in os.environ.items() if name not in excluded}
     if server.threads:  # for one row, two threads wait for each other
-        kept["OMP_NUM_THREADS"] = server.threads
-    return kept | {
+        variables["OMP_NUM_THREADS"] = server.threads
+    return variables | {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PORT": port,
         "MODEL": str(model),
@@ -122,41 +132,50 @@ def _environment(
     }
 
 
-def _wait(found: Running, case: Case) -> None:
-    end, why = time.perf_counter() + PATIENCE, ""
-    while found.process.poll() is None and time.perf_counter() < end:
+def _wait_for_response(running: RunningServer, workload: Workload) -> None:
+    deadline, reason = time.perf_counter() + START_SECONDS, ""
+    while running.process.poll() is None and time.perf_counter() < deadline:
         try:
-            check(found, case, 1)
+            check_predictions(running, workload, 1)
             return
-        except Left as not_yet:
-            why = str(not_yet)
+        except ServerError as error:
+            reason = str(error)
             time.sleep(0.02)
-    code = found.process.poll()
-    raise Left(why if code is None else f"it ended with exit code {code}")
+    code = running.process.poll()
+    raise ServerError(reason if code is None else f"it ended with exit code {code}")
 
 
-def check(found: Running, case: Case, count: int, form: str = JSON) -> float:
-    """By how much its answers for the first rows differ from the model's. Raises Left."""
-    server = found.server
-    said = _ask(found.port, server.path, body(server, case.rows[:count], form), form)
-    if server.values is None:  # a floor answers, and that is all
+def check_predictions(
+    running: RunningServer, workload: Workload, count: int, media_type: str = JSON
+) -> float:
+    """Return the largest absolute difference from the model's predictions of the first rows.
+
+    Raises ServerError if the server does not answer, or a difference is above RELATIVE_TOLERANCE.
+    """
+    server = running.server
+    body = encode_rows(server, workload.rows[:count], media_type)
+    response = _post(running.port, server.path, body, media_type)
+    if server.predictions is None:  # a floor: any response is correct
         return 0.0
-    if form == ARROW:
-        values = pa.ipc.open_stream(said).read_all()["prediction"].to_numpy()
+    if media_type == ARROW:
+        predictions = pa.ipc.open_stream(response).read_all()["prediction"].to_numpy()
     else:
-        values = np.array(server.values(json.loads(said)), dtype=float).ravel()
-    if len(values) != count:
-        raise Left(f"it gives {len(values)} answers to {count} rows")
-    off = np.abs(values - case.truth[:count])
-    if not (off <= ALIKE * np.abs(case.truth[:count])).all():
-        raise Left(f"its answers differ from the model's by up to {off.max():.2g}")
-    return off.max()
+        predictions = np.array(server.predictions(json.loads(response)), dtype=float).ravel()
+    if len(predictions) != count:
+        raise ServerError(f"it returns {len(predictions)} predictions for {count} rows")
+    expected = workload.expected[:count]
+    differences = np.abs(predictions - expected)
+    if not (differences <= RELATIVE_TOLERANCE * np.abs(expected)).all():
+        raise ServerError(
+            f"its predictions differ from the model's by up to {differences.max():.2g}"
+        )
+    return differences.max()
 
 
-def body(server: Server, rows: np.ndarray, form: str = JSON) -> bytes:
-    """What asks it for these rows."""
-    if form == JSON:
-        return json.dumps(server.content(rows)).encode()
+def encode_rows(server: Server, rows: np.ndarray, media_type: str = JSON) -> bytes:
+    """Return the body of a request for these rows, (n, 8)."""
+    if media_type == JSON:
+        return json.dumps(server.to_json(rows)).encode()
     table = pa.table(dict(zip(FEATURE_NAMES, rows.T, strict=True)))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
@@ -164,53 +183,53 @@ def body(server: Server, rows: np.ndarray, form: str = JSON) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _ask(port: int, path: str, content: bytes, form: str) -> bytes:
-    """What a plain client is answered; Left if that is not 200."""
+def _post(port: int, path: str, body: bytes, media_type: str) -> bytes:
+    """Return the body of the response to one request. Raises ServerError if it is not a 200."""
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        connection.request("POST", path, content, {"Content-Type": form})
-        answer = connection.getresponse()
-        said = answer.read()
-    except (OSError, HTTPException) as failed:
-        raise Left(f"no answer: {failed}") from None
+        connection.request("POST", path, body, {"Content-Type": media_type})
+        response = connection.getresponse()
+        content = response.read()
+    except (OSError, HTTPException) as error:
+        raise ServerError(f"no response: {error}") from None
     finally:
         connection.close()
-    if answer.status != 200:
-        raise Left(f"refused with status {answer.status}")
-    return said
+    if response.status != 200:
+        raise ServerError(f"it answered with status {response.status}")
+    return content
 
 
-def tree(found: Running) -> list[psutil.Process]:
-    """Its first process, and all below."""
-    return [found.process, *found.process.children(recursive=True)]
+def process_tree(running: RunningServer) -> list[psutil.Process]:
+    """Return the first process of a server and all its descendants."""
+    return [running.process, *running.process.children(recursive=True)]
 
 
-def memory(found: Running) -> list[float]:
-    """PSS of each of its processes, MB: of a page that n processes share, 1/n counts."""
-    return [one.memory_full_info().pss / 1e6 for one in tree(found)]
+def memory_by_process(running: RunningServer) -> list[float]:
+    """Return the PSS of each process, MB: a page shared by n processes counts 1/n in each."""
+    return [process.memory_full_info().pss / 1e6 for process in process_tree(running)]
 
 
-def busy(found: Running) -> float:
-    """Seconds of processor time that its processes have had so far."""
-    times = [one.cpu_times() for one in tree(found)]
-    return sum(one.user + one.system for one in times)
+def cpu_seconds(running: RunningServer) -> float:
+    """Return the processor time that all processes have used so far."""
+    times = [process.cpu_times() for process in process_tree(running)]
+    return sum(usage.user + usage.system for usage in times)
 
 
-def sends(number: signal.Signals, several: Iterable[Running]) -> None:
-    """The signal to all processes of each."""
-    for found in several:
-        for one in tree(found):
-            one.send_signal(number)
+def send_signal(number: signal.Signals, servers: Iterable[RunningServer]) -> None:
+    """Send a signal to all processes of each server."""
+    for running in servers:
+        for process in process_tree(running):
+            process.send_signal(number)
 
 
-def stop(found: Running) -> None:
-    """Ends all its processes, after a while by force."""
-    processes = tree(found) if found.process.is_running() else []
-    for one in processes[:1]:
-        one.terminate()
-    _, left = psutil.wait_procs(processes, timeout=GRACE)
-    for one in left:
-        one.kill()
-    psutil.wait_procs(left, timeout=GRACE)
-    with suppress(ProcessLookupError):  # those whose parent was gone before
-        os.killpg(found.process.pid, signal.SIGKILL)
+def stop(running: RunningServer) -> None:
+    """End all processes of a server; kill those that have not ended after STOP_SECONDS."""
+    processes = process_tree(running) if running.process.is_running() else []
+    for process in processes[:1]:
+        process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=STOP_SECONDS)
+    with suppress(ProcessLookupError):  # descendants whose parent had ended earlier
+        os.killpg(running.process.pid, signal.SIGKILL)

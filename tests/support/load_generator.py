@@ -92,7 +92,7 @@ def generate_load(service, connections=8, row_count=500, seed=0):
 
 def get_page(service, path):
     """Return the status and the body of a page, parsed if it is a JSON object."""
-    status, body = running.finished(running.Client(service.port).get(path))
+    status, body = running.run_coroutine(running.Client(service.port).get(path))
     return status, json.loads(body) if body[:1] == b"{" else body
 
 

@@ -344,7 +344,7 @@ def test_two_thousand_idle_connections_delay_no_request(service):
             writer.close()
         return durations
 
-    assert max(real.finished(time_requests_beside_idle_connections())) < 1
+    assert max(real.run_coroutine(time_requests_beside_idle_connections())) < 1
 
 
 @pytest.mark.parametrize(
@@ -477,7 +477,7 @@ def test_a_client_that_leaves_before_the_answer_leaves_no_traceback(service):
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     time.sleep(1)
     check_others_are_served(service)
-    assert "Traceback" not in service.said()
+    assert "Traceback" not in service.output()
 
 
 def test_garbage_after_100_continue_leaves_no_traceback(service):
@@ -488,4 +488,4 @@ def test_garbage_after_100_continue_leaves_no_traceback(service):
     for _ in range(5):
         assert send_once(service, head + b"no size\r\n")[0] == 400
     check_others_are_served(service)
-    assert "Traceback" not in service.said()
+    assert "Traceback" not in service.output()

@@ -8,7 +8,7 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from benchmarks.support.local_service import Client, finished, post, rows, running
+from benchmarks.support.local_service import Client, post, rows, run_coroutine, running
 
 pytestmark = pytest.mark.slow
 BATCH_ROWS, CONNECTIONS, REPEATS = 10_000, 8, 1
@@ -35,7 +35,8 @@ def test_a_worker_returns_the_memory_of_large_batches(champion_home):
         return await asyncio.gather(*(send_batches(port) for _ in range(CONNECTIONS)))
 
     with running(champion_home, MAX_ROWS=BATCH_ROWS) as service:
-        assert finished(run_clients(service.port)) == [[200] * len(bodies) * REPEATS] * CONNECTIONS
+        expected = [[200] * len(bodies) * REPEATS] * CONNECTIONS
+        assert run_coroutine(run_clients(service.port)) == expected
         worker_mb = [psutil.Process(pid).memory_full_info().pss / 1e6 for pid in service.workers()]
     assert len(worker_mb) == 2
     assert max(worker_mb) < MAX_WORKER_MB

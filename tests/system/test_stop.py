@@ -86,7 +86,7 @@ def test_workers_that_take_long_to_start_are_waited_for(champion_home, delayed_w
     delay_workers(7)
     with running(champion_home, *command) as service:
         replace_workers_under_load(service)
-        assert "was not ready" not in service.said()
+        assert "was not ready" not in service.output()
 
 
 def test_a_stop_does_not_wait_for_the_replacement_of_workers(champion_home, delayed_workers):
