@@ -249,7 +249,7 @@ def test_a_release_is_pushed_by_version_and_named_by_its_digest(release, registr
 
 def test_a_name_without_a_registry_is_not_pushed(podman_environment, build_context):
     errors = run_script(build_context, podman_environment, "make", "push", code=2)
-    assert "expected one with its registry: IMAGE=docker.io/YOU/california-housing" in errors
+    assert "expected a name with its registry: IMAGE=docker.io/YOU/california-housing" in errors
 
 
 def test_clients_do_not_notice_a_deployment_and_its_rollback(
@@ -263,11 +263,11 @@ def test_clients_do_not_notice_a_deployment_and_its_rollback(
         until(lambda: load.count_statuses()[200] > 200, 30)
         second_output = run_script(build_context, environment, "deploy/deploy", pushed)
         assert second_output.startswith("housing-green serves")
-        assert second_output.endswith("housing-blue is volume_folder for deploy/rollback")
+        assert second_output.endswith("housing-blue is kept for deploy/rollback")
         switched_at = time.monotonic()
         until(lambda: len(load.responses_since(switched_at)) > 200, 30)
         rollback_output = run_script(build_context, environment, "deploy/rollback")
-        assert rollback_output == "housing-blue serves again; housing-green is volume_folder"
+        assert rollback_output == "housing-blue serves again; housing-green is kept"
         switched_at = time.monotonic()
         until(lambda: len(load.responses_since(switched_at)) > 200, 30)
     assert set(load.count_statuses()) == {200}

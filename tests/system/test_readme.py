@@ -165,7 +165,7 @@ def test_the_commands_about_reports(clone, run_output, environment):
     command_line = ".venv/bin/python run_pipeline.py --only register -p min_gain=1"
     subprocess.run(command_line, shell=True, cwd=clone, env=environment, check=True)
     compared = Path(type_command("run_pipeline.py compare", clone, environment))
-    assert "register.min_gain was the default, is 1" in compared.read_text()
+    assert "register.min_gain was the default, is now 1" in compared.read_text()
     folder = Path(type_command("run_pipeline.py render latest", clone, environment))
     assert "<style>" in (folder / "03_register.html").read_text()
     assert "would be deleted" not in type_command("run_pipeline.py prune", clone, environment)
