@@ -26,7 +26,6 @@ from housing.models.features import (
     nearest_distance_column,
 )
 from housing.models.mlp import ClippedMLPRegressor
-from housing.models.persistence import TRUSTED_TYPES as TRUSTED_TYPES  # for importers of this name
 from housing.schema import FEATURE_NAMES
 
 try:

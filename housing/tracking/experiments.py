@@ -132,7 +132,6 @@ def _log_extras(extras: CandidateExtras) -> None:
 
 def _log_model(model: RegressorMixin, split: TrainTestSplit, wheel_name: str) -> str:
     """Log the model to the active run; return its id."""
-    from housing.models.families import TRUSTED_TYPES
 
     logged_model = mlflow.sklearn.log_model(
         model,
@@ -140,7 +139,7 @@ def _log_model(model: RegressorMixin, split: TrainTestSplit, wheel_name: str) ->
         signature=_infer_signature(model, split),
         input_example=split.test[FEATURE_NAMES][:3],
         pip_requirements=[*_pip_requirements(), f"wheels/{wheel_name}"],
-        skops_trusted_types=TRUSTED_TYPES,
+        skops_trusted_types=persistence.TRUSTED_TYPES,
     )
     return logged_model.model_id
 

@@ -22,7 +22,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from housing import geography, paths
 from housing.inference import neighbors
-from housing.models import blend, families, features, mlp
+from housing.models import blend, families, features, mlp, persistence
 
 MAX_CACHE_MB = 500
 # code and packages that decide what a model is: a change of one of them makes other cache keys
@@ -46,7 +46,7 @@ def cache_key(*inputs: Any) -> str:
 def load_model(key: str) -> RegressorMixin | None:
     """Load the model that was saved under a key; return None if none can be read."""
     return _load_file(
-        f"{key}.skops", lambda content: io.loads(content, trusted=families.TRUSTED_TYPES)
+        f"{key}.skops", lambda content: io.loads(content, trusted=persistence.TRUSTED_TYPES)
     )
 
 
