@@ -23,7 +23,7 @@ MODULES_THAT_PRINT = {
 PACKAGES = ("housing", "pipeline", "app")
 NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
 ALLOWED_IMPORTS = {
-    "notebooks": {"housing"},
+    "notebooks": {"housing", "pipeline"},
     "run_pipeline.py": {"pipeline", "housing"},
     "benchmarks": set(PACKAGES),
 }
@@ -68,6 +68,11 @@ def test_the_code_around_the_packages_imports_only_what_the_design_allows(root):
         "tests",
     }
     assert own_modules <= ALLOWED_IMPORTS[root]
+
+
+def test_notebooks_know_of_the_runner_only_what_is_meant_for_them():
+    names = {name for text in sources("notebooks") for name in imported_modules(text)}
+    assert {name for name in names if name.startswith("pipeline")} <= {"pipeline.notebook"}
 
 
 def test_mlflow_is_imported_by_the_store_alone():

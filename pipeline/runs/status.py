@@ -1,0 +1,75 @@
+"""How steps and cells end, and papermill's names for the same in an executed notebook."""
+
+from enum import StrEnum
+
+
+class StepStatus(StrEnum):
+    """The status of a step in a run, and of the run as a whole."""
+
+    NOT_RUN = "not run"
+    RUNNING = "running"
+    DONE = "done"
+    UP_TO_DATE = "up to date"
+    FAILED = "failed"
+    KILLED = "killed"
+    TIMED_OUT = "timed out"
+    STOPPED = "stopped"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the step started and did not succeed."""
+        return self in FAILED_STATUSES
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the step's results can be used."""
+        return self in (StepStatus.DONE, StepStatus.UP_TO_DATE)
+
+    @property
+    def phrase(self) -> str:
+        """The status of a failed step as a verb phrase: "failed", "was killed"."""
+        return f"was {self}" if self in (StepStatus.KILLED, StepStatus.STOPPED) else str(self)
+
+
+# the status of a run is the first of these that one of its steps has
+FAILED_STATUSES = (
+    StepStatus.FAILED,
+    StepStatus.KILLED,
+    StepStatus.TIMED_OUT,
+    StepStatus.STOPPED,
+)
+
+
+class CellStatus(StrEnum):
+    """The status of a cell."""
+
+    NOT_RUN = "not run"
+    RUNNING = "running"
+    RAN = "ran"
+    FAILED = "failed"
+    KILLED = "killed"
+    TIMED_OUT = "timed out"
+
+    @classmethod
+    def from_papermill(cls, status: str | None) -> "CellStatus":
+        """Return the status that papermill wrote into a cell's metadata.
+
+        A notebook that papermill did not execute has none: its cells count as run.
+        """
+        names = {"completed": cls.RAN, "pending": cls.NOT_RUN}
+        return names.get(status) or cls(status) if status else cls.RAN
+
+    @property
+    def papermill(self) -> str:
+        """The name of the status in an executed notebook: papermill's, where it has one."""
+        return "completed" if self is CellStatus.RAN else str(self)
+
+    @property
+    def phrase(self) -> str:
+        """The status as a verb phrase: "ran", "was killed"."""
+        is_verb = self in (CellStatus.RAN, CellStatus.FAILED, CellStatus.TIMED_OUT)
+        return str(self) if is_verb else f"was {self}"
+
+    def after_kernel_death(self) -> "CellStatus":
+        """Return the status of the cell once its kernel is gone."""
+        return CellStatus.KILLED if self is CellStatus.RUNNING else self
