@@ -4,29 +4,32 @@ import sys
 
 from housing import paths
 from housing.cli import champion, logs, score
+from housing.data import dvc_changes
 from housing.tracking import probe
 from pipeline import Option, Step, main
-from pipeline.staleness import fingerprint
+from pipeline.staleness.fingerprint import notebook_digest
 
 NOTEBOOK_FOLDER = paths.PROJECT_ROOT / "notebooks"
 # neither inputs nor outputs: MLflow adds a note to a model's folder when the model is loaded, and
-# registration adds the served graph; the store and a search's cache are not results either
-IGNORED_OUTPUTS = ("registered_model_meta", "MLmodel", "requirements.txt", "*.db", "searches/*")
+# registration adds the served graph; the store, a search's cache and DVC's are not results either
+IGNORED_FILES = (
+    "registered_model_meta", "MLmodel", "requirements.txt", "*.db", "searches/*", ".dvc",
+)  # fmt: skip
 STEPS = [
-    Step("prep", NOTEBOOK_FOLDER / "01_prep.ipynb"),
+    Step("prep", NOTEBOOK_FOLDER / "01_prep.ipynb", ignore=(".dvc",)),
     Step(
         "train",
         NOTEBOOK_FOLDER / "02_train.ipynb",
         retries=1,
         external_state=probe.store_identity,
-        ignore=IGNORED_OUTPUTS,
+        ignore=IGNORED_FILES,
     ),
     Step(
         "register",
         NOTEBOOK_FOLDER / "03_register.ipynb",
         retries=1,
         external_state=probe.registry_state,
-        ignore=IGNORED_OUTPUTS,
+        ignore=IGNORED_FILES,
     ),
 ]
 DASK_OPTION = Option(
@@ -41,16 +44,19 @@ if __name__ == "__main__":
         main(
             STEPS,
             home=paths.home(),
+            project_folder=paths.PROJECT_ROOT,
             commands={
                 "score": score.score_files,
                 "champions": champion.show_champions,
                 "promote": champion.promote,
                 "rollback": champion.rollback,
-                "trace": champion.make_trace_command(fingerprint.notebook_digest),
+                "trace": champion.make_trace_command(notebook_digest),
                 "logs": logs.logs,
             },
             environment=probe.MLFLOW_ENVIRONMENT,
-            pinned_runs=probe.pinned_runs,
             options={"--dask": DASK_OPTION},
+            pinned_runs=probe.pinned_runs,
+            grouping_fact="data",
+            compare_commits=dvc_changes.compare_data_files,
         )
     )

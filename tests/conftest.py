@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,7 @@ def home(tmp_path, monkeypatch):
     folder = tmp_path / "a home"
     folder.mkdir()
     monkeypatch.setenv("HOUSING_HOME", str(folder))
+    monkeypatch.setattr(sys, "argv", ["run_pipeline.py"])  # whose name messages and pages show
     for name in list(os.environ):
         if name.startswith(("PIPELINE_", "MLFLOW_TRACKING_")):
             monkeypatch.delenv(name)

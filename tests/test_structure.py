@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from housing.paths import PROJECT_ROOT
-from pipeline.definition import parameters
+from pipeline.definition.parameters import read_parameters
 
 MODULES_THAT_PRINT = {
-    "pipeline/cli/main.py", "pipeline/cli/progress.py",
+    "pipeline/cli/main.py", "pipeline/cli/execute.py", "pipeline/cli/progress.py",
     "housing/cli/score.py", "housing/cli/logs.py", "housing/cli/champion.py",
 }  # fmt: skip
 PACKAGES = ("housing", "pipeline", "app")
@@ -113,7 +113,7 @@ class TestNotebook:
             if "parameters" in cell["metadata"].get("tags", [])
         ]
         assert tagged == [0]
-        assert all(parameter.help for parameter in parameters.read(path))
+        assert all(parameter.help for parameter in read_parameters(path))
         modules = set(imported_modules(source(cells(path)[0])))
         assert modules <= {"typing", "annotated_types", "datetime", "pathlib"}
 

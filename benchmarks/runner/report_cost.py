@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from housing import paths
+from pipeline.definition.project import Project
 from pipeline.report import rendering
 from pipeline.report.live import ReportWriter
 from pipeline.report.pages.index import RunIndex
 from pipeline.runs import records
 from pipeline.runs.records import RunRecord
+from pipeline.runs.status import StepStatus
+from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -35,19 +38,24 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    home = paths.home()
-    runs = [run for run in records.load_all(home / "var" / "runs") if run.status == "done"]
+    workspace = Workspace.at(paths.home())
+    runs = [run for run in records.load_all(workspace.runs_folder) if run.status is StepStatus.DONE]
     if not runs:
-        raise SystemExit(f"there is no finished run in {home}: `make run` makes one")
+        raise SystemExit(f"there is no finished run in {workspace.home}: `make run` makes one")
     run = max(runs, key=lambda record: (len(record.steps), record.id))
     print(f"run {run.id}, {len(run.steps)} steps, median of {repeats}\n")
     print("| what | measured |\n|---|---|")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        measure_writing(folder, home, run, repeats)
-        measure_sizes(folder / "reports" / run.id)
-        measure_nbconvert(home, run, repeats)
-        measure_index(folder / "many", home, run, repeats)
+        project = project_at(Path(name))
+        measure_writing(project, workspace, run, repeats)
+        measure_sizes(project.workspace.report_folder(run.id))
+        measure_nbconvert(workspace, run, repeats)
+        measure_index(project_at(Path(name) / "many"), workspace, run, repeats)
+
+
+def project_at(folder: Path) -> Project:
+    """Return a project in a folder, with the settings of this one."""
+    return Project(Workspace.at(folder), "run_pipeline.py", grouping_fact="data")
 
 
 def print_row(title: str, value: str) -> None:
@@ -65,17 +73,18 @@ def median_seconds(repeats: int, function: Callable[[], object]) -> float:
     return statistics.median(durations)
 
 
-def measure_writing(folder: Path, home: Path, run: RunRecord, repeats: int) -> None:
+def measure_writing(project: Project, workspace: Workspace, run: RunRecord, repeats: int) -> None:
     """Time writing the run's pages: one for each step, one for the run, and the index."""
-    (folder / "var").mkdir()
-    (folder / "var" / "runs").symlink_to(home / "var" / "runs")
+    runs_folder = project.workspace.runs_folder
+    runs_folder.parent.mkdir()
+    runs_folder.symlink_to(workspace.runs_folder)
 
     def write_pages() -> None:
         from pipeline.report import images, markdown
 
         images.compress_png.cache_clear()  # else only the first repeat would do the work
         markdown.highlight_code.cache_clear()
-        failed_pages = ReportWriter(folder, run).rewrite_pages()
+        failed_pages = ReportWriter(project, run).rewrite_pages()
         assert not failed_pages, failed_pages
 
     write_pages()
@@ -97,13 +106,12 @@ def measure_sizes(folder: Path) -> None:
         print_row(path.name, value)
 
 
-def measure_nbconvert(home: Path, run: RunRecord, repeats: int) -> None:
+def measure_nbconvert(workspace: Workspace, run: RunRecord, repeats: int) -> None:
     """Time nbconvert's default template on the same notebooks, warm."""
     from nbconvert import HTMLExporter
 
     notebooks = [
-        home / "var" / "runs" / (step.reused or run.id) / f"{Path(step.report).stem}.ipynb"
-        for step in run.steps
+        workspace.executed_notebook(step.reused or run.id, step.file_stem) for step in run.steps
     ]
     exporter = HTMLExporter()
 
@@ -119,17 +127,17 @@ def measure_nbconvert(home: Path, run: RunRecord, repeats: int) -> None:
     print_row("hosts its pages ask", ", ".join(sorted(hosts)) or "none")
 
 
-def measure_index(folder: Path, home: Path, run: RunRecord, repeats: int) -> None:
+def measure_index(project: Project, workspace: Workspace, run: RunRecord, repeats: int) -> None:
     """Time writing and opening the index of thousands of runs."""
-    record = json.loads((home / "var" / "runs" / run.id / "run.json").read_text())
+    record = json.loads((workspace.run_folder(run.id) / "run.json").read_text())
     for number in range(N_INDEXED_RUNS):
         run_id = f"2026{number:04}-000000-aaaa"
-        run_folder = folder / "var" / "runs" / run_id
+        run_folder = project.workspace.run_folder(run_id)
         run_folder.mkdir(parents=True)
         (run_folder / "run.json").write_text(json.dumps(record | {"id": run_id}))
-    first = median_seconds(1, lambda: RunIndex(folder).write_page({}))
-    repeated = median_seconds(repeats, lambda: RunIndex(folder).write_page({}))
-    index = folder / "reports" / "index.html"
+    first = median_seconds(1, lambda: RunIndex(project).write_page({}))
+    repeated = median_seconds(repeats, lambda: RunIndex(project).write_page({}))
+    index = project.workspace.run_index_page
     title = f"the index of {N_INDEXED_RUNS:,} runs, written for the first time"
     print_row(title, f"{first:.2f} s, {index.stat().st_size / 1e6:.1f} MB")
     print_row("the same after a new run", f"{repeated:.2f} s")

@@ -66,9 +66,9 @@ def data_commit(data_md5: str) -> str:
     if not _has_history():
         return ""
     for revisions in ("HEAD", "--all"):
-        commits = _run_git(
-            "log", "--format=%H", f"-S{data_md5}", revisions, "--", pointer_file().name
-        ).split()
+        pointer = pointer_file()
+        arguments = ("--format=%H", f"-S{data_md5}", revisions, "--", pointer.name)
+        commits = run_git(pointer.parent, "log", *arguments).split()
         if commits:
             return commits[-1]  # the oldest: newer ones may have removed the md5 again
     return ""
@@ -76,7 +76,7 @@ def data_commit(data_md5: str) -> str:
 
 def has_git() -> bool:
     """Return whether the pointer lies in a git checkout."""
-    return bool(_run_git("rev-parse", "--git-dir"))
+    return bool(run_git(pointer_file().parent, "rev-parse", "--git-dir"))
 
 
 def _has_history() -> bool:
@@ -84,7 +84,7 @@ def _has_history() -> bool:
 
     A shallow clone has not: every file seems to have come with its oldest commit.
     """
-    return _run_git("rev-parse", "--is-shallow-repository") == "false"
+    return run_git(pointer_file().parent, "rev-parse", "--is-shallow-repository") == "false"
 
 
 def split_status(manifest: Mapping[str, Any]) -> str:
@@ -111,12 +111,14 @@ def _dvc_file(relative_path: str) -> Path:
     return in_home if in_home.exists() else paths.PROJECT_ROOT / relative_path
 
 
-def _run_git(*arguments: str) -> str:
-    """Return git's output for the pointer's checkout; empty without git or a repository."""
-    command = ["git", "-C", str(pointer_file().parent), *arguments]
+def run_git(folder: Path, *arguments: str) -> str:
+    """Return git's output in a folder; empty without git, a repository or a timely answer."""
     try:
         completed = subprocess.run(
-            command, capture_output=True, text=True, timeout=GIT_TIMEOUT_SECONDS
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=GIT_TIMEOUT_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

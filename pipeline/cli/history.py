@@ -1,20 +1,29 @@
-"""Describe past runs in text: `run_pipeline.py runs` and `run_pipeline.py show RUN`."""
+"""Describe past runs in text, for the commands `runs` and `show`."""
 
 from pathlib import Path
 
 from pipeline.runs import records
-from pipeline.runs.records import RunRecord, StepRecord, format_duration, format_metric
+from pipeline.runs.formatting import format_duration, join_limited
+from pipeline.runs.records import RunRecord, StepRecord
+from pipeline.runs.results import format_metric
+from pipeline.runs.status import StepStatus
+from pipeline.workspace import Workspace
 
 MAX_STEPS_IN_ROW = 5
 MAX_MATCHES_SHOWN = 5
 MAX_OUTPUT_LINES = 5
-STATUS_MARKS = {"done": "", "up to date": "=", "not run": "-", "running": "~"}
+STATUS_MARKS = {
+    StepStatus.DONE: "",
+    StepStatus.UP_TO_DATE: "=",
+    StepStatus.NOT_RUN: "-",
+    StepStatus.RUNNING: "~",
+}
 FAILURE_MARK = "!"
 
 
-def run_table(home: Path, limit: int) -> str:
+def run_table(workspace: Workspace, limit: int) -> str:
     """Return a table of the newest runs: id, status, duration, steps, results and parameters."""
-    rows = [_run_row(run) for run in records.load_all(home / "var" / "runs", limit)]
+    rows = [_run_row(run) for run in records.load_all(workspace.runs_folder, limit)]
     if not rows:
         return "no run yet"
     rows.insert(0, ("run", "status", "took", "steps", "result"))
@@ -27,57 +36,51 @@ def run_table(home: Path, limit: int) -> str:
 
 
 def _run_row(run: RunRecord) -> tuple[str, str, str, str, str]:
-    steps = " ".join(_status_mark(step) + step.name for step in run.steps[:MAX_STEPS_IN_ROW])
-    n_hidden_steps = len(run.steps) - MAX_STEPS_IN_ROW
-    steps += f" and {n_hidden_steps} more" if n_hidden_steps > 0 else ""
+    marked_names = [STATUS_MARKS.get(step.status, FAILURE_MARK) + step.name for step in run.steps]
+    steps = join_limited(marked_names, MAX_STEPS_IN_ROW, " ")
     results = [f"{name}: {format_metric(value)}" for name, value in run.headline.items()]
     results += [
         f"{step.name}.{name}={value}"
         for step in run.steps
-        if step.status != "up to date"
+        if step.status is not StepStatus.UP_TO_DATE
         for name, value in step.parameters.items()
     ]
     return run.id, run.status, format_duration(run.seconds), steps, "; ".join(results)
 
 
-def _status_mark(step: StepRecord) -> str:
-    return STATUS_MARKS.get(step.status, FAILURE_MARK)
-
-
-def run_details(home: Path, run_ref: str) -> str:
+def run_details(workspace: Workspace, run_ref: str) -> str:
     """Describe one run: each step's status, reasons, parameters, results, attempts and pages.
 
     Raises LookupError as `find_run_folder` does.
     """
-    run = records.load(find_run_folder(home, run_ref))
+    run = records.load(find_run_folder(workspace, run_ref))
     duration = format_duration(run.seconds)
     lines = [f"run {run.id}: {run.status}, started {run.started[:19]} UTC, {duration}"]
     for step in run.steps:
-        lines += ["", *_step_details(home, run, step)]
+        lines += ["", *_step_details(workspace, run, step)]
     return "\n".join(lines)
 
 
-def find_run_folder(home: Path, run_ref: str) -> Path:
+def find_run_folder(workspace: Workspace, run_ref: str) -> Path:
     """Return the folder of a run, given by its id, the start of its id, or "latest".
 
     Raises LookupError if no run matches, or several do.
     """
-    runs_folder = home / "var" / "runs"
-    run_ids = sorted(path.parent.name for path in runs_folder.glob("*/run.json"))
+    run_ids = workspace.run_ids()[::-1]
     if run_ref == "latest":
         matches = run_ids[-1:]
     else:
         matches = [run_id for run_id in run_ids if run_id.startswith(run_ref)]
     if len(matches) == 1:
-        return runs_folder / matches[0]
+        return workspace.run_folder(matches[0])
     if matches:
-        examples = ", ".join(matches[:MAX_MATCHES_SHOWN])
+        examples = join_limited(matches, MAX_MATCHES_SHOWN, ", ")
         raise LookupError(f"{run_ref!r} is the start of {len(matches)} runs: {examples}")
     hint = f"; the newest is {run_ids[-1]}" if run_ids else ""
     raise LookupError(f"there is no run {run_ref!r}{hint}")
 
 
-def _step_details(home: Path, run: RunRecord, step: StepRecord) -> list[str]:
+def _step_details(workspace: Workspace, run: RunRecord, step: StepRecord) -> list[str]:
     cells = f"{step.cells_done}/{step.cells} cells, " if step.cells else ""
     since = f" since run {step.reused}" if step.reused else ""
     lines = [f"{step.name}: {step.status}{since}, {cells}{format_duration(step.seconds)}"]
@@ -86,14 +89,13 @@ def _step_details(home: Path, run: RunRecord, step: StepRecord) -> list[str]:
     lines += [f"  {name}: {format_metric(value)}" for name, value in step.headline.items()]
     lines += [f"  NOTE: {step.notice}"] if step.notice else []
     for number, attempt in enumerate(step.attempts, 1):
-        duration = format_duration(attempt["seconds"])
-        lines.append(
-            f"  attempt {number} {attempt['status']} after {duration}: {attempt['failure']}"
-        )
+        duration = format_duration(attempt.seconds)
+        lines.append(f"  attempt {number} {attempt.status} after {duration}: {attempt.failure}")
     lines += [f"  {step.failure}"] if step.failure else []
     output_lines = step.output.strip().splitlines()
     lines += [f"  last output: {line}" for line in output_lines[-MAX_OUTPUT_LINES:]]
     lines += [f"  peak memory: {step.peak_mb:,} MB"] if step.peak_mb else []
     filenames = {"report": step.report} | {name: step.page_filename(name) for name in step.pages}
-    paths = {name: home / "reports" / run.id / filename for name, filename in filenames.items()}
+    report_folder = workspace.report_folder(run.id)
+    paths = {name: report_folder / filename for name, filename in filenames.items()}
     return lines + [f"  {name}: {path}" for name, path in paths.items() if path.exists()]

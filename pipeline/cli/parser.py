@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.definition import parameters
+from pipeline.definition.parameters import read_parameters
 from pipeline.definition.steps import Step
 
 
@@ -22,21 +22,22 @@ class Option(NamedTuple):
 
 
 def build_parser(
+    script: str,
     pipeline: list[Step],
     options: Mapping[str, Option],
     commands: Mapping[str, Callable[..., Any]],
 ) -> argparse.ArgumentParser:
-    """Return the parser of `run_pipeline.py`.
+    """Return the parser of the command line.
 
-    options: the project's own, "--name" -> option. commands: the runner's and the project's, whose
-    docstrings are shown in the help.
+    script: the name of the script that users run. options: the project's own, "--name" -> option.
+    commands: the runner's and the project's, whose docstrings are shown in the help.
     """
     names = ", ".join(step.name for step in pipeline)
     parser = argparse.ArgumentParser(
-        prog="run_pipeline.py",
+        prog=script,
         description=f"Run the notebooks of the steps {names}, as far as something they depend on "
         "has changed, and keep each as a report.",
-        epilog=_command_help(commands) + "\n\n" + describe_steps(pipeline),
+        epilog=_command_help(script, commands) + "\n\n" + describe_steps(pipeline),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_parameter_options(parser)
@@ -88,12 +89,12 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print one JSON object per line for each event")
 
 
-def _command_help(commands: Mapping[str, Callable[..., Any]]) -> str:
+def _command_help(script: str, commands: Mapping[str, Callable[..., Any]]) -> str:
     """List each command with the first line of its docstring."""
     lines = ["further commands, each with its own --help:"]
     for name, command in commands.items():
         summary = (command.__doc__ or "").partition("\n")[0]
-        lines.append(f"  run_pipeline.py {name:10} {summary}".rstrip())
+        lines.append(f"  {script} {name:10} {summary}".rstrip())
     return "\n".join(lines)
 
 
@@ -104,7 +105,7 @@ def describe_steps(pipeline: list[Step]) -> str:
         lines.append(f"{step.name}  ({step.notebook.name})")
         rows = [
             (parameter.name, parameter.annotation, repr(parameter.default), parameter.help)
-            for parameter in parameters.read(step.notebook)
+            for parameter in read_parameters(step.notebook)
         ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:

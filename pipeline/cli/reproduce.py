@@ -4,8 +4,10 @@ import json
 import shlex
 from typing import Any
 
-from pipeline.definition import parameters
-from pipeline.definition.steps import Step, Task
+from pipeline.definition.parameters import read_parameters
+from pipeline.definition.project import Project
+from pipeline.definition.steps import Step
+from pipeline.definition.tasks import Task
 from pipeline.staleness.dependencies import to_json_value
 from pipeline.staleness.state_store import StateStore
 
@@ -15,16 +17,19 @@ OverrideTexts = dict[str, list[str]]
 
 
 def reproduction_commands(
-    pipeline: list[Step], tasks: list[Task], state_store: StateStore
+    project: Project, pipeline: list[Step], tasks: list[Task]
 ) -> dict[str, str]:
     """Return label -> command with all values that differ from the notebooks' defaults.
 
     A step without a task counts with the values of its last run, a variant of a sweep with its own.
     The command is empty if no environment variable could hold it.
     """
+    state_store = StateStore(project.workspace)
     overrides_by_step = {step.name: _step_overrides(step, tasks, state_store) for step in pipeline}
     return {
-        task.label: _command_line({**overrides_by_step, task.step.name: _task_overrides(task)})
+        task.label: _command_line(
+            project, {**overrides_by_step, task.step.name: _task_overrides(task)}
+        )
         for task in tasks
     }
 
@@ -33,7 +38,8 @@ def _step_overrides(step: Step, tasks: list[Task], state_store: StateStore) -> O
     """Return the overrides of all variants of a step; of its last run if it has no task."""
     variants = [_task_overrides(task) for task in tasks if task.step.name == step.name]
     if not variants:
-        return _override_texts(step, state_store.load(step.name).get("parameters", {}))
+        state = state_store.load(step.name)
+        return _override_texts(step, state.parameters if state else {})
     texts_by_name = {
         name: [text for variant in variants for text in variant.get(name, [format_value(default)])]
         for name, default in _default_values(step).items()
@@ -56,7 +62,7 @@ def _override_texts(step: Step, values: dict[str, Any]) -> OverrideTexts:
 
 
 def _default_values(step: Step) -> dict[str, Any]:
-    return {parameter.name: parameter.default for parameter in parameters.read(step.notebook)}
+    return {parameter.name: parameter.default for parameter in read_parameters(step.notebook)}
 
 
 def format_value(value: Any) -> str:
@@ -64,11 +70,11 @@ def format_value(value: Any) -> str:
     return json.dumps(to_json_value(value)) if isinstance(value, list) else str(value)
 
 
-def _command_line(overrides_by_step: dict[str, OverrideTexts]) -> str:
-    words = ["python", "run_pipeline.py"]
+def _command_line(project: Project, overrides_by_step: dict[str, OverrideTexts]) -> str:
+    words: list[str] = []
     for step_name, overrides in overrides_by_step.items():
         for name, texts in overrides.items():
             option = "--sweep" if len(texts) > 1 else "-p"
             words += [option, f"{step_name}.{name}={','.join(texts)}"]
-    command = shlex.join(words)
+    command = project.command(*map(shlex.quote, words))
     return command if len(command) <= MAX_COMMAND_LENGTH and "\0" not in command else ""

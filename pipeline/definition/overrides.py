@@ -5,8 +5,9 @@ import os
 import shlex
 from pathlib import Path
 
-from pipeline.definition import parameters
-from pipeline.definition.steps import ParameterOverride, Step
+from pipeline.definition.parameters import read_parameters
+from pipeline.definition.steps import Step
+from pipeline.definition.tasks import ParameterOverride
 
 ENVIRONMENT_PREFIX = "PIPELINE_PARAM_"
 
@@ -40,7 +41,7 @@ def _parameter_names(steps: list[Step]) -> dict[str, str]:
     return {
         name.lower(): name
         for step in steps
-        for parameter in parameters.read(step.notebook)
+        for parameter in read_parameters(step.notebook)
         for name in (parameter.name, f"{step.name}.{parameter.name}")
     }
 

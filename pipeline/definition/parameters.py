@@ -6,11 +6,14 @@ import json
 import os
 import tokenize
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Optional
 
 from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen, MultipleOf
+
+from pipeline.definition.notebook_file import is_parameters_cell, read_cells
 
 # the names an annotation may use
 ANNOTATION_NAMESPACE = {
@@ -43,64 +46,38 @@ class Secret(str):
         return f"__import__('os').environ[{self.variable!r}]"
 
 
-def encode_value(value: Any) -> dict[str, Any]:
-    """Encode a value for JSON: {"value": ...}, or {"code": the Python expression of it}."""
+@dataclass(frozen=True)
+class EncodedValue:
+    """A parameter's value as JSON can carry it: the value itself, or a Python expression of it."""
+
+    value: Any = None
+    code: str = ""
+
+
+def encode_value(value: Any) -> EncodedValue:
+    """Encode a parameter's value."""
     if isinstance(value, Secret):
-        return {"code": value.lookup_code}
+        return EncodedValue(code=value.lookup_code)
     if isinstance(value, Path):
-        return {"code": f"__import__('pathlib').Path({str(value)!r})"}
+        return EncodedValue(code=f"__import__('pathlib').Path({str(value)!r})")
     if isinstance(value, date):
-        return {"code": f"__import__('datetime').date({value.year}, {value.month}, {value.day})"}
+        arguments = f"{value.year}, {value.month}, {value.day}"
+        return EncodedValue(code=f"__import__('datetime').date({arguments})")
     if isinstance(value, list):
         elements = [encode_value(element) for element in value]
-        if any("code" in element for element in elements):
-            code = ", ".join(element.get("code") or repr(element["value"]) for element in elements)
-            return {"code": f"[{code}]"}
-    return {"value": value}
+        if any(element.code for element in elements):
+            code = ", ".join(element.code or repr(element.value) for element in elements)
+            return EncodedValue(code=f"[{code}]")
+    return EncodedValue(value)
 
 
-def kernel_name(notebook: Path) -> str:
-    """Return the name of the kernel the notebook asks for; python3 if it names none."""
-    metadata = _load_notebook(notebook).get("metadata", {})
-    return metadata.get("kernelspec", {}).get("name") or "python3"
-
-
-def read_cells(notebook: Path) -> list[dict[str, Any]]:
-    """Return the notebook's cells, each with its source as one text.
-
-    Raises ValueError if the file is missing or is not a notebook of format 4.
-    """
-    cells = _load_notebook(notebook)["cells"]
-    return [{**cell, "source": "".join(cell["source"])} for cell in cells]
-
-
-def _load_notebook(notebook: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(notebook.read_bytes())
-    except FileNotFoundError:
-        raise ValueError(f"there is no notebook {notebook}") from None
-    except ValueError as error:
-        raise ValueError(f"{notebook.name} is not a notebook: it is not JSON ({error})") from None
-    if not isinstance(content, dict) or content.get("nbformat") != 4 or "cells" not in content:
-        nbformat = content.get("nbformat") if isinstance(content, dict) else None
-        raise ValueError(
-            f"{notebook.name} has notebook format {nbformat}, expected 4; to bring it up to date: "
-            f"jupyter nbconvert --to notebook --inplace {notebook.name}"
-        )
-    return content
-
-
-def read(notebook: Path) -> list[Parameter]:
+def read_parameters(notebook: Path) -> list[Parameter]:
     """Return the parameters in the order of the cell; an empty list if no cell is tagged.
 
     Raises ValueError, naming notebook and line, for a second tagged cell, a syntax error, an
     unsupported annotation, or a default that is not a literal.
     """
-    tagged_cells = [
-        cell
-        for cell in read_cells(notebook)
-        if "parameters" in cell.get("metadata", {}).get("tags", [])
-    ]
+    tagged_cells = [cell for cell in read_cells(notebook) if is_parameters_cell(cell)]
     if len(tagged_cells) > 1:
         raise ValueError(
             f"{notebook.name} has {len(tagged_cells)} cells tagged parameters, expected one"

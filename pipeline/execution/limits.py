@@ -5,8 +5,9 @@ import contextlib
 
 import psutil
 
-from pipeline.execution.messages import KILLED, TIMED_OUT, NotebookJob, StopCallback
+from pipeline.execution.notebook_job import NotebookJob, StopCallback
 from pipeline.kernels.fork_provisioner import KernelManager
+from pipeline.runs.status import StepStatus
 
 LIMIT_CHECK_INTERVAL_SECONDS = 0.2
 
@@ -18,20 +19,21 @@ async def enforce(job: NotebookJob, kernel_manager: KernelManager, stop: StopCal
     much memory is killed at once.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + (job.time_limit or float("inf"))
+    time_limit, memory_limit = job.request.time_limit, job.request.memory_limit
+    deadline = loop.time() + (time_limit or float("inf"))
     interval = LIMIT_CHECK_INTERVAL_SECONDS
-    if job.time_limit and not job.memory_limit:
-        interval = min(interval, job.time_limit)
-    while job.status == "done":
+    if time_limit and not memory_limit:
+        interval = min(interval, time_limit)
+    while job.is_running:
         await asyncio.sleep(interval)
         if loop.time() >= deadline:
-            failure = f"took longer than its limit of {job.time_limit:g} s"
-            job.finish(TIMED_OUT, failure, retryable=True)
-            stop(TIMED_OUT, failure)
-        used_gb = _memory_used_gb(kernel_manager) if job.memory_limit else 0
-        if used_gb > (job.memory_limit or 0):
-            limit = f"its limit is {job.memory_limit:g} GB"
-            job.finish(KILLED, f"used {used_gb:.2f} GB of memory, {limit}")
+            failure = f"took longer than its limit of {time_limit:g} s"
+            job.finish(StepStatus.TIMED_OUT, failure, retryable=True)
+            stop(StepStatus.TIMED_OUT, failure)
+        used_gb = _memory_used_gb(kernel_manager) if memory_limit else 0
+        if used_gb > (memory_limit or 0):
+            limit = f"its limit is {memory_limit:g} GB"
+            job.finish(StepStatus.KILLED, f"used {used_gb:.2f} GB of memory, {limit}")
             await kernel_manager.kill()
 
 

@@ -1,79 +1,111 @@
-"""The messages between runner and worker: a notebook to run, and how it ended."""
+"""The messages between the runner and its workers: one JSON line each."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from pathlib import Path
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline.definition.parameters import Secret, encode_value
-from pipeline.definition.steps import Task
-from pipeline.execution.worker_pool import WorkerPool
-from pipeline.staleness import fingerprint
-
-RAN, FAILED, KILLED, TIMED_OUT, NOT_RUN = "ran", "failed", "killed", "timed out", "not run"
-StopCallback = Callable[[str, str], None]  # called with the step's status and the reason
+from pipeline.definition.parameters import EncodedValue
+from pipeline.runs.status import CellStatus, StepStatus
 
 
-def build_job_request(
-    task: Task,
-    base_path: Path,
-    worker_pool: WorkerPool,
-    reproduction_command: str,
-    code_hashes: dict[str, str],
-) -> dict[str, Any]:
-    """Return what a worker needs to run `task`, as JSON can carry it.
+@dataclass(frozen=True)
+class JobRequest:
+    """Runner to worker: run a notebook. Paths are absolute."""
 
-    base_path: the path of the task's files without a suffix. reproduction_command: the command
-    that produces the report again. code_hashes: as `fingerprint.cell_hashes` returns them.
-    Deletes the published results and the access log of an earlier attempt.
-    """
-    for suffix in ("json", "trace"):
-        base_path.with_name(f"{task.file_stem}.{suffix}").unlink(missing_ok=True)
-    variables = {
-        "PIPELINE_REPORT": f"reports/{worker_pool.run_id}/{task.report}",
-        "PIPELINE_HANDOVER": f"{base_path}.json",
-        "PIPELINE_TRACE": f"{base_path}.trace",
-        "PIPELINE_NOTEBOOK": task.step.notebook.name,
-        "PIPELINE_CODE": fingerprint.combine_hashes(code_hashes),
-        "PIPELINE_COMMAND": reproduction_command,
-    }
-    secrets = [value for value in task.values.values() if isinstance(value, Secret)]
-    return {
-        "notebook": str(task.step.notebook),
-        "executed": f"{base_path}.ipynb",
-        "folder": str(task.step.notebook.parent),
-        "environment": {**worker_pool.environment, **variables},
-        "sockets": str(worker_pool.socket_folder),
-        "time_limit": task.step.time_limit,
-        "memory_limit": task.step.memory_limit,
-        "secrets": [secret.variable for secret in secrets],
-        "values": {name: encode_value(value) for name, value in task.values.items()},
-    }
+    notebook: str
+    executed_path: str  # of the executed notebook; the job's other files have other suffixes
+    working_folder: str
+    environment: dict[str, str]
+    socket_folder: str  # short, as a socket's path is limited: the fork server's and the kernels'
+    time_limit: float | None  # seconds
+    memory_limit: float | None  # GB
+    secret_variables: list[str]  # environment variables whose values are masked in outputs
+    values: dict[str, EncodedValue]  # of the overridden parameters
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "JobRequest":
+        """Return the request that JSON describes."""
+        values = {name: EncodedValue(**value) for name, value in content["values"].items()}
+        return cls(**{**content, "values": values})
+
+
+@dataclass(frozen=True)
+class StopRequest:
+    """Runner to worker: stop the running notebook."""
+
+    status: StepStatus  # that its step gets
+    reason: str  # a sentence
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "StopRequest":
+        """Return the request that JSON describes."""
+        return cls(StepStatus(content["status"]), content["reason"])
+
+
+@dataclass(frozen=True)
+class CellStarted:
+    """Worker to runner: a cell has started, or has shown how far it is."""
+
+    cell_index: int
+    n_cells: int
+    heading: str  # the heading above the cell, or its progress
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "CellStarted":
+        """Return the event that JSON describes."""
+        return cls(**content)
+
+
+@dataclass(frozen=True)
+class CellEnded:
+    """Worker to runner: a cell has ended."""
+
+    cell_index: int
+    status: CellStatus
+    seconds: float
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "CellEnded":
+        """Return the event that JSON describes."""
+        return cls(content["cell_index"], CellStatus(content["status"]), content["seconds"])
 
 
 @dataclass
-class NotebookJob:
-    """A notebook to run, and how it ended."""
+class JobResult:
+    """Worker to runner: the notebook has ended."""
 
-    executed_path: Path
-    working_folder: Path
-    environment: dict[str, str]
-    socket_folder: Path  # short, as a socket's path is limited: the fork server's and the kernels'
-    time_limit: float | None  # seconds
-    memory_limit: float | None  # GB
-    secret_values: list[str]  # texts to mask in outputs
-    send_event: Callable[..., None]  # called at each cell's start and end
-    listen_for_stop: Callable[[StopCallback], AbstractContextManager]
-    status: str = "done"
+    status: StepStatus = StepStatus.DONE
     failure: str = ""  # one sentence
     traceback: str = ""
     output: str = ""  # the end of the output of the cell that did not end well
-    cell_status: list[str] = field(default_factory=list)  # how each cell ended
-    peak_mb: int = 0
+    cell_status: list[CellStatus] = field(default_factory=list)  # empty if it is not known
+    peak_mb: int = 0  # memory
     retryable: bool = False  # whether another attempt may succeed
 
-    def finish(self, status: str, failure: str, retryable: bool = False) -> None:
-        """Set how the job ended, unless that is set already: the first reason counts."""
-        if self.status == "done":
-            self.status, self.failure, self.retryable = status, failure, retryable
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "JobResult":
+        """Return the result that JSON describes."""
+        cell_status = [CellStatus(status) for status in content["cell_status"]]
+        status = StepStatus(content["status"])
+        return cls(**{**content, "status": status, "cell_status": cell_status})
+
+
+Request = JobRequest | StopRequest
+Event = CellStarted | CellEnded | JobResult
+MESSAGE_TYPES: dict[str, type[Request] | type[Event]] = {
+    message_type.__name__: message_type
+    for message_type in (JobRequest, StopRequest, CellStarted, CellEnded, JobResult)
+}
+
+
+def encode(message: Request | Event) -> bytes:
+    """Return the message as a line of JSON."""
+    content = {"type": type(message).__name__, **asdict(message)}
+    return json.dumps(content, default=str).encode() + b"\n"
+
+
+def decode(line: bytes) -> Any:
+    """Return the message that `encode` turned into a line."""
+    content = json.loads(line)
+    return MESSAGE_TYPES[content.pop("type")].from_dict(content)

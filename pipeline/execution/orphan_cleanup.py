@@ -15,6 +15,8 @@ import time
 
 import psutil
 
+from pipeline.notebook import RUN_ID_VARIABLE
+
 
 def main(run_id: str, socket_folder: str) -> None:
     """Wait for the runner's end, then kill the run's processes and remove `socket_folder`."""
@@ -35,7 +37,7 @@ def _kill_once(run_id: str) -> int:
     n_alive = 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get("PIPELINE_RUN_ID") == run_id:
+            if process.pid != os.getpid() and process.environ().get(RUN_ID_VARIABLE) == run_id:
                 n_alive += process.status() != psutil.STATUS_ZOMBIE
                 process.kill()
     return n_alive

@@ -1,4 +1,7 @@
-"""papermill's engine: records how each cell really ended, enforces limits, saves outputs early."""
+"""papermill's engine: records how each cell really ended, enforces limits, saves outputs early.
+
+Also its translator, for parameters that papermill cannot write as a literal.
+"""
 
 import asyncio
 import contextlib
@@ -9,19 +12,46 @@ from typing import Any
 
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
+from papermill.translators import PythonTranslator, papermill_translators
 
 from pipeline.execution import limits
 from pipeline.execution.kernel_session import KernelSession
-from pipeline.execution.messages import FAILED, KILLED, NOT_RUN, RAN, TIMED_OUT, NotebookJob
+from pipeline.execution.messages import CellEnded, CellStarted
+from pipeline.execution.notebook_job import NotebookJob
 from pipeline.execution.notebook_writer import NotebookWriter
 from pipeline.execution.output_capture import OutputCapture
 from pipeline.kernels.fork_provisioner import KernelManager, create_kernel_manager
 from pipeline.runs.records import MAX_LAST_OUTPUT_CHARS
+from pipeline.runs.status import CellStatus, StepStatus
 
 ENGINE_NAME = "pipeline"  # papermill finds the engine by it
 INTERRUPT_GRACE_SECONDS = 5.0  # the time that an interrupted kernel has before it is killed
 SAVE_CHECK_INTERVAL_SECONDS = 0.1
-PAPERMILL_STATUS = {RAN: "completed"}  # papermill's word in the notebook's metadata, if it differs
+
+
+def register() -> None:
+    """Register the engine and the translator of parameters with papermill, in this process.
+
+    Silences what papermill and traitlets log: papermill calls Annotated parameters unknown, and
+    the run's record has what traitlets logs.
+    """
+    papermill_engines.register(ENGINE_NAME, PipelineEngine)
+    papermill_translators.register("python", ParameterTranslator)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    logging.getLogger("traitlets").setLevel(logging.CRITICAL)
+
+
+class PythonExpression(str):
+    """Python code to inject as it is, where papermill would write a quoted text."""
+
+
+class ParameterTranslator(PythonTranslator):
+    """papermill's Python translator, extended by `PythonExpression`."""
+
+    @classmethod
+    def translate(cls, val: Any) -> str:
+        """Return the source code of a parameter's value."""
+        return str(val) if isinstance(val, PythonExpression) else super().translate(val)
 
 
 class PipelineEngine(NBClientEngine):
@@ -66,21 +96,21 @@ class _NotebookExecution:
         except asyncio.CancelledError:
             pass  # stopped before there was a kernel to interrupt
         except Exception as error:
-            job.finish(FAILED, f"{type(error).__name__}: {error}".splitlines()[0])
+            job.finish(StepStatus.FAILED, f"{type(error).__name__}: {error}".splitlines()[0])
         finally:
             for task in (*background_tasks, self.stop_task):
                 if task:
                     task.cancel()
             notebook_state.update(
                 end_time=_utc_now().isoformat(),
-                exception=job.status != "done",
+                exception=not job.is_running,
                 duration=(_utc_now() - started).total_seconds(),
             )
             self._finalize()
 
     def _reset_notebook(self) -> None:
         """Mark all cells as pending and remove their outputs."""
-        self.job.cell_status = [NOT_RUN for _ in self.notebook.cells]
+        self.job.result.cell_status = [CellStatus.NOT_RUN for _ in self.notebook.cells]
         for cell in self.notebook.cells:
             cell.metadata.papermill = {"status": "pending", "exception": None}
             if cell.cell_type == "code":
@@ -89,15 +119,15 @@ class _NotebookExecution:
     def _finalize(self) -> None:
         """Save the notebook for the last time, and mask secrets in all that the job leaves."""
         for cell_index, cell in enumerate(self.notebook.cells):
-            if self.job.cell_status[cell_index] == NOT_RUN:
-                cell.metadata.papermill.status = NOT_RUN
+            if self.job.result.cell_status[cell_index] is CellStatus.NOT_RUN:
+                cell.metadata.papermill.status = CellStatus.NOT_RUN.papermill
                 self.writer.mark_dirty(cell_index)
         self._save_final()
         for suffix in (".stderr", ".json", ".trace"):
             with contextlib.suppress(OSError):
                 self.writer.mask_file(self.job.executed_path.with_suffix(suffix))
         for name in ("failure", "traceback", "output"):
-            setattr(self.job, name, self.writer.mask(getattr(self.job, name)))
+            setattr(self.job.result, name, self.writer.mask(getattr(self.job.result, name)))
 
     async def _run_cells(self) -> None:
         """Start the kernel, run the cells in order, and stop the kernel."""
@@ -108,22 +138,25 @@ class _NotebookExecution:
                 self.notebook, self.kernel_manager, self.writer, self._report_progress
             )
             self.output_capture = OutputCapture(job.socket_folder)
-            environment = {**job.environment, "PIPELINE_TEE": str(self.output_capture.folder)}
+            environment = {
+                **job.request.environment,
+                "PIPELINE_TEE": str(self.output_capture.folder),
+            }
             try:
                 await self.session.start(
-                    cwd=str(job.working_folder), env=environment, stderr=stderr
+                    cwd=job.request.working_folder, env=environment, stderr=stderr
                 )
                 self.output_capture.unlink_files()
                 self.kernel_ready.set()
                 for cell_index in range(len(self.notebook.cells)):
-                    if job.status != "done":
+                    if not job.is_running:
                         break
                     await self._run_cell(cell_index)
             finally:
-                grace_seconds = INTERRUPT_GRACE_SECONDS if job.status in ("done", FAILED) else 0
-                await self.session.shutdown(grace_seconds)
+                may_exit = job.result.status in (StepStatus.DONE, StepStatus.FAILED)
+                await self.session.shutdown(INTERRUPT_GRACE_SECONDS if may_exit else 0)
                 self.output_capture.close()
-                job.peak_mb = getattr(self.kernel_manager.provisioner, "peak_mb", 0)
+                job.result.peak_mb = getattr(self.kernel_manager.provisioner, "peak_mb", 0)
 
     def _report_progress(self, line: str) -> None:
         """Send the line that an updated display shows, so that users see how far its cell is."""
@@ -133,15 +166,13 @@ class _NotebookExecution:
 
     def _send_cell_started(self, heading: str) -> None:
         n_cells = len(self.notebook.cells)
-        self.job.send_event(
-            "cell", number=self.cell_index, status="running", of=n_cells, heading=heading
-        )
+        self.job.send_event(CellStarted(self.cell_index, n_cells, heading))
 
     async def _run_cell(self, cell_index: int) -> None:
         """Run one cell; record its status and times in the notebook and the job, and send them."""
         cell = self.notebook.cells[cell_index]
         cell_state, started = cell.metadata.papermill, _utc_now()
-        cell_state.update(status="running", start_time=started.isoformat())
+        cell_state.update(status=CellStatus.RUNNING.papermill, start_time=started.isoformat())
         self.writer.mark_dirty(cell_index)
         if cell.cell_type == "markdown":
             headings = [line for line in cell.source.splitlines() if line.startswith("#")]
@@ -151,38 +182,42 @@ class _NotebookExecution:
         status = await self._execute_cell(cell, cell_index)
         seconds = (_utc_now() - started).total_seconds()
         cell_state.update(
-            status=PAPERMILL_STATUS.get(status, status),
-            exception=status != RAN,
+            status=status.papermill,
+            exception=status is not CellStatus.RAN,
             end_time=_utc_now().isoformat(),
             duration=seconds,
         )
-        self.job.cell_status[cell_index] = status
+        self.job.result.cell_status[cell_index] = status
         self.writer.mark_dirty(cell_index)
-        self.job.send_event("cell", number=cell_index, status=status, seconds=round(seconds, 3))
+        self.job.send_event(CellEnded(cell_index, status, round(seconds, 3)))
 
-    async def _execute_cell(self, cell: Any, cell_index: int) -> str:
+    async def _execute_cell(self, cell: Any, cell_index: int) -> CellStatus:
         """Execute one cell; return its status, and finish the job if the cell did not end well."""
         job = self.job
         self.output_capture.mark_cell_start()
         try:
             await self.session.async_execute_cell(cell, cell_index)
-            return RAN
+            return CellStatus.RAN
         except CellExecutionError as error:
-            status = FAILED
-            job.traceback = _last_traceback(cell)
-            job.finish(FAILED, f"{error.ename}: {error.evalue}".strip().splitlines()[0])
+            status = CellStatus.FAILED
+            job.result.traceback = _last_traceback(cell)
+            job.finish(StepStatus.FAILED, f"{error.ename}: {error.evalue}".strip().splitlines()[0])
         except DeadKernelError:
-            status = KILLED
+            status = CellStatus.KILLED
             await self.session.drain_outputs(cell, cell_index)
             cell.outputs += self.output_capture.missing_outputs(cell.outputs)
             exit_code = await self.session.kernel_manager.exit_code()
-            job.finish(KILLED, _describe_kernel_exit(exit_code), retryable=True)
-        job.output = _last_output(cell)
-        if job.status == "stopped":
-            return KILLED
-        return job.status if job.status in (TIMED_OUT, KILLED) else status
+            job.finish(StepStatus.KILLED, _describe_kernel_exit(exit_code), retryable=True)
+        job.result.output = _last_output(cell)
+        # a job that was stopped or reached a limit ended its cell, which may look as if it failed
+        forced_ends = {
+            StepStatus.STOPPED: CellStatus.KILLED,
+            StepStatus.KILLED: CellStatus.KILLED,
+            StepStatus.TIMED_OUT: CellStatus.TIMED_OUT,
+        }
+        return forced_ends.get(job.result.status, status)
 
-    def stop(self, status: str, failure: str) -> None:
+    def stop(self, status: StepStatus, failure: str) -> None:
         """Finish the job; interrupt the kernel, so that its cell shows where it was, then kill."""
         self.job.finish(status, failure)
         if self.stop_task is None:
@@ -212,8 +247,8 @@ class _NotebookExecution:
             self.writer.save()
         except OSError as error:
             failure = f"the executed notebook could not be saved: {error}"
-            self.job.finish(FAILED, failure)
-            self.job.status, self.job.failure = FAILED, failure  # outweighs an earlier failure
+            # outweighs an earlier failure
+            self.job.result.status, self.job.result.failure = StepStatus.FAILED, failure
             self.writer.drop_outputs()
             with contextlib.suppress(OSError):
                 self.writer.save()
@@ -242,8 +277,3 @@ def _last_output(cell: Any) -> str:
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-papermill_engines.register(ENGINE_NAME, PipelineEngine)
-logging.getLogger("papermill").setLevel(logging.ERROR)  # it calls Annotated parameters unknown
-logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # the run's record has what it logs

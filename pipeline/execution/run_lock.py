@@ -7,10 +7,19 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
+
+
+class HolderInfo(NamedTuple):
+    """What the lock file says of the process that holds the lock."""
+
+    pid: int
+    run: str  # its id, or the command that holds the lock
+    since: str  # HH:MM:SS, local time
 
 
 @contextlib.contextmanager
-def acquire(path: Path, holder: str, on_wait: Callable[[str], None]) -> Iterator[int]:
+def hold(path: Path, holder: str, on_wait: Callable[[str], None]) -> Iterator[int]:
     """Hold the lock; yield its file descriptor, which another process may inherit to hold it too.
 
     path: the lock file, which is created if need be. holder: a run's id, or the command that
@@ -26,8 +35,8 @@ def acquire(path: Path, holder: str, on_wait: Callable[[str], None]) -> Iterator
             on_wait(_describe_holder(path))
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.ftruncate(descriptor, 0)
-        holder_info = {"pid": os.getpid(), "run": holder, "since": time.strftime("%H:%M:%S")}
-        os.pwrite(descriptor, json.dumps(holder_info).encode(), 0)
+        info = HolderInfo(os.getpid(), holder, time.strftime("%H:%M:%S"))
+        os.pwrite(descriptor, json.dumps(info._asdict()).encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -35,8 +44,7 @@ def acquire(path: Path, holder: str, on_wait: Callable[[str], None]) -> Iterator
 
 def _describe_holder(path: Path) -> str:
     try:
-        holder_info = json.loads(path.read_text())
-        run_id, pid, since = holder_info["run"], holder_info["pid"], holder_info["since"]
-        return f"run {run_id}, process {pid}, since {since}"
-    except (OSError, ValueError):
+        info = HolderInfo(**json.loads(path.read_text()))
+        return f"run {info.run}, process {info.pid}, since {info.since}"
+    except (OSError, ValueError, TypeError):
         return "a run that is just starting"

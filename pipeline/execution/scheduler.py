@@ -1,31 +1,26 @@
 """A run: starts the tasks that must run, in parallel where possible; keeps records and reports."""
 
 import selectors
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pipeline.definition.steps import Task
-from pipeline.execution import messages, step_events, stop_signals, task_queue, worker_pool
+from pipeline.definition.project import Project
+from pipeline.definition.tasks import Task
+from pipeline.execution import notebook_job, step_events, stop_signals, task_queue, worker_pool
+from pipeline.execution.messages import CellEnded, CellStarted, Event, JobResult, StopRequest
 from pipeline.execution.task_queue import TaskQueue
 from pipeline.execution.worker_pool import Worker, WorkerPool
 from pipeline.report.live import ReportWriter
 from pipeline.runs import git, records
-from pipeline.runs.prune import PinnedRuns, no_pinned_runs
+from pipeline.runs.events import Listener, RunEvent
 from pipeline.runs.records import RunRecord, RunRecordWriter, StepRecord
-from pipeline.staleness import dependencies, fingerprint
+from pipeline.runs.status import StepStatus
+from pipeline.staleness import dependencies, fingerprint, plan
 from pipeline.staleness.state_store import StateStore
+from pipeline.staleness.step_state import Fingerprint
 
-# called for each event with its name, the run, and the step it is about
-Listener = Callable[[str, RunRecord, StepRecord | None], None]
 TICK_SECONDS = 0.25  # the longest wait for an event
-WORKER_DIED_EVENT = {
-    "event": "end",
-    "status": "killed",
-    "failure": "its worker process was killed",
-    "retryable": True,
-}
 
 
 class RunOptions(NamedTuple):
@@ -35,7 +30,6 @@ class RunOptions(NamedTuple):
     max_workers: int = 0  # kernels in parallel; 0: as many as there are cores
     cold_start: bool = False  # start each kernel as a new process, without the fork server
     environment: Mapping[str, str] = MappingProxyType({})  # of the kernels
-    pinned_runs: PinnedRuns = no_pinned_runs  # returns run id -> why the run must be kept
     single_file: bool = False  # pages that contain their style and script
     reproduction_commands: Mapping[str, str] = MappingProxyType({})  # label -> command line
 
@@ -44,22 +38,26 @@ class Scheduler:
     """One run of the given tasks. Call `create_folders`, then `run`."""
 
     def __init__(
-        self, run_id: str, tasks: list[Task], home: Path, options: RunOptions, listener: Listener
+        self,
+        run_id: str,
+        tasks: list[Task],
+        project: Project,
+        options: RunOptions,
+        listener: Listener,
     ) -> None:
-        self.tasks, self.home, self.options, self.listener = tasks, home, options, listener
-        self.state_store = StateStore(home)
+        self.tasks, self.options, self.listener = tasks, options, listener
+        self.workspace = project.workspace
+        self.state_store = StateStore(self.workspace)
         self.record = RunRecord(
             run_id,
             records.utc_now(),
             [StepRecord(task.label, task.report, parameters=task.values) for task in tasks],
         )
         self.step_records = {step.name: step for step in self.record.steps}
-        self.run_folder = home / "var" / "runs" / run_id
-        self.report_writer = ReportWriter(
-            home, self.record, options.pinned_runs, options.single_file
-        )
+        self.run_folder = self.workspace.run_folder(run_id)
+        self.report_writer = ReportWriter(project, self.record, options.single_file)
         self.queue = TaskQueue(tasks, self.step_records)
-        self.start_fingerprints: dict[str, dict[str, Any]] = {}  # label -> when the task started
+        self.start_fingerprints: dict[str, Fingerprint] = {}  # label -> when the task started
         self.stop_signal: int | None = None
         self.has_write_errors = False  # a record or a report could not be written
 
@@ -78,10 +76,10 @@ class Scheduler:
             self.options.max_workers or worker_pool.available_cores(),
             task_queue.max_parallel_tasks(self.tasks),
         )
-        self._notify("run started", self.record, None)
+        self._notify(RunEvent.RUN_STARTED, self.record, None)
         self.worker_pool = WorkerPool(
             self.record.id,
-            self.run_folder / "runner.log",
+            self.workspace.runner_log(self.record.id),
             lock_descriptor,
             self._kernel_environment(max_workers),
         )
@@ -100,12 +98,11 @@ class Scheduler:
             self._finish_run()
         if self.stop_signal:
             return 128 + self.stop_signal
-        return 0 if self.record.status == "done" and not self.has_write_errors else 1
+        return 0 if self.record.status is StepStatus.DONE and not self.has_write_errors else 1
 
     def _kernel_environment(self, max_workers: int) -> dict[str, str]:
         return {
             **self.options.environment,
-            "PIPELINE_STARTED_IN": str(Path.cwd()),
             **worker_pool.thread_limits(max_workers),
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else each kernel warns on stderr
         }
@@ -135,9 +132,9 @@ class Scheduler:
             if not ready_keys:
                 self.report_writer.preload()
             self.worker_pool.ensure_watchdog()
-            self._notify("tick", self.record, None)
+            self._notify(RunEvent.TICK, self.record, None)
 
-    def _notify(self, event: str, run: RunRecord, step: StepRecord | None) -> None:
+    def _notify(self, event: RunEvent, run: RunRecord, step: StepRecord | None) -> None:
         """Call the listener; go on without it if its terminal or pipe is closed."""
         try:
             self.listener(event, run, step)
@@ -166,15 +163,16 @@ class Scheduler:
             return [f"attempt {len(attempts) + 1}"]
         forced_reason = self.options.forced_reasons.get(task.label)
         forced_reasons = [] if forced_reason is None else [forced_reason]
-        return [*forced_reasons, *self.state_store.stale_reasons(task)]
+        return [*forced_reasons, *plan.stale_reasons(task, self.state_store)]
 
     def _reuse_previous_results(self, task: Task) -> None:
         """Complete a task that is up to date with the results of the run that produced them."""
         step = self.step_records[task.label]
-        source_run_id = self.state_store.load(task.label)["run"]
-        step_events.copy_reused_record(step, self.run_folder.parent / source_run_id, self.record)
+        state = self.state_store.load(task.label)
+        assert state is not None  # of a task that is up to date
+        step_events.copy_reused_record(step, self.workspace.run_folder(state.run), self.record)
         self.report_writer.enqueue(step)
-        self._notify("step ended", self.record, step)
+        self._notify(RunEvent.STEP_ENDED, self.record, step)
 
     def _start_task(self, task: Task, reasons: list[str]) -> None:
         """Record that the task starts, and send it to a worker."""
@@ -185,64 +183,68 @@ class Scheduler:
                 self.start_fingerprints[task.label] = dependencies.take_fingerprint(
                     task.step, task.values
                 )
-                self.state_store.mark_running(task, self.record.id)
+                self.state_store.mark_unfinished(task, self.record.id, StepStatus.RUNNING)
         except (OSError, ValueError) as error:
-            step.status, step.failure = "failed", f"it could not start: {error}"
-            self._notify("step ended", self.record, step)
+            step.status, step.failure = StepStatus.FAILED, f"it could not start: {error}"
+            self._notify(RunEvent.STEP_ENDED, self.record, step)
             return
-        step.status, step.why, step.started = "running", reasons, records.utc_now()
+        step.status, step.why, step.started = StepStatus.RUNNING, reasons, records.utc_now()
         step.cells_done, step.cell_status, step.cell_seconds = 0, [], []
         self._save_record()
         worker = self.worker_pool.idle_worker()
         if worker.event_stream not in {key.fileobj for key in self.selector.get_map().values()}:
             self.selector.register(worker.event_stream, selectors.EVENT_READ, worker)
         worker.task = task
-        job_request = messages.build_job_request(
+        job_request = notebook_job.build_job_request(
             task,
-            self.run_folder / task.file_stem,
+            self.workspace,
             self.worker_pool,
             self.options.reproduction_commands.get(task.label, ""),
-            self.start_fingerprints[task.label]["code"],
+            self.start_fingerprints[task.label].code,
         )
         worker.send(job_request)
-        self._notify("step started", self.record, step)
+        self._notify(RunEvent.STEP_STARTED, self.record, step)
 
-    def _handle_event(self, worker: Worker, event: dict[str, Any]) -> None:
-        """Handle a worker's event; an empty one means that its process has died."""
-        if not event:
+    def _handle_event(self, worker: Worker, event: Event | None) -> None:
+        """Handle a worker's event; None means that its process has died."""
+        if event is None:
             self.selector.unregister(worker.event_stream)
-            event = WORKER_DIED_EVENT
+            failure = "its worker process was killed"
+            event = JobResult(StepStatus.KILLED, failure, retryable=True)
         if worker.task is None:
             return
         step = self.step_records[worker.task.label]
-        if event["event"] == "cell":
-            step_events.record_cell_event(step, event)
-            self._notify("cell", self.record, step)
+        if isinstance(event, JobResult):
+            task, worker.task = worker.task, None
+            self._finish_task(task, step, event)
             return
-        task, worker.task = worker.task, None
-        self._finish_task(task, step, event)
+        if isinstance(event, CellStarted):
+            step_events.record_cell_start(step, event)
+        elif isinstance(event, CellEnded):
+            step_events.record_cell_end(step, event)
+        self._notify(RunEvent.CELL, self.record, step)
 
-    def _finish_task(self, task: Task, step: StepRecord, event: dict[str, Any]) -> None:
+    def _finish_task(self, task: Task, step: StepRecord, result: JobResult) -> None:
         """Complete the record, or schedule another attempt if that may succeed."""
-        base_path = self.run_folder / task.file_stem
-        step_events.finish_step(step, event, base_path)
-        is_retryable = event.get("retryable") and not self.stop_signal
-        if is_retryable and step_events.can_retry(step, task, self.state_store, base_path):
+        files = self.workspace.task_files(self.record.id, task.file_stem)
+        step_events.finish_step(step, result, files)
+        is_retryable = result.retryable and not self.stop_signal
+        if is_retryable and step_events.can_retry(step, task, self.state_store, files):
             delay_seconds = task.step.backoff * 2 ** len(step.attempts)
-            step_events.archive_attempt(step, base_path)
+            step_events.archive_attempt(step, files)
             self.queue.schedule_retry(task, delay_seconds)
             self._save_record()
-            self._notify("attempt ended", self.record, step)
+            self._notify(RunEvent.ATTEMPT_ENDED, self.record, step)
             return
         start_fingerprint = self.start_fingerprints[task.label]
         warnings = step_events.save_step_state(
-            step, task, self.state_store, self.record, base_path, start_fingerprint
+            step, task, self.state_store, self.record, files, start_fingerprint
         )
         for warning in warnings:
             self._add_problem(warning)
         self._save_record()
         self.report_writer.enqueue(step)
-        self._notify("step ended", self.record, step)
+        self._notify(RunEvent.STEP_ENDED, self.record, step)
 
     def _save_record(self) -> None:
         try:
@@ -274,22 +276,21 @@ class Scheduler:
             failure = f"stopped by {stop_signals.STOP_SIGNALS[number]}"
             for task in self.queue.cancel_retries():
                 step = self.step_records[task.label]
-                step.status, step.failure = "stopped", failure
+                step.status, step.failure = StepStatus.STOPPED, failure
                 self.report_writer.enqueue(step)
             for worker in self.busy_workers:
-                worker.send({"stop": "stopped", "why": failure})
-            self._notify("stopping", self.record, None)
+                worker.send(StopRequest(StepStatus.STOPPED, failure))
+            self._notify(RunEvent.STOPPING, self.record, None)
 
     def _finish_run(self) -> None:
         """Complete the run's record and write its final pages, however the run ended."""
         for step in self.record.steps:
-            if step.status == "skipped":
-                step.status = "not run"
-            if step.status == "running":  # an error in the runner itself
-                step.status, step.failure = "killed", "the runner ended before the step did"
+            if step.status is StepStatus.RUNNING:  # an error in the runner itself
+                step.status = StepStatus.KILLED
+                step.failure = "the runner ended before the step did"
         try:
             self.record_writer.close()
         except OSError as error:
             self._add_write_error(f"the run's record could not be written: {error}")
         self._add_report_error(self.report_writer.write_final_pages())
-        self._notify("run ended", self.record, None)
+        self._notify(RunEvent.RUN_ENDED, self.record, None)

@@ -3,11 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from pipeline.definition.steps import Task
-from pipeline.runs.records import FAILED_STATUSES, StepRecord
-
-SUCCESS_STATUSES = ("done", "up to date")
-BLOCKING_STATUSES = (*FAILED_STATUSES, "skipped")
+from pipeline.definition.tasks import Task
+from pipeline.runs.records import StepRecord
 
 
 class TaskQueue:
@@ -19,6 +16,7 @@ class TaskQueue:
     def __init__(self, tasks: list[Task], step_records: Mapping[str, StepRecord]) -> None:
         self.pending, self.step_records = list(tasks), step_records
         self.scheduled_retries: list[tuple[float, Task]] = []  # (earliest monotonic time, task)
+        self.skipped: set[str] = set()  # labels of the tasks that will never run
 
     def __bool__(self) -> bool:
         return bool(self.pending or self.scheduled_retries)
@@ -30,20 +28,18 @@ class TaskQueue:
     def take_ready(self, has_idle_worker: Callable[[], bool], is_stopping: bool) -> Iterator[Task]:
         """Remove and yield each task whose dependencies are done, while a worker is idle.
 
-        A task that needs one which failed is removed and marked as skipped; with `is_stopping`,
-        every pending task is.
+        A task that needs one which failed or is skipped is removed and is skipped too; with
+        `is_stopping`, every pending task is.
         """
         yield from self._take_due_retries(has_idle_worker)
         for task in list(self.pending):
-            statuses = [
-                self.step_records[label].status
-                for label in task.needs
-                if label in self.step_records
-            ]
-            if is_stopping or any(status in BLOCKING_STATUSES for status in statuses):
+            needs = [label for label in task.needs if label in self.step_records]
+            statuses = [self.step_records[label].status for label in needs]
+            is_blocked = any(status.is_failure for status in statuses) or self.skipped & set(needs)
+            if is_stopping or is_blocked:
                 self.pending.remove(task)
-                self.step_records[task.label].status = "skipped"
-            elif all(status in SUCCESS_STATUSES for status in statuses) and has_idle_worker():
+                self.skipped.add(task.label)
+            elif all(status.is_success for status in statuses) and has_idle_worker():
                 self.pending.remove(task)
                 yield task
 

@@ -2,47 +2,29 @@
 
     python -P -m pipeline.execution.worker
 
-Reads JSON lines from stdin: a job, or {"stop": STATUS, "why": SENTENCE} for the running job; the
-end of stdin stops it too. Writes JSON lines to stdout: each cell's start and end, then how the
-notebook ended.
+Reads the messages JobRequest and StopRequest from stdin, whose end stops a running job too. Writes
+CellStarted and CellEnded to stdout, and JobResult when the notebook has ended.
 """
 
 import asyncio
 import contextlib
-import json
 import os
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
-# jsonschema imports this grammar of internationalised web addresses if it can: two seconds, for a
-# check of formats that no notebook needs. Without it jsonschema skips the check.
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+from pipeline.definition.notebook_file import kernel_name
+from pipeline.execution import messages
+from pipeline.execution.messages import Event, JobRequest, StopRequest
+from pipeline.execution.notebook_job import NotebookJob, StopCallback
+from pipeline.kernels.slow_imports import skip_rfc3987_syntax
+from pipeline.runs.status import StepStatus
 
-import papermill  # noqa: E402
-from papermill.exceptions import PapermillExecutionError  # noqa: E402
-
-from pipeline.definition import parameters  # noqa: E402
-from pipeline.execution import papermill_engine  # noqa: E402
-from pipeline.execution.messages import FAILED, NotebookJob, StopCallback  # noqa: E402
-from pipeline.execution.parameter_translator import PythonExpression  # noqa: E402
-
-# the fields of NotebookJob that say how it ended
-RESULT_FIELDS = (
-    "status",
-    "failure",
-    "traceback",
-    "output",
-    "cell_status",
-    "peak_mb",
-    "retryable",
-)
 ATOMIC_PIPE_WRITE_BYTES = 4096  # Linux's PIPE_BUF: one write takes as many, or none
 
 
-class _JsonLineReader:
-    """A buffered reader of JSON lines from a descriptor."""
+class _MessageReader:
+    """A buffered reader of messages from a descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor, self.buffer = descriptor, b""
@@ -53,54 +35,63 @@ class _JsonLineReader:
         self.buffer += chunk
         return bool(chunk)
 
-    def take_messages(self) -> Iterator[dict[str, Any]]:
+    def take_messages(self) -> Iterator[JobRequest | StopRequest]:
         """Remove and yield each complete message that was read."""
         while b"\n" in self.buffer:
             line, _, self.buffer = self.buffer.partition(b"\n")
-            yield json.loads(line)
+            yield messages.decode(line)
 
 
 def main() -> None:
     """Run the jobs that arrive on stdin until it closes."""
     event_descriptor = os.dup(1)
     os.dup2(2, 1)  # what libraries print must not mix with the events
-    reader = _JsonLineReader(0)
+    _prepare_papermill()
+    reader = _MessageReader(0)
 
-    def send_event(event: str, **fields: Any) -> None:
-        text = json.dumps({"event": event, **fields}, default=str)
+    def send_event(event: Event) -> None:
+        line = messages.encode(event)
         with contextlib.suppress(BrokenPipeError):
-            if len(text) < ATOMIC_PIPE_WRITE_BYTES:
-                os.write(event_descriptor, text.encode() + b"\n")
+            if len(line) <= ATOMIC_PIPE_WRITE_BYTES:
+                os.write(event_descriptor, line)
             else:
-                _write_line(event_descriptor, text)
+                _write_line(event_descriptor, line)
 
     while reader.fill_buffer():
         for message in reader.take_messages():
-            if "notebook" in message:  # else a stop request that came after the job's end
-                send_event("end", **_run_job(message, send_event, reader))
+            if isinstance(message, JobRequest):  # else a stop request after the job's end
+                job = NotebookJob(message, send_event, _stop_listener(reader))
+                _execute_notebook(job)
+                send_event(job.result)
 
 
-def _write_line(descriptor: int, text: str) -> None:
+def _prepare_papermill() -> None:
+    """Import papermill with our engine: it takes two seconds, while the runner plans."""
+    skip_rfc3987_syntax()
+    from pipeline.execution import papermill_engine
+
+    papermill_engine.register()
+
+
+def _write_line(descriptor: int, line: bytes) -> None:
     """Write a line of any length, in as many pieces as the pipe takes."""
-    unwritten = text.encode() + b"\n"
-    while unwritten:
-        unwritten = unwritten[os.write(descriptor, unwritten) :]
+    while line:
+        line = line[os.write(descriptor, line) :]
 
 
-def _run_job(
-    request: dict[str, Any], send_event: Callable[..., None], reader: _JsonLineReader
-) -> dict[str, Any]:
-    """Run one notebook; return how it ended, as the fields of the final event."""
+def _stop_listener(reader: _MessageReader) -> Callable[[StopCallback], AbstractContextManager]:
+    """Return the context in which a callback is called when the runner asks to stop, or is gone."""
 
     @contextlib.contextmanager
     def listen_for_stop(stop: StopCallback) -> Iterator[None]:
         def take_stop_requests() -> None:
             for message in reader.take_messages():
-                stop(message["stop"], message["why"])
+                if isinstance(message, StopRequest):
+                    stop(message.status, message.reason)
 
         def on_readable() -> None:
             if not reader.fill_buffer():
-                stop("stopped", "the runner is gone")
+                stop(StepStatus.STOPPED, "the runner is gone")
                 loop.remove_reader(reader.descriptor)
             take_stop_requests()
 
@@ -112,47 +103,36 @@ def _run_job(
         finally:
             loop.remove_reader(reader.descriptor)
 
-    job = NotebookJob(
-        executed_path=Path(request["executed"]),
-        working_folder=Path(request["folder"]),
-        environment=request["environment"],
-        socket_folder=Path(request["sockets"]),
-        time_limit=request["time_limit"],
-        memory_limit=request["memory_limit"],
-        secret_values=[os.environ[variable] for variable in request["secrets"]],
-        send_event=send_event,
-        listen_for_stop=listen_for_stop,
-    )
-    _execute_notebook(request["notebook"], request["values"], job)
-    return {name: getattr(job, name) for name in RESULT_FIELDS}
+    return listen_for_stop
 
 
-def _execute_notebook(
-    notebook: str, encoded_values: dict[str, dict[str, Any]], job: NotebookJob
-) -> None:
+def _execute_notebook(job: NotebookJob) -> None:
     """Execute a notebook with papermill; `job` gets any error."""
-    values = {name: _decode_value(encoded) for name, encoded in encoded_values.items()}
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    from pipeline.execution.papermill_engine import ENGINE_NAME, PythonExpression
+
+    request = job.request
+    values = {
+        name: PythonExpression(encoded.code) if encoded.code else encoded.value
+        for name, encoded in request.values.items()
+    }
     try:
         papermill.execute_notebook(
-            notebook,
+            request.notebook,
             None,
             values,
-            engine_name=papermill_engine.ENGINE_NAME,
+            engine_name=ENGINE_NAME,
             progress_bar=False,
             job=job,
-            kernel_name=parameters.kernel_name(Path(notebook)),
+            kernel_name=kernel_name(Path(request.notebook)),
             language="python",
         )
     except PapermillExecutionError:
         pass  # a cell failed, which the job has recorded in more detail
     except Exception as error:
-        job.finish(FAILED, f"{type(error).__name__}: {error}".splitlines()[0])
-
-
-def _decode_value(encoded_value: dict[str, Any]) -> Any:
-    if "code" in encoded_value:
-        return PythonExpression(encoded_value["code"])
-    return encoded_value["value"]
+        job.finish(StepStatus.FAILED, f"{type(error).__name__}: {error}".splitlines()[0])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipeline.definition.steps import Task
+from pipeline import notebook
+from pipeline.definition.tasks import Task
+from pipeline.execution import messages
+from pipeline.execution.messages import Event, Request
 from pipeline.kernels.fork_server import FORK_SERVER_SOCKET_NAME
 from pipeline.staleness import fingerprint
 
@@ -38,7 +41,7 @@ class WorkerPool:
     def __init__(
         self, run_id: str, log_path: Path, lock_descriptor: int, environment: dict[str, str]
     ) -> None:
-        self.environment = {**environment, "PIPELINE_RUN_ID": run_id}
+        self.environment = {**environment, notebook.RUN_ID_VARIABLE: run_id}
         self.log_file = log_path.open("ab")
         # in the system's temporary folder, as the length of a socket's path is limited
         self.socket_folder = Path(tempfile.mkdtemp(prefix="run-"))
@@ -68,7 +71,7 @@ class WorkerPool:
             self.run_id,
             str(self.socket_folder),
             pass_fds=[self.lock_descriptor],
-            env=None,  # without PIPELINE_RUN_ID, as it is no process of the run to be killed
+            env=None,  # without the run's id, as it is no process of the run to be killed
         )
 
     def ensure_watchdog(self) -> None:
@@ -131,18 +134,18 @@ class Worker:
         self.task: Task | None = None
         self.buffer = b""
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, request: Request) -> None:
         """Send a job, or the request to stop the one that is running."""
         with contextlib.suppress(BrokenPipeError):  # it has died: the end of its events tells so
-            self.request_stream.write(json.dumps(message).encode() + b"\n")
+            self.request_stream.write(messages.encode(request))
             self.request_stream.flush()
 
-    def read_events(self) -> list[dict[str, Any]]:
-        """Return the events that have arrived; the last one is empty if the process has died."""
+    def read_events(self) -> list[Event | None]:
+        """Return the events that have arrived; the last one is None if the process has died."""
         chunk = os.read(self.event_stream.fileno(), 1 << 20)
         *lines, self.buffer = (self.buffer + chunk).split(b"\n")
-        events = [json.loads(line) for line in lines]
-        return events if chunk else [*events, {}]
+        events: list[Event | None] = [messages.decode(line) for line in lines]
+        return events if chunk else [*events, None]
 
     def close(self) -> None:
         """Close its stdin, after which it ends by itself."""

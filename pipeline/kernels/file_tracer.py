@@ -12,9 +12,8 @@ from types import FrameType
 from typing import Any
 
 from pipeline.kernels import parquet_tracer
-from pipeline.runs.atomic_write import IGNORED_SUFFIXES
+from pipeline.staleness.access_kinds import IGNORED_SUFFIXES, PACKAGE_FOLDERS, AccessKind
 
-PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 STANDARD_LIBRARY_PREFIXES = (sysconfig.get_path("stdlib") + os.sep, "<frozen ")
 IMPORT_SYSTEM_PREFIXES = (
     f"{STANDARD_LIBRARY_PREFIXES[0]}importlib",
@@ -25,12 +24,11 @@ IMPORT_SYSTEM_PREFIXES = (
 VIRTUAL_FILE_SYSTEMS = ("/proc/", "/dev/", "/sys/")
 
 
-def start(trace_path: str) -> None:
+def start_tracing(trace_path: str) -> None:
     """Record all accesses from now on, until this process ends.
 
-    trace_path: the file that gets a line for each access: "KIND SIZE MTIME PATH". KIND is r, w or
-    a for a file that is read, written or appended to; m for a module of the project; l for a
-    folder that is listed, k for one that an installed package lists.
+    trace_path: the file that gets a line for each access: "KIND SIZE MTIME PATH", KIND being an
+    `AccessKind`.
     """
     tracer = _FileTracer(os.open(trace_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644))
     sys.addaudithook(tracer.handle_audit_event)
@@ -43,7 +41,7 @@ class _FileTracer:
 
     def __init__(self, trace_descriptor: int) -> None:
         self.trace_descriptor, self.pid = trace_descriptor, os.getpid()
-        self.recorded_accesses: set[tuple[str, str]] = set()  # (kind, path)
+        self.recorded_accesses: set[tuple[AccessKind, str]] = set()
         prefixes = {sys.prefix + os.sep, sys.base_prefix + os.sep}
         self.ignored_prefixes = (*prefixes, *VIRTUAL_FILE_SYSTEMS)
         self.event_handlers: dict[str, Callable[..., None]] = {
@@ -68,11 +66,15 @@ class _FileTracer:
         """Record a file that was written aside and is renamed, or the files of a renamed folder."""
         if os.getpid() != self.pid:
             return
-        self.record_access("w", target)
+        self.record_access(AccessKind.WRITTEN, target)
         source_path, target_path = (os.path.abspath(os.fsdecode(path)) for path in (source, target))  # noqa: PTH100
-        for path in [path for kind, path in self.recorded_accesses if kind == "w"]:
+        written_paths = [
+            path for kind, path in self.recorded_accesses if kind is AccessKind.WRITTEN
+        ]
+        for path in written_paths:
             if path.startswith(source_path + os.sep):
-                self.record_access("w", target_path + path.removeprefix(source_path))
+                moved_path = target_path + path.removeprefix(source_path)
+                self.record_access(AccessKind.WRITTEN, moved_path)
 
     def on_list(self, path: Any) -> None:
         """Record a folder that is listed, if data may depend on it."""
@@ -82,11 +84,11 @@ class _FileTracer:
             if kind:
                 self.record_access(kind, path or ".")
 
-    def record_access(self, kind: str, path: Any) -> None:
+    def record_access(self, kind: AccessKind, path: Any) -> None:
         """Write a line to the trace, unless the access is recorded already or is no data's."""
         path = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - not resolved: links count too
         is_ignored = path.startswith(self.ignored_prefixes) or (
-            kind != "m" and path.endswith(IGNORED_SUFFIXES)
+            kind is not AccessKind.MODULE and path.endswith(IGNORED_SUFFIXES)
         )
         if is_ignored or (kind, path) in self.recorded_accesses:
             return
@@ -104,31 +106,32 @@ class _FileTracer:
         for module in list(sys.modules.values()):
             file = getattr(module, "__file__", None)
             if file and file.endswith(".py") and not file.startswith(self.ignored_prefixes):
-                self.record_access("m", file)
+                self.record_access(AccessKind.MODULE, file)
 
 
-def _access_kinds(mode: str | None, flags: int) -> str:
-    """Return r for read, w for written, rw for changed in place, a for appended to, as a log is."""
+def _access_kinds(mode: str | None, flags: int) -> tuple[AccessKind, ...]:
+    """Return how a file is accessed that is opened so; a file changed in place in two ways."""
     if (mode and "a" in mode) or flags & os.O_APPEND:
-        return "a"
+        return (AccessKind.APPENDED,)
     if flags & os.O_RDWR and not flags & (os.O_TRUNC | os.O_EXCL):
-        return "rw"
-    return "w" if flags & (os.O_WRONLY | os.O_RDWR) else "r"
+        return (AccessKind.READ, AccessKind.WRITTEN)
+    is_written = flags & (os.O_WRONLY | os.O_RDWR)
+    return (AccessKind.WRITTEN,) if is_written else (AccessKind.READ,)
 
 
-def _listing_kind(frame: FrameType | None) -> str:
-    """Return l if a cell or a module of the project lists a folder, k if an installed package does.
+def _listing_kind(frame: FrameType | None) -> AccessKind | None:
+    """Return whether a cell or a module of the project lists a folder, or an installed package.
 
-    Returns an empty text if Python does so for an import, or in order to delete the folder. frame:
-    of the code that lists.
+    Returns None if Python does so for an import, or in order to delete the folder. frame: of the
+    code that lists.
     """
     while frame:
         file = frame.f_code.co_filename
         if file.startswith(IMPORT_SYSTEM_PREFIXES) or "rmtree" in frame.f_code.co_name:
-            return ""
+            return None
         if any(folder in file for folder in PACKAGE_FOLDERS):
-            return "k"
+            return AccessKind.LISTED_BY_PACKAGE
         if not file.startswith(STANDARD_LIBRARY_PREFIXES):
-            return "l"
+            return AccessKind.LISTED
         frame = frame.f_back
-    return ""
+    return None

@@ -17,7 +17,12 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Type
 
-from pipeline.kernels.fork_server import FORK_SERVER_SOCKET_NAME
+from pipeline.kernels.fork_server import (
+    FORK_SERVER_SOCKET_NAME,
+    KernelEnded,
+    KernelRequest,
+    KernelStarted,
+)
 
 
 class KernelClient(AsyncKernelClient):
@@ -187,26 +192,26 @@ class ForkProvisioner(LocalProvisioner):
         Raises RuntimeError if the fork server has died.
         """
         reader, self._writer = await asyncio.open_unix_connection(self.fork_server_socket)
-        request = {
-            "arguments": cmd[cmd.index("pipeline.kernels.kernel_main") + 1 :],
-            "environment": options["env"],
-            "folder": str(options["cwd"] or Path.cwd()),
-            "errors": options["stderr"].name,
-        }
-        self._writer.write(json.dumps(request).encode() + b"\n")
+        request = KernelRequest(
+            arguments=cmd[cmd.index("pipeline.kernels.kernel_main") + 1 :],
+            environment=options["env"],
+            working_folder=str(options["cwd"] or Path.cwd()),
+            stderr_path=options["stderr"].name,
+        )
+        self._writer.write(json.dumps(request._asdict()).encode() + b"\n")
         reply = await reader.readline()
         if not reply:
             raise RuntimeError("the fork server, which starts the kernels, has died")
-        self.pid = self.pgid = json.loads(reply)["pid"]
+        self.pid = self.pgid = KernelStarted(**json.loads(reply)).pid
         self._exit_task = asyncio.ensure_future(self._wait_for_exit(reader))
         return self.connection_info
 
     async def _wait_for_exit(self, reader: asyncio.StreamReader) -> None:
         """Wait for the fork server's message of the kernel's end."""
-        result = json.loads(await reader.readline() or "{}")
+        line = await reader.readline()
         # without a message the fork server was killed, and its kernels with it
-        self.returncode = result.get("status", -signal.SIGKILL)
-        self.peak_mb = result.get("peak_mb", 0)
+        result = KernelEnded(**json.loads(line)) if line else KernelEnded(-signal.SIGKILL)
+        self.returncode, self.peak_mb = result.exit_code, result.peak_mb
         self._writer.close()
 
     async def poll(self) -> int | None:

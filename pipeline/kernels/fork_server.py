@@ -2,10 +2,10 @@
 
     python -P -m pipeline.kernels.fork_server DESCRIPTOR '[["pandas", "sklearn.svm"], ["numpy"]]'
 
-Speaks JSON lines on a Unix socket, whose listening end it inherits as DESCRIPTOR: a request
-{arguments, environment, folder, errors} is answered with {pid}, and with {status, peak_mb} once the
-kernel has ended. Closing the connection kills its kernel; closing stdin kills them all. The first
-list of modules is imported before the first kernel starts, the others while there is no request.
+Speaks JSON lines on a Unix socket, whose listening end it inherits as DESCRIPTOR: a KernelRequest
+is answered with KernelStarted, and with KernelEnded once the kernel has ended. Closing the
+connection kills its kernel; closing stdin kills them all. The first list of modules is imported
+before the first kernel starts, the others while there is no request.
 """
 
 import contextlib
@@ -20,10 +20,32 @@ import signal
 import socket
 import sys
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 FORK_SERVER_SOCKET_NAME = "fork"  # in the run's folder of sockets
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that this process gets when its parent dies
+
+
+class KernelRequest(NamedTuple):
+    """Client to fork server: start a kernel."""
+
+    arguments: list[str]  # of kernel_main
+    environment: dict[str, str]
+    working_folder: str
+    stderr_path: str  # the file that gets what the kernel process prints
+
+
+class KernelStarted(NamedTuple):
+    """Fork server to client: the kernel has been forked."""
+
+    pid: int
+
+
+class KernelEnded(NamedTuple):
+    """Fork server to client: the kernel has ended."""
+
+    exit_code: int  # negative for a signal
+    peak_mb: int = 0  # its largest memory
 
 
 def main(listener_descriptor: int, module_groups: list[list[str]]) -> None:
@@ -99,16 +121,16 @@ class _KernelForkServer:
     def accept_request(self, listener: socket.socket) -> None:
         """Accept a connection and start the kernel that it requests."""
         connection, _ = listener.accept()
-        request = json.loads(connection.makefile("rb").readline() or b"null")
-        if request is None:  # closed without a request, as a probe does
+        line = connection.makefile("rb").readline()
+        if not line:  # closed without a request, as a probe does
             connection.close()
             return
-        pid = self.fork_kernel(request, connection)
+        pid = self.fork_kernel(KernelRequest(**json.loads(line)), connection)
         self.kernel_connections[pid] = connection
         self.selector.register(connection, selectors.EVENT_READ, self.handle_disconnect)
-        _send(connection, {"pid": pid})
+        _send(connection, KernelStarted(pid))
 
-    def fork_kernel(self, request: dict[str, Any], connection: socket.socket) -> int:
+    def fork_kernel(self, request: KernelRequest, connection: socket.socket) -> int:
         """Fork a kernel; return its process id. The child runs the kernel and never returns."""
         gc.freeze()  # else collecting garbage copies the shared pages
         parent_pid = os.getpid()
@@ -126,7 +148,7 @@ class _KernelForkServer:
         _set_up_child(request, parent_pid, changed_variables)
         from pipeline.kernels.kernel_main import run_kernel
 
-        run_kernel(request["arguments"])
+        run_kernel(request.arguments)
         sys.exit()
 
     def _close_inherited_files(self, connection: socket.socket) -> None:
@@ -153,7 +175,7 @@ class _KernelForkServer:
                 self.selector.unregister(connection)
             _kill_group(pid)
             exit_code = os.waitstatus_to_exitcode(wait_status)
-            _send(connection, {"status": exit_code, "peak_mb": usage.ru_maxrss // 1024})
+            _send(connection, KernelEnded(exit_code, usage.ru_maxrss // 1024))
             connection.close()
 
     def handle_disconnect(self, connection: socket.socket) -> None:
@@ -176,7 +198,7 @@ class _KernelForkServer:
 
 
 def _set_up_child(
-    request: dict[str, Any], parent_pid: int, changed_variables: dict[str, str]
+    request: KernelRequest, parent_pid: int, changed_variables: dict[str, str]
 ) -> None:
     """Make the fork like a new process: its own session, folder, environment, files, random seed.
 
@@ -191,10 +213,10 @@ def _set_up_child(
     _exit_with_parent()
     if os.getppid() != parent_pid:
         os._exit(1)
-    os.chdir(request["folder"])
+    os.chdir(request.working_folder)
     os.environ.clear()
-    os.environ.update(changed_variables | request["environment"])
-    stderr_descriptor = os.open(request["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.environ.update(changed_variables | request.environment)
+    stderr_descriptor = os.open(request.stderr_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(stderr_descriptor, 1)
     os.dup2(stderr_descriptor, 2)
@@ -208,9 +230,9 @@ def _kill_group(process_group: int) -> None:
         os.killpg(process_group, signal.SIGKILL)
 
 
-def _send(connection: socket.socket, message: dict[str, Any]) -> None:
+def _send(connection: socket.socket, message: KernelStarted | KernelEnded) -> None:
     with contextlib.suppress(OSError):  # its client may be gone
-        connection.sendall(json.dumps(message).encode() + b"\n")
+        connection.sendall(json.dumps(message._asdict()).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def run_kernel(arguments: list[str]) -> None:
     """Run the kernel until it is told to stop; then end the process."""
     trace_path = os.environ.pop("PIPELINE_TRACE", "")
     if trace_path:
-        file_tracer.start(trace_path)
+        file_tracer.start_tracing(trace_path)
     output_folder = os.environ.pop("PIPELINE_TEE", "")
     if output_folder:
         _tee_output(output_folder)

@@ -8,17 +8,19 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from pipeline.staleness.access_kinds import AccessKind
+
 # module -> function -> how it opens the path that is its second argument, after self or the frame
 OPEN_FUNCTIONS = {
     "pyarrow.parquet.core": {
-        "ParquetFile.__init__": "r",
-        "ParquetDataset.__init__": "r",
-        "ParquetWriter.__init__": "w",
+        "ParquetFile.__init__": AccessKind.READ,
+        "ParquetDataset.__init__": AccessKind.READ,
+        "ParquetWriter.__init__": AccessKind.WRITTEN,
     },
-    "pandas.io.parquet": {"to_parquet": "w"},
+    "pandas.io.parquet": {"to_parquet": AccessKind.WRITTEN},
 }
 PATH_ARGUMENT_NAMES = ("path", "source", "path_or_paths", "where")  # the names of that argument
-AccessRecorder = Callable[[str, str], None]  # called with the kind of access and the path
+AccessRecorder = Callable[[AccessKind, str], None]  # called with the path
 
 
 def install(record_access: AccessRecorder) -> None:
@@ -61,7 +63,7 @@ def _wrap_module(module: ModuleType, record_access: AccessRecorder) -> None:
 
 
 def _wrap_function(
-    function: Callable[..., Any], kind: str, record_access: AccessRecorder
+    function: Callable[..., Any], kind: AccessKind, record_access: AccessRecorder
 ) -> Callable[..., Any]:
     """Return the function, which also records the path, or the list of paths, it is called with."""
 

@@ -1,4 +1,7 @@
-"""Render the cells of an executed notebook for a page, with an nbconvert template of our own."""
+"""Render the cells of an executed notebook for a page, with an nbconvert template of our own.
+
+Call `slow_imports.skip_rfc3987_syntax` before this module is imported.
+"""
 
 import re
 from functools import cache
@@ -14,6 +17,7 @@ from traitlets.config import Config
 
 from pipeline.report import markdown, outputs
 from pipeline.report.model import RenderedNotebook
+from pipeline.runs.status import CellStatus
 
 TEMPLATE_DIR = Path(__file__).parent / "templates"
 SUMMARY_HEADING = "the bottom line"  # the section whose outputs are the summary of the report
@@ -73,11 +77,12 @@ class RenderedCell:
         self.cell_type = cell.cell_type
         self.source = cell.source.strip("\n")
         execution = cell.metadata.get("papermill", {})
-        status = execution.get("status") or "ran"
-        self.status = {"completed": "ran", "pending": "not run"}.get(status, status)
+        self.status = CellStatus.from_papermill(execution.get("status"))
+        self.has_run = self.status is CellStatus.RAN
+        self.needs_attention = not self.has_run and self.status is not CellStatus.NOT_RUN
         self.seconds = execution.get("duration") or 0.0
         self.is_parameters_cell = "parameters" in cell.metadata.get("tags", [])
-        self.failing_line = _failing_line(cell) if self.status == "failed" else None
+        self.failing_line = _failing_line(cell) if self.status is CellStatus.FAILED else None
 
 
 def _split_title(source: str) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pipeline.definition.project import Project
+
 
 @dataclass
 class RenderedNotebook:
@@ -19,8 +21,9 @@ class RenderedNotebook:
 
 
 class PageContext(NamedTuple):
-    """What a page knows of the pages around it."""
+    """What a page knows of the project and of the pages around it."""
 
+    project: Project
     single_file: bool = False  # no links to other pages
     live: bool = False  # the run goes on, so the page will change
     previous_run_id: str = ""  # the newest earlier run in which the step was done; empty if none

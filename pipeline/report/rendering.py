@@ -11,7 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.runs.atomic_write import atomic_write
-from pipeline.runs.records import format_duration, format_metric
+from pipeline.runs.formatting import format_duration, hidden_items_suffix, join_limited
+from pipeline.runs.results import Metric, format_metric
+from pipeline.runs.status import StepStatus
+from pipeline.workspace import Workspace
 
 TEMPLATE_DIR = Path(__file__).parent / "templates"
 # A page may load from its own host only; the frame of a notebook's output inherits this policy.
@@ -53,12 +56,15 @@ def _jinja_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE_DIR), autoescape=True, undefined=StrictUndefined
     )
+    environment.globals["StepStatus"] = StepStatus
     environment.filters |= {
         "duration": format_duration,
         "format_metric": format_metric,
         "metric_change": metric_change,
         "format_time": format_time,
-        "join_reasons": join_reasons,
+        "join_limited": join_limited,
+        "hidden_items_suffix": hidden_items_suffix,
+        "capitalize_first": capitalize_first,
         "basename": lambda path: PurePath(path).name,
     }
     return environment
@@ -69,11 +75,9 @@ def format_time(timestamp: str) -> str:
     return f"{timestamp[:16].replace('T', ' ')} UTC" if timestamp else ""
 
 
-def join_reasons(reasons: list[str], max_reasons: int = 3) -> str:
-    """Return the first max_reasons reasons as one clause, with the number of the others."""
-    hidden_count = len(reasons) - max_reasons
-    suffix = f" and {hidden_count} more" if hidden_count > 0 else ""
-    return "; ".join(reasons[:max_reasons]) + suffix
+def capitalize_first(text: str) -> str:
+    """Return the text with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
 
 
 class MetricChange(NamedTuple):
@@ -83,35 +87,27 @@ class MetricChange(NamedTuple):
     text: str
 
 
-def metric_change(value: Any) -> MetricChange | None:
-    """Return the change of a headline's metric; None if no value from before was recorded."""
-    if not isinstance(value, dict) or value.get("before") is None:
+def metric_change(result: Metric | str) -> MetricChange | None:
+    """Return the change of a result since the value before; None if it has no such value."""
+    if isinstance(result, str) or result.before is None:
         return None
-    return format_change(
-        value["before"], value["value"], value.get("better", ""), format_metric(value)
-    )
+    return format_change(result.before, result)
 
 
-def format_change(
-    old_value: float, new_value: float, better_direction: str, formatted_value: str
-) -> MetricChange:
-    """Return the change from old_value to new_value as text.
-
-    better_direction: lower, higher, or empty if neither is better. formatted_value: a text whose
-    unit and decimals the change is written with.
-    """
-    difference = new_value - old_value
-    decimals_match = re.search(r"\d\.(\d+)", formatted_value)
+def format_change(old_value: float, metric: Metric) -> MetricChange:
+    """Return the change from old_value to the metric, with the unit and decimals of its text."""
+    difference = metric.value - old_value
+    decimals_match = re.search(r"\d\.(\d+)", metric.text)
     decimals = len(decimals_match[1]) if decimals_match else 0
-    currency = formatted_value[0] if formatted_value[:1] in "$€£" else ""
-    percent_sign = "%" if formatted_value.endswith("%") else ""
+    currency = metric.text[0] if metric.text[:1] in ("$", "€", "£") else ""
+    percent_sign = "%" if metric.text.endswith("%") else ""
     size = f"{currency}{abs(difference):,.{decimals}f}{percent_sign}"
     if not re.search("[1-9]", size):
         return MetricChange("same", "as before")
     sign = "−" if difference < 0 else "+"
     has_percent_change = old_value and not percent_sign
     percent = format_percent_change(difference / abs(old_value)) if has_percent_change else ""
-    is_better = {"lower": difference < 0, "higher": difference > 0}.get(better_direction)
+    is_better = {"lower": difference < 0, "higher": difference > 0}.get(metric.better)
     direction = {True: "better", False: "worse", None: "same"}[is_better]
     return MetricChange(direction, f"{sign}{size} ({percent})" if percent else f"{sign}{size}")
 
@@ -151,12 +147,11 @@ def shared_assets() -> dict[str, str]:
     return {"report.css": stylesheet(), "report.js": _script()}
 
 
-def write_assets(reports_dir: Path) -> None:
-    """Write the shared files to reports_dir/assets, except those that are up to date."""
+def write_assets(workspace: Workspace) -> None:
+    """Write the files that all pages share, except those that are up to date."""
     for name, text in shared_assets().items():
-        path = reports_dir / "assets" / name
+        path = workspace.assets_folder / name
         if not path.exists() or path.read_text() != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(path, text)
 
 

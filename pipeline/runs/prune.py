@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.runs import records
+from pipeline.workspace import Workspace
 
 PinnedRuns = Callable[[], dict[str, str]]  # run id -> why it matters, e.g. that its model serves
 
@@ -24,7 +25,7 @@ class PrunePlan(NamedTuple):
     retained_runs: dict[str, str]  # run id -> why the run must be kept though it is old
 
 
-def plan(home: Path, keep_count: int, pinned_runs: PinnedRuns) -> PrunePlan:
+def plan_pruning(workspace: Workspace, keep_count: int, pinned_runs: PinnedRuns) -> PrunePlan:
     """Return which runs older than the newest `keep_count` can be deleted.
 
     pinned_runs: returns run id -> what the run produced that is in use. Raises ValueError if it
@@ -38,14 +39,13 @@ def plan(home: Path, keep_count: int, pinned_runs: PinnedRuns) -> PrunePlan:
         raise ValueError(
             f"it cannot be determined which runs are in use, so none was deleted: {error}"
         ) from None
-    runs_folder = home / "var" / "runs"
-    run_ids = sorted((file.parent.name for file in runs_folder.glob("*/run.json")), reverse=True)
-    reasons = _runs_with_current_results(home) | {
+    run_ids = workspace.run_ids()
+    reasons = _runs_with_current_results(workspace) | {
         run_id: f"it made {product}" for run_id, product in pinned.items()
     }
     for run_id in [*run_ids[:keep_count], *reasons]:
         with suppress(LookupError, ValueError, KeyError, TypeError):
-            for step in records.load(runs_folder / run_id).steps:
+            for step in records.load(workspace.run_folder(run_id)).steps:
                 if step.reused:
                     reasons.setdefault(step.reused, f"run {run_id} shows its {step.name}")
     old_run_ids = run_ids[keep_count:]
@@ -55,23 +55,24 @@ def plan(home: Path, keep_count: int, pinned_runs: PinnedRuns) -> PrunePlan:
     )
 
 
-def _runs_with_current_results(home: Path) -> dict[str, str]:
+def _runs_with_current_results(workspace: Workspace) -> dict[str, str]:
     """Return run id -> reason for the runs whose results the next run starts from."""
     reasons: dict[str, str] = {}
-    for path in (home / "var" / "steps").glob("*.json"):
+    for path in workspace.states_folder.glob("*.json"):
         with suppress(ValueError, KeyError, TypeError, OSError):
             run_id = json.loads(path.read_text())["run"]
             reasons[run_id] = f"{path.stem} is up to date since this run"
     return reasons
 
 
-def delete(home: Path, run_ids: list[str]) -> int:
+def delete_runs(workspace: Workspace, run_ids: list[str]) -> int:
     """Delete runs and the comparisons with them; return the number of bytes freed."""
     n_freed_bytes = 0
     for run_id in run_ids:
-        comparisons = (home / "reports" / "compare").glob(f"*{run_id}*.html")
+        comparisons = workspace.comparisons_folder.glob(f"*{run_id}*.html")
+        folders = workspace.report_folder(run_id), workspace.run_folder(run_id)
         # the record goes last: a run is listed as long as anything of it is left
-        for path in (*comparisons, home / "reports" / run_id, home / "var" / "runs" / run_id):
+        for path in (*comparisons, *folders):
             n_freed_bytes += _size_bytes(path)
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     return n_freed_bytes

@@ -2,17 +2,42 @@
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.runs.atomic_write import atomic_write, slug
+from pipeline.runs.atomic_write import atomic_write
+from pipeline.runs.digests import slug
+from pipeline.runs.results import Headline, headline_from_dict
+from pipeline.runs.status import FAILED_STATUSES, CellStatus, StepStatus
+from pipeline.workspace import RUN_RECORD_NAME
 
-FAILED_STATUSES = ("failed", "killed", "timed out", "stopped")
 MAX_LAST_OUTPUT_CHARS = 2_000  # of StepRecord.output
 RESERVE_BYTES = 1 << 17  # enough to write a record on a full disk
+
+
+@dataclass
+class Attempt:
+    """An attempt to run a step that did not succeed and was retried."""
+
+    status: StepStatus
+    failure: str  # one sentence
+    started: str = ""  # UTC, ISO 8601
+    seconds: float = 0.0
+    cell_status: list[CellStatus] = field(default_factory=list)
+    output: str = ""
+    notebook: str = ""  # the file name of the executed notebook
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Attempt":
+        """Return the attempt that a record's JSON describes; unknown entries are dropped."""
+        entries = _known_entries(cls, content)
+        entries["status"] = StepStatus(content["status"])
+        entries["cell_status"] = [CellStatus(status) for status in content.get("cell_status", [])]
+        return cls(**entries)
 
 
 @dataclass
@@ -21,20 +46,18 @@ class StepRecord:
 
     name: str  # train, or train[seed=1] in a sweep
     report: str  # the HTML file's name
-    # "not run", "running", "done", "up to date", or one of FAILED_STATUSES
-    status: str = "not run"
+    status: StepStatus = StepStatus.NOT_RUN
     started: str = ""  # UTC, ISO 8601
     seconds: float = 0.0
     cells: int = 0
     heading: str = ""  # the heading above the cell that is running
     cells_done: int = 0
-    cell_status: list[str] = field(default_factory=list)  # ran, failed, killed, timed out, not run
+    cell_status: list[CellStatus] = field(default_factory=list)
     cell_seconds: list[float] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)  # those that differ from the notebook
-    headline: dict[str, Any] = field(default_factory=dict)  # results that the notebook published
+    headline: Headline = field(default_factory=dict)  # results that the notebook published
     notice: str = ""  # a warning that the notebook published
-    data: str = ""  # which data the notebook used
-    champion: str = ""  # which model version serves
+    facts: dict[str, str] = field(default_factory=dict)  # what else it says of itself
     links: dict[str, str] = field(default_factory=dict)  # to results outside the report
     pages: dict[str, str] = field(default_factory=dict)  # extra pages: name -> title
     why: list[str] = field(default_factory=list)  # the step was run: what had changed
@@ -44,7 +67,30 @@ class StepRecord:
     output: str = ""  # the end of the output of the cell that did not end well
     stderr: str = ""  # the end of what the kernel process wrote to stderr
     peak_mb: int = 0  # memory
-    attempts: list[dict[str, Any]] = field(default_factory=list)  # the earlier ones, if retried
+    attempts: list[Attempt] = field(default_factory=list)  # the earlier ones, if retried
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "StepRecord":
+        """Return the step that a record's JSON describes; unknown entries are dropped.
+
+        Raises KeyError, TypeError or ValueError if it is no record.
+        """
+        entries = _known_entries(cls, content)
+        entries["status"] = StepStatus(content.get("status", StepStatus.NOT_RUN))
+        entries["cell_status"] = [CellStatus(status) for status in content.get("cell_status", [])]
+        entries["headline"] = headline_from_dict(content.get("headline", {}))
+        entries["attempts"] = [
+            Attempt.from_dict(attempt) for attempt in content.get("attempts", [])
+        ]
+        if "facts" not in content:  # an earlier version had entries of their own for facts
+            texts = {name: text for name, text in content.items() if text and isinstance(text, str)}
+            entries["facts"] = {name: text for name, text in texts.items() if name not in entries}
+        return cls(**entries)
+
+    @property
+    def file_stem(self) -> str:
+        """The name of its files, without a suffix."""
+        return Path(self.report).stem
 
     def page_filename(self, name: str) -> str:
         """Return the HTML file's name of an extra page; each variant of a sweep has its own."""
@@ -64,12 +110,25 @@ class RunRecord:
     commit: str = ""  # of the notebooks; ends in -dirty if files differ from it
     commit_link: str = ""
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "RunRecord":
+        """Return the run that a record's JSON describes; unknown entries are dropped.
+
+        Raises KeyError, TypeError or ValueError if it is no record.
+        """
+        steps = [StepRecord.from_dict(step) for step in content["steps"]]
+        return cls(**_known_entries(cls, content) | {"steps": steps})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as `from_dict` takes it; its values need `json.dumps(default=str)`."""
+        return asdict(self)
+
     @property
-    def status(self) -> str:
+    def status(self) -> StepStatus:
         """The first of the FAILED_STATUSES that a step has, else running, not run or done."""
         step_statuses = {step.status for step in self.steps}
-        ranking = (*FAILED_STATUSES, "running", "not run")
-        return next((status for status in ranking if status in step_statuses), "done")
+        ranking = (*FAILED_STATUSES, StepStatus.RUNNING, StepStatus.NOT_RUN)
+        return next((status for status in ranking if status in step_statuses), StepStatus.DONE)
 
     @property
     def seconds(self) -> float:
@@ -85,24 +144,19 @@ class RunRecord:
         return next((step.notice for step in self.steps if step.notice), "")
 
     @property
-    def data(self) -> str:
-        """The data that was used: the first that a step published."""
-        return next((step.data for step in self.steps if step.data), "")
-
-    @property
-    def headline(self) -> dict[str, Any]:
+    def headline(self) -> Headline:
         """The results of the last step that published any."""
         return next((step.headline for step in reversed(self.steps) if step.headline), {})
 
+    def fact(self, name: str) -> str:
+        """Return the fact of the first step that published it; empty if none did."""
+        return next((step.facts[name] for step in self.steps if step.facts.get(name)), "")
 
-def format_metric(value: Any) -> str:
-    """Return a headline's value as text; a comparable result is a dict that has its own text."""
-    return str(value["text"]) if isinstance(value, dict) else str(value)
 
-
-def status_phrase(status: str) -> str:
-    """Return how a step failed as a verb phrase: "failed", "was killed"."""
-    return {"killed": "was killed", "stopped": "was stopped"}.get(status, status)
+def _known_entries(record_class: Any, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries that are fields of the class: a later version may have written others."""
+    names = {record_field.name for record_field in fields(record_class)}
+    return {name: value for name, value in content.items() if name in names}
 
 
 def new_run_id() -> str:
@@ -114,15 +168,6 @@ def new_run_id() -> str:
 def seconds_since(started: str) -> float:
     """Return the seconds since a time in ISO 8601."""
     return (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds()
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration as text: 4.2 s, 1 min 12 s, 2 h 5 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
-    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
 
 
 def utc_now() -> str:
@@ -141,14 +186,14 @@ class RunRecordWriter:
 
     def save(self) -> None:
         """Write run.json atomically. Raises OSError if it cannot be written."""
-        text = json.dumps(asdict(self.run), indent=1, default=str)
+        text = json.dumps(self.run.to_dict(), indent=1, default=str)
         try:
-            atomic_write(self.folder / "run.json", text)
+            atomic_write(self.folder / RUN_RECORD_NAME, text)
         except OSError:
             if not self.reserve_path.exists():
                 raise
             self.reserve_path.unlink()
-            atomic_write(self.folder / "run.json", text)
+            atomic_write(self.folder / RUN_RECORD_NAME, text)
 
     def close(self) -> None:
         """Save the record for the last time, with the run's end."""
@@ -163,7 +208,7 @@ def load_all(runs_folder: Path, limit: int | None = None) -> list[RunRecord]:
     limit: look at so many of the newest only.
     """
     runs = []
-    for path in sorted(runs_folder.glob("*/run.json"), reverse=True)[:limit]:
+    for path in sorted(runs_folder.glob(f"*/{RUN_RECORD_NAME}"), reverse=True)[:limit]:
         with suppress(ValueError, KeyError, TypeError):
             runs.append(load(path.parent))
     return runs
@@ -172,20 +217,7 @@ def load_all(runs_folder: Path, limit: int | None = None) -> list[RunRecord]:
 def load(run_folder: Path) -> RunRecord:
     """Return the run whose folder this is. Raises LookupError if there is none."""
     try:
-        content = json.loads((run_folder / "run.json").read_text())
+        content = json.loads((run_folder / RUN_RECORD_NAME).read_text())
     except OSError:
         raise LookupError(f"there is no run {run_folder.name}") from None
-    return from_dict(content)
-
-
-def from_dict(content: dict[str, Any]) -> RunRecord:
-    """Return the run that a record's JSON describes; unknown fields of its steps are dropped.
-
-    Raises KeyError or TypeError if it is no record.
-    """
-    known_fields = {step_field.name for step_field in fields(StepRecord)}
-    steps = [
-        StepRecord(**{name: value for name, value in step.items() if name in known_fields})
-        for step in content["steps"]
-    ]
-    return RunRecord(**{**content, "steps": steps})
+    return RunRecord.from_dict(content)

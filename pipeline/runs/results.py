@@ -84,6 +84,7 @@ class PublishedResults:
                     f"expected {entry_type.__name__} ({path})"
                 )
         entries = {name: content[name] for name in ENTRY_TYPES if name in content}
+        entries["facts"] = {name: str(text) for name, text in content.get("facts", {}).items()}
         entries["headline"] = headline_from_dict(content.get("headline", {}))
         entries["pages"] = {
             name: _parse_page(name, page) for name, page in content.get("pages", {}).items()

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.definition.steps import Step
+from pipeline.staleness.access_kinds import AccessKind
+from pipeline.workspace import Workspace
 
-IGNORED_FOLDERS = {"__pycache__", ".git", ".dvc", ".ipynb_checkpoints"}  # never an input
+IGNORED_FOLDERS = {"__pycache__", ".git", ".ipynb_checkpoints"}  # never an input
+MISSING_STAT = "0 0"  # of a file that did not exist when it was opened
+RUNNER_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass
@@ -22,30 +26,34 @@ class FileAccesses:
     listed: dict[Path, str] = field(default_factory=dict)  # folders
     listed_by_packages: dict[Path, str] = field(default_factory=dict)  # folders
 
+    def add(self, kind: AccessKind, path: Path, stat: str) -> None:
+        """Add an access, in the order in which they happened."""
+        paths_by_kind = {
+            AccessKind.READ: self.read,
+            AccessKind.WRITTEN: self.written,
+            AccessKind.APPENDED: self.appended,
+            AccessKind.MODULE: self.modules,
+            AccessKind.LISTED: self.listed,
+            AccessKind.LISTED_BY_PACKAGE: self.listed_by_packages,
+        }
+        paths_by_kind[kind][path] = stat
+        if kind is AccessKind.WRITTEN and self.read.get(path, MISSING_STAT) != MISSING_STAT:
+            self.updated[path] = stat
 
-def read_access_log(log_path: Path, step: Step, home: Path) -> FileAccesses:
+
+def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAccesses:
     """Return the accesses to data that `pipeline.kernels.file_tracer` logged; none if no log."""
     accesses = FileAccesses()
-    paths_by_kind = {
-        "r": accesses.read,
-        "w": accesses.written,
-        "a": accesses.appended,
-        "m": accesses.modules,
-        "l": accesses.listed,
-        "k": accesses.listed_by_packages,
-    }
     lines = log_path.read_text(errors="surrogateescape").splitlines() if log_path.exists() else []
     for line in lines:
         kind, size, mtime_ns, path_text = line.split(" ", 3)
         path = Path(path_text)
-        if _is_data(path, step, home):
-            paths_by_kind[kind][path] = f"{size} {mtime_ns}"
-            if kind == "w" and accesses.read.get(path, "0 0") != "0 0":
-                accesses.updated[path] = f"{size} {mtime_ns}"
+        if _is_data(path, step, workspace):
+            accesses.add(AccessKind(kind), path, f"{size} {mtime_ns}")
     return accesses
 
 
-def listed_folders(accesses: FileAccesses, home: Path) -> list[Path]:
+def listed_folders(accesses: FileAccesses, workspace: Workspace) -> list[Path]:
     """Return the folders whose content the step may depend on.
 
     Packages list many folders: theirs count only in the home, and where the step read a file too.
@@ -54,21 +62,21 @@ def listed_folders(accesses: FileAccesses, home: Path) -> list[Path]:
     package_folders = {
         folder
         for folder in accesses.listed_by_packages
-        if folder in folders_read_from and folder.is_relative_to(home)
+        if folder in folders_read_from and folder.is_relative_to(workspace.home)
     }
     folders = set(accesses.listed) | package_folders
-    return sorted(folder for folder in folders if not folder.is_relative_to(home / "var"))
+    return sorted(folder for folder in folders if not folder.is_relative_to(workspace.var_folder))
 
 
-def _is_data(path: Path, step: Step, home: Path) -> bool:
+def _is_data(path: Path, step: Step, workspace: Workspace) -> bool:
     """Return whether a file is data: not the runner's, a cache, a temporary or a system file."""
-    runner_folders = [home / name for name in ("var/runs", "var/steps", "reports")]
-    runner_folders.append(Path(__file__).parents[1])
-    if IGNORED_FOLDERS & set(path.parts) or any(map(path.is_relative_to, runner_folders)):
+    runner_folders = (*workspace.runner_folders, RUNNER_PACKAGE)
+    ignored_names = IGNORED_FOLDERS.union(step.ignore)
+    if ignored_names.intersection(path.parts) or any(map(path.is_relative_to, runner_folders)):
         return False
     if path.is_relative_to(sys.prefix) or any(map(path.match, (*step.ignore, "*.ipynb"))):
         return False
-    if path.is_relative_to(home) or path.is_relative_to(step.notebook.parent):
+    if path.is_relative_to(workspace.home) or path.is_relative_to(step.notebook.parent):
         return True
     if path.is_relative_to(tempfile.gettempdir()):  # may be the user's home in a container
         return False

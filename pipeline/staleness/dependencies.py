@@ -5,24 +5,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.definition import parameters
+from pipeline.definition.parameters import read_parameters
 from pipeline.definition.steps import Step
 from pipeline.staleness import fingerprint
+from pipeline.staleness.step_state import Fingerprint
 
 
-def take_fingerprint(step: Step, values: dict[str, Any]) -> dict[str, Any]:
+def take_fingerprint(step: Step, values: dict[str, Any]) -> Fingerprint:
     """Return the present code, parameters, our modules and the installed modules imported.
 
     values: name -> value of the overridden parameters; the others count with their defaults.
     """
     modules, installed_modules = fingerprint.resolve_imports(step.notebook)
-    defaults = {parameter.name: parameter.default for parameter in parameters.read(step.notebook)}
-    return {
-        "code": fingerprint.cell_hashes(step.notebook),
-        "parameters": {name: to_json_value(value) for name, value in (defaults | values).items()},
-        "modules": modules,
-        "installed": sorted({name.partition(".")[0] for name in installed_modules}),
-    }
+    defaults = {parameter.name: parameter.default for parameter in read_parameters(step.notebook)}
+    return Fingerprint(
+        code=fingerprint.cell_hashes(step.notebook),
+        parameters={name: to_json_value(value) for name, value in (defaults | values).items()},
+        modules=modules,
+        installed_modules=tuple(sorted({name.partition(".")[0] for name in installed_modules})),
+    )
 
 
 def to_json_value(value: Any) -> Any:
@@ -43,7 +44,7 @@ def read_external_state(step: Step) -> dict[str, str]:
         return {"error": f"cannot be read ({error})"}
 
 
-def environment_versions(module_names: list[str]) -> dict[str, str]:
+def environment_versions(module_names: Iterable[str]) -> dict[str, str]:
     """Return the version of Python and of each distribution that provides one of the modules."""
     return {"python": platform.python_version(), **fingerprint.package_versions(module_names)}
 

@@ -12,11 +12,10 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any
 
-from pipeline.definition import magics, parameters
-
-PACKAGE_FOLDERS = ("site-packages", "dist-packages")
+from pipeline.definition import magics
+from pipeline.definition.notebook_file import is_parameters_cell, kernel_name, read_cells
+from pipeline.staleness.access_kinds import PACKAGE_FOLDERS
 
 
 def cell_hashes(notebook: Path) -> dict[str, str]:
@@ -25,13 +24,13 @@ def cell_hashes(notebook: Path) -> dict[str, str]:
     The kernel's name is the first entry. The parameters cell is left out: its values count, and are
     compared by name.
     """
-    hashes, heading = {"the kernel's name": parameters.kernel_name(notebook)}, ""
-    for number, cell in enumerate(parameters.read_cells(notebook), 1):
+    hashes, heading = {"the kernel's name": kernel_name(notebook)}, ""
+    for number, cell in enumerate(read_cells(notebook), 1):
         source = cell["source"]
         if cell["cell_type"] == "markdown":
             headings = [line for line in source.splitlines() if line.startswith("#")]
             heading = headings[-1].lstrip("# ") if headings else heading
-        elif cell["cell_type"] == "code" and not _is_parameters_cell(cell) and source.strip():
+        elif cell["cell_type"] == "code" and not is_parameters_cell(cell) and source.strip():
             location = f"cell {number} ({heading})" if heading else f"cell {number}"
             hashes[location] = _source_hash(source)
     return hashes
@@ -50,10 +49,6 @@ def combine_hashes(hashes: dict[str, str]) -> str:
     return hashlib.sha256("\n".join(hashes.values()).encode()).hexdigest()
 
 
-def _is_parameters_cell(cell: dict[str, Any]) -> bool:
-    return "parameters" in cell.get("metadata", {}).get("tags", [])
-
-
 def _source_hash(source: str) -> str:
     """Hash the syntax tree; hash the text if it is not Python even without its magics."""
     try:
@@ -66,7 +61,7 @@ def _source_hash(source: str) -> str:
 def imported_modules(notebook: Path) -> list[str]:
     """Return the modules that the notebook's cells import, in order, without duplicates."""
     names: list[str] = []
-    for cell in parameters.read_cells(notebook):
+    for cell in read_cells(notebook):
         if cell["cell_type"] == "code":
             with contextlib.suppress(SyntaxError):
                 names += _iter_imports(magics.parse_cell(cell["source"]), "")
@@ -117,7 +112,7 @@ def _source_root(top_level_name: str, notebook_folder: Path) -> Path | None:
         return None
     if not spec or not spec.origin or not spec.origin.endswith(".py"):
         return None
-    origin = Path(spec.origin)
+    origin = Path(spec.origin).resolve()  # one module, by whichever link it was reached
     if any(folder in origin.parts for folder in PACKAGE_FOLDERS):
         return None
     return origin.parents[1 if origin.name == "__init__.py" else 0]

@@ -2,17 +2,34 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.runs.atomic_write import IGNORED_SUFFIXES
+from pipeline.runs.formatting import join_limited
+from pipeline.staleness.access_kinds import IGNORED_SUFFIXES
 
 # of caches, editors, databases and the runner; names that begin with a dot are ignored too
 IGNORED_NAME_ENDINGS = (*IGNORED_SUFFIXES, ".ipynb", "~", "-journal", "-wal", "-shm", "__pycache__")
 MTIME_RESOLUTION_NS = 100_000_000  # a folder changed again within 100 ms may keep its mtime
 
-FolderSignature = dict[str, Any]  # mtime_ns, and names: the content, one name per line
+
+@dataclass(frozen=True)
+class FolderSignature:
+    """A folder's content at some moment."""
+
+    mtime_ns: int  # 0 if it does not tell whether the folder has changed since
+    names: frozenset[str]
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "FolderSignature":
+        """Return the signature that JSON describes; unknown entries are dropped."""
+        return cls(content["mtime_ns"], frozenset(content["names"].splitlines()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the signature as `from_dict` takes it, with one name per line."""
+        return {"mtime_ns": self.mtime_ns, "names": "\n".join(sorted(self.names))}
 
 
 def folder_signature(
@@ -29,8 +46,8 @@ def folder_signature(
     except OSError:
         return None
     is_recent = time.time_ns() - mtime_ns < MTIME_RESOLUTION_NS
-    counted_names = sorted(name for name in names if f"{path}{os.sep}{name}" not in expected_paths)
-    return {"mtime_ns": 0 if is_recent else mtime_ns, "names": "\n".join(counted_names)}
+    counted_names = {name for name in names if f"{path}{os.sep}{name}" not in expected_paths}
+    return FolderSignature(0 if is_recent else mtime_ns, frozenset(counted_names))
 
 
 def folder_change(
@@ -45,12 +62,12 @@ def folder_change(
     is new: both keep a run with nothing to do fast.
     """
     try:
-        if old_signature and path.stat().st_mtime_ns == old_signature["mtime_ns"]:
+        if old_signature and path.stat().st_mtime_ns == old_signature.mtime_ns:
             return ""
         names = _entry_names(path, ignore)
     except OSError:
         return "is missing" if old_signature else ""
-    old_names = set(old_signature["names"].splitlines()) if old_signature else set()
+    old_names = old_signature.names if old_signature else frozenset()
     added, removed = names - old_names, old_names - names
     if added:
         expected_paths = get_expected_paths()
@@ -58,9 +75,9 @@ def folder_change(
     changes = []
     if added:
         verb = "is" if len(added) == 1 else "are"
-        changes.append(f"has {_summarize_names(added)}, which {verb} new")
+        changes.append(f"has {join_limited(sorted(added), limit=1)}, which {verb} new")
     if removed:
-        changes.append(f"no longer has {_summarize_names(removed)}")
+        changes.append(f"no longer has {join_limited(sorted(removed), limit=1)}")
     return " and ".join(changes)
 
 
@@ -71,8 +88,3 @@ def _entry_names(path: Path, ignore: Iterable[str]) -> set[str]:
         if not name.startswith(".") and not name.endswith(IGNORED_NAME_ENDINGS)
     }
     return {name for name in names if not any(map(Path(name).match, ignore))}
-
-
-def _summarize_names(names: set[str]) -> str:
-    first_name = min(names)
-    return first_name if len(names) == 1 else f"{first_name} and {len(names) - 1} more"

@@ -1,13 +1,13 @@
 """Describe in sentences what has changed since a step last ran."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.definition.steps import Step
-from pipeline.runs.atomic_write import file_change
-from pipeline.staleness.folder_listing import folder_change
+from pipeline.staleness.file_signature import FileSignature, file_change
+from pipeline.staleness.folder_listing import FolderSignature, folder_change
 
 
 def changed_cells(old_hashes: dict[str, str], new_hashes: dict[str, str]) -> list[str]:
@@ -62,16 +62,18 @@ def changed_modules(old_hashes: dict[str, str], new_hashes: dict[str, str]) -> l
     return changes
 
 
-def changed_files(kind: str, signatures: dict[str, Any]) -> list[str]:
-    """Return which files differ from their signatures: path -> FileSignature or None."""
+def changed_files(kind: str, signatures: Mapping[str, FileSignature | None]) -> list[str]:
+    """Return which files differ from their signatures: path -> signature."""
     changes = ((path, file_change(Path(path), signature)) for path, signature in signatures.items())
     return [f"{kind} {display_path(path)} is {change}" for path, change in changes if change]
 
 
 def changed_folders(
-    step: Step, signatures: dict[str, Any], get_expected_paths: Callable[[], set[str]]
+    step: Step,
+    signatures: Mapping[str, FolderSignature | None],
+    get_expected_paths: Callable[[], set[str]],
 ) -> list[str]:
-    """Return what was added to folders or removed: path -> FolderSignature or None.
+    """Return what was added to folders or removed: path -> signature.
 
     get_expected_paths: returns the files that are no news, as steps wrote them.
     """

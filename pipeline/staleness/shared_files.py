@@ -1,18 +1,16 @@
 """Handle files that several steps write: which wrote a file first, and which must run again.
 
 A step that changes a file in place finds its own result when it runs again, unless the step that
-wrote the file runs before it. All functions work on the states of the steps, label -> state.
+wrote the file runs before it. All functions work on the states of the steps.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-from pipeline.definition.steps import Task
-from pipeline.runs import atomic_write
+from pipeline.definition.tasks import Task
+from pipeline.staleness.file_signature import file_change
 from pipeline.staleness.reasons import display_path
-
-StepStates = Mapping[str, dict[str, Any]]
+from pipeline.staleness.step_state import StepStates
 
 
 def ancestors(needs: Iterable[str], states: StepStates) -> set[str]:
@@ -23,15 +21,13 @@ def ancestors(needs: Iterable[str], states: StepStates) -> set[str]:
         label = pending_labels.pop()
         if label not in labels:
             labels.add(label)
-            pending_labels += states.get(label, {}).get("upstream", {})
+            pending_labels += states[label].upstream if label in states else ()
     return labels
 
 
 def last_writer(path: str, states: StepStates) -> str | None:
     """Return the step that wrote the file last; None if no step did."""
-    return next(
-        (label for label, state in states.items() if path in state.get("outputs", {})), None
-    )
+    return next((label for label, state in states.items() if path in state.outputs), None)
 
 
 def earlier_writers(label: str, paths: Iterable[str], states: StepStates) -> dict[str, str]:
@@ -49,7 +45,7 @@ def reverted_paths(
 ) -> set[str]:
     """Return which of the paths that step `label` has just written `changer` had changed since."""
     state = states[changer]
-    changed_paths = {*state.get("outputs", {}), *state.get("over", {})}
+    changed_paths = {*state.outputs, *state.overwritten}
     return {
         path
         for path in changed_paths.intersection(paths)
@@ -73,7 +69,7 @@ def missing_writer(label: str, path: str, states: StepStates) -> str | None:
     visited_writers = set()
     while writer and writer not in visited_writers and _is_at_or_after(writer, label, states):
         visited_writers.add(writer)
-        writer = states.get(writer, {}).get("over", {}).get(path)
+        writer = _overwritten_writer(writer, path, states)
     return None if writer in visited_writers else writer
 
 
@@ -84,7 +80,7 @@ def is_later_version(label: str, path: str, states: StepStates) -> bool:
         missing_writer(label, path, states) is not None
         and writer is not None
         and writer != label
-        and not atomic_write.file_change(Path(path), states[writer]["outputs"][path])
+        and not file_change(Path(path), states[writer].outputs[path])
     )
 
 
@@ -101,8 +97,8 @@ def required_reruns(
     while True:
         new_reasons: dict[str, str] = {}
         for task in _with_downstream_tasks(tasks, running_labels | set(reasons)):
-            state = states.get(task.label, {})
-            for path in (*state.get("in_place", []), *state.get("inputs", {})):
+            state = states.get(task.label)
+            for path in (*state.changed_in_place, *state.inputs) if state else ():
                 writer = missing_writer(task.label, path, states)
                 if writer is None or writer.partition("[")[0] not in step_names:
                     continue
@@ -152,8 +148,10 @@ def _with_downstream_tasks(tasks: list[Task], running_labels: set[str]) -> list[
 
 def _missing_rerun_message(label: str, path: str, writer: str, states: StepStates) -> str:
     changer, first_writer = last_writer(path, states), writer
-    while path in states.get(first_writer, {}).get("over", {}) and first_writer != label:
-        first_writer = states[first_writer]["over"][path]
+    earlier_writer = _overwritten_writer(writer, path, states)
+    while earlier_writer and first_writer != label:
+        first_writer = earlier_writer
+        earlier_writer = _overwritten_writer(first_writer, path, states)
     return (
         f"step {label} needs {display_path(path)} as step {writer} wrote it, but step {changer} "
         f"has changed it since: {writer} must run too (--from {first_writer.partition('[')[0]})"
@@ -161,18 +159,23 @@ def _missing_rerun_message(label: str, path: str, writer: str, states: StepState
 
 
 def _is_at_or_after(other_label: str, label: str, states: StepStates) -> bool:
-    return other_label == label or label in ancestors(
-        states.get(other_label, {}).get("upstream", {}), states
-    )
+    state = states.get(other_label)
+    return other_label == label or label in ancestors(state.upstream if state else (), states)
+
+
+def _overwritten_writer(label: str, path: str, states: StepStates) -> str | None:
+    """Return the step whose version of the file the step has overwritten; None if there is none."""
+    state = states.get(label)
+    return state.overwritten.get(path) if state else None
 
 
 def _is_after(other_label: str, label: str, path: str, states: StepStates) -> bool:
     """Return whether `other_label` needs `label`, or has changed its version of the file before."""
     visited_writers: set[str] = set()
-    writer = states.get(other_label, {}).get("over", {}).get(path)
+    writer = _overwritten_writer(other_label, path, states)
     while writer and writer not in visited_writers:
         visited_writers.add(writer)
-        writer = states.get(writer, {}).get("over", {}).get(path)
+        writer = _overwritten_writer(writer, path, states)
     return label in visited_writers or (
         other_label != label and _is_at_or_after(other_label, label, states)
     )

@@ -8,6 +8,8 @@ import time
 import pytest
 
 from pipeline import Step, main
+from pipeline.definition.project import Project
+from pipeline.workspace import Workspace
 from tests.support.browser import open_page, serious_violations
 from tests.support.processes import managed_process
 from tests.support.showcase_notebooks import (
@@ -88,8 +90,8 @@ python run_pipeline.py -p train.families='["boosting", "forest"]' -p register.mi
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_page_that_a_step_publishes_fits_and_is_accessible(browser, tmp_path, scheme):
-    handover = {"pages": {"model_card": {"title": "Model card: houses", "markdown": MODEL_CARD}}}
-    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({json.dumps(handover)!r})"
+    results = {"pages": {"model_card": {"title": "Model card: houses", "markdown": MODEL_CARD}}}
+    cell = f"import os; open(os.environ['PIPELINE_RESULTS'], 'w').write({json.dumps(results)!r})"
     notebook = write_notebook(tmp_path / "card.ipynb", ["# Card\n\nWhat for?", cell])
     assert main([Step("card", notebook)], tmp_path, ["--quiet"]) == 0
     page, requested_urls, console_messages = open_page(
@@ -231,9 +233,8 @@ def test_an_index_of_a_thousand_runs_shows_the_rows_that_are_asked_for(browser, 
         folder.mkdir(parents=True)
         record["steps"][0]["parameters"] = {"rows": number}
         (folder / "run.json").write_text(json.dumps(record | {"id": name}))
-    page, _, console_messages = open_page(
-        browser, f"file://{RunIndex(tmp_path).write_page({})}", 1440
-    )
+    index_page = RunIndex(Project(Workspace.at(tmp_path), "run_pipeline.py")).write_page({})
+    page, _, console_messages = open_page(browser, f"file://{index_page}", 1440)
     rows = page.locator(".runs tbody tr")
     assert rows.count() == MAX_INITIAL_ROWS
     assert rows.first.get_attribute("data-run") == "20260101-000999-aaaa"

@@ -6,6 +6,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from pipeline.report import exporter, markdown, outputs
+from pipeline.runs.status import CellStatus
 
 MIN_SIMILARITY = 0.4  # of the sources of two cells, from 0 to 1, for one to be an edit of the other
 
@@ -19,7 +20,7 @@ class CodeCell:
     tables: list[str] = field(default_factory=list)  # HTML
     figures: list[dict[str, Any]] = field(default_factory=list)  # MIME bundles
     texts: list[str] = field(default_factory=list)
-    status: str = "ran"
+    status: CellStatus = CellStatus.RAN
 
 
 def code_cells(notebook: Any) -> list[CodeCell]:
@@ -33,7 +34,8 @@ def code_cells(notebook: Any) -> list[CodeCell]:
             titles = [heading for _, heading in exporter.headings(cell.source)]
             section = titles[-1] if titles else section
         elif cell.cell_type == "code" and cell.source.strip():
-            status = cell.metadata.get("papermill", {}).get("status", "completed")
+            execution = cell.metadata.get("papermill", {})
+            status = CellStatus.from_papermill(execution.get("status"))
             code_cell = CodeCell(cell.source.strip("\n"), section, status=status)
             for output in cell.outputs:
                 _collect_output(output, code_cell)

@@ -1,31 +1,19 @@
-"""The page that compares two runs: parameters, data, results, tables, figures and code."""
+"""The page that compares two runs: parameters, facts, results, tables, figures and code."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from html import escape
-from itertools import zip_longest
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pipeline.report import exporter, images, outputs, rendering
-from pipeline.report.pages import cell_matching, data_versions, diffs, image_overlay
-from pipeline.report.pages.cell_matching import CodeCell
-from pipeline.report.rendering import MetricChange
+from pipeline.definition.project import Project
+from pipeline.report import markdown, rendering
+from pipeline.report.pages.commit_comparison import CommitChanges, compare_commits
+from pipeline.report.pages.step_comparison import StepComparison, compare_steps
 from pipeline.runs import records
 from pipeline.runs.atomic_write import atomic_write
-from pipeline.runs.records import RunRecord, StepRecord, format_metric
+from pipeline.runs.formatting import format_duration
+from pipeline.runs.records import RunRecord
 
-IGNORED_PIXEL_SHARE = 0.0005  # a figure with a smaller share of different pixels is unchanged
 MAX_SUMMARY_ITEMS = 4  # results, and parameters, that the summary names
-RUN_ATTRIBUTES: dict[str, Callable[[RunRecord], str]] = {
-    "started": lambda run: rendering.format_time(run.started),
-    "status": lambda run: run.status,
-    "took": lambda run: records.format_duration(run.seconds),
-    "data": lambda run: run.data,
-    "commit": lambda run: run.commit,
-    "notice": lambda run: run.notice,
-}
-UNCHANGED_STATUSES = {"done", "up to date"}  # of one step in two runs: no difference to mention
 
 
 class ComparedValue(NamedTuple):
@@ -36,60 +24,29 @@ class ComparedValue(NamedTuple):
     new_text: str
 
 
-class ResultRow(NamedTuple):
-    """A result of a step in both runs."""
-
-    name: str
-    old_text: str
-    new_text: str
-    change: MetricChange | None  # of numbers that both runs have
-
-
-@dataclass
-class SectionChanges:
-    """The differences below one heading of a notebook."""
-
-    section: str
-    html_blocks: list[str] = field(default_factory=list)
-
-
-@dataclass
-class StepComparison:
-    """A step of both runs, or of one."""
-
-    name: str
-    note: str = ""
-    sections: list[SectionChanges] = field(default_factory=list)
-    results: list[ResultRow] = field(default_factory=list)
-    unchanged_cells: int = 0
-    changed_code_cells: int = 0
-    changed_tables: int = 0
-    changed_figures: int = 0
-
-
 def write_comparison(
-    home: Path, old_run_id: str, new_run_id: str, single_file: bool = False
+    project: Project, old_run_id: str, new_run_id: str, single_file: bool = False
 ) -> Path:
     """Write reports/compare/OLD..NEW.html and return its path.
 
-    home: the folder of var/ and reports/. single_file: without links to other pages.
-    Raises LookupError if there is no such run.
+    single_file: without links to other pages. Raises LookupError if there is no such run.
     """
-    runs_dir = home / "var" / "runs"
-    old_run, new_run = records.load(runs_dir / old_run_id), records.load(runs_dir / new_run_id)
-    path = home / "reports" / "compare" / f"{old_run_id}..{new_run_id}.html"
-    rendering.write_assets(home / "reports")
-    atomic_write(path, comparison_page(runs_dir, old_run, new_run, single_file))
+    workspace = project.workspace
+    old_run, new_run = (
+        records.load(workspace.run_folder(run_id)) for run_id in (old_run_id, new_run_id)
+    )
+    path = workspace.comparison_page(old_run_id, new_run_id)
+    rendering.write_assets(workspace)
+    atomic_write(path, comparison_page(project, old_run, new_run, single_file))
     return path
 
 
 def comparison_page(
-    runs_dir: Path, old_run: RunRecord, new_run: RunRecord, single_file: bool = False
+    project: Project, old_run: RunRecord, new_run: RunRecord, single_file: bool = False
 ) -> str:
-    """Return the HTML of the comparison. runs_dir: the folder of the executed notebooks."""
-    names = dict.fromkeys(step.name for run in (old_run, new_run) for step in run.steps)
-    steps = [_compare_step(runs_dir, old_run, new_run, name) for name in names]
-    data_changes = data_versions.compare_data_files(runs_dir, old_run, new_run)
+    """Return the HTML of the comparison."""
+    steps = compare_steps(project.workspace, old_run, new_run)
+    commit_changes = compare_commits(project, old_run, new_run)
     return rendering.render_page(
         "comparison.html.j2",
         "../",
@@ -99,14 +56,12 @@ def comparison_page(
         live=False,
         steps=steps,
         parameters=_parameter_rows(old_run, new_run),
-        data_changes=data_changes,
+        commit_changes=commit_changes,
+        commit_anchor=markdown.heading_anchor(commit_changes.title) if commit_changes else "",
         run_rows=_run_rows(old_run, new_run),
-        summary=_summary_sentences(old_run, new_run, steps, len(data_changes.changes)),
+        summary=_summary_sentences(project, old_run, new_run, steps, commit_changes),
+        command=project.command("compare", old_run.id, new_run.id),
     )
-
-
-def _find_step(run: RunRecord, name: str) -> StepRecord | None:
-    return next((step for step in run.steps if step.name == name), None)
 
 
 def _parameter_rows(old_run: RunRecord, new_run: RunRecord) -> list[ComparedValue]:
@@ -129,15 +84,35 @@ def _parameter_texts(run: RunRecord) -> dict[str, str]:
 
 
 def _run_rows(old_run: RunRecord, new_run: RunRecord) -> list[ComparedValue]:
-    """Return the attributes of the runs that at least one of them has."""
+    """Return what at least one of the runs has: its times, status, facts, commit and notice."""
+    fact_names = dict.fromkeys(
+        name for run in (old_run, new_run) for step in run.steps for name in step.facts
+    )
+    old_values, new_values = _run_values(old_run, fact_names), _run_values(new_run, fact_names)
     rows = [
-        ComparedValue(name, read(old_run), read(new_run)) for name, read in RUN_ATTRIBUTES.items()
+        ComparedValue(name, old_text, new_text)
+        for (name, old_text), (_, new_text) in zip(old_values, new_values, strict=True)
     ]
     return [row for row in rows if row.old_text or row.new_text]
 
 
+def _run_values(run: RunRecord, fact_names: Iterable[str]) -> list[tuple[str, str]]:
+    return [
+        ("started", rendering.format_time(run.started)),
+        ("status", run.status),
+        ("took", format_duration(run.seconds)),
+        *((name, run.fact(name)) for name in fact_names),
+        ("commit", run.commit),
+        ("notice", run.notice),
+    ]
+
+
 def _summary_sentences(
-    old_run: RunRecord, new_run: RunRecord, steps: list[StepComparison], changed_data_files: int
+    project: Project,
+    old_run: RunRecord,
+    new_run: RunRecord,
+    steps: list[StepComparison],
+    commit_changes: CommitChanges | None,
 ) -> list[str]:
     """Return sentences on what differs, the most important first."""
     sentences = [
@@ -151,11 +126,17 @@ def _summary_sentences(
         f"{row.name} was {row.old_text}, is now {row.new_text}."
         for row in parameters[:MAX_SUMMARY_ITEMS]
     ]
-    if old_run.data != new_run.data:
-        old_data, new_data = old_run.data or "not recorded", new_run.data or "not recorded"
-        sentences.append(f"The data was {old_data}, is now {new_data}.")
+    old_fact, new_fact = (run.fact(project.grouping_fact) for run in (old_run, new_run))
+    if old_fact != new_fact:
+        sentences.append(
+            f"The {project.grouping_fact} was {old_fact or 'not recorded'}, is now "
+            f"{new_fact or 'not recorded'}."
+        )
+    if commit_changes and commit_changes.rows:
+        n_changes = len(commit_changes.rows)
+        verb = "differs" if n_changes == 1 else "differ"
+        sentences.append(f"{rendering.capitalize_first(commit_changes.title)}: {n_changes} {verb}.")
     counts = [
-        (changed_data_files, "DVC file differs", "DVC files differ"),
         (
             sum(step.changed_code_cells for step in steps),
             "code cell differs",
@@ -170,160 +151,3 @@ def _summary_sentences(
         if count
     ]
     return list(dict.fromkeys(sentences)) or ["Nothing differs."]
-
-
-def _compare_step(
-    runs_dir: Path, old_run: RunRecord, new_run: RunRecord, name: str
-) -> StepComparison:
-    comparison = StepComparison(name)
-    old_step, new_step = _find_step(old_run, name), _find_step(new_run, name)
-    if old_step is None or new_step is None:
-        run = new_run if old_step is None else old_run
-        comparison.note = f"Only run {run.id} has this step."
-        return comparison
-    comparison.results = list(_result_rows(old_step, new_step))
-    old_origin, new_origin = old_step.reused or old_run.id, new_step.reused or new_run.id
-    if old_origin == new_origin:
-        comparison.note = f"The same in both: run {old_origin} made it."
-        return comparison
-    old_path = runs_dir / old_origin / f"{Path(old_step.report).stem}.ipynb"
-    new_path = runs_dir / new_origin / f"{Path(new_step.report).stem}.ipynb"
-    for run_id, path in ((old_origin, old_path), (new_origin, new_path)):
-        if not path.exists():
-            comparison.note = f"The notebook executed by run {run_id} no longer exists."
-            return comparison
-    statuses = {old_step.status, new_step.status}
-    if len(statuses) > 1 and statuses != UNCHANGED_STATUSES:
-        comparison.note = f"Its status was {old_step.status}, is now {new_step.status}."
-    for old_cell, new_cell in cell_matching.match_cells(
-        _read_cells(old_path), _read_cells(new_path)
-    ):
-        _add_cell_changes(old_cell, new_cell, comparison)
-    return comparison
-
-
-def _read_cells(notebook_path: Path) -> list[CodeCell]:
-    return cell_matching.code_cells(exporter.read_notebook(notebook_path))
-
-
-def _result_rows(old_step: StepRecord, new_step: StepRecord) -> Iterator[ResultRow]:
-    for name in dict.fromkeys([*old_step.headline, *new_step.headline]):
-        old_value, new_value = old_step.headline.get(name), new_step.headline.get(name)
-        change = None
-        if isinstance(old_value, dict) and isinstance(new_value, dict):
-            change = rendering.format_change(
-                old_value["value"],
-                new_value["value"],
-                new_value.get("better", ""),
-                format_metric(new_value),
-            )
-        yield ResultRow(name, _format_result(old_value), _format_result(new_value), change)
-
-
-def _format_result(value: Any) -> str:
-    return format_metric(value) if value is not None else "–"
-
-
-def _add_cell_changes(
-    old_cell: CodeCell | None, new_cell: CodeCell | None, comparison: StepComparison
-) -> None:
-    """Add the differences between a cell and its counterpart to the step's comparison."""
-    if old_cell and new_cell:
-        section, blocks = new_cell.section, _edited_cell_blocks(old_cell, new_cell, comparison)
-    elif new_cell:
-        section, blocks = new_cell.section, _new_cell_blocks(new_cell)
-        comparison.changed_code_cells += 1
-    elif old_cell:
-        section, blocks = old_cell.section, _deleted_cell_blocks(old_cell)
-        comparison.changed_code_cells += 1
-    if not blocks:
-        comparison.unchanged_cells += 1
-    elif comparison.sections and comparison.sections[-1].section == section:
-        comparison.sections[-1].html_blocks += blocks
-    else:
-        comparison.sections.append(SectionChanges(section, blocks))
-
-
-def _new_cell_blocks(cell: CodeCell) -> list[str]:
-    return [
-        f"<p>A new cell:</p>{diffs.code_diff('', cell.source)}",
-        *(outputs.render_html(table) for table in cell.tables),
-        *(_figure_html(figure) for figure in cell.figures),
-    ]
-
-
-def _deleted_cell_blocks(cell: CodeCell) -> list[str]:
-    return [f"<p>A deleted cell:</p>{diffs.code_diff(cell.source, '')}"]
-
-
-def _edited_cell_blocks(
-    old_cell: CodeCell, new_cell: CodeCell, comparison: StepComparison
-) -> list[str]:
-    """Return the HTML of the differences, and count them in the step's comparison."""
-    blocks = []
-    if old_cell.source != new_cell.source:
-        blocks.append(diffs.code_diff(old_cell.source, new_cell.source))
-        comparison.changed_code_cells += 1
-    if old_cell.status != new_cell.status:
-        old_phrase, new_phrase = _status_phrase(old_cell), _status_phrase(new_cell)
-        blocks.append(f"<p>The cell {escape(old_phrase)} before, and {escape(new_phrase)} now.</p>")
-    blocks += [
-        diffs.text_diff(old_text, new_text)
-        for old_text, new_text in zip_longest(old_cell.texts, new_cell.texts, fillvalue="")
-        if old_text != new_text
-    ]
-    tables = [
-        _table_comparison_html(old_table, new_table)
-        for old_table, new_table in zip_longest(old_cell.tables, new_cell.tables)
-        if old_table != new_table
-    ]
-    tables = [table for table in tables if table]
-    figures = [
-        _figure_comparison_html(old_figure, new_figure)
-        for old_figure, new_figure in zip_longest(old_cell.figures, new_cell.figures)
-        if _figures_differ(old_figure, new_figure)
-    ]
-    comparison.changed_tables += len(tables)
-    comparison.changed_figures += len(figures)
-    return blocks + tables + figures
-
-
-def _figures_differ(old_bundle: dict[str, Any] | None, new_bundle: dict[str, Any] | None) -> bool:
-    return (
-        old_bundle is None
-        or new_bundle is None
-        or image_overlay.changed_pixel_share(old_bundle, new_bundle) > IGNORED_PIXEL_SHARE
-    )
-
-
-def _status_phrase(cell: CodeCell) -> str:
-    return {"completed": "ran", "failed": "failed"}.get(cell.status, f"was {cell.status}")
-
-
-def _table_comparison_html(old_table: str | None, new_table: str | None) -> str:
-    """Return the HTML of two tables that differ; empty if only their markup does."""
-    if new_table is None:
-        return f"<p>A deleted table:</p>{outputs.render_html(old_table or '')}"
-    if old_table is None:
-        return f"<p>A new table:</p>{outputs.render_html(new_table)}"
-    return diffs.table_diff(old_table, new_table)
-
-
-def _figure_html(mime_bundle: dict[str, Any] | None) -> str:
-    figure = images.extract_figure(mime_bundle, {}) if mime_bundle else None
-    return outputs.figure_html(figure, {}, "") if figure else '<p class="faint">no figure</p>'
-
-
-def _figure_comparison_html(
-    old_bundle: dict[str, Any] | None, new_bundle: dict[str, Any] | None
-) -> str:
-    figures = {"before": old_bundle, "now": new_bundle}
-    if old_bundle and new_bundle:
-        overlay = image_overlay.highlight_differences(old_bundle, new_bundle)
-        if overlay:
-            figures["what differs"] = overlay
-    columns = "".join(
-        f"<div><h4>{title}</h4>{_figure_html(mime_bundle)}</div>"
-        for title, mime_bundle in figures.items()
-    )
-    return f'<div class="pair">{columns}</div>'

@@ -4,15 +4,15 @@ import html
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pipeline.definition.project import Project
 from pipeline.report import markdown
 from pipeline.report.model import PageContext, RenderedNotebook
-from pipeline.runs.records import RunRecord, StepRecord, status_phrase
+from pipeline.runs.formatting import join_limited
+from pipeline.runs.records import RunRecord, StepRecord
+from pipeline.runs.status import CellStatus, StepStatus
 
 MAX_OPEN_TRACEBACK_LINES = 40  # a longer traceback is folded
 MAX_NAMED_STEPS = 8  # steps that did not run; the others are counted
-RESUME_COMMAND = (
-    "<code>python run_pipeline.py</code>: it resumes at this step; finished steps are kept"
-)
 
 
 class FinishedReport(NamedTuple):
@@ -50,7 +50,7 @@ def describe(
         f"after {step.cells_done} of {step.cells} cells" if step.cells else "before its start"
     )
     return FailureDescription(
-        title=f"This step {status_phrase(step.status)} {progress}",
+        title=f"This step {step.status.phrase} {progress}",
         error=step.failure,
         location=_describe_location(step, cell_index),
         cell_number=cell.index + 1 if cell else None,
@@ -62,14 +62,16 @@ def describe(
         rerun_reasons=[reason for reason in step.why if reason != "it was forced"],
         last_finished_report=_last_finished_report(step, context),
         not_run=_describe_not_run(run, step),
-        suggestions=list(_suggestions(step, notebook)),
+        suggestions=list(_suggestions(context.project, step, notebook)),
     )
 
 
 def _failed_cell_index(step: StepRecord) -> int | None:
     """Return the index of the last cell that started and did not end well; None without one."""
     failed = [
-        index for index, status in enumerate(step.cell_status) if status not in ("ran", "not run")
+        index
+        for index, status in enumerate(step.cell_status)
+        if status not in (CellStatus.RAN, CellStatus.NOT_RUN)
     ]
     return failed[-1] if failed else None
 
@@ -91,37 +93,42 @@ def _last_finished_report(step: StepRecord, context: PageContext) -> FinishedRep
 def _describe_not_run(run: RunRecord, step: StepRecord) -> str:
     """Return a sentence on the cells and the steps that did not run because of the failure."""
     clauses = []
-    cell_count = step.cell_status.count("not run")
+    cell_count = step.cell_status.count(CellStatus.NOT_RUN)
     if cell_count:
         clauses.append(f"{cell_count} more cell{'s' if cell_count > 1 else ''} of this notebook")
-    step_names = [later_step.name for later_step in run.steps if later_step.status == "not run"]
+    step_names = [
+        later_step.name for later_step in run.steps if later_step.status is StepStatus.NOT_RUN
+    ]
     if step_names:
-        hidden_count = len(step_names) - MAX_NAMED_STEPS
-        suffix = f" and {hidden_count} more" if hidden_count > 0 else ""
         plural = "s" if len(step_names) > 1 else ""
-        clauses.append(f"the step{plural} {', '.join(step_names[:MAX_NAMED_STEPS])}{suffix}")
+        clauses.append(f"the step{plural} {join_limited(step_names, MAX_NAMED_STEPS, ', ')}")
     if not clauses:
         return "Nothing: it was the last cell of the last step."
     sentence = ", and ".join(clauses)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def _suggestions(step: StepRecord, notebook: RenderedNotebook) -> Iterator[str]:
+def _suggestions(project: Project, step: StepRecord, notebook: RenderedNotebook) -> Iterator[str]:
     """Yield a sentence of HTML for each way out, the most likely one first."""
+    script, command, show_command = (
+        f"<code>{html.escape(text)}</code>"
+        for text in (project.script, project.command(), project.command("show", "latest"))
+    )
+    resume = f"{command}: it resumes at this step; finished steps are kept."
     notebook_name = html.escape(notebook.source_path.rpartition("/")[2] or "its notebook")
     step_name = html.escape(step.name.partition("[")[0])
-    if step.status == "timed out":
+    if step.status is StepStatus.TIMED_OUT:
         yield (
             f"If it needs more time, raise <code>time_limit</code> of the step {step_name} in "
-            "<code>run_pipeline.py</code>."
+            f"{script}."
         )
-    if step.status == "killed" and "memory" in step.failure:
+    if step.status is StepStatus.KILLED and "memory" in step.failure:
         yield (
             f"If it needs more memory, raise <code>memory_limit</code> of the step {step_name} in "
-            "<code>run_pipeline.py</code>, or let it hold less at a time."
+            f"{script}, or let it hold less at a time."
         )
-    if step.status in ("killed", "stopped"):
-        yield f"If nothing is wrong with the notebook, start it again with {RESUME_COMMAND}."
+    if step.status in (StepStatus.KILLED, StepStatus.STOPPED):
+        yield f"If nothing is wrong with the notebook, start it again with {resume}"
     else:
         values = ", ".join(f"{name} = {value}" for name, value in step.parameters.items())
         set_values = f" (set {html.escape(values)} in its first cell)" if values else ""
@@ -129,5 +136,5 @@ def _suggestions(step: StepRecord, notebook: RenderedNotebook) -> Iterator[str]:
             f"Open <code>{notebook_name}</code> in JupyterLab and run it up to the cell "
             f"above{set_values}."
         )
-        yield f"Fix the notebook, the module or the input, then run {RESUME_COMMAND}."
-    yield "<code>python run_pipeline.py show latest</code> prints all of this in the terminal."
+        yield f"Fix the notebook, the module or the input, then run {resume}"
+    yield f"{show_command} prints all of this in the terminal."

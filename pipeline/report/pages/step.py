@@ -2,15 +2,12 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.definition.project import Project
 from pipeline.report import rendering
 from pipeline.report.model import Field, PageContext, RenderedNotebook
-from pipeline.runs.records import (
-    FAILED_STATUSES,
-    RunRecord,
-    StepRecord,
-    format_duration,
-    status_phrase,
-)
+from pipeline.runs.formatting import format_duration
+from pipeline.runs.records import RunRecord, StepRecord
+from pipeline.runs.status import StepStatus
 
 if TYPE_CHECKING:
     from pipeline.report.pages.failure import FailureDescription
@@ -65,13 +62,13 @@ def navigation_steps(
 
 def _has_page(run: RunRecord, step: StepRecord) -> bool:
     """Return whether the step has a page: in a run of many steps, only once it has started."""
-    return len(run.steps) <= MAX_NAVIGATION_STEPS or step.status != "not run"
+    return len(run.steps) <= MAX_NAVIGATION_STEPS or step.status is not StepStatus.NOT_RUN
 
 
 def _describe_failure(
     run: RunRecord, step: StepRecord, notebook: RenderedNotebook, context: PageContext
 ) -> "FailureDescription | None":
-    if step.status not in FAILED_STATUSES:
+    if not step.status.is_failure:
         return None
     from pipeline.report.pages import failure  # imports pygments, which takes half a second
 
@@ -86,29 +83,27 @@ def _step_at(run: RunRecord, index: int, linked_steps: list[StepRecord]) -> Step
 
 def _pending_message(run: RunRecord, step: StepRecord, context: PageContext) -> str:
     """Return what the page says of a step that is running or did not run; empty if it ended."""
-    if step.status == "running":
+    if step.status is StepStatus.RUNNING:
         section = f", in the section “{step.heading}”" if step.heading else ""
         return f"It is running: {step.cells_done} of {step.cells or '?'} cells are done{section}."
-    if step.status != "not run":
+    if step.status is not StepStatus.NOT_RUN:
         return ""
     if context.live:
         return "It has not started yet: it waits for the steps before it."
-    failed_step = next((each for each in run.steps if each.status in FAILED_STATUSES), None)
+    failed_step = next((each for each in run.steps if each.status.is_failure), None)
     if failed_step is None:
         return "It did not run."
-    return f"It did not run, as {failed_step.name} {status_phrase(failed_step.status)}."
+    return f"It did not run, as {failed_step.name} {failed_step.status.phrase}."
 
 
 def _step_fields(run: RunRecord, step: StepRecord, context: PageContext) -> list[Field]:
     with_links = not context.single_file
-    fields = [_status_field(step.status), *data_fields(run, step)]
-    if step.started or step.status != "not run":
+    fields = [_status_field(step.status), *fact_fields(context.project, run, step)]
+    if step.started or step.status is not StepStatus.NOT_RUN:
         fields.append(Field("when", rendering.format_time(step.started or run.started)))
         fields.append(Field("took", format_duration(step.seconds)))
     fields += reused_fields(step, with_links)
     fields += [Field(name, str(value), css_class="set") for name, value in step.parameters.items()]
-    if step.champion:
-        fields.append(Field("champion", step.champion))
     fields += extra_page_fields(step, with_links)
     fields += link_fields(run, step.links)
     previous_run_id = context.previous_run_id
@@ -123,14 +118,20 @@ def _step_fields(run: RunRecord, step: StepRecord, context: PageContext) -> list
     return fields
 
 
-def _status_field(status: str) -> Field:
+def _status_field(status: StepStatus) -> Field:
     return Field("status", status, css_class=f"status {status.replace(' ', '-')}")
 
 
-def data_fields(run: RunRecord, step: StepRecord) -> list[Field]:
-    """Return the field that names the data of the step, else of the run; empty if unknown."""
-    data = step.data or run.data
-    return [Field("data", data)] if data else []
+def fact_fields(project: Project, run: RunRecord, step: StepRecord) -> list[Field]:
+    """Return a field for each fact of the step.
+
+    The run's grouping fact goes first if the step has not published that fact itself.
+    """
+    facts = {name: text for name, text in step.facts.items() if text}
+    group_fact = run.fact(project.grouping_fact)
+    if group_fact and project.grouping_fact not in facts:
+        facts = {project.grouping_fact: group_fact} | facts
+    return [Field(name, text) for name, text in facts.items()]
 
 
 def reused_fields(step: StepRecord, with_links: bool) -> list[Field]:
@@ -142,9 +143,9 @@ def reused_fields(step: StepRecord, with_links: bool) -> list[Field]:
 
 
 def extra_page_fields(step: StepRecord, with_links: bool) -> list[Field]:
-    """Return a field for each page that the step handed over.
+    """Return a field for each page that the step published.
 
-    A title like "Model card: houses" of the page model_card becomes the field model card: houses.
+    A title like "Data sheet: numbers" of the page data_sheet becomes the field data sheet: numbers.
     """
     fields = []
     for name, title in step.pages.items():
@@ -197,7 +198,6 @@ def run_page(
         steps=steps,
         fields=_run_fields(run, context, pin_reason),
         live=context.live,
-        hidden_step_count=max(0, len(run.steps) - MAX_RUN_PAGE_STEPS),
     )
 
 
@@ -208,9 +208,10 @@ def _run_fields(run: RunRecord, context: PageContext, pin_reason: str) -> list[F
         Field("took" if run.ended else "so far", format_duration(run.seconds)),
     ]
     if pin_reason:
-        fields.append(Field("serves as", pin_reason))
-    if run.data:
-        fields.append(Field("data", run.data))
+        fields.append(Field("in use as", pin_reason))
+    group_fact = run.fact(context.project.grouping_fact)
+    if group_fact:
+        fields.append(Field(context.project.grouping_fact, group_fact))
     links = {name: target for step in run.steps for name, target in step.links.items()}
     fields += link_fields(run, links)
     if context.comparison_href and not context.single_file:

@@ -1,7 +1,7 @@
 "use strict";
 // Pages are readable without this script. It folds code, sorts tables, enlarges figures, filters the index and
-// refreshes the page of a run in progress. Pages of earlier runs load it too, so the ids, classes, data attributes
-// and the JSON that it reads must stay as they are.
+// refreshes the page of a run in progress. Pages of earlier runs load it too, so the ids, classes and data attributes
+// that it reads must stay as they are; except for those of the index, which each run writes again.
 (() => {
   const ROWS_PER_CLICK = 200;
   const REFRESH_MILLISECONDS = 2000;
@@ -149,13 +149,11 @@
     const body = table.tBodies[0], initialCount = body.rows.length;
     const { keys: sortKeys, rows: remainingHtml } = JSON.parse(remainingRows.textContent);
     const rowsHtml = [...[...body.rows].map((row) => row.outerHTML), ...remainingHtml];
-    const runs = sortKeys.map((keys, index) => {
-      const [id, status, , source] = keys;
-      return { id, status, source, html: rowsHtml[index], keys };
-    });
+    const search = select("#search"), status = select("#by-status"), group = select("#by-group");  // no groups: null
+    const runs = sortKeys.map((keys, index) => (
+      { id: keys[0], status: keys[1], group: group && keys[3], html: rowsHtml[index], keys }));
     const normalize = (text) => text.toLowerCase().replace(/\s*=\s*/g, "=");
     const searchText = (run) => run.searchText ??= normalize(`${run.id} ${run.html.replace(/<[^>]*>/g, " ")}`);
-    const search = select("#search"), status = select("#by-status"), source = select("#by-data");
     const moreButton = select("#more"), pickMessage = select("#pick");
     const pickedIds = [];
     let matchingRuns = runs, visibleCount = initialCount;
@@ -180,7 +178,7 @@
     const filter = () => {
       const words = normalize(search.value).split(/\s+/).filter(Boolean);
       matchingRuns = runs.filter((run) => (!status.value || run.status === status.value)
-        && (!source.value || run.source === source.value) && words.every((word) => searchText(run).includes(word)));
+        && (!group?.value || run.group === group.value) && words.every((word) => searchText(run).includes(word)));
       visibleCount = initialCount;
       draw();
     };
@@ -212,7 +210,7 @@
       const pair = [...pickedIds].sort().join(" "), href = existingComparison(pair);
       pickMessage.replaceChildren("To compare them: ");
       if (href) pickMessage.append(createElement("a", { href, textContent: "the comparison" }), ", or ");
-      pickMessage.append(createElement("code", { textContent: `python run_pipeline.py compare ${pair}` }));
+      pickMessage.append(createElement("code", { textContent: `${table.dataset.compareCommand} ${pair}` }));
     };
     body.addEventListener("change", (event) => {
       const runId = event.target.closest("tr").dataset.run;
@@ -225,7 +223,7 @@
     form.addEventListener("input", filter);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.hidden = false;
-    if (search.value || status.value || source.value) filter(); else updateCounts();  // a reload keeps what was typed
+    if (search.value || status.value || group?.value) filter(); else updateCounts();  // a reload keeps what was typed
   };
 
   const refreshLivePage = () => {

@@ -10,8 +10,13 @@ import sys
 import pytest
 
 from pipeline import Option, main
-from pipeline.cli import progress
+from pipeline.cli.progress import JsonProgress, PlainProgress
+from pipeline.cli.terminal_progress import TerminalProgress
+from pipeline.runs.events import RunEvent
 from pipeline.runs.records import RunRecord, StepRecord
+from pipeline.runs.results import Metric
+from pipeline.runs.status import StepStatus
+from pipeline.workspace import Workspace
 
 
 def test_plain_progress_prints_each_start_with_its_reason_and_each_result(make_step, home, capsys):
@@ -104,7 +109,7 @@ def test_a_terminal_shows_cells_time_left_and_the_heading(make_project, make_ste
 
 def test_a_slow_kernel_start_does_not_shorten_the_estimated_time_left(home, capsys):
     started = "2026-01-01T00:00:00+00:00"  # long ago: the kernel was slow to start
-    step = StepRecord("one", "one.html", status="running", started=started, cells=3, cells_done=1)
+    step = StepRecord("one", "one.html", StepStatus.RUNNING, started, cells=3, cells_done=1)
     step.cell_seconds = [50.0, 0.0, 0.0]
     run = RunRecord("a run", started, [step])
     seconds_left_by_durations = {
@@ -112,13 +117,34 @@ def test_a_slow_kernel_start_does_not_shorten_the_estimated_time_left(home, caps
         (60.0, 30.5): "40",  # one cell fewer in the earlier run
     }
     for durations, seconds_left in seconds_left_by_durations.items():
-        progress.TerminalProgress(home, {"one": list(durations)})("cell", run, step)
+        show_progress = TerminalProgress(Workspace.at(home), {"one": list(durations)})
+        show_progress(RunEvent.CELL, run, step)
         assert re.search(rf"about {seconds_left}\.[0-5] s left", capsys.readouterr().out)
+
+
+def test_a_step_that_runs_for_many_reasons_names_three(home, capsys):
+    reasons = [f"input {name} is altered" for name in "abcde"]
+    step = StepRecord("one", "one.html", StepStatus.RUNNING, why=reasons)
+    run = RunRecord("a run", "2026-01-01T00:00:00+00:00", [step])
+    PlainProgress(Workspace.at(home))(RunEvent.STEP_STARTED, run, step)
+    expected = "; ".join(reasons[:3]) + " and 2 more"
+    assert capsys.readouterr().out == f"one        starts: {expected}\n"
+
+
+def test_json_prints_a_metric_with_its_number(home, capsys):
+    step = StepRecord("one", "one.html", StepStatus.DONE)
+    step.headline = {"RMSE": Metric(9.5, "$9.5", "lower", 10), "family": "forest"}
+    run = RunRecord("a run", "2026-01-01T00:00:00+00:00", [step])
+    JsonProgress(Workspace.at(home))(RunEvent.RUN_ENDED, run, None)
+    event = json.loads(capsys.readouterr().out)
+    assert (event["event"], event["status"]) == ("run ended", "done")
+    rmse = {"value": 9.5, "text": "$9.5", "better": "lower", "before": 10}
+    assert event["headline"] == {"RMSE": rmse, "family": "forest"}
 
 
 def test_runs_and_show_print_the_history(make_step, home, capsys):
     published = json.dumps({"headline": {"RMSE": "$43,000"}, "notice": "MADE UP"})
-    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({published!r})"
+    cell = f"import os; open(os.environ['PIPELINE_RESULTS'], 'w').write({published!r})"
     good_step = make_step("one", cell, parameters="n: int = 1")
     bad_step = make_step("bad", "print('last words'); 1 / 0")
     assert main([good_step], home, ["runs"]) == 0
@@ -146,7 +172,7 @@ def test_runs_and_show_print_the_history(make_step, home, capsys):
 def test_a_project_adds_commands_of_its_own(make_step, home):
     calls = []
     commands = {"champions": lambda arguments: calls.append(arguments) or 5}
-    assert main([make_step("one", "1")], home, ["champions", "-v"], commands) == 5
+    assert main([make_step("one", "1")], home, ["champions", "-v"], commands=commands) == 5
     assert calls == [["-v"]]
 
 
@@ -176,7 +202,7 @@ def test_help_lists_a_project_s_commands_and_options(make_step, home, capsys):
 
     options = {"--place": Option("PLACE", "WHERE", "where the work is done")}
     with pytest.raises(SystemExit):
-        main([make_step("one", "1")], home, ["--help"], {"sing": sing}, options=options)
+        main([make_step("one", "1")], home, ["--help"], commands={"sing": sing}, options=options)
     output = capsys.readouterr().out
     assert "run_pipeline.py sing       Sing a song.\n" in output
     assert "run_pipeline.py prune " in output

@@ -15,7 +15,7 @@ PUBLISH_VARIABLES = """
 import json, os
 names = ("COMMAND", "CODE", "NOTEBOOK")
 results = {"links": {name: os.environ[f"PIPELINE_{name}"] for name in names}}
-with open(os.environ["PIPELINE_HANDOVER"], "w") as file:
+with open(os.environ["PIPELINE_RESULTS"], "w") as file:
     json.dump(results, file)
 """
 

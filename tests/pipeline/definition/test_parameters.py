@@ -18,14 +18,14 @@ names: list[str] = ["a", "b"]
 
 
 def test_name_type_default_and_help_are_read(make_notebook):
-    share, kind, names = parameters.read(make_notebook("one", parameters=CELL))
+    share, kind, names = parameters.read_parameters(make_notebook("one", parameters=CELL))
     assert share == ("share", "Annotated[float, Gt(0), Lt(1)]", 0.2, "held back for the test")
     assert (kind.default, kind.help) == ("random", "")
     assert names.default == ["a", "b"]
 
 
 def test_a_notebook_without_parameters_has_none(make_notebook):
-    assert parameters.read(make_notebook("one", "1 + 1")) == []
+    assert parameters.read_parameters(make_notebook("one", "1 + 1")) == []
 
 
 def x_parameter(annotation, default=None):
@@ -104,7 +104,7 @@ def test_a_secret_that_is_not_set_or_not_a_str_is_refused(monkeypatch):
 )
 def test_an_encoded_value_evaluates_to_itself(value):
     encoded = parameters.encode_value(value)
-    assert (eval(encoded["code"]) if "code" in encoded else encoded["value"]) == value
+    assert (eval(encoded.code) if encoded.code else encoded.value) == value
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_an_encoded_value_evaluates_to_itself(value):
 )
 def test_a_bad_line_is_named_with_its_notebook(make_notebook, cell, message):
     with pytest.raises(ValueError, match=r"one\.ipynb, parameters cell, line 1") as raised:
-        parameters.read(make_notebook("one", parameters=cell))
+        parameters.read_parameters(make_notebook("one", parameters=cell))
     assert message in str(raised.value)
 
 
@@ -130,7 +130,7 @@ def test_two_parameters_cells_are_refused(make_notebook):
     with pytest.raises(
         ValueError, match=r"one\.ipynb has \d cells tagged parameters, expected one"
     ):
-        parameters.read(path)
+        parameters.read_parameters(path)
 
 
 @pytest.mark.parametrize(
@@ -145,10 +145,10 @@ def test_two_parameters_cells_are_refused(make_notebook):
 def test_a_file_that_is_not_a_notebook_is_named(tmp_path, content, message):
     (tmp_path / "one.ipynb").write_text(content)
     with pytest.raises(ValueError, match=message):
-        parameters.read(tmp_path / "one.ipynb")
+        parameters.read_parameters(tmp_path / "one.ipynb")
 
 
 def test_a_date_and_a_path_may_be_defaults(make_notebook):
     cell = "day: date = date(2026, 11, 23)\nplace: Path = Path('a')"
-    day, path = parameters.read(make_notebook("one", parameters=cell))
+    day, path = parameters.read_parameters(make_notebook("one", parameters=cell))
     assert (day.default, path.default) == (date(2026, 11, 23), Path("a"))

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.definition import steps
-from pipeline.definition.steps import ParameterOverride
+from pipeline.definition.tasks import ParameterOverride, build_tasks
 
 
 @pytest.fixture
@@ -47,9 +47,7 @@ def command_line_overrides(*texts):
 
 def values_by_label(pipeline, *texts):
     """Return task label -> the values that -p NAME=VALUE options give it."""
-    tasks = steps.build_tasks(
-        steps.resolve_dependencies(pipeline), command_line_overrides(*texts), []
-    )
+    tasks = build_tasks(steps.resolve_dependencies(pipeline), command_line_overrides(*texts), [])
     return {task.label: task.values for task in tasks}
 
 
@@ -106,7 +104,7 @@ def test_a_sweep_makes_a_task_per_combination_and_the_next_step_needs_all(three_
         ParameterOverride("train.seed", "1,2", "--sweep"),
         ParameterOverride("train.trials", "5,6", "--sweep"),
     ]
-    tasks = steps.build_tasks(
+    tasks = build_tasks(
         steps.resolve_dependencies(three_steps), command_line_overrides("seed=9"), sweep
     )
     labels = [f"train[seed={seed},trials={trials}]" for seed in (1, 2) for trials in (5, 6)]
@@ -121,13 +119,13 @@ def test_a_sweep_makes_a_task_per_combination_and_the_next_step_needs_all(three_
 def test_a_sweep_over_lists_splits_between_the_lists(make_step):
     step = make_step("one", parameters="names: list[str] = []")
     sweep = [ParameterOverride("names", '["a", "b"],["c"]', "--sweep")]
-    tasks = steps.build_tasks(steps.resolve_dependencies([step]), [], sweep)
+    tasks = build_tasks(steps.resolve_dependencies([step]), [], sweep)
     assert [task.values["names"] for task in tasks] == [["a", "b"], ["c"]]
 
 
 def test_a_wrong_value_in_a_sweep_is_named(three_steps):
     with pytest.raises(ValueError, match="trials is 'x', expected int"):
-        steps.build_tasks(
+        build_tasks(
             steps.resolve_dependencies(three_steps),
             [],
             [ParameterOverride("train.trials", "1,x", "--sweep")],

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import main
 from pipeline.runs import records
-from pipeline.staleness.state_store import StateStore
+from pipeline.staleness import recording
 
 KILL_KERNEL = "import os, signal; print('so', 'far'); os.kill(os.getpid(), signal.SIGKILL)"
 SLEEP = "import time; print('here we go', flush=True); time.sleep(60)"
@@ -141,13 +141,13 @@ def default_interrupt_handler():
 def test_a_signal_while_a_step_s_end_is_recorded_starts_no_other_step(
     make_step, home, monkeypatch, default_interrupt_handler
 ):
-    mark_done = StateStore.mark_done
+    record_success = recording.record_success
 
-    def interrupt_and_mark_done(*arguments):
+    def interrupt_and_record(*arguments):
         os.kill(os.getpid(), signal.SIGINT)
-        return mark_done(*arguments)
+        return record_success(*arguments)
 
-    monkeypatch.setattr(StateStore, "mark_done", interrupt_and_mark_done)
+    monkeypatch.setattr(recording, "record_success", interrupt_and_record)
     assert main([make_step("one", "1"), make_step("after", "1")], home, []) == 130
     [run] = records.load_all(home / "var" / "runs")
     assert [step.status for step in run.steps] == ["done", "not run"]
@@ -284,10 +284,10 @@ def test_a_step_is_retried_after_a_dead_kernel(make_project, make_step, tmp_path
     [step] = project.latest_record.steps
     assert step.status == "done"
     [attempt] = step.attempts
-    assert attempt["status"] == "killed"
-    assert attempt["output"] == "first\n"
+    assert attempt.status == "killed"
+    assert attempt.output == "first\n"
     run_folder = tmp_path / "var" / "runs" / project.latest_record.id
-    assert "first" in (run_folder / attempt["notebook"]).read_text()
+    assert "first" in (run_folder / attempt.notebook).read_text()
     assert "Attempt 1 killed" in project.report_html("one")
 
 

@@ -1,6 +1,5 @@
 import json
 import re
-from pathlib import Path
 
 from pipeline import main
 from pipeline.runs import records
@@ -85,7 +84,7 @@ def test_a_wrong_command_line_starts_nothing(home, make_step, capsys):
 
 def test_results_that_a_notebook_publishes_are_the_headline(home, make_step, capsys):
     published = json.dumps({"headline": {"RMSE": "$43,000"}, "notice": "MADE UP"})
-    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({published!r})"
+    cell = f"import os; open(os.environ['PIPELINE_RESULTS'], 'w').write({published!r})"
     assert main([make_step("one", cell)], home, []) == 0
     output = capsys.readouterr().out
     assert "RMSE: $43,000" in output
@@ -96,11 +95,11 @@ def test_results_that_a_notebook_publishes_are_the_headline(home, make_step, cap
 
 
 def test_a_notebook_runs_in_its_own_folder_and_knows_its_run_and_report(home, make_step, tmp_path):
-    names = ["RUN_ID", "REPORT", "STARTED_IN"]
+    names = ["RUN_ID", "REPORT"]
     cell = f"import os; print(os.getcwd(), *(os.environ['PIPELINE_' + name] for name in {names}))"
     assert main([make_step("one", cell)], home, []) == 0
     [run] = records.load_all(home / "var" / "runs")
-    expected = f"{tmp_path} {run.id} reports/{run.id}/one.html {Path.cwd()}"
+    expected = f"{tmp_path} {run.id} reports/{run.id}/one.html"
     assert expected in latest_page(home, "one")
 
 

@@ -8,7 +8,10 @@ import nbformat
 import pytest
 from PIL import Image
 
+from pipeline.definition.project import Project
 from pipeline.runs.records import RunRecord, StepRecord
+from pipeline.runs.status import StepStatus
+from pipeline.workspace import Workspace
 
 v4 = nbformat.v4
 MIME_TYPES = {
@@ -58,6 +61,12 @@ def encode_png(color="red", size=(200, 100), square_position=None):
 
 
 @pytest.fixture
+def project(home):
+    """A project whose runs are grouped by their data."""
+    return Project(Workspace.at(home), "run_pipeline.py", grouping_fact="data")
+
+
+@pytest.fixture
 def record_run(home):
     """Record a run with its executed notebooks as the runner does: `record_run("a-01", train=nb)`.
 
@@ -65,7 +74,9 @@ def record_run(home):
     """
 
     def record(run_id, step_fields=None, **notebooks):
-        steps = [StepRecord(name, f"{name}.html", "done", seconds=1.0) for name in notebooks]
+        steps = [
+            StepRecord(name, f"{name}.html", StepStatus.DONE, seconds=1.0) for name in notebooks
+        ]
         day = run_id[-2:]
         run = RunRecord(
             run_id, f"2026-11-{day}T10:00:00+00:00", steps, ended=f"2026-11-{day}T10:00:05+00:00"
@@ -76,7 +87,7 @@ def record_run(home):
                 setattr(step, name, value)
         run_dir = home / "var" / "runs" / run_id
         run_dir.mkdir(parents=True)
-        (run_dir / "run.json").write_text(json.dumps(run, default=lambda record: record.__dict__))
+        (run_dir / "run.json").write_text(json.dumps(run.to_dict()))
         for name, notebook in notebooks.items():
             nbformat.write(notebook, run_dir / f"{name}.ipynb")
         return run

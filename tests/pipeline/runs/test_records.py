@@ -1,6 +1,8 @@
 import time
 
 from pipeline.runs import records
+from pipeline.runs.results import Metric
+from pipeline.runs.status import CellStatus, StepStatus
 
 
 def test_runs_in_one_second_sort_by_time():
@@ -11,3 +13,53 @@ def test_runs_in_one_second_sort_by_time():
         time.sleep(0.0005)
     assert run_ids == sorted(run_ids)
     assert len(set(run_ids)) == len(run_ids)
+
+
+def test_a_record_of_an_earlier_version_is_read():
+    """It had entries of their own for facts, and metrics without all of today's entries."""
+    content = {
+        "id": "20261128-100000-0001",
+        "started": "2026-11-28T10:00:00+00:00",
+        "steps": [
+            {
+                "name": "train",
+                "report": "02_train.html",
+                "status": "timed out",
+                "cell_status": ["ran", "timed out", "not run"],
+                "headline": {"test RMSE": {"value": 0.4, "text": "$40,000"}, "family": "trees"},
+                "notice": "A SAMPLE",
+                "data": "A sample, 5 rows",
+                "champion": "houses version 3",
+                "attempts": [
+                    {"status": "killed", "failure": "it died", "started": "", "seconds": 1.5}
+                ],
+            },
+            {"name": "register", "report": "03_register.html", "status": "not run"},
+        ],
+    }
+    run = records.RunRecord.from_dict(content)
+    step = run.steps[0]
+    assert run.status is StepStatus.TIMED_OUT
+    assert step.cell_status[1] is CellStatus.TIMED_OUT
+    assert step.headline == {"test RMSE": Metric(0.4, "$40,000"), "family": "trees"}
+    assert step.facts == {"data": "A sample, 5 rows", "champion": "houses version 3"}
+    assert (run.notice, run.fact("data")) == ("A SAMPLE", "A sample, 5 rows")
+    assert step.attempts == [records.Attempt(StepStatus.KILLED, "it died", seconds=1.5)]
+
+
+def test_a_record_survives_being_written(tmp_path):
+    step = records.StepRecord("one", "one.html", StepStatus.DONE, facts={"data": "x"})
+    step.headline = {"RMSE": Metric(1.0, "1 m", "lower", 2.0)}
+    step.attempts = [records.Attempt(StepStatus.KILLED, "it died")]
+    run = records.RunRecord("1", "2026-11-28T10:00:00+00:00", [step])
+    records.RunRecordWriter(run, tmp_path / "1").close()
+    assert records.load(tmp_path / "1") == run
+
+
+def test_entries_of_a_later_version_are_dropped():
+    step = {"name": "one", "report": "one.html", "status": "done", "facts": {}, "mood": "good"}
+    content = {"id": "1", "started": "", "steps": [step], "weather": "fine"}
+    run = records.RunRecord.from_dict(content)
+    assert run == records.RunRecord(
+        "1", "", [records.StepRecord("one", "one.html", StepStatus.DONE)]
+    )

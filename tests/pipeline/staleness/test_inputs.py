@@ -305,9 +305,9 @@ def test_a_display_may_be_updated_after_prints(make_step, home):
     assert "OLD" not in report_text(home, "one").split("code</summary>")[0]
 
 
-@pytest.mark.parametrize("published", ['{"headline": [1]}', "[1]", '{"read": null}', "{"])
+@pytest.mark.parametrize("published", ['{"headline": [1]}', "[1]", '{"input_files": null}', "{"])
 def test_malformed_published_results_fail_only_their_step(make_step, home, capsys, published):
-    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({published!r})"
+    cell = f"import os; open(os.environ['PIPELINE_RESULTS'], 'w').write({published!r})"
     assert main([make_step("one", cell)], home, []) == 1
     assert "its result could not be recorded" in capsys.readouterr().out
     assert main([make_step("one", "1")], home, []) == 0
@@ -345,7 +345,7 @@ def test_a_secret_is_hidden_in_results_stderr_tables_and_defaults(
     cell = (
         "import json, os; os.write(2, token.encode()); "
         "results = {'headline': {'key': token}, 'notice': token}; "
-        "open(os.environ['PIPELINE_HANDOVER'], 'w').write(json.dumps(results))"
+        "open(os.environ['PIPELINE_RESULTS'], 'w').write(json.dumps(results))"
     )
     table = "import pandas as pd; pd.DataFrame({'key': [token]})"
     step = make_step("one", cell, table, parameters="token: str = 'env:TOKEN'")

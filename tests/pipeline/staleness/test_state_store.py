@@ -214,8 +214,8 @@ def test_a_deleted_report_is_written_again(run_pair, home):
 def test_files_that_a_notebook_publishes_count_as_inputs(make_step, home, tmp_path, capsys):
     """As for files that C code reads: the notebook publishes their names."""
     late_path = tmp_path / "late.bin"
-    published = json.dumps({"read": [str(late_path)]})
-    cell = f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({published!r})"
+    published = json.dumps({"input_files": [str(late_path)]})
+    cell = f"import os; open(os.environ['PIPELINE_RESULTS'], 'w').write({published!r})"
     step = make_step("one", cell)
     main([step], home, [])
     late_path.write_text("here")

@@ -1,10 +1,14 @@
+import dataclasses
 import html
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from pipeline import main
 from pipeline.report.pages import cell_matching, comparison, diffs
+from pipeline.runs.results import Metric
+from pipeline.runs.status import StepStatus
 from tests.pipeline.report.conftest import (
     display_output,
     encode_png,
@@ -23,12 +27,12 @@ def table_output(*rows):
     return display_output(html=f"<table>{head}<tbody>{body}</tbody></table>")
 
 
-def compare(home, old_run, new_run):
-    path = comparison.write_comparison(home, old_run.id, new_run.id)
+def compare(project, old_run, new_run):
+    path = comparison.write_comparison(project, old_run.id, new_run.id)
     return html.unescape(path.read_text())
 
 
-def test_differences_are_marked_and_unchanged_cells_are_counted(home, record_run):
+def test_differences_are_marked_and_unchanged_cells_are_counted(project, record_run):
     old_notebook = executed_notebook(
         "## The errors",
         executed_cell("errors", table_output(("cheap", 10, "1,000"), ("dear", 5, "2,000"))),
@@ -45,11 +49,11 @@ def test_differences_are_marked_and_unchanged_cells_are_counted(home, record_run
         executed_cell("n = 12\nfit(n)", stream_output("fitted in 6 rounds")),
         executed_cell("new = 'really something else'"),
     )
-    old_fields = {"parameters": {"n": 10}, "data": "A, 5 rows"}
-    new_fields = {"parameters": {"n": 12}, "data": "A, 6 rows"}
+    old_fields = {"parameters": {"n": 10}, "facts": {"data": "A, 5 rows"}}
+    new_fields = {"parameters": {"n": 12}, "facts": {"data": "A, 6 rows"}}
     old_run = record_run("a-01", old_fields, train=old_notebook)
     new_run = record_run("a-02", new_fields, train=new_notebook)
-    page = compare(home, old_run, new_run)
+    page = compare(project, old_run, new_run)
     assert "train.n was 10, is now 12." in page
     assert "The data was A, 5 rows, is now A, 6 rows." in page
     assert "3 code cells differ." in page
@@ -67,48 +71,143 @@ def test_differences_are_marked_and_unchanged_cells_are_counted(home, record_run
     assert "1 other cell is the same in both." in page
 
 
-def test_runs_without_a_difference_have_a_page_that_says_so(home, record_run):
+def test_runs_without_a_difference_have_a_page_that_says_so(project, record_run):
     old_run, new_run = (
         record_run(run_id, train=executed_notebook(executed_cell("1", stream_output("x"))))
         for run_id in ("a-01", "a-02")
     )
-    assert "Nothing differs." in compare(home, old_run, new_run)
+    assert "Nothing differs." in compare(project, old_run, new_run)
 
 
-def test_results_are_compared_with_their_sign(home, record_run):
+def test_results_are_compared_with_their_sign(project, record_run):
     old_run, new_run = (
         record_run(
             run_id,
-            {"headline": {"RMSE": {"value": rmse, "text": f"${rmse}", "better": "lower"}}},
+            {"headline": {"RMSE": Metric(rmse, f"${rmse}", better="lower")}},
             train=executed_notebook(executed_cell("1")),
         )
         for run_id, rmse in (("a-01", 10), ("a-02", 12))
     )
-    page = compare(home, old_run, new_run)
+    page = compare(project, old_run, new_run)
     assert '<span class="gain worse">+$2 (+20.0%)</span>' in page
     assert "RMSE: $10 became $12: +$2 (+20.0%)." in page
 
 
-def test_a_missing_step_and_a_missing_notebook_are_named(home, record_run):
+def test_each_fact_of_either_run_has_a_row(project, record_run):
+    notebook = executed_notebook(executed_cell("1"))
+    old_run = record_run("a-01", {"facts": {"data": "A, 5 rows"}}, train=notebook)
+    new_facts = {"data": "A, 5 rows", "machine": "a GPU"}
+    new_run = record_run("a-02", {"facts": new_facts}, train=notebook)
+    page = compare(project, old_run, new_run)
+    assert (
+        '<th scope="row">data</th><td class="t">A, 5 rows</td><td class="t">A, 5 rows</td>' in page
+    )
+    assert '<th scope="row">machine</th><td class="t old"></td><td class="t new">a GPU</td>' in page
+    assert "Nothing differs." in page  # that is for the grouping fact
+
+
+class FileTable(NamedTuple):
+    """A table that a project adds to a comparison."""
+
+    title: str = "lock files"
+    columns: tuple = ("file", "before", "now", "note")
+    rows: tuple = (("a/b.lock", "1", "2", "newer"), ("c.lock", "", "3", ""))
+    notes: tuple = ("Two files were not read.",)
+    command: str = "lockdiff 111 222"
+
+
+@pytest.fixture
+def compare_commits(project, record_run):
+    """Return the page of two runs for a project's table: `compare_commits(table)`."""
+
+    def compare_runs(table, commits=("1" * 40, "2" * 40), data=("A", "A")):
+        calls = []
+
+        def find_changes(*arguments):
+            calls.append(arguments)
+            return table
+
+        runs = []
+        for number, (commit, run_data) in enumerate(zip(commits, data, strict=True), 1):
+            notebook = executed_notebook(executed_cell("1"))
+            fields = {"commit": commit, "facts": {"data": run_data}}
+            runs.append(record_run(f"a-0{number}", fields, train=notebook))
+        page = compare(dataclasses.replace(project, compare_commits=find_changes), *runs)
+        return page, calls
+
+    return compare_runs
+
+
+def test_a_project_adds_a_table_of_what_differs_between_the_commits(compare_commits, home):
+    page, calls = compare_commits(FileTable())
+    assert calls == [(home, "1" * 40, "2" * 40)]
+    section = page.split('<section aria-labelledby="lock-files">')[1].split("</section>")[0]
+    assert '<h2 id="lock-files">lock files</h2>' in section
+    assert "<code>lockdiff 111 222</code>" in section
+    assert (
+        '<tr><th scope="row" class="t">a/<wbr>b.lock</th><td class="t old">1</td>'
+        '<td class="t new">2</td><td class="t">newer</td></tr>'
+    ) in section
+    assert '<td class="t">–</td><td class="t new">3</td>' in section
+    assert "<p>Two files were not read.</p>" in section
+    assert "uncommitted" not in page
+    assert "<li>Lock files: 2 differ.</li>" in page
+
+
+def test_a_table_without_rows_and_notes_is_not_mentioned(compare_commits):
+    page, calls = compare_commits(FileTable(rows=(), notes=()))
+    assert len(calls) == 1
+    assert "lock files" not in page.lower()
+
+
+def test_uncommitted_changes_are_not_mentioned_if_nothing_differs(compare_commits):
+    commit, empty_table = "1" * 40, FileTable(rows=(), notes=())
+    assert "uncommitted" not in compare_commits(empty_table, (commit, f"{commit}-dirty"))[0]
+
+
+def test_a_run_with_uncommitted_changes_is_named_if_its_data_differ(compare_commits):
+    commit = "1" * 40
+    empty_table = FileTable(rows=(), notes=())
+    page, calls = compare_commits(empty_table, (commit, f"{commit}-dirty"), data=("A", "B"))
+    assert calls[0][1:] == (commit, commit)
+    assert "There were uncommitted changes when run a-02 was made" in page
+    assert "run a-01 was made" not in page
+    assert '<h2 id="lock-files">' in page
+
+
+@pytest.mark.parametrize("commits", [("", "2" * 40), ("1" * 40, "")])
+def test_without_git_the_project_is_not_asked(compare_commits, commits):
+    page, calls = compare_commits(FileTable(), commits)
+    assert calls == []
+    assert "lock files" not in page
+
+
+def test_a_project_that_has_nothing_to_compare_adds_no_section(compare_commits):
+    assert "lock files" not in compare_commits(None)[0]
+
+
+def test_a_missing_step_and_a_missing_notebook_are_named(project, record_run):
     old_run = record_run(
         "a-01",
         train=executed_notebook(executed_cell("1")),
         prep=executed_notebook(executed_cell("1")),
     )
     new_run = record_run("a-02", train=executed_notebook(executed_cell("2")))
-    assert "Only run a-01 has this step." in compare(home, old_run, new_run)
-    (home / "var" / "runs" / "a-01" / "train.ipynb").unlink()
-    page = compare(home, old_run, new_run)
+    assert "Only run a-01 has this step." in compare(project, old_run, new_run)
+    project.workspace.executed_notebook("a-01", "train").unlink()
+    page = compare(project, old_run, new_run)
     assert "The notebook executed by run a-01 no longer exists." in page
 
 
-def test_a_failed_run_can_be_compared(home, record_run):
+def test_a_failed_run_can_be_compared(project, record_run):
     error = v4.new_output("error", ename="E", evalue="bad", traceback=[])
     finished_cell = executed_cell("go()", stream_output("fine"))
     failed_cell = executed_cell("go()", error, status="failed")
     old_run = record_run("a-01", train=executed_notebook(finished_cell))
-    new_run = record_run("a-02", {"status": "failed"}, train=executed_notebook(failed_cell))
-    page = compare(home, old_run, new_run)
+    new_run = record_run(
+        "a-02", {"status": StepStatus.FAILED}, train=executed_notebook(failed_cell)
+    )
+    page = compare(project, old_run, new_run)
     assert "Its status was done, is now failed." in page
     assert "The cell ran before, and failed now." in page
 
@@ -139,7 +238,7 @@ def test_numbers_are_read_with_their_units(text, number):
     assert diffs.parse_number(text) == number
 
 
-def test_a_comparison_runs_no_script_of_a_notebook(home, record_run):
+def test_a_comparison_runs_no_script_of_a_notebook(project, record_run):
     attack = "<script>alert(1)</script>"
     old_notebook = executed_notebook(executed_cell("1", stream_output("x")))
     new_notebook = executed_notebook(
@@ -151,7 +250,7 @@ def test_a_comparison_runs_no_script_of_a_notebook(home, record_run):
     )
     old_run = record_run("a-01", {"parameters": {"x": attack}}, train=old_notebook)
     new_run = record_run("a-02", train=new_notebook)
-    assert attack not in comparison.write_comparison(home, old_run.id, new_run.id).read_text()
+    assert attack not in comparison.write_comparison(project, old_run.id, new_run.id).read_text()
 
 
 def test_the_command_prints_where_the_page_is(home, make_step, capsys):

@@ -1,4 +1,4 @@
-"""Pages that a step hands over, beside its report."""
+"""Pages that a step publishes, beside its report."""
 
 import html
 import json
@@ -30,10 +30,10 @@ python run_pipeline.py -p n=1
 CARD = {"title": "Model card: houses <3>", "markdown": CARD_MARKDOWN}
 
 
-def handover_cell(page, name="model_card", **handover):
-    """Return a cell that hands the page over."""
-    handover["pages"] = {name: page}
-    return f"import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write({json.dumps(handover)!r})"
+def publishing_cell(page, name="model_card", **results):
+    """Return a cell that publishes the page."""
+    results["pages"] = {name: page}
+    return f"import os; open(os.environ['PIPELINE_RESULTS'], 'w').write({json.dumps(results)!r})"
 
 
 def read_page(home, name="model_card", run="latest"):
@@ -46,7 +46,7 @@ def latest_report_dir(home):
 
 def test_a_page_stands_beside_the_report_that_links_to_it(home, make_step):
     steps = [
-        make_step("one", handover_cell(CARD, notice="MADE UP", data="5 rows")),
+        make_step("one", publishing_cell(CARD, notice="MADE UP", facts={"data": "5 rows"})),
         make_step("two", "1"),
     ]
     assert main(steps, home, []) == 0
@@ -77,14 +77,14 @@ def test_a_page_stands_beside_the_report_that_links_to_it(home, make_step):
 
 def test_a_short_page_has_no_table_of_contents(home, make_step):
     note = {"title": "A note", "markdown": "## Only this\n\nand no more"}
-    assert main([make_step("one", handover_cell(note, "note"))], home, []) == 0
+    assert main([make_step("one", publishing_cell(note, "note"))], home, []) == 0
     assert "Only this" in read_page(home, "note")
     assert 'class="toc"' not in read_page(home, "note")
     assert '<a href="note.html">A note</a>' in read_page(home, "one")
 
 
 def test_a_later_run_shows_the_page_of_the_run_that_made_it(home, make_step):
-    steps = [make_step("one", handover_cell(CARD)), make_step("two", "1")]
+    steps = [make_step("one", publishing_cell(CARD)), make_step("two", "1")]
     assert main(steps, home, []) == 0
     first_run_id = latest_report_dir(home).name
     assert main(steps, home, ["--force", "two"]) == 0
@@ -95,7 +95,7 @@ def test_a_later_run_shows_the_page_of_the_run_that_made_it(home, make_step):
 
 
 def test_a_page_is_rewritten_as_a_single_file_and_deleted_with_its_run(home, make_step, capsys):
-    step = make_step("one", handover_cell(CARD))
+    step = make_step("one", publishing_cell(CARD))
     assert main([step], home, []) == 0
     report_dir = latest_report_dir(home)
     (report_dir / "model_card.html").unlink()
@@ -129,28 +129,28 @@ def test_a_page_is_rewritten_as_a_single_file_and_deleted_with_its_run(home, mak
     ],
 )
 def test_a_page_that_cannot_be_shown_is_rejected(home, make_step, capsys, name, page, message):
-    steps = [make_step("one", handover_cell(page, name)), make_step("two", "1")]
+    steps = [make_step("one", publishing_cell(page, name)), make_step("two", "1")]
     assert main(steps, home, []) == 1
     printed = capsys.readouterr().out
-    assert f"its result could not be recorded: it handed over {message}" in printed
+    assert f"its result could not be recorded: it published {message}" in printed
     assert (home / "reports" / "latest" / "index.html").exists()
 
 
 def test_pages_that_are_no_dict_are_rejected(home, make_step, capsys):
-    cell = "import os; open(os.environ['PIPELINE_HANDOVER'], 'w').write('{\"pages\": [1]}')"
+    cell = "import os; open(os.environ['PIPELINE_RESULTS'], 'w').write('{\"pages\": [1]}')"
     assert main([make_step("one", cell)], home, []) == 1
-    assert "it handed over pages as list, expected dict" in capsys.readouterr().out
+    assert "it published pages as list, expected dict" in capsys.readouterr().out
 
 
 def test_a_name_belongs_to_the_step_that_used_it_first(home, make_step, capsys):
     other_page = {"title": "Another", "markdown": "not this one"}
-    first_step = make_step("one", handover_cell(CARD))
-    assert main([first_step, make_step("two", handover_cell(other_page))], home, []) == 1
+    first_step = make_step("one", publishing_cell(CARD))
+    assert main([first_step, make_step("two", publishing_cell(other_page))], home, []) == 1
     assert "another of that name" in capsys.readouterr().out
     assert "not this one" not in read_page(home)
     independent_steps = [
-        make_step("one", handover_cell(CARD)),
-        make_step("two", handover_cell(other_page), needs=()),
+        make_step("one", publishing_cell(CARD)),
+        make_step("two", publishing_cell(other_page), needs=()),
     ]
     assert main(independent_steps, home, ["--only", "two"]) == 0
     # both are up to date, from different runs
@@ -162,7 +162,7 @@ def test_a_name_belongs_to_the_step_that_used_it_first(home, make_step, capsys):
 def test_each_variant_of_a_sweep_has_a_page_of_its_own(home, make_step):
     cells = [
         "import json, os\npage = {'title': 'A card', 'markdown': f'n is {n}'}",
-        "open(os.environ['PIPELINE_HANDOVER'], 'w').write(json.dumps({'pages': {'card': page}}))",
+        "open(os.environ['PIPELINE_RESULTS'], 'w').write(json.dumps({'pages': {'card': page}}))",
     ]
     assert (
         main([make_step("one", *cells, parameters="n: int = 1")], home, ["--sweep", "n=1,2"]) == 0
@@ -177,7 +177,7 @@ def test_a_page_contains_no_secret(home, make_step, monkeypatch):
     monkeypatch.setenv("TOKEN", "hush-0123456789")
     cells = [
         "import json, os\npage = {'title': token, 'markdown': token}",
-        "open(os.environ['PIPELINE_HANDOVER'], 'w').write(json.dumps({'pages': {'card': page}}));",
+        "open(os.environ['PIPELINE_RESULTS'], 'w').write(json.dumps({'pages': {'card': page}}));",
     ]
     step = make_step("one", *cells, parameters="token: str = 'env:TOKEN'")
     assert main([step], home, []) == 0
@@ -186,10 +186,10 @@ def test_a_page_contains_no_secret(home, make_step, monkeypatch):
     assert [path for path in files if b"hush-01" in path.read_bytes()] == []
 
 
-def test_a_missing_handover_is_reported_and_the_report_stays(home, make_step, capsys):
-    assert main([make_step("one", handover_cell(CARD))], home, []) == 0
-    [handover_path] = (home / "var" / "runs").glob("*/one.json")
-    handover_path.unlink()
+def test_a_missing_results_file_is_reported_and_the_report_stays(home, make_step, capsys):
+    assert main([make_step("one", publishing_cell(CARD))], home, []) == 0
+    [results_path] = (home / "var" / "runs").glob("*/one.json")
+    results_path.unlink()
     shutil.rmtree(home / "reports")
     assert main([], home, ["render"]) == 2
     assert "some pages could not be written" in capsys.readouterr().err

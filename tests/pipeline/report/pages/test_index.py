@@ -1,60 +1,126 @@
+import dataclasses
 import json
 import re
 
 from pipeline import main
-from pipeline.report.pages.index import MAX_INITIAL_ROWS, RunIndex
+from pipeline.report.pages.index import MAX_INITIAL_ROWS, MAX_ROW_ITEMS, RunIndex
+from pipeline.runs.results import Metric
+from pipeline.runs.status import StepStatus
 from tests.pipeline.report.conftest import executed_cell, executed_notebook
 
 
 def step_fields(value, **metric_fields):
     """Return fields of a step that reached the value on data A."""
-    metric = {"value": value, "text": f"${value}", **metric_fields}
-    return {"headline": {"RMSE": metric}, "data": "A, b"}
+    metric = Metric(value, f"${value}", **metric_fields)
+    return {"headline": {"RMSE": metric}, "facts": {"data": "A, b"}}
 
 
 def notebook():
     return executed_notebook(executed_cell("1"))
 
 
-def write_index(home, pin_reasons=None):
-    return RunIndex(home).write_page(pin_reasons or {}).read_text()
+def write_index(project, pin_reasons=None):
+    return RunIndex(project).write_page(pin_reasons or {}).read_text()
 
 
 def recorded_run_ids(home):
     return sorted(path.parent.name for path in (home / "var" / "runs").glob("*/run.json"))
 
 
-def test_every_run_is_listed_newest_first_with_its_change(home, record_run):
+def test_every_run_is_listed_newest_first_with_its_change(project, record_run):
     record_run("20261101-01", step_fields(10), train=notebook())
     record_run("20261101-02", step_fields(9, before=10, better="lower"), train=notebook())
-    page = write_index(home, {"20261101-02": "numbers version 2, champion"})
+    page = write_index(project, {"20261101-02": "numbers version 2, champion"})
     assert re.findall(r'data-run="(\S+)"', page) == ["20261101-02", "20261101-01"]
     assert '<span class="gain better">−$1 (−10.0%)</span>' in page
     assert page.count("numbers version 2, champion") == 1
     assert "RMSE over 2 runs on A: now $9, best $9" in page
 
 
-def test_a_changed_record_is_read_again(home, record_run):
-    run = record_run("20261101-01", step_fields(10), train=notebook())
-    assert "$10" in write_index(home)
-    path = home / "var" / "runs" / run.id / "run.json"
-    path.write_text(path.read_text().replace("$10", "$11"))
-    assert "$11" in write_index(home)
-
-
-def test_a_broken_record_or_cache_breaks_nothing(home, record_run):
+def test_runs_are_grouped_by_the_fact_that_the_project_names(project, record_run):
     record_run("20261101-01", step_fields(10), train=notebook())
-    (home / "var" / "runs" / "20261101-00").mkdir()
-    (home / "var" / "runs" / "20261101-00" / "run.json").write_text("{")
-    (home / "var" / "runs" / "index.json").write_text("[")
-    assert write_index(home).count("data-run=") == 1
+    record_run("20261101-02", {"facts": {"data": "A sample, 5 rows"}}, train=notebook())
+    page = write_index(project)
+    assert '<th scope="col">data</th>' in page
+    assert '<label>Data <select id="by-group">' in page
+    assert re.findall("<option>([^<]*)</option>", page)[1:] == ["A", "A sample"]
+    keys = json.loads(re.search(r'id="rest">(.*?)</script>', page)[1])["keys"]
+    assert [key[3] for key in keys] == ["A sample", "A"]
 
 
-def test_no_text_of_a_run_ends_the_script_that_holds_it(home, record_run):
+def test_without_groups_the_index_has_no_column_for_them_and_shows_notices(project, record_run):
+    project = dataclasses.replace(project, grouping_fact="")
+    record_run("20261101-01", step_fields(10) | {"notice": "MADE UP"}, train=notebook())
+    record_run("20261101-02", step_fields(9), train=notebook())
+    page = write_index(project)
+    assert "by-group" not in page
+    headings = re.findall(r'<th scope="col">([^<]*)</th>', page)
+    assert headings == ["run", "status", "took", "RMSE", "results", "parameters that differ"]
+    for row in re.findall(r"<tr data-run.*?</tr>", page, re.DOTALL):
+        assert row.count("</th>") + row.count("</td>") == len(headings)
+    assert '<strong class="notice" title="MADE UP">MADE UP</strong>' in page
+    assert "RMSE over 2 runs: now $9, best $9" in page
+
+
+def test_a_record_from_before_there_were_facts_is_listed_with_its_data(project):
+    step = {"name": "train", "report": "train.html", "status": "done", "data": "A sample, 5 rows"}
+    step |= {"champion": "numbers version 2", "headline": {"RMSE": {"value": 7, "text": "$7"}}}
+    started = "2026-11-01T10:00:00+00:00"
+    run_folder = project.workspace.run_folder("20261101-01")
+    run_folder.mkdir(parents=True)
+    record = {"id": run_folder.name, "started": started, "ended": started, "steps": [step]}
+    (run_folder / "run.json").write_text(json.dumps(record))
+    for page in (write_index(project), write_index(project)):  # also from the cache
+        assert "<td>A sample</td>" in page
+        assert 'data-name="RMSE">$7' in page
+    [run] = RunIndex(project).runs
+    assert run.steps[0].facts == {"data": "A sample, 5 rows", "champion": "numbers version 2"}
+
+
+def test_a_cached_row_is_written_again_when_the_runs_are_grouped_otherwise(project, record_run):
+    fields = step_fields(10)
+    fields["facts"]["site"] = "Oslo, 2 rows"
+    record_run("20261101-01", fields, train=notebook())
+    assert "<td>A</td>" in write_index(project)
+    assert "<td>Oslo</td>" in write_index(dataclasses.replace(project, grouping_fact="site"))
+
+
+def test_a_row_names_some_steps_and_parameters_and_counts_the_others(project, record_run):
+    notebooks = {f"s{number}": notebook() for number in range(MAX_ROW_ITEMS + 2)}
+    record_run("20261101-01", {"parameters": {"n": 1}}, **notebooks)
+    page = write_index(project)
+    assert page.count(f"s{MAX_ROW_ITEMS - 1}.n = <mark>1</mark>") == 1
+    assert f"s{MAX_ROW_ITEMS}.n" not in page
+    assert page.count(" and 2 more") == 2
+
+
+def test_the_page_holds_the_command_that_compares_the_picked_runs(project, record_run):
+    record_run("20261101-01", step_fields(10), train=notebook())
+    assert 'data-compare-command="python run_pipeline.py compare"' in write_index(project)
+
+
+def test_a_changed_record_is_read_again(project, record_run):
+    run = record_run("20261101-01", step_fields(10), train=notebook())
+    assert "$10" in write_index(project)
+    path = project.workspace.run_folder(run.id) / "run.json"
+    path.write_text(path.read_text().replace("$10", "$11"))
+    assert "$11" in write_index(project)
+
+
+def test_a_broken_record_or_cache_breaks_nothing(project, record_run):
+    record_run("20261101-01", step_fields(10), train=notebook())
+    broken_run = project.workspace.run_folder("20261101-00")
+    broken_run.mkdir()
+    (broken_run / "run.json").write_text("{")
+    project.workspace.run_index_cache.write_text("[")
+    assert write_index(project).count("data-run=") == 1
+
+
+def test_no_text_of_a_run_ends_the_script_that_holds_it(project, record_run):
     for day in range(MAX_INITIAL_ROWS + 5):
         attack = {"parameters": {"x": "</script><script>alert(1)</script><!--"}}
         record_run(f"{day:04}-01", step_fields(day) | attack, train=notebook())
-    page = write_index(home)
+    page = write_index(project)
     script = r'<script type="application/json" id="rest">(.*?)</script>'
     remaining = json.loads(re.search(script, page, re.DOTALL)[1])
     assert len(remaining["rows"]) == 5
@@ -62,9 +128,9 @@ def test_no_text_of_a_run_ends_the_script_that_holds_it(home, record_run):
     assert "<script>alert" not in page
 
 
-def test_the_results_of_a_failed_run_are_not_shown(home, record_run):
-    record_run("20261101-01", step_fields(10) | {"status": "failed"}, train=notebook())
-    assert "$10" not in write_index(home)
+def test_the_results_of_a_failed_run_are_not_shown(project, record_run):
+    record_run("20261101-01", step_fields(10) | {"status": StepStatus.FAILED}, train=notebook())
+    assert "$10" not in write_index(project)
 
 
 def test_prune_keeps_the_runs_that_others_depend_on(home, make_step, capsys):
@@ -117,10 +183,10 @@ def test_prune_deletes_nothing_if_the_pinned_runs_are_unknown(home, make_step, c
     assert "expected at least 1" in capsys.readouterr().err
 
 
-def test_a_run_is_compared_with_the_last_one_on_the_same_data(home, record_run):
-    sample = step_fields(10) | {"data": "A sample, 5 rows"}
+def test_a_run_is_compared_with_the_last_one_on_the_same_data(project, record_run):
+    sample = step_fields(10) | {"facts": {"data": "A sample, 5 rows"}}
     previous_run_ids = []
     for number, fields in enumerate((step_fields(10), sample, step_fields(9), sample), 1):
         run = record_run(f"20261101-0{number}", fields, train=notebook())
-        previous_run_ids.append(RunIndex(home).previous_comparable_run(run))
+        previous_run_ids.append(RunIndex(project).previous_comparable_run(run))
     assert previous_run_ids == ["", "20261101-01", "20261101-01", "20261101-02"]

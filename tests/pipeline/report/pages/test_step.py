@@ -1,5 +1,6 @@
 """The pages of a run, written by real runs."""
 
+import dataclasses
 import html
 import json
 import re
@@ -10,11 +11,14 @@ import time
 import pytest
 
 from pipeline import main
+from pipeline.report.live import ReportWriter
+from pipeline.runs.status import CellStatus, StepStatus
+from tests.pipeline.report.conftest import executed_cell, executed_notebook
 
-HANDOVER_CELL = """
+PUBLISHING_CELL = """
 import json, os
-with open(os.environ["PIPELINE_HANDOVER"], "w") as file:
-    json.dump({handover}, file)
+with open(os.environ["PIPELINE_RESULTS"], "w") as file:
+    json.dump({results}, file)
 """
 
 
@@ -22,18 +26,17 @@ def read_page(home, name, run="latest"):
     return html.unescape((home / "reports" / run / f"{name}.html").read_text())
 
 
-def read_header(home, name):
-    return read_page(home, name).split("</header>")[0]
+def read_header(home, name, run="latest"):
+    return read_page(home, name, run).split("</header>")[0]
 
 
 def test_the_header_answers_what_a_reader_asks_first(home, make_step):
-    handover = {
+    results = {
         "headline": {"RMSE": {"value": 9.5, "text": "$9.5", "before": 10, "better": "lower"}},
-        "data": "Numbers, 5 rows",
-        "champion": "numbers version 2",
+        "facts": {"data": "Numbers, 5 rows", "champion": "numbers version 2"},
         "links": {"model version: numbers 3": "https://example.com/models/3"},
     }
-    cell = HANDOVER_CELL.format(handover=handover)
+    cell = PUBLISHING_CELL.format(results=results)
     steps = [make_step("one", cell, parameters="n: int = 1  # so many"), make_step("two", "1")]
     assert main(steps, home, []) == 0
     assert main(steps, home, ["-p", "n=41"]) == 0
@@ -58,10 +61,48 @@ def test_the_header_answers_what_a_reader_asks_first(home, make_step):
     assert "one.n = <mark>41</mark>" in index
 
 
+def test_a_step_without_facts_shows_the_group_of_its_run(project, record_run):
+    notebook = executed_notebook(executed_cell("1"))
+    run = record_run("20261101-01", prep=notebook, train=notebook, check=notebook)
+    prep, _, check = run.steps
+    prep.facts = {"data": "Numbers, 5 rows", "machine": "a GPU"}
+    check.facts = {"limits": "strict"}
+    assert ReportWriter(project, run).rewrite_pages() is None
+    facts = {
+        name: re.findall(r"<dt>(data|machine|limits)</dt><dd>(.*?)</dd>", page)
+        for name in ("prep", "train", "check", "index")
+        for page in [read_header(project.workspace.home, name, run.id)]
+    }
+    assert facts == {
+        "prep": [("data", "Numbers, 5 rows"), ("machine", "a GPU")],
+        "train": [("data", "Numbers, 5 rows")],
+        "check": [("data", "Numbers, 5 rows"), ("limits", "strict")],
+        "index": [("data", "Numbers, 5 rows")],
+    }
+
+
+def test_a_failure_names_the_project_s_script_and_three_reasons_to_run(project, record_run):
+    project = dataclasses.replace(project, script="work.py")
+    fields = {"cells": 2, "cell_status": [CellStatus.FAILED, CellStatus.NOT_RUN]}
+    fields |= {"status": StepStatus.TIMED_OUT, "why": [f"input {name} is new" for name in "abcde"]}
+    notebook = executed_notebook(executed_cell("1", status="timed out"))
+    run = record_run("20261101-01", fields, train=notebook)
+    assert ReportWriter(project, run).rewrite_pages() is None
+    header = read_header(project.workspace.home, "train", run.id)
+    for text in (
+        "This step timed out after 0 of 2 cells",
+        "<code>time_limit</code> of the step train in <code>work.py</code>",
+        "<code>python work.py</code>: it resumes at this step",
+        "<code>python work.py show latest</code> prints all of this",
+        "It ran because: input a is new; input b is new; input c is new and 2 more.",
+    ):
+        assert text in header, text
+
+
 @pytest.mark.parametrize("value", ["'low'", "None", "[1]"])
 def test_a_result_that_is_no_number_is_rejected(home, make_step, capsys, value):
-    handover = f'{{"headline": {{"RMSE": {{"value": {value}, "text": "x"}}}}}}'
-    step = make_step("one", HANDOVER_CELL.format(handover=handover))
+    results = f'{{"headline": {{"RMSE": {{"value": {value}, "text": "x"}}}}}}'
+    step = make_step("one", PUBLISHING_CELL.format(results=results))
     assert main([step], home, []) == 1
     assert "expected a number as value" in capsys.readouterr().out
 
@@ -91,7 +132,7 @@ def test_the_report_of_a_failed_step_explains_the_failure(home, make_step):
 
 
 def test_the_pages_of_later_steps_show_the_notice_too(home, make_step):
-    cell = HANDOVER_CELL.format(handover={"notice": "MADE UP"})
+    cell = PUBLISHING_CELL.format(results={"notice": "MADE UP"})
     assert main([make_step("one", cell), make_step("two", "1 / 0")], home, []) == 1
     assert "MADE UP" in read_header(home, "two")
 

@@ -1,0 +1,127 @@
+"""Run the tasks that must run, or say that there is nothing to do; declare steps up to date."""
+
+import argparse
+import sys
+from collections.abc import Collection
+
+from pipeline.cli import progress, reproduce
+from pipeline.cli.terminal_progress import TerminalProgress
+from pipeline.definition import parameters
+from pipeline.definition.parameters import read_parameters
+from pipeline.definition.project import Project
+from pipeline.definition.steps import Step
+from pipeline.definition.tasks import Task
+from pipeline.execution import run_lock
+from pipeline.execution.crash_recovery import recover_interrupted_run
+from pipeline.report.live import ReportWriter
+from pipeline.runs import records
+from pipeline.runs.events import RunEvent
+from pipeline.staleness import plan, recording
+from pipeline.staleness.state_store import StateStore
+
+
+def accept_step(project: Project, tasks: list[Task], step_name: str) -> int:
+    """Declare the tasks of a step up to date without running them; return exit code 0."""
+    state_store = StateStore(project.workspace)
+    with run_lock.hold(project.workspace.lock_file, "--accept", _print_waiting):
+        for task in tasks:
+            if task.step.name == step_name:
+                changes = recording.accept(task, state_store)
+                print(f"{task.label} is accepted as up to date: {changes}")
+    return 0
+
+
+def run_tasks(
+    project: Project,
+    pipeline: list[Step],
+    tasks: list[Task],
+    forced_steps: Collection[str],
+    environment: dict[str, str],
+    args: argparse.Namespace,
+) -> int:
+    """Run the tasks that must run, one run at a time in this home; return the exit code.
+
+    pipeline: all steps. environment: of the kernels. args: the options of the command line.
+    """
+    workspace, run_id = project.workspace, records.new_run_id()
+    with run_lock.hold(workspace.lock_file, run_id, _print_waiting) as lock_descriptor:
+        interrupted_run = recover_interrupted_run(project)
+        if interrupted_run:
+            print(
+                f"run {interrupted_run.id} was killed; its finished steps are kept",
+                file=sys.stderr,
+            )
+        state_store = StateStore(workspace)
+        # not before the lock is held: another run may just have finished some of the steps
+        step_names = [step.name for step in pipeline]
+        forced_reasons = plan.forced_reasons(tasks, state_store, forced_steps, step_names)
+        if not forced_reasons and not any(plan.stale_reasons(task, state_store) for task in tasks):
+            return _report_up_to_date(project, tasks, args)
+        from pipeline.execution.scheduler import RunOptions, Scheduler
+
+        validate_defaults(tasks)
+        options = RunOptions(
+            forced_reasons=forced_reasons,
+            max_workers=args.jobs or 0,
+            cold_start=args.cold,
+            environment=environment,
+            single_file=args.single_file,
+            reproduction_commands=reproduce.reproduction_commands(project, pipeline, tasks),
+        )
+        listener = _create_progress(project, args)
+        scheduler = Scheduler(run_id, tasks, project, options, listener)
+        try:
+            scheduler.create_folders()
+        except OSError as error:
+            print(f"the run could not start: {error}", file=sys.stderr)
+            return 2
+        return scheduler.run(lock_descriptor)
+
+
+def validate_defaults(tasks: list[Task]) -> None:
+    """Raise ValueError if a notebook's own defaults contradict its annotations."""
+    for notebook in {task.step.notebook for task in tasks}:
+        problems = parameters.validate(read_parameters(notebook), {})[1]
+        if problems:
+            raise ValueError("\n".join(f"{notebook.name}: {problem}" for problem in problems))
+
+
+def _report_up_to_date(project: Project, tasks: list[Task], args: argparse.Namespace) -> int:
+    """Say that there is nothing to do, after writing deleted reports again; return exit code 0."""
+    workspace, state_store = project.workspace, StateStore(project.workspace)
+    states = {task.label: state_store.load(task.label) for task in tasks}
+    run_ids = {label: state.run for label, state in states.items() if state}
+    for task in tasks:
+        if not (workspace.report_folder(run_ids[task.label]) / task.report).exists():
+            _write_deleted_report(project, run_ids[task.label], task.label)
+    newest_run_id = max(run_ids.values())
+    if args.json:
+        newest_run = records.load(workspace.run_folder(newest_run_id))
+        newest_run.steps = [step for step in newest_run.steps if not step.status.is_failure]
+        _create_progress(project, args)(RunEvent.NOTHING_TO_DO, newest_run, None)
+    elif not args.quiet:
+        labels = ", ".join(task.label for task in tasks)
+        print(f"nothing to do: {labels} up to date since run {newest_run_id}")
+        print(f"reports: {workspace.latest_report}")
+    return 0
+
+
+def _write_deleted_report(project: Project, run_id: str, label: str) -> None:
+    run = records.load(project.workspace.run_folder(run_id))
+    report_writer = ReportWriter(project, run)
+    report_writer.pending_steps = [step for step in run.steps if step.name == label]
+    report_writer.write_final_pages()
+
+
+def _create_progress(project: Project, args: argparse.Namespace) -> progress.PlainProgress:
+    if args.json:
+        return progress.JsonProgress(project.workspace)
+    if args.quiet:
+        return progress.QuietProgress(project.workspace)
+    if sys.stdout.isatty():
+        return TerminalProgress(project.workspace)
+    return progress.PlainProgress(project.workspace)
+
+
+def _print_waiting(holder: str) -> None:
+    print(f"another run is under way here ({holder}); waiting for its end", file=sys.stderr)

@@ -1,0 +1,90 @@
+"""Show the progress of a run on a terminal, with a line per running step that is redrawn."""
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+
+from pipeline.cli.progress import PlainProgress
+from pipeline.runs import records
+from pipeline.runs.events import RunEvent
+from pipeline.runs.formatting import format_duration
+from pipeline.runs.records import RunRecord, StepRecord
+from pipeline.runs.status import StepStatus
+from pipeline.workspace import Workspace
+
+MIN_REDRAW_SECONDS = 0.1
+MAX_PROGRESS_LINES = 10
+MAX_RUNS_SEARCHED = 29  # for earlier durations of the cells
+
+
+@dataclass
+class TerminalProgress(PlainProgress):
+    """Print the same lines, and below them one line per running step that is redrawn in place."""
+
+    expected_cell_seconds: dict[str, list[float]] = field(default_factory=dict)  # step -> last run
+    n_drawn_lines: int = 0
+    last_draw_time: float = 0.0
+    cell_start_times: dict[str, float] = field(default_factory=dict)  # step -> its latest cell
+
+    def __call__(self, event: RunEvent, run: RunRecord, step: StepRecord | None) -> None:
+        """Print the event and redraw the lines of the running steps."""
+        if event is RunEvent.RUN_STARTED:
+            self.expected_cell_seconds = _previous_cell_seconds(self.workspace, run)
+        if step and event is RunEvent.CELL:
+            self.cell_start_times[step.name] = time.monotonic()
+        is_frequent = event in (RunEvent.CELL, RunEvent.TICK)
+        if is_frequent and time.monotonic() - self.last_draw_time < MIN_REDRAW_SECONDS:
+            return
+        if event is not RunEvent.STEP_STARTED:
+            self._erase_lines()
+            super().__call__(event, run, step)
+        running_steps = [record for record in run.steps if record.status is StepStatus.RUNNING]
+        lines = [self._progress_line(record) for record in running_steps[:MAX_PROGRESS_LINES]]
+        self._erase_lines()
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+        self.n_drawn_lines, self.last_draw_time = len(lines), time.monotonic()
+
+    def _erase_lines(self) -> None:
+        sys.stdout.write("\x1b[1A\x1b[2K" * self.n_drawn_lines)
+        self.n_drawn_lines = 0
+
+    def _progress_line(self, step: StepRecord) -> str:
+        text = f"{step.name:10} {step.cells_done:3}/{step.cells or '?'} cells  "
+        text += f"{format_duration(records.seconds_since(step.started)):>8}"
+        remaining_seconds = self._remaining_seconds(step)
+        text += f"  about {format_duration(remaining_seconds)} left" if remaining_seconds else ""
+        text += f"  {step.heading}" if step.heading else ""
+        return text[: shutil.get_terminal_size().columns - 1]
+
+    def _remaining_seconds(self, step: StepRecord) -> float:
+        """Estimate the seconds to go from the durations of the cells in an earlier run.
+
+        The time before the first cell, in which the kernel starts, does not count. 0.0 if unknown.
+        """
+        expected = self.expected_cell_seconds.get(step.name, [])
+        if not expected or step.cells == 0:
+            return 0.0
+        if len(expected) == step.cells:
+            remaining = sum(expected[step.cells_done :])
+        else:
+            remaining = sum(expected) - sum(step.cell_seconds)
+        return max(remaining - (time.monotonic() - self.cell_start_times[step.name]), 0.0)
+
+
+def _previous_cell_seconds(workspace: Workspace, run: RunRecord) -> dict[str, list[float]]:
+    """Return step -> seconds of each cell in the last run that completed the step."""
+    seconds_by_step: dict[str, list[float]] = {}
+    earlier_run_ids = [run_id for run_id in workspace.run_ids() if run_id < run.id]
+    for run_id in earlier_run_ids[:MAX_RUNS_SEARCHED]:
+        try:
+            steps = records.load(workspace.run_folder(run_id)).steps
+        except (LookupError, ValueError, KeyError, TypeError):
+            continue
+        for step in steps:
+            if step.status is StepStatus.DONE and step.cell_seconds:
+                seconds_by_step.setdefault(step.name, step.cell_seconds)
+        if all(step.name in seconds_by_step for step in run.steps):
+            break
+    return seconds_by_step

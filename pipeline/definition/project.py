@@ -1,0 +1,61 @@
+"""What the runner knows of the project whose notebooks it runs, besides the steps."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.runs.prune import PinnedRuns, no_pinned_runs
+from pipeline.runs.records import RunRecord
+from pipeline.workspace import Workspace
+
+
+class ComparisonTable(Protocol):
+    """A table that a project adds to the page that compares two runs."""
+
+    @property
+    def title(self) -> str:
+        """The heading of its section, such as Data files."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of the columns."""
+
+    @property
+    def rows(self) -> Sequence[Sequence[str]]:
+        """The differences, a text for each column; empty if nothing differs."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences that stand below the table."""
+
+    @property
+    def command(self) -> str:
+        """A command that prints the same; empty if there is none."""
+
+
+# called with the folder of the project and two commits; returns None if there is nothing to compare
+CommitComparison = Callable[[Path, str, str], ComparisonTable | None]
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folders of a project, and what it has passed to `pipeline.main`."""
+
+    workspace: Workspace
+    script: str  # the name of the script that users run
+    environment: Mapping[str, str] = field(default_factory=dict)  # of the kernels
+    pinned_runs: PinnedRuns = no_pinned_runs
+    grouping_fact: str = ""  # only runs with the same value of this fact are compared by default
+    compare_commits: CommitComparison | None = None
+
+    def command(self, *arguments: str) -> str:
+        """Return the command line that users type, with these arguments."""
+        return " ".join(["python", self.script, *arguments])
+
+    def group(self, run: RunRecord) -> str:
+        """Return the run's group: its grouping fact up to the first comma; empty if unknown.
+
+        "A sample" for "A sample, 5 rows".
+        """
+        return run.fact(self.grouping_fact).partition(",")[0]

@@ -1,0 +1,152 @@
+"""Build the tasks to run: each step with its parameter values, once for each variant of a sweep."""
+
+from itertools import product
+from typing import Any, NamedTuple
+
+from pipeline.definition import parameters
+from pipeline.definition.parameters import read_parameters
+from pipeline.definition.steps import Step, suggest_name
+from pipeline.runs.digests import slug
+
+
+class Task(NamedTuple):
+    """A step with its parameter values: executed once, with one report."""
+
+    step: Step
+    label: str  # the step's name, or train[seed=1] in a sweep
+    values: dict[str, Any]  # typed values of the overridden parameters
+    needs: tuple[str, ...]  # labels of the tasks it waits for
+    file_stem: str  # name of its files, without a suffix
+
+    @property
+    def report(self) -> str:
+        """The file name of its report."""
+        return f"{self.file_stem}.html"
+
+
+class ParameterOverride(NamedTuple):
+    """A value for a parameter, as the user wrote it."""
+
+    name: str  # NAME or STEP.NAME
+    value: Any  # a text, or a list of texts
+    origin: str  # an option such as "-p", a file's path, or an environment variable's name
+
+
+def build_tasks(
+    steps: list[Step], overrides: list[ParameterOverride], sweeps: list[ParameterOverride]
+) -> list[Task]:
+    """Return the tasks in the order of the steps, with the variants of a swept step in a row.
+
+    Of two overrides of one parameter the later wins, and STEP.NAME wins over NAME. Raises
+    ValueError that lists all unknown names (each with the nearest known one) and invalid values.
+    """
+    parameters_by_step = {step.name: read_parameters(step.notebook) for step in steps}
+    problems: list[str] = []
+    # the sort is stable: the order of the origins remains
+    ordered_overrides = sorted(overrides, key=lambda override: "." in override.name)
+    texts_by_step = _texts_by_step(parameters_by_step, ordered_overrides, problems)
+    sweep_values: dict[str, dict[str, list[str]]] = {step.name: {} for step in steps}
+    for sweep in sweeps:
+        for step_name, name in _matching_parameters(parameters_by_step, sweep, problems):
+            sweep_values[step_name][name] = _split_sweep_values(sweep.value)
+    tasks_by_step: dict[str, list[Task]] = {}
+    stems = [step.notebook.stem for step in steps]
+    for step in steps:
+        step_parameters = parameters_by_step[step.name]
+        step_texts = _secret_defaults(step_parameters) | texts_by_step[step.name]
+        needs = _task_needs(step, tasks_by_step)
+        stem = step.notebook.stem if stems.count(step.notebook.stem) == 1 else step.name
+        tasks_by_step[step.name] = []
+        for combination in product(*sweep_values[step.name].values()):
+            variant = dict(zip(sweep_values[step.name], combination, strict=True))
+            texts = step_texts | variant
+            values, value_problems = (
+                parameters.validate(step_parameters, texts) if texts else ({}, [])
+            )
+            problems += value_problems
+            tasks_by_step[step.name].append(_build_task(step, variant, values, needs, stem))
+    if problems:
+        raise ValueError("\n".join(dict.fromkeys(problems)))
+    return [task for tasks in tasks_by_step.values() for task in tasks]
+
+
+def _build_task(
+    step: Step, variant: dict[str, str], values: dict[str, Any], needs: tuple[str, ...], stem: str
+) -> Task:
+    """Return the task of one variant of a step; `variant` is empty unless the step is swept."""
+    if not variant:
+        return Task(step, step.name, values, needs, stem)
+    settings = ",".join(f"{name}={text}" for name, text in variant.items())
+    file_stem = f"{stem}-{slug(settings)}"
+    return Task(step, f"{step.name}[{settings}]", values, needs, file_stem)
+
+
+def _task_needs(step: Step, tasks_by_step: dict[str, list[Task]]) -> tuple[str, ...]:
+    """Return the labels of the tasks a step waits for, then the needed steps without a task."""
+    needs = step.needs or ()
+    labels = [task.label for need in needs for task in tasks_by_step.get(need, [])]
+    return (*labels, *(need for need in needs if need not in tasks_by_step))
+
+
+def _secret_defaults(step_parameters: list[parameters.Parameter]) -> dict[str, str]:
+    """Return the defaults that name a secret: the notebook itself would take them as plain text."""
+    return {
+        parameter.name: parameter.default
+        for parameter in step_parameters
+        if isinstance(parameter.default, str) and parameter.default.startswith("env:")
+    }
+
+
+def _texts_by_step(
+    parameters_by_step: dict[str, list[parameters.Parameter]],
+    overrides: list[ParameterOverride],
+    problems: list[str],
+) -> dict[str, dict[str, Any]]:
+    texts: dict[str, dict[str, Any]] = {step_name: {} for step_name in parameters_by_step}
+    for override in overrides:
+        for step_name, name in _matching_parameters(parameters_by_step, override, problems):
+            texts[step_name][name] = override.value
+    return texts
+
+
+def _matching_parameters(
+    parameters_by_step: dict[str, list[parameters.Parameter]],
+    override: ParameterOverride,
+    problems: list[str],
+) -> list[tuple[str, str]]:
+    """Return (step, parameter) for each step that declares the parameter.
+
+    Appends an error message to `problems` if there is none.
+    """
+    target_step, _, parameter_name = override.name.rpartition(".")
+    names_by_step = {
+        step_name: [parameter.name for parameter in step_parameters]
+        for step_name, step_parameters in parameters_by_step.items()
+    }
+    matches = [
+        (step_name, parameter_name)
+        for step_name, names in names_by_step.items()
+        if target_step in ("", step_name) and parameter_name in names
+    ]
+    if not matches:
+        candidates = {name for names in names_by_step.values() for name in names}
+        candidates |= {f"{step}.{name}" for step, names in names_by_step.items() for name in names}
+        origin = "" if override.origin == "-p" else f" ({override.origin})"
+        problems.append(
+            f"there is no parameter {override.name!r}{origin}"
+            f"{suggest_name(override.name, sorted(candidates))}"
+        )
+    return matches
+
+
+def _split_sweep_values(text: str) -> list[str]:
+    """Split a text at its commas, except at those inside brackets or quotes."""
+    values, depth, quote = [""], 0, ""
+    for letter in text:
+        quote = "" if letter == quote else quote or (letter if letter in "\"'" else "")
+        depth += (letter in "[(") - (letter in "])") if not quote else 0
+        if letter == "," and not depth and not quote:
+            values.append("")
+        else:
+            values[-1] += letter
+    return list(dict.fromkeys(value.strip() for value in values))

@@ -1,0 +1,208 @@
+"""What differs between a step in two runs: its results, and its cells with their outputs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.report import exporter, images, outputs, rendering
+from pipeline.report.pages import cell_matching, diffs, image_overlay
+from pipeline.report.pages.cell_matching import CodeCell
+from pipeline.report.rendering import MetricChange
+from pipeline.runs.records import RunRecord, StepRecord
+from pipeline.runs.results import Metric, format_metric
+from pipeline.workspace import Workspace
+
+IGNORED_PIXEL_SHARE = 0.0005  # a figure with a smaller share of different pixels is unchanged
+
+
+class ResultRow(NamedTuple):
+    """A result of a step in both runs."""
+
+    name: str
+    old_text: str
+    new_text: str
+    change: MetricChange | None  # of metrics that both runs have
+
+
+@dataclass
+class SectionChanges:
+    """The differences below one heading of a notebook."""
+
+    section: str
+    html_blocks: list[str] = field(default_factory=list)
+
+
+@dataclass
+class StepComparison:
+    """A step of both runs, or of one."""
+
+    name: str
+    note: str = ""
+    sections: list[SectionChanges] = field(default_factory=list)
+    results: list[ResultRow] = field(default_factory=list)
+    unchanged_cells: int = 0
+    changed_code_cells: int = 0
+    changed_tables: int = 0
+    changed_figures: int = 0
+
+
+def compare_steps(
+    workspace: Workspace, old_run: RunRecord, new_run: RunRecord
+) -> list[StepComparison]:
+    """Return the comparison of each step that either run has."""
+    names = dict.fromkeys(step.name for run in (old_run, new_run) for step in run.steps)
+    return [_compare_step(workspace, old_run, new_run, name) for name in names]
+
+
+def _compare_step(
+    workspace: Workspace, old_run: RunRecord, new_run: RunRecord, name: str
+) -> StepComparison:
+    comparison = StepComparison(name)
+    old_step, new_step = _find_step(old_run, name), _find_step(new_run, name)
+    if old_step is None or new_step is None:
+        run = new_run if old_step is None else old_run
+        comparison.note = f"Only run {run.id} has this step."
+        return comparison
+    comparison.results = list(_result_rows(old_step, new_step))
+    old_origin, new_origin = old_step.reused or old_run.id, new_step.reused or new_run.id
+    if old_origin == new_origin:
+        comparison.note = f"The same in both: run {old_origin} made it."
+        return comparison
+    old_path = workspace.executed_notebook(old_origin, old_step.file_stem)
+    new_path = workspace.executed_notebook(new_origin, new_step.file_stem)
+    for run_id, path in ((old_origin, old_path), (new_origin, new_path)):
+        if not path.exists():
+            comparison.note = f"The notebook executed by run {run_id} no longer exists."
+            return comparison
+    both_succeeded = old_step.status.is_success and new_step.status.is_success
+    if old_step.status is not new_step.status and not both_succeeded:
+        comparison.note = f"Its status was {old_step.status}, is now {new_step.status}."
+    for old_cell, new_cell in cell_matching.match_cells(
+        _read_cells(old_path), _read_cells(new_path)
+    ):
+        _add_cell_changes(old_cell, new_cell, comparison)
+    return comparison
+
+
+def _find_step(run: RunRecord, name: str) -> StepRecord | None:
+    return next((step for step in run.steps if step.name == name), None)
+
+
+def _read_cells(notebook_path: Path) -> list[CodeCell]:
+    return cell_matching.code_cells(exporter.read_notebook(notebook_path))
+
+
+def _result_rows(old_step: StepRecord, new_step: StepRecord) -> Iterator[ResultRow]:
+    for name in dict.fromkeys([*old_step.headline, *new_step.headline]):
+        old_value, new_value = old_step.headline.get(name), new_step.headline.get(name)
+        change = None
+        if isinstance(old_value, Metric) and isinstance(new_value, Metric):
+            change = rendering.format_change(old_value.value, new_value)
+        yield ResultRow(name, _format_result(old_value), _format_result(new_value), change)
+
+
+def _format_result(value: Metric | str | None) -> str:
+    return format_metric(value) if value is not None else "–"
+
+
+def _add_cell_changes(
+    old_cell: CodeCell | None, new_cell: CodeCell | None, comparison: StepComparison
+) -> None:
+    """Add the differences between a cell and its counterpart to the step's comparison."""
+    if old_cell and new_cell:
+        section, blocks = new_cell.section, _edited_cell_blocks(old_cell, new_cell, comparison)
+    elif new_cell:
+        section, blocks = new_cell.section, _new_cell_blocks(new_cell)
+        comparison.changed_code_cells += 1
+    elif old_cell:
+        section, blocks = old_cell.section, _deleted_cell_blocks(old_cell)
+        comparison.changed_code_cells += 1
+    if not blocks:
+        comparison.unchanged_cells += 1
+    elif comparison.sections and comparison.sections[-1].section == section:
+        comparison.sections[-1].html_blocks += blocks
+    else:
+        comparison.sections.append(SectionChanges(section, blocks))
+
+
+def _new_cell_blocks(cell: CodeCell) -> list[str]:
+    return [
+        f"<p>A new cell:</p>{diffs.code_diff('', cell.source)}",
+        *(outputs.render_html(table) for table in cell.tables),
+        *(_figure_html(figure) for figure in cell.figures),
+    ]
+
+
+def _deleted_cell_blocks(cell: CodeCell) -> list[str]:
+    return [f"<p>A deleted cell:</p>{diffs.code_diff(cell.source, '')}"]
+
+
+def _edited_cell_blocks(
+    old_cell: CodeCell, new_cell: CodeCell, comparison: StepComparison
+) -> list[str]:
+    """Return the HTML of the differences, and count them in the step's comparison."""
+    blocks = []
+    if old_cell.source != new_cell.source:
+        blocks.append(diffs.code_diff(old_cell.source, new_cell.source))
+        comparison.changed_code_cells += 1
+    if old_cell.status != new_cell.status:
+        old_phrase, new_phrase = old_cell.status.phrase, new_cell.status.phrase
+        blocks.append(f"<p>The cell {old_phrase} before, and {new_phrase} now.</p>")
+    blocks += [
+        diffs.text_diff(old_text, new_text)
+        for old_text, new_text in zip_longest(old_cell.texts, new_cell.texts, fillvalue="")
+        if old_text != new_text
+    ]
+    tables = [
+        _table_comparison_html(old_table, new_table)
+        for old_table, new_table in zip_longest(old_cell.tables, new_cell.tables)
+        if old_table != new_table
+    ]
+    tables = [table for table in tables if table]
+    figures = [
+        _figure_comparison_html(old_figure, new_figure)
+        for old_figure, new_figure in zip_longest(old_cell.figures, new_cell.figures)
+        if _figures_differ(old_figure, new_figure)
+    ]
+    comparison.changed_tables += len(tables)
+    comparison.changed_figures += len(figures)
+    return blocks + tables + figures
+
+
+def _figures_differ(old_bundle: dict[str, Any] | None, new_bundle: dict[str, Any] | None) -> bool:
+    return (
+        old_bundle is None
+        or new_bundle is None
+        or image_overlay.changed_pixel_share(old_bundle, new_bundle) > IGNORED_PIXEL_SHARE
+    )
+
+
+def _table_comparison_html(old_table: str | None, new_table: str | None) -> str:
+    """Return the HTML of two tables that differ; empty if only their markup does."""
+    if new_table is None:
+        return f"<p>A deleted table:</p>{outputs.render_html(old_table or '')}"
+    if old_table is None:
+        return f"<p>A new table:</p>{outputs.render_html(new_table)}"
+    return diffs.table_diff(old_table, new_table)
+
+
+def _figure_html(mime_bundle: dict[str, Any] | None) -> str:
+    figure = images.extract_figure(mime_bundle, {}) if mime_bundle else None
+    return outputs.figure_html(figure, {}, "") if figure else '<p class="faint">no figure</p>'
+
+
+def _figure_comparison_html(
+    old_bundle: dict[str, Any] | None, new_bundle: dict[str, Any] | None
+) -> str:
+    figures = {"before": old_bundle, "now": new_bundle}
+    if old_bundle and new_bundle:
+        overlay = image_overlay.highlight_differences(old_bundle, new_bundle)
+        if overlay:
+            figures["what differs"] = overlay
+    columns = "".join(
+        f"<div><h4>{title}</h4>{_figure_html(mime_bundle)}</div>"
+        for title, mime_bundle in figures.items()
+    )
+    return f'<div class="pair">{columns}</div>'

@@ -1,0 +1,158 @@
+"""Write the pages of one run below reports/: its steps, the run itself, the index, a comparison."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.definition.project import Project
+from pipeline.kernels.slow_imports import skip_rfc3987_syntax
+from pipeline.runs.atomic_write import atomic_write
+from pipeline.runs.records import RunRecord, StepRecord
+from pipeline.runs.results import PublishedResults
+from pipeline.runs.status import StepStatus
+
+# The rest of pipeline.report is imported where it is needed, so that a run that writes no page does
+# not pay for it, and the first pages do not wait for nbconvert.
+if TYPE_CHECKING:
+    from pipeline.report.model import PageContext, RenderedNotebook
+    from pipeline.report.pages.index import RunIndex
+
+
+class RunPages:
+    """The pages of one run; each method writes one, or raises what went wrong.
+
+    single_file: each page contains its style sheet and script and links to no other page.
+    """
+
+    def __init__(self, project: Project, run: RunRecord, single_file: bool) -> None:
+        self.project, self.workspace, self.run = project, project.workspace, run
+        self.single_file = single_file
+        self.summaries: dict[str, str] = {}  # step name -> HTML of its summary
+        self.live = True  # the run goes on
+        self.can_render_notebooks = False  # what it needs has been imported
+        self._pin_reasons: dict[str, str] | None = None
+
+    def preload(self) -> None:
+        """Import what rendering a notebook needs."""
+        skip_rfc3987_syntax()
+        import pipeline.report.exporter  # noqa: F401
+
+        self.can_render_notebooks = True
+
+    def finish(self) -> None:
+        """Make the pages that are written from now on final: the run has ended."""
+        self.live = False
+        self._pin_reasons = None  # the run may have changed what is in use
+
+    def executed_notebook(self, step: StepRecord) -> Path:
+        """Return the path of the step's notebook, in the run that executed it."""
+        return self.workspace.executed_notebook(step.reused or self.run.id, step.file_stem)
+
+    def write_step(self, step: StepRecord) -> None:
+        """Write the report of the step, and the pages that it has published."""
+        from pipeline.report.pages.step import step_page
+
+        notebook = self._render_notebook(step)
+        self.summaries[step.name] = notebook.summary
+        self._write(step.report, step_page(self.run, step, notebook, self._context(step)))
+        for page_name in step.pages:
+            self._write_extra_page(step, page_name)
+
+    def _render_notebook(self, step: StepRecord) -> "RenderedNotebook":
+        """Render the step's notebook, or an empty one if it has no outputs yet.
+
+        The page of a running step does not wait for `preload`: that takes a second.
+        """
+        from pipeline.report.pages.step import empty_notebook
+
+        path = self.executed_notebook(step)
+        if step.status is StepStatus.NOT_RUN or not path.exists():
+            return empty_notebook(step)
+        if not self.can_render_notebooks:
+            if step.status is StepStatus.RUNNING:
+                return empty_notebook(step)
+            self.preload()
+        from pipeline.report import exporter
+
+        return exporter.render_notebook(exporter.read_notebook(path), step.name)
+
+    def _write_extra_page(self, step: StepRecord, page_name: str) -> None:
+        """Write a page that the step has published. Raises LookupError if it is gone."""
+        self.preload()
+        from pipeline.report.pages.extra import render_extra_page
+
+        results_file = self.executed_notebook(step).with_suffix(".json")
+        pages = PublishedResults.load(results_file).pages
+        if page_name not in pages:
+            raise LookupError(f"{results_file} has no page {page_name}")
+        page = render_extra_page(self.run, step, pages[page_name], self._context(step))
+        self._write(step.page_filename(page_name), page)
+
+    def write_run(self) -> None:
+        """Write the page of the run."""
+        from pipeline.report.pages.step import run_page
+
+        pin_reason = self._load_pin_reasons().get(self.run.id, "")
+        self._write("index.html", run_page(self.run, self.summaries, self._context(), pin_reason))
+
+    def write_index(self) -> None:
+        """Write the page of all runs."""
+        self.index.update(self.run)
+        self.index.write_page(self._load_pin_reasons())
+
+    def write_comparison(self) -> None:
+        """Write the comparison with the run before, if there is one."""
+        self.preload()
+        from pipeline.report.pages.comparison import write_comparison
+
+        previous_run_id = self.index.previous_comparable_run(self.run)
+        if previous_run_id:
+            write_comparison(self.project, previous_run_id, self.run.id)
+
+    def update_latest_link(self) -> None:
+        """Make reports/latest a symbolic link to this run's folder, replaced atomically."""
+        latest = self.workspace.latest_report
+        new_link = latest.with_name(f".latest.{self.run.id}")
+        try:
+            new_link.symlink_to(self.run.id, target_is_directory=True)
+            new_link.replace(latest)
+        except OSError:  # the file system has no links: write a page that redirects
+            new_link.unlink(missing_ok=True)
+            url = f"../{self.run.id}/index.html"
+            page = f'<meta http-equiv="refresh" content="0;url={url}"><a href="{url}">here</a>'
+            atomic_write(latest / "index.html", page, durable=False)
+
+    def _context(self, step: StepRecord | None = None) -> "PageContext":
+        """Return the context of the step's page, or of the run's page without a step."""
+        from pipeline.report.model import PageContext
+        from pipeline.report.pages.index import find_comparisons
+
+        comparison = find_comparisons(self.workspace).get(self.run.id)
+        may_change = step is None or step.status in (StepStatus.RUNNING, StepStatus.NOT_RUN)
+        return PageContext(
+            project=self.project,
+            single_file=self.single_file,
+            live=self.live and may_change,
+            previous_run_id=self.index.previous_run_of_step(self.run, step.name) if step else "",
+            comparison_href=comparison.href if comparison else "",
+        )
+
+    @cached_property
+    def index(self) -> "RunIndex":
+        """All recorded runs."""
+        from pipeline.report.pages.index import RunIndex
+
+        return RunIndex(self.project)
+
+    def _load_pin_reasons(self) -> dict[str, str]:
+        """Return what the project's pinned_runs does; asked once, as it may query a server."""
+        if self._pin_reasons is None:
+            try:
+                self._pin_reasons = self.project.pinned_runs()
+            except Exception:  # whatever it queries: a page without them is better than none
+                self._pin_reasons = {}
+        return self._pin_reasons
+
+    def _write(self, name: str, content: str) -> None:
+        path = self.workspace.report_folder(self.run.id) / name
+        atomic_write(path, content, durable=not self.live)

@@ -1,0 +1,25 @@
+"""Texts that the terminal, the records and the pages share: durations, and shortened lists."""
+
+from collections.abc import Sequence, Sized
+
+MAX_LISTED_ITEMS = 3
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as text: 4.2 s, 1 min 12 s, 2 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+
+
+def join_limited(items: Sequence[str], limit: int = MAX_LISTED_ITEMS, separator: str = "; ") -> str:
+    """Return the first `limit` items as one text, and how many more there are."""
+    return separator.join(items[:limit]) + hidden_items_suffix(items, limit)
+
+
+def hidden_items_suffix(items: Sized, limit: int = MAX_LISTED_ITEMS) -> str:
+    """Return " and 2 more" for a list of which only the first `limit` are shown; else empty."""
+    n_hidden = len(items) - limit
+    return f" and {n_hidden:,} more" if n_hidden > 0 else ""
