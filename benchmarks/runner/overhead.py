@@ -1,9 +1,11 @@
 """What the runner costs, beside plain papermill and beside the same code as one script.
 
 .venv/bin/python -m benchmarks.runner.overhead [--repeats 3] [--skip-default]
+.venv/bin/python -m benchmarks.runner.overhead --against ../older [--repeats 5]
 
 The two sides of each comparison run in turn, A B A B; the medians and their ratio are printed. The
 plain script is `jupyter nbconvert --to python` of the notebooks, concatenated, in one process.
+--against compares with the runner of another checkout, in that checkout's environment, instead.
 """
 
 import argparse
@@ -51,11 +53,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--skip-default", action="store_true", help="skip the run on the real data")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="an older commit's")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {options.repeats} repeats\n")
     print("| what | this runner, s | compared with | that, s | ratio |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if options.against:
+            compare_checkouts(folder, options.against.resolve(), options)
+            return
         compare_trivial(folder, options.repeats)
         compare_sweep(folder)
         if not options.skip_default:
@@ -150,6 +156,44 @@ def compare_sweep(parent: Path) -> None:
 
         title = f"{N_VARIANTS} notebooks in a sweep, {mode}, with reports"
         compare(title, run_sweep, PAPERMILL_TITLE, run_papermill, 1)
+
+
+def compare_checkouts(folder: Path, other: Path, options: argparse.Namespace) -> None:
+    """Compare the runner of this checkout with that of another one."""
+    sides = {"this": paths.PROJECT_ROOT, "other": other}
+    data = paths.PROJECT_ROOT / "data" / "raw" / "california_housing.csv"
+    for side in sides:
+        (folder / side / "data" / "raw").mkdir(parents=True)
+        shutil.copy(data, folder / side / "data" / "raw")
+        for number in range(N_TRIVIAL):
+            write_notebook(folder / side / f"s{number}.ipynb")
+        (folder / side / "run_pipeline.py").write_text(RUNNER_SCRIPT.format(count=N_TRIVIAL))
+
+    def run_trivial(side: str, *arguments: str) -> None:
+        python = str(sides[side] / ".venv" / "bin" / "python")
+        run_command(python, "run_pipeline.py", *arguments, folder=folder / side)
+
+    def run_default(side: str, *arguments: str) -> None:
+        python, home = str(sides[side] / ".venv" / "bin" / "python"), str(folder / side)
+        command = (python, "run_pipeline.py", *arguments)
+        run_command(*command, folder=sides[side], HOUSING_HOME=home)
+
+    def compare_sides(title: str, run: Callable[..., None], *arguments: str) -> None:
+        compare(
+            title,
+            lambda _number: run("this", *arguments),
+            "the same, the other checkout",
+            lambda _number: run("other", *arguments),
+            options.repeats,
+        )
+
+    values = ",".join(str(value) for value in range(N_VARIANTS))
+    compare_sides("three trivial notebooks, with reports", run_trivial, "--force")
+    compare_sides("the same, nothing changed", run_trivial)
+    compare_sides("100 notebooks in a sweep", run_trivial, "--sweep", f"s0.x={values}", "--force")
+    if not options.skip_default:
+        compare_sides("the default run, with reports", run_default, "--force")
+        compare_sides("the default run, nothing changed", run_default)
 
 
 def write_notebook(path: Path) -> None:

@@ -2,12 +2,15 @@
 
 .venv/bin/python -m benchmarks.service.throughput [--rounds 3] [--seconds 3] [--only NAME ...]
 .venv/bin/python -m benchmarks.service.throughput {--quick,--profile}
+.venv/bin/python -m benchmarks.service.throughput --against ../older --only "ours"
 
 Serves the champion of HOUSING_HOME's store: `make run` first. Each peer gets an environment below
 var/peers/, created at its first use. All servers run at the same time and get closed-loop load in
 turn, round after round; the medians of the rounds are printed. All have OMP_NUM_THREADS=1: with two
 threads LitServe answers a quarter as many single rows, and no peer more. A server that uses
 processor time while idle is paused while others are measured. The service's logs are discarded.
+--against measures the service of another checkout too, with that checkout's environment; both serve
+the same store, so the older of the two must have made it.
 """
 
 import argparse
@@ -38,7 +41,6 @@ N_SINGLES = 500  # different single rows
 N_CHECKED_ROWS = 50
 IDLE_SECONDS = 3
 MAX_IDLE_SHARE = 0.05  # of a core; a server that uses more while idle is paused
-OURS_ARROW = "ours, Arrow"
 
 Results = dict[tuple[str, str], LoadResult]  # (server, scenario) -> medians
 
@@ -62,6 +64,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[""], help="or a part of it")
     parser.add_argument("--quick", action="store_true", help="one round of half a second each")
     parser.add_argument("--profile", action="store_true", help="where a request's time goes")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="an older commit's")
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 1, 0.5
@@ -78,9 +81,10 @@ def main() -> None:
 
 def compare(workload: Workload, stack: ExitStack, options: argparse.Namespace) -> None:
     """Measure all servers side by side."""
+    older = [peer_servers.ours_of_checkout(options.against)] if options.against else []
     selected = [
         server
-        for server in (OURS, *PEERS, *FLOORS)
+        for server in (OURS, *older, *PEERS, *FLOORS)
         if any(pattern.lower() in server.name.lower() for pattern in options.only)
     ]
     starts = [_start(server, workload, stack, max(2, options.rounds)) for server in selected]
@@ -97,9 +101,12 @@ def compare(workload: Workload, stack: ExitStack, options: argparse.Namespace) -
     names = [server.name for server in servers if server not in FLOORS]
     floors = [server.name for server in servers if server in FLOORS]
     _print_loads("one row: requests/s; p50, p99 in ms", names, CONNECTIONS, results)
-    _print_loads("rows/s; p50, p99 in ms", [*names, OURS_ARROW], BATCHES, results)
+    arrow_names = [_arrow_name(server) for server in servers if server.checkout]
+    _print_loads("rows/s; p50, p99 in ms", [*names, *arrow_names], BATCHES, results)
     _print_processes(starts, idle_shares)
     _print_ratios(results)
+    for server in older:
+        _print_ratios_to_checkout(server, results)
     _print_loads("floor: requests/s; p50, p99 in ms", floors, CONNECTIONS, results)
 
 
@@ -174,14 +181,19 @@ def _batch_formats(
     for run in running:
         if run.server not in FLOORS:
             yield run, run.server.name, JSON
-        if run.server is OURS:
+        if run.server.checkout:
+            name = _arrow_name(run.server)
             try:
                 difference = server_process.check_predictions(run, workload, N_CHECKED_ROWS, ARROW)
             except ServerError as error:
-                print(f"- {OURS_ARROW}: {error}", flush=True)
+                print(f"- {name}: {error}", flush=True)
             else:
-                _print_difference(OURS_ARROW, difference)
-                yield run, OURS_ARROW, ARROW
+                _print_difference(name, difference)
+                yield run, name, ARROW
+
+
+def _arrow_name(server: Server) -> str:
+    return f"{server.name}, Arrow"
 
 
 def _measure(
@@ -271,13 +283,25 @@ def _print_ratios(results: Results) -> None:
             peer: results[peer, scenario].rate for peer in peers if (peer, scenario) in results
         }
         mlflow = results.get((MLFLOW.name, scenario))
-        if name in (OURS.name, OURS_ARROW) and mlflow and rates:
+        if name in (OURS.name, _arrow_name(OURS)) and mlflow and rates:
             best = max(rates, key=rates.get)
             ratios = [np.divide(ours.rate, rate) for rate in (mlflow.rate, rates[best])]
             rows.append([f"{name}, {scenario}", *(f"{ratio:.1f}" for ratio in ratios), best])
     _print_table(
         ["how many times as fast", f"as {MLFLOW.name}", "as the best other", "which is"], rows
     )
+
+
+def _print_ratios_to_checkout(server: Server, results: Results) -> None:
+    """Print our throughput and latencies as a share of those of another checkout."""
+    older_names = {OURS.name: server.name, _arrow_name(OURS): _arrow_name(server)}
+    rows = []
+    for (name, scenario), ours in results.items():
+        older = results.get((older_names.get(name, ""), scenario))
+        if older:
+            ratios = (ours.rate / older.rate, ours.p50 / older.p50, ours.p99 / older.p99)
+            rows.append([f"{name}, {scenario}", *(f"{ratio:.2f}" for ratio in ratios)])
+    _print_table([f"ratio to {server.name}", "throughput", "p50", "p99"], rows)
 
 
 def profile(workload: Workload, stack: ExitStack, options: argparse.Namespace) -> None:

@@ -116,6 +116,7 @@ class Server(NamedTuple):
     files: Mapping[str, str] = {}  # in the folder where it starts
     options: str = ""  # for $options in its files
     threads: str = "1"  # of OpenMP; empty: one for each core
+    checkout: Path | None = None  # of this project, for a server of ours
 
 
 def _records(rows: np.ndarray) -> Any:
@@ -136,7 +137,14 @@ def _our_predictions(response: dict[str, Any]) -> list[float]:
     return [item["prediction"] for item in response.get("predictions", [response])]
 
 
-OURS = Server("ours", "$bin/python -m app", "/predict", _records, _our_predictions)
+OURS = Server(
+    "ours",
+    "$bin/python -m app",
+    "/predict",
+    _records,
+    _our_predictions,
+    checkout=paths.PROJECT_ROOT,
+)
 MLFLOW = Server(
     "mlflow models serve",
     "$bin/mlflow models serve -m $model -h 127.0.0.1 -p $port --workers 2 --env-manager local",
@@ -204,6 +212,14 @@ FLOORS = (
 )
 
 
+def ours_of_checkout(checkout: Path) -> Server:
+    """Return the service of another checkout of this project, which has its own environment."""
+    checkout = checkout.resolve()
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)
+    return OURS._replace(name=f"ours at {commit.stdout.strip()}", checkout=checkout)
+
+
 class ServerError(Exception):
     """Raised for a server that cannot be measured, with the reason."""
 
@@ -214,6 +230,8 @@ def install(server: Server, model: Path) -> Path:
     The environment is created at the first use, and again when the model's requirements change.
     Raises ServerError with the installer's last words.
     """
+    if server.checkout not in (None, paths.PROJECT_ROOT):
+        return server.checkout / ".venv" / "bin"
     if not server.packages:
         return Path(sys.executable).parent
     folder = paths.PROJECT_ROOT / "var" / "peers" / server.packages[0]

@@ -17,8 +17,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-from benchmarks.support.peer_servers import OURS, Server, ServerError
-from housing import paths
+from benchmarks.support.peer_servers import Server, ServerError
 from housing.data import splitting, synthetic
 from housing.models import persistence
 from housing.registry import artifacts, versions
@@ -80,7 +79,7 @@ def start(server: Server, programs: Path, workload: Workload) -> RunningServer:
     with (folder / OUTPUT_FILE).open("w") as output:
         process = psutil.Popen(
             [Template(word).substitute(values) for word in server.command.split()],
-            cwd=paths.PROJECT_ROOT if server is OURS else folder,
+            cwd=server.checkout or folder,
             env=_environment(server, programs, workload.model, folder, str(ports["port"])),
             stdout=output,
             stderr=subprocess.STDOUT,
