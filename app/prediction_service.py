@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,13 +18,15 @@ from app.codecs import json_body, mlflow_invocations, predict
 from app.codecs.predict import ParsedRequest, PredictionBatch
 from app.messages import HttpRequest, HttpResponse
 from app.metrics.metrics import Metrics
-from app.model.champion import Champion, ChampionLoader
 from app.prediction_log import records
 from app.prediction_log.access_log import AccessLog
 from app.prediction_log.writer import PredictionLog, PredictionLogError
 from app.problem_details import RequestError, request_error
 from housing.prediction_log.table import LogEntry
 from housing.schema import USD_PER_UNIT
+
+if TYPE_CHECKING:
+    from app.model.champion import Champion, ChampionLoader
 
 CODECS: Mapping[str, ModuleType] = {"/predict": predict, "/invocations": mlflow_invocations}
 NO_CHAMPION_MESSAGE = "there is no champion yet: `make run` trains and registers one"
