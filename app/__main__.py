@@ -96,7 +96,7 @@ def _start_daemon_thread(target: Callable[..., None], *arguments: Any) -> None:
 
 
 def _checkpoint_forever(settings: Mapping[str, Any]) -> None:
-    prediction_log = writer.open_log(settings)
+    prediction_log = writer.open_prediction_log(settings)
     while True:
         with suppress(PredictionLogError):  # the workers report it when they write
             prediction_log.checkpoint()

@@ -8,8 +8,12 @@ from pydantic.json_schema import models_json_schema
 
 from app.codecs import tables
 from app.codecs.json_body import (
+    DEFAULT_RECENT_PREDICTIONS,
     MAX_EXPLAINED_ROWS,
+    MAX_HTTP_STATUS,
     MAX_JSON_ROWS,
+    MAX_RECENT_PREDICTIONS,
+    MIN_HTTP_STATUS,
     BlockGroup,
     LoggedPrediction,
     LoggedPredictionDetail,
@@ -215,11 +219,16 @@ def _list_predictions_operation() -> dict[str, Any]:
     parameters: dict[str, tuple[str, dict[str, Any]]] = {
         "limit": (
             "how many rows at most",
-            {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20},
+            {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_RECENT_PREDICTIONS,
+                "default": DEFAULT_RECENT_PREDICTIONS,
+            },
         ),
         "status": (
             "only rows of this HTTP status",
-            {"type": "integer", "minimum": 100, "maximum": 599},
+            {"type": "integer", "minimum": MIN_HTTP_STATUS, "maximum": MAX_HTTP_STATUS},
         ),
         "request_id": ("only rows of this X-Request-ID", {"type": "string"}),
     }

@@ -11,14 +11,18 @@ from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.blueprints.responses import body_too_large_error, flask_response, json_response
-from app.codecs.json_body import LoggedPredictionDetail
+from app.codecs.json_body import (
+    DEFAULT_RECENT_PREDICTIONS,
+    MAX_HTTP_STATUS,
+    MAX_RECENT_PREDICTIONS,
+    MIN_HTTP_STATUS,
+    LoggedPredictionDetail,
+)
 from app.model.champion import champion_loader
 from app.prediction_log.writer import prediction_log
 from app.prediction_service import PredictionService
 from app.problem_details import request_error
 from housing.schema import USD_PER_UNIT
-
-DEFAULT_RECENT_PREDICTIONS, MAX_RECENT_PREDICTIONS = 20, 1_000  # rows of GET /predictions
 
 bp = Blueprint("predictions", __name__)
 
@@ -44,7 +48,7 @@ def create_prediction() -> Response:
 def list_predictions() -> Response:
     """Return the last requests for predictions, answered or rejected, newest first."""
     limit = _query_integer("limit", 1, MAX_RECENT_PREDICTIONS)
-    status = _query_integer("status", 100, 599)
+    status = _query_integer("status", MIN_HTTP_STATUS, MAX_HTTP_STATUS)
     rows = prediction_log().find_recent(
         DEFAULT_RECENT_PREDICTIONS if limit is None else limit,
         status,

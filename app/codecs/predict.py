@@ -72,9 +72,9 @@ def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> 
     if respond_with_table:
         tables.require_pyarrow()
     if media_type == JSON_MEDIA_TYPE:
-        rows, as_list = json_body.parse(request.body, max_rows)
+        rows, as_list = json_body.parse_block_groups(request.body, max_rows)
     else:
-        rows, as_list = tables.read(media_type, request.body, max_table_rows), True
+        rows, as_list = tables.decode_table(media_type, request.body, max_table_rows), True
     return ParsedRequest(rows, as_list or respond_with_table, explain, response_media_type)
 
 
@@ -83,7 +83,7 @@ def encode_response(parsed_request: ParsedRequest, batch: PredictionBatch) -> Ht
     media_type = parsed_request.response_media_type
     if media_type != JSON_MEDIA_TYPE:
         return HttpResponse(
-            200, media_type, tables.write(media_type, _predictions_as_columns(batch))
+            200, media_type, tables.encode_table(media_type, _predictions_as_columns(batch))
         )
     predictions = _predictions_as_json(batch)
     return json_response({"predictions": predictions} if parsed_request.as_list else predictions[0])

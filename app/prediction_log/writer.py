@@ -207,7 +207,7 @@ def _insert_statement(row_count: int) -> str:
     return f"INSERT INTO prediction ({COLUMN_LIST}) VALUES {all_values}"
 
 
-def open_log(config: Mapping[str, Any]) -> PredictionLog:
+def open_prediction_log(config: Mapping[str, Any]) -> PredictionLog:
     """Return the prediction log named in the settings; its files are opened at first use."""
     return PredictionLog(
         Path(config["DATABASE"]), Path(config["LOG_FILE"]), config["LOG_SYNC"], config["LOG_BYTES"]
@@ -216,7 +216,7 @@ def open_log(config: Mapping[str, Any]) -> PredictionLog:
 
 def init_app(app: Flask) -> None:
     """Give the app its log."""
-    app.extensions["log"] = open_log(app.config)
+    app.extensions["log"] = open_prediction_log(app.config)
 
 
 def prediction_log() -> PredictionLog:
