@@ -45,15 +45,15 @@ def ready() -> Response:
     prediction_log().check_writable()
     report = {
         "status": "ready",
-        "model": champion.model_info["name"],
-        "model_version": champion.model_info["version"],
+        "model": champion.model_info.name,
+        "model_version": champion.model_info.version,
     }
     if champion_loader().problem:
         report["problem"] = champion_loader().problem
-    if "problem" in registry_status:
-        since = registry_status["since"]
+    if registry_status.problem:
+        since = registry_status.since
         report["registry"] = f"not reached since {since}: the local copy answers"
-    if registry_status.get("baked"):
+    if registry_status.is_baked:
         report["registry"] = "not followed: the model came with the image"
     return json_response(report)
 
@@ -61,7 +61,7 @@ def ready() -> Response:
 @bp.get("/model")
 def model() -> Response:
     """Return the champion's name, version, alias, run, data source, metrics, report and commit."""
-    return json_response(_require_champion().model_info)
+    return json_response(_require_champion().model_info.details)
 
 
 @bp.get("/metrics")

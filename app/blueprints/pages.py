@@ -21,7 +21,7 @@ def index() -> str:
     return render_template(
         "page.html",
         features=FEATURES,
-        model_info=champion.model_info if champion else None,
+        model_details=champion.model_info.details if champion else None,
         map=outline.california_map(champion),
         no_champion_message=NO_CHAMPION_MESSAGE,
         sample_notice=SAMPLE_NOTICE,

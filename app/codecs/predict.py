@@ -15,6 +15,7 @@ from app.messages import (
     HttpResponse,
     json_response,
 )
+from app.model.local_copy import ModelInfo
 from app.problem_details import ProblemDetails, RequestError, request_error
 from housing.inference.shapley import FEATURE_GROUPS
 
@@ -50,7 +51,7 @@ class ParsedRequest(NamedTuple):
 class PredictionBatch(NamedTuple):
     """The predictions of a model for the rows of one request."""
 
-    model_info: dict[str, Any]  # as `registry.versions.export_for_serving` writes it
+    model_info: ModelInfo
     predictions: np.ndarray  # (n, 1) in $100,000, or (n, 3) with the ends of the interval
     predictions_usd: np.ndarray  # the same in dollars
     warnings: list[list[str]]
@@ -130,8 +131,8 @@ def _negotiate_media_type(accept_header: str, request_media_type: str) -> str:
 
 def _predictions_as_json(batch: PredictionBatch) -> list[dict[str, Any]]:
     model_info = batch.model_info
-    model_fields = {"model": model_info["name"], "model_version": model_info["version"]}
-    notice = {"notice": SAMPLE_NOTICE} if model_info["source"] == "sample" else {}
+    model_fields = {"model": model_info.name, "model_version": model_info.version}
+    notice = {"notice": SAMPLE_NOTICE} if model_info.source == "sample" else {}
     predictions = []
     for prediction_id, values, values_usd, warnings in zip(
         batch.ids,
@@ -167,10 +168,10 @@ def _predictions_as_columns(batch: PredictionBatch) -> dict[str, Any]:
         ("prediction", "low", "high"), batch.predictions.T, batch.predictions_usd.T, strict=False
     ):
         columns |= {name: values, f"{name}_usd": values_usd}
-    columns["model"] = [batch.model_info["name"]] * row_count
-    columns["model_version"] = [batch.model_info["version"]] * row_count
+    columns["model"] = [batch.model_info.name] * row_count
+    columns["model_version"] = [batch.model_info.version] * row_count
     columns["warnings"] = batch.warnings
-    if batch.model_info["source"] == "sample":
+    if batch.model_info.source == "sample":
         columns["notice"] = [SAMPLE_NOTICE] * row_count
     if batch.contributions:
         contributions, base_usd = batch.contributions
