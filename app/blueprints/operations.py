@@ -7,10 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from flask import Blueprint, Response
 
-from app import openapi
 from app.blueprints.responses import json_response
 from app.metrics.metrics import PROMETHEUS_CONTENT_TYPE, get_metrics
 from app.model.champion import Champion, champion_loader
+from app.openapi import document
 from app.prediction_log.writer import prediction_log
 from app.prediction_service import NO_CHAMPION_MESSAGE
 from app.problem_details import request_error
@@ -71,9 +71,9 @@ def prometheus_metrics() -> Response:
 
 
 @bp.get("/openapi.json")
-def openapi_document() -> Response:
+def openapi_json() -> Response:
     """Return the OpenAPI document."""
-    return json_response(openapi.document())
+    return json_response(document.openapi_document())
 
 
 def _require_champion() -> Champion:
