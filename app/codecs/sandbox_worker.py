@@ -54,7 +54,7 @@ def main() -> None:
 
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    write_response(responses, None, b"")  # tells that the process is ready
+    write_response(responses, None, b"")  # signals that the process is ready
     while True:
         size = requests.read(SIZE_STRUCT.size)
         if len(size) < SIZE_STRUCT.size:

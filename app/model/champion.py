@@ -169,7 +169,7 @@ class ChampionLoader:
                     name = "housing_registry_reached_timestamp_seconds"
                     self.metrics.set(name, status.reached_at)
                 self.metrics.set("housing_model_refused", float(bool(self.problem)))
-            except Exception:  # whatever it is, the champion in memory goes on answering
+            except Exception:  # whatever the error, the champion in memory goes on answering
                 logger.exception("the local copy of the champion cannot be read")
             time.sleep(RELOAD_INTERVAL_SECONDS)
 

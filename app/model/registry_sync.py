@@ -27,7 +27,7 @@ def sync_forever(serving_folder: str, model_name: str | None) -> None:
     while True:
         try:
             sync_once(Path(serving_folder), model_name)
-        except Exception as error:  # whatever it is, the service goes on with its copy
+        except Exception as error:  # whatever the error, the service goes on with its copy
             logger.warning("the registry cannot be read, the copy stays: %s", error)
             _write_status(Path(serving_folder), str(error))
         time.sleep(SYNC_INTERVAL_SECONDS)
