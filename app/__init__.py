@@ -1,23 +1,12 @@
 """The service: a Flask app that serves the registered champion and logs each prediction."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
-
-# OpenMP reads this when it is loaded. To find the neighbours of a row is not worth a second thread,
-# and on a busy machine two threads wait for each other: 16 ms instead of 0.05
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-from app import response_headers
-from app.auth import api_keys
-from app.blueprints import hooks, operations, pages, predictions, reports
-from app.metrics import metrics
-from app.model import champion
-from app.prediction_log import writer
-from app.prediction_log.access_log import AccessLog
-from app.prediction_service import PredictionService
-from app.settings import load_settings, validate_settings
 
 
 def create_app(config: dict[str, Any] | None = None) -> Flask:
@@ -26,11 +15,23 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     config: overrides the HOUSING_* environment variables, which override the defaults in
     `app/settings.py`. Raises ValueError for an invalid setting.
     """
+    limit_openmp_threads()
+    # only now, as some of these modules load OpenMP
+    from app import response_headers
+    from app.auth import api_keys
+    from app.blueprints import hooks, operations, pages, predictions, reports
+    from app.metrics.metrics import Metrics
+    from app.model import champion
+    from app.prediction_log import writer
+    from app.prediction_log.access_log import AccessLog
+    from app.prediction_service import PredictionService
+    from app.settings import load_settings, validate_settings
+
     app = Flask(__name__)
     app.config.update(load_settings())
     app.config.update(config or {})
     validate_settings(app.config)
-    app.extensions["metrics"] = metrics.Metrics(Path(app.config["COUNTS"]))
+    app.extensions["metrics"] = Metrics(Path(app.config["COUNTS"]))
     writer.init_app(app)
     champion.init_app(app)
     app.extensions["access_log"] = AccessLog(app.config["ACCESS_LOG"], app.config["LOG_BYTES"])
@@ -47,3 +48,13 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     api_keys.init_app(app)
     response_headers.init_app(app)
     return app
+
+
+def limit_openmp_threads() -> None:
+    """Let OpenMP use one thread in this process and its children, unless OMP_NUM_THREADS is set.
+
+    Call before pykdtree is imported: OpenMP reads the variable when it is loaded. To find the
+    neighbors of a row is not worth a second thread, and on a busy machine two threads wait for
+    each other: 16 ms instead of 0.05.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")

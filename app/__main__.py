@@ -22,6 +22,7 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
 
+from app import limit_openmp_threads
 from app.auth import api_keys
 from app.model import registry_sync
 from app.prediction_log import writer
@@ -35,6 +36,7 @@ ACCEPT_DRAIN_SECONDS = 0.1  # seconds for the workers to accept the connections 
 
 def main() -> int:
     """Serve until a stop signal; return exit code 1 if the service may not or cannot listen."""
+    limit_openmp_threads()  # the workers inherit it, and load OpenMP as they start
     lifecycle.configure_logging()
     try:
         settings = load_settings()
@@ -94,7 +96,7 @@ def _start_daemon_thread(target: Callable[..., None], *arguments: Any) -> None:
 
 
 def _checkpoint_forever(settings: Mapping[str, Any]) -> None:
-    prediction_log = writer.open_log(settings)
+    prediction_log = writer.open_prediction_log(settings)
     while True:
         with suppress(PredictionLogError):  # the workers report it when they write
             prediction_log.checkpoint()

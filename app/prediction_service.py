@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,13 +18,15 @@ from app.codecs import json_body, mlflow_invocations, predict
 from app.codecs.predict import ParsedRequest, PredictionBatch
 from app.messages import HttpRequest, HttpResponse
 from app.metrics.metrics import Metrics
-from app.model.champion import Champion, ChampionLoader
 from app.prediction_log import records
 from app.prediction_log.access_log import AccessLog
 from app.prediction_log.writer import PredictionLog, PredictionLogError
 from app.problem_details import RequestError, request_error
 from housing.prediction_log.table import LogEntry
 from housing.schema import USD_PER_UNIT
+
+if TYPE_CHECKING:
+    from app.model.champion import Champion, ChampionLoader
 
 CODECS: Mapping[str, ModuleType] = {"/predict": predict, "/invocations": mlflow_invocations}
 NO_CHAMPION_MESSAGE = "there is no champion yet: `make run` trains and registers one"
@@ -113,10 +115,14 @@ class PredictionService:
     def _predict_and_log(self, requests: list[HttpRequest]) -> list[HttpResponse]:
         champion = self.champion_loader.current()
         decode_results = [self._decode_request(request, champion) for request in requests]
-        parsed_requests = [result for result in decode_results if isinstance(result, ParsedRequest)]
+        valid_requests = [
+            (request, result)
+            for request, result in zip(requests, decode_results, strict=True)
+            if isinstance(result, ParsedRequest)
+        ]
         batches: list[PredictionBatch] = []
-        if champion and parsed_requests:
-            batches = self._run_model(champion, parsed_requests, requests, decode_results)
+        if champion and valid_requests:
+            batches = self._run_model(champion, valid_requests)
         remaining_batches = iter(batches)
         log_entries: list[LogEntry] = []
         json_lines: list[bytes] = []
@@ -133,8 +139,9 @@ class PredictionService:
                 responses.append(CODECS[request.path].encode_response(result, batch))
         if not self._write_log(log_entries, b"".join(json_lines), len(requests)):
             return self._on_log_failure(requests, responses)
-        if champion and parsed_requests:
-            self._record_prediction_metrics(champion, parsed_requests, batches)
+        if champion and batches:
+            features = [parsed.features for _, parsed in valid_requests]
+            self._record_prediction_metrics(champion, features, batches)
         return responses
 
     def _decode_request(
@@ -145,7 +152,7 @@ class PredictionService:
                 raise request_error(503, NO_CHAMPION_MESSAGE)
             parsed_request = CODECS[request.path].decode_request(request, *self.row_limits)
             if parsed_request.explain and champion.training_domain is None:
-                version = champion.model_info["version"]
+                version = champion.model_info.version
                 raise request_error(
                     422, f"version {version} was registered without the data that explanations need"
                 )
@@ -154,31 +161,19 @@ class PredictionService:
             return error
 
     def _run_model(
-        self,
-        champion: Champion,
-        parsed_requests: list[ParsedRequest],
-        requests: list[HttpRequest],
-        decode_results: list[ParsedRequest | RequestError],
+        self, champion: Champion, valid_requests: list[tuple[HttpRequest, ParsedRequest]]
     ) -> list[PredictionBatch]:
-        """Predict the rows of all requests at once; return the predictions of each request.
-
-        parsed_requests: those of decode_results, which holds one result for each of the requests.
-        """
+        """Predict the rows of all requests at once; return the predictions of each request."""
+        feature_batches = [parsed.features for _, parsed in valid_requests]
+        # to concatenate a single array would copy it
         features = (
-            parsed_requests[0].features
-            if len(parsed_requests) == 1
-            else np.concatenate([parsed.features for parsed in parsed_requests])
+            feature_batches[0] if len(feature_batches) == 1 else np.concatenate(feature_batches)
         )
         predictions, warnings = champion.predict(features), champion.warnings(features)
         predictions_usd = np.round(predictions * USD_PER_UNIT, 2)
-        valid_requests = [
-            request
-            for request, result in zip(requests, decode_results, strict=True)
-            if isinstance(result, ParsedRequest)
-        ]
         batches = []
         start = 0
-        for request, parsed in zip(valid_requests, parsed_requests, strict=True):
+        for request, parsed in valid_requests:
             row_count = len(parsed.features)
             rows = slice(start, start + row_count)
             contributions = None
@@ -234,13 +229,10 @@ class PredictionService:
         return responses
 
     def _record_prediction_metrics(
-        self,
-        champion: Champion,
-        parsed_requests: list[ParsedRequest],
-        batches: list[PredictionBatch],
+        self, champion: Champion, features: list[np.ndarray], batches: list[PredictionBatch]
     ) -> None:
         """Record the values, warnings and feature deciles of the predicted rows."""
-        version_labels = champion.model_info["name"], champion.model_info["version"]
+        version_labels = champion.model_info.name, champion.model_info.version
         values_usd = [value for batch in batches for value in batch.predictions_usd[:, 0].tolist()]
         self.metrics.observe_all("housing_prediction_usd", values_usd, *version_labels)
         unusual_rows = sum(bool(warnings) for batch in batches for warnings in batch.warnings)
@@ -248,9 +240,7 @@ class PredictionService:
             self.metrics.count("housing_unusual_rows", amount=unusual_rows)
         domain = champion.training_domain
         if domain is not None and domain.deciles is not None:
-            self.metrics.count_input_deciles(
-                [parsed.features for parsed in parsed_requests], domain.deciles
-            )
+            self.metrics.count_input_deciles(features, domain.deciles)
 
 
 def _encode_error(request: HttpRequest, error: RequestError) -> HttpResponse:

@@ -7,10 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from flask import Blueprint, Response
 
-from app import openapi
 from app.blueprints.responses import json_response
 from app.metrics.metrics import PROMETHEUS_CONTENT_TYPE, get_metrics
 from app.model.champion import Champion, champion_loader
+from app.openapi import document
 from app.prediction_log.writer import prediction_log
 from app.prediction_service import NO_CHAMPION_MESSAGE
 from app.problem_details import request_error
@@ -45,15 +45,15 @@ def ready() -> Response:
     prediction_log().check_writable()
     report = {
         "status": "ready",
-        "model": champion.model_info["name"],
-        "model_version": champion.model_info["version"],
+        "model": champion.model_info.name,
+        "model_version": champion.model_info.version,
     }
     if champion_loader().problem:
         report["problem"] = champion_loader().problem
-    if "problem" in registry_status:
-        since = registry_status["since"]
+    if registry_status.problem:
+        since = registry_status.since
         report["registry"] = f"not reached since {since}: the local copy answers"
-    if registry_status.get("baked"):
+    if registry_status.is_baked:
         report["registry"] = "not followed: the model came with the image"
     return json_response(report)
 
@@ -61,7 +61,7 @@ def ready() -> Response:
 @bp.get("/model")
 def model() -> Response:
     """Return the champion's name, version, alias, run, data source, metrics, report and commit."""
-    return json_response(_require_champion().model_info)
+    return json_response(_require_champion().model_info.details)
 
 
 @bp.get("/metrics")
@@ -71,9 +71,9 @@ def prometheus_metrics() -> Response:
 
 
 @bp.get("/openapi.json")
-def openapi_document() -> Response:
+def openapi_json() -> Response:
     """Return the OpenAPI document."""
-    return json_response(openapi.document())
+    return json_response(document.openapi_document())
 
 
 def _require_champion() -> Champion:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from app import openapi
 from app.blueprints import outline
 from app.codecs.predict import SAMPLE_NOTICE
 from app.model.champion import champion_loader
+from app.openapi import document
 from app.prediction_service import NO_CHAMPION_MESSAGE
 from housing.schema import FEATURES, USD_PER_UNIT
 
@@ -21,7 +21,7 @@ def index() -> str:
     return render_template(
         "page.html",
         features=FEATURES,
-        model_info=champion.model_info if champion else None,
+        model_details=champion.model_info.details if champion else None,
         map=outline.california_map(champion),
         no_champion_message=NO_CHAMPION_MESSAGE,
         sample_notice=SAMPLE_NOTICE,
@@ -32,4 +32,4 @@ def index() -> str:
 @bp.get("/docs")
 def api_docs() -> str:
     """Show the OpenAPI document as a page."""
-    return render_template("docs.html", document=openapi.document(), features=FEATURES)
+    return render_template("docs.html", document=document.openapi_document(), features=FEATURES)

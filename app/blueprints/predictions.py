@@ -11,14 +11,19 @@ from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.blueprints.responses import body_too_large_error, flask_response, json_response
-from app.codecs.json_body import LoggedPredictionDetail
+from app.codecs.json_body import (
+    DEFAULT_RECENT_PREDICTIONS,
+    MAX_HTTP_STATUS,
+    MAX_RECENT_PREDICTIONS,
+    MIN_HTTP_STATUS,
+    LoggedPredictionDetail,
+)
 from app.model.champion import champion_loader
 from app.prediction_log.writer import prediction_log
 from app.prediction_service import PredictionService
 from app.problem_details import request_error
+from housing.prediction_log.table import LogEntry
 from housing.schema import USD_PER_UNIT
-
-DEFAULT_RECENT_PREDICTIONS, MAX_RECENT_PREDICTIONS = 20, 1_000  # rows of GET /predictions
 
 bp = Blueprint("predictions", __name__)
 
@@ -44,27 +49,27 @@ def create_prediction() -> Response:
 def list_predictions() -> Response:
     """Return the last requests for predictions, answered or rejected, newest first."""
     limit = _query_integer("limit", 1, MAX_RECENT_PREDICTIONS)
-    status = _query_integer("status", 100, 599)
-    rows = prediction_log().find_recent(
+    status = _query_integer("status", MIN_HTTP_STATUS, MAX_HTTP_STATUS)
+    entries = prediction_log().find_recent(
         DEFAULT_RECENT_PREDICTIONS if limit is None else limit,
         status,
         request.args.get("request_id"),
     )
-    return json_response({"predictions": [_log_row_as_json(row) for row in rows]})
+    return json_response({"predictions": [_entry_as_json(entry) for entry in entries]})
 
 
 @bp.get("/predictions/<name>")
 def get_prediction(name: str) -> Response:
     """Return a prediction as it was logged, and the lineage of the model that made it."""
-    row = prediction_log().find(name)
-    if row is None:
+    entry = prediction_log().find(name)
+    if entry is None:
         raise request_error(404, f"no answer {name[:60]!r} is in the log")
     lineage = None
-    if row["model_name"]:
-        lineage = champion_loader().model_info(
-            row["model_name"], row["model_version"], row["run_id"]
+    if entry.model_name and entry.model_version:
+        lineage = champion_loader().find_lineage(
+            entry.model_name, entry.model_version, entry.run_id
         )
-    return json_response(_log_row_as_json(row) | {"lineage": lineage})
+    return json_response(_entry_as_json(entry) | {"lineage": lineage})
 
 
 def _query_integer(name: str, minimum: int, maximum: int) -> int | None:
@@ -79,16 +84,16 @@ def _query_integer(name: str, minimum: int, maximum: int) -> int | None:
     return int(text)
 
 
-def _log_row_as_json(row: dict[str, Any]) -> dict[str, Any]:
+def _entry_as_json(entry: LogEntry) -> dict[str, Any]:
     """Return a row of the log with its JSON texts parsed, and its house values in dollars too."""
-    row = row | {
-        "input": _parse_json_or_text(row["input"]),
-        "warnings": json.loads(row["warnings"] or "[]"),
+    content = entry._asdict() | {
+        "input": _parse_json_or_text(entry.input),
+        "warnings": json.loads(entry.warnings or "[]"),
     }
     for column in ("prediction", "low", "high"):
-        value = row[column]
-        row[f"{column}_usd"] = None if value is None else round(value * USD_PER_UNIT, 2)
-    return {name: row[name] for name in LoggedPredictionDetail.model_fields if name in row}
+        value = content[column]
+        content[f"{column}_usd"] = None if value is None else round(value * USD_PER_UNIT, 2)
+    return {name: content[name] for name in LoggedPredictionDetail.model_fields if name in content}
 
 
 def _parse_json_or_text(text: str | None) -> Any:

@@ -4,12 +4,14 @@ import os
 import sys
 from pathlib import Path
 
+from app import limit_openmp_threads
 from app.model import registry_sync
 from app.prediction_service import NO_CHAMPION_MESSAGE
 
 
 def main(folder: Path) -> int:
     """Copy the champion; return exit code 1 if there is none, or the registry cannot be read."""
+    limit_openmp_threads()
     try:
         summary = registry_sync.bake(folder, os.environ.get("HOUSING_MODEL") or None)
     except (ValueError, LookupError, RuntimeError) as error:

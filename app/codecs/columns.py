@@ -1,4 +1,4 @@
-"""What the columns of a table must be, whatever its format."""
+"""Check the columns of a table, whatever its format."""
 
 from collections import Counter
 from collections.abc import Mapping

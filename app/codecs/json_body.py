@@ -22,6 +22,8 @@ from housing.schema import FEATURE_NAMES, FEATURES
 
 MAX_JSON_ROWS = 10_000  # of one request
 MAX_EXPLAINED_ROWS = 100  # the first ones of a list; each costs as much as 128 others
+DEFAULT_RECENT_PREDICTIONS, MAX_RECENT_PREDICTIONS = 20, 1_000  # rows of GET /predictions
+MIN_HTTP_STATUS, MAX_HTTP_STATUS = 100, 599
 
 
 def _feature_field(feature_name: str) -> Any:
@@ -109,7 +111,7 @@ UPPER_LIMITS = np.array([feature.high for feature in FEATURES.values()], float)
 _BLOCK_GROUP_ADAPTER: TypeAdapter = TypeAdapter(BlockGroup)
 
 
-def parse(body: bytes, max_rows: int) -> tuple[np.ndarray, bool]:
+def parse_block_groups(body: bytes, max_rows: int) -> tuple[np.ndarray, bool]:
     """Return the block groups of a JSON body, and whether they came as a list.
 
     The block groups are (n, 8) in the order of `schema.FEATURE_NAMES`. Raises RequestError.

@@ -38,7 +38,7 @@ def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> 
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type in TABLE_MEDIA_TYPES:
         return ParsedRequest(
-            tables.read(media_type, request.body, max_table_rows, allow_extra_columns=True)
+            tables.decode_table(media_type, request.body, max_table_rows, allow_extra_columns=True)
         )
     if media_type != JSON_MEDIA_TYPE:
         actual = media_type[:MAX_QUOTED_CHARS] or "nothing"

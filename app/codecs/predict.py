@@ -15,6 +15,7 @@ from app.messages import (
     HttpResponse,
     json_response,
 )
+from app.model.local_copy import ModelInfo
 from app.problem_details import ProblemDetails, RequestError, request_error
 from housing.inference.shapley import FEATURE_GROUPS
 
@@ -50,7 +51,7 @@ class ParsedRequest(NamedTuple):
 class PredictionBatch(NamedTuple):
     """The predictions of a model for the rows of one request."""
 
-    model_info: dict[str, Any]  # as `registry.versions.export_for_serving` writes it
+    model_info: ModelInfo
     predictions: np.ndarray  # (n, 1) in $100,000, or (n, 3) with the ends of the interval
     predictions_usd: np.ndarray  # the same in dollars
     warnings: list[list[str]]
@@ -72,9 +73,9 @@ def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> 
     if respond_with_table:
         tables.require_pyarrow()
     if media_type == JSON_MEDIA_TYPE:
-        rows, as_list = json_body.parse(request.body, max_rows)
+        rows, as_list = json_body.parse_block_groups(request.body, max_rows)
     else:
-        rows, as_list = tables.read(media_type, request.body, max_table_rows), True
+        rows, as_list = tables.decode_table(media_type, request.body, max_table_rows), True
     return ParsedRequest(rows, as_list or respond_with_table, explain, response_media_type)
 
 
@@ -83,7 +84,7 @@ def encode_response(parsed_request: ParsedRequest, batch: PredictionBatch) -> Ht
     media_type = parsed_request.response_media_type
     if media_type != JSON_MEDIA_TYPE:
         return HttpResponse(
-            200, media_type, tables.write(media_type, _predictions_as_columns(batch))
+            200, media_type, tables.encode_table(media_type, _predictions_as_columns(batch))
         )
     predictions = _predictions_as_json(batch)
     return json_response({"predictions": predictions} if parsed_request.as_list else predictions[0])
@@ -130,8 +131,8 @@ def _negotiate_media_type(accept_header: str, request_media_type: str) -> str:
 
 def _predictions_as_json(batch: PredictionBatch) -> list[dict[str, Any]]:
     model_info = batch.model_info
-    model_fields = {"model": model_info["name"], "model_version": model_info["version"]}
-    notice = {"notice": SAMPLE_NOTICE} if model_info["source"] == "sample" else {}
+    model_fields = {"model": model_info.name, "model_version": model_info.version}
+    notice = {"notice": SAMPLE_NOTICE} if model_info.source == "sample" else {}
     predictions = []
     for prediction_id, values, values_usd, warnings in zip(
         batch.ids,
@@ -167,10 +168,10 @@ def _predictions_as_columns(batch: PredictionBatch) -> dict[str, Any]:
         ("prediction", "low", "high"), batch.predictions.T, batch.predictions_usd.T, strict=False
     ):
         columns |= {name: values, f"{name}_usd": values_usd}
-    columns["model"] = [batch.model_info["name"]] * row_count
-    columns["model_version"] = [batch.model_info["version"]] * row_count
+    columns["model"] = [batch.model_info.name] * row_count
+    columns["model_version"] = [batch.model_info.version] * row_count
     columns["warnings"] = batch.warnings
-    if batch.model_info["source"] == "sample":
+    if batch.model_info.source == "sample":
         columns["notice"] = [SAMPLE_NOTICE] * row_count
     if batch.contributions:
         contributions, base_usd = batch.contributions

@@ -1,4 +1,4 @@
-"""Parquet files, read by a process beside the worker: see sandbox_worker.py.
+"""Parquet files, read in a sandbox: a process beside the worker that runs sandbox_worker.py.
 
 The process is started at the first file and kept. A file that ends it is refused, and the next file
 gets a new process.
@@ -14,17 +14,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
-from app.codecs import columns
+from app.codecs import columns, sandbox_worker
+from app.codecs.sandbox_worker import FileSummary, ReadRequest
 from app.problem_details import check_row_count, request_error
 from housing.schema import FEATURE_NAMES
 
 SANDBOX_TIMEOUT_SECONDS = 10.0  # for a file, and for the process to start
-MAX_SUMMARY_BYTES = 1_000_000  # of what the process says of a file
+MAX_SUMMARY_BYTES = 1_000_000  # of the summary of a file
 MAX_BYTES_PER_VALUE = 100  # of a file when it is unpacked
 REQUEST_HEADER_STRUCT = struct.Struct("<Q")
 RESPONSE_HEADER_STRUCT = struct.Struct("<QQ")
@@ -37,24 +37,28 @@ SANDBOX_ENVIRONMENT = {
 }
 
 
-def read_parquet(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
-    """Return a Parquet file's (n, 8) float64, as `tables.read` does.
+def decode_parquet(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
+    """Return a Parquet file's (n, 8) float64, as `tables.decode_table` does.
 
     Raises RequestError, or ValueError if the body is no Parquet file.
     """
-    max_bytes = MAX_BYTES_PER_VALUE * len(FEATURE_NAMES) * max_rows
-    summary, values = _sandboxed_reader.read(
-        body, {"rows": max_rows, "bytes": max_bytes, "names": FEATURE_NAMES}
+    request = ReadRequest(
+        body_size=len(body),
+        column_names=FEATURE_NAMES,
+        max_rows=max_rows,
+        max_bytes=MAX_BYTES_PER_VALUE * len(FEATURE_NAMES) * max_rows,
+        max_columns=columns.MAX_TABLE_COLUMNS,
     )
-    check_row_count(summary["rows"], max_rows)
-    if summary["bytes"] > max_bytes:
-        raise request_error(413, f"the table takes {summary['bytes']:,} bytes when it is unpacked")
-    columns.check_column_count(summary["columns"])
-    columns.check_columns(
-        [(name, type_name) for name, type_name in summary["kinds"]], allow_extra_columns
-    )
-    columns.check_no_missing_values(summary["empty"])
-    by_column = np.frombuffer(values).reshape(len(FEATURE_NAMES), summary["rows"])
+    summary, values = _sandboxed_reader.read(body, request)
+    check_row_count(summary.row_count, max_rows)
+    if summary.unpacked_bytes > request.max_bytes:
+        raise request_error(
+            413, f"the table takes {summary.unpacked_bytes:,} bytes when it is unpacked"
+        )
+    columns.check_column_count(summary.column_count)
+    columns.check_columns(summary.column_types, allow_extra_columns)
+    columns.check_no_missing_values(summary.first_missing_rows)
+    by_column = np.frombuffer(values).reshape(len(FEATURE_NAMES), summary.row_count)
     return np.ascontiguousarray(by_column.T)
 
 
@@ -65,25 +69,24 @@ class SandboxedReader:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def read(self, body: bytes, limits: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def read(self, body: bytes, request: ReadRequest) -> tuple[FileSummary, bytes]:
         """Return what `sandbox_worker.read_columns` returns of a file.
 
-        limits: the names of the columns, and how many rows and bytes there may be. Raises
-        ValueError if the body is no Parquet file, or if it ends the process.
+        Raises ValueError if the body is no Parquet file, or if it ends the process.
         """
-        request = json.dumps(limits | {"size": len(body)}).encode()
+        request_json = json.dumps(request).encode()
         with self._lock:
             process = self._ensure_process()
             try:
                 with _killed_after_timeout(process):
-                    for data in (REQUEST_HEADER_STRUCT.pack(len(request)), request, body):
+                    for data in (REQUEST_HEADER_STRUCT.pack(len(request_json)), request_json, body):
                         _pipe(process.stdin).write(data)
                     _pipe(process.stdin).flush()
                     summary, values = _read_response(process)
             except (OSError, EOFError) as error:
                 self._kill_process()
                 raise ValueError("the file ended the process that reads it") from error
-        if "torn" in summary:
+        if summary is None:
             raise ValueError("pyarrow cannot read the file")
         return summary, values
 
@@ -92,9 +95,8 @@ class SandboxedReader:
         if self._process and self._process.poll() is not None:
             self._kill_process()
         if self._process is None:
-            script = Path(__file__).with_name("sandbox_worker.py")
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(script)],
+                [sys.executable, "-P", sandbox_worker.__file__],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -129,13 +131,18 @@ def _killed_after_timeout(process: subprocess.Popen[bytes]) -> Iterator[None]:
         timer.cancel()
 
 
-def _read_response(process: subprocess.Popen[bytes]) -> tuple[dict[str, Any], bytes]:
-    """Return the next response of the process. Raises EOFError if it ends."""
+def _read_response(process: subprocess.Popen[bytes]) -> tuple[FileSummary | None, bytes]:
+    """Return the next response of the process, without a summary if it could not read the file.
+
+    Raises EOFError if the process ends.
+    """
     header = _read_exactly(process, RESPONSE_HEADER_STRUCT.size)
     summary_size, values_size = RESPONSE_HEADER_STRUCT.unpack(header)
     if summary_size > MAX_SUMMARY_BYTES:
         raise EOFError
-    return json.loads(_read_exactly(process, summary_size)), _read_exactly(process, values_size)
+    fields = json.loads(_read_exactly(process, summary_size))
+    values = _read_exactly(process, values_size)
+    return None if fields is None else FileSummary(*fields), values
 
 
 def _read_exactly(process: subprocess.Popen[bytes], size: int) -> bytes:

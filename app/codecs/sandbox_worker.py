@@ -12,7 +12,7 @@ import os
 import resource
 import struct
 import sys
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,9 +21,28 @@ if TYPE_CHECKING:
 MAX_MEMORY_BYTES = 1 << 30  # of address space, for the whole life of the process
 MAX_CPU_SECONDS = 3  # for one file; the largest that is accepted takes 0.1
 MAX_THRIFT_SIZE = 1_000_000  # bytes of a string, and elements of a list, in a file's metadata
-MAX_TABLE_COLUMNS = 1_000  # a file with more is neither described nor read
 MAX_NAME_LENGTH = 100  # characters of a column's name and type that are sent back
 SIZE_STRUCT = struct.Struct("<Q")
+
+
+class ReadRequest(NamedTuple):
+    """What comes before each file: its size, the columns to read, and its limits."""
+
+    body_size: int  # in bytes
+    column_names: list[str]
+    max_rows: int
+    max_bytes: int  # of the file when it is unpacked
+    max_columns: int  # a file with more is neither described nor read
+
+
+class FileSummary(NamedTuple):
+    """What the metadata of a file say of it, and which values are missing."""
+
+    row_count: int
+    unpacked_bytes: int
+    column_count: int
+    column_types: list[tuple[str, str]]  # names and types; no type stands for numbers
+    first_missing_rows: dict[str, int]  # the first row without a value, by the column's name
 
 
 def main() -> None:
@@ -35,20 +54,19 @@ def main() -> None:
 
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    write_response(responses, {}, b"")  # tells that the process is ready
+    write_response(responses, None, b"")  # signals that the process is ready
     while True:
         size = requests.read(SIZE_STRUCT.size)
         if len(size) < SIZE_STRUCT.size:
             return
-        request = json.loads(requests.read(SIZE_STRUCT.unpack(size)[0]))
-        body = requests.read(request["size"])
+        request = ReadRequest(*json.loads(requests.read(SIZE_STRUCT.unpack(size)[0])))
+        body = requests.read(request.body_size)
         _extend_cpu_limit()
+        summary: FileSummary | None
         try:
-            summary, values = read_columns(
-                body, request["names"], request["rows"], request["bytes"]
-            )
+            summary, values = read_columns(body, request)
         except (pyarrow.ArrowException, OSError, ValueError, MemoryError, LookupError):
-            summary, values = {"torn": True}, b""
+            summary, values = None, b""
         write_response(responses, summary, values)
 
 
@@ -58,13 +76,11 @@ def _extend_cpu_limit() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
 
 
-def read_columns(
-    body: bytes, names: list[str], max_rows: int, max_bytes: int
-) -> tuple[dict[str, Any], bytes]:
-    """Return a summary of a file, and the float64 values of the named columns one after another.
+def read_columns(body: bytes, request: ReadRequest) -> tuple[FileSummary, bytes]:
+    """Return a summary of a file, and the float64 values of its columns one after another.
 
-    There are values only if the file has each of the columns once, of numbers, 1 to max_rows rows
-    and, unpacked, no more than max_bytes, and if no value is missing. Raises what pyarrow raises.
+    There are values only if the file keeps the limits of the request, has each of the columns
+    once, of numbers, and if no value is missing. Raises what pyarrow raises.
     """
     import numpy as np
     import pyarrow.parquet
@@ -74,43 +90,42 @@ def read_columns(
         thrift_string_size_limit=MAX_THRIFT_SIZE,
         thrift_container_size_limit=MAX_THRIFT_SIZE,
     )
-    summary = _summarize(file)
-    numeric_columns = [name for name, type_name in summary["kinds"] if not type_name]
+    summary = _summarize(file, request.max_columns)
+    numeric_columns = [name for name, type_name in summary.column_types if not type_name]
     if (
-        any(numeric_columns.count(name) != 1 for name in names)
-        or not 1 <= summary["rows"] <= max_rows
-        or summary["bytes"] > max_bytes
+        any(numeric_columns.count(name) != 1 for name in request.column_names)
+        or not 1 <= summary.row_count <= request.max_rows
+        or summary.unpacked_bytes > request.max_bytes
     ):
         return summary, b""
-    table = file.read(columns=names, use_threads=False)
+    table = file.read(columns=request.column_names, use_threads=False)
     table.validate(full=True)
-    if table.num_rows != summary["rows"]:
+    if table.num_rows != summary.row_count:
         raise ValueError("the file does not have as many rows as its metadata says")
-    for name in names:
+    for name in request.column_names:
         if table[name].null_count:
-            summary["empty"][name] = table[name].is_null().to_pylist().index(True)
-    if summary["empty"]:
+            summary.first_missing_rows[name] = table[name].is_null().to_pylist().index(True)
+    if summary.first_missing_rows:
         return summary, b""
-    values = [table[name].to_numpy().astype(np.float64).tobytes() for name in names]
+    values = [table[name].to_numpy().astype(np.float64).tobytes() for name in request.column_names]
     return summary, b"".join(values)
 
 
-def _summarize(file: pyarrow.parquet.ParquetFile) -> dict[str, Any]:
-    """Return the counts of a file and its columns' names and types; no type stands for numbers."""
+def _summarize(file: pyarrow.parquet.ParquetFile, max_columns: int) -> FileSummary:
     metadata = file.metadata
     row_groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    columns: list[tuple[str, str]] = []
-    if metadata.num_columns <= MAX_TABLE_COLUMNS:
+    column_types: list[tuple[str, str]] = []
+    if metadata.num_columns <= max_columns:
         for field in file.schema_arrow:
             type_name = "" if is_numeric(field.type) else str(field.type)[:MAX_NAME_LENGTH]
-            columns.append((field.name[:MAX_NAME_LENGTH], type_name))
-    return {
-        "rows": metadata.num_rows,
-        "bytes": sum(max(row_group.total_byte_size, 0) for row_group in row_groups),
-        "columns": metadata.num_columns,
-        "kinds": columns,
-        "empty": {},  # the first row without a value, by the name of the column
-    }
+            column_types.append((field.name[:MAX_NAME_LENGTH], type_name))
+    return FileSummary(
+        row_count=metadata.num_rows,
+        unpacked_bytes=sum(max(row_group.total_byte_size, 0) for row_group in row_groups),
+        column_count=metadata.num_columns,
+        column_types=column_types,
+        first_missing_rows={},
+    )
 
 
 def is_numeric(data_type: pa.DataType) -> bool:
@@ -120,9 +135,12 @@ def is_numeric(data_type: pa.DataType) -> bool:
     return pyarrow.types.is_integer(data_type) or pyarrow.types.is_floating(data_type)
 
 
-def write_response(stream: BinaryIO, file_summary: dict[str, Any], values: bytes) -> None:
-    """Write the size of the summary as JSON, the size of the values, and then both."""
-    summary_json = json.dumps(file_summary).encode()
+def write_response(stream: BinaryIO, summary: FileSummary | None, values: bytes) -> None:
+    """Write the size of the summary as JSON, the size of the values, and then both.
+
+    summary: None, as JSON null, for a file that pyarrow cannot read.
+    """
+    summary_json = json.dumps(summary).encode()
     sizes = SIZE_STRUCT.pack(len(summary_json)) + SIZE_STRUCT.pack(len(values))
     stream.write(sizes + summary_json + values)
     stream.flush()

@@ -50,7 +50,7 @@ def require_pyarrow() -> None:
         )
 
 
-def read(
+def decode_table(
     media_type: str, body: bytes, max_rows: int, allow_extra_columns: bool = False
 ) -> np.ndarray:
     """Return a table's (n, 8) float64 in the order of `schema.FEATURE_NAMES`, each in its range.
@@ -59,13 +59,13 @@ def read(
     columns are ignored, not refused. Raises RequestError.
     """
     require_pyarrow()
-    readers: dict[str, Callable[[bytes, int, bool], np.ndarray]] = {
-        ARROW_MEDIA_TYPE: arrow_stream.read,
-        PARQUET_MEDIA_TYPE: sandbox.read_parquet,
-        CSV_MEDIA_TYPE: _read_csv,
+    decoders: dict[str, Callable[[bytes, int, bool], np.ndarray]] = {
+        ARROW_MEDIA_TYPE: arrow_stream.decode_stream,
+        PARQUET_MEDIA_TYPE: sandbox.decode_parquet,
+        CSV_MEDIA_TYPE: _decode_csv,
     }
     try:
-        rows = readers[media_type](body, max_rows, allow_extra_columns)
+        rows = decoders[media_type](body, max_rows, allow_extra_columns)
     except MemoryError:
         raise request_error(413, "the table takes more memory than a request may") from None
     except (OSError, ValueError, LookupError, struct.error):
@@ -76,7 +76,7 @@ def read(
     return rows
 
 
-def write(media_type: str, columns_by_name: dict[str, list | np.ndarray]) -> bytes:
+def encode_table(media_type: str, columns_by_name: dict[str, list | np.ndarray]) -> bytes:
     """Return columns as a table of the media type; CSV has the warnings of a row as one text."""
     import pyarrow as pa
 
@@ -98,7 +98,7 @@ def write(media_type: str, columns_by_name: dict[str, list | np.ndarray]) -> byt
     return file.getvalue()
 
 
-def _read_csv(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
+def _decode_csv(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
     if body.count(b"\n") > max_rows + 1:
         check_row_count(body.count(b"\n") - 1, max_rows)
     header = body.partition(b"\n")[0]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from flask import Flask, current_app
 
+from app.model import local_copy
+from app.model.local_copy import ModelInfo, RegistryStatus
 from housing.inference import served_model, shapley, training_domain
 from housing.inference.training_domain import TrainingDomain
 from housing.schema import USD_PER_UNIT
@@ -33,7 +35,7 @@ class Champion(NamedTuple):
     """A model that answers requests."""
 
     model: served_model.ServedModel
-    model_info: dict[str, Any]  # as `registry.versions.export_for_serving` writes it
+    model_info: ModelInfo
     training_domain: TrainingDomain | None  # None for a version that was registered without one
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
@@ -53,7 +55,7 @@ class Champion(NamedTuple):
         Raises ValueError for a version that was registered without a training domain.
         """
         if self.training_domain is None:
-            raise ValueError(f"version {self.model_info['version']} has no training domain")
+            raise ValueError(f"version {self.model_info.version} has no training domain")
         predict = partial(served_model.predict, self.model)
         values, base = shapley.shapley_values(
             predict, rows, self.training_domain.reference_row[None]
@@ -69,7 +71,8 @@ class ChampionLoader:
     """
 
     def __init__(self, serving_folder: Path, metrics: Metrics) -> None:
-        self.pointer_file, self.metrics = serving_folder / "current.json", metrics
+        self.serving_folder, self.metrics = serving_folder, metrics
+        self._pointer_file = serving_folder / local_copy.POINTER_FILE_NAME
         self.champion: Champion | None = None
         self._load_error = ""  # why the version that the pointer names could not be loaded
         self._pointer_signature: tuple[int, int] | None = None
@@ -95,25 +98,19 @@ class ChampionLoader:
         self._is_watching = True
         threading.Thread(target=self._watch_forever, daemon=True, name="champion").start()
 
-    def model_info(self, name: str, version: str, run_id: str | None) -> dict[str, Any] | None:
-        """Return the metadata of a version that was or is served; None if its copy is gone."""
-        try:
-            folder = self.pointer_file.parent / f"{name}-{version}-{(run_id or '')[:8]}"
-            return json.loads((folder / "about.json").read_text())
-        except (OSError, ValueError):
-            return None
+    def find_lineage(self, name: str, version: str, run_id: str | None) -> dict[str, Any] | None:
+        """Return the details of a version that was or is served; None if its copy is gone."""
+        folder = self.serving_folder / f"{name}-{version}-{(run_id or '')[:8]}"
+        return local_copy.read_json(folder / local_copy.MODEL_INFO_FILE_NAME) or None
 
-    def registry_status(self) -> dict[str, Any]:
-        """Return what `registry_sync` last wrote about the registry; empty before it has."""
-        try:
-            return json.loads(self.pointer_file.with_name("registry.json").read_text())
-        except (OSError, ValueError):
-            return {}
+    def registry_status(self) -> RegistryStatus:
+        """Return what `registry_sync` last wrote about the registry."""
+        return local_copy.read_status(self.serving_folder)
 
     @property
     def problem(self) -> str:
         """Why a new champion does not answer; empty if there is no such champion."""
-        reason = self._load_error or self.registry_status().get("refused", "")
+        reason = self._load_error or self.registry_status().refusal
         return f"a new champion could not be loaded: {reason}" if reason else ""
 
     def reload_if_changed(self) -> None:
@@ -121,13 +118,13 @@ class ChampionLoader:
         with self._lock:
             self._next_check_at = time.monotonic() + RELOAD_INTERVAL_SECONDS
             try:
-                stat = self.pointer_file.stat()
+                stat = self._pointer_file.stat()
                 signature = stat.st_mtime_ns, stat.st_ino
                 retry_is_due = self._load_error and time.monotonic() > self._retry_at
                 if signature != self._pointer_signature or retry_is_due:
                     self._pointer_signature = signature
                     self._retry_at = time.monotonic() + LOAD_RETRY_SECONDS
-                    self._activate(json.loads(self.pointer_file.read_text())["folder"])
+                    self._activate(json.loads(self._pointer_file.read_text())["folder"])
             except FileNotFoundError:
                 self.champion, self._pointer_signature, self._load_error = None, None, ""
                 self._update_metrics()
@@ -140,7 +137,7 @@ class ChampionLoader:
 
     def _activate(self, folder_name: str) -> None:
         started_at = time.perf_counter()
-        files = _read_files(self.pointer_file.parent / folder_name)
+        files = _read_files(self.serving_folder / folder_name)
         # not by the files' times: `registry_sync` writes them anew when it returns to a version
         digest = hashlib.sha256(b"".join(files.values())).digest()
         loaded_digest, champion = self._loaded_versions.pop(folder_name, (None, None))
@@ -160,7 +157,7 @@ class ChampionLoader:
         self.metrics.clear("housing_model_info")
         if self.champion:
             model_info = self.champion.model_info
-            labels = model_info["name"], model_info["version"], model_info["source"]
+            labels = model_info.name, model_info.version, model_info.source
             self.metrics.set("housing_model_info", 1, *labels)
 
     def _watch_forever(self) -> None:
@@ -168,11 +165,11 @@ class ChampionLoader:
             try:
                 self.reload_if_changed()
                 status = self.registry_status()
-                if not status.get("baked"):  # a baked copy follows no registry
-                    reached_at = status.get("reached_at", 0)
-                    self.metrics.set("housing_registry_reached_timestamp_seconds", reached_at)
+                if not status.is_baked:  # a baked copy follows no registry
+                    name = "housing_registry_reached_timestamp_seconds"
+                    self.metrics.set(name, status.reached_at)
                 self.metrics.set("housing_model_refused", float(bool(self.problem)))
-            except Exception:  # whatever it is, the champion in memory goes on answering
+            except Exception:  # whatever the error, the champion in memory goes on answering
                 logger.exception("the local copy of the champion cannot be read")
             time.sleep(RELOAD_INTERVAL_SECONDS)
 
@@ -185,7 +182,8 @@ def _read_files(folder: Path) -> dict[str, bytes]:
 
 def _load_champion(folder_name: str, files: dict[str, bytes]) -> Champion:
     """Load the graph and verify it on its recorded examples. Raises ValueError if either fails."""
-    model_info, examples = json.loads(files["about.json"]), json.loads(files["examples.json"])
+    model_info = local_copy.parse_model_info(files[local_copy.MODEL_INFO_FILE_NAME])
+    examples = json.loads(files["examples.json"])
     try:
         domain = training_domain.from_json(files["domain.json"]) if "domain.json" in files else None
         champion = Champion(served_model.load(files["model.onnx"]), model_info, domain)

@@ -1,25 +1,23 @@
-"""Keeping a local copy of the champion, so that serving needs no registry.
+"""Keep a local copy of the champion, so that serving needs no registry.
 
 Runs beside the workers, never in them: MLflow takes 170 MB and seconds to import.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from app.model import local_copy
+from app.model.local_copy import POINTER_FILE_NAME, STATUS_FILE_NAME, RegistryStatus
 from housing import paths
 from housing.tracking import probe
 
 SYNC_INTERVAL_SECONDS = 2.0  # between two looks at the alias
-POINTER_FILE_NAME = "current.json"  # names the folder that is served
-STATUS_FILE_NAME = "registry.json"
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +27,7 @@ def sync_forever(serving_folder: str, model_name: str | None) -> None:
     while True:
         try:
             sync_once(Path(serving_folder), model_name)
-        except Exception as error:  # whatever it is, the service goes on with its copy
+        except Exception as error:  # whatever the error, the service goes on with its copy
             logger.warning("the registry cannot be read, the copy stays: %s", error)
             _write_status(Path(serving_folder), str(error))
         time.sleep(SYNC_INTERVAL_SECONDS)
@@ -53,7 +51,7 @@ def sync_once(serving_folder: Path, model_name: str | None = None) -> str | None
         pointer.unlink(missing_ok=True)
         _write_status(serving_folder)
         return None
-    served_folder = _read_json(pointer).get("folder")
+    served_folder = local_copy.read_served_folder(serving_folder)
     champion_folder = f"{champion.name}-{champion.version}-{champion.run_id[:8]}"
     if served_folder != champion_folder:
         try:
@@ -61,7 +59,7 @@ def sync_once(serving_folder: Path, model_name: str | None = None) -> str | None
         except ValueError as error:
             _write_status(serving_folder, refusal=str(error))
             return served_folder
-        paths.atomic_write(pointer, json.dumps({"folder": champion_folder}).encode())
+        paths.atomic_write(pointer, local_copy.encode_pointer(champion_folder).encode())
     _write_status(serving_folder)
     return champion_folder
 
@@ -78,18 +76,19 @@ def bake(folder: Path, model_name: str | None = None) -> str | None:
         (folder / name).unlink(missing_ok=True)
     version_folder = sync_once(folder, model_name)
     if version_folder:
-        (folder / STATUS_FILE_NAME).write_text(json.dumps({"baked": True}))
+        status = RegistryStatus(is_baked=True)
+        (folder / STATUS_FILE_NAME).write_text(local_copy.encode_status(status))
     return version_folder
 
 
 def refusal_reason(folder: Path) -> str:
     """Return why the champion was not copied at the last look at the registry; empty if it was."""
-    return _read_json(folder / STATUS_FILE_NAME).get("refused", "")
+    return local_copy.read_status(folder).refusal
 
 
 def is_baked(folder: Path) -> bool:
     """Return whether this folder was baked into an image and follows no registry."""
-    return bool(_read_json(folder / STATUS_FILE_NAME).get("baked"))
+    return local_copy.read_status(folder).is_baked
 
 
 def _write_status(serving_folder: Path, problem: str = "", refusal: str = "") -> None:
@@ -98,21 +97,14 @@ def _write_status(serving_folder: Path, problem: str = "", refusal: str = "") ->
     problem: why the registry does not answer. refusal: why its champion is not copied.
     """
     file = serving_folder / STATUS_FILE_NAME
-    status = _read_json(file)
     if problem:
-        since = status.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
-        status |= {"problem": problem, "since": since}
+        previous_status = local_copy.read_status(serving_folder)
+        since = previous_status.since or datetime.now(UTC).isoformat(timespec="seconds")
+        status = previous_status._replace(problem=problem, since=since)
     else:
-        status = {"reached_at": time.time()} | ({"refused": refusal} if refusal else {})
+        status = RegistryStatus(reached_at=time.time(), refusal=refusal)
     with suppress(OSError):  # a full disk is no reason to stop following the registry
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary_file = file.with_suffix(".new")  # not synced: it is written every two seconds
-        temporary_file.write_text(json.dumps(status))
+        temporary_file.write_text(local_copy.encode_status(status))
         temporary_file.replace(file)
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}

@@ -21,8 +21,7 @@ def prediction_entries(
     request: HttpRequest, parsed_request: ParsedRequest, batch: PredictionBatch
 ) -> list[LogEntry]:
     """Return the rows of a request's predictions."""
-    model_name, model_version = batch.model_info["name"], batch.model_info["version"]
-    run_id, latency_ms = batch.model_info["run_id"], request.latency_ms()
+    model_info, latency_ms = batch.model_info, request.latency_ms()
     # the numbers of all rows at once, as text: [[1,2],[3,4]]
     numbers = orjson.dumps(parsed_request.features, option=orjson.OPT_SERIALIZE_NUMPY)
     rows = numbers[2:-2].decode().split("],[")
@@ -37,8 +36,9 @@ def prediction_entries(
         entries.append(
             LogEntry(
                 prediction_id, request.id, request.received_at, 200, input_json, values[0],
-                model_name, model_version, latency_ms, None, low, high, warnings_json, run_id,
-                request.client_request_id, request.traceparent, request.api_key_name,
+                model_info.name, model_info.version, latency_ms, None, low, high, warnings_json,
+                model_info.run_id, request.client_request_id, request.traceparent,
+                request.api_key_name,
             )
         )  # fmt: skip
     return entries
@@ -72,9 +72,9 @@ def prediction_line(
     entry: the row of one of the predictions; its status and latency are those of the request.
     """
     fields = {
-        "model_name": batch.model_info["name"],
-        "model_version": batch.model_info["version"],
-        "run_id": batch.model_info["run_id"],
+        "model_name": batch.model_info.name,
+        "model_version": batch.model_info.version,
+        "run_id": batch.model_info.run_id,
         "input": parsed_request.features,
         "answers": batch.predictions,
         "warnings": batch.warnings,

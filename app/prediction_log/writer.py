@@ -105,13 +105,13 @@ class PredictionLog:
         except sqlite3.Error as error:
             raise PredictionLogError(str(error)) from error
 
-    def find(self, prediction_id: str) -> dict[str, Any] | None:
+    def find(self, prediction_id: str) -> LogEntry | None:
         """Return the row of that id, or None. Raises PredictionLogError if it cannot be read."""
         return next(iter(self._select("WHERE id = ?", prediction_id)), None)
 
     def find_recent(
         self, limit: int, status: int | None = None, client_request_id: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[LogEntry]:
         """Return the last rows, newest first. Raises PredictionLogError if they cannot be read."""
         filters = {"status": status, "caller_id": client_request_id}
         filters = {name: value for name, value in filters.items() if value is not None}
@@ -135,13 +135,13 @@ class PredictionLog:
             self._close_connection()
             self._json_lines.close()
 
-    def _select(self, where_clause: str, *values: Any) -> list[dict[str, Any]]:
+    def _select(self, where_clause: str, *values: Any) -> list[LogEntry]:
         try:
             with self._thread_lock:
                 rows = self._open_connection().execute(
                     f"SELECT {COLUMN_LIST} FROM prediction {where_clause}", values
                 )
-                return [dict(zip(table.COLUMN_NAMES, row, strict=True)) for row in rows]
+                return [LogEntry._make(row) for row in rows]
         except (sqlite3.Error, OSError) as error:
             raise PredictionLogError(str(error)) from error
 
@@ -207,7 +207,7 @@ def _insert_statement(row_count: int) -> str:
     return f"INSERT INTO prediction ({COLUMN_LIST}) VALUES {all_values}"
 
 
-def open_log(config: Mapping[str, Any]) -> PredictionLog:
+def open_prediction_log(config: Mapping[str, Any]) -> PredictionLog:
     """Return the prediction log named in the settings; its files are opened at first use."""
     return PredictionLog(
         Path(config["DATABASE"]), Path(config["LOG_FILE"]), config["LOG_SYNC"], config["LOG_BYTES"]
@@ -216,7 +216,7 @@ def open_log(config: Mapping[str, Any]) -> PredictionLog:
 
 def init_app(app: Flask) -> None:
     """Give the app its log."""
-    app.extensions["log"] = open_log(app.config)
+    app.extensions["log"] = open_prediction_log(app.config)
 
 
 def prediction_log() -> PredictionLog:

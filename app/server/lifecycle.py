@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn import Config
 
+from app import create_app
 from app.server import memory
 from app.server.direct import Protocol
 
@@ -62,7 +63,6 @@ def uvicorn_config(settings: Mapping[str, Any]) -> Config:
 
 def create_asgi_app() -> AsgiApp:
     """Create the ASGI application of one worker, and set up the worker's process for it."""
-    from app import create_app
     from app.server.asgi import AsgiApp
 
     configure_logging()

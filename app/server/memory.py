@@ -10,8 +10,6 @@ import os
 MAX_RETAINED_BYTES = 1_000_000  # bytes: free memory at the heap's end, and a block within the heap
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt's numbers for its parameters
 
-_libc = ctypes.CDLL(None)
-
 
 def limit_allocator_retention() -> None:
     """Make glibc return freed blocks of 1 MB and more to the kernel.
@@ -19,9 +17,10 @@ def limit_allocator_retention() -> None:
     Holds for this process from now on. Call before pyarrow is imported, which then uses glibc too.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    if hasattr(_libc, "mallopt"):
-        _libc.mallopt(M_TRIM_THRESHOLD, MAX_RETAINED_BYTES)
-        _libc.mallopt(M_MMAP_THRESHOLD, MAX_RETAINED_BYTES)
+    libc = _load_libc()
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_TRIM_THRESHOLD, MAX_RETAINED_BYTES)
+        libc.mallopt(M_MMAP_THRESHOLD, MAX_RETAINED_BYTES)
 
 
 def trim_heap() -> None:
@@ -29,5 +28,11 @@ def trim_heap() -> None:
 
     Takes some milliseconds; other threads go on meanwhile.
     """
-    if hasattr(_libc, "malloc_trim"):
-        _libc.malloc_trim(0)
+    libc = _load_libc()
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
+
+
+def _load_libc() -> ctypes.CDLL:
+    """Return the C library of this process, which may be another than glibc."""
+    return ctypes.CDLL(None)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.support.local_service import running
+from benchmarks.support.local_service import run_service
 from housing import paths
 
 
@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, default=paths.home())
     options = parser.parse_args()
     start = time.monotonic()
-    with running(options.home) as service, TemporaryDirectory() as folder:
+    with run_service(options.home) as service, TemporaryDirectory() as folder:
         command = [
             Path(sys.executable).with_name("schemathesis"),
             "run",

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.support import closed_loop_load, open_loop_load
-from benchmarks.support.local_service import Service, running, single_row_requests, until
+from benchmarks.support.local_service import Service, run_service, single_row_requests, wait_until
 from benchmarks.support.open_loop_load import TimedResponse
 from housing import paths
 from housing.registry import versions as model_versions
@@ -60,11 +60,11 @@ def main() -> int:
     options = parser.parse_args()
     with TemporaryDirectory() as name:
         versions = register_copies(options.home, Path(name), (options.times + 1) // 2)
-        with running(Path(name)) as service, open_loop_load.load_process() as load_process:
+        with run_service(Path(name)) as service, open_loop_load.load_process() as load_process:
             start_time, requests = time.time(), list(islice(single_row_requests(), 1_000))
             registry_file = service.folder / "serving" / "registry.json"
             # the process that follows the registry has imported MLflow
-            until(lambda: registry_file.stat().st_mtime > start_time, 30)
+            wait_until(lambda: registry_file.stat().st_mtime > start_time, 30)
             capacity = load_process.submit(
                 closed_loop_load.run, service.port, requests, options.connections, CAPACITY_SECONDS
             )
@@ -119,7 +119,7 @@ def move_alias(service: Service, versions: Sequence[str], times: int) -> list[Al
         inode = pointer.stat().st_ino
         client.set_registered_model_alias(name, CHAMPION, version)
         moved_at = time.monotonic()
-        until(lambda inode=inode: pointer.stat().st_ino != inode, 60)
+        wait_until(lambda inode=inode: pointer.stat().st_ino != inode, 60)
         moves.append(AliasMove(kind, version, moved_at, time.monotonic()))
         time.sleep(SWAP_SECONDS)
     return moves

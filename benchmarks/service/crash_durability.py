@@ -25,9 +25,9 @@ import orjson
 from benchmarks.support.local_service import (
     Client,
     Service,
-    running,
+    run_service,
     single_row_requests,
-    total,
+    sum_metric,
     wait_for_workers,
 )
 from housing import paths
@@ -85,7 +85,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     random.seed(options.seed)
-    with running(options.home.resolve()) as service:
+    with run_service(options.home.resolve()) as service:
         results = asyncio.run(kill_under_load(service, options.times, options.connections))
         service.stop()
         log = check_log(service.folder / "logs.db", results)
@@ -133,7 +133,7 @@ async def send_requests(
             return
         sent_at = time.monotonic()
         try:
-            status, _, body = await client.ask(request)
+            status, _, body = await client.send(request)
         except ConnectionError:
             await asyncio.sleep(0.05)
             continue
@@ -175,7 +175,7 @@ def check_log(database: Path, results: KillResults) -> LogCheck:
     logged, received = dict(rows), results.received
     missing = sum(logged.get(key) != value for key, value in received.predictions.items())
     doubled = len(rows) - len(logged) + len(received.repeated_ids)
-    counted = total(
+    counted = sum_metric(
         results.metrics_page, "housing_requests_total", endpoint="/predict", status="200"
     )
     return LogCheck(len(rows), missing, doubled, integrity, int(counted))

@@ -23,7 +23,13 @@ from typing import NoReturn
 
 import orjson
 
-from benchmarks.support.local_service import Client, Service, post, rows, running
+from benchmarks.support.local_service import (
+    Client,
+    Service,
+    post_request,
+    random_block_groups,
+    run_service,
+)
 from benchmarks.support.request_mutations import (
     ConnectionScript,
     ValidRequest,
@@ -75,7 +81,7 @@ def main() -> int:
         "--found", type=Path, default=Path("found.bin"), help="file for what led to a violation"
     )
     options = parser.parse_args()
-    with running(options.home.resolve(), **SHORT_TIMEOUTS) as service:
+    with run_service(options.home.resolve(), **SHORT_TIMEOUTS) as service:
         status = asyncio.run(fuzz(service, options))
         output = service.output()
     counts = ", ".join(f"{code}: {count:,}" for code, count in sorted(status.statuses.items()))
@@ -196,11 +202,11 @@ def _reject_constant(constant: str) -> NoReturn:
 
 async def _send_plain_requests(service: Service, status: FuzzingStatus) -> None:
     """Send one valid request repeatedly: its prediction must always be the first one."""
-    request, first_prediction = post(orjson.dumps(rows(1, 7)[0])), None
+    request, first_prediction = post_request(orjson.dumps(random_block_groups(1, 7)[0])), None
     while not status.is_over():
         client, start = Client(service.port), time.monotonic()
         try:
-            code, _, body = await asyncio.wait_for(client.ask(request), PLAIN_REQUEST_SECONDS)
+            code, _, body = await asyncio.wait_for(client.send(request), PLAIN_REQUEST_SECONDS)
             response = json.loads(body)
             first_prediction = first_prediction or response.get("prediction")
             if code != 200 or response["prediction"] != first_prediction:

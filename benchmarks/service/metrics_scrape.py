@@ -26,12 +26,12 @@ from benchmarks.support.local_service import (
     Client,
     Service,
     get_request,
-    post,
-    rows,
-    running,
+    post_request,
+    random_block_groups,
+    run_service,
     single_row_requests,
-    total,
-    until,
+    sum_metric,
+    wait_until,
 )
 from housing import paths
 from housing.registry import versions
@@ -59,7 +59,7 @@ def main() -> int:
     options = parser.parse_args()
     with TemporaryDirectory() as name:
         _, version = register_copies(options.home, Path(name), 1)
-        with running(Path(name)) as service, open_loop_load.load_process() as load_process:
+        with run_service(Path(name)) as service, open_loop_load.load_process() as load_process:
             counts = asyncio.run(send_requests(service, options.requests // 2))
             change_champion(service, version)
             counts += asyncio.run(send_requests(service, options.requests // 2))
@@ -93,18 +93,20 @@ def main() -> int:
 async def send_requests(service: Service, count: int) -> EndpointCounts:
     """Send `count` requests of all kinds; count the responses."""
     counts: EndpointCounts = Counter()
-    table = orjson.dumps({"dataframe_records": rows(20)})
-    requests = [("/predict", post(orjson.dumps(row))) for row in rows(20)]
-    requests += [("/invocations", post(table, path="/invocations"))]
-    requests += [(path, post(b"no JSON", path=path)) for path in ("/predict", "/invocations")]
-    requests += [("/predict", post(b"x", "text/html"))]
+    table = orjson.dumps({"dataframe_records": random_block_groups(20)})
+    requests = [("/predict", post_request(orjson.dumps(row))) for row in random_block_groups(20)]
+    requests += [("/invocations", post_request(table, path="/invocations"))]
+    requests += [
+        (path, post_request(b"no JSON", path=path)) for path in ("/predict", "/invocations")
+    ]
+    requests += [("/predict", post_request(b"x", "text/html"))]
     requests += [("unknown" if path == "/nowhere" else path, get_request(path)) for path in PAGES]
 
     async def send_share(first: int) -> None:
         client = Client(service.port)
         for number in range(first, count, N_CONNECTIONS):
             endpoint, request = requests[number % len(requests)]
-            status, _, _ = await client.ask(request)
+            status, _, _ = await client.send(request)
             counts[endpoint, str(status)] += 1
         client.close()
 
@@ -115,7 +117,7 @@ async def send_requests(service: Service, count: int) -> EndpointCounts:
 def change_champion(service: Service, version: str) -> None:
     """Make another version the champion; return once both workers have loaded it."""
     store.client().set_registered_model_alias(versions.current_champion().name, CHAMPION, version)
-    until(lambda: total(scrape(service), "housing_model_swaps_total") >= 4, 30)
+    wait_until(lambda: sum_metric(scrape(service), "housing_model_swaps_total") >= 4, 30)
 
 
 def scrape(service: Service) -> bytes:
@@ -131,13 +133,13 @@ def compare_counts(service: Service, counts: EndpointCounts) -> list[str]:
     for _ in range(N_COMPARED_PAGES):
         page = scrape(service)
         for (endpoint, status), count in expected.items():
-            counted = total(page, "housing_requests_total", endpoint=endpoint, status=status)
+            counted = sum_metric(page, "housing_requests_total", endpoint=endpoint, status=status)
             if counted != count:
                 differences.append(
                     f"{counted:.0f} requests to {endpoint} with status {status}, not {count}"
                 )
-        counted = total(page, "housing_requests_total")
-        counted -= total(page, "housing_requests_total", endpoint="/metrics")
+        counted = sum_metric(page, "housing_requests_total")
+        counted -= sum_metric(page, "housing_requests_total", endpoint="/metrics")
         if counted != sum(expected.values()):
             differences.append(f"{counted:.0f} requests in all, not {sum(expected.values())}")
     return differences
@@ -148,7 +150,7 @@ async def time_scrapes(service: Service, times: int) -> tuple[list[float], bytes
     client, durations = Client(service.port), []
     for _ in range(times):
         start = time.perf_counter()
-        _, _, page = await client.ask(get_request("/metrics"))
+        _, _, page = await client.send(get_request("/metrics"))
         durations.append((time.perf_counter() - start) * 1e3)
     client.close()
     return durations, page

@@ -25,9 +25,9 @@ from benchmarks.support import closed_loop_load, open_loop_load
 from benchmarks.support.local_service import (
     Service,
     get_request,
-    post,
-    rows,
-    running,
+    post_request,
+    random_block_groups,
+    run_service,
     single_row_requests,
 )
 from benchmarks.support.open_loop_load import TimedResponse
@@ -73,7 +73,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, default=paths.home())
     options = parser.parse_args()
     with (
-        running(options.home.resolve()) as service,
+        run_service(options.home.resolve()) as service,
         open_loop_load.load_process() as load_process,
     ):
         requests = mixed_requests()
@@ -101,8 +101,10 @@ def main() -> int:
 def mixed_requests() -> list[tuple[str, bytes]]:
     """Return shuffled (kind, request): of a hundred, 92 single rows, 2 lists, 2 tables, 4 pages."""
     n_lists = N_LISTS * N_HUNDREDS
-    lists = [post(orjson.dumps(rows(100, seed))) for seed in range(n_lists)]
-    tables = [post(encode_arrow(rows(100, seed)), ARROW) for seed in range(n_lists)]
+    lists = [post_request(orjson.dumps(random_block_groups(100, seed))) for seed in range(n_lists)]
+    tables = [
+        post_request(encode_arrow(random_block_groups(100, seed)), ARROW) for seed in range(n_lists)
+    ]
     pages = [get_request(path) for path in PAGES]
     singles = list(islice(single_row_requests(), N_SINGLES * N_HUNDREDS))
     requests = list(

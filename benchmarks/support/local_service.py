@@ -88,7 +88,9 @@ class Service:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        until(lambda: not any(Path(f"/proc/{pid}/fd/0").exists() for pid in workers), EXIT_SECONDS)
+        wait_until(
+            lambda: not any(Path(f"/proc/{pid}/fd/0").exists() for pid in workers), EXIT_SECONDS
+        )
 
     def output(self) -> str:
         """Return what it has written to stdout and stderr."""
@@ -96,7 +98,7 @@ class Service:
 
 
 @contextmanager
-def running(home: Path, *prefix: str, **settings: object) -> Iterator[Service]:
+def run_service(home: Path, *prefix: str, **settings: object) -> Iterator[Service]:
     """Run the service with the champion of `home`; the block starts once all its workers answer."""
     with TemporaryDirectory() as name:
         folder = Path(settings.pop("folder", name))
@@ -141,7 +143,7 @@ class Client:
         self.port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, request: bytes) -> tuple[int, str, bytes]:
+    async def send(self, request: bytes) -> tuple[int, str, bytes]:
         """Send a request; return status, headers in lower case, and body.
 
         Raises ConnectionError if the connection ends before the response.
@@ -164,7 +166,7 @@ class Client:
     async def get(self, path: str) -> tuple[int, bytes]:
         """Return status and body of a page; close the connection."""
         try:
-            status, _, body = await self.ask(get_request(path))
+            status, _, body = await self.send(get_request(path))
             return status, body
         finally:
             self.close()
@@ -176,8 +178,10 @@ class Client:
             self._streams = None
 
 
-def post(body: bytes, content_type: str = "application/json", path: str = "/predict") -> bytes:
-    """Return the bytes of a POST request."""
+def post_request(
+    body: bytes, content_type: str = "application/json", path: str = "/predict"
+) -> bytes:
+    """Return the bytes of a POST request, by default for a prediction."""
     headers = f"POST {path} HTTP/1.1\r\nhost: here\r\ncontent-type: {content_type}\r\n"
     return f"{headers}content-length: {len(body)}\r\n\r\n".encode() + body
 
@@ -187,7 +191,7 @@ def get_request(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nhost: here\r\n\r\n".encode()
 
 
-def rows(count: int, seed: int = 0) -> list[dict[str, float]]:
+def random_block_groups(count: int, seed: int = 0) -> list[dict[str, float]]:
     """Return random block groups from the accepted ranges."""
     return [
         dict(zip(FEATURE_NAMES, row, strict=True))
@@ -197,10 +201,10 @@ def rows(count: int, seed: int = 0) -> list[dict[str, float]]:
 
 def single_row_requests(count: int = 1_000, seed: int = 0) -> Iterator[bytes]:
     """Yield `count` prediction requests of one row each, over and over."""
-    return cycle([post(orjson.dumps(row)) for row in rows(count, seed)])
+    return cycle([post_request(orjson.dumps(row)) for row in random_block_groups(count, seed)])
 
 
-def total(page: bytes, name: str, **labels: str) -> float:
+def sum_metric(page: bytes, name: str, **labels: str) -> float:
     """Return the sum of a metric over all its series that have these labels."""
     pairs = [f'{label}="{value}"' for label, value in labels.items()]
     series = re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", page.decode(), re.MULTILINE)
@@ -209,7 +213,7 @@ def total(page: bytes, name: str, **labels: str) -> float:
     )
 
 
-def until(condition: Callable[[], object], seconds: float) -> None:
+def wait_until(condition: Callable[[], object], seconds: float) -> None:
     """Wait for a condition to hold. Raises TimeoutError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

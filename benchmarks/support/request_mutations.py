@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from benchmarks.support.local_service import rows
+from benchmarks.support.local_service import random_block_groups
 from housing.schema import FEATURE_NAMES
 
 JSON, CSV = "application/json", "text/csv"
@@ -66,7 +66,7 @@ class ConnectionScript(NamedTuple):
 
 def valid_requests() -> list[ValidRequest]:
     """Return valid requests: every media type, and every JSON form of /invocations."""
-    records = rows(5)
+    records = random_block_groups(5)
     table = pa.table({name: [record[name] for record in records] for name in FEATURE_NAMES})
     csv_body = _write_table(pyarrow.csv.write_csv, table)
     requests = [

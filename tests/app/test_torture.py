@@ -50,9 +50,9 @@ def post_case(client, app):
         if is_refused:
             assert len(response.data) < MAX_REFUSAL_BYTES, case.name
             logged = app.extensions["log"].find(response.headers["x-request-id"])
-            assert logged["status"] in (response.status_code, 422), case.name
-            assert (logged["input"] or "") == body[:2_000].decode(errors="replace"), case.name
-            assert logged["problem"], case.name
+            assert logged.status in (response.status_code, 422), case.name
+            assert (logged.input or "") == body[:2_000].decode(errors="replace"), case.name
+            assert logged.problem, case.name
         return response
 
     return post

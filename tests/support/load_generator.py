@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
-from benchmarks.support import local_service as running
+from benchmarks.support import local_service
 
 
 class TimedResponse(NamedTuple):
@@ -56,16 +56,18 @@ class LoadResults:
 @contextmanager
 def generate_load(service, connections=8, row_count=500, seed=0):
     """Send POST /predict on several connections until the block ends; yield the LoadResults."""
-    block_groups = running.rows(row_count, seed)
+    block_groups = local_service.random_block_groups(row_count, seed)
     results = LoadResults()
 
     async def send_requests(client_number):
-        client, row_number = running.Client(service.port), client_number
+        client, row_number = local_service.Client(service.port), client_number
         while not results.stop_event.is_set():
             row, sent_at = block_groups[row_number % row_count], time.monotonic()
             row_number += connections
             try:
-                status, headers, body = await client.ask(running.post(orjson.dumps(row)))
+                status, headers, body = await client.send(
+                    local_service.post_request(orjson.dumps(row))
+                )
             except ConnectionError as error:
                 results.connection_errors.append(error)
                 await asyncio.sleep(0.05)
@@ -92,7 +94,7 @@ def generate_load(service, connections=8, row_count=500, seed=0):
 
 def get_page(service, path):
     """Return the status and the body of a page, parsed if it is a JSON object."""
-    status, body = running.run_coroutine(running.Client(service.port).get(path))
+    status, body = local_service.run_coroutine(local_service.Client(service.port).get(path))
     return status, json.loads(body) if body[:1] == b"{" else body
 
 

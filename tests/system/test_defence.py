@@ -14,14 +14,14 @@ from pathlib import Path
 import orjson
 import pytest
 
-from benchmarks.support import local_service as real
-from benchmarks.support.local_service import running
+from benchmarks.support import local_service
+from benchmarks.support.local_service import run_service
 from housing.schema import FEATURES
 
 pytestmark = pytest.mark.slow
 TIMEOUT_SECONDS = 2  # for headers, for a body, and for a client to read an answer
 ROW = orjson.dumps({name: feature.example for name, feature in FEATURES.items()})
-PREDICT_REQUEST = real.post(ROW)
+PREDICT_REQUEST = local_service.post_request(ROW)
 HEALTH_REQUEST = b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n"
 
 
@@ -32,7 +32,7 @@ def service(shared_champion_home, tmp_path_factory):
     shutil.copytree(shared_champion_home, home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOUSING_HOME", str(home))
-        with running(
+        with run_service(
             home, WORKERS=1, HEADER_SECONDS=TIMEOUT_SECONDS, BODY_SECONDS=TIMEOUT_SECONDS
         ) as service:
             yield service
@@ -124,10 +124,12 @@ def test_a_client_that_does_not_read_a_long_answer_is_disconnected(service):
     sockets_before = count_open_sockets(service)
     with contextlib.ExitStack() as stack:
         for _ in range(8):
-            stack.enter_context(connected(service, real.post(body), buffer=4_096))
+            stack.enter_context(connected(service, local_service.post_request(body), buffer=4_096))
         time.sleep(1.5)
         check_others_are_served(service)
-        real.until(lambda: count_open_sockets(service) <= sockets_before, TIMEOUT_SECONDS + 15)
+        local_service.wait_until(
+            lambda: count_open_sockets(service) <= sockets_before, TIMEOUT_SECONDS + 15
+        )
 
 
 def test_a_client_that_sends_requests_and_reads_nothing_is_disconnected_and_costs_no_memory(
@@ -154,7 +156,9 @@ def test_small_answers_that_are_not_read_are_discarded(service):
     with contextlib.ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(connected(service, request, buffer=2_048))
-        real.until(lambda: count_open_sockets(service) <= sockets_before, TIMEOUT_SECONDS + 15)
+        local_service.wait_until(
+            lambda: count_open_sockets(service) <= sockets_before, TIMEOUT_SECONDS + 15
+        )
 
 
 def test_pipelined_requests_are_answered_in_their_order(service):
@@ -168,7 +172,9 @@ def test_pipelined_requests_are_answered_in_their_order(service):
 
 
 def test_pipelined_requests_that_come_in_pieces_are_answered(service):
-    requests = (PREDICT_REQUEST + real.post(b" " * 3_000 + ROW) + HEALTH_REQUEST) * 20
+    requests = (
+        PREDICT_REQUEST + local_service.post_request(b" " * 3_000 + ROW) + HEALTH_REQUEST
+    ) * 20
     for size in (7, 100, 2_047, 2_049):
         with connected(service) as client:
             sending = threading.Thread(
@@ -193,7 +199,7 @@ def test_bodies_longer_than_a_single_read_are_complete(service):
         b"transfer-encoding: chunked\r\n\r\n"
     )
     with connected(
-        service, real.post(rows) + head + chunked + b"0\r\n\r\n" + PREDICT_REQUEST
+        service, local_service.post_request(rows) + head + chunked + b"0\r\n\r\n" + PREDICT_REQUEST
     ) as client:
         responses = read_responses(client, 3)
     assert [status for status, *_ in responses] == [200] * 3
@@ -335,8 +341,8 @@ def test_two_thousand_idle_connections_delay_no_request(service):
         idle = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(2_000)]
         durations = []
         for _ in range(50):
-            client, started = real.Client(service.port), time.monotonic()
-            status, _, _ = await client.ask(PREDICT_REQUEST)
+            client, started = local_service.Client(service.port), time.monotonic()
+            status, _, _ = await client.send(PREDICT_REQUEST)
             assert status == 200
             durations.append(time.monotonic() - started)
             client.close()
@@ -344,7 +350,7 @@ def test_two_thousand_idle_connections_delay_no_request(service):
             writer.close()
         return durations
 
-    assert max(real.run_coroutine(time_requests_beside_idle_connections())) < 1
+    assert max(local_service.run_coroutine(time_requests_beside_idle_connections())) < 1
 
 
 @pytest.mark.parametrize(
@@ -463,7 +469,9 @@ def test_requests_before_garbage_are_answered_before_the_garbage_is_refused(serv
 
 
 def test_a_client_that_leaves_before_the_answer_leaves_no_traceback(service):
-    explain_request = real.post(orjson.dumps([json.loads(ROW)] * 100), path="/predict?explain=true")
+    explain_request = local_service.post_request(
+        orjson.dumps([json.loads(ROW)] * 100), path="/predict?explain=true"
+    )
     for sent in (
         explain_request + PREDICT_REQUEST,
         explain_request + PREDICT_REQUEST * 50,

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from benchmarks.support.local_service import running, total, until
+from benchmarks.support.local_service import run_service, sum_metric, wait_until
 from housing.prediction_log.lock import FileLock
 from tests.support.load_generator import (
     generate_load,
@@ -71,13 +71,13 @@ def disk(tmp_path):
 def check_it_refuses_and_recovers(service, cause):
     """Check for 503 during the cause, 200 within two seconds after it, and no unlogged answer."""
     with generate_load(service) as load:
-        until(lambda: load.count_statuses()[200] > 50, 20)
+        wait_until(lambda: load.count_statuses()[200] > 50, 20)
         with cause(service):
             started_at = time.monotonic()
             time.sleep(3)
             status, ready = get_page(service, "/ready")
             ended_at = time.monotonic()
-        until(
+        wait_until(
             lambda: any(response.status == 200 for response in load.responses_since(ended_at)),
             RECOVERY_SECONDS,
         )
@@ -105,17 +105,17 @@ def check_it_refuses_and_recovers(service, cause):
     assert (
         load.predictions_by_id().items() <= logged_predictions(service.folder / "logs.db").items()
     )
-    assert total(get_page(service, "/metrics")[1], "housing_log_failures_total") > 0
+    assert sum_metric(get_page(service, "/metrics")[1], "housing_log_failures_total") > 0
 
 
 def check_it_answers_unlogged(service, cause):
     """Check for 200 all the time; every answer that is not logged carries `x-logged: no`."""
     with generate_load(service) as load:
-        until(lambda: load.count_statuses()[200] > 50, 20)
+        wait_until(lambda: load.count_statuses()[200] > 50, 20)
         with cause(service):
             time.sleep(3)
             ended_at = time.monotonic()
-        until(
+        wait_until(
             lambda: any(
                 "x-logged" not in response.headers for response in load.responses_since(ended_at)
             ),
@@ -129,30 +129,30 @@ def check_it_answers_unlogged(service, cause):
         response.body["id"] for response in unlogged
     }
     page = get_page(service, "/metrics")[1]
-    assert total(page, "housing_unlogged_answers_total") == len(unlogged)
+    assert sum_metric(page, "housing_unlogged_answers_total") == len(unlogged)
 
 
 def test_it_refuses_while_its_log_cannot_grow(champion_home):
-    with running(champion_home) as service:
+    with run_service(champion_home) as service:
         check_it_refuses_and_recovers(service, forbid_file_growth)
 
 
 def test_it_refuses_while_the_disk_is_full(champion_home, disk):
-    with running(champion_home, folder=disk) as service:
+    with run_service(champion_home, folder=disk) as service:
         check_it_refuses_and_recovers(service, fill_disk)
 
 
 def test_it_waits_for_a_locked_log_and_then_refuses(champion_home):
-    with running(champion_home) as service:
+    with run_service(champion_home) as service:
         check_it_refuses_and_recovers(service, hold_lock)
 
 
 def test_waiting_for_a_locked_log_does_not_block_other_requests(champion_home):
     with (
-        running(champion_home, WORKERS=1) as service,
+        run_service(champion_home, WORKERS=1) as service,
         generate_load(service, connections=16) as load,
     ):
-        until(lambda: load.count_statuses()[200] > 50, 20)
+        wait_until(lambda: load.count_statuses()[200] > 50, 20)
         with hold_lock(service):
             time.sleep(1.5)  # the first batch has met the lock on the event loop
             deadline, health_count, max_queued = time.monotonic() + 3, 0, 0
@@ -161,11 +161,13 @@ def test_waiting_for_a_locked_log_does_not_block_other_requests(champion_home):
             ):  # the other requests may be one batch, and none queued
                 while time.monotonic() < deadline:
                     health_count += get_page(service, "/health")[0] == 200
-                    queued = total(get_page(service, "/metrics")[1], "housing_queue_requests")
+                    queued = sum_metric(get_page(service, "/metrics")[1], "housing_queue_requests")
                     max_queued = max(max_queued, queued)
-        until(lambda: load.count_statuses()[503], 5)
+        wait_until(lambda: load.count_statuses()[503], 5)
         load.stop_event.set()
-        until(lambda: total(get_page(service, "/metrics")[1], "housing_queue_requests") == 0, 10)
+        wait_until(
+            lambda: sum_metric(get_page(service, "/metrics")[1], "housing_queue_requests") == 0, 10
+        )
     # each batch waits for a second: three answers, if the event loop waited with it
     assert health_count > 30
     assert 0 < max_queued <= 17
@@ -173,15 +175,15 @@ def test_waiting_for_a_locked_log_does_not_block_other_requests(champion_home):
 
 @pytest.mark.parametrize("cause", [forbid_file_growth, hold_lock])
 def test_with_the_policy_available_it_answers_even_if_nothing_can_be_logged(champion_home, cause):
-    with running(champion_home, LOG_POLICY="available") as service:
+    with run_service(champion_home, LOG_POLICY="available") as service:
         check_it_answers_unlogged(service, cause)
 
 
 @pytest.fixture
 def read_only_folder(champion_home, tmp_path):
     """Return a folder with a log that can only be read."""
-    with running(champion_home, folder=tmp_path) as service, generate_load(service) as load:
-        until(lambda: load.count_statuses()[200] > 10, 20)
+    with run_service(champion_home, folder=tmp_path) as service, generate_load(service) as load:
+        wait_until(lambda: load.count_statuses()[200] > 10, 20)
     with closing(sqlite3.connect(tmp_path / "logs.db")) as log:
         assert log.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
     (tmp_path / "logs.db").chmod(0o444)
@@ -189,13 +191,13 @@ def read_only_folder(champion_home, tmp_path):
 
 
 def test_a_read_only_log_is_written_once_it_is_writable(champion_home, read_only_folder):
-    with running(champion_home, *unprivileged_prefix(), folder=read_only_folder) as service:
+    with run_service(champion_home, *unprivileged_prefix(), folder=read_only_folder) as service:
         with generate_load(service, connections=2) as load:
-            until(lambda: load.count_statuses()[503] > 2, 20)
+            wait_until(lambda: load.count_statuses()[503] > 2, 20)
             assert get_page(service, "/ready")[0] == 503
             assert set(load.count_statuses()) == {503}
             (read_only_folder / "logs.db").chmod(0o644)
-            until(lambda: load.count_statuses()[200], RECOVERY_SECONDS)
+            wait_until(lambda: load.count_statuses()[200], RECOVERY_SECONDS)
             assert get_page(service, "/ready")[0] == 200
         assert (
             load.predictions_by_id().items()
@@ -208,19 +210,19 @@ def test_with_the_policy_available_it_answers_while_the_log_is_read_only(
 ):
     options = {"folder": read_only_folder, "LOG_POLICY": "available"}
     with (
-        running(champion_home, *unprivileged_prefix(), **options) as service,
+        run_service(champion_home, *unprivileged_prefix(), **options) as service,
         generate_load(service, 2) as load,
     ):
-        until(lambda: load.count_statuses()[200] > 2, 20)
+        wait_until(lambda: load.count_statuses()[200] > 2, 20)
         assert all("x-logged: no" in response.headers for response in load.responses)
         (read_only_folder / "logs.db").chmod(0o644)
-        until(lambda: "x-logged" not in load.responses[-1].headers, RECOVERY_SECONDS)
+        wait_until(lambda: "x-logged" not in load.responses[-1].headers, RECOVERY_SECONDS)
     assert set(load.count_statuses()) == {200}
 
 
 @pytest.mark.parametrize("cause", [forbid_file_growth, hold_lock])
 def test_it_is_not_ready_even_before_the_first_request_fails(champion_home, cause):
-    with running(champion_home) as service:
+    with run_service(champion_home) as service:
         assert get_page(service, "/ready")[0] == 200
         with cause(service):
             assert [get_page(service, "/ready")[0] for _ in range(4)] == [503] * 4
@@ -228,9 +230,9 @@ def test_it_is_not_ready_even_before_the_first_request_fails(champion_home, caus
 
 
 def test_no_line_is_lost_or_torn_while_the_json_log_rotates(champion_home):
-    with running(champion_home, LOG_BYTES=400_000) as service:
+    with run_service(champion_home, LOG_BYTES=400_000) as service:
         with generate_load(service, connections=16) as load:
-            until(lambda: len(list(service.folder.glob("api.log.*"))) >= 3, 120)
+            wait_until(lambda: len(list(service.folder.glob("api.log.*"))) >= 3, 120)
         sizes = [file.stat().st_size for file in service.folder.glob("api.log*")]
         written = prediction_ids(service.folder)
         accessed = [line["id"] for line in read_json_lines(service.folder, "access.log")]
@@ -242,16 +244,16 @@ def test_no_line_is_lost_or_torn_while_the_json_log_rotates(champion_home):
 
 
 def test_a_log_that_is_moved_away_under_load_is_created_anew(champion_home, tmp_path):
-    with running(champion_home) as service, generate_load(service, connections=16) as load:
+    with run_service(champion_home) as service, generate_load(service, connections=16) as load:
         for round_number in range(8):
             count = load.count_statuses()[200]
-            until(lambda count=count: load.count_statuses()[200] > count + 200, 30)
+            wait_until(lambda count=count: load.count_statuses()[200] > count + 200, 30)
             (tmp_path / str(round_number)).mkdir()
             with FileLock(service.folder / "logs.db.lock", 5):
                 for name in ("logs.db", "logs.db-wal", "logs.db-shm", "api.log"):
                     (service.folder / name).rename(tmp_path / str(round_number) / name)
         count = load.count_statuses()[200]
-        until(lambda: load.count_statuses()[200] > count + 200, 30)
+        wait_until(lambda: load.count_statuses()[200] > count + 200, 30)
         load.stop_event.set()
         folders = [*(tmp_path / str(round_number) for round_number in range(8)), service.folder]
         logged, written = {}, []
@@ -267,8 +269,8 @@ def test_a_log_that_is_moved_away_under_load_is_created_anew(champion_home, tmp_
 
 
 def test_two_workers_never_find_the_log_locked(champion_home):
-    with running(champion_home) as service, generate_load(service, connections=32) as load:
-        until(lambda: len(load.responses) >= 5_000, 180)
+    with run_service(champion_home) as service, generate_load(service, connections=32) as load:
+        wait_until(lambda: len(load.responses) >= 5_000, 180)
     assert not load.connection_errors
     assert set(load.count_statuses()) == {200}
 

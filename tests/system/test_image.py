@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.support.local_service import until
+from benchmarks.support.local_service import wait_until
 from housing.schema import FEATURES
 from tests.support.containers import podman
 from tests.support.load_generator import generate_load, logged_predictions
@@ -119,9 +119,9 @@ def test_a_stop_under_load_loses_no_row_and_a_restart_finds_the_log(
     container, podman_environment, volume
 ):
     with generate_load(container, connections=12) as load:
-        until(lambda: load.count_statuses()[200] > 500, 30)
+        wait_until(lambda: load.count_statuses()[200] > 500, 30)
         podman(podman_environment, "stop", "--time", "30", "housing-ci")
-        until(lambda: load.connection_errors, 10)
+        wait_until(lambda: load.connection_errors, 10)
     assert (
         podman(podman_environment, "inspect", "--format", "{{.State.ExitCode}}", "housing-ci")
         == "0"
@@ -260,16 +260,16 @@ def test_clients_do_not_notice_a_deployment_and_its_rollback(
     first_output = run_script(build_context, environment, "deploy/deploy", pushed)
     assert first_output == f"housing-blue serves {pushed} at 127.0.0.1:{port}"
     with generate_load(SimpleNamespace(port=port), connections=8) as load:
-        until(lambda: load.count_statuses()[200] > 200, 30)
+        wait_until(lambda: load.count_statuses()[200] > 200, 30)
         second_output = run_script(build_context, environment, "deploy/deploy", pushed)
         assert second_output.startswith("housing-green serves")
         assert second_output.endswith("housing-blue is kept for deploy/rollback")
         switched_at = time.monotonic()
-        until(lambda: len(load.responses_since(switched_at)) > 200, 30)
+        wait_until(lambda: len(load.responses_since(switched_at)) > 200, 30)
         rollback_output = run_script(build_context, environment, "deploy/rollback")
         assert rollback_output == "housing-blue serves again; housing-green is kept"
         switched_at = time.monotonic()
-        until(lambda: len(load.responses_since(switched_at)) > 200, 30)
+        wait_until(lambda: len(load.responses_since(switched_at)) > 200, 30)
     assert set(load.count_statuses()) == {200}
     log_lines = run_script(
         build_context, environment, "make", "--silent", "logs", "ARGS=--status 2xx --limit 3"

@@ -8,7 +8,13 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from benchmarks.support.local_service import Client, post, rows, run_coroutine, running
+from benchmarks.support.local_service import (
+    Client,
+    post_request,
+    random_block_groups,
+    run_coroutine,
+    run_service,
+)
 
 pytestmark = pytest.mark.slow
 BATCH_ROWS, CONNECTIONS, REPEATS = 10_000, 8, 1
@@ -16,25 +22,25 @@ MAX_WORKER_MB = 150.0  # proportional set size: its own memory, and its share of
 
 
 def test_a_worker_returns_the_memory_of_large_batches(champion_home):
-    block_groups = rows(BATCH_ROWS)
+    block_groups = random_block_groups(BATCH_ROWS)
     stream, table = BytesIO(), pa.Table.from_pylist(block_groups)
     with pa.ipc.new_stream(stream, table.schema) as writer:
         writer.write_table(table)
     bodies = [
-        post(orjson.dumps(block_groups)),
-        post(stream.getvalue(), "application/vnd.apache.arrow.stream"),
+        post_request(orjson.dumps(block_groups)),
+        post_request(stream.getvalue(), "application/vnd.apache.arrow.stream"),
     ]
 
     async def send_batches(port):
         client = Client(port)
-        statuses = [(await client.ask(body))[0] for body in bodies * REPEATS]
+        statuses = [(await client.send(body))[0] for body in bodies * REPEATS]
         client.close()
         return statuses
 
     async def run_clients(port):
         return await asyncio.gather(*(send_batches(port) for _ in range(CONNECTIONS)))
 
-    with running(champion_home, MAX_ROWS=BATCH_ROWS) as service:
+    with run_service(champion_home, MAX_ROWS=BATCH_ROWS) as service:
         expected = [[200] * len(bodies) * REPEATS] * CONNECTIONS
         assert run_coroutine(run_clients(service.port)) == expected
         worker_mb = [psutil.Process(pid).memory_full_info().pss / 1e6 for pid in service.workers()]

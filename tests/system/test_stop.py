@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from benchmarks.support.local_service import running, until
+from benchmarks.support.local_service import run_service, wait_until
 from tests.support.load_generator import generate_load, get_page, logged_predictions
 
 pytestmark = pytest.mark.slow
@@ -35,24 +35,24 @@ def delayed_workers(tmp_path):
 def stop_under_load(service):
     """Stop the service; return the load's results until it has ended and refuses connections."""
     with generate_load(service, connections=12) as load:
-        until(lambda: load.count_statuses()[200] > 500, 20)
+        wait_until(lambda: load.count_statuses()[200] > 500, 20)
         started_at = time.monotonic()
         os.kill(service.process.pid, signal.SIGTERM)
         assert service.process.wait(STOP_SECONDS + 5) == 0
         assert time.monotonic() - started_at < STOP_SECONDS
-        until(lambda: load.connection_errors, 5)  # no process listens any more
+        wait_until(lambda: load.connection_errors, 5)  # no process listens any more
     return load
 
 
 def replace_workers_under_load(service):
     """Replace the workers; return the load's results until the new workers answer, and a bit on."""
     with generate_load(service, connections=12) as load:
-        until(lambda: load.count_statuses()[200] > 500, 20)
+        wait_until(lambda: load.count_statuses()[200] > 500, 20)
         previous_workers = set(service.workers())
         os.kill(service.process.pid, signal.SIGHUP)
-        until(lambda: not previous_workers & set(service.workers()), 120)
+        wait_until(lambda: not previous_workers & set(service.workers()), 120)
         replaced_at = time.monotonic()
-        until(lambda: len(load.responses_since(replaced_at)) > 500, 20)
+        wait_until(lambda: len(load.responses_since(replaced_at)) > 500, 20)
     assert len(service.workers()) == len(previous_workers) == 2
     assert get_page(service, "/ready")[0] == 200
     return load
@@ -65,7 +65,7 @@ def check_answers(load, service):
 
 
 def test_a_stop_cuts_no_connection(champion_home):
-    with running(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
+    with run_service(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
         load = stop_under_load(service)
         causes = {type(error.__cause__) for error in load.connection_errors}
         assert causes == {
@@ -75,7 +75,7 @@ def test_a_stop_cuts_no_connection(champion_home):
 
 
 def test_clients_do_not_notice_that_the_workers_are_replaced(champion_home):
-    with running(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
+    with run_service(champion_home, STOP_SECONDS=STOP_SECONDS) as service:
         load = replace_workers_under_load(service)
         assert load.connection_errors == []
         check_answers(load, service)
@@ -84,16 +84,16 @@ def test_clients_do_not_notice_that_the_workers_are_replaced(champion_home):
 def test_workers_that_take_long_to_start_are_waited_for(champion_home, delayed_workers):
     command, delay_workers = delayed_workers
     delay_workers(7)
-    with running(champion_home, *command) as service:
+    with run_service(champion_home, *command) as service:
         replace_workers_under_load(service)
         assert "was not ready" not in service.output()
 
 
 def test_a_stop_does_not_wait_for_the_replacement_of_workers(champion_home, delayed_workers):
     command, delay_workers = delayed_workers
-    with running(champion_home, *command, STOP_SECONDS=STOP_SECONDS) as service:
+    with run_service(champion_home, *command, STOP_SECONDS=STOP_SECONDS) as service:
         delay_workers(25)
         os.kill(service.process.pid, signal.SIGHUP)
-        until(lambda: len(service.workers()) > 2, 20)
+        wait_until(lambda: len(service.workers()) > 2, 20)
         os.kill(service.process.pid, signal.SIGTERM)
         assert service.process.wait(STOP_SECONDS + 5) == 0

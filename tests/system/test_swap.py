@@ -12,7 +12,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from benchmarks.support.local_service import free_port, running, total, until
+from benchmarks.support.local_service import free_port, run_service, sum_metric, wait_until
 from housing.data import splitting
 from housing.evaluation import calibration
 from housing.export import onnx_export
@@ -41,7 +41,7 @@ def graphs(two_version_home, tmp_path):
 
 def swap_count(service):
     """Return how many champions all workers together have loaded."""
-    return total(get_page(service, "/metrics")[1], "housing_model_swaps_total")
+    return sum_metric(get_page(service, "/metrics")[1], "housing_model_swaps_total")
 
 
 def move_champion(service, load, version, move):
@@ -51,9 +51,9 @@ def move_champion(service, load, version, move):
     """
     count_before, started_at = swap_count(service), time.monotonic()
     move()
-    until(lambda: swap_count(service) == count_before + 2, TIMEOUT_SECONDS)  # both workers
+    wait_until(lambda: swap_count(service) == count_before + 2, TIMEOUT_SECONDS)  # both workers
     moved_at = time.monotonic()
-    until(lambda: len(load.responses_since(moved_at)) > 300, 20)
+    wait_until(lambda: len(load.responses_since(moved_at)) > 300, 20)
     assert {response.body["model_version"] for response in load.responses_since(moved_at)} == {
         version
     }
@@ -85,9 +85,9 @@ def check_answers(load, graphs, service):
 
 
 def test_clients_do_not_notice_that_the_champion_moves_and_is_rolled_back(two_version_home, graphs):
-    with running(two_version_home) as service:
+    with run_service(two_version_home) as service:
         with generate_load(service, connections=12) as load:
-            until(lambda: load.count_statuses()[200] > 300, 20)
+            wait_until(lambda: load.count_statuses()[200] > 300, 20)
             started_at = move_champion(
                 service, load, TREE, lambda: promotion.promote(MODEL_NAME, TREE, "a try")
             )
@@ -143,11 +143,11 @@ def test_a_champion_that_cannot_serve_is_refused_until_a_good_version_follows(
     two_version_home, graphs
 ):
     serving_version, damaged_versions = LINEAR, [register_damaged(damage) for damage in DAMAGES]
-    with running(two_version_home) as service:
+    with run_service(two_version_home) as service:
         with generate_load(service, connections=8) as load:
             for version, good_version in zip(damaged_versions, DAMAGES.values(), strict=True):
                 store.client().set_registered_model_alias(MODEL_NAME, "champion", version)
-                until(
+                wait_until(
                     lambda: (
                         is_champion_refused(service)
                         and all("problem" in state for state in ready_states(service))
@@ -161,7 +161,7 @@ def test_a_champion_that_cannot_serve_is_refused_until_a_good_version_follows(
                     good_version,
                     lambda version=good_version: promotion.promote(MODEL_NAME, version, "it works"),
                 )
-                until(lambda: not is_champion_refused(service), TIMEOUT_SECONDS)
+                wait_until(lambda: not is_champion_refused(service), TIMEOUT_SECONDS)
                 assert "problem" not in get_page(service, "/ready")[1]
                 serving_version = good_version
         check_answers(load, graphs, service)
@@ -170,7 +170,7 @@ def test_a_champion_that_cannot_serve_is_refused_until_a_good_version_follows(
 def check_the_problem_is_reported(service, load, version):
     """Check that the service reports a problem, is ready all the same, and answers as before."""
     since = time.monotonic()
-    until(lambda: len(load.responses_since(since)) > 300, 20)
+    wait_until(lambda: len(load.responses_since(since)) > 300, 20)
     assert {response.body["model_version"] for response in load.responses_since(since)} == {version}
     for state in ready_states(service):
         assert (state["status"], state["model_version"]) == ("ready", version)
@@ -190,14 +190,14 @@ def ready_states(service):
 
 def is_champion_refused(service):
     """Return whether the service refuses a new champion."""
-    return total(get_page(service, "/metrics")[1], "housing_model_refused") == 1
+    return sum_metric(get_page(service, "/metrics")[1], "housing_model_refused") == 1
 
 
 def check_the_registry_is_reported_away(service, load):
     """Check that the service answers as before, and reports when it last reached the registry."""
-    until(lambda: "registry" in ready_states(service)[0], TIMEOUT_SECONDS)
+    wait_until(lambda: "registry" in ready_states(service)[0], TIMEOUT_SECONDS)
     count, reached_at = len(load.responses), last_reached(service)
-    until(lambda: len(load.responses) > count + 300, 20)
+    wait_until(lambda: len(load.responses) > count + 300, 20)
     for state in ready_states(service):
         assert (state["status"], state["model_version"]) == ("ready", LINEAR)
         assert state["registry"].startswith("not reached since 20")
@@ -207,22 +207,24 @@ def check_the_registry_is_reported_away(service, load):
 
 def last_reached(service):
     """Return when the alias was last read, in seconds since 1970."""
-    return total(get_page(service, "/metrics")[1], "housing_registry_reached_timestamp_seconds")
+    return sum_metric(
+        get_page(service, "/metrics")[1], "housing_registry_reached_timestamp_seconds"
+    )
 
 
 def test_the_service_answers_while_the_registry_is_away_and_after(
     two_version_home, graphs, tmp_path
 ):
     file = two_version_home / "var" / "mlflow.db"
-    with running(two_version_home) as service:
+    with run_service(two_version_home) as service:
         with generate_load(service) as load:
-            until(
+            wait_until(
                 lambda: last_reached(service) > time.time() - 60, TIMEOUT_SECONDS
             )  # it has read the alias
             shutil.move(file, tmp_path / "away.db")
             check_the_registry_is_reported_away(service, load)
             shutil.move(tmp_path / "away.db", file)
-            until(lambda: "registry" not in get_page(service, "/ready")[1], TIMEOUT_SECONDS)
+            wait_until(lambda: "registry" not in get_page(service, "/ready")[1], TIMEOUT_SECONDS)
             move_champion(
                 service, load, TREE, lambda: promotion.promote(MODEL_NAME, TREE, "it is back")
             )
@@ -233,14 +235,14 @@ def test_the_service_answers_while_the_registry_is_away_and_after(
 def test_it_starts_without_its_registry_from_its_own_copy(
     two_version_home, graphs, registry_is, monkeypatch
 ):
-    with running(two_version_home):  # leaves a copy of the champion
+    with run_service(two_version_home):  # leaves a copy of the champion
         pass
     if registry_is == "moved away":
         (two_version_home / "var" / "mlflow.db").unlink()
     else:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # else it is away after 16 s
-    with running(two_version_home) as service:
+    with run_service(two_version_home) as service:
         with generate_load(service) as load:
             check_the_registry_is_reported_away(service, load)
         check_answers(load, graphs, service)

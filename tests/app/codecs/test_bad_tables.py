@@ -136,7 +136,7 @@ def test_an_arrow_stream_truncated_or_changed_anywhere_is_answered_at_once(table
         bodies += [start + bytes([value]) + end for value in (0, 1, 127, 255)]
     for body in bodies:
         try:
-            rows = tables.read(ARROW_MEDIA_TYPE, body, 100)
+            rows = tables.decode_table(ARROW_MEDIA_TYPE, body, 100)
             answered_count += 1
             assert rows.shape[1] == len(FEATURE_NAMES)
             assert rows.shape[0] <= 3
@@ -210,9 +210,9 @@ def test_columns_of_every_width_are_read_as_pyarrow_reads_them(client, table):
         for batch in mixed.to_batches(max_chunksize=7):
             stream.write_batch(batch)
     expected = np.column_stack([column.to_numpy().astype(float) for column in mixed.columns])
-    assert (tables.read(ARROW_MEDIA_TYPE, file.getvalue(), 100) == expected).all()
+    assert (tables.decode_table(ARROW_MEDIA_TYPE, file.getvalue(), 100) == expected).all()
     assert (
-        tables.read(PARQUET_MEDIA_TYPE, encode(PARQUET_MEDIA_TYPE, mixed), 100) == expected
+        tables.decode_table(PARQUET_MEDIA_TYPE, encode(PARQUET_MEDIA_TYPE, mixed), 100) == expected
     ).all()
 
 

@@ -39,7 +39,7 @@ def test_the_first_champion_answers_as_soon_as_its_copy_is_there(
     loader.start_watching()
     assert loader.current() is None
     registry_sync.sync_once(tmp_path)
-    assert loader.current().model_info["version"] == "2"
+    assert loader.current().model_info.version == "2"
 
 
 def test_a_champion_that_is_rolled_back_to_is_still_loaded(serving, loader):
@@ -47,7 +47,7 @@ def test_a_champion_that_is_rolled_back_to_is_still_loaded(serving, loader):
     promotion.promote(MODEL_NAME, "1", "an experiment")
     registry_sync.sync_once(serving)
     loader.reload_if_changed()
-    assert loader.champion.model_info["version"] == "1"
+    assert loader.champion.model_info.version == "1"
     promotion.rollback(MODEL_NAME, None, "it was worse")
     registry_sync.sync_once(serving)
     loader.reload_if_changed()
@@ -62,11 +62,11 @@ def test_a_copy_that_has_changed_is_loaded_again_whatever_its_modification_times
     (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:-9])
     (serving / "current.json").write_text(f'{{"folder": "{folder.name}"}}')
     loader.reload_if_changed()
-    assert loader.champion.model_info["version"] == "1"
+    assert loader.champion.model_info.version == "1"
     assert "holds no graph that can be read" in loader.problem
     registry_sync.sync_once(serving)  # the pointer is not at the champion: it is copied again
     loader.reload_if_changed()
-    assert (loader.champion.model_info["version"], loader.problem) == ("1", "")
+    assert (loader.champion.model_info.version, loader.problem) == ("1", "")
     assert loader.champion is not first_champion
 
 
@@ -82,7 +82,7 @@ def test_a_store_that_is_gone_leaves_the_champion_in_place(two_version_home, ser
     with pytest.raises(LookupError, match=r"mlflow\.db is gone"):
         registry_sync.sync_once(serving)
     loader.reload_if_changed()
-    assert loader.champion.model_info["version"] == "2"
+    assert loader.champion.model_info.version == "2"
 
 
 def test_a_champion_that_was_changed_in_the_registry_is_not_copied(serving, loader):
@@ -93,12 +93,12 @@ def test_a_champion_that_was_changed_in_the_registry_is_not_copied(serving, load
     store.client().set_registered_model_alias(MODEL_NAME, "champion", "1")
     registry_sync.sync_once(serving)
     loader.reload_if_changed()
-    assert loader.champion.model_info["version"] == "2"
+    assert loader.champion.model_info.version == "2"
     assert loader.problem.endswith("the file was changed")
     store.client().set_model_version_tag(MODEL_NAME, "1", "sha256", json.dumps(digests))
     registry_sync.sync_once(serving)
     loader.reload_if_changed()
-    assert (loader.champion.model_info["version"], loader.problem) == ("1", "")
+    assert (loader.champion.model_info.version, loader.problem) == ("1", "")
 
 
 def test_a_baked_copy_is_complete_and_follows_no_registry(two_version_home, tmp_path):
@@ -110,7 +110,7 @@ def test_a_baked_copy_is_complete_and_follows_no_registry(two_version_home, tmp_
     assert registry_sync.is_baked(folder)
     loader = ChampionLoader(folder, Metrics(two_version_home / "counts"))
     loader.reload_if_changed()
-    assert loader.champion.model_info["version"] == "2"
+    assert loader.champion.model_info.version == "2"
 
 
 def test_without_a_champion_nothing_is_baked(home, tmp_path):
@@ -124,7 +124,7 @@ def test_a_model_that_cannot_be_run_here_is_refused_by_name(serving, loader, mon
     monkeypatch.setattr(bindings, "load_library", lambda: None)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # not installed
     loader.reload_if_changed()
-    assert loader.champion.model_info["version"] == "2"
+    assert loader.champion.model_info.version == "2"
     assert "native.c is not compiled here" in loader.problem
     assert "pip install onnxruntime" in loader.problem
 
