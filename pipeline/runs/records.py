@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -153,10 +154,15 @@ class RunRecord:
         return next((step.facts[name] for step in self.steps if step.facts.get(name)), "")
 
 
-def _known_entries(record_class: Any, content: Mapping[str, Any]) -> dict[str, Any]:
+def _known_entries(record_class: type, content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries that are fields of the class: a later version may have written others."""
-    names = {record_field.name for record_field in fields(record_class)}
+    names = _field_names(record_class)
     return {name: value for name, value in content.items() if name in names}
+
+
+@cache  # the index of all runs parses thousands of records
+def _field_names(record_class: Any) -> frozenset[str]:
+    return frozenset(record_field.name for record_field in fields(record_class))
 
 
 def new_run_id() -> str:
