@@ -19,7 +19,7 @@ class ComparisonTable(Protocol):
 
     @property
     def columns(self) -> Sequence[str]:
-        """The names of the columns."""
+        """The names of the columns; the cells of `before` and `now` are coloured."""
 
     @property
     def rows(self) -> Sequence[Sequence[str]]:

@@ -17,6 +17,7 @@ from pipeline.runs.status import FAILED_STATUSES, CellStatus, StepStatus
 from pipeline.workspace import RUN_RECORD_NAME
 
 MAX_LAST_OUTPUT_CHARS = 2_000  # of StepRecord.output
+FORCED_REASON = "it was forced"  # an entry of StepRecord.why
 RESERVE_BYTES = 1 << 17  # enough to write a record on a full disk
 
 

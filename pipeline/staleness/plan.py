@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.definition.tasks import Task
 from pipeline.runs.formatting import join_limited
+from pipeline.runs.records import FORCED_REASON
 from pipeline.runs.status import StepStatus
 from pipeline.staleness import dependencies, reasons, shared_files
 from pipeline.staleness.file_signature import FileSignature, file_change
@@ -82,7 +83,7 @@ def forced_reasons(
     forced_steps: those that the user forces. step_names: all steps of the pipeline.
     """
     reason_by_label = {
-        task.label: "it was forced" for task in tasks if task.step.name in forced_steps
+        task.label: FORCED_REASON for task in tasks if task.step.name in forced_steps
     }
     running_labels = {
         task.label

@@ -8,7 +8,7 @@ from pipeline.definition.project import Project
 from pipeline.report import markdown
 from pipeline.report.model import PageContext, RenderedNotebook
 from pipeline.runs.formatting import join_limited
-from pipeline.runs.records import RunRecord, StepRecord
+from pipeline.runs.records import FORCED_REASON, RunRecord, StepRecord
 from pipeline.runs.status import CellStatus, StepStatus
 
 MAX_OPEN_TRACEBACK_LINES = 40  # a longer traceback is folded
@@ -59,7 +59,7 @@ def describe(
         is_long_traceback=step.traceback.count("\n") > MAX_OPEN_TRACEBACK_LINES,
         output=markdown.ansi_to_html(step.output),
         stderr=markdown.ansi_to_html(step.stderr),
-        rerun_reasons=[reason for reason in step.why if reason != "it was forced"],
+        rerun_reasons=[reason for reason in step.why if reason != FORCED_REASON],
         last_finished_report=_last_finished_report(step, context),
         not_run=_describe_not_run(run, step),
         suggestions=list(_suggestions(context.project, step, notebook)),
