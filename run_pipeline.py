@@ -1,6 +1,7 @@
 """Run the pipeline: prepare the data, train, and register the best model if it passes the gate."""
 
 import sys
+from pathlib import Path
 
 from housing import paths
 from housing.cli import champion, logs, score
@@ -53,7 +54,7 @@ if __name__ == "__main__":
                 "trace": champion.make_trace_command(notebook_digest),
                 "logs": logs.logs,
             },
-            environment=probe.MLFLOW_ENVIRONMENT,
+            environment={**probe.MLFLOW_ENVIRONMENT, "HOUSING_STARTED_IN": str(Path.cwd())},
             options={"--dask": DASK_OPTION},
             pinned_runs=probe.pinned_runs,
             grouping_fact="data",

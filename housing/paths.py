@@ -13,8 +13,12 @@ def home() -> Path:
 
 
 def invocation_folder() -> Path:
-    """Return the folder that relative paths refer to: where the runner, else the notebook, runs."""
-    return Path(os.environ.get("PIPELINE_STARTED_IN") or Path.cwd())
+    """Return the folder that a user's relative paths refer to.
+
+    HOUSING_STARTED_IN, where the pipeline was started: its notebooks run in a folder of their own.
+    Else the working directory.
+    """
+    return Path(os.environ.get("HOUSING_STARTED_IN") or Path.cwd())
 
 
 def raw_data() -> Path:

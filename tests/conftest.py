@@ -17,7 +17,7 @@ from housing.export import onnx_export
 from housing.models import intervals
 from housing.registry import gate, promotion, versions
 from housing.schema import FEATURE_NAMES, TARGET
-from housing.tracking import experiments
+from housing.tracking import experiments, run_logging
 from housing.training import search
 
 # limits that every model with the smallest gain keeps
@@ -114,10 +114,10 @@ def train_candidates(
     split = splitting.read_split()
     results = search.tune_families(families, split.train, n_trials=trials)
     extras = {
-        family: experiments.CandidateExtras(intervals=_calibrate_intervals(result, split.train))
+        family: run_logging.CandidateExtras(intervals=_calibrate_intervals(result, split.train))
         for family, result in results.items()
     }
-    experiments.log_candidates(results.values(), split, "first", extras)
+    run_logging.log_candidates(results.values(), split, "first", extras)
     return split
 
 

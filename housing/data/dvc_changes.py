@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from housing.data.dvc import run_git
+from housing.data.data_versions import run_git
 
 POINTER_PATHSPECS = ("--", ":(top)*.dvc", ":(top)dvc.lock", ":(top)*/dvc.lock")
 COMMIT_DIGITS = 12  # that texts show of a commit

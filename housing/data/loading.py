@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from housing import paths
-from housing.data import dvc as data_versions
+from housing.data import data_versions
 from housing.data.synthetic import generate_sample
 
 CALIFORNIA_SOURCE, SAMPLE_SOURCE, FILE_SOURCE = "california", "sample", "file"

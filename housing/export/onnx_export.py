@@ -5,7 +5,7 @@ onnxruntime accepts, and with float32 thresholds predictions are wrong by up to 
 """
 
 import json
-from functools import singledispatch
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,17 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from housing.export.graph_builder import GraphBuilder, TreeNode, add_tree_ensemble, make_value_info
-from housing.models import features
+from housing.export import feature_converters, tree_converters
+from housing.export.graph_builder import GraphBuilder, make_value_info
 from housing.models.blend import MIN_DISTANCE_DEGREES, Blend
-from housing.models.families import LGBMRegressor
+from housing.models.families import lightgbm_regressor_class
 from housing.models.features import LocationFeatures, NeighborFeatures
 from housing.models.intervals import MIN_SCALE, IntervalModel
 from housing.models.mlp import ClippedMLPRegressor
 from housing.schema import FEATURE_NAMES
 
+# adds an estimator, applied to the tensor of a name, and returns its output's name
+Converter = Callable[[Any, GraphBuilder, str], str]
 OPSET_VERSION, ML_OPSET_VERSION, IR_VERSION = 21, 5, 10
 
 
@@ -65,7 +67,7 @@ def _add_interval_model(
     interval_model: IntervalModel, builder: GraphBuilder, columns: str, prediction: str
 ) -> None:
     """Add the output `scale`, computed from the model's columns and its prediction."""
-    uncertainty_features = _round_to_float32(
+    uncertainty_features = tree_converters.round_to_float32(
         builder, builder.add_node("Concat", columns, prediction, axis=1)
     )
     raw_scale = _add_estimator(interval_model.scale, builder, uncertainty_features)
@@ -77,27 +79,36 @@ def _add_interval_model(
     )
 
 
-@singledispatch
 def _add_estimator(estimator: BaseEstimator, builder: GraphBuilder, input_name: str) -> str:
     """Add the nodes of one estimator, applied to the tensor input_name; return its output's name.
 
     Raises TypeError for an estimator without a converter here.
     """
+    return _find_converter(estimator)(estimator, builder, input_name)
+
+
+def _find_converter(estimator: BaseEstimator) -> Converter:
+    for estimator_class in type(estimator).__mro__:
+        if estimator_class in CONVERTERS:
+            return CONVERTERS[estimator_class]
+    lightgbm_class = lightgbm_regressor_class()
+    if lightgbm_class and isinstance(estimator, lightgbm_class):
+        return tree_converters.add_lightgbm
     raise TypeError(
         f"{type(estimator).__name__} cannot be served: housing/export/onnx_export.py has no "
         "converter for it"
     )
 
 
-@_add_estimator.register
-def _(estimator: Pipeline, builder: GraphBuilder, input_name: str) -> str:
+def _add_pipeline(estimator: Pipeline, builder: GraphBuilder, input_name: str) -> str:
     for step in estimator:
         input_name = _add_estimator(step, builder, input_name)
     return input_name
 
 
-@_add_estimator.register
-def _(estimator: ColumnTransformer, builder: GraphBuilder, input_name: str) -> str:
+def _add_column_transformer(
+    estimator: ColumnTransformer, builder: GraphBuilder, input_name: str
+) -> str:
     outputs = []
     for _name, transformer, columns in estimator.transformers_:
         names = [FEATURE_NAMES[column] if isinstance(column, int) else column for column in columns]
@@ -107,237 +118,12 @@ def _(estimator: ColumnTransformer, builder: GraphBuilder, input_name: str) -> s
     return builder.add_node("Concat", *outputs, axis=1)
 
 
-@_add_estimator.register
-def _(estimator: FunctionTransformer, builder: GraphBuilder, input_name: str) -> str:
-    if estimator.func is None:
-        return input_name
-    if estimator.func is np.log1p:
-        return builder.add_node("Log", builder.add_node("Add", input_name, np.array(1.0)))
-    raise TypeError(
-        f"the function {estimator.func} cannot be served: housing/export/onnx_export.py has a "
-        "converter for numpy.log1p only"
-    )
-
-
-@_add_estimator.register
-def _(estimator: StandardScaler, builder: GraphBuilder, input_name: str) -> str:
-    centered = builder.add_node("Sub", input_name, estimator.mean_)
-    return builder.add_node("Div", centered, estimator.scale_)
-
-
-@_add_estimator.register
-def _(estimator: PolynomialFeatures, builder: GraphBuilder, input_name: str) -> str:
-    """Multiply chains of columns; a column of ones fills the shorter chains."""
-    n_columns = estimator.n_features_in_
-    ones_column = n_columns
-    padded = builder.add_node(
-        "Pad", input_name, np.array([0, 0, 0, 1]), np.array(1.0), mode="constant"
-    )
-    chains = np.full((len(estimator.powers_), estimator.degree), ones_column)
-    for chain, powers in zip(chains, estimator.powers_, strict=True):
-        factors = np.repeat(np.arange(n_columns), powers)
-        chain[: len(factors)] = factors
-    product = builder.add_node("Gather", padded, chains[:, 0], axis=1)
-    for factors in chains.T[1:]:
-        factor = builder.add_node("Gather", padded, factors, axis=1)
-        product = builder.add_node("Mul", product, factor)
-    return product
-
-
-@_add_estimator.register
-def _(estimator: Ridge, builder: GraphBuilder, input_name: str) -> str:
+def _add_ridge(estimator: Ridge, builder: GraphBuilder, input_name: str) -> str:
     product = builder.add_node("MatMul", input_name, estimator.coef_)
     return builder.add_node("Add", product, np.asarray(estimator.intercept_))
 
 
-@_add_estimator.register
-def _(estimator: DecisionTreeRegressor, builder: GraphBuilder, input_name: str) -> str:
-    """Round rows to float32 first, as scikit-learn's trees do."""
-    rounded = _round_to_float32(builder, input_name)
-    return add_tree_ensemble([_tree_nodes(estimator)], builder, rounded)
-
-
-@_add_estimator.register
-def _(estimator: ExtraTreesRegressor, builder: GraphBuilder, input_name: str) -> str:
-    trees = [_tree_nodes(tree) for tree in estimator.estimators_]
-    total = add_tree_ensemble(trees, builder, _round_to_float32(builder, input_name))
-    return builder.add_node("Div", total, np.array(float(len(trees))))
-
-
-def _round_to_float32(builder: GraphBuilder, input_name: str) -> str:
-    """Add the nodes that round a tensor to single precision; return the output's name."""
-    return builder.cast(builder.cast(input_name, TensorProto.FLOAT), TensorProto.DOUBLE)
-
-
-def _tree_nodes(estimator: DecisionTreeRegressor) -> list[TreeNode]:
-    tree = estimator.tree_
-    columns = zip(
-        tree.children_left == -1,
-        tree.feature,
-        tree.threshold,
-        tree.children_left,
-        tree.children_right,
-        tree.value.ravel(),
-        strict=True,
-    )
-    return [TreeNode(*fields) for fields in columns]
-
-
-@_add_estimator.register
-def _(estimator: HistGradientBoostingRegressor, builder: GraphBuilder, input_name: str) -> str:
-    """Make the baseline the first tree's only leaf: sums then run in scikit-learn's order."""
-    baseline = [TreeNode(True, value=float(estimator._baseline_prediction.item()))]
-    fields = ["is_leaf", "feature_idx", "num_threshold", "left", "right", "value"]
-    trees = [
-        [TreeNode(*node) for node in predictor.nodes[fields].tolist()]
-        for [predictor] in estimator._predictors
-    ]
-    return add_tree_ensemble([baseline, *trees], builder, input_name)
-
-
-def _add_lightgbm(estimator: LGBMRegressor, builder: GraphBuilder, input_name: str) -> str:
-    """Add the nodes of a LightGBM model; return its output's name."""
-    trees = estimator.booster_.dump_model()["tree_info"]
-    nodes = [_flatten_tree(tree["tree_structure"]) for tree in trees]
-    return add_tree_ensemble(nodes, builder, input_name)
-
-
-if LGBMRegressor is not None:
-    _add_estimator.register(LGBMRegressor, _add_lightgbm)
-
-
-def _flatten_tree(root: dict[str, Any]) -> list[TreeNode]:
-    """Return LightGBM's nested nodes as a list, each before its children."""
-    nodes: list[TreeNode] = []
-
-    def append_subtree(node: dict[str, Any]) -> int:
-        position = len(nodes)
-        nodes.append(TreeNode(True, value=node.get("leaf_value", 0.0)))
-        if "split_feature" in node:
-            left, right = append_subtree(node["left_child"]), append_subtree(node["right_child"])
-            nodes[position] = TreeNode(False, node["split_feature"], node["threshold"], left, right)
-        return position
-
-    append_subtree(root)
-    return nodes
-
-
-@_add_estimator.register
-def _(estimator: LocationFeatures, builder: GraphBuilder, input_name: str) -> str:
-    """Compute products and sums one by one: a matrix product would round differently.
-
-    Rotated axes and job centers at once, (n, 2, both): latitude and longitude, less an offset,
-    times a scale.
-    """
-    centers = np.array(list(features.JOB_CENTERS.values())).T
-    n_rotated, n_centers = features.ROTATED_AXES.shape[1], centers.shape[1]
-    offsets = np.hstack([np.zeros_like(features.ROTATED_AXES), centers])
-    center_scales = np.array([[1.0], [features.LONGITUDE_SCALE]]).repeat(n_centers, 1)
-    scales = np.hstack([features.ROTATED_AXES, center_scales])
-    coordinate_indices = np.array([[features.LATITUDE_INDEX], [features.LONGITUDE_INDEX]])
-    coordinates = builder.add_node(
-        "Gather", input_name, coordinate_indices.repeat(n_rotated + n_centers, 1), axis=1
-    )
-    scaled = builder.add_node("Mul", builder.add_node("Sub", coordinates, offsets), scales)
-    rotated, from_centers = builder.split(scaled, [n_rotated, n_centers], 2)
-    coordinate_axis = np.array([1])
-    rotated = builder.add_node("ReduceSum", rotated, coordinate_axis, keepdims=0)
-    squares = builder.add_node("Mul", from_centers, from_centers)
-    squared_distances = builder.add_node("ReduceSum", squares, coordinate_axis, keepdims=0)
-    ratios = _add_ratios(builder, input_name)
-    distances = builder.add_node("Sqrt", squared_distances)
-    return builder.add_node("Concat", input_name, rotated, ratios, distances, axis=1)
-
-
-def _add_ratios(builder: GraphBuilder, input_name: str) -> str:
-    """Add the nodes for rooms per bedroom, households, and income per room."""
-    numerators = [features.ROOMS_INDEX, features.POPULATION_INDEX, features.INCOME_INDEX]
-    denominators = [features.BEDROOMS_INDEX, features.OCCUPANCY_INDEX, features.ROOMS_INDEX]
-    selected = builder.add_node("Gather", input_name, np.array(numerators + denominators), axis=1)
-    numerator, denominator = builder.split(selected, [len(numerators), len(denominators)], 1)
-    bounded = builder.add_node("Max", denominator, np.array(features.MIN_DENOMINATOR))
-    return builder.add_node("Div", numerator, bounded)
-
-
-@_add_estimator.register
-def _(estimator: NeighborFeatures, builder: GraphBuilder, input_name: str) -> str:
-    """Take the neighbors' numbers and distances as inputs; what is known of them is in the graph.
-
-    All spaces and statistics at once, (n, spaces, neighbors, statistics), as few nodes predict one
-    row fast; the sums run as in `NeighborFeatures.transform`, and the last node orders the columns
-    as it does.
-    """
-    _add_neighbor_inputs(estimator, builder)
-    counts = np.array(estimator.neighbor_counts_)
-    last_positions = counts - 1
-    table = np.stack([estimator.targets_, estimator.first_column_], 1)
-    neighbors = builder.add_node("Gather", table, "which")
-    targets = builder.add_node("Gather", neighbors, np.array([0]), axis=3)
-    shifted = builder.add_node("Add", "distance", np.array(features.DISTANCE_OFFSET_DEGREES))
-    weights = builder.add_node("Div", np.array(1.0), shifted)
-    squares = builder.add_node("Mul", targets, targets)
-    weighted = builder.add_node("Mul", weights, targets)
-    summands = builder.add_node("Concat", neighbors, squares, weighted, weights, axis=3)
-    running_sums = builder.add_node("CumSum", summands, np.array(2))
-    selected_sums = builder.add_node("Gather", running_sums, last_positions, axis=2)
-    sums, weighted_sum, weight_sum = builder.split(selected_sums, [3, 1, 1], 3)
-    means = builder.add_node("Div", sums, counts.astype(float)[:, None])
-    mean, first_column_mean, mean_square = builder.split(means, [1, 1, 1], 3)
-    squared_mean = builder.add_node("Mul", mean, mean)
-    variance = builder.add_node("Sub", mean_square, squared_mean)
-    first_column = builder.add_node("Gather", input_name, np.array([[[0]]]), axis=1)
-    statistics = [
-        mean,
-        builder.add_node("Div", weighted_sum, weight_sum),
-        builder.add_node("Sqrt", builder.add_node("Max", variance, np.array(0.0))),
-        builder.add_node("Gather", "distance", last_positions, axis=2),
-        builder.add_node("Sub", first_column, first_column_mean),
-    ]
-    stacked = builder.add_node("Concat", *statistics, axis=3)
-    shape = len(estimator.spaces_), len(counts), len(statistics)
-    flat = builder.add_node("Reshape", stacked, np.array([-1, np.prod(shape)]))
-    all_columns = builder.add_node("Concat", input_name, flat, axis=1)
-    order = _neighbor_column_order(estimator.n_features_in_, shape)
-    return builder.add_node("Gather", all_columns, order, axis=1)
-
-
-def _add_neighbor_inputs(estimator: NeighborFeatures, builder: GraphBuilder) -> None:
-    """Add the neighbors' distances and numbers as inputs, and the rows fitted on as outputs.
-
-    The service builds its indexes of the outputs `points_*`, and reads the spaces in the metadata.
-    """
-    n_spaces, n_neighbors = len(estimator.spaces_), estimator.neighbor_counts_[-1]
-    builder.metadata["neighbours"] = json.dumps({"spaces": estimator.spaces_, "count": n_neighbors})
-    builder.inputs.append(
-        make_value_info("distance", TensorProto.DOUBLE, None, n_spaces, n_neighbors, 1)
-    )
-    builder.inputs.append(make_value_info("which", TensorProto.INT64, None, n_spaces, n_neighbors))
-    for number, points in enumerate(estimator.points_):
-        name = f"points_{number}"
-        builder.outputs.append(make_value_info(name, TensorProto.DOUBLE, *points.shape))
-        builder.add_node("Identity", points, output_name=name)
-
-
-def _neighbor_column_order(n_columns: int, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return the order of columns that `NeighborFeatures.transform` has.
-
-    shape: (spaces, neighbor counts, statistics) of the columns that follow the n_columns own ones.
-    """
-    positions = n_columns + np.arange(np.prod(shape)).reshape(shape)
-    columns = [
-        np.arange(n_columns),
-        positions[..., 0],  # mean
-        positions[..., 1],  # weighted mean
-        positions[:, -1, 2],  # standard deviation
-        positions[:, 0, 3],  # distance to the first
-        positions[:, -1, 3],  # distance to the last
-        positions[:, -1, 4],  # difference of the first column
-    ]
-    return np.concatenate([column.ravel() for column in columns])
-
-
-@_add_estimator.register
-def _(estimator: ClippedMLPRegressor, builder: GraphBuilder, input_name: str) -> str:
+def _add_mlp(estimator: ClippedMLPRegressor, builder: GraphBuilder, input_name: str) -> str:
     raised = builder.add_node("Max", input_name, estimator.clip_min_)
     activations = builder.add_node("Min", raised, estimator.clip_max_)
     *hidden_layers, (last_weights, last_biases) = zip(
@@ -349,8 +135,7 @@ def _(estimator: ClippedMLPRegressor, builder: GraphBuilder, input_name: str) ->
     return builder.add_node("Gemm", activations, last_weights, last_biases)
 
 
-@_add_estimator.register
-def _(estimator: Blend, builder: GraphBuilder, input_name: str) -> str:
+def _add_blend(estimator: Blend, builder: GraphBuilder, input_name: str) -> str:
     far_columns = builder.add_node("Gather", input_name, np.arange(estimator.n_far_columns), axis=1)
     n_near = len(estimator.near_models)
     predictions = [
@@ -373,3 +158,20 @@ def _(estimator: Blend, builder: GraphBuilder, input_name: str) -> str:
     near_share = builder.add_node("Sub", np.array(1.0), far_share)
     shares = builder.add_node("Concat", near_share, far_share, axis=1)
     return builder.add_node("ReduceSum", builder.add_node("Mul", sides, shares), np.array([1]))
+
+
+CONVERTERS: Mapping[type, Converter] = {  # LightGBM's is imported only where it can be loaded
+    Blend: _add_blend,
+    ClippedMLPRegressor: _add_mlp,
+    ColumnTransformer: _add_column_transformer,
+    DecisionTreeRegressor: tree_converters.add_decision_tree,
+    ExtraTreesRegressor: tree_converters.add_extra_trees,
+    FunctionTransformer: feature_converters.add_function_transformer,
+    HistGradientBoostingRegressor: tree_converters.add_hist_gradient_boosting,
+    LocationFeatures: feature_converters.add_location_features,
+    NeighborFeatures: feature_converters.add_neighbor_features,
+    Pipeline: _add_pipeline,
+    PolynomialFeatures: feature_converters.add_polynomial_features,
+    Ridge: _add_ridge,
+    StandardScaler: feature_converters.add_standard_scaler,
+}

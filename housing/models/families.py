@@ -4,8 +4,11 @@ A family is a function of its hyperparameters and a seed, and stands beside its 
 one, write both and an entry in `FAMILIES`; housing/export/onnx_export.py must be able to export it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -28,10 +31,8 @@ from housing.models.features import (
 from housing.models.mlp import ClippedMLPRegressor
 from housing.schema import FEATURE_NAMES
 
-try:
+if TYPE_CHECKING:
     from lightgbm import LGBMRegressor
-except OSError:  # no libgomp on this machine: apt-get install libgomp1, or brew install libomp
-    LGBMRegressor = None  # type: ignore[assignment, misc]
 
 
 class Family(NamedTuple):
@@ -115,9 +116,10 @@ def build_boosted_trees(params: dict[str, Any], seed: int) -> RegressorMixin:
 
     Where LightGBM cannot be loaded, return scikit-learn's.
     """
-    if LGBMRegressor is None:
+    regressor_class = lightgbm_regressor_class()
+    if regressor_class is None:
         return build_sklearn_boosted_trees(params, seed)
-    return LGBMRegressor(
+    return regressor_class(
         n_estimators=params["trees"],
         learning_rate=params["learning_rate"],
         num_leaves=params["leaves"],
@@ -133,6 +135,19 @@ def build_boosted_trees(params: dict[str, Any], seed: int) -> RegressorMixin:
         force_row_wise=True,
         verbose=-1,
     )
+
+
+@cache
+def lightgbm_regressor_class() -> type[LGBMRegressor] | None:
+    """Import LightGBM and return its regressor; None on a machine without libgomp.
+
+    There, `apt-get install libgomp1` or `brew install libomp` helps.
+    """
+    try:
+        from lightgbm import LGBMRegressor
+    except OSError:
+        return None
+    return LGBMRegressor
 
 
 def build_sklearn_boosted_trees(params: dict[str, Any], seed: int) -> HistGradientBoostingRegressor:

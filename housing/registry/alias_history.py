@@ -17,14 +17,20 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from housing.tracking import store
-from housing.tracking.store import MlflowException, mlflow, raises_unreachable
+from housing.tracking.mlflow_env import load_mlflow, suppress_errors
+from housing.tracking.store import raises_unreachable
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion as MlflowModelVersion
 
 LOG_DESCRIPTION = "The history of {name}: each version records one alias change; none is a model."
 EXTERNAL_CHANGE_ACTION = "moved outside"  # in MLflow itself, without this module
 RECHECK_DELAY_SECONDS = 0.5  # a change that is being applied is finished by then
+# of MLflow, where there is no such model, version or alias
+MISSING_VERSION_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 APPLIED = "yes"  # the value of the tag `done`; empty before
 
 # field of AliasChange -> the tag of the history entry that stores it
@@ -166,7 +172,7 @@ def _sync_alias(name: str, alias: str) -> None:
         if current_version != last_change.new_version:
             try:
                 client.set_registered_model_alias(name, alias, last_change.new_version)
-            except MlflowException as error:
+            except load_mlflow().MlflowException as error:
                 # if two clients set an alias for the first time, MLflow lets one of them fail
                 is_race = not current_version and error.error_code == "BAD_REQUEST"
                 if not is_race or not _current_version(name, alias):
@@ -186,13 +192,10 @@ def _append_change(
 ) -> int:
     """Append a change to the history; return its number."""
     client = store.client()
-    try:
+    with suppress_errors("RESOURCE_ALREADY_EXISTS"):
         client.create_registered_model(
             _log_name(name), description=LOG_DESCRIPTION.format(name=name)
         )
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
     version = client.get_model_version(name, new_version or previous_version)
     change = AliasChange(
         number=0,
@@ -218,7 +221,7 @@ def _append_change(
 def _read_log(name: str) -> Iterator[AliasChange]:
     """Yield every recorded change, valid or not, in the order of its number."""
     client = store.client()
-    entries: list[mlflow.entities.model_registry.ModelVersion] = []
+    entries: list[MlflowModelVersion] = []
     token: str | None = None
     while True:
         page = client.search_model_versions(f"name = '{_log_name(name)}'", page_token=token)
@@ -243,12 +246,9 @@ def _from_tags(number: int, tags: Mapping[str, str]) -> AliasChange:
 
 def _current_version(name: str, alias: str) -> str:
     """Return the version that MLflow's alias names; "" for none."""
-    try:
+    with suppress_errors(*MISSING_VERSION_CODES):
         return str(store.client().get_model_version_by_alias(name, alias).version)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return ""
-        raise
+    return ""
 
 
 def _log_name(name: str) -> str:

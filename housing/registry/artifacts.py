@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from housing import paths
 from housing.tracking import store
-from housing.tracking.store import mlflow, raises_unreachable
+from housing.tracking.mlflow_env import load_mlflow
+from housing.tracking.store import raises_unreachable
 
 if TYPE_CHECKING:
     import numpy as np
+    from mlflow import MlflowClient
 
     from housing.registry.types import ModelVersion
     from housing.tracking.experiments import Candidate
@@ -26,7 +28,7 @@ def sha256_hex(content: bytes) -> str:
 
 
 def add_serving_files(
-    client: mlflow.MlflowClient,
+    client: MlflowClient,
     candidate: Candidate,
     onnx_model: bytes,
     example_rows: np.ndarray,
@@ -40,6 +42,7 @@ def add_serving_files(
     hash of its content, so the serving files of an earlier version of the same model stay as they
     were. Returns the tags that say where the files are, and the sha256 of each file of the model.
     """
+    mlflow = load_mlflow()
     arrays = {"rows": example_rows, **example_predictions}
     examples = json.dumps({name: array.tolist() for name, array in arrays.items()}).encode()
     contents = {"model.onnx": onnx_model, "examples.json": examples, "domain.json": domain_json}
@@ -76,7 +79,7 @@ def download(version: ModelVersion, folder: Path, subfolder: str = "") -> Path:
     """
     store.client()
     uri = f"models:/{version.name}/{version.version}/{subfolder}".rstrip("/")
-    download_path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+    download_path = Path(load_mlflow().artifacts.download_artifacts(uri, dst_path=str(folder)))
     depth = len(Path(subfolder).parts)
     model_folder = download_path.parents[depth - 1] if subfolder else download_path
     registered_digests = json.loads(version.tags.get("sha256", "{}"))

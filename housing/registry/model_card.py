@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from housing.data import dvc
+from housing.data import data_versions
 from housing.data.splitting import TrainTestSplit
 from housing.evaluation import metrics, slices
 from housing.models.families import FAMILIES
@@ -66,7 +66,7 @@ def save(version: ModelVersion, markdown: str) -> None:
 def _summary_section(version: ModelVersion, split: TrainTestSplit, predictions: np.ndarray) -> str:
     rmse = metrics.scores_with_intervals(split.test[TARGET], predictions).loc["RMSE, $"]
     verdict = "was promoted" if version.tags["verdict"] == "promoted" else "was not promoted"
-    notice = dvc.data_notice(split.manifest)
+    notice = data_versions.data_notice(split.manifest)
     bold_notice = f"**{notice}.** " if notice else ""
     family = FAMILIES[version.tags["family"]].title
     return (
@@ -89,9 +89,9 @@ def _data_section(split: TrainTestSplit) -> str:
         )
         for name, feature in FEATURES.items()
     ]
-    is_real_data = manifest["source"] == "california" and not dvc.data_notice(manifest)
+    is_real_data = manifest["source"] == "california" and not data_versions.data_notice(manifest)
     origin = ", from the census of 1990" if is_real_data else ""
-    version = dvc.data_version(manifest)
+    version = data_versions.describe_version(manifest)
     return (
         f"{manifest['said']}{origin}; sha256 `{manifest['sha256']['raw']}`"
         f"{f'; {version}' if version else ''}. {len(train):,} block groups to train on, "

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from housing import paths
-from housing.data import dvc
+from housing.data import data_versions
 from housing.registry import artifacts
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _raw_data_entry(tags: Mapping[str, str]) -> LineageEntry:
 def _restore_instructions(tags: Mapping[str, str]) -> str:
     """Say how to restore the raw data."""
     md5 = tags.get("raw_md5", "")
-    commit = dvc.data_commit(md5) if md5 else ""
+    commit = data_versions.find_commit(md5) if md5 else ""
     if commit:
         return f"`git checkout {commit[:12]} && dvc checkout` restores it"
     if md5:

@@ -13,14 +13,19 @@ from housing import paths
 from housing.inference import training_domain
 from housing.models import persistence
 from housing.registry import alias_history, artifacts
+from housing.registry.alias_history import MISSING_VERSION_CODES
 from housing.registry.types import ModelVersion
 from housing.schema import FEATURE_NAMES
 from housing.tracking import probe, store
 from housing.tracking import tags as run_tags
-from housing.tracking.store import MlflowException, mlflow, raises_unreachable
+from housing.tracking.mlflow_env import suppress_errors
+from housing.tracking.store import raises_unreachable
+from housing.tracking.tags import NO_ORIGIN
 
 if TYPE_CHECKING:
     import numpy as np
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion as MlflowModelVersion
     from sklearn.base import RegressorMixin
 
     from housing.data.splitting import TrainTestSplit
@@ -46,12 +51,9 @@ def load_model(version: ModelVersion) -> RegressorMixin:
 @raises_unreachable
 def get_version(name: str, number: str) -> ModelVersion:
     """Return the registered version of that number. Raises LookupError if there is none."""
-    try:
+    with suppress_errors(*MISSING_VERSION_CODES):
         return _from_mlflow(store.client().get_model_version(name, number))
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
-        raise LookupError(f"there is no version {number} of {name}") from None
+    raise LookupError(f"there is no version {number} of {name}")
 
 
 @raises_unreachable
@@ -79,15 +81,12 @@ def get_champion(name: str) -> ModelVersion | None:
     """Return the version of the alias champion; None if there is none, or no store yet."""
     if not store.exists():
         return None
-    try:
+    with suppress_errors(*MISSING_VERSION_CODES):
         return _from_mlflow(store.client().get_model_version_by_alias(name, CHAMPION))
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
+    return None
 
 
-def _from_mlflow(mlflow_version: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:
+def _from_mlflow(mlflow_version: MlflowModelVersion) -> ModelVersion:
     created_at = datetime.fromtimestamp(mlflow_version.creation_timestamp / 1000, UTC)
     return ModelVersion(
         mlflow_version.name,
@@ -108,6 +107,7 @@ def register(
     reason: str,
     checks: Sequence[Mapping[str, Any]] = (),
     compared_champion: ModelVersion | None = None,
+    origin: Mapping[str, str] = NO_ORIGIN,
 ) -> ModelVersion:
     """Register a candidate under the model name of its data source, with its serving files.
 
@@ -116,16 +116,13 @@ def register(
     version; else the version becomes the challenger, with the reason. It also becomes the
     challenger if compared_champion, the champion it was compared with, is not champion any more.
     checks: the results of the gate, kept as gate.json in the candidate's run and as a tag of the
-    version.
+    version. origin: as in `tags.lineage_tags`.
     """
     client, name = store.client(), MODEL_NAMES[split.manifest["source"]]
     serving_tags = _add_serving_files(client, candidate, split, onnx_model, example_predictions)
-    try:
+    with suppress_errors("RESOURCE_ALREADY_EXISTS"):
         client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    tags = run_tags.lineage_tags(split.manifest) | {
+    tags = run_tags.lineage_tags(split.manifest, origin) | {
         "family": candidate.family,
         "training": candidate.training_id,
         "cv_rmse": f"{candidate.cv_rmse:.6f}",
@@ -147,7 +144,7 @@ def register(
 
 
 def _add_serving_files(
-    client: mlflow.MlflowClient,
+    client: MlflowClient,
     candidate: Candidate,
     split: TrainTestSplit,
     onnx_model: bytes,

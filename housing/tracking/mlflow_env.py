@@ -1,40 +1,44 @@
-"""MLflow, imported in the environment that this project gives it.
+"""MLflow, imported when it is first needed, in the environment that this project gives it.
 
-The only module that imports MLflow, because MLflow reads its environment when it is imported.
+The only module that imports MLflow: its import takes seconds, and reads the environment.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 
-from housing import paths
 from housing.tracking import probe
 
-os.environ.update(probe.MLFLOW_ENVIRONMENT | dict(os.environ))
-import mlflow
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
-__all__ = ["MlflowClient", "MlflowException", "artifact_location", "mlflow", "mlflow_module"]
+@cache
+def load_mlflow() -> ModuleType:
+    """Set this project's defaults in the environment, import MLflow, and return it.
 
-
-def mlflow_module(module_name: str) -> ModuleType:
-    """Import a module of MLflow that is slow to import, or is not part of its public API."""
-    return import_module(f"mlflow.{module_name}")
-
-
-def artifact_location() -> str | None:
-    """Return the URI for models and figures: HOUSING_ARTIFACTS, else beside a sqlite file or var/.
-
-    None for a tracking server, which decides by itself. The path of a folder becomes a URI.
+    A variable that is set already keeps its value.
     """
-    location = os.environ.get("HOUSING_ARTIFACTS")
-    if location:
-        is_uri = "://" in location
-        return location if is_uri else (paths.invocation_folder() / location).resolve().as_uri()
-    if probe.tracking_uri().startswith("http"):
-        return None
-    file = probe.database_path()
-    return ((file.parent if file else paths.var()) / "artifacts").as_uri()
+    for name, value in probe.MLFLOW_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    return mlflow
+
+
+def load_submodule(name: str) -> ModuleType:
+    """Return a module of MLflow that is slow to import, or is not part of its public API."""
+    load_mlflow()
+    return import_module(f"mlflow.{name}")
+
+
+@contextmanager
+def suppress_errors(*error_codes: str) -> Iterator[None]:
+    """End the block silently if MLflow raises an error with one of these codes."""
+    try:
+        yield
+    except load_mlflow().MlflowException as error:
+        if error.error_code not in error_codes:
+            raise

@@ -1,7 +1,8 @@
-"""What the pipeline's steps depend on besides files: the tracking store, and the champions.
+"""Where the tracking store is, what identifies it, and the champions: what steps depend on.
 
 Reads the store without MLflow, whose import takes longer than a run with nothing to do may take.
-The functions that read it raise `errors.StoreUnreachableError` if it does not answer.
+The functions that read it raise `errors.StoreUnreachableError` if it does not answer, but for
+`describe_champion`, which says so.
 """
 
 import json
@@ -66,6 +67,21 @@ def database_path() -> Path | None:
     return Path(uri.partition(":///")[2].partition("?")[0])
 
 
+def artifact_location() -> str | None:
+    """Return the URI for models and figures: HOUSING_ARTIFACTS, else beside a sqlite file or var/.
+
+    None for a tracking server, which decides by itself. The path of a folder becomes a URI.
+    """
+    location = os.environ.get("HOUSING_ARTIFACTS")
+    if location:
+        is_uri = "://" in location
+        return location if is_uri else (paths.invocation_folder() / location).resolve().as_uri()
+    if tracking_uri().startswith("http"):
+        return None
+    file = database_path()
+    return ((file.parent if file else paths.var()) / "artifacts").as_uri()
+
+
 def store_identity() -> dict[str, str]:
     """Return what identifies the tracking store: another store has other runs and versions.
 
@@ -91,6 +107,16 @@ def champion_versions() -> dict[str, str]:
         return _fetch_champion_versions()
     query = "SELECT name, version FROM registered_model_aliases WHERE alias = 'champion'"
     return {name: str(version) for name, version in sorted(_query(query))}
+
+
+def describe_champion(source: str) -> str:
+    """Return name and version of the champion for a data source; what is missing, in words."""
+    name = MODEL_NAMES[source]
+    try:
+        version = champion_versions().get(name)
+    except errors.StoreUnreachableError:  # a finished step reports its results nevertheless
+        return "unknown: the tracking store does not answer"
+    return f"{name} version {version}" if version else "none yet"
 
 
 def pinned_runs() -> dict[str, str]:

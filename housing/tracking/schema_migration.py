@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 from filelock import FileLock
 
 from housing.tracking import errors, probe
-from housing.tracking.mlflow_env import artifact_location, mlflow, mlflow_module
+from housing.tracking.mlflow_env import load_mlflow, load_submodule
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -94,20 +94,20 @@ def _is_up_to_date(schema_state: SchemaState) -> bool:
 
 def _expected_tables() -> set[str]:
     """Return the tables of the installed MLflow."""
-    return set(mlflow_module("store.db.utils").Base.metadata.tables)
+    return set(load_submodule("store.db.utils").Base.metadata.tables)
 
 
 def _latest_revision() -> str:
     """Return the revision that the installed MLflow works with."""
-    return mlflow_module("store.db.utils")._get_latest_schema_revision()
+    return load_submodule("store.db.utils")._get_latest_schema_revision()
 
 
 def _create_database(temporary_path: Path) -> None:
     """Create a database with MLflow's tables and our experiment."""
-    store_class = mlflow_module("store.tracking.sqlalchemy_store").SqlAlchemyStore
+    store_class = load_submodule("store.tracking.sqlalchemy_store").SqlAlchemyStore
     uri = f"sqlite:///{temporary_path}"
     with _remove_on_failure(temporary_path):
-        location = artifact_location()
+        location = probe.artifact_location()
         mlflow_store = store_class(uri, location)
         mlflow_store.create_experiment(probe.EXPERIMENT_NAME, artifact_location=location)
         mlflow_store.engine.dispose()
@@ -136,7 +136,9 @@ def _require_migratable(path: Path, schema_state: SchemaState) -> str:
         problem = f"it lacks the table {table}, so it was left half-made"
         _raise_unusable(path, schema_state, problem)
     if revision not in _supported_revisions():
-        problem = f"it was made by a newer MLflow than the {mlflow.__version__} installed here"
+        problem = (
+            f"it was made by a newer MLflow than the {load_mlflow().__version__} installed here"
+        )
         _raise_unusable(path, schema_state, problem)
     return revision
 
@@ -145,7 +147,7 @@ def _supported_revisions() -> set[str]:
     """Return every revision that the installed MLflow knows."""
     from alembic.script import ScriptDirectory
 
-    config = mlflow_module("store.db.utils")._get_alembic_config("")
+    config = load_submodule("store.db.utils")._get_alembic_config("")
     scripts = ScriptDirectory.from_config(config)
     return {script.revision for script in scripts.walk_revisions()}
 
@@ -155,7 +157,7 @@ def _migrate(path: Path, temporary_path: Path, schema_state: SchemaState) -> Non
     from sqlalchemy.exc import StatementError
 
     revision = _require_migratable(path, schema_state)
-    utils = mlflow_module("store.db.utils")
+    utils = load_submodule("store.db.utils")
     with contextlib.closing(_connect(path)) as locked_database:
         locked_database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         # no other process may write now: it would not be in the copy
@@ -244,7 +246,7 @@ def _connect_with_retries(uri: str, connect: Callable[[], T]) -> T:
 def _prepare_tables(uri: str, engine: Engine) -> None:
     from sqlalchemy import inspect
 
-    utils = mlflow_module("store.db.utils")
+    utils = load_submodule("store.db.utils")
     revision = utils._get_schema_version(engine)
     tables = set(inspect(engine).get_table_names())
     initial_tables = set(utils.InitialBase.metadata.tables)
@@ -255,7 +257,7 @@ def _prepare_tables(uri: str, engine: Engine) -> None:
     elif revision != _latest_revision() or not _expected_tables() <= tables:
         raise ValueError(
             f"the tracking store {errors.redacted_uri(uri)} has revision {revision or 'none'} of "
-            f"MLflow's tables, expected {_latest_revision()} of MLflow {mlflow.__version__}. "
-            "Take a backup, then bring it up to date: mlflow db upgrade URI (a newer revision "
-            "needs a newer MLflow, a half-made database a new one)"
+            f"MLflow's tables, expected {_latest_revision()} of MLflow "
+            f"{load_mlflow().__version__}. Take a backup, then bring it up to date: mlflow db "
+            "upgrade URI (a newer revision needs a newer MLflow, a half-made database a new one)"
         )

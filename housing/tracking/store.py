@@ -8,25 +8,16 @@ from __future__ import annotations  # the service reads the registry without pan
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from housing.tracking import errors, probe, schema_migration
 from housing.tracking.errors import StoreUnreachableError
-from housing.tracking.mlflow_env import (
-    MlflowClient,
-    MlflowException,
-    artifact_location,
-    mlflow,
-    mlflow_module,
-)
+from housing.tracking.mlflow_env import load_mlflow, load_submodule, suppress_errors
 
-__all__ = [
-    "MlflowException",
-    "StoreUnreachableError",
-    "artifact_location",
-    "mlflow",
-    "mlflow_module",
-]
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+
 EXPERIMENT_NAME = probe.EXPERIMENT_NAME
 LOCAL_UI_URL = "http://127.0.0.1:5000"
 P = ParamSpec("P")
@@ -79,6 +70,7 @@ def client() -> MlflowClient:
     with the way out, for a store that cannot be used as it is.
     """
     uri, configured_uri = tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow = load_mlflow()
     mlflow.set_tracking_uri(uri)
     if not configured_uri:
         # MLflow has set it: our default must not look like the user's choice
@@ -86,7 +78,7 @@ def client() -> MlflowClient:
     if uri not in _prepared_inodes or _prepared_inodes[uri] != _database_inode():
         _prepare_store(uri)
         _prepared_inodes[uri] = _database_inode()
-    return MlflowClient()
+    return mlflow.MlflowClient()
 
 
 def _prepare_store(uri: str) -> None:
@@ -96,7 +88,7 @@ def _prepare_store(uri: str) -> None:
             _dispose_connections(uri)
     elif not uri.startswith("http"):
         schema_migration.prepare_database_server(uri)
-    _get_or_create_experiment(MlflowClient())
+    _get_or_create_experiment(load_mlflow().MlflowClient())
 
 
 def _database_inode() -> int:
@@ -107,20 +99,17 @@ def _database_inode() -> int:
 def _dispose_connections(uri: str) -> None:
     """Close MLflow's connections, which would still use the file that was replaced."""
     for name in ("tracking", "model_registry"):
-        engines = mlflow_module(f"store.{name}.sqlalchemy_store").SqlAlchemyStore._engine_map
+        engines = load_submodule(f"store.{name}.sqlalchemy_store").SqlAlchemyStore._engine_map
         if uri in engines:
             engines[uri].dispose()
 
 
-def _get_or_create_experiment(client: MlflowClient) -> mlflow.entities.Experiment:
+def _get_or_create_experiment(client: MlflowClient) -> Experiment:
     """Return our experiment; of several clients that create it at once, one succeeds."""
     experiment = client.get_experiment_by_name(EXPERIMENT_NAME)
     if experiment is None:
-        try:
-            client.create_experiment(EXPERIMENT_NAME, artifact_location=artifact_location())
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+        with suppress_errors("RESOURCE_ALREADY_EXISTS"):
+            client.create_experiment(EXPERIMENT_NAME, artifact_location=probe.artifact_location())
         experiment = client.get_experiment_by_name(EXPERIMENT_NAME)
         assert experiment is not None, f"the experiment {EXPERIMENT_NAME} was just created"
     return experiment

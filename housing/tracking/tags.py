@@ -4,30 +4,34 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from housing import paths
-from housing.data import dvc
-from housing.tracking import handover
+from housing.data import data_versions
+
+NO_ORIGIN: Mapping[str, str] = MappingProxyType({})  # of results of no run of the pipeline
 
 
-def lineage_tags(manifest: Mapping[str, Any]) -> dict[str, str]:
+def lineage_tags(
+    manifest: Mapping[str, Any], origin: Mapping[str, str] = NO_ORIGIN
+) -> dict[str, str]:
     """Return the tags of a result; what is unknown is empty.
 
-    From the split's manifest: data source, DVC's version of the data, and hashes. From the runner:
-    report, notebook and its code, and the command that reproduces the run. Also the commit and the
-    lock.
+    manifest: of the split; it has the data's source, version and hashes. origin: the texts report,
+    notebook, notebook_code_sha256 and command (which reproduces the run), as the runner knows them.
+    Commit and lock are those of the checkout.
     """
     return {
         "data_source": manifest["source"],
-        "data_version": dvc.data_version(manifest),
+        "data_version": data_versions.describe_version(manifest),
         "raw_md5": manifest.get("md5", ""),
         "raw_sha256": manifest["sha256"]["raw"],
         "train_sha256": manifest["sha256"]["train"],
-        "report": handover.report_path(),
-        "notebook": handover.notebook_name(),
-        "notebook_code_sha256": handover.notebook_code_sha256(),
-        "pipeline.command": handover.reproduction_command(),
+        "report": origin.get("report", ""),
+        "notebook": origin.get("notebook", ""),
+        "notebook_code_sha256": origin.get("notebook_code_sha256", ""),
+        "pipeline.command": origin.get("command", ""),
         "mlflow.source.git.commit": git_commit(),
         "lock_sha256": lock_file_sha256(),
     }

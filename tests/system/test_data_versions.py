@@ -11,7 +11,7 @@ import sys
 import pytest
 import yaml
 
-from housing.data import dvc as data_versions
+from housing.data import data_versions
 from housing.paths import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 from housing import paths
 from housing.paths import PROJECT_ROOT
 from housing.registry import versions as model_versions
-from housing.tracking import store
+from housing.tracking import mlflow_env, store
 from tests.support.processes import free_port, managed_process, wait_for_response
 
 pytestmark = pytest.mark.slow
@@ -114,7 +114,7 @@ def test_a_first_start_on_postgresql_that_was_killed_goes_on(
     create_postgres_database, home, monkeypatch
 ):
     uri = create_postgres_database("killed")
-    utils = store.mlflow_module("store.db.utils")
+    utils = mlflow_env.load_submodule("store.db.utils")
     utils.InitialBase.metadata.create_all(create_engine(uri))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert store.experiment_id()

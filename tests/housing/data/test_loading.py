@@ -115,8 +115,8 @@ def test_an_empty_file_is_named(tmp_path, ending):
 
 def test_a_relative_path_starts_at_the_folder_where_the_runner_was_started(tmp_path, monkeypatch):
     generate_sample(30).to_csv(tmp_path / "mine.csv", index=False)
-    monkeypatch.setenv("PIPELINE_STARTED_IN", str(tmp_path))
+    monkeypatch.setenv("HOUSING_STARTED_IN", str(tmp_path))
     assert loading.load_dataset("mine.csv").frame.equals(generate_sample(30))
-    monkeypatch.delenv("PIPELINE_STARTED_IN")
+    monkeypatch.delenv("HOUSING_STARTED_IN")
     monkeypatch.chdir(tmp_path)
     assert loading.load_dataset("mine.csv").frame.equals(generate_sample(30))

@@ -72,7 +72,7 @@ def rows_on_thresholds(model, train):
 
 
 def test_scikit_learn_s_trees_replace_lightgbm_s_where_it_cannot_be_loaded(monkeypatch):
-    monkeypatch.setattr(families, "LGBMRegressor", None)
+    monkeypatch.setattr(families, "lightgbm_regressor_class", lambda: None)
     train = generate_sample(500)
     model = families.build_boosting(families.BOOSTING_PARAMS | {"trees": 30}, 0).fit(
         train[FEATURE_NAMES], train[TARGET]

@@ -20,7 +20,7 @@ from housing.models.intervals import IntervalModel
 from housing.paths import PROJECT_ROOT
 from housing.registry import artifacts, versions
 from housing.schema import FEATURE_NAMES, TARGET
-from housing.tracking import experiments
+from housing.tracking import experiments, mlflow_env
 
 MODEL_NAME = "california-housing-sample"
 # written by the code of before housing/ was split into packages; make_artifacts.py is beside them
@@ -116,7 +116,8 @@ def test_half_a_file_is_not_a_model(folder):
 
 
 def test_a_candidate_is_loaded_with_the_same_checks(folder, champion_home, monkeypatch):
-    monkeypatch.setattr(experiments.mlflow.artifacts, "download_artifacts", lambda _: str(folder))
+    mlflow = mlflow_env.load_mlflow()
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda _: str(folder))
     (folder / "model.skops").write_bytes(pickle.dumps(Trap(folder / "sprung")))
     with pytest.raises(ValueError, match="is not a readable model"):
         experiments.load_model(experiments.Candidate("r", "m", "tree", "t", 1.0, 1.0))

@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import mlflow
 import numpy as np
 
 from housing import paths
@@ -9,6 +8,7 @@ from housing.inference import served_model
 from housing.registry import versions
 from housing.schema import FEATURE_NAMES
 from housing.tracking import store
+from housing.tracking.mlflow_env import load_mlflow
 from tests.conftest import register_candidate
 
 NAME = "california-housing-sample"
@@ -17,6 +17,7 @@ NAME = "california-housing-sample"
 def test_the_model_has_signature_example_and_no_pickle(champion_home):
     uri = f"models:/{NAME}@champion"
     store.client()
+    mlflow = load_mlflow()
     info = mlflow.models.get_model_info(uri)
     assert [column.name for column in info.signature.inputs] == FEATURE_NAMES
     assert info.saved_input_example_info is not None
@@ -29,7 +30,8 @@ def test_the_model_has_signature_example_and_no_pickle(champion_home):
 def test_mlflow_loads_the_champion_and_its_graph_predicts_the_same(champion_home):
     test_rows = splitting.read_split().test[FEATURE_NAMES]
     store.client()
-    predictions = mlflow.pyfunc.load_model(f"models:/{NAME}@champion").predict(test_rows)
+    model = load_mlflow().pyfunc.load_model(f"models:/{NAME}@champion")
+    predictions = model.predict(test_rows)
     versions.export_for_serving(versions.get_champion(NAME), paths.var() / "out")
     graph = served_model.load(paths.var() / "out" / "model.onnx")
     np.testing.assert_array_equal(served_model.predict(graph, test_rows.to_numpy()), predictions)

@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +8,8 @@ from matplotlib.figure import Figure
 from housing.data import splitting
 from housing.models import intervals
 from housing.schema import FEATURE_NAMES, TARGET
-from housing.tracking import experiments, store
+from housing.tracking import experiments, run_logging, store
+from housing.tracking.mlflow_env import load_mlflow
 from housing.training import search
 
 
@@ -52,11 +52,12 @@ def test_metrics_tables_figures_and_intervals_are_stored_with_a_candidate(champi
     tree_intervals = intervals.calibrate(
         split.train[FEATURE_NAMES], split.train[TARGET], results["tree"].out_of_fold_predictions
     )
-    extras = experiments.CandidateExtras(
+    extras = run_logging.CandidateExtras(
         {"far_rmse": 0.6}, {"slices": table}, {"map": Figure()}, tree_intervals
     )
-    [candidate] = experiments.log_candidates(results.values(), split, "other", {"tree": extras})
+    [candidate] = run_logging.log_candidates(results.values(), split, "other", {"tree": extras})
     assert store.client().get_run(candidate.run_id).data.metrics["far_rmse"] == 0.6
+    mlflow = load_mlflow()
     folder = Path(mlflow.artifacts.download_artifacts(run_id=candidate.run_id))
     assert pd.read_csv(folder / "tables" / "slices.csv", index_col=0).equals(table)
     assert (folder / "figures" / "map.png").stat().st_size > 0
@@ -70,6 +71,26 @@ def test_candidates_are_those_of_the_newest_training_best_first(champion_home):
     candidates = experiments.find_candidates(splitting.read_split().manifest)
     assert {candidate.family for candidate in candidates} == {"linear", "tree"}
     assert candidates == sorted(candidates, key=lambda candidate: candidate.cv_rmse)
+
+
+def test_candidates_are_those_of_the_run_itself_if_it_has_trained(champion_home):
+    split = splitting.read_split()
+    results = search.tune_families(["tree"], split.train, n_trials=1)
+    run_logging.log_candidates(results.values(), split, "second")
+    for run_id, training_id in (("", "second"), ("another run", "second"), ("first", "first")):
+        candidates = experiments.find_candidates(split.manifest, run_id)
+        assert {candidate.training_id for candidate in candidates} == {training_id}
+
+
+def test_a_candidate_and_its_version_name_what_they_come_from(champion_home):
+    split = splitting.read_split()
+    origin = {"report": "reports/second/02_train.html", "command": "python run_pipeline.py"}
+    results = search.tune_families(["tree"], split.train, n_trials=1)
+    [candidate] = run_logging.log_candidates(results.values(), split, "second", origin=origin)
+    run = experiments.get_run(candidate.run_id)
+    assert run.tags["report"] == "reports/second/02_train.html"
+    assert run.tags["pipeline.command"] == "python run_pipeline.py"
+    assert run.tags["notebook"] == ""
 
 
 def test_candidates_of_other_data_are_ignored(champion_home):

@@ -48,6 +48,11 @@ def test_the_identity_of_a_store_has_no_password(monkeypatch):
     assert probe.store_identity() == {"tracking store": "postgresql+psycopg://db:5432/mlflow"}
 
 
+def test_the_champion_of_a_data_source_is_described(champion_home):
+    assert probe.describe_champion("sample") == "california-housing-sample version 1"
+    assert probe.describe_champion("california") == "none yet"
+
+
 def test_probing_the_store_imports_no_mlflow(champion_home):
     code = (
         "import sys; from housing.tracking import probe; probe.registry_state(); "

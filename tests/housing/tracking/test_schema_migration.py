@@ -14,9 +14,9 @@ from alembic import command as alembic_command
 from alembic.script import ScriptDirectory
 
 from housing.registry import versions
-from housing.tracking import probe, schema_migration, store
+from housing.tracking import mlflow_env, probe, schema_migration, store
 
-UTILS = store.mlflow_module("store.db.utils")
+UTILS = mlflow_env.load_submodule("store.db.utils")
 START_SCRIPT = "from housing.tracking import store; store.client()"
 CONCURRENT_STARTS_SCRIPT = """
 import os, sys, traceback

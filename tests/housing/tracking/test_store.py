@@ -3,16 +3,15 @@ import subprocess
 import sys
 
 import pytest
-from mlflow import MlflowClient
 
 from housing import paths
 from housing.cli import champion, score
 from housing.data import splitting
 from housing.registry import alias_history, versions
 from housing.schema import FEATURE_NAMES
-from housing.tracking import experiments, handover, probe, store
+from housing.tracking import experiments, probe, run_logging, store
+from housing.tracking.mlflow_env import load_mlflow
 from housing.training import search
-from tests.housing.tracking.test_handover import MANIFEST
 from tests.support.processes import free_port
 
 SAMPLE = versions.ModelVersion("california-housing-sample", "1", "1", {"data_source": "sample"})
@@ -35,14 +34,14 @@ def test_the_tracking_uri_of_the_environment_wins(home, monkeypatch, tmp_path):
     store.client()
     assert (tmp_path / "other.db").exists()
     assert not (home / "var" / "mlflow.db").exists()
-    assert MlflowClient(uri).get_experiment_by_name(store.EXPERIMENT_NAME)
+    assert load_mlflow().MlflowClient(uri).get_experiment_by_name(store.EXPERIMENT_NAME)
 
 
 def test_an_empty_tracking_uri_counts_as_unset(home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     store.client()
     assert store.tracking_uri().endswith("var/mlflow.db")
-    assert store.artifact_location() == (home / "var" / "artifacts").as_uri()
+    assert probe.artifact_location() == (home / "var" / "artifacts").as_uri()
 
 
 def test_artifacts_are_beside_a_sqlite_file_that_the_user_chose(
@@ -53,7 +52,7 @@ def test_artifacts_are_beside_a_sqlite_file_that_the_user_chose(
     monkeypatch.chdir(champion_home)
     split = splitting.read_split()
     results = search.tune_families(["tree"], split.train, n_trials=1)
-    [candidate] = experiments.log_candidates(results.values(), split, "first")
+    [candidate] = run_logging.log_candidates(results.values(), split, "first")
     assert list((tmp_path / "other" / "artifacts").rglob("model.skops"))
     model = experiments.load_model(candidate)
     assert len(model.predict(split.test[FEATURE_NAMES][:3])) == 3
@@ -64,7 +63,7 @@ def test_a_relative_sqlite_file_is_relative_to_where_the_runner_was_started(
     home, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
-    monkeypatch.setenv("PIPELINE_STARTED_IN", str(tmp_path))
+    monkeypatch.setenv("HOUSING_STARTED_IN", str(tmp_path))
     monkeypatch.chdir(home)
     assert store.tracking_uri() == f"sqlite:///{tmp_path}/other.db"
     assert probe.database_path() == tmp_path / "other.db"
@@ -80,14 +79,14 @@ def test_a_store_in_memory_is_refused(home, uri, monkeypatch):
 def test_the_location_of_artifacts_can_be_chosen(home, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOUSING_ARTIFACTS", "a folder")
-    assert store.artifact_location() == (tmp_path / "a folder").as_uri()
+    assert probe.artifact_location() == (tmp_path / "a folder").as_uri()
     monkeypatch.setenv("HOUSING_ARTIFACTS", "s3://bucket/models")
-    assert store.artifact_location() == "s3://bucket/models"
+    assert probe.artifact_location() == "s3://bucket/models"
     monkeypatch.delenv("HOUSING_ARTIFACTS")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert store.artifact_location() is None
+    assert probe.artifact_location() is None
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg://db/mlflow")
-    assert store.artifact_location() == (home / "var" / "artifacts").as_uri()
+    assert probe.artifact_location() == (home / "var" / "artifacts").as_uri()
 
 
 @pytest.fixture(params=["down", "hangs", "down, PostgreSQL"])
@@ -150,14 +149,9 @@ def test_the_champion_commands_report_an_unreachable_store(home, unreachable_sto
         assert message.count("\n") == 1
 
 
-def test_a_finished_step_is_handed_over_while_the_store_is_unreachable(
-    home, unreachable_store, tmp_path, monkeypatch
-):
-    handover_file = tmp_path / "handover.json"
-    monkeypatch.setenv("PIPELINE_HANDOVER", str(handover_file))
-    assert handover.publish({"rows": 5}, MANIFEST) == {"rows": "5"}
-    expected_entry = '"champion": "unknown: the tracking store does not answer"'
-    assert expected_entry in handover_file.read_text()
+def test_the_champion_of_an_unreachable_store_is_unknown(home, unreachable_store):
+    """No error: a finished step publishes its results nevertheless."""
+    assert probe.describe_champion("sample") == "unknown: the tracking store does not answer"
 
 
 def test_scoring_reports_an_unreachable_store(home, unreachable_store, tmp_path, capsys):
@@ -169,7 +163,7 @@ def test_scoring_reports_an_unreachable_store(home, unreachable_store, tmp_path,
 
 def test_an_error_of_a_store_that_answers_is_not_called_unreachable(home, champion_home):
     unregistered_version = versions.ModelVersion("california-housing", "7", "1", {})
-    with pytest.raises(store.MlflowException, match="not found"):
+    with pytest.raises(load_mlflow().MlflowException, match="not found"):
         versions.load_model(unregistered_version)
 
 

@@ -7,11 +7,15 @@ from pipeline.runs import git
 MANIFEST = {"source": "sample", "sha256": {"raw": "a1", "train": "b2"}}
 
 
-def test_the_tags_name_notebook_code_command_and_lock(monkeypatch):
-    monkeypatch.setenv("PIPELINE_NOTEBOOK", "03_register.ipynb")
-    monkeypatch.setenv("PIPELINE_CODE", "c3")
-    monkeypatch.setenv("PIPELINE_COMMAND", "python run_pipeline.py -p train.seed=1")
-    tags = run_tags.lineage_tags(MANIFEST)
+def test_the_tags_name_report_notebook_code_command_and_lock():
+    origin = {
+        "report": "reports/1/03_register.html",
+        "notebook": "03_register.ipynb",
+        "notebook_code_sha256": "c3",
+        "command": "python run_pipeline.py -p train.seed=1",
+    }
+    tags = run_tags.lineage_tags(MANIFEST, origin)
+    assert tags["report"] == "reports/1/03_register.html"
     assert tags["notebook"] == "03_register.ipynb"
     assert tags["notebook_code_sha256"] == "c3"
     assert tags["pipeline.command"] == "python run_pipeline.py -p train.seed=1"
@@ -22,7 +26,7 @@ def test_the_tags_name_notebook_code_command_and_lock(monkeypatch):
 def test_unknown_tags_are_empty(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PROJECT_ROOT", tmp_path)
     tags = run_tags.lineage_tags(MANIFEST)
-    for name in ("notebook", "notebook_code_sha256", "pipeline.command", "lock_sha256"):
+    for name in ("report", "notebook", "notebook_code_sha256", "pipeline.command", "lock_sha256"):
         assert tags[name] == ""
 
 

@@ -1,4 +1,4 @@
-"""The version of the data: what DVC's pointers record, and which commit brought them.
+"""The version of the data, in words: what DVC's pointers record, and which commit brought them.
 
 The raw file has a pointer of its own, the split is in dvc.lock; both are in git.
 """
@@ -16,6 +16,7 @@ from housing import paths
 MD5_ENTRY_PATTERN = re.compile(r"md5: ([0-9a-f]{32})")  # in a pointer and in dvc.lock
 SPLIT_FILES = ("train.parquet", "test.parquet", "manifest.json")
 GIT_TIMEOUT_SECONDS = 10
+SOURCE_LABELS = {"california": "California housing", "sample": "Generated sample", "file": "A file"}
 
 
 def md5(content: bytes) -> str:
@@ -39,26 +40,34 @@ def recorded_md5() -> str:
     return match[1]
 
 
+def describe_data(manifest: Mapping[str, Any]) -> str:
+    """Describe a split's data in one line: its kind, rows and hash, and DVC's version of it."""
+    label, rows = SOURCE_LABELS[manifest["source"]], manifest["rows"]["raw"]
+    description = f"{label}, {rows:,} block groups, sha256 {manifest['sha256']['raw'][:12]}"
+    version = describe_version(manifest)
+    return f"{description}; {version}" if version else description
+
+
 def data_notice(manifest: Mapping[str, Any]) -> str:
     """Return the notice of a sample or of raw data that differs from its pointer; else empty."""
     needs_notice = manifest["source"] == "sample" or manifest.get("modified")
     return manifest["said"] if needs_notice else ""
 
 
-def data_version(manifest: Mapping[str, Any]) -> str:
+def describe_version(manifest: Mapping[str, Any]) -> str:
     """Describe the version of a split's raw data in one line; empty if DVC does not hold it."""
     raw_md5 = manifest.get("md5", "")
     if not raw_md5:
         return ""
     if manifest["modified"]:
         return f"modified: md5 {raw_md5[:12]} is not what DVC had recorded"
-    commit = data_commit(raw_md5)
+    commit = find_commit(raw_md5)
     if commit:
         return f"DVC: md5 {raw_md5[:12]} at commit {commit[:12]}"
     return f"DVC: md5 {raw_md5[:12]}" + (", not committed" if _has_history() else "")
 
 
-def data_commit(data_md5: str) -> str:
+def find_commit(data_md5: str) -> str:
     """Return the commit that brought the raw data of an md5, or an empty string.
 
     A commit of this branch is preferred to one of another branch.
@@ -87,7 +96,7 @@ def _has_history() -> bool:
     return run_git(pointer_file().parent, "rev-parse", "--is-shallow-repository") == "false"
 
 
-def split_status(manifest: Mapping[str, Any]) -> str:
+def describe_split_status(manifest: Mapping[str, Any]) -> str:
     """Describe in a sentence whether the split in data/ is the one that dvc.lock records."""
     lock_file, folder = _dvc_file("dvc.lock"), paths.processed_data()
     if not manifest.get("md5"):
