@@ -1,0 +1,1 @@
+"""Files that former versions of this repository wrote, for the tests of compatibility."""
