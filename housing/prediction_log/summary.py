@@ -117,7 +117,8 @@ def _count_problem_kinds(problem_counts: Mapping[str, int]) -> dict[str, int]:
     """Return the requests by kind of problem, whatever the value or the row."""
     counts: Counter[str] = Counter()
     for problem, count in problem_counts.items():
-        for kind in set(map(_problem_kind, PROBLEM_SEPARATOR_PATTERN.split(problem))):
+        # not a set: its order would differ from one process to the next
+        for kind in dict.fromkeys(map(_problem_kind, PROBLEM_SEPARATOR_PATTERN.split(problem))):
             counts[kind] += count
     return dict(counts.most_common(MAX_SUMMARY_PROBLEMS))
 
