@@ -1,11 +1,12 @@
 """Every path of the runner below a project's home, and paths that hold after the home has moved."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 RUN_RECORD_NAME = "run.json"  # in the folder of each run
+RUN_PAGE_NAME = "index.html"  # in the folder of the pages of each run, and of all runs
 HOME_MARK, PROJECT_MARK, ENVIRONMENT_MARK = "{home}", "{project}", "{environment}"
 
 
@@ -49,7 +50,7 @@ class Workspace:
     """
 
     home: Path
-    project: Path = field(default=Path())
+    project: Path
 
     @classmethod
     def at(cls, home: Path, project: Path | None = None) -> "Workspace":
@@ -94,7 +95,7 @@ class Workspace:
         record_files = self.runs_folder.glob(f"*/{RUN_RECORD_NAME}")
         return sorted((path.parent.name for path in record_files), reverse=True)
 
-    def task_files(self, run_id: str, file_stem: str) -> "TaskFiles":
+    def task_files(self, run_id: str, file_stem: str) -> TaskFiles:
         """Return the files of a task in a run."""
         return TaskFiles(self.run_folder(run_id), file_stem)
 
@@ -110,7 +111,7 @@ class Workspace:
     @property
     def run_index_page(self) -> Path:
         """The page that lists all runs."""
-        return self.reports_folder / "index.html"
+        return self.reports_folder / RUN_PAGE_NAME
 
     @property
     def assets_folder(self) -> Path:

@@ -109,7 +109,9 @@ def _report_up_to_date(project: Project, tasks: list[Task], args: argparse.Names
 def _write_deleted_report(project: Project, run_id: str, label: str) -> None:
     run = records.load(project.workspace.run_folder(run_id))
     report_writer = ReportWriter(project, run)
-    report_writer.pending_steps = [step for step in run.steps if step.name == label]
+    for step in run.steps:
+        if step.name == label:
+            report_writer.enqueue(step)
     report_writer.write_final_pages()
 
 

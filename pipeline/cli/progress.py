@@ -12,7 +12,7 @@ from pipeline.runs.formatting import format_duration, join_limited
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.results import Metric, format_metric
 from pipeline.runs.status import StepStatus
-from pipeline.workspace import Workspace
+from pipeline.workspace import RUN_PAGE_NAME, Workspace
 
 
 @dataclass
@@ -24,7 +24,7 @@ class PlainProgress:
     def __call__(self, event: RunEvent, run: RunRecord, step: StepRecord | None) -> None:
         """Print what the user needs to know of an event; most are silent."""
         if event is RunEvent.RUN_STARTED:
-            page = self.workspace.report_folder(run.id) / "index.html"
+            page = self.workspace.report_folder(run.id) / RUN_PAGE_NAME
             print(f"run {run.id}: {page}", flush=True)
         elif event is RunEvent.STOPPING:
             print("stopping; send the signal (Ctrl-C) once more to kill the kernels", flush=True)

@@ -47,7 +47,7 @@ def _parameter_names(steps: list[Step]) -> dict[str, str]:
 
 
 def _environment_overrides(parameter_names: dict[str, str]) -> list[ParameterOverride]:
-    """Read PIPELINE_PARAM_TRIALS and PIPELINE_PARAM_TRAIN__TRIALS; case does not matter."""
+    """Read PIPELINE_PARAM_NAME and PIPELINE_PARAM_STEP__NAME; case does not matter."""
     overrides = []
     for variable, text in sorted(os.environ.items()):
         if variable.startswith(ENVIRONMENT_PREFIX):

@@ -1,5 +1,6 @@
 """What the runner knows of the project whose notebooks it runs, besides the steps."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,14 +45,14 @@ class Project:
 
     workspace: Workspace
     script: str  # the name of the script that users run
-    environment: Mapping[str, str] = field(default_factory=dict)  # of the kernels
+    environment: Mapping[str, str] = field(default_factory=dict)  # defaults for the kernels
     pinned_runs: PinnedRuns = no_pinned_runs
     grouping_fact: str = ""  # only runs with the same value of this fact are compared by default
     compare_commits: CommitComparison | None = None
 
     def command(self, *arguments: str) -> str:
         """Return the command line that users type, with these arguments."""
-        return " ".join(["python", self.script, *arguments])
+        return " ".join(["python", shlex.quote(self.script), *arguments])
 
     def group(self, run: RunRecord) -> str:
         """Return the run's group: its grouping fact up to the first comma; empty if unknown.

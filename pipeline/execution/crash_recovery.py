@@ -23,7 +23,10 @@ def recover_interrupted_run(project: Project) -> RunRecord | None:
     run_ids = workspace.run_ids()
     if not run_ids:
         return None
-    run = records.load(workspace.run_folder(run_ids[0]))
+    try:
+        run = records.load(workspace.run_folder(run_ids[0]))
+    except records.UnreadableRecordError:  # no reason for not running; `show` names it
+        return None
     if run.ended:
         return None
     from pipeline.execution.orphan_cleanup import kill_run_processes
@@ -31,6 +34,8 @@ def recover_interrupted_run(project: Project) -> RunRecord | None:
     kill_run_processes(run.id)  # the run's own watchdog may have been killed too
     report_writer = ReportWriter(project, run)
     for step in run.steps:
+        if step.status is StepStatus.SKIPPED:
+            step.status = StepStatus.NOT_RUN
         if step.status is StepStatus.RUNNING:
             _recover_step(step, workspace.executed_notebook(run.id, step.file_stem))
             report_writer.enqueue(step)
@@ -47,6 +52,7 @@ def _recover_step(step: StepRecord, executed_path: Path) -> None:
     except (OSError, ValueError):
         return  # killed before anything was saved
     cell_states = [cell["metadata"]["papermill"] for cell in notebook["cells"]]
+    step.cell_status, step.cell_seconds = [], []
     for cell_state, cell in zip(cell_states, notebook["cells"], strict=True):
         status = CellStatus.from_papermill(cell_state["status"]).after_kernel_death()
         step.cell_status.append(status)

@@ -105,7 +105,16 @@ def encode(message: Request | Event) -> bytes:
     return json.dumps(content, default=str).encode() + b"\n"
 
 
-def decode(line: bytes) -> Any:
-    """Return the message that `encode` turned into a line."""
+def decode_request(line: bytes) -> Request:
+    """Return the request that `encode` turned into a line."""
+    return _decode(line)
+
+
+def decode_event(line: bytes) -> Event:
+    """Return the event that `encode` turned into a line."""
+    return _decode(line)
+
+
+def _decode(line: bytes) -> Any:
     content = json.loads(line)
     return MESSAGE_TYPES[content.pop("type")].from_dict(content)

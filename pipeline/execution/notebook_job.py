@@ -10,6 +10,7 @@ from pipeline.definition.parameters import Secret, encode_value
 from pipeline.definition.tasks import Task
 from pipeline.execution.messages import Event, JobRequest, JobResult
 from pipeline.execution.worker_pool import WorkerPool
+from pipeline.kernels.kernel_main import ACCESS_LOG_VARIABLE
 from pipeline.runs.status import StepStatus
 from pipeline.staleness import fingerprint
 from pipeline.workspace import Workspace
@@ -40,7 +41,7 @@ def build_job_request(
         notebook.NOTEBOOK_VARIABLE: task.step.notebook.name,
         notebook.CODE_VARIABLE: fingerprint.combine_hashes(code_hashes),
         notebook.COMMAND_VARIABLE: reproduction_command,
-        "PIPELINE_TRACE": str(files.access_log),
+        ACCESS_LOG_VARIABLE: str(files.access_log),
     }
     secrets = [value for value in task.values.values() if isinstance(value, Secret)]
     return JobRequest(

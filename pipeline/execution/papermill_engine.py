@@ -21,6 +21,7 @@ from pipeline.execution.notebook_job import NotebookJob
 from pipeline.execution.notebook_writer import NotebookWriter
 from pipeline.execution.output_capture import OutputCapture
 from pipeline.kernels.fork_provisioner import KernelManager, create_kernel_manager
+from pipeline.kernels.kernel_main import OUTPUT_FOLDER_VARIABLE
 from pipeline.runs.records import MAX_LAST_OUTPUT_CHARS
 from pipeline.runs.status import CellStatus, StepStatus
 
@@ -140,7 +141,7 @@ class _NotebookExecution:
             self.output_capture = OutputCapture(job.socket_folder)
             environment = {
                 **job.request.environment,
-                "PIPELINE_TEE": str(self.output_capture.folder),
+                OUTPUT_FOLDER_VARIABLE: str(self.output_capture.folder),
             }
             try:
                 await self.session.start(

@@ -285,6 +285,8 @@ class Scheduler:
     def _finish_run(self) -> None:
         """Complete the run's record and write its final pages, however the run ended."""
         for step in self.record.steps:
+            if step.status is StepStatus.SKIPPED:
+                step.status = StepStatus.NOT_RUN
             if step.status is StepStatus.RUNNING:  # an error in the runner itself
                 step.status = StepStatus.KILLED
                 step.failure = "the runner ended before the step did"

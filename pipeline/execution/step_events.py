@@ -14,7 +14,7 @@ from pipeline.staleness import recording
 from pipeline.staleness.reasons import display_path
 from pipeline.staleness.state_store import StateStore
 from pipeline.staleness.step_state import Fingerprint
-from pipeline.workspace import TaskFiles
+from pipeline.workspace import RUN_PAGE_NAME, TaskFiles
 
 PAGE_NAME_PATTERN = re.compile(r"[a-z0-9_]{1,80}")
 MAX_STDERR_BYTES = 4_000
@@ -113,10 +113,11 @@ def copy_reused_record(step: StepRecord, source_run_folder: Path, run: RunRecord
     source_run_folder: of that run; if it cannot be read, only the status is set. run: the present
     one. If two of its steps have a page of the same name, the page of the first is kept.
     """
-    with contextlib.suppress(LookupError):
+    with contextlib.suppress(LookupError, records.UnreadableRecordError):
         source_run = records.load(source_run_folder)
-        source_step = next(source for source in source_run.steps if source.name == step.name)
-        step.__dict__.update({**source_step.__dict__, "report": step.report})
+        for source_step in source_run.steps:
+            if source_step.name == step.name:
+                vars(step).update({**vars(source_step), "report": step.report})
     step.status, step.reused, step.why = StepStatus.UP_TO_DATE, source_run_folder.name, []
     reserved_names = _reserved_page_names(run, step)
     step.pages = {
@@ -160,7 +161,7 @@ def _reserved_page_names(run: RunRecord, step: StepRecord) -> set[str]:
         if run_step is not step
         for name in run_step.pages
     }
-    return {"index.html", *extra_pages, *(run_step.report.lower() for run_step in run.steps)}
+    return {RUN_PAGE_NAME, *extra_pages, *(run_step.report.lower() for run_step in run.steps)}
 
 
 def _read_tail(path: Path, max_bytes: int = MAX_STDERR_BYTES) -> str:

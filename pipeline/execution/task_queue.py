@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pipeline.definition.tasks import Task
 from pipeline.runs.records import StepRecord
+from pipeline.runs.status import StepStatus
 
 
 class TaskQueue:
@@ -16,7 +17,6 @@ class TaskQueue:
     def __init__(self, tasks: list[Task], step_records: Mapping[str, StepRecord]) -> None:
         self.pending, self.step_records = list(tasks), step_records
         self.scheduled_retries: list[tuple[float, Task]] = []  # (earliest monotonic time, task)
-        self.skipped: set[str] = set()  # labels of the tasks that will never run
 
     def __bool__(self) -> bool:
         return bool(self.pending or self.scheduled_retries)
@@ -28,17 +28,22 @@ class TaskQueue:
     def take_ready(self, has_idle_worker: Callable[[], bool], is_stopping: bool) -> Iterator[Task]:
         """Remove and yield each task whose dependencies are done, while a worker is idle.
 
-        A task that needs one which failed or is skipped is removed and is skipped too; with
+        A task that needs one which failed or is skipped is removed and marked as skipped; with
         `is_stopping`, every pending task is.
         """
         yield from self._take_due_retries(has_idle_worker)
         for task in list(self.pending):
-            needs = [label for label in task.needs if label in self.step_records]
-            statuses = [self.step_records[label].status for label in needs]
-            is_blocked = any(status.is_failure for status in statuses) or self.skipped & set(needs)
+            statuses = [
+                self.step_records[label].status
+                for label in task.needs
+                if label in self.step_records
+            ]
+            is_blocked = any(
+                status.is_failure or status is StepStatus.SKIPPED for status in statuses
+            )
             if is_stopping or is_blocked:
                 self.pending.remove(task)
-                self.skipped.add(task.label)
+                self.step_records[task.label].status = StepStatus.SKIPPED
             elif all(status.is_success for status in statuses) and has_idle_worker():
                 self.pending.remove(task)
                 yield task

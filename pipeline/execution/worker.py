@@ -39,7 +39,7 @@ class _MessageReader:
         """Remove and yield each complete message that was read."""
         while b"\n" in self.buffer:
             line, _, self.buffer = self.buffer.partition(b"\n")
-            yield messages.decode(line)
+            yield messages.decode_request(line)
 
 
 def main() -> None:

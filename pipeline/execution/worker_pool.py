@@ -144,7 +144,7 @@ class Worker:
         """Return the events that have arrived; the last one is None if the process has died."""
         chunk = os.read(self.event_stream.fileno(), 1 << 20)
         *lines, self.buffer = (self.buffer + chunk).split(b"\n")
-        events: list[Event | None] = [messages.decode(line) for line in lines]
+        events: list[Event | None] = [messages.decode_event(line) for line in lines]
         return events if chunk else [*events, None]
 
     def close(self) -> None:

@@ -2,9 +2,7 @@
 
     python -P -m pipeline.kernels.kernel_main -f CONNECTION_FILE
 
-Environment: PIPELINE_TRACE, the file that gets a line for each file that is opened (see
-file_tracer); PIPELINE_TEE, the folder of the files stdout and stderr, which get at once what is
-printed.
+The environment tells it where to record accesses and output; notebooks do not see the variables.
 """
 
 import contextlib
@@ -14,13 +12,16 @@ from typing import Any
 
 from pipeline.kernels import file_tracer
 
+ACCESS_LOG_VARIABLE = "PIPELINE_TRACE"  # the file that gets a line for each access: file_tracer
+OUTPUT_FOLDER_VARIABLE = "PIPELINE_TEE"  # of the files stdout and stderr, written at once
+
 
 def run_kernel(arguments: list[str]) -> None:
     """Run the kernel until it is told to stop; then end the process."""
-    trace_path = os.environ.pop("PIPELINE_TRACE", "")
+    trace_path = os.environ.pop(ACCESS_LOG_VARIABLE, "")
     if trace_path:
         file_tracer.start_tracing(trace_path)
-    output_folder = os.environ.pop("PIPELINE_TEE", "")
+    output_folder = os.environ.pop(OUTPUT_FOLDER_VARIABLE, "")
     if output_folder:
         _tee_output(output_folder)
     from ipykernel.kernelapp import IPKernelApp

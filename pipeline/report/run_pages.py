@@ -10,6 +10,7 @@ from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.results import PublishedResults
 from pipeline.runs.status import StepStatus
+from pipeline.workspace import RUN_PAGE_NAME
 
 # The rest of pipeline.report is imported where it is needed, so that a run that writes no page does
 # not pay for it, and the first pages do not wait for nbconvert.
@@ -81,7 +82,8 @@ class RunPages:
         self.preload()
         from pipeline.report.pages.extra import render_extra_page
 
-        results_file = self.executed_notebook(step).with_suffix(".json")
+        run_id = step.reused or self.run.id
+        results_file = self.workspace.task_files(run_id, step.file_stem).results
         pages = PublishedResults.load(results_file).pages
         if page_name not in pages:
             raise LookupError(f"{results_file} has no page {page_name}")
@@ -93,7 +95,8 @@ class RunPages:
         from pipeline.report.pages.step import run_page
 
         pin_reason = self._load_pin_reasons().get(self.run.id, "")
-        self._write("index.html", run_page(self.run, self.summaries, self._context(), pin_reason))
+        page = run_page(self.run, self.summaries, self._context(), pin_reason)
+        self._write(RUN_PAGE_NAME, page)
 
     def write_index(self) -> None:
         """Write the page of all runs."""
@@ -118,9 +121,9 @@ class RunPages:
             new_link.replace(latest)
         except OSError:  # the file system has no links: write a page that redirects
             new_link.unlink(missing_ok=True)
-            url = f"../{self.run.id}/index.html"
+            url = f"../{self.run.id}/{RUN_PAGE_NAME}"
             page = f'<meta http-equiv="refresh" content="0;url={url}"><a href="{url}">here</a>'
-            atomic_write(latest / "index.html", page, durable=False)
+            atomic_write(latest / RUN_PAGE_NAME, page, durable=False)
 
     def _context(self, step: StepRecord | None = None) -> "PageContext":
         """Return the context of the step's page, or of the run's page without a step."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pipeline.runs import records
 from pipeline.workspace import Workspace
 
-PinnedRuns = Callable[[], dict[str, str]]  # run id -> why it matters, e.g. that its model serves
+PinnedRuns = Callable[[], dict[str, str]]  # run id -> why it matters, e.g. what of it is in use
 
 
 def no_pinned_runs() -> dict[str, str]:
@@ -29,7 +29,8 @@ def plan_pruning(workspace: Workspace, keep_count: int, pinned_runs: PinnedRuns)
     """Return which runs older than the newest `keep_count` can be deleted.
 
     pinned_runs: returns run id -> what the run produced that is in use. Raises ValueError if it
-    fails: without knowing which runs are in use, none may be deleted.
+    fails, or if the record of a run that stays is damaged: without knowing which runs are in use,
+    none may be deleted.
     """
     if keep_count < 1:
         raise ValueError(f"--keep is {keep_count}, expected at least 1")
@@ -44,7 +45,8 @@ def plan_pruning(workspace: Workspace, keep_count: int, pinned_runs: PinnedRuns)
         run_id: f"it made {product}" for run_id, product in pinned.items()
     }
     for run_id in [*run_ids[:keep_count], *reasons]:
-        with suppress(LookupError, ValueError, KeyError, TypeError):
+        # without reading a run that stays it is not known which older ones it shows
+        with suppress(LookupError):
             for step in records.load(workspace.run_folder(run_id)).steps:
                 if step.reused:
                     reasons.setdefault(step.reused, f"run {run_id} shows its {step.name}")

@@ -129,7 +129,8 @@ class RunRecord:
     def status(self) -> StepStatus:
         """The first of the FAILED_STATUSES that a step has, else running, not run or done."""
         step_statuses = {step.status for step in self.steps}
-        ranking = (*FAILED_STATUSES, StepStatus.RUNNING, StepStatus.NOT_RUN)
+        unfinished = (StepStatus.RUNNING, StepStatus.NOT_RUN, StepStatus.UNKNOWN)
+        ranking = (*FAILED_STATUSES, *unfinished)
         return next((status for status in ranking if status in step_statuses), StepStatus.DONE)
 
     @property
@@ -182,6 +183,10 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+class UnreadableRecordError(ValueError):
+    """Raised for a record that is damaged; names the file."""
+
+
 class RunRecordWriter:
     """A writer of a run's record, even on a full disk: it deletes a reserved file to make room."""
 
@@ -210,21 +215,29 @@ class RunRecordWriter:
 
 
 def load_all(runs_folder: Path, limit: int | None = None) -> list[RunRecord]:
-    """Return the runs in a folder, newest first; skip those that cannot be read.
+    """Return the runs in a folder, newest first; skip those whose record cannot be read.
 
     limit: look at so many of the newest only.
     """
     runs = []
     for path in sorted(runs_folder.glob(f"*/{RUN_RECORD_NAME}"), reverse=True)[:limit]:
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(LookupError, UnreadableRecordError):
             runs.append(load(path.parent))
     return runs
 
 
 def load(run_folder: Path) -> RunRecord:
-    """Return the run whose folder this is. Raises LookupError if there is none."""
+    """Return the run whose folder this is.
+
+    Raises LookupError if there is none, UnreadableRecordError if its record is damaged.
+    """
+    path = run_folder / RUN_RECORD_NAME
     try:
-        content = json.loads((run_folder / RUN_RECORD_NAME).read_text())
+        return RunRecord.from_dict(json.loads(path.read_text()))
     except OSError:
         raise LookupError(f"there is no run {run_folder.name}") from None
-    return RunRecord.from_dict(content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableRecordError(
+            f"{path} is not the record of a run ({type(error).__name__}: {error}); delete "
+            f"{run_folder}, or restore the file"
+        ) from None

@@ -32,7 +32,7 @@ class Metric:
     def from_dict(cls, content: Mapping[str, Any]) -> "Metric":
         """Return the metric that JSON describes; unknown entries are dropped.
 
-        Raises ValueError if a number or the text is missing.
+        A missing text is the value itself. Raises ValueError if the value is no number.
         """
         value, before = content.get("value"), content.get("before")
         if not isinstance(value, int | float) or not isinstance(before, int | float | None):

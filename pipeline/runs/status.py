@@ -7,6 +7,7 @@ class StepStatus(StrEnum):
     """The status of a step in a run, and of the run as a whole."""
 
     NOT_RUN = "not run"
+    SKIPPED = "skipped"  # will not run in a run that goes on, as a step that it needs failed
     RUNNING = "running"
     DONE = "done"
     UP_TO_DATE = "up to date"
@@ -14,6 +15,11 @@ class StepStatus(StrEnum):
     KILLED = "killed"
     TIMED_OUT = "timed out"
     STOPPED = "stopped"
+    UNKNOWN = "unknown"  # in a record of a later version
+
+    @classmethod
+    def _missing_(cls, value: object) -> "StepStatus | None":
+        return cls.UNKNOWN if isinstance(value, str) else None
 
     @property
     def is_failure(self) -> bool:
@@ -49,6 +55,11 @@ class CellStatus(StrEnum):
     FAILED = "failed"
     KILLED = "killed"
     TIMED_OUT = "timed out"
+    UNKNOWN = "unknown"  # in a record of a later version
+
+    @classmethod
+    def _missing_(cls, value: object) -> "CellStatus | None":
+        return cls.UNKNOWN if isinstance(value, str) else None
 
     @classmethod
     def from_papermill(cls, status: str | None) -> "CellStatus":

@@ -1,10 +1,12 @@
 """The kinds of access to files and folders that a kernel's log of accesses tells apart."""
 
 from enum import StrEnum
+from pathlib import Path
 
 # files that the interpreter and its libraries read for themselves
 IGNORED_SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".lock")
 PACKAGE_FOLDERS = ("site-packages", "dist-packages")  # of installed packages
+RUNNER_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class AccessKind(StrEnum):

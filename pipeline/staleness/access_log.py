@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.definition.steps import Step
-from pipeline.staleness.access_kinds import AccessKind
+from pipeline.staleness.access_kinds import RUNNER_PACKAGE, AccessKind
 from pipeline.workspace import Workspace
 
 IGNORED_FOLDERS = {"__pycache__", ".git", ".ipynb_checkpoints"}  # never an input
 MISSING_STAT = "0 0"  # of a file that did not exist when it was opened
-RUNNER_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass
@@ -71,8 +70,9 @@ def listed_folders(accesses: FileAccesses, workspace: Workspace) -> list[Path]:
 def _is_data(path: Path, step: Step, workspace: Workspace) -> bool:
     """Return whether a file is data: not the runner's, a cache, a temporary or a system file."""
     runner_folders = (*workspace.runner_folders, RUNNER_PACKAGE)
-    ignored_names = IGNORED_FOLDERS.union(step.ignore)
-    if ignored_names.intersection(path.parts) or any(map(path.is_relative_to, runner_folders)):
+    if IGNORED_FOLDERS & set(path.parts) or any(map(path.is_relative_to, runner_folders)):
+        return False
+    if set(step.ignore).intersection(_project_parts(path, step, workspace)):
         return False
     if path.is_relative_to(sys.prefix) or any(map(path.match, (*step.ignore, "*.ipynb"))):
         return False
@@ -83,3 +83,10 @@ def _is_data(path: Path, step: Step, workspace: Workspace) -> bool:
     if path.is_relative_to(Path.home()):  # ~/.cache, ~/.config and the like
         return not path.relative_to(Path.home()).parts[0].startswith(".")
     return not any(map(path.is_relative_to, ("/usr", "/etc", "/run", sys.base_prefix)))
+
+
+def _project_parts(path: Path, step: Step, workspace: Workspace) -> tuple[str, ...]:
+    """Return the names in a path below the project; empty for a path elsewhere."""
+    roots = (workspace.home, workspace.project, step.notebook.parent)
+    root = next((root for root in roots if path.is_relative_to(root)), None)
+    return path.relative_to(root).parts if root else ()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.definition import magics
 from pipeline.definition.notebook_file import is_parameters_cell, kernel_name, read_cells
-from pipeline.staleness.access_kinds import PACKAGE_FOLDERS
+from pipeline.staleness.access_kinds import PACKAGE_FOLDERS, RUNNER_PACKAGE
 
 
 def cell_hashes(notebook: Path) -> dict[str, str]:
@@ -86,6 +86,8 @@ def resolve_imports(notebook: Path) -> tuple[dict[str, str], list[str]]:
             continue
         resolved_names.add(name)
         top_level_name = name.partition(".")[0]
+        if top_level_name == RUNNER_PACKAGE.name and _is_runner(notebook.parent):
+            continue  # what a notebook publishes does not depend on how the runner does it
         root = _source_root(top_level_name, notebook.parent)
         if root is None:
             if top_level_name not in sys.stdlib_module_names:
@@ -113,9 +115,17 @@ def _source_root(top_level_name: str, notebook_folder: Path) -> Path | None:
     if not spec or not spec.origin or not spec.origin.endswith(".py"):
         return None
     origin = Path(spec.origin).resolve()  # one module, by whichever link it was reached
-    if any(folder in origin.parts for folder in PACKAGE_FOLDERS):
+    # an installed package may itself be a link to a cache
+    if any(folder in (*Path(spec.origin).parts, *origin.parts) for folder in PACKAGE_FOLDERS):
         return None
     return origin.parents[1 if origin.name == "__init__.py" else 0]
+
+
+@cache
+def _is_runner(notebook_folder: Path) -> bool:
+    """Return whether the name of the runner's package means the runner, from a notebook."""
+    root = _source_root(RUNNER_PACKAGE.name, notebook_folder)
+    return root is None or root / RUNNER_PACKAGE.name == RUNNER_PACKAGE
 
 
 def _source_files(module_name: str, root: Path) -> Iterator[tuple[Path, str]]:

@@ -70,7 +70,7 @@ def record_success(
         packages=dependencies.environment_versions(start_fingerprint.installed_modules),
         inputs=inputs,
         outputs=outputs,
-        earlier_outputs=state_store.earlier_outputs(task.label),
+        earlier_outputs=state_store.existing_outputs(task.label),
         folders=folders,
         overwritten={path: writer for path, writer in overwritten.items() if path in outputs},
         changed_in_place=sorted(in_place_paths & overwritten.keys() & outputs.keys()),

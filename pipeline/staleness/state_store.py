@@ -55,8 +55,8 @@ class StateStore:
             label: state.output_digest if state else "nothing" for label, state in states.items()
         }
 
-    def earlier_outputs(self, label: str) -> list[str]:
-        """Return the files that the step wrote in earlier runs and that still exist."""
+    def existing_outputs(self, label: str) -> list[str]:
+        """Return the files that the step wrote in any run so far and that still exist."""
         state = self.load(label)
         paths = {*state.outputs, *state.earlier_outputs} if state else set()
         return sorted(path for path in paths if Path(path).exists())
@@ -80,7 +80,7 @@ class StateStore:
                 task.label,
                 run_id,
                 status,
-                earlier_outputs=self.earlier_outputs(task.label),
+                earlier_outputs=self.existing_outputs(task.label),
                 overwritten=previous.overwritten if previous else {},
             )
         )

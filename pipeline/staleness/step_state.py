@@ -1,7 +1,7 @@
 """What a step last did and depended on, and its form on disk."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from pipeline.runs.status import StepStatus
@@ -21,6 +21,7 @@ FORMER_NAMES = {
 }
 # the entries with paths: their values, or their keys, are stored relative to the project
 PATH_KEYED_ENTRIES = ("modules", "runtime_modules", "overwritten", "reverted")
+REQUIRED_ENTRIES = ("code", "parameters", "modules", "packages", "inputs", "outputs", "upstream")
 PATH_LIST_ENTRIES = ("earlier_outputs", "changed_in_place")
 
 
@@ -61,8 +62,9 @@ class StepState:
     def from_dict(cls, content: Mapping[str, Any], workspace: Workspace) -> "StepState":
         """Return the state that a file's JSON describes, of this version or an earlier one.
 
-        Entries that are missing are empty, unknown ones are dropped. Raises KeyError, TypeError,
-        ValueError or AttributeError if it is no state.
+        Unknown entries are dropped, missing ones are empty; but a step that is done must have the
+        REQUIRED_ENTRIES, as it must not be skipped because they are unknown. Raises KeyError,
+        TypeError, ValueError or AttributeError if it is no state.
         """
         entries = {
             name: content.get(name, content.get(FORMER_NAMES.get(name, name)))
@@ -70,6 +72,9 @@ class StepState:
         }
         entries = {name: value for name, value in entries.items() if value is not None}
         entries["status"] = StepStatus(content["status"])
+        if entries["status"] is StepStatus.DONE:
+            _require_entries(entries)
+        _check_types(cls, entries)
         decode = workspace.from_portable
         entries["inputs"] = _convert(content.get("inputs", {}), decode, FileSignature.from_dict)
         entries["outputs"] = _convert(content.get("outputs", {}), decode, FileSignature.from_dict)
@@ -88,6 +93,21 @@ class StepState:
         return entries
 
 
+def _require_entries(entries: Mapping[str, Any]) -> None:
+    missing_names = [name for name in REQUIRED_ENTRIES if name not in entries]
+    if missing_names:
+        raise KeyError(f"a finished step has no {', '.join(missing_names)}")
+
+
+def _check_types(state_class: type[StepState], entries: Mapping[str, Any]) -> None:
+    for state_field in fields(state_class):
+        default = state_field.default_factory
+        if default is not MISSING and state_field.name in entries:
+            value = entries[state_field.name]
+            if not isinstance(value, type(default())):
+                raise TypeError(f"{state_field.name} is {type(value).__name__}")
+
+
 StepStates = Mapping[str, StepState]  # label -> state
 
 
@@ -97,7 +117,7 @@ def _convert(
     convert_signature: Callable[[Any], Any],
 ) -> dict[str, Any]:
     return {
-        convert_path(path): signature and convert_signature(signature)
+        convert_path(path): None if signature is None else convert_signature(signature)
         for path, signature in signatures.items()
     }
 

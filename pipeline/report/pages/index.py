@@ -17,7 +17,7 @@ from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.digests import json_digest
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.status import StepStatus
-from pipeline.workspace import Workspace
+from pipeline.workspace import RUN_RECORD_NAME, Workspace
 
 MAX_ROW_ITEMS = 6  # steps, and parameters, that a row names
 MAX_INITIAL_ROWS = 100  # in the page itself; the script adds the other rows on request
@@ -54,13 +54,13 @@ class RunIndex:
         self.runs: list[RunRecord] = []
         for run_id in self.workspace.run_ids():
             run_folder = self.workspace.run_folder(run_id)
-            stamp = (run_folder / "run.json").stat().st_mtime_ns
+            stamp = (run_folder / RUN_RECORD_NAME).stat().st_mtime_ns
             entry = cached.get(run_id, {})
             if entry.get("stamp") != stamp:
                 # an unreadable record keeps its cached row, or is left out if it has none
-                with suppress(ValueError, KeyError, TypeError, LookupError):
+                with suppress(LookupError, records.UnreadableRecordError):
                     entry = {"stamp": stamp, "run": _compact_record(records.load(run_folder))}
-            with suppress(ValueError, KeyError, TypeError):
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
                 self.runs.append(RunRecord.from_dict(entry["run"]))
                 self.cache_entries[run_id] = entry
 

@@ -34,12 +34,13 @@ JOB_REQUEST = JobRequest(
 def test_a_message_arrives_as_it_was_sent(message):
     line = messages.encode(message)
     assert line.count(b"\n") == 1
-    received = messages.decode(line)
+    is_request = isinstance(message, JobRequest | StopRequest)
+    received = messages.decode_request(line) if is_request else messages.decode_event(line)
     assert received == message
     assert type(received) is type(message)
 
 
 def test_a_status_that_arrives_is_more_than_a_text():
-    result = messages.decode(messages.encode(JobResult(cell_status=[CellStatus.NOT_RUN])))
+    result = messages.decode_event(messages.encode(JobResult(cell_status=[CellStatus.NOT_RUN])))
     assert result.status is StepStatus.DONE
     assert result.cell_status[0] is CellStatus.NOT_RUN

@@ -1,5 +1,7 @@
 import time
 
+import pytest
+
 from pipeline.runs import records
 from pipeline.runs.results import Metric
 from pipeline.runs.status import CellStatus, StepStatus
@@ -63,3 +65,27 @@ def test_entries_of_a_later_version_are_dropped():
     assert run == records.RunRecord(
         "1", "", [records.StepRecord("one", "one.html", StepStatus.DONE)]
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"id": "1", "started": "", "steps": ["a"]}',
+        '{"id": "1", "started": "", "steps": [{"name": "one", "report": "", "headline": null}]}',
+    ],
+)
+def test_a_damaged_record_is_named_and_left_out_of_lists(tmp_path, text):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "run.json").write_text(text)
+    with pytest.raises(records.UnreadableRecordError, match=r"1/run\.json is not the record of a"):
+        records.load(tmp_path / "1")
+    assert records.load_all(tmp_path) == []
+
+
+def test_a_step_that_was_never_going_to_run_is_read_from_a_run_that_was_killed():
+    step = {"name": "two", "report": "two.html", "status": "skipped"}
+    run = records.RunRecord.from_dict({"id": "1", "started": "", "steps": [step]})
+    assert run.steps[0].status is StepStatus.SKIPPED

@@ -40,3 +40,9 @@ def test_a_cell_that_was_running_when_its_kernel_died_was_killed():
 def test_a_failure_is_told_in_words(status, phrase):
     assert status.is_failure
     assert status.phrase == phrase
+
+
+def test_a_status_of_a_later_version_is_unknown_but_no_success():
+    assert StepStatus("postponed") is StepStatus.UNKNOWN
+    assert not StepStatus("postponed").is_success
+    assert CellStatus.from_papermill("postponed") is CellStatus.UNKNOWN

@@ -131,3 +131,27 @@ def test_magics_and_the_code_beside_them_count(make_notebook, old_source, new_so
 def test_imports_beside_magics_are_seen(make_notebook):
     path = make_notebook("one", "%%time\nfiles = !ls\nimport yaml\nf?\n!ls")
     assert fingerprint.imported_modules(path) == ["yaml"]
+
+
+def test_a_notebook_does_not_depend_on_how_the_runner_works(make_notebook, tmp_path):
+    """It imports what publishes its results; the runner's other modules are not its business."""
+    cell = "from pipeline.notebook import publish\nimport pipeline\nimport yaml"
+    assert resolved_modules(make_notebook("one", cell), tmp_path) == (set(), ["yaml"])
+
+
+def test_a_package_of_the_user_s_may_have_the_runner_s_name(make_notebook, tmp_path):
+    fingerprint.clear_cache()
+    write(tmp_path, "pipeline/__init__.py", "from pipeline import own")
+    write(tmp_path, "pipeline/own.py")
+    our_modules, _ = resolved_modules(make_notebook("one", "import pipeline"), tmp_path)
+    assert our_modules == {"pipeline/__init__.py", "pipeline/own.py"}
+
+
+def test_an_installed_package_may_be_a_link_to_a_cache(make_notebook, tmp_path, monkeypatch):
+    (tmp_path / "cache").mkdir()
+    write(tmp_path / "cache", "linked/__init__.py")
+    (tmp_path / "site-packages" / "linked").mkdir(parents=True)
+    link = tmp_path / "site-packages" / "linked" / "__init__.py"
+    link.symlink_to(tmp_path / "cache" / "linked" / "__init__.py")
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    assert resolved_modules(make_notebook("one", "import linked"), tmp_path) == (set(), ["linked"])

@@ -8,7 +8,7 @@ from pipeline.runs.status import StepStatus
 from pipeline.staleness.file_signature import FileSignature
 from pipeline.staleness.folder_listing import FolderSignature
 from pipeline.staleness.state_store import StateStore
-from pipeline.staleness.step_state import StepState
+from pipeline.staleness.step_state import REQUIRED_ENTRIES, StepState
 from pipeline.workspace import Workspace
 
 SIGNATURE = FileSignature(sha256="ab", size=2, mtime_ns=3)
@@ -99,7 +99,10 @@ def test_a_state_of_an_earlier_version_is_read(tmp_path):
         "",
         "[]",
         "{}",
-        '{"run": "1", "status": "a status of a later version"}',
+        '{"run": "1"}',
+        '{"run": "1", "status": "done"}',
+        '{"run": "1", "status": "running", "packages": []}',
+        '{"run": "1", "status": "running", "inputs": {"a": {}}}',
         '{"run": "1", "status": "done", "inputs": {"a": {"sha": "ab"}}}',
         '{"run": "1", "status": "done", "outputs": []}',
     ],
@@ -113,9 +116,23 @@ def test_a_state_that_cannot_be_read_counts_as_none(tmp_path, text):
     assert store.load_all() == {}
 
 
-def test_entries_of_a_later_version_are_left_alone(tmp_path):
-    content = {"run": "1", "status": "done", "weather": "fine"}
+@pytest.mark.parametrize("name", REQUIRED_ENTRIES)
+def test_a_finished_step_whose_dependencies_are_not_known_is_not_skipped(tmp_path, name):
+    """A later version may have another name for what decides whether the step is up to date."""
+    store = StateStore(Workspace.at(tmp_path))
+    store.save(full_state(tmp_path))
+    [path] = store.workspace.states_folder.iterdir()
+    content = json.loads(path.read_text())
+    del content[name]
+    path.write_text(json.dumps(content))
+    assert store.load("train[seed=1]") is None
+
+
+@pytest.mark.parametrize("status", ["running", "a status of a later version"])
+def test_entries_of_a_later_version_are_left_alone(tmp_path, status):
+    content = {"run": "1", "status": status, "weather": "fine"}
     store = StateStore(Workspace.at(tmp_path))
     store.workspace.states_folder.mkdir(parents=True)
     (store.workspace.states_folder / "train.json").write_text(json.dumps(content))
-    assert store.load("train") == StepState("train", "1", StepStatus.DONE)
+    assert store.load("train") == StepState("train", "1", StepStatus(status))
+    assert store.load("train").status is not StepStatus.DONE

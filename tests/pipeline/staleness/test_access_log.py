@@ -1,0 +1,63 @@
+"""Which of the files that a kernel opened are data."""
+
+import pytest
+
+from pipeline.definition.steps import Step
+from pipeline.staleness.access_log import read_access_log
+from pipeline.workspace import Workspace
+
+
+@pytest.fixture
+def read_log(tmp_path):
+    """Return the accesses of a step, given lines of "KIND PATH" below a project's folder."""
+    folder = tmp_path / "models" / "project"
+    folder.mkdir(parents=True)
+
+    def read(*lines, ignore=()):
+        log = tmp_path / "log"
+        texts = (line.replace(" ", f" 1 2 {folder}/", 1) for line in lines)
+        log.write_text("".join(f"{text}\n" for text in texts))
+        step = Step("one", folder / "one.ipynb", ignore=ignore)
+        return read_access_log(log, step, Workspace.at(folder))
+
+    read.folder = folder
+    return read
+
+
+def test_each_kind_of_access_is_told_apart(read_log):
+    accesses = read_log(
+        "read in.csv",
+        "written out.csv",
+        "read table.csv",
+        "written table.csv",
+        "appended log.txt",
+        "module helper.py",
+        "listed data",
+        "listed-by-package cache",
+    )
+    folder = read_log.folder
+    assert list(accesses.read) == [folder / "in.csv", folder / "table.csv"]
+    assert list(accesses.written) == [folder / "out.csv", folder / "table.csv"]
+    assert accesses.updated == {folder / "table.csv": "1 2"}
+    assert list(accesses.appended) == [folder / "log.txt"]
+    assert list(accesses.modules) == [folder / "helper.py"]
+    assert list(accesses.listed) == [folder / "data"]
+    assert list(accesses.listed_by_packages) == [folder / "cache"]
+
+
+def test_the_name_of_an_ignored_folder_stands_for_all_in_it(read_log):
+    lines = ("read .cache/deep/a.csv", "read in.csv", "read model.db")
+    accesses = read_log(*lines, ignore=(".cache", "*.db"))
+    assert list(accesses.read) == [read_log.folder / "in.csv"]
+
+
+def test_only_folders_of_the_project_are_ignored_by_name(read_log):
+    """Else a checkout below a folder of that name would have no inputs at all."""
+    accesses = read_log("read in.csv", ignore=("models",))
+    assert list(accesses.read) == [read_log.folder / "in.csv"]
+
+
+def test_files_of_the_runner_are_no_data(read_log):
+    accesses = read_log("written var/runs/1/one.json", "read reports/index.html", "read var/x.csv")
+    assert list(accesses.read) == [read_log.folder / "var" / "x.csv"]
+    assert not accesses.written
