@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import onnx
@@ -49,19 +50,28 @@ class BiasedModel:
 def test_the_first_champion_must_beat_the_mean(split):
     promoted, reason = judge(split, fit_tree(split))
     assert promoted
-    assert "gain over the training mean" in reason
+    assert re.fullmatch(
+        r"all 10 checks passed; its test RMSE is \$[\d,]+ lower than that of always predicting the "
+        "training mean",
+        reason,
+    )
 
 
 def test_a_model_no_better_than_the_mean_is_refused(split):
     promoted, reason = judge(split, fit_tree(split, min_samples_leaf=1_599))
     assert not promoted
-    assert "test RMSE gain over the training mean, $: 0 (limit 0)" in reason
+    assert reason.endswith(
+        "its test RMSE is $0 lower than that of always predicting the training mean "
+        "(required: more than $0 lower)"
+    )
 
 
 def test_a_better_candidate_is_promoted_and_a_worse_one_is_not(split):
     small, large = fit_tree(split, max_depth=2), fit_tree(split)
     assert judge(split, large, champion=small)[0]
-    assert not judge(split, small, champion=large)[0]
+    promoted, reason = judge(split, small, champion=large)
+    assert not promoted
+    assert re.search(r"its test RMSE is \$[\d,]+ higher than the champion's \(required", reason)
     assert not judge(split, large, champion=small, min_gain_usd=10_000_000)[0]
 
 
