@@ -1,7 +1,7 @@
 """The gate: the checks that a candidate must pass before it may become champion."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import RegressorMixin, clone
@@ -12,16 +12,17 @@ from housing.evaluation import champion_comparison
 from housing.evaluation.champion_comparison import RmseGain
 from housing.models.intervals import IntervalModel
 from housing.registry import graph_verification, versions
+from housing.registry.gate_checks import (
+    CHAMPION_GAIN_CHECK,
+    GAIN_INTERVAL_CHECK,
+    MEAN_GAIN_CHECK,
+    Check,
+    describe_failure,
+    describe_gain,
+)
 from housing.registry.graph_verification import RELATIVE_TOLERANCE
 from housing.schema import FEATURE_NAMES, TARGET, USD_PER_UNIT
 
-# the check of the gain, and the score that the candidate must be better than, in words
-MEAN_GAIN_CHECK = "test RMSE gain over the training mean, $"
-CHAMPION_GAIN_CHECK = "test RMSE gain over the champion, $"
-BASELINE_SCORES = {
-    MEAN_GAIN_CHECK: "that of always predicting the training mean",
-    CHAMPION_GAIN_CHECK: "the champion's",
-}
 EXPECTED_SIGNATURE = dict.fromkeys(FEATURE_NAMES, "double")  # column -> type
 
 
@@ -38,15 +39,6 @@ class GateLimits(NamedTuple):
 
 
 DEFAULT_LIMITS = GateLimits()
-
-
-class Check(NamedTuple):
-    """The result of one check of the gate."""
-
-    check: str
-    value: float
-    limit: float
-    passed: bool
 
 
 class Verdict(NamedTuple):
@@ -134,29 +126,8 @@ def verdict(checks: list[Check]) -> Verdict:
     """Decide whether the candidate is promoted, and give the reason in a sentence."""
     failed_checks = [check for check in checks if not check.passed]
     if failed_checks:
-        return Verdict(False, "; ".join(map(_describe_failure, failed_checks)))
-    return Verdict(True, f"all {len(checks)} checks passed; {_describe_gain(checks[-1])}")
-
-
-def _describe_failure(check: Check) -> str:
-    if check.check in BASELINE_SCORES and np.isfinite(check.value):
-        return f"{_describe_gain(check)} (required: more than ${check.limit:,.0f} lower)"
-    return f"{check.check}: {check.value:,g} (limit {check.limit:,g})"
-
-
-def _describe_gain(check: Check) -> str:
-    """Describe a gain in RMSE, or a loss, as a sentence."""
-    direction = "higher" if check.value < 0 else "lower"
-    score = BASELINE_SCORES[check.check]
-    return f"its test RMSE is ${abs(check.value):,.0f} {direction} than {score}"
-
-
-def checks_as_json(checks: list[Check]) -> list[dict[str, Any]]:
-    """Convert the checks to values that JSON can hold: a number that is not finite to a string."""
-    return [
-        check._asdict() | {"value": check.value if np.isfinite(check.value) else str(check.value)}
-        for check in checks
-    ]
+        return Verdict(False, "; ".join(map(describe_failure, failed_checks)))
+    return Verdict(True, f"all {len(checks)} checks passed; {describe_gain(checks[-1])}")
 
 
 def rmse_on_test_rows_usd(model: RegressorMixin | None, split: TrainTestSplit) -> float | None:
@@ -198,7 +169,7 @@ def _gain_checks(gain: RmseGain, gain_check: str, limits: GateLimits) -> list[Ch
     value, low = (round(dollars, 2) + 0.0 for dollars in (gain.value, gain.low))  # never -0
     return [
         Check(
-            f"RMSE gain, lower end of its {limits.confidence_level:.0%} interval, $",
+            f"{GAIN_INTERVAL_CHECK} {limits.confidence_level:.0%} interval, $",
             low,
             0.0,
             low > 0,

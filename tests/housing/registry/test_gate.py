@@ -12,7 +12,7 @@ from housing.export import onnx_export
 from housing.inference import served_model
 from housing.models import families
 from housing.models.families import FAMILIES
-from housing.registry import gate, versions
+from housing.registry import gate, gate_checks, versions
 from housing.schema import FEATURE_NAMES, TARGET
 
 SIGNATURE = dict.fromkeys(FEATURE_NAMES, "double")
@@ -93,7 +93,11 @@ def test_a_gain_by_chance_is_refused(split):
     assert gain_check.passed
     assert not interval_check.passed
     assert interval_check.check == "RMSE gain, lower end of its 90% interval, $"
-    assert not gate.verdict(checks)[0]
+    promoted, reason = gate.verdict(checks)
+    assert not promoted
+    assert re.fullmatch(
+        r"the gain may be chance: its confidence interval starts at −\$[\d,]+", reason
+    )
 
 
 def test_a_slice_that_got_worse_is_refused_and_named(split):
@@ -161,7 +165,7 @@ def test_predictions_that_are_not_finite_are_refused(split):
         promoted, reason = gate.verdict(checks)
         assert not promoted
         assert "share of finite predictions: 0" in reason
-        assert json.loads(json.dumps(gate.checks_as_json(checks), allow_nan=False))
+        assert json.loads(json.dumps(gate_checks.checks_as_json(checks), allow_nan=False))
 
 
 def test_predictions_far_outside_the_training_values_are_refused(split):

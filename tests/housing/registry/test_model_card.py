@@ -6,7 +6,7 @@ import pytest
 
 from housing.data import splitting
 from housing.registry import gate, model_card, versions
-from housing.registry.gate import Check
+from housing.registry.gate_checks import Check
 from housing.schema import FEATURE_NAMES, FEATURES
 from housing.tracking import store
 from tests.conftest import register_candidate
