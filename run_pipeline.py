@@ -1,5 +1,6 @@
 """Run the pipeline: prepare the data, train, and register the best model if it passes the gate."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -41,6 +42,8 @@ DASK_OPTION = Option(
 )
 
 if __name__ == "__main__":
+    # a relative path is meant from here, although the notebooks run in their own folder
+    os.environ["HOUSING_STARTED_IN"] = str(Path.cwd())
     sys.exit(
         main(
             STEPS,
@@ -54,7 +57,7 @@ if __name__ == "__main__":
                 "trace": champion.make_trace_command(notebook_digest),
                 "logs": logs.logs,
             },
-            environment={**probe.MLFLOW_ENVIRONMENT, "HOUSING_STARTED_IN": str(Path.cwd())},
+            environment=probe.MLFLOW_ENVIRONMENT,
             options={"--dask": DASK_OPTION},
             pinned_runs=probe.pinned_runs,
             grouping_fact="data",

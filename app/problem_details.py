@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from housing.schema import FEATURE_NAMES, FEATURES
+from housing.text import omission_text
 
 MAX_REPORTED_ERRORS = 100  # in one response; more would be no help
 MAX_FIELD_NAME_LENGTH = 100  # characters of an unknown field's name that are repeated
@@ -86,9 +87,9 @@ def unknown_field_error(field_name: str) -> FieldError:
 
 def truncate_errors(errors: list[FieldError], total_count: int) -> list[FieldError]:
     """Return the errors, with a last one that counts those left out."""
-    if total_count > MAX_REPORTED_ERRORS:
-        message = f"and {total_count - MAX_REPORTED_ERRORS:,} more problems"
-        errors.append(FieldError(field=None, row=None, problem=message))
+    omission = omission_text(total_count, MAX_REPORTED_ERRORS, "problems")
+    if omission:
+        errors.append(FieldError(field=None, row=None, problem=omission))
     return errors
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from housing.schema import COORDINATE_NAMES
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -182,7 +184,7 @@ def describe_locations(frame: pd.DataFrame) -> pd.Series:
     return pd.Series(np.where(rounded_km >= 20, far, near), frame.index)
 
 
-def region(frame: pd.DataFrame) -> pd.Series:
+def assign_regions(frame: pd.DataFrame) -> pd.Series:
     """Return the region of each block group, a key of `REGIONS`: that of its nearest town."""
     import pandas as pd
 
@@ -222,4 +224,4 @@ def _nearest_towns(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _coordinates(frame: pd.DataFrame) -> np.ndarray:
-    return frame[["Latitude", "Longitude"]].to_numpy()
+    return frame[COORDINATE_NAMES].to_numpy()

@@ -2,8 +2,11 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+UNFINISHED_SUFFIX = ".part"  # of a file that is still being written
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -38,13 +41,27 @@ def var() -> Path:
     return folder
 
 
-def atomic_write(path: Path, content: bytes) -> None:
-    """Write a file so that a reader finds the old content or the new, never a part of it."""
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a path to write to: the file at `path` is replaced once it is complete and on the disk.
+
+    A reader finds the old content or the new, never a part of it. If the block fails, the old file
+    stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # the process id alone is not enough: containers that share a folder have the same ids
-    temporary_path = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with temporary_path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary_path.replace(path)
+    unique_name = f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{UNFINISHED_SUFFIX}"
+    temporary_path = path.with_name(unique_name)
+    try:
+        yield temporary_path
+        with temporary_path.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary_path.replace(path)
+    finally:
+        temporary_path.unlink(missing_ok=True)
+
+
+def atomic_write(path: Path, content: bytes) -> None:
+    """Write a file so that a reader finds the old content or the new, never a part of it."""
+    with atomic_path(path) as temporary_path:
+        temporary_path.write_bytes(content)

@@ -24,6 +24,8 @@ FEATURES = {
     "Longitude": Feature("longitude of the block group", "degrees east", -125, -114, -122.23),
 }
 FEATURE_NAMES = list(FEATURES)
+COORDINATE_NAMES = ["Latitude", "Longitude"]
+COORDINATE_INDICES = [FEATURE_NAMES.index(name) for name in COORDINATE_NAMES]
 
 TARGET = "MedHouseVal"
 HOUSE_VALUE = Feature("median house value", "$100,000", 0, 5.1, 4.526)

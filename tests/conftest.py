@@ -15,7 +15,7 @@ from housing.data import loading, splitting
 from housing.evaluation import calibration
 from housing.export import onnx_export
 from housing.models import intervals
-from housing.registry import gate, promotion, versions
+from housing.registry import gate, gate_checks, promotion, versions
 from housing.schema import FEATURE_NAMES, TARGET
 from housing.tracking import experiments, run_logging
 from housing.training import search
@@ -176,7 +176,7 @@ def register_candidate(
         predictions,
         promoted,
         reason,
-        gate.checks_as_json(checks),
+        gate_checks.checks_as_json(checks),
         champion,
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from housing.data import loading, splitting
-from housing.evaluation import calibration, metrics, slices
+from housing.evaluation import calibration, learning_curves, metrics, slices
 from housing.schema import HOUSE_VALUE_CAP, TARGET, USD_PER_UNIT
 from housing.training import search
 
@@ -29,7 +29,7 @@ def main() -> None:
     for seed in seeds:
         train, test = splitting.split_train_test(frame, 0.2, seed)
         best = search.tune_families(["blend"], train, "default")["blend"]
-        learning_curve = metrics.search_learning_curve(best, train)
+        learning_curve = learning_curves.search_learning_curve(best, train)
         calibrator = calibration.calibrate_intervals(best, train, learning_curve, COVERAGE)
         predictions, low, high = calibration.predict_with_interval(best.model, calibrator, test)
         train_errors = np.abs(best.out_of_fold_predictions - train[TARGET])

@@ -3,12 +3,13 @@
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from housing.text import count_text
+
 if TYPE_CHECKING:
-    from housing.batch_scoring import RowCounts, ScoringPlan
+    from housing.batch_scoring.partitions import RowCounts, ScoringPlan
 
 SCORE_DESCRIPTION = """
 Scores Parquet files with the registered champion: each file of IN gets one of the same name in OUT,
@@ -72,7 +73,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _run_score(options: argparse.Namespace) -> int:
     started_at = time.perf_counter()
-    from housing import batch_scoring
+    from housing.batch_scoring import partitions, scoring
     from housing.registry import versions
     from housing.training.executors import executor
 
@@ -80,15 +81,15 @@ def _run_score(options: argparse.Namespace) -> int:
     if champion is None:
         name = options.model or versions.MODEL_NAMES["california"]
         raise LookupError(f"no version of {name} is champion yet: `run_pipeline.py` makes one")
-    plan = batch_scoring.plan_scoring(options.source, options.target, champion)
+    plan = partitions.plan_scoring(options.source, options.target, champion)
     new_counts: list[RowCounts] = []
     if plan.pending:
-        with executor(options.dask, options.jobs) as run, batch_scoring.target_lock(options.target):
+        with executor(options.dask, options.jobs) as run, partitions.target_lock(options.target):
             folder_name = f"{champion.name}-{champion.version}-{champion.run_id[:8]}"
             folder = options.target.resolve() / "_model" / folder_name
             versions.export_for_serving(champion, folder)
             progress_line = _ProgressLine(len(plan.pending))
-            new_counts = batch_scoring.score(plan, folder / "model.onnx", run, progress_line)
+            new_counts = scoring.score_partitions(plan, folder / "model.onnx", run, progress_line)
     elapsed_seconds = time.perf_counter() - started_at
     print(f"model: {champion.name} version {champion.version}")
     if champion.tags["data_source"] == "sample":
@@ -105,22 +106,18 @@ def _summary_text(
     if new_counts:
         rows = sum(count.rows for count in new_counts)
         speed = f"{elapsed_seconds:.1f} s, {rows / elapsed_seconds:,.0f} rows/s"
-        lines.append(f"scored: {rows:,} rows of {_file_count_text(new_counts)} in {speed}")
+        lines.append(f"scored: {rows:,} rows of {count_text(len(new_counts), 'file')} in {speed}")
     if plan.completed:
         rows = sum(count.rows for count in plan.completed)
-        lines.append(f"there already: {rows:,} rows of {_file_count_text(plan.completed)}")
+        lines.append(f"there already: {rows:,} rows of {count_text(len(plan.completed), 'file')}")
     refused_rows = sum(count.refused_rows for count in [*new_counts, *plan.completed])
     hint = ", each with its problem" if refused_rows else ""
     lines.append(f"refused: {refused_rows:,} rows{hint}")
     if plan.orphans:
         names = ", ".join(file.name for file in plan.orphans[:3])
-        file_count = _file_count_text(plan.orphans)
+        file_count = count_text(len(plan.orphans), "file")
         lines.append(f"NOTE: OUT has {file_count} without an input in IN: {names}")
     return "\n".join(lines)
-
-
-def _file_count_text(files: Sequence[object]) -> str:
-    return "1 file" if len(files) == 1 else f"{len(files):,} files"
 
 
 class _ProgressLine:

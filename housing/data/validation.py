@@ -6,6 +6,7 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 from housing.schema import COLUMNS, FEATURES, HOUSE_VALUE, TARGET, Feature
+from housing.text import count_text
 
 DUPLICATE_CHECK = "repeats an earlier row"
 
@@ -75,11 +76,11 @@ def _describe_failures(failure_cases: pd.DataFrame, frame: pd.DataFrame) -> list
     of_values = row_failures[~is_duplicate & ~row_failures.column.isin(wrong_dtype)]
     for (column, check), group in of_values.groupby(["column", "check"], sort=False):
         problem = "empty" if check == "not_nullable" else check
-        count, row = _format_row_count(len(group)), group["index"].iloc[0]
+        count, row = count_text(len(group), "row"), group["index"].iloc[0]
         problems.append(f"{column} is {problem} in {count} (row {row}: {frame[column].loc[row]:g})")
     duplicates = row_failures["index"][is_duplicate].unique()
     if len(duplicates):
-        count = _format_row_count(len(duplicates))
+        count = count_text(len(duplicates), "row")
         problems.append(f"{count} repeat an earlier row (row {duplicates[0]})")
     return problems
 
@@ -88,7 +89,3 @@ def _example_value(values: pd.Series) -> str:
     """Return a value that is no number, or the first one if all are numbers."""
     not_numbers = values[pd.to_numeric(values, errors="coerce").isna() & values.notna()]
     return repr((not_numbers if len(not_numbers) else values).iloc[0])
-
-
-def _format_row_count(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"

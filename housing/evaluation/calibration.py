@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.base import RegressorMixin, clone
 from sklearn.pipeline import Pipeline
 
-from housing.evaluation.metrics import extrapolated_rmse_ratio
+from housing.evaluation.learning_curves import extrapolated_rmse_ratio
 from housing.models import intervals
 from housing.models.intervals import IntervalModel
 from housing.schema import FEATURE_NAMES, TARGET
@@ -31,9 +31,9 @@ def calibrate_intervals(
     model's last step sees. Those of a training row leave its own value out, as the models that
     predicted it did. No test row is used.
 
-    curve: `metrics.learning_curve`. The out-of-fold models were trained on fewer rows than the
-    final one; the curve says by how much they are worse, and the intervals are narrowed by as
-    much: else they would hold 91 % for 90.
+    curve: from `learning_curves.learning_curve`. The out-of-fold models were trained on fewer rows
+    than the final one; the curve says by how much they are worse, and the intervals are narrowed by
+    as much: else they would hold 91 % for 90.
     """
     columns = train[FEATURE_NAMES]
     if isinstance(result.model, Pipeline):

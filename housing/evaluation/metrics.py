@@ -1,57 +1,21 @@
 """Scores of predictions in the units a person thinks in: dollars, and percent of the true value."""
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from sklearn.base import RegressorMixin
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
-from threadpoolctl import threadpool_limits
 
-from housing.evaluation.slices import (
-    age_band,
-    distance_band,
-    errors_by_group,
-    errors_by_slice,
-    income_band,
-    price_band,
-    worst_groups,
-)
-from housing.models.families import FAMILIES
+from housing.evaluation.bootstrap import percentile_interval
+from housing.evaluation.learning_curves import rmse_drop_per_doubling
 from housing.schema import FEATURE_NAMES, HOUSE_VALUE_CAP, TARGET, USD_PER_UNIT
-from housing.training import folds
-from housing.training.folds import FoldIndices
 from housing.training.search import SearchResult
-
-__all__ = [
-    "age_band",
-    "compare_families",
-    "distance_band",
-    "errors_by_group",
-    "errors_by_slice",
-    "extrapolated_rmse_ratio",
-    "feature_importance",
-    "income_band",
-    "interval_coverage",
-    "learning_curve",
-    "price_band",
-    "random_vs_spatial_scores",
-    "regression_scores",
-    "rmse_drop_per_doubling",
-    "scores_by_cap",
-    "scores_with_intervals",
-    "search_learning_curve",
-    "summary_metrics",
-    "worst_groups",
-]
 
 RANDOM_FOLDS_LABEL = "a place among known places"
 SPATIAL_FOLDS_LABEL = "a place without data nearby"
 # $450,000: a model that predicts more than this of a capped row has recognized an expensive place
 NEAR_CAP_THRESHOLD = 4.5
-RESAMPLES_PER_CHUNK = 50  # resamples at once: their numbers stay in the processor's cache
+SCORE_NAMES = ["RMSE, $", "mean error, $", "typical error, $", "typical error, %", "R2"]
 
 
 def regression_scores(y_true: pd.Series, y_pred: np.ndarray) -> dict[str, float]:
@@ -74,27 +38,20 @@ def scores_with_intervals(
     """Return a row a score: its value, and the low and high end of its confidence interval.
 
     y_true, y_pred: (n,) each, in $100,000; the scores are in dollars, in percent of the true value,
-    and R2. Percentile bootstrap (Efron, 1979): the scores of `n_resamples` samples of n block
-    groups, drawn with replacement. The interval says what other block groups of the same kind would
-    have given, not what another training would. Raises ValueError if confidence_level is not
-    between 0 and 1.
+    and R2. The scores of `n_resamples` samples of n block groups, drawn with replacement: the
+    interval says what other block groups of the same kind would have given, not what another
+    training would. Raises ValueError if confidence_level is not between 0 and 1.
     """
-    if not 0 < confidence_level < 1:
-        raise ValueError(
-            f"confidence_level is {confidence_level!r}, expected a number between 0 and 1"
-        )
     true_usd = np.asarray(y_true, float) * USD_PER_UNIT
     error_usd = np.asarray(y_pred, float) * USD_PER_UNIT - true_usd
-    rng = np.random.default_rng(seed)
-    chunks = []
-    for start in range(0, n_resamples, RESAMPLES_PER_CHUNK):
-        chunk_size = min(RESAMPLES_PER_CHUNK, n_resamples - start)
-        rows = rng.integers(len(true_usd), size=(chunk_size, len(true_usd)))
-        chunks.append(_scores_per_resample(true_usd[rows], error_usd[rows]))
-    tail = (1 - confidence_level) / 2
-    limits = pd.concat(chunks).quantile([tail, (1 + confidence_level) / 2])
-    scores = _scores_per_resample(true_usd[None], error_usd[None]).T.set_axis(["value"], axis=1)
-    return scores.assign(low=limits.iloc[0], high=limits.iloc[1]).rename_axis("score")
+
+    def score_rows(rows: np.ndarray) -> np.ndarray:
+        return _scores_per_resample(true_usd[rows], error_usd[rows])
+
+    low, high = percentile_interval(score_rows, len(true_usd), n_resamples, confidence_level, seed)
+    [value] = score_rows(np.arange(len(true_usd))[None])
+    columns = {"value": value, "low": low, "high": high}
+    return pd.DataFrame(columns, SCORE_NAMES).rename_axis("score")
 
 
 def compare_families(results: dict[str, SearchResult], test: pd.DataFrame) -> pd.DataFrame:
@@ -187,89 +144,6 @@ def random_vs_spatial_scores(
     return pd.DataFrame(rows).T
 
 
-def learning_curve(
-    build_model: Callable[[], RegressorMixin],
-    train: pd.DataFrame,
-    held_out: pd.DataFrame | FoldIndices,
-    train_sizes: Sequence[int],
-    seed: int = 42,
-) -> pd.DataFrame:
-    """Return a row for each number of training rows, with the RMSE on held-out rows, in dollars.
-
-    build_model: returns an unfitted model. held_out: other block groups, or folds of the training
-    part, whose mean and standard deviation are returned. The rows of each size are the first ones
-    of one random order, so that a larger set contains the smaller one. Raises ValueError if a size
-    is larger than the number of rows to train on.
-    """
-    if isinstance(held_out, pd.DataFrame):
-        pairs = [(train, held_out)]
-    else:
-        pairs = [
-            (train.iloc[train_index], train.iloc[held_out_index])
-            for train_index, held_out_index in held_out
-        ]
-    max_size = min(len(train_rows) for train_rows, _ in pairs)
-    if not 0 < min(train_sizes) <= max(train_sizes) <= max_size:
-        raise ValueError(
-            f"train_sizes are {list(train_sizes)}, expected numbers of rows from 1 to {max_size:,}"
-        )
-    shuffled = [
-        (train_rows.sample(frac=1, random_state=seed), test_rows) for train_rows, test_rows in pairs
-    ]
-    largest_first = sorted(train_sizes, reverse=True)  # else the longest task would run last, alone
-    tasks = [
-        (size, train_rows[:size], test_rows)
-        for size in largest_first
-        for train_rows, test_rows in shuffled
-    ]
-    rmse = Parallel(n_jobs=-1)(
-        delayed(_fit_and_score)(build_model(), train_rows, test_rows)
-        for _, train_rows, test_rows in tasks
-    )
-    by_size = pd.Series(rmse).mul(USD_PER_UNIT).groupby([size for size, _, _ in tasks])
-    curve = pd.DataFrame({"RMSE, $": by_size.mean(), "spread, $": by_size.std(ddof=0)})
-    return curve.rename_axis("training rows")
-
-
-def search_learning_curve(
-    result: SearchResult, train: pd.DataFrame, seed: int = 42
-) -> pd.DataFrame:
-    """Return the `learning_curve` of a search's best settings, with a quarter of the rows held out.
-
-    The sizes double from an eighth of the other rows up to all of them.
-    """
-    family = FAMILIES[result.family]
-    train_index, held_out_index = folds.random_folds(len(train), 4, seed)[0]
-    sizes = [len(train_index) >> halvings for halvings in (3, 2, 1, 0)]
-    return learning_curve(
-        lambda: family.build(result.params, seed),
-        train.iloc[train_index],
-        train.iloc[held_out_index],
-        sizes,
-        seed,
-    )
-
-
-def rmse_drop_per_doubling(curve: pd.DataFrame) -> float:
-    """Return by how many dollars RMSE falls when the training rows double, at the curve's end.
-
-    curve: from `learning_curve`. The slope of a straight line through its last three sizes: earlier
-    ones are steeper, and say nothing about the next doubling.
-    """
-    end = curve["RMSE, $"].iloc[-3:]
-    return float(-np.polyfit(np.log2(end.index.to_numpy(float)), end, 1)[0])
-
-
-def extrapolated_rmse_ratio(curve: pd.DataFrame, row_factor: float) -> float:
-    """Return the RMSE with `row_factor` times the training rows, as a share of the curve's last.
-
-    curve: from `learning_curve`, extrapolated with its slope. At most 1: more rows do no harm, and
-    a curve that says so does by chance.
-    """
-    ratio_per_doubling = 1 - rmse_drop_per_doubling(curve) / curve["RMSE, $"].iloc[-1]
-    return float(min(1.0, ratio_per_doubling ** np.log2(row_factor)))
-
-
 def interval_coverage(
     y_true: pd.Series, low: np.ndarray, high: np.ndarray, groups: pd.Series
 ) -> pd.DataFrame:
@@ -304,7 +178,8 @@ def summary_metrics(
     """Return the numbers of four tables that runs are compared by: in $100,000, and percent.
 
     score_intervals: from `scores_with_intervals`. fold_comparison: from `random_vs_spatial_scores`.
-    coverage_table: from `interval_coverage`. curve: from `learning_curve`.
+    coverage_table: from `interval_coverage`. curve: from
+    `learning_curves.learning_curve`.
     """
     in_usd = {
         "far_rmse": fold_comparison.loc[SPATIAL_FOLDS_LABEL, "RMSE, $"],
@@ -321,26 +196,17 @@ def summary_metrics(
     return {name: float(value) for name, value in (in_units | in_percent).items()}
 
 
-def _scores_per_resample(true_values: np.ndarray, errors: np.ndarray) -> pd.DataFrame:
-    """Score (resamples, n) true values and errors in dollars; return a row a resample."""
+def _scores_per_resample(true_values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Score (resamples, n) true values and errors in dollars: (resamples, 5), as `SCORE_NAMES`."""
     absolute_error, mean_square = np.abs(errors), (errors**2).mean(axis=1)
-    return pd.DataFrame(
-        {
-            "RMSE, $": np.sqrt(mean_square),
-            "mean error, $": absolute_error.mean(axis=1),
-            "typical error, $": np.median(absolute_error, axis=1),
-            "typical error, %": np.median(absolute_error / true_values, axis=1) * 100,
-            "R2": 1 - mean_square / true_values.var(axis=1),
-        }
+    scores = (
+        np.sqrt(mean_square),
+        absolute_error.mean(axis=1),
+        np.median(absolute_error, axis=1),
+        np.median(absolute_error / true_values, axis=1) * 100,
+        1 - mean_square / true_values.var(axis=1),
     )
-
-
-def _fit_and_score(model: RegressorMixin, train: pd.DataFrame, held_out: pd.DataFrame) -> float:
-    """Fit a model and return its RMSE on the held-out rows, in $100,000."""
-    with threadpool_limits(1, "openmp"):
-        model.fit(train[FEATURE_NAMES], train[TARGET])
-        error = model.predict(held_out[FEATURE_NAMES]) - held_out[TARGET].to_numpy()
-        return _root_mean_square(error)
+    return np.stack(scores, axis=1)
 
 
 def _root_mean_square(error: np.ndarray) -> float:

@@ -55,7 +55,12 @@ def errors_by_slice(
     rows the model was trained on; without it there is no slice by distance. The index is (slice,
     group); the last column is the percentage of all squared error that a group makes up.
     """
-    slices = [price_band(frame), income_band(frame), age_band(frame), geography.region(frame)]
+    slices = [
+        price_band(frame),
+        income_band(frame),
+        age_band(frame),
+        geography.assign_regions(frame),
+    ]
     if train is not None:
         slices.append(distance_band(frame, train))
     squared_error = pd.Series((y_pred - frame[TARGET].to_numpy()) ** 2, frame.index)

@@ -7,6 +7,7 @@ from onnx import TensorProto
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 
 from housing.export.graph_builder import GraphBuilder, make_value_info
+from housing.geography import JOB_CENTERS, LONGITUDE_SCALE
 from housing.models import features
 from housing.models.features import LocationFeatures, NeighborFeatures
 
@@ -66,10 +67,10 @@ def add_location_features(
     Rotated axes and job centers at once, (n, 2, both): latitude and longitude, less an offset,
     times a scale.
     """
-    centers = np.array(list(features.JOB_CENTERS.values())).T
+    centers = np.array(list(JOB_CENTERS.values())).T
     n_rotated, n_centers = features.ROTATED_AXES.shape[1], centers.shape[1]
     offsets = np.hstack([np.zeros_like(features.ROTATED_AXES), centers])
-    center_scales = np.array([[1.0], [features.LONGITUDE_SCALE]]).repeat(n_centers, 1)
+    center_scales = np.array([[1.0], [LONGITUDE_SCALE]]).repeat(n_centers, 1)
     scales = np.hstack([features.ROTATED_AXES, center_scales])
     coordinate_indices = np.array([[features.LATITUDE_INDEX], [features.LONGITUDE_INDEX]])
     coordinates = builder.add_node(

@@ -7,13 +7,13 @@ import numpy as np
 
 from housing.schema import HOUSE_VALUE_CAP
 
-# the bands of `metrics.price_band`, in $100,000: the capped values are one point, not a range
+# the bands of `slices.price_band`, in $100,000: the capped values are one point, not a range
 BAND_LOWER_EDGES = np.array([0, 1, 2, 3, 4, HOUSE_VALUE_CAP])
 BAND_UPPER_EDGES = np.array([1, 2, 3, 4, 5, HOUSE_VALUE_CAP])
 
 
 def band_numbers(y_true: np.ndarray) -> np.ndarray:
-    """Return (n,) numbers from 0 to 5: the price bands, in the order of `metrics.price_band`."""
+    """Return (n,) numbers from 0 to 5: the price bands, in the order of `slices.price_band`."""
     return np.searchsorted(BAND_UPPER_EDGES[:-1], y_true)
 
 

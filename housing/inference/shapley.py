@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from housing.schema import FEATURE_NAMES, USD_PER_UNIT
+from housing.schema import COORDINATE_INDICES, COORDINATE_NAMES, FEATURE_NAMES, USD_PER_UNIT
 
 if TYPE_CHECKING:  # a service that explains has no need of pandas
     import pandas as pd
 
-COORDINATE_COLUMNS = ["Latitude", "Longitude"]
 # each player, and the columns of a row that it stands for
 FEATURE_GROUPS = {
-    name: [FEATURE_NAMES.index(name)] for name in FEATURE_NAMES if name not in COORDINATE_COLUMNS
-} | {"location": [FEATURE_NAMES.index(name) for name in COORDINATE_COLUMNS]}
+    name: [FEATURE_NAMES.index(name)] for name in FEATURE_NAMES if name not in COORDINATE_NAMES
+} | {"location": COORDINATE_INDICES}
 MAX_PREDICT_ROWS = 65_536  # rows per call of the model: 4 MB
 
 
@@ -94,9 +93,9 @@ def reference_row(train: pd.DataFrame) -> np.ndarray:
     background.
     """
     row = train[FEATURE_NAMES].median()
-    squared_offsets = (train[COORDINATE_COLUMNS] - row[COORDINATE_COLUMNS]) ** 2
+    squared_offsets = (train[COORDINATE_NAMES] - row[COORDINATE_NAMES]) ** 2
     nearest = squared_offsets.sum(axis=1).to_numpy().argmin()
-    row[COORDINATE_COLUMNS] = train[COORDINATE_COLUMNS].iloc[nearest]
+    row[COORDINATE_NAMES] = train[COORDINATE_NAMES].iloc[nearest]
     return row.to_numpy(float)[None]
 
 

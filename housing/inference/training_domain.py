@@ -13,12 +13,11 @@ import numpy as np
 from housing.geography import KM_PER_DEGREE, LONGITUDE_SCALE
 from housing.inference.neighbors import NeighborIndex
 from housing.inference.shapley import reference_row
-from housing.schema import FEATURE_NAMES, FEATURES
+from housing.schema import COORDINATE_INDICES, FEATURE_NAMES, FEATURES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COORDINATE_INDICES = [FEATURE_NAMES.index("Latitude"), FEATURE_NAMES.index("Longitude")]
 # of the real block groups held back, 1 in 200 is as far from those the model was trained on
 MAX_DISTANCE_KM = 20.0
 

@@ -22,13 +22,13 @@ from housing.inference.neighbors import (
     Neighbors,
     project,
 )
-from housing.schema import FEATURE_NAMES
+from housing.schema import COORDINATE_INDICES, FEATURE_NAMES
 
 INCOME_INDEX, ROOMS_INDEX, BEDROOMS_INDEX, POPULATION_INDEX, OCCUPANCY_INDEX = (
     FEATURE_NAMES.index(name)
     for name in ("MedInc", "AveRooms", "AveBedrms", "Population", "AveOccup")
 )
-LATITUDE_INDEX, LONGITUDE_INDEX = FEATURE_NAMES.index("Latitude"), FEATURE_NAMES.index("Longitude")
+LATITUDE_INDEX, LONGITUDE_INDEX = COORDINATE_INDICES
 
 # trees split along axes; the coast and the valleys of California run diagonally
 ROTATION_ANGLES_RADIANS = np.deg2rad([15, 30, 45, 60, 75])

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from housing.evaluation.metrics import rmse_drop_per_doubling
+from housing.evaluation.learning_curves import rmse_drop_per_doubling
 from housing.plots.style import (
     MISSED_COLOR,
     MUTED_COLOR,
@@ -68,7 +68,7 @@ def plot_error_by_distance(
 
 
 def plot_learning_curve(curve: pd.DataFrame) -> Axes:
-    """Draw RMSE by the number of training rows. curve: from `metrics.learning_curve`."""
+    """Draw RMSE by the number of training rows. curve: from `learning_curves.learning_curve`."""
     axes = plt.figure(figsize=(FIGURE_WIDTH_INCHES, 3.8)).gca()
     rmse, spread = curve["RMSE, $"], curve["spread, $"]
     if spread.any():

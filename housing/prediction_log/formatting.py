@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from housing.schema import USD_PER_UNIT
+from housing.schema import COORDINATE_NAMES, USD_PER_UNIT
 
 MAX_SUMMARY_TIMES = 31  # lines of the summary, one for an hour or a day
 
@@ -63,7 +63,7 @@ def _format_location(input_json: str | None) -> str:
     block_group = _parse_json(input_json)
     if not isinstance(block_group, dict):
         return ""
-    coordinates = [block_group.get(name) for name in ("Latitude", "Longitude")]
+    coordinates = [block_group.get(name) for name in COORDINATE_NAMES]
     if not all(isinstance(degrees, int | float) for degrees in coordinates):
         return ""
     return ",".join(f"{degrees:.2f}" for degrees in coordinates)

@@ -1,27 +1,28 @@
 """The gate: the checks that a candidate must pass before it may become champion."""
 
-import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from sklearn.base import RegressorMixin, clone
 from sklearn.metrics import root_mean_squared_error
-from threadpoolctl import threadpool_limits
 
 from housing.data.splitting import TrainTestSplit
-from housing.evaluation import bootstrap, calibration
-from housing.inference import served_model
+from housing.evaluation import champion_comparison
+from housing.evaluation.champion_comparison import RmseGain
 from housing.models.intervals import IntervalModel
-from housing.registry import versions
+from housing.registry import graph_verification, versions
+from housing.registry.gate_checks import (
+    CHAMPION_GAIN_CHECK,
+    GAIN_INTERVAL_CHECK,
+    MEAN_GAIN_CHECK,
+    Check,
+    describe_failure,
+    describe_gain,
+)
+from housing.registry.graph_verification import RELATIVE_TOLERANCE
 from housing.schema import FEATURE_NAMES, TARGET, USD_PER_UNIT
 
-RELATIVE_TOLERANCE = 1e-9  # between the predictions of the graph and of the model
-# rows on which graph and model are compared, besides train and test
-N_RANDOM_ROWS = 100_000
-N_BOUNDARY_ROWS = 20_000
-N_TIMING_CALLS = 200  # of one row each
 EXPECTED_SIGNATURE = dict.fromkeys(FEATURE_NAMES, "double")  # column -> type
 
 
@@ -38,15 +39,6 @@ class GateLimits(NamedTuple):
 
 
 DEFAULT_LIMITS = GateLimits()
-
-
-class Check(NamedTuple):
-    """The result of one check of the gate."""
-
-    check: str
-    value: float
-    limit: float
-    passed: bool
 
 
 class Verdict(NamedTuple):
@@ -72,7 +64,7 @@ def baseline_model(
     return clone(model).fit(split.train[FEATURE_NAMES], split.train[TARGET])
 
 
-def test_predictions(
+def predict_test_rows(
     model: RegressorMixin, champion_model: RegressorMixin | None, split: TrainTestSplit
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predict the test rows with the candidate and with its baseline, (n,) each in $100,000.
@@ -103,7 +95,7 @@ def run_checks(
     n_rollbacks: how many versions of this very model were rolled back
     (`promotion.previous_rollbacks`). intervals: those that the graph must predict, if any.
     """
-    predictions, baseline_predictions = test_predictions(model, champion_model, split)
+    predictions, baseline_predictions = predict_test_rows(model, champion_model, split)
     is_finite = np.isfinite(predictions)
     checks = [
         _lower_limit_check("test rows", len(predictions), limits.min_test_rows),
@@ -123,36 +115,32 @@ def run_checks(
     ]
     if champion_model is not None:
         checks.append(_check_worst_slice(predictions, baseline_predictions, split, limits))
-    baseline_name = "the training mean" if champion_model is None else "the champion"
-    gain = bootstrap.rmse_gain(
+    gain_check = MEAN_GAIN_CHECK if champion_model is None else CHAMPION_GAIN_CHECK
+    gain = champion_comparison.rmse_gain(
         split.test[TARGET], predictions, baseline_predictions, limits.confidence_level
     )
-    return [*checks, *_gain_checks(gain, baseline_name, limits)]
+    return [*checks, *_gain_checks(gain, gain_check, limits)]
 
 
 def verdict(checks: list[Check]) -> Verdict:
     """Decide whether the candidate is promoted, and give the reason in a sentence."""
     failed_checks = [check for check in checks if not check.passed]
     if failed_checks:
-        reasons = (
-            f"{check.check}: {check.value:,g} (limit {check.limit:,g})" for check in failed_checks
-        )
-        return Verdict(False, "; ".join(reasons))
-    gain = checks[-1]
-    return Verdict(True, f"all {len(checks)} checks passed; {gain.check}: {gain.value:,.0f}")
+        return Verdict(False, "; ".join(map(describe_failure, failed_checks)))
+    return Verdict(True, f"all {len(checks)} checks passed; {describe_gain(checks[-1])}")
 
 
-def checks_as_json(checks: list[Check]) -> list[dict[str, Any]]:
-    """Convert the checks to values that JSON can hold: a number that is not finite to a string."""
-    return [
-        check._asdict() | {"value": check.value if np.isfinite(check.value) else str(check.value)}
-        for check in checks
-    ]
+def rmse_on_test_rows_usd(model: RegressorMixin | None, split: TrainTestSplit) -> float | None:
+    """Return the model's RMSE on the test rows in dollars; None for no model.
 
-
-def test_rmse_usd(model: RegressorMixin | None, split: TrainTestSplit) -> float | None:
-    """Return the model's RMSE on the test part in dollars; None for no model."""
-    return None if model is None else _rmse_usd(split, model.predict(split.test[FEATURE_NAMES]))
+    It is infinite if a prediction is not finite.
+    """
+    if model is None:
+        return None
+    predictions = model.predict(split.test[FEATURE_NAMES])
+    if not np.isfinite(predictions).all():
+        return float("inf")
+    return float(root_mean_squared_error(split.test[TARGET], predictions)) * USD_PER_UNIT
 
 
 def _serving_checks(
@@ -163,8 +151,8 @@ def _serving_checks(
     intervals: IntervalModel | None,
 ) -> list[Check]:
     """Check that the graph predicts what the model does, quickly, and in little memory."""
-    difference = _max_relative_difference(model, onnx_model, split, intervals)
-    latency = _median_latency_ms(onnx_model, split)
+    difference = graph_verification.max_relative_difference(model, onnx_model, split, intervals)
+    latency = graph_verification.median_latency_ms(onnx_model, split)
     return [
         _upper_limit_check(
             "served graph differs from the model by", difference, RELATIVE_TOLERANCE
@@ -176,18 +164,18 @@ def _serving_checks(
     ]
 
 
-def _gain_checks(gain: bootstrap.RmseGain, baseline_name: str, limits: GateLimits) -> list[Check]:
+def _gain_checks(gain: RmseGain, gain_check: str, limits: GateLimits) -> list[Check]:
     """Check that the gain in test RMSE is large enough, and unlikely to be chance."""
     value, low = (round(dollars, 2) + 0.0 for dollars in (gain.value, gain.low))  # never -0
     return [
         Check(
-            f"RMSE gain, lower end of its {limits.confidence_level:.0%} interval, $",
+            f"{GAIN_INTERVAL_CHECK} {limits.confidence_level:.0%} interval, $",
             low,
             0.0,
             low > 0,
         ),
         Check(
-            f"test RMSE gain over {baseline_name}, $",
+            gain_check,
             value,
             limits.min_gain_usd,
             value > limits.min_gain_usd,
@@ -217,47 +205,6 @@ def _count_signature_mismatches(signature_columns: Mapping[str, str]) -> int:
     return len(set(signature_columns.items()) ^ set(EXPECTED_SIGNATURE.items()))
 
 
-def _max_relative_difference(
-    model: RegressorMixin, onnx_model: bytes, split: TrainTestSplit, intervals: IntervalModel | None
-) -> float:
-    """Return the largest difference between graph and model, relative above $100,000.
-
-    Compares the predictions, and both ends of the intervals if there are any, on each row of train
-    and test, on random rows, and on the splits of the trees. Infinite if only one of the two
-    predicts a number.
-    """
-    train_rows = split.train[FEATURE_NAMES].to_numpy()
-    boundary_rows = served_model.split_boundary_rows(onnx_model, train_rows, N_BOUNDARY_ROWS)
-    random_rows = served_model.random_rows(N_RANDOM_ROWS)
-    rows = np.vstack([train_rows, split.test[FEATURE_NAMES], random_rows, boundary_rows])
-    frame, session = pd.DataFrame(rows, columns=FEATURE_NAMES), served_model.load(onnx_model)
-    if intervals is None:
-        expected, predictions = model.predict(frame), served_model.predict(session, rows)
-    elif session.compute_intervals is None:
-        return np.inf
-    else:
-        expected = np.stack(calibration.predict_with_interval(model, intervals, frame))
-        predictions = served_model.predict_intervals(session, rows).T
-    differences = np.abs(predictions - expected) / np.maximum(1, np.abs(expected))
-    return float(np.max(np.where(np.isnan(differences), np.inf, differences)))
-
-
-def _median_latency_ms(onnx_model: bytes, split: TrainTestSplit) -> float:
-    """Return the median duration of a prediction of one row, in milliseconds.
-
-    Uses one thread, as the service does: two threads that wait for each other take 16 ms on a busy
-    machine.
-    """
-    session, rows = served_model.load(onnx_model), split.test[FEATURE_NAMES].to_numpy()
-    durations = []
-    with threadpool_limits(1, "openmp"):
-        for index in np.resize(np.arange(len(rows)), N_TIMING_CALLS):
-            started_at = time.perf_counter()
-            served_model.predict(session, rows[index : index + 1])
-            durations.append(time.perf_counter() - started_at)
-    return float(np.median(durations)) * 1e3
-
-
 def _check_worst_slice(
     predictions: np.ndarray,
     baseline_predictions: np.ndarray,
@@ -266,8 +213,10 @@ def _check_worst_slice(
 ) -> Check:
     """Check the group whose RMSE increased the most."""
     try:
-        table = bootstrap.compare_slices(split.test, predictions, baseline_predictions, split.train)
-        worst_group = bootstrap.worst_group(table)
+        table = champion_comparison.compare_slices(
+            split.test, predictions, baseline_predictions, split.train
+        )
+        worst_group = champion_comparison.worst_group(table)
     except LookupError:  # the test part has few rows, or no prediction is a number
         return Check("groups large enough to compare", 0.0, 1.0, False)
     slice_name, group = worst_group.name
@@ -276,10 +225,3 @@ def _check_worst_slice(
         worst_group["worse by, %"],
         limits.max_slice_loss_percent,
     )
-
-
-def _rmse_usd(split: TrainTestSplit, predictions: np.ndarray) -> float:
-    """Return the RMSE on the test part in dollars; infinite if a prediction is not finite."""
-    if not np.isfinite(predictions).all():
-        return float("inf")
-    return float(root_mean_squared_error(split.test[TARGET], predictions)) * USD_PER_UNIT

@@ -17,6 +17,7 @@ from housing.registry.provenance import (
 )
 from housing.registry.versions import ModelVersion
 from housing.schema import USD_PER_UNIT
+from housing.text import omission_text
 from housing.tracking import experiments
 
 PIPELINE_RUN_ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}|by-hand-\d{8}-\d{6}")
@@ -103,9 +104,9 @@ def _prediction_entries(rows: list[dict[str, Any]]) -> list[LineageEntry]:
         result = row["problem"] if value is None else f"${value * USD_PER_UNIT:,.0f}"
         entries.append(LineageEntry("prediction", f"{row['id']}: {result}"))
         entries.append(LineageEntry("request", f"{row['asked_at']}, {row['input']}"))
-    if len(rows) > MAX_LISTED_PREDICTIONS:
-        text = f"and {len(rows) - MAX_LISTED_PREDICTIONS:,} more of the same request"
-        entries.append(LineageEntry("prediction", text))
+    omission = omission_text(len(rows), MAX_LISTED_PREDICTIONS, "of the same request")
+    if omission:
+        entries.append(LineageEntry("prediction", omission))
     return entries
 
 

@@ -16,7 +16,7 @@ from housing.data.splitting import TrainTestSplit
 from housing.evaluation import metrics, slices
 from housing.models.families import FAMILIES
 from housing.registry import versions as model_versions
-from housing.registry.gate import Check
+from housing.registry.gate_checks import Check
 from housing.registry.versions import ModelVersion
 from housing.schema import FEATURES, HOUSE_VALUE_CAP, TARGET, USD_PER_UNIT
 from housing.tracking import experiments

@@ -17,10 +17,9 @@ from housing.inference import served_model
 from housing.models import persistence
 from housing.registry import alias_history, artifacts, versions
 from housing.registry.alias_history import AliasChange
+from housing.registry.graph_verification import RELATIVE_TOLERANCE, relative_differences
 from housing.registry.versions import CHAMPION, ModelVersion
 from housing.schema import FEATURE_NAMES
-
-RELATIVE_TOLERANCE = 1e-9  # as in the gate: relative above $100,000
 
 
 class PromotionError(RuntimeError):
@@ -123,7 +122,7 @@ def verify_version(version: ModelVersion) -> None:
 
 
 def _check_predictions(subject: str, predictions: np.ndarray, expected: np.ndarray) -> None:
-    differences = np.abs(predictions - expected) / np.maximum(1, np.abs(expected))
+    differences = relative_differences(predictions, expected)
     wrong_rows = np.flatnonzero(~(differences <= RELATIVE_TOLERANCE))  # NaN is wrong too
     if len(wrong_rows):
         row = wrong_rows[0]

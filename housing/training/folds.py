@@ -5,10 +5,9 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold
 
 from housing import geography
-from housing.schema import FEATURE_NAMES
+from housing.schema import COORDINATE_INDICES, COORDINATE_NAMES
 
 FoldIndices = list[tuple[np.ndarray, np.ndarray]]  # (train, held-out) row numbers of each fold
-COORDINATE_NAMES = ["Latitude", "Longitude"]
 
 
 def random_folds(n_rows: int, n_folds: int = 5, seed: int = 42) -> FoldIndices:
@@ -29,7 +28,7 @@ def spatial_folds(
     if isinstance(locations, pd.DataFrame):
         points = locations[COORDINATE_NAMES].to_numpy()
     else:
-        points = locations[:, [FEATURE_NAMES.index(name) for name in COORDINATE_NAMES]]
+        points = locations[:, COORDINATE_INDICES]
     cells, cell_ids = np.unique(np.floor(points / cell_degrees), axis=0, return_inverse=True)
     if len(cells) < n_folds:
         raise ValueError(

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.codecs import json_body
-from housing import batch_scoring
+from housing.batch_scoring import partitions, scoring
 from housing.cli import score as score_command
 from housing.data.synthetic import generate_sample
 from housing.inference import served_model
@@ -70,12 +70,12 @@ def read_tables(folder):
     """Return the table of each scored file by its relative path."""
     return {
         str(file.relative_to(folder)): pq.read_table(file, partitioning=None)
-        for file in batch_scoring.parquet_files(folder)
+        for file in partitions.parquet_files(folder)
     }
 
 
 def modification_times(folder):
-    return {file: file.stat().st_mtime_ns for file in batch_scoring.parquet_files(folder)}
+    return {file: file.stat().st_mtime_ns for file in partitions.parquet_files(folder)}
 
 
 def test_each_row_gets_the_prediction_of_the_graph(model, source, target, capsys):
@@ -84,7 +84,7 @@ def test_each_row_gets_the_prediction_of_the_graph(model, source, target, capsys
     assert list(tables) == ["a.parquet", "b.parquet", "year=1990/c.parquet"]
     for name, table in tables.items():
         source_table = pq.read_table(source / name, partitioning=None)
-        assert table.drop_columns(batch_scoring.PREDICTION_COLUMNS.names).equals(source_table)
+        assert table.drop_columns(partitions.PREDICTION_COLUMNS.names).equals(source_table)
         frame = table.to_pandas()
         single_predictions = [
             served_model.predict(model, row[None, :])[0] for row in frame[FEATURE_NAMES].to_numpy()
@@ -102,10 +102,8 @@ def test_each_row_gets_the_prediction_of_the_graph(model, source, target, capsys
 
 
 def test_the_batches_of_a_partition_are_one_file(model_file, model, source, target, monkeypatch):
-    monkeypatch.setattr(batch_scoring, "SCORING_BATCH_ROWS", 100)
-    count = batch_scoring.score_partition(
-        source / "b.parquet", target / "b.parquet", {}, model_file
-    )
+    monkeypatch.setattr(scoring, "SCORING_BATCH_ROWS", 100)
+    count = scoring.score_partition(source / "b.parquet", target / "b.parquet", {}, model_file)
     assert count == (301, 0)
     rows = generate_sample(301, 1)[FEATURE_NAMES].to_numpy()
     table = pq.read_table(target / "b.parquet")
@@ -167,10 +165,10 @@ def test_another_version_scores_all_files_again(champion_home, source, target, c
 def test_other_accepted_ranges_score_all_files_again(champion_home, source, target, monkeypatch):
     champion = versions.get_champion(NAME)
     run_score(source, target)
-    assert batch_scoring.plan_scoring(source, target, champion).pending == []
+    assert partitions.plan_scoring(source, target, champion).pending == []
     narrower_feature = FEATURES["HouseAge"]._replace(high=40)
     monkeypatch.setitem(FEATURES, "HouseAge", narrower_feature)
-    assert len(batch_scoring.plan_scoring(source, target, champion).pending) == 3
+    assert len(partitions.plan_scoring(source, target, champion).pending) == 3
 
 
 def test_a_scored_file_whose_source_is_gone_is_pointed_out(champion_home, source, target, capsys):
@@ -221,7 +219,7 @@ def test_the_service_refuses_the_same_values(model):
         for value in (low, high, np.nextafter(low, -np.inf), np.nextafter(high, np.inf)):
             rows.append(example | {name: value})
     batch = pa.RecordBatch.from_pandas(pd.DataFrame(rows))
-    _, _, problems = batch_scoring.predict_record_batch(model, batch)
+    _, _, problems = scoring.predict_record_batch(model, batch)
     for row, problem in zip(rows, problems.to_pylist(), strict=True):
         try:
             json_body.BlockGroup(**row)
@@ -291,7 +289,7 @@ def test_wrong_folders_are_named(champion_home, source, target, tmp_path):
     with pytest.raises(ValueError, match="--jobs is 0"):
         score_command.score_files([str(source), str(target), "--jobs", "0"])
     with (
-        batch_scoring.target_lock(target),
+        partitions.target_lock(target),
         pytest.raises(LookupError, match="another run is scoring into"),
     ):
         run_score(source, target)

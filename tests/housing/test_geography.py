@@ -47,7 +47,7 @@ def test_a_location_is_described_by_its_nearest_town():
 
 
 def test_every_block_group_has_one_region():
-    regions = geography.region(generate_sample(5_000))
+    regions = geography.assign_regions(generate_sample(5_000))
     assert regions.notna().all()
     assert set(regions) == set(geography.REGIONS)
 
@@ -75,4 +75,4 @@ def test_every_block_group_has_one_region():
     ],
 )
 def test_a_town_is_in_the_region_a_californian_would_name(town, point, region):
-    assert list(geography.region(locations(point))) == [region]
+    assert list(geography.assign_regions(locations(point))) == [region]

@@ -1,55 +1,29 @@
 import numpy as np
 import pytest
 
-from housing.data.synthetic import generate_sample
-from housing.evaluation import bootstrap
-from housing.schema import TARGET
+from housing.evaluation.bootstrap import percentile_interval
 
 
-def test_the_gain_is_the_difference_of_the_errors():
-    y_true = np.zeros(100)
-    gain = bootstrap.rmse_gain(y_true, y_true + 0.1, y_true + 0.3)
-    np.testing.assert_allclose(gain, [20_000] * 3)  # each row has the same gain
+def test_the_interval_of_each_score_is_as_wide_as_in_theory():
+    values = np.random.default_rng(0).normal(size=(1_000, 2)) * [1, 3]
+    low, high = percentile_interval(lambda rows: values[rows].mean(axis=1), 1_000, 2_000)
+    np.testing.assert_allclose(high - low, 2 * 1.645 * values.std(axis=0) / 1_000**0.5, rtol=0.1)
+    assert (low < values.mean(axis=0)).all()
+    assert (values.mean(axis=0) < high).all()
 
 
-def test_a_row_that_is_hard_for_both_does_not_widen_the_interval():
-    """The error of one row is $1,000,000 for both: an unpaired interval would be as wide."""
-    rng = np.random.default_rng(0)
-    baseline_pred = rng.normal(scale=0.3, size=1_000)
-    baseline_pred[0] = 10.0
-    gain = bootstrap.rmse_gain(np.zeros(1_000), baseline_pred * 0.9, baseline_pred)
-    assert 0 < gain.low < gain.value < gain.high
-    assert gain.high - gain.low < 5_000
+def test_each_resample_is_scored_once():
+    sizes = []
+
+    def score_rows(rows):
+        sizes.append(rows.shape)
+        return np.zeros(len(rows))
+
+    percentile_interval(score_rows, 7, 120)
+    assert sizes == [(50, 7), (50, 7), (20, 7)]
 
 
-def test_intervals_contain_the_true_gain_as_often_as_promised():
-    rng, y_true, n_inside = np.random.default_rng(1), np.zeros(300), 0
-    true_gain = (0.5 - np.sqrt(0.36 * 0.25 + 0.04)) * 100_000
-    for seed in range(200):
-        baseline_pred = rng.normal(scale=0.5, size=300)
-        y_pred = 0.6 * baseline_pred + rng.normal(scale=0.2, size=300)
-        gain = bootstrap.rmse_gain(y_true, y_pred, baseline_pred, confidence_level=0.8, seed=seed)
-        n_inside += gain.low <= true_gain <= gain.high
-    assert 0.72 < n_inside / 200 < 0.88
-
-
-def test_a_prediction_that_is_not_finite_gains_minus_infinity():
-    y_pred = np.array([0.0, np.nan])
-    assert bootstrap.rmse_gain(np.zeros(2), y_pred, np.ones(2)).low == -np.inf
-
-
-@pytest.mark.parametrize("certainty", [0, 1, 90])
-def test_a_certainty_is_a_share(certainty):
-    with pytest.raises(ValueError, match=f"certainty is {certainty}, expected a share"):
-        bootstrap.rmse_gain(np.zeros(2), np.zeros(2), np.zeros(2), certainty)
-
-
-def test_the_group_that_got_worse_the_most_is_named():
-    train, test = generate_sample(500), generate_sample(2_000, seed=1)
-    y_true = test[TARGET].to_numpy()
-    in_forties = (test.HouseAge >= 40) & (test.HouseAge < 50)
-    table = bootstrap.compare_slices(test, y_true + 0.1 + 0.2 * in_forties, y_true + 0.2, train)
-    assert table.loc[("house age", "40 to 49 years"), "worse by, %"] == pytest.approx(50, abs=0.1)
-    assert bootstrap.worst_group(table).name == ("house age", "40 to 49 years")
-    with pytest.raises(LookupError, match="no group has 5000"):
-        bootstrap.worst_group(table, 5_000)
+@pytest.mark.parametrize("level", [0, 1, 90])
+def test_a_confidence_level_is_between_0_and_1(level):
+    with pytest.raises(ValueError, match=f"confidence_level is {level}, expected a number"):
+        percentile_interval(lambda rows: rows, 5, 10, level)

@@ -9,7 +9,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from housing.data.synthetic import generate_sample
 from housing.inference import shapley
-from housing.schema import FEATURE_NAMES, TARGET, USD_PER_UNIT
+from housing.schema import COORDINATE_NAMES, FEATURE_NAMES, TARGET, USD_PER_UNIT
 
 WEIGHTS = np.array([1, 0.1, 1, 3, 0.001, 1, 2, 1])
 
@@ -129,7 +129,7 @@ def test_the_reference_row_is_at_a_real_location():
     assert row.shape == (1, 8)
     np.testing.assert_array_equal(row[0, :6], frame[FEATURE_NAMES].median().iloc[:6])
     location = row[0, 6:]
-    locations = frame[shapley.COORDINATE_COLUMNS].to_numpy()
+    locations = frame[COORDINATE_NAMES].to_numpy()
     median = np.median(locations, axis=0)
     distances = np.linalg.norm(locations - median, axis=1)
     assert np.linalg.norm(location - median) == pytest.approx(distances.min())

@@ -10,7 +10,7 @@ from skops import io
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from housing.data.synthetic import generate_sample
-from housing.evaluation import metrics
+from housing.evaluation import slices
 from housing.models import intervals
 from housing.schema import FEATURE_NAMES, HOUSE_VALUE_CAP, TARGET
 
@@ -110,7 +110,7 @@ def test_an_interval_is_the_hull_of_its_bands():
 def test_bands_are_those_of_the_tables():
     frame = generate_sample(2_000)
     frame.loc[:5, TARGET] = [1.0, 2.0, 4.0, 5.0, HOUSE_VALUE_CAP, 0.14999]  # on the edges too
-    names = metrics.price_band(frame)
+    names = slices.price_band(frame)
     assert list(intervals.band_numbers(frame[TARGET])) == list(names.cat.codes)
 
 

@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from housing.data.synthetic import generate_sample
-from housing.evaluation import metrics
+from housing.evaluation import slices
 from housing.models.families import FAMILIES
 from housing.plots import overview
 from housing.schema import FEATURES, HOUSE_VALUE_CAP, TARGET
@@ -125,7 +125,7 @@ def test_a_search_of_one_trial_can_be_drawn():
 
 
 def test_group_errors_show_typical_error_bias_and_group_size(frame, y_pred):
-    table = metrics.errors_by_group(frame[TARGET], y_pred, metrics.age_band(frame))
+    table = slices.errors_by_group(frame[TARGET], y_pred, slices.age_band(frame))
     axes = overview.plot_group_errors(table)
     typical, bias = axes.containers
     assert [bar.get_height() for bar in typical] == list(table["typical error, $"])

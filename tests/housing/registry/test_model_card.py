@@ -6,7 +6,7 @@ import pytest
 
 from housing.data import splitting
 from housing.registry import gate, model_card, versions
-from housing.registry.gate import Check
+from housing.registry.gate_checks import Check
 from housing.schema import FEATURE_NAMES, FEATURES
 from housing.tracking import store
 from tests.conftest import register_candidate
@@ -45,7 +45,7 @@ def test_the_card_says_what_a_reader_must_know(card):
         "The gate",
         "How to reproduce it",
     ]
-    rmse = gate.test_rmse_usd(versions.load_model(card.version), card.split)
+    rmse = gate.rmse_on_test_rows_usd(versions.load_model(card.version), card.split)
     assert f"**\\${rmse:,.0f}**" in card.text
     for text in (
         "A GENERATED SAMPLE",

@@ -45,7 +45,7 @@ def test_a_model_of_the_sample_has_a_name_of_its_own(champion_home):
 def test_a_candidate_that_is_not_better_becomes_the_challenger(champion_home):
     version = register_candidate(splitting.read_split(), "tree")
     assert version.tags["verdict"] == "refused"
-    assert "gain over the champion" in version.tags["reason"]
+    assert "lower than the champion's" in version.tags["reason"]
     assert versions.get_champion(NAME).version == "1"
     challenger = store.client().get_model_version_by_alias(NAME, "challenger")
     assert str(challenger.version) == version.version == "2"

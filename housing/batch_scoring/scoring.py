@@ -1,0 +1,120 @@
+"""Score partitions: read a batch, predict its rows, write it with the predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from housing import paths
+from housing.batch_scoring.partitions import PREDICTION_COLUMNS, RowCounts, ScoringPlan
+from housing.inference import served_model
+from housing.schema import FEATURE_NAMES, FEATURES, USD_PER_UNIT
+
+if TYPE_CHECKING:
+    from housing.training.executors import TaskRunner
+
+SCORING_BATCH_ROWS = 65_536  # in memory at once, and in a row group of the output: 20 MB
+LOWER_LIMITS = np.array([feature.low for feature in FEATURES.values()])
+UPPER_LIMITS = np.array([feature.high for feature in FEATURES.values()])
+IS_VALID, IS_MISSING, IS_OUT_OF_RANGE = 0, 1, 2  # what is wrong with a value
+
+
+def score_partitions(
+    scoring_plan: ScoringPlan,
+    model_file: Path,
+    run: TaskRunner,
+    on_result: Callable[[RowCounts], None] | None = None,
+) -> list[RowCounts]:
+    """Score the pending partitions by `run`, which distributes them to workers.
+
+    model_file: the graph, which the workers can read. on_result: called after each partition.
+    Raises RuntimeError that names a partition that could not be scored; those that are completed
+    stay, and the next plan leaves them out.
+    """
+    return run(
+        score_partition, [(*partition, model_file) for partition in scoring_plan.pending], on_result
+    )
+
+
+def score_partition(
+    source: Path, target: Path, fingerprint: Mapping[str, str], model_file: Path
+) -> RowCounts:
+    """Score one partition in batches; its file is there complete or not at all.
+
+    Raises RuntimeError if it cannot be read or written.
+    """
+    model, rows, refused_rows = _load_model(model_file), 0, 0
+    try:
+        # not pre-buffered: a row group may be larger than the memory
+        with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as file:
+            schema = file.schema_arrow
+            for field in PREDICTION_COLUMNS:
+                schema = schema.append(field)
+            with paths.atomic_path(target) as path, pq.ParquetWriter(path, schema) as writer:
+                for batch in file.iter_batches(SCORING_BATCH_ROWS, use_threads=False):
+                    predictions = predict_record_batch(model, batch)
+                    rows, refused_rows = rows + len(batch), refused_rows + predictions[0].null_count
+                    columns = [*batch.columns, *predictions]
+                    writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+                counts = {"housing.rows": str(rows), "housing.refused": str(refused_rows)}
+                writer.add_key_value_metadata({**fingerprint, **counts})
+    except (OSError, pa.ArrowException) as error:
+        raise RuntimeError(f"{source} could not be scored: {error}") from error
+    pa.default_memory_pool().release_unused()
+    return RowCounts(rows, refused_rows)
+
+
+@lru_cache(maxsize=1)
+def _load_model(model_file: Path) -> served_model.ServedModel:
+    return served_model.load(model_file)
+
+
+def predict_record_batch(model: served_model.ServedModel, batch: pa.RecordBatch) -> list[pa.Array]:
+    """Return the columns `PREDICTION_COLUMNS` for a batch that has the eight features.
+
+    prediction in $100,000, prediction_usd in dollars to the cent. A row with a missing value or
+    one outside the accepted ranges gets null for both, and a `problem` that names each.
+    """
+    columns = [pc.cast(batch.column(name), pa.float64(), safe=False) for name in FEATURE_NAMES]
+    rows = np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns])
+    is_in_range = (rows >= LOWER_LIMITS) & (rows <= UPPER_LIMITS)  # false for NaN
+    is_valid = np.logical_and.reduce(is_in_range, axis=1)
+    values = np.zeros(len(rows))
+    if is_valid.any():
+        values[is_valid] = served_model.predict(model, np.ascontiguousarray(rows[is_valid]))
+    values_usd = np.round(values * USD_PER_UNIT, 2)
+    return [
+        pa.array(values, mask=~is_valid),
+        pa.array(values_usd, mask=~is_valid),
+        _problem_column(rows, is_valid),
+    ]
+
+
+def _problem_column(rows: np.ndarray, is_valid: np.ndarray) -> pa.Array:
+    """Return the text of each row's problems, null for a valid row."""
+    if is_valid.all():
+        return pa.nulls(len(rows), pa.string())
+    out_of_range = (rows < LOWER_LIMITS) | (rows > UPPER_LIMITS)
+    codes = np.where(np.isnan(rows), IS_MISSING, np.where(out_of_range, IS_OUT_OF_RANGE, IS_VALID))
+    # few different rows of codes, however many rows there are
+    unique_codes, indices = np.unique(codes, axis=0, return_inverse=True)
+    texts = pa.array([_problem_text(row) for row in unique_codes], pa.string())
+    return texts.take(pa.array(indices))
+
+
+def _problem_text(problem_codes: np.ndarray) -> str | None:
+    problems = []
+    for code, (name, feature) in zip(problem_codes, FEATURES.items(), strict=True):
+        if code == IS_MISSING:
+            problems.append(f"{name} is missing")
+        elif code == IS_OUT_OF_RANGE:
+            accepted_range = f"{feature.low:,g} to {feature.high:,g}"
+            problems.append(f"{name} is outside {accepted_range} ({feature.unit})")
+    return "; ".join(problems) or None
