@@ -4,14 +4,14 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 RUN_RECORD_NAME = "run.json"  # in the folder of each run
 RUN_PAGE_NAME = "index.html"  # in the folder of the pages of each run, and of all runs
 HOME_MARK, PROJECT_MARK, ENVIRONMENT_MARK = "{home}", "{project}", "{environment}"
 
 
-@dataclass(frozen=True)
-class TaskFiles:
+class TaskFiles(NamedTuple):
     """The files of a task in the folder of a run."""
 
     folder: Path

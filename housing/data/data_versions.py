@@ -6,7 +6,6 @@ The raw file has a pointer of its own, the split is in dvc.lock; both are in git
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -122,6 +121,8 @@ def _dvc_file(relative_path: str) -> Path:
 
 def run_git(folder: Path, *arguments: str) -> str:
     """Return git's output in a folder; empty without git, a repository or a timely answer."""
+    import subprocess  # a run with nothing to do does not need it
+
     try:
         completed = subprocess.run(
             ["git", "-C", str(folder), *arguments],

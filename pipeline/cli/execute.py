@@ -1,27 +1,32 @@
-"""Run the tasks that must run, or say that there is nothing to do; declare steps up to date."""
+"""Run the tasks that must run, or say that there is nothing to do; declare steps up to date.
+
+What only a run needs is imported by the functions: a command with nothing to do does not wait.
+"""
 
 import argparse
 import sys
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from pipeline.cli import progress, reproduce
-from pipeline.cli.terminal_progress import TerminalProgress
 from pipeline.definition import parameters
 from pipeline.definition.parameters import read_parameters
 from pipeline.definition.project import Project
 from pipeline.definition.steps import Step
 from pipeline.definition.tasks import Task
 from pipeline.execution import run_lock
-from pipeline.execution.crash_recovery import recover_interrupted_run
-from pipeline.report.live import ReportWriter
 from pipeline.runs import records
 from pipeline.runs.events import RunEvent
-from pipeline.staleness import plan, recording
+from pipeline.staleness import plan
 from pipeline.staleness.state_store import StateStore
+
+if TYPE_CHECKING:
+    from pipeline.cli.progress import PlainProgress
 
 
 def accept_step(project: Project, tasks: list[Task], step_name: str) -> int:
     """Declare the tasks of a step up to date without running them; return exit code 0."""
+    from pipeline.staleness import recording
+
     state_store = StateStore(project.workspace)
     with run_lock.hold(project.workspace.lock_file, "--accept", _print_waiting):
         for task in tasks:
@@ -45,18 +50,15 @@ def run_tasks(
     """
     workspace, run_id = project.workspace, records.new_run_id()
     with run_lock.hold(workspace.lock_file, run_id, _print_waiting) as lock_descriptor:
-        interrupted_run = recover_interrupted_run(project)
-        if interrupted_run:
-            print(
-                f"run {interrupted_run.id} was killed; its finished steps are kept",
-                file=sys.stderr,
-            )
+        _recover_interrupted_run(project)
         state_store = StateStore(workspace)
         # not before the lock is held: another run may just have finished some of the steps
         step_names = [step.name for step in pipeline]
-        forced_reasons = plan.forced_reasons(tasks, state_store, forced_steps, step_names)
-        if not forced_reasons and not any(plan.stale_reasons(task, state_store) for task in tasks):
+        stale = {task.label: plan.stale_reasons(task, state_store) for task in tasks}
+        forced_reasons = plan.forced_reasons(tasks, state_store, stale, forced_steps, step_names)
+        if not forced_reasons and not any(stale.values()):
             return _report_up_to_date(project, tasks, args)
+        from pipeline.cli import reproduce
         from pipeline.execution.scheduler import RunOptions, Scheduler
 
         validate_defaults(tasks)
@@ -76,6 +78,22 @@ def run_tasks(
             print(f"the run could not start: {error}", file=sys.stderr)
             return 2
         return scheduler.run(lock_descriptor)
+
+
+def _recover_interrupted_run(project: Project) -> None:
+    """Complete the newest run if its runner was killed, and say so."""
+    run_ids = project.workspace.run_ids()
+    if not run_ids:
+        return
+    try:
+        run = records.load(project.workspace.run_folder(run_ids[0]))
+    except records.UnreadableRecordError:  # no reason for not running; `show` names it
+        return
+    if not run.ended:
+        from pipeline.execution import crash_recovery
+
+        crash_recovery.recover(project, run)
+        print(f"run {run.id} was killed; its finished steps are kept", file=sys.stderr)
 
 
 def validate_defaults(tasks: list[Task]) -> None:
@@ -107,6 +125,8 @@ def _report_up_to_date(project: Project, tasks: list[Task], args: argparse.Names
 
 
 def _write_deleted_report(project: Project, run_id: str, label: str) -> None:
+    from pipeline.report.live import ReportWriter
+
     run = records.load(project.workspace.run_folder(run_id))
     report_writer = ReportWriter(project, run)
     for step in run.steps:
@@ -115,7 +135,10 @@ def _write_deleted_report(project: Project, run_id: str, label: str) -> None:
     report_writer.write_final_pages()
 
 
-def _create_progress(project: Project, args: argparse.Namespace) -> progress.PlainProgress:
+def _create_progress(project: Project, args: argparse.Namespace) -> "PlainProgress":
+    from pipeline.cli import progress
+    from pipeline.cli.terminal_progress import TerminalProgress
+
     if args.json:
         return progress.JsonProgress(project.workspace)
     if args.quiet:

@@ -99,8 +99,7 @@ def _dispatch(
     if args.explain:
         state_store = StateStore(project.workspace)
         step_names = [step.name for step in pipeline]
-        reasons = plan.forced_reasons(selected_tasks, state_store, forced_steps, step_names)
-        print("\n".join(plan.explain(selected_tasks, state_store, reasons)))
+        print("\n".join(plan.explain(selected_tasks, state_store, forced_steps, step_names)))
         return 0
     if args.accept:
         return execute.accept_step(project, selected_tasks, args.accept)

@@ -6,20 +6,18 @@ import json
 import os
 import tokenize
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Optional
 
-from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen, MultipleOf
-
 from pipeline.definition.notebook_file import is_parameters_cell, read_cells
 
-# the names an annotation may use
-ANNOTATION_NAMESPACE = {
-    annotation.__name__: annotation
-    for annotation in (bool, int, float, str, list, date, Path, Ge, Gt, Le, Len, Lt, MaxLen, MinLen)
-} | {"MultipleOf": MultipleOf, "Annotated": Annotated, "Literal": Literal, "Optional": Optional}
+STANDARD_ANNOTATIONS = {
+    annotation.__name__: annotation for annotation in (bool, int, float, str, list, date, Path)
+} | {"Annotated": Annotated, "Literal": Literal, "Optional": Optional}
+# of annotated_types, which is imported only to check values
+CONSTRAINT_NAMES = ("Ge", "Gt", "Le", "Len", "Lt", "MaxLen", "MinLen", "MultipleOf")
+ANNOTATION_NAMES = (*STANDARD_ANNOTATIONS, *CONSTRAINT_NAMES)  # what an annotation may use
 LITERAL_CONSTRUCTORS: dict[str, Callable[..., Any]] = {"date": date, "Path": Path}
 
 
@@ -46,8 +44,7 @@ class Secret(str):
         return f"__import__('os').environ[{self.variable!r}]"
 
 
-@dataclass(frozen=True)
-class EncodedValue:
+class EncodedValue(NamedTuple):
     """A parameter's value as JSON can carry it: the value itself, or a Python expression of it."""
 
     value: Any = None
@@ -123,12 +120,12 @@ def _parse_parameter(statement: ast.stmt, comment: str, notebook: Path) -> Param
     unknown_names = [
         node.id
         for node in ast.walk(statement.annotation)
-        if isinstance(node, ast.Name) and node.id not in ANNOTATION_NAMESPACE
+        if isinstance(node, ast.Name) and node.id not in ANNOTATION_NAMES
     ]
     if unknown_names:
         raise ValueError(
             f"{location}: {unknown_names[0]} is not a type the runner knows "
-            f"({', '.join(ANNOTATION_NAMESPACE)})"
+            f"({', '.join(ANNOTATION_NAMES)})"
         )
     try:
         default = _evaluate_literal(statement.value)
@@ -158,12 +155,15 @@ def validate(
     texts: name -> text as typed, or a list of texts. The annotations become a pydantic model, whose
     defaults are validated too.
     """
+    import annotated_types
     from pydantic import ConfigDict, ValidationError, create_model
 
+    constraints = {name: getattr(annotated_types, name) for name in CONSTRAINT_NAMES}
+    namespace = STANDARD_ANNOTATIONS | constraints
     parameters_by_name = {parameter.name: parameter for parameter in parameters}
     fields: dict[str, Any] = {
         parameter.name: (
-            eval(parameter.annotation, {"__builtins__": {}}, ANNOTATION_NAMESPACE),
+            eval(parameter.annotation, {"__builtins__": {}}, namespace),
             parameter.default,
         )
         for parameter in parameters

@@ -2,9 +2,9 @@
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from pipeline.runs.prune import PinnedRuns, no_pinned_runs
 from pipeline.runs.records import RunRecord
@@ -39,13 +39,12 @@ class ComparisonTable(Protocol):
 CommitComparison = Callable[[Path, str, str], ComparisonTable | None]
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(NamedTuple):
     """The folders of a project, and what it has passed to `pipeline.main`."""
 
     workspace: Workspace
     script: str  # the name of the script that users run
-    environment: Mapping[str, str] = field(default_factory=dict)  # defaults for the kernels
+    environment: Mapping[str, str] = MappingProxyType({})  # defaults for the kernels
     pinned_runs: PinnedRuns = no_pinned_runs
     grouping_fact: str = ""  # only runs with the same value of this fact are compared by default
     compare_commits: CommitComparison | None = None

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from pipeline.definition.project import Project
+from pipeline.execution.orphan_cleanup import kill_run_processes
 from pipeline.report.live import ReportWriter
-from pipeline.runs import records
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.records import MAX_LAST_OUTPUT_CHARS, RunRecord, RunRecordWriter, StepRecord
 from pipeline.runs.status import CellStatus, StepStatus
@@ -13,24 +13,12 @@ from pipeline.runs.status import CellStatus, StepStatus
 CRASH_MESSAGE = "the runner was killed, or the machine lost power"
 
 
-def recover_interrupted_run(project: Project) -> RunRecord | None:
-    """Complete the newest run's record, notebook and pages if it was interrupted; return the run.
+def recover(project: Project, run: RunRecord) -> None:
+    """Complete the record, notebooks and pages of a run that was interrupted.
 
-    Returns None if the newest run ended properly, or there is none. Call this only while holding
-    the run lock, so that no run is in progress.
+    Call this only while holding the run lock, so that no run is in progress.
     """
     workspace = project.workspace
-    run_ids = workspace.run_ids()
-    if not run_ids:
-        return None
-    try:
-        run = records.load(workspace.run_folder(run_ids[0]))
-    except records.UnreadableRecordError:  # no reason for not running; `show` names it
-        return None
-    if run.ended:
-        return None
-    from pipeline.execution.orphan_cleanup import kill_run_processes
-
     kill_run_processes(run.id)  # the run's own watchdog may have been killed too
     report_writer = ReportWriter(project, run)
     for step in run.steps:
@@ -41,7 +29,6 @@ def recover_interrupted_run(project: Project) -> RunRecord | None:
             report_writer.enqueue(step)
     RunRecordWriter(run, workspace.run_folder(run.id)).close()
     report_writer.write_final_pages()
-    return run
 
 
 def _recover_step(step: StepRecord, executed_path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.definition.parameters import EncodedValue
 from pipeline.runs.status import CellStatus, StepStatus
@@ -26,12 +26,11 @@ class JobRequest:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "JobRequest":
         """Return the request that JSON describes."""
-        values = {name: EncodedValue(**value) for name, value in content["values"].items()}
+        values = {name: EncodedValue(*value) for name, value in content["values"].items()}
         return cls(**{**content, "values": values})
 
 
-@dataclass(frozen=True)
-class StopRequest:
+class StopRequest(NamedTuple):
     """Runner to worker: stop the running notebook."""
 
     status: StepStatus  # that its step gets
@@ -43,8 +42,7 @@ class StopRequest:
         return cls(StepStatus(content["status"]), content["reason"])
 
 
-@dataclass(frozen=True)
-class CellStarted:
+class CellStarted(NamedTuple):
     """Worker to runner: a cell has started, or has shown how far it is."""
 
     cell_index: int
@@ -57,8 +55,7 @@ class CellStarted:
         return cls(**content)
 
 
-@dataclass(frozen=True)
-class CellEnded:
+class CellEnded(NamedTuple):
     """Worker to runner: a cell has ended."""
 
     cell_index: int
@@ -101,7 +98,8 @@ MESSAGE_TYPES: dict[str, type[Request] | type[Event]] = {
 
 def encode(message: Request | Event) -> bytes:
     """Return the message as a line of JSON."""
-    content = {"type": type(message).__name__, **asdict(message)}
+    fields = asdict(message) if isinstance(message, JobRequest | JobResult) else message._asdict()
+    content = {"type": type(message).__name__, **fields}
     return json.dumps(content, default=str).encode() + b"\n"
 
 

@@ -10,7 +10,7 @@ from pipeline.definition.parameters import Secret, encode_value
 from pipeline.definition.tasks import Task
 from pipeline.execution.messages import Event, JobRequest, JobResult
 from pipeline.execution.worker_pool import WorkerPool
-from pipeline.kernels.kernel_main import ACCESS_LOG_VARIABLE
+from pipeline.kernels.protocol import ACCESS_LOG_VARIABLE
 from pipeline.runs.status import StepStatus
 from pipeline.staleness import fingerprint
 from pipeline.workspace import Workspace

@@ -21,7 +21,7 @@ from pipeline.execution.notebook_job import NotebookJob
 from pipeline.execution.notebook_writer import NotebookWriter
 from pipeline.execution.output_capture import OutputCapture
 from pipeline.kernels.fork_provisioner import KernelManager, create_kernel_manager
-from pipeline.kernels.kernel_main import OUTPUT_FOLDER_VARIABLE
+from pipeline.kernels.protocol import OUTPUT_FOLDER_VARIABLE
 from pipeline.runs.records import MAX_LAST_OUTPUT_CHARS
 from pipeline.runs.status import CellStatus, StepStatus
 

@@ -16,7 +16,7 @@ from pipeline import notebook
 from pipeline.definition.tasks import Task
 from pipeline.execution import messages
 from pipeline.execution.messages import Event, Request
-from pipeline.kernels.fork_server import FORK_SERVER_SOCKET_NAME
+from pipeline.kernels.protocol import FORK_SERVER_SOCKET_NAME
 from pipeline.staleness import fingerprint
 
 # each limits the threads that a library starts

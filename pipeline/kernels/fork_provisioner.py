@@ -17,7 +17,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Type
 
-from pipeline.kernels.fork_server import (
+from pipeline.kernels.protocol import (
     FORK_SERVER_SOCKET_NAME,
     KernelEnded,
     KernelRequest,

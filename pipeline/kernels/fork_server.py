@@ -20,32 +20,11 @@ import signal
 import socket
 import sys
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
-FORK_SERVER_SOCKET_NAME = "fork"  # in the run's folder of sockets
+from pipeline.kernels.protocol import KernelEnded, KernelRequest, KernelStarted
+
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that this process gets when its parent dies
-
-
-class KernelRequest(NamedTuple):
-    """Client to fork server: start a kernel."""
-
-    arguments: list[str]  # of kernel_main
-    environment: dict[str, str]
-    working_folder: str
-    stderr_path: str  # the file that gets what the kernel process prints
-
-
-class KernelStarted(NamedTuple):
-    """Fork server to client: the kernel has been forked."""
-
-    pid: int
-
-
-class KernelEnded(NamedTuple):
-    """Fork server to client: the kernel has ended."""
-
-    exit_code: int  # negative for a signal
-    peak_mb: int = 0  # its largest memory
 
 
 def main(listener_descriptor: int, module_groups: list[list[str]]) -> None:

@@ -11,9 +11,7 @@ import sys
 from typing import Any
 
 from pipeline.kernels import file_tracer
-
-ACCESS_LOG_VARIABLE = "PIPELINE_TRACE"  # the file that gets a line for each access: file_tracer
-OUTPUT_FOLDER_VARIABLE = "PIPELINE_TEE"  # of the files stdout and stderr, written at once
+from pipeline.kernels.protocol import ACCESS_LOG_VARIABLE, OUTPUT_FOLDER_VARIABLE
 
 
 def run_kernel(arguments: list[str]) -> None:

@@ -1,16 +1,14 @@
 """Comparing files with what they were: by size and time where that is enough, else by content."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.runs.digests import file_sha256
 
 
-@dataclass(frozen=True)
-class FileSignature:
+class FileSignature(NamedTuple):
     """A file's content and times at some moment."""
 
     sha256: str
@@ -24,7 +22,7 @@ class FileSignature:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the signature as `from_dict` takes it."""
-        return asdict(self)
+        return self._asdict()
 
 
 # equals no file: the content that a step has read is not known

@@ -3,9 +3,8 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.runs.formatting import join_limited
 from pipeline.staleness.access_kinds import IGNORED_SUFFIXES
@@ -15,8 +14,7 @@ IGNORED_NAME_ENDINGS = (*IGNORED_SUFFIXES, ".ipynb", "~", "-journal", "-wal", "-
 MTIME_RESOLUTION_NS = 100_000_000  # a folder changed again within 100 ms may keep its mtime
 
 
-@dataclass(frozen=True)
-class FolderSignature:
+class FolderSignature(NamedTuple):
     """A folder's content at some moment."""
 
     mtime_ns: int  # 0 if it does not tell whether the folder has changed since

@@ -1,6 +1,6 @@
 """Decide which tasks must run, and why."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pipeline.definition.tasks import Task
@@ -75,6 +75,7 @@ def _changed_inputs(
 def forced_reasons(
     tasks: list[Task],
     state_store: StateStore,
+    stale_reasons_by_label: Mapping[str, list[str]],
     forced_steps: Collection[str],
     step_names: Collection[str],
 ) -> dict[str, str]:
@@ -88,7 +89,7 @@ def forced_reasons(
     running_labels = {
         task.label
         for task in tasks
-        if task.label in reason_by_label or stale_reasons(task, state_store)
+        if task.label in reason_by_label or stale_reasons_by_label[task.label]
     }
     if not running_labels:
         return reason_by_label
@@ -98,17 +99,22 @@ def forced_reasons(
 
 
 def explain(
-    tasks: Iterable[Task], state_store: StateStore, reason_by_label: dict[str, str]
+    tasks: list[Task],
+    state_store: StateStore,
+    forced_steps: Collection[str],
+    step_names: Collection[str],
 ) -> list[str]:
     """Return a line per task: whether it would run, and why.
 
-    reason_by_label: what `forced_reasons` returned.
+    forced_steps: those that the user forces. step_names: all steps of the pipeline.
     """
+    stale = {task.label: stale_reasons(task, state_store) for task in tasks}
+    forced = forced_reasons(tasks, state_store, stale, forced_steps, step_names)
     lines = []
     running_labels: set[str] = set()
     for task in tasks:
-        task_reasons = [reason_by_label[task.label]] if task.label in reason_by_label else []
-        task_reasons += stale_reasons(task, state_store)
+        task_reasons = [forced[task.label]] if task.label in forced else []
+        task_reasons += stale[task.label]
         running_needs = [label for label in task.needs if label in running_labels]
         state = state_store.load(task.label)
         if task_reasons:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.runs.status import StepStatus
 from pipeline.staleness.file_signature import FileSignature
@@ -25,8 +25,7 @@ REQUIRED_ENTRIES = ("code", "parameters", "modules", "packages", "inputs", "outp
 PATH_LIST_ENTRIES = ("earlier_outputs", "changed_in_place")
 
 
-@dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """The state of what a step depends on, apart from the files it opens."""
 
     code: dict[str, str]  # location of a cell -> hash

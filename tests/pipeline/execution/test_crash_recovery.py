@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import main
 from pipeline.definition.project import Project
-from pipeline.execution.crash_recovery import recover_interrupted_run
+from pipeline.execution import crash_recovery
 from pipeline.runs import records
 from pipeline.runs.records import RunRecord, RunRecordWriter, StepRecord
 from pipeline.runs.status import CellStatus, StepStatus
@@ -43,15 +43,14 @@ def interrupted_run(project):
 
 
 def test_the_record_of_an_interrupted_run_is_completed(project, interrupted_run):
-    recovered = recover_interrupted_run(project)
-    assert recovered.id == interrupted_run.id
-    assert records.load(project.workspace.run_folder(RUN_ID)) == recovered
+    crash_recovery.recover(project, interrupted_run)
+    recovered = records.load(project.workspace.run_folder(RUN_ID))
+    assert recovered.ended
     step, skipped_step = recovered.steps
     assert (step.status, skipped_step.status) == (StepStatus.KILLED, StepStatus.NOT_RUN)
     assert step.cell_status == [CellStatus.RAN, CellStatus.KILLED, CellStatus.NOT_RUN]
     assert (step.cells, step.cells_done, step.seconds) == (3, 1, 2.0)
     assert step.output == "so far"
-    assert recover_interrupted_run(project) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"id": "9", "started": "", "steps": [1]}'])

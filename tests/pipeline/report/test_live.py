@@ -1,6 +1,5 @@
 """When the pages of a run are written, on hand-made records."""
 
-import dataclasses
 import subprocess
 import sys
 
@@ -48,7 +47,7 @@ def test_a_step_that_has_ended_is_rendered_in_any_case(project, running_run):
 def test_the_page_of_a_run_that_is_in_use_says_for_what(project, record_run):
     run = record_run("20261101-01", train=executed_notebook(executed_cell("1")))
     in_use = {run.id: "numbers version 2"}
-    project = dataclasses.replace(project, pinned_runs=lambda: in_use)
+    project = project._replace(pinned_runs=lambda: in_use)
     writer = ReportWriter(project, run)
     assert writer.rewrite_pages() is None
     assert "<dt>in use as</dt><dd>numbers version 2</dd>" in read_page(project, run, "index")

@@ -1,4 +1,3 @@
-import dataclasses
 import html
 from pathlib import Path
 from typing import NamedTuple
@@ -132,7 +131,7 @@ def compare_commits(project, record_run):
             notebook = executed_notebook(executed_cell("1"))
             fields = {"commit": commit, "facts": {"data": run_data}}
             runs.append(record_run(f"a-0{number}", fields, train=notebook))
-        page = compare(dataclasses.replace(project, compare_commits=find_changes), *runs)
+        page = compare(project._replace(compare_commits=find_changes), *runs)
         return page, calls
 
     return compare_runs

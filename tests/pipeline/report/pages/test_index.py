@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import re
 
@@ -49,7 +48,7 @@ def test_runs_are_grouped_by_the_fact_that_the_project_names(project, record_run
 
 
 def test_without_groups_the_index_has_no_column_for_them_and_shows_notices(project, record_run):
-    project = dataclasses.replace(project, grouping_fact="")
+    project = project._replace(grouping_fact="")
     record_run("20261101-01", step_fields(10) | {"notice": "MADE UP"}, train=notebook())
     record_run("20261101-02", step_fields(9), train=notebook())
     page = write_index(project)
@@ -82,7 +81,7 @@ def test_a_cached_row_is_written_again_when_the_runs_are_grouped_otherwise(proje
     fields["facts"]["site"] = "Oslo, 2 rows"
     record_run("20261101-01", fields, train=notebook())
     assert "<td>A</td>" in write_index(project)
-    assert "<td>Oslo</td>" in write_index(dataclasses.replace(project, grouping_fact="site"))
+    assert "<td>Oslo</td>" in write_index(project._replace(grouping_fact="site"))
 
 
 def test_a_row_names_some_steps_and_parameters_and_counts_the_others(project, record_run):

@@ -1,6 +1,5 @@
 """The pages of a run, written by real runs."""
 
-import dataclasses
 import html
 import json
 import re
@@ -82,7 +81,7 @@ def test_a_step_without_facts_shows_the_group_of_its_run(project, record_run):
 
 
 def test_a_failure_names_the_project_s_script_and_three_reasons_to_run(project, record_run):
-    project = dataclasses.replace(project, script="work.py")
+    project = project._replace(script="work.py")
     fields = {"cells": 2, "cell_status": [CellStatus.FAILED, CellStatus.NOT_RUN]}
     fields |= {"status": StepStatus.TIMED_OUT, "why": [f"input {name} is new" for name in "abcde"]}
     notebook = executed_notebook(executed_cell("1", status="timed out"))
