@@ -18,6 +18,7 @@ from app.problem_details import (
     to_field_error,
     truncate_errors,
 )
+from housing.accepted_ranges import LOWER_LIMITS, UPPER_LIMITS
 from housing.schema import FEATURE_NAMES, FEATURES
 
 MAX_JSON_ROWS = 10_000  # of one request
@@ -106,8 +107,6 @@ class LoggedPredictionDetail(LoggedPrediction):
     lineage: dict[str, Any] | None = Field(description="as /model returns it, for that version")
 
 
-LOWER_LIMITS = np.array([feature.low for feature in FEATURES.values()], float)
-UPPER_LIMITS = np.array([feature.high for feature in FEATURES.values()], float)
 _BLOCK_GROUP_ADAPTER: TypeAdapter = TypeAdapter(BlockGroup)
 
 

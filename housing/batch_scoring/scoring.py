@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from housing import paths
+from housing.accepted_ranges import LOWER_LIMITS, UPPER_LIMITS
 from housing.batch_scoring.partitions import PREDICTION_COLUMNS, RowCounts, ScoringPlan
 from housing.inference import served_model
 from housing.schema import FEATURE_NAMES, FEATURES, USD_PER_UNIT
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from housing.training.executors import TaskRunner
 
 SCORING_BATCH_ROWS = 65_536  # in memory at once, and in a row group of the output: 20 MB
-LOWER_LIMITS = np.array([feature.low for feature in FEATURES.values()])
-UPPER_LIMITS = np.array([feature.high for feature in FEATURES.values()])
 IS_VALID, IS_MISSING, IS_OUT_OF_RANGE = 0, 1, 2  # what is wrong with a value
 
 

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from housing.accepted_ranges import LOWER_LIMITS, UPPER_LIMITS
 from housing.inference import price_bands
 from housing.inference.native import bindings, reader
 from housing.inference.native.compiler import OUTPUT_NAMES, CompiledGraph
 from housing.inference.neighbors import ROWS_PER_CHUNK, DistanceSpace, NeighborIndex, project
-from housing.schema import FEATURE_NAMES, FEATURES
+from housing.schema import FEATURE_NAMES
 
 # rows (n, 8), distances and indices of neighbors (n, spaces, k) -> (n, 1 or 2)
 GraphRunner = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -160,8 +161,8 @@ def _find_neighbors(model: ServedModel, rows: np.ndarray) -> tuple[np.ndarray, n
 
 def random_rows(n_rows: int, seed: int = 0) -> np.ndarray:
     """Return (n_rows, 8) rows drawn evenly from the accepted ranges: requests, not real data."""
-    low, high = _accepted_ranges()
-    return np.random.default_rng(seed).uniform(low, high, (n_rows, len(FEATURE_NAMES)))
+    generator = np.random.default_rng(seed)
+    return generator.uniform(LOWER_LIMITS, UPPER_LIMITS, (n_rows, len(FEATURE_NAMES)))
 
 
 def split_boundary_rows(content: bytes, rows: np.ndarray, n_rows: int, seed: int = 0) -> np.ndarray:
@@ -192,13 +193,5 @@ def _reachable_splits(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     columns, values = splits[:, 0].astype(int), splits[:, 1]
     is_feature = columns < len(FEATURE_NAMES)  # the other columns are computed from these
     columns, values = columns[is_feature], values[is_feature]
-    low, high = _accepted_ranges()
-    is_accepted = (low[columns] <= values) & (values <= high[columns])
+    is_accepted = (LOWER_LIMITS[columns] <= values) & (values <= UPPER_LIMITS[columns])
     return columns[is_accepted], values[is_accepted]
-
-
-def _accepted_ranges() -> tuple[np.ndarray, np.ndarray]:
-    """Return the (8,) smallest and the (8,) largest accepted values."""
-    features = FEATURES.values()
-    low = np.array([feature.low for feature in features])
-    return low, np.array([feature.high for feature in features])
