@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,9 @@ class PredictionService:
         )
         for request, response in pairs:
             response.headers += request.tracing_headers()
-            self.metrics.count("housing_requests", request.path, str(response.status))
+        counts = Counter((request.path, response.status) for request, response in pairs)
+        for (path, status), count in counts.items():
+            self.metrics.count("housing_requests", path, str(status), amount=count)
         finished_at = time.perf_counter()
         for path in CODECS:
             seconds = [
