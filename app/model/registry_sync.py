@@ -39,10 +39,8 @@ def sync_once(serving_folder: Path, model_name: str | None = None) -> str | None
     model_name: the registered model; by default the one trained on real data, else the one trained
     on the sample. Raises LookupError if there is a copy, and the store it came from is gone.
     """
-    from housing.registry import versions
-    from housing.tracking.mlflow_env import load_mlflow
+    from housing.registry import versions  # takes seconds; a service with a copy answers before
 
-    load_mlflow()  # takes seconds, in which a store that was looked for before could be moved away
     pointer, store_file = serving_folder / POINTER_FILE_NAME, probe.database_path()
     store_existed = store_file is not None and store_file.exists()
     champion = versions.current_champion(model_name)

@@ -116,9 +116,18 @@ def _get_or_create_experiment(client: MlflowClient) -> Experiment:
 
 
 def exists() -> bool:
-    """Return whether there may be anything in the store: a sqlite file is created on first use."""
+    """Return whether there may be anything in the store: a sqlite file is created on first use.
+
+    Looks once MLflow is imported: in those seconds the file may be moved away, and `client` would
+    create an empty one.
+    """
     file = probe.database_path()
-    return file is None or file.exists()
+    if file is None:
+        return True
+    if not file.exists():
+        return False
+    load_mlflow()
+    return file.exists()
 
 
 def experiment_id() -> str:

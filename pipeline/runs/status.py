@@ -1,9 +1,18 @@
 """How steps and cells end, and papermill's names for the same in an executed notebook."""
 
 from enum import StrEnum
+from typing import Self
 
 
-class StepStatus(StrEnum):
+class _Status(StrEnum):
+    """A status that is UNKNOWN if a later version has written it."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return cls["UNKNOWN"] if isinstance(value, str) else None
+
+
+class StepStatus(_Status):
     """The status of a step in a run, and of the run as a whole."""
 
     NOT_RUN = "not run"
@@ -16,10 +25,6 @@ class StepStatus(StrEnum):
     TIMED_OUT = "timed out"
     STOPPED = "stopped"
     UNKNOWN = "unknown"  # in a record of a later version
-
-    @classmethod
-    def _missing_(cls, value: object) -> "StepStatus | None":
-        return cls.UNKNOWN if isinstance(value, str) else None
 
     @property
     def is_failure(self) -> bool:
@@ -46,7 +51,7 @@ FAILED_STATUSES = (
 )
 
 
-class CellStatus(StrEnum):
+class CellStatus(_Status):
     """The status of a cell."""
 
     NOT_RUN = "not run"
@@ -56,10 +61,6 @@ class CellStatus(StrEnum):
     KILLED = "killed"
     TIMED_OUT = "timed out"
     UNKNOWN = "unknown"  # in a record of a later version
-
-    @classmethod
-    def _missing_(cls, value: object) -> "CellStatus | None":
-        return cls.UNKNOWN if isinstance(value, str) else None
 
     @classmethod
     def from_papermill(cls, status: str | None) -> "CellStatus":

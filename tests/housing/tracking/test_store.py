@@ -167,6 +167,23 @@ def test_an_error_of_a_store_that_answers_is_not_called_unreachable(home, champi
         versions.load_model(unregistered_version)
 
 
+def test_a_store_moved_away_while_mlflow_is_imported_is_not_made_anew(
+    home, champion_home, monkeypatch, tmp_path
+):
+    """The import takes seconds; an empty store would say that there is no champion any more."""
+    file = probe.database_path()
+
+    def move_store_and_load():
+        if file.exists():
+            file.rename(tmp_path / "away.db")
+        return load_mlflow()
+
+    monkeypatch.setattr(store, "load_mlflow", move_store_and_load)
+    assert versions.get_champion("california-housing-sample") is None
+    assert (tmp_path / "away.db").exists()
+    assert not file.exists()
+
+
 def test_the_address_of_mlflow_s_pages_has_no_password(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:hush@host:{free_port()}/")
     assert store.ui_url().startswith("http://host:")
