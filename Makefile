@@ -1,5 +1,5 @@
 # Each target builds the environment it needs from the lock, once. PYTHON=3.12 picks another interpreter.
-PYTHON ?= >=3.11,<3.14
+PYTHON ?= >=3.11,<3.15
 PY := .venv/bin/python
 DVC := $(PY) -m dvc
 RAW := data/raw/california_housing.csv
