@@ -5,8 +5,8 @@ DVC := $(PY) -m dvc
 RAW := data/raw/california_housing.csv
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup-dev run data-pull data-push data-init no-git serve lab mlflow test slow packages image container smoke \
-  push deploy rollback logs accuracy lint format lock audit licences changes clean
+.PHONY: help setup-dev run data-pull data-push data-init no-git serve lab mlflow test slow coverage packages image \
+  container smoke push deploy rollback logs accuracy lint format lock audit licences changes clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## /\1\t/p' Makefile | expand -t 11
@@ -52,10 +52,16 @@ mlflow: .venv/run.done  ## MLflow's pages on http://127.0.0.1:5000
 	$(PY) -m mlflow ui --backend-store-uri "$$($(PY) -c 'from housing.tracking import store; print(store.tracking_uri())')"
 
 test: .venv/dev.done  ## the fast tests
-	$(PY) -m pytest -n auto --maxprocesses 8 $(ARGS)
+	$(PY) $(COVERAGE) -m pytest -n auto --maxprocesses 8 $(ARGS)
 
 slow: .venv/dev.done  ## the whole-system tests, the real data among them
-	$(PY) -m pytest -m slow -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PY) $(COVERAGE) -m pytest -m slow -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+coverage: .venv/dev.done  ## branch coverage of the fast and the whole-system tests together; at least 90 %
+	rm -rf var/coverage && mkdir -p var/coverage
+	$(MAKE) test slow COVERAGE="-m coverage run"
+	$(PY) -m coverage combine --quiet 2>/dev/null  # a process that a test killed leaves half a file
+	$(PY) -m coverage report
 
 image: $(if $(BAKED),.venv/run.done)  ## the image; BAKED=1: with the champion in it; TARGETS="serve pipeline": both
 	deploy/image $(TARGETS)

@@ -90,7 +90,7 @@ class TestWorkflows:
         called = [
             target for path in WORKFLOWS for line in commands(path) for target in make_targets(line)
         ]
-        assert {"lint", "test", "slow", "run", "image", "push", "changes"} <= set(called)
+        assert {"lint", "test", "coverage", "run", "image", "push", "changes"} <= set(called)
         assert set(called) <= TARGETS
 
     def test_each_action_is_pinned_to_a_commit_whose_version_is_named(self):
