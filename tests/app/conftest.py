@@ -8,8 +8,6 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from app import create_app
-from app.model import registry_sync
 from housing.schema import FEATURES
 from tests.support.api_client import FlaskApi, ServerApi, run_server, state_settings
 from tests.support.served_champion import train_champion
@@ -39,7 +37,7 @@ def api_host(request):
 def start_api(api_host, home, served_champion, caplog):
     """Return a function that starts the API with settings, its files in the home's var/."""
     folder = home / "var"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
 
         def start(**settings):
@@ -69,21 +67,3 @@ def api(api_host, request):
     else:
         with closing(ServerApi(request.getfixturevalue("shared_server"))) as server_api:
             yield server_api
-
-
-@pytest.fixture
-def app(champion_home):
-    """The app with the sample's champion; its log is in a folder of its own."""
-    registry_sync.sync_once(champion_home / "var" / "serving")
-    return create_app()
-
-
-@pytest.fixture
-def client(app):
-    return app.test_client()
-
-
-@pytest.fixture
-def client_without_champion(home):
-    """A client of an app that has no champion yet."""
-    return create_app().test_client()

@@ -6,6 +6,7 @@ A test that takes the fixture `api` or `start_api` of tests/app/conftest.py runs
 import http.client
 import json
 import os
+import select
 import sqlite3
 import sys
 import time
@@ -68,7 +69,7 @@ class Api(ABC):
         self.settings = settings
         self._first_row = self._last_row_id()
         self._log_file = Path(settings["LOG_FILE"])
-        self._first_byte = self._log_file.stat().st_size if self._log_file.is_file() else 0
+        self._log_start = self._log_inode_and_size()
 
     @abstractmethod
     def request(
@@ -104,21 +105,38 @@ class Api(ABC):
 
     def log_rows(self) -> list[dict[str, Any]]:
         """Return the rows of the prediction log, the oldest first."""
+        return self._select("rowid > ? ORDER BY rowid", self._first_row)
+
+    def log_row(self, row_id: str) -> dict[str, Any]:
+        """Return the row of that id."""
+        [row] = self._select("id = ?", row_id)
+        return row
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return the lines of the prediction log's file."""
+        if not self._log_file.is_file():
+            return []
+        (first_inode, first_size), (inode, _) = self._log_start, self._log_inode_and_size()
+        start = first_size if inode == first_inode else 0
+        return [json.loads(line) for line in self._log_file.read_bytes()[start:].splitlines()]
+
+    def _select(self, condition: str, value: int | str) -> list[dict[str, Any]]:
         if not self._database.is_file():
             return []
         with closing(sqlite3.connect(self._database)) as connection:
             connection.row_factory = sqlite3.Row
-            query = "SELECT * FROM prediction WHERE rowid > ? ORDER BY rowid"
-            return [dict(row) for row in connection.execute(query, [self._first_row])]
-
-    def log_lines(self) -> list[dict[str, Any]]:
-        """Return the lines of the prediction log's file."""
-        lines = self._log_file.read_bytes()[self._first_byte :].splitlines()
-        return [json.loads(line) for line in lines]
+            query = f"SELECT * FROM prediction WHERE {condition}"
+            return [dict(row) for row in connection.execute(query, [value])]
 
     @property
     def _database(self) -> Path:
         return Path(self.settings["DATABASE"])
+
+    def _log_inode_and_size(self) -> tuple[int, int]:
+        if not self._log_file.is_file():
+            return 0, 0
+        status = self._log_file.stat()
+        return status.st_ino, status.st_size
 
     def _last_row_id(self) -> int:
         if not self._database.is_file():
@@ -131,7 +149,9 @@ class Api(ABC):
 class FlaskApi(Api):
     """The API as `create_app` returns it, without a server."""
 
-    def __init__(self, settings: Mapping[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], caplog: pytest.LogCaptureFixture | None = None
+    ) -> None:
         super().__init__(settings)
         self.app, self._caplog = create_app(dict(settings)), caplog
         self._client = self.app.test_client()
@@ -160,7 +180,7 @@ class FlaskApi(Api):
 
     def messages(self) -> str:
         """Return what was logged in this process."""
-        return self._caplog.text
+        return self._caplog.text if self._caplog else ""
 
     def close(self) -> None:
         """Close the log's files."""
@@ -181,8 +201,11 @@ class ServerApi(Api):
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> ApiResponse:
         """Send a request on a connection that stays open until the service closes it."""
-        self._connection.putrequest(method, path, skip_accept_encoding=True)
-        for name, value in (headers or {}).items():
+        idle_socket = self._connection.sock
+        if idle_socket and select.select([idle_socket], [], [], 0)[0]:  # closed by the service
+            self._connection.close()
+        self._connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": "localhost", **(headers or {})}.items():
             self._connection.putheader(name, value.encode("latin-1"))
         if body or method in ("POST", "PUT", "PATCH"):
             self._connection.putheader("Content-Length", str(len(body)))
@@ -197,7 +220,7 @@ class ServerApi(Api):
 
     def messages(self) -> str:
         """Return what the service has written to stdout and stderr."""
-        return (Path(self.settings["DATABASE"]).parent / OUTPUT_FILE).read_text()
+        return (Path(self.settings["COUNTS"]).parent / OUTPUT_FILE).read_text()
 
     def close(self) -> None:
         """Close the connection."""
@@ -227,9 +250,8 @@ def run_server(settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Run `python -m app` with one worker; yield its settings once it answers."""
     started_settings = {"WORKERS": 1, "PORT": free_port(), **settings}
     variables = {f"HOUSING_{name}": str(value) for name, value in started_settings.items()}
-    folder = Path(settings["DATABASE"]).parent
     with (
-        (folder / OUTPUT_FILE).open("ab") as output,
+        (Path(settings["COUNTS"]).parent / OUTPUT_FILE).open("ab") as output,
         managed_process(
             sys.executable,
             "-m",
