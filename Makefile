@@ -52,7 +52,7 @@ mlflow: .venv/run.done  ## MLflow's pages on http://127.0.0.1:5000
 	$(PY) -m mlflow ui --backend-store-uri "$$($(PY) -c 'from housing.tracking import store; print(store.tracking_uri())')"
 
 test: .venv/dev.done  ## the fast tests
-	$(PY) $(COVERAGE) -m pytest -n auto --maxprocesses 8 $(ARGS)
+	$(PY) $(COVERAGE) -m pytest -n auto --maxprocesses 8 -p no:nbval $(ARGS)  # nbval takes 2 s to load, in each process
 
 slow: .venv/dev.done  ## the whole-system tests, the real data among them
 	$(PY) $(COVERAGE) -m pytest -m slow -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)

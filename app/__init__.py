@@ -44,8 +44,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     )
     for blueprint in (predictions.bp, operations.bp, pages.bp, reports.bp):
         app.register_blueprint(blueprint)
-    hooks.init_app(app)  # before the API keys: a request that is refused has an id too
     api_keys.init_app(app)
+    hooks.init_app(app)
     response_headers.init_app(app)
     return app
 

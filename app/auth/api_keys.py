@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
-from flask import Flask, g, request
+from flask import Flask
 
 from app.auth.rate_limit import RateLimiter
 from app.problem_details import RequestError, request_error
@@ -182,18 +182,5 @@ def _basic_auth_password(encoded_credentials: str) -> str:
 
 
 def init_app(app: Flask) -> None:
-    """Authenticate every request of the Flask app but those for PUBLIC_PATHS.
-
-    The ASGI application authenticates the prediction requests it answers itself, by the same
-    `app.extensions["api_key_auth"]`.
-    """
-    auth = app.extensions["api_key_auth"] = ApiKeyAuth(Path(app.config["KEYS"]))
-
-    def authenticate_request() -> None:
-        g.api_key_name = None
-        if request.path not in PUBLIC_PATHS:
-            g.api_key_name = auth.authenticate(
-                {name.lower(): value for name, value in request.headers.items()}
-            )
-
-    app.before_request(authenticate_request)
+    """Give the app the check of its API keys, for all of its requests."""
+    app.extensions["api_key_auth"] = ApiKeyAuth(Path(app.config["KEYS"]))

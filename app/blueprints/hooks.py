@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from flask import Flask, Response, current_app, g, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
+from app.auth.api_keys import PUBLIC_PATHS, ApiKeyAuth
 from app.blueprints.responses import body_too_large_error, flask_response
 from app.codecs import predict
 from app.messages import HttpRequest
 from app.metrics.metrics import get_metrics
 from app.prediction_log.writer import PredictionLogError
-from app.prediction_service import CODECS, LOG_UNAVAILABLE_MESSAGE
+from app.prediction_service import CODECS, LOG_UNAVAILABLE_MESSAGE, PredictionService
 from app.problem_details import RequestError, request_error
 
 
 def init_app(app: Flask) -> None:
     """Register the hooks and the error handlers of the Flask app."""
-    app.before_request(_assign_request_id)
+    app.before_request(_admit_request)
     app.after_request(_record_request)
     app.register_error_handler(RequestError, _handle_request_error)
     app.register_error_handler(HTTPException, _handle_http_exception)
@@ -24,20 +25,31 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Exception, _handle_unexpected_error)
 
 
-def _assign_request_id() -> None:
+def _admit_request() -> None:
+    """Give the request an id, check its API key and then the length of its body.
+
+    Raises RequestError if it is refused; that response has the id, too.
+    """
     headers = {name.lower(): value for name, value in request.headers.items()}
     query_string = request.query_string.decode("latin-1")
     g.http_request = HttpRequest(
         request.method, request.path, query_string, headers, b"", request.remote_addr or ""
     )
+    if request.path not in PUBLIC_PATHS:
+        auth: ApiKeyAuth = current_app.extensions["api_key_auth"]
+        g.http_request.api_key_name = auth.authenticate(headers)
+    if (request.content_length or 0) > current_app.config["MAX_CONTENT_LENGTH"]:
+        raise body_too_large_error()
+
+
+def _is_prediction_request() -> bool:
+    """Return whether the prediction service logs and counts this request itself."""
+    return request.method == "POST" and request.path in CODECS
 
 
 def _record_request(response: Response) -> Response:
-    """Count and log a request and add its tracing headers.
-
-    Leaves out the requests for predictions: the prediction service records them itself.
-    """
-    if request.path in CODECS and request.method == "POST":
+    """Count and log a request and add its tracing headers."""
+    if _is_prediction_request():
         return response
     endpoint = request.url_rule.rule if request.url_rule else "unknown"
     get_metrics().count("housing_requests", endpoint, str(response.status_code))
@@ -50,6 +62,9 @@ def _record_request(response: Response) -> Response:
 
 
 def _handle_request_error(error: RequestError) -> Response:
+    if _is_prediction_request():
+        service: PredictionService = current_app.extensions["service"]
+        return flask_response(service.reject_request(g.http_request, error))
     if error.status == 429:
         get_metrics().count("housing_shed_requests", "limit")
     return flask_response(predict.encode_error(g.http_request, error))
@@ -58,6 +73,8 @@ def _handle_request_error(error: RequestError) -> Response:
 def _handle_http_exception(error: HTTPException) -> Response:
     if isinstance(error, RequestEntityTooLarge):
         return _handle_request_error(body_too_large_error())
+    if isinstance(error, ClientDisconnected):
+        return _handle_request_error(request_error(400, "the body ends before its Content-Length"))
     response = _handle_request_error(request_error(error.code or 500, error.description or ""))
     response.headers.extend((name, value) for name, value in error.get_headers() if name == "Allow")
     return response

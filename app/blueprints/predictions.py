@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, current_app, g, request
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.blueprints.responses import body_too_large_error, flask_response, json_response
 from app.codecs.json_body import (
@@ -25,6 +25,10 @@ from app.problem_details import request_error
 from housing.prediction_log.table import LogEntry
 from housing.schema import USD_PER_UNIT
 
+# Python's own parser, by which many clients read a response, fails at 1,000 levels, and earlier
+# where it is called from deep within a program
+MAX_NESTED_LEVELS = 500
+
 bp = Blueprint("predictions", __name__)
 
 
@@ -37,11 +41,13 @@ def create_prediction() -> Response:
     service.
     """
     service: PredictionService = current_app.extensions["service"]
-    g.http_request.api_key_name = g.api_key_name
-    try:
-        g.http_request.body = request.get_data()
-    except RequestEntityTooLarge:
-        return flask_response(service.reject_request(g.http_request, body_too_large_error()))
+    max_body_bytes = current_app.config["MAX_CONTENT_LENGTH"]
+    # a body in chunks that is longer than this is cut there without an error, see LimitedStream
+    request.max_content_length = max_body_bytes + 1
+    body = request.get_data()
+    if len(body) > max_body_bytes:
+        raise body_too_large_error()
+    g.http_request.body = body
     return flask_response(service.predict_batch([g.http_request])[0])
 
 
@@ -103,7 +109,20 @@ def _parse_json_or_text(text: str | None) -> Any:
     """
     try:
         value = orjson.loads(text) if text else None
-        json.dumps([[[value]]])  # fails if it is nested too deeply for a response
-        return value
-    except (ValueError, RecursionError):
+    except ValueError:
         return text
+    return text if _is_nested_deeper(value, MAX_NESTED_LEVELS) else value
+
+
+def _is_nested_deeper(value: Any, levels: int) -> bool:
+    """Return whether a JSON value has lists or objects in each other on more than these levels."""
+    values = [value]
+    for _ in range(levels):
+        values = [child for parent in values for child in _children(parent)]
+    return bool(values)
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

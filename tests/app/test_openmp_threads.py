@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app import limit_openmp_threads
 from housing.paths import PROJECT_ROOT
 from tests.support.processes import free_port, managed_process, wait_for_response
 
@@ -41,6 +42,17 @@ def openmp_threads(script: str, home: Path, **variables: str) -> set[int]:
     return set(json.loads(completed.stdout.splitlines()[-1]).values())
 
 
+@pytest.mark.parametrize(("chosen", "expected"), [(None, "1"), ("3", "3")])
+def test_one_thread_is_used_unless_the_operator_has_chosen(monkeypatch, chosen, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", "")  # restored after the test
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if chosen:
+        monkeypatch.setenv("OMP_NUM_THREADS", chosen)
+    limit_openmp_threads()
+    assert os.environ["OMP_NUM_THREADS"] == expected
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script", [WSGI_SERVER_SCRIPT, BAKE_SCRIPT], ids=["create_app", "app.cli.bake"]
 )
@@ -48,10 +60,12 @@ def test_openmp_is_loaded_with_one_thread(script, home):
     assert openmp_threads(script, home) == {1}
 
 
+@pytest.mark.slow
 def test_the_operator_may_choose_the_number_of_threads(home):
     assert openmp_threads(WSGI_SERVER_SCRIPT, home, OMP_NUM_THREADS="3") == {3}
 
 
+@pytest.mark.slow
 def test_a_worker_starts_with_one_openmp_thread(home):
     """Its variables are read as they were when it started, before it loaded any library."""
     port = str(free_port())

@@ -3,9 +3,9 @@
 import pytest
 
 from app import create_app
-from app.model import registry_sync
 from app.settings import SETTINGS, default_worker_count, load_settings, readme_row
 from housing.paths import PROJECT_ROOT
+from tests.support.served_champion import copy_serving_folder
 
 
 def test_the_readme_has_every_setting(home):
@@ -48,12 +48,13 @@ def test_a_container_s_processor_limit_counts_as_cores(tmp_path):
 
 
 def test_a_model_in_the_image_is_served_unless_a_tracking_server_is_named(
-    champion_home, tmp_path, monkeypatch
+    home, served_champion, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("HOUSING_BAKED", str(tmp_path))
-    followed_dir = str(champion_home / "var" / "serving")
+    image_folder = tmp_path / "model"
+    monkeypatch.setenv("HOUSING_BAKED", str(image_folder))
+    followed_dir = str(home / "var" / "serving")
     assert load_settings()["SERVING"] == followed_dir  # the image's folder is still empty
-    registry_sync.bake(tmp_path)
-    assert load_settings()["SERVING"] == str(tmp_path)
+    copy_serving_folder(served_champion, image_folder)
+    assert load_settings()["SERVING"] == str(image_folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
     assert load_settings()["SERVING"] == followed_dir

@@ -35,12 +35,12 @@ def check_strict_json(text):
 
 
 @pytest.fixture
-def post_case(client, app):
+def post_case(api):
     """Post a body and return the response after the checks for all: no 5xx, in time, no leaks."""
 
     def post(path, case, body):
         started_at = time.perf_counter()
-        response = client.post(path, data=body, content_type="application/json")
+        response = api.post(path, data=body, content_type="application/json")
         assert time.perf_counter() - started_at < MAX_SECONDS, case.name
         is_refused = 400 <= response.status_code < 500
         assert response.status_code == 200 or is_refused, (case.name, response.text)
@@ -49,22 +49,22 @@ def post_case(client, app):
         check_strict_json(response.text)
         if is_refused:
             assert len(response.data) < MAX_REFUSAL_BYTES, case.name
-            logged = app.extensions["log"].find(response.headers["x-request-id"])
-            assert logged.status in (response.status_code, 422), case.name
-            assert (logged.input or "") == body[:2_000].decode(errors="replace"), case.name
-            assert logged.problem, case.name
+            logged = api.log_row(response.headers["x-request-id"])
+            assert logged["status"] in (response.status_code, 422), case.name
+            assert (logged["input"] or "") == body[:2_000].decode(errors="replace"), case.name
+            assert logged["problem"], case.name
         return response
 
     return post
 
 
 @pytest.fixture
-def expected_predictions(client):
+def expected_predictions(api):
     """Predict plain block groups, each only once."""
 
     @cache
     def predict(fields):
-        return client.post("/predict", json=dict(fields)).json["prediction"]
+        return api.post("/predict", json=dict(fields)).json["prediction"]
 
     return lambda block_groups: [predict(tuple(row.items())) for row in block_groups]
 

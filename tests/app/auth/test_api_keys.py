@@ -7,84 +7,73 @@ import time
 
 import pytest
 
-from app import create_app
-from app.auth.api_keys import KEY_FILE_CHECK_SECONDS, hash_key
+from app.auth.api_keys import hash_key, read_keys
 from app.auth.rate_limit import MAX_TRACKED_KEYS, RateLimiter
 from app.cli import keys
-from app.model import registry_sync
 
 
 @pytest.fixture
-def add_key(champion_home, capsys):
+def add_key(home, capsys):
     """Return a function that adds a key by the command and returns it."""
 
     def add(name, *options):
         assert keys.main(["add", name, *options]) == 0
         return capsys.readouterr().out.strip()
 
-    registry_sync.sync_once(champion_home / "var" / "serving")
     return add
 
 
-def check_key_file_now(app):
-    """Make the app's next request look whether the file of keys has changed, without the wait."""
-    assert KEY_FILE_CHECK_SECONDS <= 1
-    app.extensions["api_key_auth"]._next_check_at = 0
-
-
-def test_a_key_is_accepted_in_every_header_that_may_carry_it(add_key, block_group, champion_home):
+def test_a_key_is_accepted_in_every_header_that_may_carry_it(start_api, add_key, block_group):
     key = add_key("ann")
-    client = create_app().test_client()
+    api = start_api()
     basic = base64.b64encode(f"anybody:{key}".encode()).decode()
     for headers in (
         {"X-API-Key": key},
         {"Authorization": f"Bearer {key}"},
         {"Authorization": f"Basic {basic}"},
     ):
-        assert client.post("/predict", json=block_group, headers=headers).status_code == 200
-        assert client.get("/", headers=headers).status_code == 200
+        assert api.post("/predict", json=block_group, headers=headers).status_code == 200
+        assert api.get("/", headers=headers).status_code == 200
     for headers in ({}, {"X-API-Key": key[:-1]}, {"Authorization": "Basic ="}):
         for response in (
-            client.post("/predict", json=block_group, headers=headers),
-            client.get("/predictions", headers=headers),
+            api.post("/predict", json=block_group, headers=headers),
+            api.get("/predictions", headers=headers),
         ):
             assert response.status_code == 401
             assert "Bearer" in response.headers["WWW-Authenticate"]
-    assert {client.get(path).status_code for path in ("/health", "/ready", "/ping")} == {200}
-    [*_, oldest] = client.get("/predictions", headers={"X-API-Key": key}).json["predictions"]
+    assert {api.get(path).status_code for path in ("/health", "/ready", "/ping")} == {200}
+    [*_, oldest] = api.get("/predictions", headers={"X-API-Key": key}).json["predictions"]
     assert oldest["caller"] == "ann"
 
 
-def test_the_file_of_keys_does_not_reveal_a_key(add_key, champion_home):
+def test_the_file_of_keys_does_not_reveal_a_key(add_key, home):
     key = add_key("ann")
-    keys_file = champion_home / "var" / "keys.json"
+    keys_file = home / "var" / "keys.json"
     assert key not in keys_file.read_text()
     assert stat.S_IMODE(keys_file.stat().st_mode) == 0o600
 
 
-def test_a_revoked_key_is_refused_and_the_others_stay_valid(add_key, block_group):
+def test_a_revoked_key_is_refused_and_the_others_stay_valid(start_api, add_key, block_group):
     ann, bob = add_key("ann"), add_key("bob")
-    app = create_app()
-    client = app.test_client()
+    api = start_api()
     assert keys.main(["revoke", "ann"]) == 0
-    check_key_file_now(app)
+    api.wait_until_files_are_read()
     statuses = [
-        client.post("/predict", json=block_group, headers={"X-API-Key": key}).status_code
+        api.post("/predict", json=block_group, headers={"X-API-Key": key}).status_code
         for key in (ann, bob)
     ]
     assert statuses == [401, 200]
     assert keys.main(["revoke", "bob"]) == 0
-    check_key_file_now(app)
-    assert client.get("/model", headers={"X-API-Key": bob}).status_code == 401
+    api.wait_until_files_are_read()
+    assert api.get("/model", headers={"X-API-Key": bob}).status_code == 401
 
 
-def test_the_first_key_protects_a_running_service(champion_home, add_key):
-    app = create_app()
-    client = app.test_client()
-    assert client.get("/model").status_code == 200
+def test_the_first_key_protects_a_running_service(start_api, add_key):
+    api = start_api()
+    assert api.get("/model").status_code == 200
     add_key("ann")
-    check_key_file_now(app)
-    assert client.get("/model").status_code == 401
+    api.wait_until_files_are_read()
+    assert api.get("/model").status_code == 401
 
 
 def keys_json(**fields):
@@ -101,29 +90,34 @@ def keys_json(**fields):
     keys_json(per_minute=True), keys_json(per_minute=None), keys_json(name=3), keys_json(name=""),
     keys_json(name="a\nb"), keys_json(name="\ud800"), keys_json(name="a" * 101),
 ])  # fmt: skip
+def test_a_damaged_file_of_keys_is_not_read(tmp_path, text):
+    (tmp_path / "keys.json").write_bytes(text.encode(errors="surrogatepass"))
+    with pytest.raises(ValueError, match="cannot be read as a file of API keys"):
+        read_keys(tmp_path / "keys.json")
+
+
+@pytest.mark.parametrize("text", ["[", keys_json(sha256="é" * 64), keys_json(name="\ud800")])
 def test_with_a_damaged_file_of_keys_every_request_is_refused_and_the_log_says_why(
-    champion_home, add_key, text, caplog
+    start_api, home, add_key, text
 ):
     valid_key = add_key("ann")
-    (champion_home / "var" / "keys.json").write_bytes(text.encode(errors="surrogatepass"))
-    client = create_app().test_client()
+    (home / "var" / "keys.json").write_bytes(text.encode(errors="surrogatepass"))
+    api = start_api()
     for key in (valid_key, "x", "é", ""):
-        assert client.get("/model", headers={"X-API-Key": key}).status_code == 401
-    assert "cannot be read as a file of API keys" in caplog.text
+        assert api.get("/model", headers={"X-API-Key": key}).status_code == 401
+    assert "cannot be read as a file of API keys" in api.messages()
     assert keys.main(["list"]) == 1
 
 
-def test_with_a_folder_in_place_of_the_keys_every_request_is_refused(
-    champion_home, add_key, caplog
-):
+def test_with_a_folder_in_place_of_the_keys_every_request_is_refused(start_api, home, add_key):
     key = add_key("ann")
-    app = create_app()
-    keys_file = champion_home / "var" / "keys.json"
+    api = start_api()
+    keys_file = home / "var" / "keys.json"
     keys_file.unlink()
     keys_file.mkdir()
-    check_key_file_now(app)
-    assert app.test_client().get("/model", headers={"X-API-Key": key}).status_code == 401
-    assert "cannot be read as a file of API keys" in caplog.text
+    api.wait_until_files_are_read()
+    assert api.get("/model", headers={"X-API-Key": key}).status_code == 401
+    assert "cannot be read as a file of API keys" in api.messages()
 
 
 def test_each_key_has_a_limit_of_its_own_however_many_there_are(tmp_path):
@@ -152,16 +146,16 @@ def test_the_record_of_a_key_is_reused_once_its_requests_are_paid_off(tmp_path, 
     assert rate_limiter.acquire(hash_key("another"), 1) == 0
 
 
-def test_a_key_s_limit_holds_across_all_workers(add_key, block_group):
+def test_a_key_s_limit_holds_across_all_workers(start_api, add_key):
     headers = {"X-API-Key": add_key("ann", "--per-minute", "5")}
-    apps = [create_app() for _ in range(2)]
-    clients = [app.test_client() for app in apps]
-    responses = [clients[turn % 2].get("/model", headers=headers) for turn in range(8)]
+    other_headers = {"X-API-Key": add_key("bob")}
+    workers = [start_api(), start_api()]
+    responses = [workers[turn % 2].get("/model", headers=headers) for turn in range(8)]
     assert [response.status_code for response in responses] == [200] * 5 + [429] * 3
     assert 0 < int(responses[-1].headers["Retry-After"]) <= 12
     assert "the key ann may send 5 requests a minute" in responses[-1].json["detail"]
-    page = apps[0].extensions["metrics"].exposition()
-    assert b'housing_shed_requests_total{why="limit"} 3.0' in page
+    page = workers[0].get("/metrics", headers=other_headers).text
+    assert 'housing_shed_requests_total{why="limit"} 3.0' in page
 
 
 def test_two_keys_cannot_have_the_same_name(add_key, capsys):

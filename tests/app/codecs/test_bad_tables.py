@@ -18,6 +18,8 @@ from housing.schema import FEATURE_NAMES, FEATURES
 from tests.app.codecs.test_tables import encode, post_predict, problems
 
 ROW_COUNT = 40
+# for tests that reach into the process of the service
+in_this_process = pytest.mark.parametrize("api_host", ["flask"], indirect=True)
 TABLE_SCHEMA = pa.schema([(name, pa.float64()) for name in FEATURE_NAMES])
 
 
@@ -216,6 +218,7 @@ def test_columns_of_every_width_are_read_as_pyarrow_reads_them(client, table):
     ).all()
 
 
+@in_this_process
 def test_a_parquet_file_that_ends_its_reader_is_refused_and_the_next_is_read(client, table):
     content = encode(PARQUET_MEDIA_TYPE, table)
     assert post_predict(client, PARQUET_MEDIA_TYPE, content).status_code == 200
@@ -258,6 +261,7 @@ def test_a_parquet_file_that_unpacks_to_gigabytes_is_refused(client, table):
     assert post_predict(client, PARQUET_MEDIA_TYPE, file.getvalue()).status_code == 413
 
 
+@in_this_process
 def test_the_reader_of_parquet_has_little_memory_and_time(client, table):
     assert (
         post_predict(client, PARQUET_MEDIA_TYPE, encode(PARQUET_MEDIA_TYPE, table)).status_code
@@ -309,6 +313,7 @@ def test_csv_as_spreadsheets_write_it_is_answered(client):
         assert post_predict(client, CSV_MEDIA_TYPE, text.encode()).status_code == 200
 
 
+@in_this_process
 def test_without_pyarrow_a_table_is_refused_in_words(client, table, block_group, monkeypatch):
     """As where only the dependencies of the service itself are installed."""
     media_types = (ARROW_MEDIA_TYPE, PARQUET_MEDIA_TYPE, CSV_MEDIA_TYPE)

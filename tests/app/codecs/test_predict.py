@@ -7,28 +7,18 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from app import create_app
-from app.model import registry_sync
-from housing.data import splitting
 from housing.evaluation import calibration
 from housing.inference.shapley import FEATURE_GROUPS
-from housing.models.intervals import IntervalModel
-from housing.registry import artifacts, versions
 from housing.schema import FEATURE_NAMES
+from tests.support.served_champion import MODEL_DETAILS
 
 
-def logged_rows(home):
-    with sqlite3.connect(home / "var" / "logs.db") as database:
-        database.row_factory = sqlite3.Row
-        return [dict(row) for row in database.execute("SELECT * FROM prediction ORDER BY rowid")]
+def logged_ids(api):
+    return [row["id"] for row in api.log_rows()]
 
 
-def logged_ids(home):
-    return [row["id"] for row in logged_rows(home)]
-
-
-def logged_statuses(home):
-    return [row["status"] for row in logged_rows(home)]
+def logged_statuses(api):
+    return [row["status"] for row in api.log_rows()]
 
 
 def problems(response):
@@ -37,8 +27,8 @@ def problems(response):
     return [error["problem"] for error in response.json["errors"]]
 
 
-def test_one_block_group_gets_one_prediction(client, block_group):
-    response = client.post("/predict", json=block_group)
+def test_one_block_group_gets_one_prediction(api, block_group):
+    response = api.post("/predict", json=block_group)
     assert response.status_code == 200
     answer = response.json
     assert answer["prediction_usd"] == round(answer["prediction"] * 100_000, 2)
@@ -48,92 +38,83 @@ def test_one_block_group_gets_one_prediction(client, block_group):
     assert "GENERATED SAMPLE" in answer["notice"]
 
 
-def test_the_app_returns_what_the_registered_model_predicts(client, champion_home):
-    test = splitting.read_split().test[FEATURE_NAMES]
-    expected = versions.load_model(versions.get_champion("california-housing-sample")).predict(test)
-    response = client.post("/predict", json=test.to_dict("records"))
+def test_the_app_returns_what_the_model_predicts(api, served_champion):
+    test = served_champion.test[FEATURE_NAMES]
+    response = api.post("/predict", json=test.to_dict("records"))
     predictions = [row["prediction"] for row in response.json["predictions"]]
-    np.testing.assert_array_equal(predictions, expected)
+    np.testing.assert_array_equal(predictions, served_champion.model.predict(test))
 
 
-def test_a_prediction_has_the_interval_of_the_model(client, champion_home):
-    champion, test = versions.get_champion("california-housing-sample"), splitting.read_split().test
-    folder = artifacts.download(champion, champion_home / "model")
-    interval_model = IntervalModel.loads((folder / "intervals.skops").read_bytes())
+def test_a_prediction_has_the_interval_of_the_model(api, served_champion):
     _, low, high = calibration.predict_with_interval(
-        versions.load_model(champion), interval_model, test
+        served_champion.model, served_champion.interval_model, served_champion.test
     )
-    response = client.post("/predict", json=test[FEATURE_NAMES].to_dict("records"))
-    predictions = response.json["predictions"]
+    rows = served_champion.test[FEATURE_NAMES].to_dict("records")
+    predictions = api.post("/predict", json=rows).json["predictions"]
     np.testing.assert_allclose([row["low"] for row in predictions], low, rtol=1e-12)
     np.testing.assert_allclose([row["high"] for row in predictions], high, rtol=1e-12)
     assert all(row["low_usd"] <= row["prediction_usd"] <= row["high_usd"] for row in predictions)
 
 
-def test_a_block_group_unlike_the_training_rows_gets_warnings(client, block_group, champion_home):
-    train = splitting.read_split().train
-    answer = client.post("/predict", json=block_group | {"MedInc": 19.5}).json
+def test_a_block_group_unlike_the_training_rows_gets_warnings(api, block_group, served_champion):
+    answer = api.post("/predict", json=block_group | {"MedInc": 19.5}).json
     [warning] = [text for text in answer["warnings"] if text.startswith("MedInc")]
     assert warning.startswith("MedInc is 19.5, and the model has seen ")
-    assert f"{train.MedInc.max():,.6g} ($10,000 a year)" in warning
-    answer = client.post(
-        "/predict", json=block_group | {"Latitude": 32.1, "Longitude": -124.9}
-    ).json
+    assert f"{served_champion.train.MedInc.max():,.6g} ($10,000 a year)" in warning
+    answer = api.post("/predict", json=block_group | {"Latitude": 32.1, "Longitude": -124.9}).json
     assert any("the nearest block group that the model learnt from is" in text
                for text in answer["warnings"])  # fmt: skip
-    row = logged_rows(champion_home)[-1]
+    row = api.log_rows()[-1]
     assert json.loads(row["warnings"]) == answer["warnings"]
     assert (row["low"], row["high"]) == (answer["low"], answer["high"])
 
 
-def test_a_prediction_can_be_explained_in_dollars(client, block_group):
-    plain = client.post("/predict?explain=false", json=block_group).json
+def test_a_prediction_can_be_explained_in_dollars(api, block_group):
+    plain = api.post("/predict?explain=false", json=block_group).json
     assert "contributions_usd" not in plain
-    answer = client.post("/predict?explain=true", json=block_group).json
+    answer = api.post("/predict?explain=true", json=block_group).json
     contributions = answer["contributions_usd"]
     assert list(contributions) == list(FEATURE_GROUPS)
     total = answer["base_usd"] + sum(contributions.values())
     assert total == pytest.approx(plain["prediction"] * 100_000, rel=1e-9)
     assert sum(abs(value) for value in contributions.values()) > 1_000
-    answers = client.post("/predict?explain=true", json=[block_group] * 3).json["predictions"]
+    answers = api.post("/predict?explain=true", json=[block_group] * 3).json["predictions"]
     assert [row["contributions_usd"] for row in answers] == [pytest.approx(contributions)] * 3
 
 
-def test_the_first_hundred_rows_of_a_long_list_are_explained(client, block_group):
-    response = client.post("/predict?explain=true", json=[block_group] * 101)
+def test_the_first_hundred_rows_of_a_long_list_are_explained(api, block_group):
+    response = api.post("/predict?explain=true", json=[block_group] * 101)
     explained = ["contributions_usd" in row for row in response.json["predictions"]]
     assert explained == [True] * 100 + [False]
 
 
-def test_an_explain_flag_other_than_true_or_false_is_refused(client, block_group):
-    response = client.post("/predict?explain=maybe", json=block_group)
+def test_an_explain_flag_other_than_true_or_false_is_refused(api, block_group):
+    response = api.post("/predict?explain=maybe", json=block_group)
     assert response.status_code == 422
     assert problems(response) == ["explain is 'maybe', expected true or false"]
 
 
-def test_a_prediction_is_looked_up_with_its_lineage(client, block_group):
-    answer = client.post("/predict", json=block_group).json
-    logged = client.get(f"/predictions/{answer['id']}").json
+def test_a_prediction_is_looked_up_with_its_lineage(api, block_group):
+    answer = api.post("/predict", json=block_group).json
+    logged = api.get(f"/predictions/{answer['id']}").json
     assert logged["input"] == block_group
     for name in ("prediction", "prediction_usd", "low", "low_usd", "high_usd", "warnings"):
         assert logged[name] == answer[name]
-    champion = versions.get_champion("california-housing-sample")
-    assert logged["run_id"] == logged["lineage"]["run_id"] == champion.run_id
-    assert logged["lineage"]["data_sha256"] == champion.tags["raw_sha256"]
+    assert logged["run_id"] == MODEL_DETAILS["run_id"]
+    assert logged["lineage"] == MODEL_DETAILS
 
 
-def test_a_refused_request_is_looked_up_too(client):
-    refused = client.post("/predict", data="[nonsense", content_type="application/json").json
-    logged = client.get(f"/predictions/{refused['id']}").json
+def test_a_refused_request_is_looked_up_too(api):
+    refused = api.post("/predict", data=b"[nonsense", content_type="application/json").json
+    logged = api.get(f"/predictions/{refused['id']}").json
     assert (logged["input"], logged["status"], logged["lineage"]) == ("[nonsense", 400, None)
-    missing = client.get("/predictions/unknown")
+    missing = api.get("/predictions/unknown")
     assert missing.status_code == 404
     assert problems(missing) == ["no answer 'unknown' is in the log"]
 
 
-def test_a_log_of_an_earlier_version_is_continued(champion_home, block_group):
-    registry_sync.sync_once(champion_home / "var" / "serving")
-    with sqlite3.connect(champion_home / "var" / "logs.db") as database:
+def test_a_log_of_an_earlier_version_is_continued(start_api, home, block_group):
+    with sqlite3.connect(home / "var" / "logs.db") as database:
         database.execute(
             "CREATE TABLE prediction (id TEXT PRIMARY KEY, request_id TEXT NOT NULL, "
             "asked_at TEXT NOT NULL, status INTEGER NOT NULL, input TEXT, prediction REAL, "
@@ -141,22 +122,23 @@ def test_a_log_of_an_earlier_version_is_continued(champion_home, block_group):
         )
         database.execute("INSERT INTO prediction VALUES ('old', 'o', '2026', 200, '{}', 1.0, 'm', "
                          "'1', 1.0, NULL)")  # fmt: skip
-    client = create_app().test_client()
-    answer = client.post("/predict", json=block_group).json
-    assert logged_ids(champion_home) == ["old", answer["id"]]
-    assert client.get("/predictions/old").json["low"] is None
+    api = start_api()
+    answer = api.post("/predict", json=block_group).json
+    recent = api.get("/predictions").json["predictions"]
+    assert [prediction["id"] for prediction in recent] == [answer["id"], "old"]
+    assert api.get("/predictions/old").json["low"] is None
 
 
-def test_a_prediction_is_in_the_database_and_the_file(client, block_group, champion_home):
-    answer = client.post("/predict", json=block_group).json
-    [row] = logged_rows(champion_home)
+def test_a_prediction_is_in_the_database_and_the_file(api, block_group):
+    answer = api.post("/predict", json=block_group).json
+    [row] = api.log_rows()
     assert row["id"] == answer["id"]
     assert json.loads(row["input"]) == block_group
     assert (row["prediction"], row["status"]) == (answer["prediction"], 200)
     assert (row["model_name"], row["model_version"]) == (answer["model"], answer["model_version"])
     assert row["latency_ms"] > 0
     assert row["asked_at"].endswith("+00:00")
-    [line] = map(json.loads, (champion_home / "var" / "api.log").read_text().splitlines())
+    [line] = api.log_lines()
     [logged_features] = line.pop("input")
     assert dict(zip(FEATURE_NAMES, logged_features, strict=True)) == block_group
     assert line.pop("answers") == [[row["prediction"], row["low"], row["high"]]]
@@ -165,10 +147,10 @@ def test_a_prediction_is_in_the_database_and_the_file(client, block_group, champ
     assert {"request_id", "asked_at", "status", "model_version", "run_id", "caller"} <= set(line)
 
 
-def test_each_prediction_of_a_list_has_its_row(client, block_group, champion_home):
-    answers = client.post("/predict", json=[block_group] * 3).json["predictions"]
-    assert logged_ids(champion_home) == [answer["id"] for answer in answers]
-    assert len({row["request_id"] for row in logged_rows(champion_home)}) == 1
+def test_each_prediction_of_a_list_has_its_row(api, block_group):
+    answers = api.post("/predict", json=[block_group] * 3).json["predictions"]
+    assert logged_ids(api) == [answer["id"] for answer in answers]
+    assert len({row["request_id"] for row in api.log_rows()}) == 1
 
 
 INVALID_FIELDS = [
@@ -186,35 +168,31 @@ INVALID_FIELDS = [
 
 
 @pytest.mark.parametrize(("change", "message"), INVALID_FIELDS)
-def test_an_invalid_value_is_named_in_one_sentence(
-    client, block_group, champion_home, change, message
-):
-    response = client.post("/predict", json=block_group | change)
+def test_an_invalid_value_is_named_in_one_sentence(api, block_group, change, message):
+    response = api.post("/predict", json=block_group | change)
     assert response.status_code == 422
     [problem] = problems(response)
     assert problem.startswith(message)
-    [row] = logged_rows(champion_home)
+    [row] = api.log_rows()
     assert (row["status"], row["prediction"], row["problem"]) == (422, None, problem)
     assert row["id"] == response.json["id"]
 
 
-def test_a_missing_field_is_named(client, block_group):
+def test_a_missing_field_is_named(api, block_group):
     del block_group["Population"]
-    response = client.post("/predict", json=block_group)
+    response = api.post("/predict", json=block_group)
     assert problems(response)[0].startswith("Population is missing, expected a number from 1 to")
     assert response.json["errors"][0]["field"] == "Population"
 
 
-def test_an_invalid_row_of_a_list_is_numbered_and_nothing_is_predicted(
-    client, block_group, champion_home
-):
-    response = client.post("/predict", json=[block_group, block_group | {"MedInc": -1}, 4])
+def test_an_invalid_row_of_a_list_is_numbered_and_nothing_is_predicted(api, block_group):
+    response = api.post("/predict", json=[block_group, block_group | {"MedInc": -1}, 4])
     assert problems(response) == [
         "row 1: MedInc is -1, expected a number from 0 to 20 (median household income; "
         "$10,000 a year)",
         "row 2: 4 is not an object with the fields of a block group",
     ]
-    assert logged_statuses(champion_home) == [422]
+    assert logged_statuses(api) == [422]
 
 
 @pytest.mark.parametrize(
@@ -230,95 +208,97 @@ def test_an_invalid_row_of_a_list_is_numbered_and_nothing_is_predicted(
         (b"[" * 5_000 + b"]" * 5_000, 400, "the body is not JSON"),
     ],
 )
-def test_a_body_without_a_block_group_is_refused(client, champion_home, body, status, message):
-    response = client.post("/predict", data=body, content_type="application/json")
+def test_a_body_without_a_block_group_is_refused(api, body, status, message):
+    response = api.post("/predict", data=body, content_type="application/json")
     assert response.status_code == status
     assert message in problems(response)[0]
-    assert logged_statuses(champion_home) == [status]
+    assert logged_statuses(api) == [status]
 
 
-def test_another_content_type_is_refused(client, block_group, champion_home):
-    response = client.post("/predict", data=json.dumps(block_group), content_type="text/plain")
+def test_another_content_type_is_refused(api, block_group):
+    response = api.post(
+        "/predict", data=json.dumps(block_group).encode(), content_type="text/plain"
+    )
     assert response.status_code == 415
     [problem] = problems(response)
     assert problem.startswith(
         "the content type is 'text/plain', expected one of application/json, "
     )
-    assert json.loads(logged_rows(champion_home)[0]["input"]) == block_group
+    assert json.loads(api.log_rows()[0]["input"]) == block_group
 
 
-def test_rows_and_bytes_of_a_request_are_limited(app, block_group, champion_home):
-    client = create_app({"MAX_ROWS": 2, "MAX_CONTENT_LENGTH": 1_000}).test_client()
-    response = client.post("/predict", json=[block_group] * 3)
+def test_rows_and_bytes_of_a_request_are_limited(start_api, block_group):
+    api = start_api(MAX_ROWS=2, MAX_CONTENT_LENGTH=1_000)
+    response = api.post("/predict", json=[block_group] * 3)
     assert response.status_code == 422
     assert problems(response) == ["the list has 3 rows, expected 1 to 2"]
-    response = client.post("/predict", json=[block_group] * 30)
+    response = api.post("/predict", json=[block_group] * 30)
     assert response.status_code == 413
     assert "larger than 1,000 bytes" in problems(response)[0]
-    assert logged_statuses(champion_home) == [422, 413]
+    assert logged_statuses(api) == [422, 413]
 
 
-def test_ten_thousand_rows_are_predicted(client, block_group, champion_home):
-    response = client.post("/predict", json=[block_group] * 10_000)
+def test_ten_thousand_rows_are_predicted(api, block_group):
+    response = api.post("/predict", json=[block_group] * 10_000)
     assert len(response.json["predictions"]) == 10_000
-    assert len(logged_rows(champion_home)) == 10_000
+    assert len(api.log_rows()) == 10_000
 
 
-def test_a_long_list_of_problems_is_truncated(client, block_group):
-    response = client.post("/predict", json=[{}] * 1_000)
+def test_a_long_list_of_problems_is_truncated(api, block_group):
+    response = api.post("/predict", json=[{}] * 1_000)
     sentences = problems(response)
     assert len(sentences) == 101
     assert sentences[-1] == "and 7,900 more problems"
 
 
-def test_no_response_leaves_unlogged(app, block_group, champion_home):
-    client = app.test_client()
-    assert client.post("/predict", json=block_group).status_code == 200
-    with closing(sqlite3.connect(champion_home / "var" / "logs.db")) as writer:
+def test_no_response_leaves_unlogged(start_api, home, block_group):
+    api = start_api()
+    assert api.post("/predict", json=block_group).status_code == 200
+    with closing(sqlite3.connect(home / "var" / "logs.db")) as writer:
         writer.execute("BEGIN IMMEDIATE")  # and holds the lock
         for body in (block_group, {}):
-            response = client.post("/predict", json=body)
+            response = api.post("/predict", json=body)
             assert response.status_code == 503
             assert response.headers["Retry-After"] == "1"
             assert "the log cannot be written" in problems(response)[0]
         writer.rollback()
-    answer = client.post("/predict", json=block_group).json
-    assert logged_ids(champion_home)[1:] == [answer["id"]]
+    answer = api.post("/predict", json=block_group).json
+    assert logged_ids(api)[1:] == [answer["id"]]
 
 
-def test_responses_leave_unlogged_only_if_the_settings_allow_it(app, block_group, champion_home):
-    database = champion_home / "a folder"
+def test_responses_leave_unlogged_only_if_the_settings_allow_it(start_api, home, block_group):
+    database = home / "a folder"
     database.mkdir()
-    settings = {"DATABASE": str(database), "LOG_POLICY": "available"}
-    client = create_app(settings).test_client()
-    response = client.post("/predict", json=block_group)
+    api = start_api(DATABASE=str(database), LOG_POLICY="available")
+    response = api.post("/predict", json=block_group)
     assert response.status_code == 200
     assert response.headers["X-Logged"] == "no"
-    assert "housing_unlogged_answers_total 1.0" in client.get("/metrics").text
+    assert "housing_unlogged_answers_total 1.0" in api.get("/metrics").text
 
 
-def test_a_log_that_is_moved_away_is_created_anew(client, block_group, champion_home):
-    client.post("/predict", json=block_group)
-    var = champion_home / "var"
+def test_a_log_that_is_moved_away_is_created_anew(start_api, home, block_group):
+    api = start_api()
+    api.post("/predict", json=block_group)
     for name in ("logs.db", "api.log"):
-        (var / name).rename(var / f"old-{name}")
-    answer = client.post("/predict", json=block_group).json
-    assert logged_ids(champion_home) == [answer["id"]]
-    assert f"{json.loads((var / 'api.log').read_text())['request_id']}-0" == answer["id"]
+        (home / "var" / name).rename(home / "var" / f"old-{name}")
+    answer = api.post("/predict", json=block_group).json
+    assert logged_ids(api) == [answer["id"]]
+    [line] = api.log_lines()
+    assert f"{line['request_id']}-0" == answer["id"]
 
 
 def test_a_full_disk_for_the_file_keeps_the_row_out_until_there_is_room(
-    app, block_group, champion_home
+    start_api, home, block_group
 ):
-    file = champion_home / "api.log"
+    file = home / "api.log"
     file.symlink_to("/dev/full")
-    client = create_app({"LOG_FILE": str(file)}).test_client()
-    response = client.post("/predict", json=block_group)
+    api = start_api(LOG_FILE=str(file))
+    response = api.post("/predict", json=block_group)
     assert response.status_code == 503
     assert "no answer leaves unlogged" in problems(response)[0]
-    assert logged_rows(champion_home) == []
+    assert api.log_rows() == []
     file.unlink()
-    answer = client.post("/predict", json=block_group).json
-    assert logged_ids(champion_home) == [answer["id"]]
-    [line] = map(json.loads, file.read_text().splitlines())
+    answer = api.post("/predict", json=block_group).json
+    assert logged_ids(api) == [answer["id"]]
+    [line] = api.log_lines()
     assert f"{line['request_id']}-0" == answer["id"]

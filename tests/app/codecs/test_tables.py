@@ -8,18 +8,15 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from app import create_app
 from app.codecs.tables import ARROW_MEDIA_TYPE, CSV_MEDIA_TYPE, PARQUET_MEDIA_TYPE
-from housing.data import splitting
 from housing.schema import FEATURE_NAMES
 
 
 @pytest.fixture
-def table(champion_home):
+def table(served_champion):
     """Thirty rows of the test split."""
-    return pa.Table.from_pandas(
-        splitting.read_split().test[FEATURE_NAMES].head(30), preserve_index=False
-    )
+    rows = served_champion.test[FEATURE_NAMES].head(30)
+    return pa.Table.from_pandas(rows, preserve_index=False)
 
 
 def encode(media_type, table, **options):
@@ -157,8 +154,8 @@ def test_few_bytes_that_stand_for_many_rows_are_refused_before_they_are_unpacked
         assert "3,000,000 rows, expected 1 to 100,000" in problem or "is compressed" in problem
 
 
-def test_a_table_has_a_limit_of_its_own(champion_home, app, table):
-    client = create_app({"MAX_TABLE_ROWS": 29}).test_client()
+def test_a_table_has_a_limit_of_its_own(start_api, table):
+    client = start_api(MAX_TABLE_ROWS=29)
     for media_type in (ARROW_MEDIA_TYPE, PARQUET_MEDIA_TYPE, CSV_MEDIA_TYPE):
         response = post_predict(client, media_type, encode(media_type, table))
         assert problems(response) == ["the list has 30 rows, expected 1 to 29"]

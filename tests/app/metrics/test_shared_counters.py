@@ -40,6 +40,16 @@ def sample(metrics, name):
     return float(line.rpartition(" ")[2])
 
 
+def test_all_that_count_in_a_file_count_together(counters_file):
+    requests = 'housing_requests_total{endpoint="/predict",status="200"}'
+    workers = [Metrics(counters_file) for _ in range(3)]
+    for worker in workers:
+        for _ in range(20):
+            worker.count("housing_requests", "/predict", "200")
+    assert [sample(worker, requests) for worker in workers] == [60] * 3
+
+
+@pytest.mark.slow
 def test_processes_count_together_and_a_killed_process_loses_no_count(counters_file):
     requests = 'housing_requests_total{endpoint="/predict",status="200"}'
     reader = Metrics(counters_file)
