@@ -45,8 +45,11 @@ class RequestError(Exception):
         super().__init__("; ".join(error.problem for error in errors))
         self.status, self.errors = status, errors
         self.headers: list[tuple[str, str]] = []
-        if status == 401:  # Basic as well, so that a browser asks for the key
-            self.headers = [("www-authenticate", 'Bearer realm="housing", Basic realm="housing"')]
+        if status == 401:
+            # Basic so that a browser asks for the key; Chromium reads the first scheme of a header
+            self.headers = [
+                ("www-authenticate", f'{scheme} realm="housing"') for scheme in ("Bearer", "Basic")
+            ]
         elif status in (429, 503):
             self.headers = [("retry-after", f"{math.ceil(retry_after_seconds)}")]
 
