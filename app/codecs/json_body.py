@@ -14,7 +14,6 @@ from app.problem_details import (
     invalid_value_error,
     request_error,
     row_count_error,
-    shorten,
     to_field_error,
     truncate_errors,
 )
@@ -148,13 +147,6 @@ def check_ranges(rows: np.ndarray) -> None:
         actual = f"{value:g}" if np.isfinite(value) else "not a finite number"
         errors.append(invalid_value_error(FEATURE_NAMES[column], row, actual))
     raise RequestError(422, truncate_errors(errors, len(invalid_cells)))
-
-
-def parse_explain_flag(value: str | None) -> bool:
-    """Return whether the query parameter explain asks for contributions. Raises RequestError."""
-    if value not in (None, "true", "false"):
-        raise request_error(422, f"explain is {shorten(value)}, expected true or false")
-    return value == "true"
 
 
 @cache

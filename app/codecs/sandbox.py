@@ -11,12 +11,11 @@ import socket
 import subprocess
 import sys
 import threading
-from typing import NamedTuple
 
 import numpy as np
 
 from app.codecs import columns, sandbox_worker
-from app.codecs.sandbox_worker import MessageStream, ReadRequest, TableSummary
+from app.codecs.sandbox_worker import ReadRequest, TableSummary
 from app.problem_details import check_row_count, request_error
 from housing.schema import FEATURE_NAMES
 
@@ -58,23 +57,11 @@ def decode_table(
     return np.ascontiguousarray(by_column.T)
 
 
-class SandboxProcess(NamedTuple):
-    """The running process, and the socket that is its stdin and stdout."""
-
-    process: subprocess.Popen[bytes]
-    stream: MessageStream
-
-    def kill(self) -> None:
-        """End the process and wait for its end."""
-        self.process.kill()
-        self.process.wait()
-
-
 class SandboxedReader:
     """The process, which reads one table after another."""
 
     def __init__(self) -> None:
-        self._sandbox: SandboxProcess | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
     def read(self, body: bytes, request: ReadRequest) -> tuple[TableSummary, bytes]:
@@ -84,49 +71,44 @@ class SandboxedReader:
         (503) if there is no process.
         """
         with self._lock:
-            sandbox = self._ensure_process()
+            if self._process is None or self._process.poll() is not None:
+                try:
+                    self._start_process()
+                except (OSError, EOFError) as error:
+                    self._kill_process()
+                    raise request_error(
+                        503, "the process that reads tables does not start; try again, or send JSON"
+                    ) from error
             try:
-                sandbox_worker.write_message(sandbox.stream, request, body)
-                header, values = sandbox_worker.read_message(sandbox.stream)
+                sandbox_worker.write_message(self._stream, request, body)
+                header, values = sandbox_worker.read_message(self._stream)
             except (OSError, EOFError) as error:
-                sandbox.kill()
+                self._kill_process()
                 raise ValueError("the table ended the process that reads it") from error
         if header is None:
             raise ValueError("pyarrow cannot read the table")
         return TableSummary(*header), values
 
-    def _ensure_process(self) -> SandboxProcess:
-        """Return the process, started anew if there is none or it has ended."""
-        if self._sandbox is None or self._sandbox.process.poll() is not None:
-            try:
-                self._sandbox = _start_process()
-            except (OSError, EOFError) as error:
-                raise request_error(
-                    503, "the process that reads tables does not start; try again, or send JSON"
-                ) from error
-        return self._sandbox
+    def _start_process(self) -> None:
+        """Start the process and wait until it is ready. Raises OSError or EOFError."""
+        socket_here, socket_there = socket.socketpair()
+        with socket_here, socket_there:
+            socket_here.settimeout(SANDBOX_TIMEOUT_SECONDS)
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", sandbox_worker.__file__],
+                stdin=socket_there.fileno(),
+                stdout=socket_there.fileno(),
+                stderr=subprocess.DEVNULL,
+                env=os.environ | SANDBOX_ENVIRONMENT,
+                start_new_session=True,
+            )
+            self._stream = socket_here.makefile("rwb")
+        sandbox_worker.read_message(self._stream)
 
-
-def _start_process() -> SandboxProcess:
-    """Return a new process that is ready. Raises OSError or EOFError."""
-    socket_here, socket_there = socket.socketpair()
-    with socket_here, socket_there:
-        socket_here.settimeout(SANDBOX_TIMEOUT_SECONDS)
-        process = subprocess.Popen(
-            [sys.executable, "-P", sandbox_worker.__file__],
-            stdin=socket_there.fileno(),
-            stdout=socket_there.fileno(),
-            stderr=subprocess.DEVNULL,
-            env=os.environ | SANDBOX_ENVIRONMENT,
-            start_new_session=True,
-        )
-        sandbox = SandboxProcess(process, socket_here.makefile("rwb"))
-    try:
-        sandbox_worker.read_message(sandbox.stream)
-    except (OSError, EOFError):
-        sandbox.kill()
-        raise
-    return sandbox
+    def _kill_process(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
 
 _sandboxed_reader = SandboxedReader()

@@ -165,11 +165,13 @@ def _read_arrow(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.Tab
 def _summarize(
     schema: pa.Schema, row_count: int, unpacked_bytes: int, request: ReadRequest
 ) -> TableSummary:
+    import pyarrow.types
+
     column_types: list[tuple[str, str]] = []
-    if len(schema) <= request.max_columns:
-        for field in schema:
-            type_name = "" if is_numeric(field.type) else str(field.type)[:MAX_NAME_LENGTH]
-            column_types.append((field.name[:MAX_NAME_LENGTH], type_name))
+    for field in schema if len(schema) <= request.max_columns else ():
+        is_number = pyarrow.types.is_integer(field.type) or pyarrow.types.is_floating(field.type)
+        type_name = "" if is_number else str(field.type)[:MAX_NAME_LENGTH]
+        column_types.append((field.name[:MAX_NAME_LENGTH], type_name))
     return TableSummary(row_count, unpacked_bytes, len(schema), column_types, {})
 
 
@@ -177,13 +179,6 @@ def _has_columns(summary: TableSummary, request: ReadRequest) -> bool:
     """Return whether a table has each of the columns once, of numbers."""
     names = [name for name, type_name in summary.column_types if not type_name]
     return all(names.count(name) == 1 for name in request.column_names)
-
-
-def is_numeric(data_type: pa.DataType) -> bool:
-    """Return whether a column of this type holds integers or floats."""
-    import pyarrow.types
-
-    return pyarrow.types.is_integer(data_type) or pyarrow.types.is_floating(data_type)
 
 
 if __name__ == "__main__":

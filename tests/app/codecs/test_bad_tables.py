@@ -218,14 +218,14 @@ def test_columns_of_every_width_are_read_as_pyarrow_reads_them(client, table):
 def test_a_parquet_file_that_ends_its_reader_is_refused_and_the_next_is_read(client, table):
     content = encode(PARQUET_MEDIA_TYPE, table)
     assert post_predict(client, PARQUET_MEDIA_TYPE, content).status_code == 200
-    reader_process = sandbox._sandboxed_reader._sandbox.process
+    reader_process = sandbox._sandboxed_reader._process
     resource.prlimit(reader_process.pid, resource.RLIMIT_AS, (1, 1))  # no memory to allocate
     long_file = encode(PARQUET_MEDIA_TYPE, pa.concat_tables([table] * 2_000))
     assert post_predict(client, PARQUET_MEDIA_TYPE, long_file).status_code in (400, 413)
     reader_process.send_signal(signal.SIGKILL)
     reader_process.wait()
     assert post_predict(client, PARQUET_MEDIA_TYPE, content).status_code == 200
-    assert sandbox._sandboxed_reader._sandbox.process.pid != reader_process.pid
+    assert sandbox._sandboxed_reader._process.pid != reader_process.pid
 
 
 def test_no_damaged_parquet_file_ends_more_than_its_reader(client, table):
@@ -262,7 +262,7 @@ def test_the_reader_of_parquet_has_little_memory_and_time(client, table):
         post_predict(client, PARQUET_MEDIA_TYPE, encode(PARQUET_MEDIA_TYPE, table)).status_code
         == 200
     )
-    pid = sandbox._sandboxed_reader._sandbox.process.pid
+    pid = sandbox._sandboxed_reader._process.pid
     assert resource.prlimit(pid, resource.RLIMIT_AS)[0] <= 1 << 30
     assert resource.prlimit(pid, resource.RLIMIT_CPU)[0] < 60
 

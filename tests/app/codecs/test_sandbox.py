@@ -112,7 +112,7 @@ def test_a_reader_that_has_ended_is_replaced(media_type, monkeypatch):
     monkeypatch.setattr(sandbox, "_sandboxed_reader", SandboxedReader())
     for _ in range(2):
         assert len(tables.decode_table(media_type, body, 100)) == 40
-        process = sandbox._sandboxed_reader._sandbox.process
+        process = sandbox._sandboxed_reader._process
         process.kill()
         process.wait()
 
@@ -122,18 +122,24 @@ def test_a_table_that_stops_its_reader_is_refused_and_the_next_is_read(monkeypat
     monkeypatch.setattr(sandbox, "_sandboxed_reader", SandboxedReader())
     monkeypatch.setattr(sandbox, "SANDBOX_TIMEOUT_SECONDS", 3.0)
     assert len(tables.decode_table(ARROW_MEDIA_TYPE, body, 100)) == 40
-    process = sandbox._sandboxed_reader._sandbox.process
+    process = sandbox._sandboxed_reader._process
     os.kill(process.pid, signal.SIGSTOP)
     assert refusal(body)[0] == 400
     assert process.wait() == -signal.SIGKILL
     assert len(tables.decode_table(ARROW_MEDIA_TYPE, body, 100)) == 40
 
 
-def test_a_reader_that_does_not_start_is_the_service_s_fault_and_the_next_may(monkeypatch):
+def test_a_reader_that_does_not_start_is_the_service_s_fault_and_the_next_may(
+    monkeypatch, tmp_path
+):
     body = encode_stream(feature_table())
     monkeypatch.setattr(sandbox, "_sandboxed_reader", SandboxedReader())
-    for executable in ("/bin/false", "/no/such/file"):
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\nsleep 60\n")
+    silent.chmod(0o755)
+    for executable in ("/bin/false", "/no/such/file", str(silent)):
         with monkeypatch.context() as patch:
+            patch.setattr(sandbox, "SANDBOX_TIMEOUT_SECONDS", 0.5)
             patch.setattr("sys.executable", executable)
             status, problem = refusal(body)
         assert (status, problem) == (
