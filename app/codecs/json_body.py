@@ -13,7 +13,6 @@ from app.problem_details import (
     check_row_count,
     invalid_value_error,
     request_error,
-    row_count_error,
     to_field_error,
     truncate_errors,
 )
@@ -166,6 +165,6 @@ def _to_request_error(
     if first["type"] == "json_invalid":
         return request_error(400, f"the body is not JSON: {first['ctx']['error']}")
     if first["type"] == "too_long":
-        return row_count_error(first["ctx"]["actual_length"], max_rows)
+        check_row_count(first["ctx"]["actual_length"], max_rows)  # raises
     errors = [to_field_error(error) for error in pydantic_errors[:MAX_REPORTED_ERRORS]]
     return RequestError(422, truncate_errors(errors, validation_error.error_count()))

@@ -45,67 +45,69 @@ class Endpoint(NamedTuple):
     description: str = ""
 
 
+# what identifies an endpoint stands on one line
+# fmt: off
 ENDPOINTS = (
     Endpoint(
-        *("predict", "POST", "/predict", PREDICTIONS),
+        "predict", "POST", "/predict", PREDICTIONS,
         f"Predict the house values of one block group, or of up to {MAX_JSON_ROWS:,}",
-        Prediction | PredictionList,
-        (400, 408, 413, 415, 422, 503),
+        Prediction | PredictionList, (400, 408, 413, 415, 422, 503),
         request=BlockGroup | models.BlockGroups,
         example=EXAMPLE_BLOCK_GROUP,
         query=models.ExplainQuery,
         description=TABLE_DESCRIPTION,
     ),
     Endpoint(
-        *("invocations", "POST", "/invocations", PREDICTIONS),
+        "invocations", "POST", "/invocations", PREDICTIONS,
         "Predict house values by MLflow's scoring protocol",
-        models.InvocationOutput,
-        (400, 408, 413, 415, 503),
+        models.InvocationOutput, (400, 408, 413, 415, 503),
         models.InvocationError,
         request=models.InvocationInput,
         example={"dataframe_records": [EXAMPLE_BLOCK_GROUP]},
         description=INVOCATIONS_DESCRIPTION,
     ),
     Endpoint(
-        *("recent", "GET", "/predictions", PREDICTIONS),
+        "recent", "GET", "/predictions", PREDICTIONS,
         "The last predictions and rejected requests, newest first",
-        models.LoggedPredictionList,
-        (422, 503),
+        models.LoggedPredictionList, (422, 503),
         query=models.LogQuery,
     ),
     Endpoint(
-        *("logged", "GET", "/predictions/{id}", PREDICTIONS),
+        "logged", "GET", "/predictions/{id}", PREDICTIONS,
         "A prediction as it was logged, and where its model comes from",
-        LoggedPredictionDetail,
-        (404, 503),
+        LoggedPredictionDetail, (404, 503),
     ),
     Endpoint(
-        *("model", "GET", "/model", MODEL),
+        "model", "GET", "/model", MODEL,
         "The model that serves, and where it comes from",
-        models.ModelDetails,
-        (503,),
+        models.ModelDetails, (503,),
     ),
     Endpoint(
-        *("health", "GET", "/health", OPERATIONS), "Report that the process is alive", models.Health
+        "health", "GET", "/health", OPERATIONS,
+        "Report that the process is alive", models.Health,
     ),
     Endpoint(
-        *("ready", "GET", "/ready", OPERATIONS),
+        "ready", "GET", "/ready", OPERATIONS,
         "Report whether the service can answer",
-        models.Readiness,
-        (503,),
+        models.Readiness, (503,),
     ),
     Endpoint(
-        *("ping", "GET", "/ping", OPERATIONS),
+        "ping", "GET", "/ping", OPERATIONS,
         "Report health as MLflow's scoring server does",
-        str,
-        (404,),
-        str,
+        str, (404,), str,
     ),
     Endpoint(
-        *("version", "GET", "/version", OPERATIONS),
+        "version", "GET", "/version", OPERATIONS,
         "The version of MLflow whose scoring protocol is implemented",
         str,
     ),
-    Endpoint(*("metrics", "GET", "/metrics", OPERATIONS), "Metrics for Prometheus", str),
-    Endpoint(*("openapi", "GET", "/openapi.json", OPERATIONS), "This document", dict[str, Any]),
+    Endpoint(
+        "metrics", "GET", "/metrics", OPERATIONS,
+        "Metrics for Prometheus", str,
+    ),
+    Endpoint(
+        "openapi", "GET", "/openapi.json", OPERATIONS,
+        "This document", dict[str, Any],
+    ),
 )
+# fmt: on
