@@ -111,13 +111,17 @@ def read_columns(body: bytes, request: ReadRequest) -> tuple[TableSummary, bytes
     table.validate(full=True)  # pyarrow trusts the lengths and offsets of what it reads
     if table.num_rows != summary.row_count:
         raise ValueError("the file does not have as many rows as its metadata says")
-    for name in request.column_names:
-        if table[name].null_count:
-            summary.first_missing_rows[name] = table[name].is_null().to_pylist().index(True)
+    summary.first_missing_rows.update(first_missing_rows(table, request.column_names))
     if summary.first_missing_rows:
         return summary, b""
     values = [table[name].to_numpy().astype(np.float64).tobytes() for name in request.column_names]
     return summary, b"".join(values)
+
+
+def first_missing_rows(table: pa.Table, column_names: list[str]) -> dict[str, int]:
+    """Return the first row without a value, by the name of each column that lacks values."""
+    incomplete_columns = [name for name in column_names if table[name].null_count]
+    return {name: table[name].is_null().to_pylist().index(True) for name in incomplete_columns}
 
 
 def _read_parquet(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.Table | None]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.codecs import columns, json_body, sandbox
+from app.codecs.sandbox_worker import first_missing_rows
 from app.problem_details import (
     RequestError,
     check_row_count,
@@ -106,7 +107,7 @@ def _decode_csv(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.nda
     columns.check_columns([(name, "") for name in names], allow_extra_columns)
     table = _parse_csv(body, names)
     check_row_count(table.num_rows, max_rows)
-    columns.check_no_missing_values(_first_missing_rows(table))
+    columns.check_no_missing_values(first_missing_rows(table, FEATURE_NAMES))
     return np.column_stack([table[name].to_numpy() for name in FEATURE_NAMES])
 
 
@@ -130,9 +131,3 @@ def _parse_csv(body: bytes, column_names: list[str]) -> pa.Table:
             raise ValueError("pyarrow cannot read the CSV") from None
         name, row = column_names[int(match[1])], int(match[2]) - 2  # row 1 is the header
         raise RequestError(422, [invalid_value_error(name, row, shorten(match[3]))]) from None
-
-
-def _first_missing_rows(table: pa.Table) -> dict[str, int]:
-    """Return the first row without a value, by the name of each column that lacks values."""
-    incomplete_columns = [name for name in FEATURE_NAMES if table[name].null_count]
-    return {name: table[name].is_null().to_pylist().index(True) for name in incomplete_columns}
