@@ -23,16 +23,19 @@ OptionalRows = Annotated[
     Field(json_schema_extra=lambda schema: schema.pop("default")),  # absent, never null
 ]
 
+# what is not allowed, as generators of clients take a oneOf for a choice of types
+_INVALID_FORMS: Any = {
+    "anyOf": [
+        {"required": [INPUT_KEYS[0]]},
+        {"not": {"oneOf": [{"required": [key]} for key in INPUT_KEYS[1:]]}},
+    ]
+}
+
 
 class InvocationInput(BaseModel):
     """The block groups in one of the forms of MLflow's scoring protocol."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [{"required": [key]} for key in INPUT_KEYS[1:]],
-            "not": {"required": [INPUT_KEYS[0]]},
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"not": _INVALID_FORMS})
     dataframe_records: OptionalRows = None
     instances: OptionalRows = None
     inputs: OptionalRows = None
