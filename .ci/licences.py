@@ -29,6 +29,7 @@ CLASSIFIERS = {
 }
 # no machine-readable licence in the metadata, or less than in the licence file
 LICENCES = {
+    "flask-swagger-ui": "MIT AND Apache-2.0",  # the latter of Swagger UI, which it ships
     "grandalf": "GPL-2.0-only OR EPL-1.0",
     "huey": "MIT",
     "pygit2": "GPL-2.0-only WITH GCC-exception-2.0",

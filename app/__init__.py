@@ -42,7 +42,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         app.extensions["access_log"],
         app.config,
     )
-    for blueprint in (predictions.bp, operations.bp, pages.bp, reports.bp):
+    for blueprint in (predictions.bp, operations.bp, pages.bp, pages.swagger_ui, reports.bp):
         app.register_blueprint(blueprint)
     api_keys.init_app(app)
     hooks.init_app(app)

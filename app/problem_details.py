@@ -45,8 +45,11 @@ class RequestError(Exception):
         super().__init__("; ".join(error.problem for error in errors))
         self.status, self.errors = status, errors
         self.headers: list[tuple[str, str]] = []
-        if status == 401:  # Basic as well, so that a browser asks for the key
-            self.headers = [("www-authenticate", 'Bearer realm="housing", Basic realm="housing"')]
+        if status == 401:
+            # Basic so that a browser asks for the key; Chromium reads the first scheme of a header
+            self.headers = [
+                ("www-authenticate", f'{scheme} realm="housing"') for scheme in ("Bearer", "Basic")
+            ]
         elif status in (429, 503):
             self.headers = [("retry-after", f"{math.ceil(retry_after_seconds)}")]
 
@@ -59,12 +62,7 @@ def request_error(status: int, message: str) -> RequestError:
 def check_row_count(row_count: int, max_rows: int) -> None:
     """Raise RequestError for an empty list, or one that is too long."""
     if not 1 <= row_count <= max_rows:
-        raise row_count_error(row_count, max_rows)
-
-
-def row_count_error(row_count: int, max_rows: int) -> RequestError:
-    """Return the error of an empty list, or of one that is too long."""
-    return request_error(422, f"the list has {row_count:,} rows, expected 1 to {max_rows:,}")
+        raise request_error(422, f"the list has {row_count:,} rows, expected 1 to {max_rows:,}")
 
 
 def invalid_value_error(field_name: str, row: int, actual: str) -> FieldError:

@@ -1,17 +1,24 @@
-"""The HTML pages: the map with its form, and the description of the API."""
+"""The HTML pages: the map with its form, and the interactive reference of the API."""
 
 from __future__ import annotations
+
+from importlib.resources import files
 
 from flask import Blueprint, render_template
 
 from app.blueprints import outline
 from app.codecs.predict import SAMPLE_NOTICE
 from app.model.champion import champion_loader
-from app.openapi import document
 from app.prediction_service import NO_CHAMPION_MESSAGE
 from housing.schema import FEATURES, USD_PER_UNIT
 
 bp = Blueprint("pages", __name__)
+swagger_ui = Blueprint(
+    "swagger_ui",
+    __name__,
+    static_folder=str(files("flask_swagger_ui") / "dist"),
+    static_url_path="/static/swagger-ui",
+)
 
 
 @bp.get("/")
@@ -31,5 +38,5 @@ def index() -> str:
 
 @bp.get("/docs")
 def api_docs() -> str:
-    """Show the OpenAPI document as a page."""
-    return render_template("docs.html", document=document.openapi_document(), features=FEATURES)
+    """Show the OpenAPI document in Swagger UI, from which requests can be sent."""
+    return render_template("docs.html")

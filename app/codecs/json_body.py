@@ -13,8 +13,6 @@ from app.problem_details import (
     check_row_count,
     invalid_value_error,
     request_error,
-    row_count_error,
-    shorten,
     to_field_error,
     truncate_errors,
 )
@@ -150,13 +148,6 @@ def check_ranges(rows: np.ndarray) -> None:
     raise RequestError(422, truncate_errors(errors, len(invalid_cells)))
 
 
-def parse_explain_flag(value: str | None) -> bool:
-    """Return whether the query parameter explain asks for contributions. Raises RequestError."""
-    if value not in (None, "true", "false"):
-        raise request_error(422, f"explain is {shorten(value)}, expected true or false")
-    return value == "true"
-
-
 @cache
 def _block_group_list_adapter(max_rows: int) -> TypeAdapter:
     """Return the adapter of a list; a longer list is refused before its rows are validated."""
@@ -174,6 +165,6 @@ def _to_request_error(
     if first["type"] == "json_invalid":
         return request_error(400, f"the body is not JSON: {first['ctx']['error']}")
     if first["type"] == "too_long":
-        return row_count_error(first["ctx"]["actual_length"], max_rows)
+        check_row_count(first["ctx"]["actual_length"], max_rows)  # raises
     errors = [to_field_error(error) for error in pydantic_errors[:MAX_REPORTED_ERRORS]]
     return RequestError(422, truncate_errors(errors, validation_error.error_count()))

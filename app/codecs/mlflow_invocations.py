@@ -112,18 +112,16 @@ def _to_feature_array(column_names: Any, rows: Any, max_rows: int) -> np.ndarray
     if wrong_names:
         raise request_error(400, f"the columns lack {', '.join(wrong_names)}, or have them twice")
     check_row_count(len(rows), max_rows)
+    positions = {name: column_names.index(name) for name in FEATURE_NAMES}
     for index, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(column_names):
             raise request_error(400, f"row {index} is not a list of {len(column_names)} values")
-    order = [column_names.index(name) for name in FEATURE_NAMES]
-    feature_rows = [[row[position] for position in order] for row in rows]
-    for index, row in enumerate(feature_rows):
-        for name, value in zip(FEATURE_NAMES, row, strict=True):
-            if type(value) not in (int, float):
-                actual = _describe_value(value)
+        for name, position in positions.items():
+            if type(row[position]) not in (int, float):
+                actual = _describe_value(row[position])
                 raise request_error(400, f"row {index}: {name} is {actual}, expected a number")
     try:
-        return np.array(feature_rows, float)
+        return np.array([[row[index] for index in positions.values()] for row in rows], float)
     except OverflowError:
         raise request_error(400, "a number is larger than a double can hold") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -16,27 +17,14 @@ from app.messages import (
     json_response,
 )
 from app.model.local_copy import ModelInfo
-from app.problem_details import ProblemDetails, RequestError, request_error
+from app.problem_details import ProblemDetails, RequestError, request_error, shorten
 from housing.inference.shapley import FEATURE_GROUPS
 
 SAMPLE_NOTICE = "answered by a model trained on a GENERATED SAMPLE, not on real data"
 MAX_QUERY_FIELDS = 100
 MAX_QUOTED_CHARS = 60  # of a content type that an error repeats
-REASON_PHRASES = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    411: "Length Required",
-    413: "Content Too Large",
-    415: "Unsupported Media Type",
-    422: "Unprocessable Content",
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
+# names of RFC 9110, where those of older Pythons differ
+REASON_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 class ParsedRequest(NamedTuple):
@@ -61,7 +49,7 @@ class PredictionBatch(NamedTuple):
 
 def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> ParsedRequest:
     """Return the rows of a request. Raises RequestError."""
-    explain = wants_explanation(request.query_string)
+    explain = _wants_explanation(request.query_string)
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if not _is_supported(media_type):
@@ -93,7 +81,7 @@ def encode_response(parsed_request: ParsedRequest, batch: PredictionBatch) -> Ht
 def encode_error(request: HttpRequest, error: RequestError) -> HttpResponse:
     """Return the problem details of a refused request (RFC 9457)."""
     problem_details = ProblemDetails(
-        title=REASON_PHRASES.get(error.status, "Error"),
+        title=REASON_PHRASES.get(error.status) or HTTPStatus(error.status).phrase,
         status=error.status,
         detail=error.errors[0].problem,
         instance=f"/predictions/{request.id}",
@@ -104,7 +92,7 @@ def encode_error(request: HttpRequest, error: RequestError) -> HttpResponse:
     return HttpResponse(error.status, PROBLEM_MEDIA_TYPE, body, [*error.headers])
 
 
-def wants_explanation(query_string: str) -> bool:
+def _wants_explanation(query_string: str) -> bool:
     """Return whether the query parameter explain asks for contributions. Raises RequestError."""
     if not query_string:
         return False
@@ -112,8 +100,10 @@ def wants_explanation(query_string: str) -> bool:
         parameters = parse_qs(query_string, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
     except ValueError:
         raise request_error(422, f"the query has more than {MAX_QUERY_FIELDS} fields") from None
-    explain_values = parameters.get("explain")
-    return json_body.parse_explain_flag(explain_values[-1] if explain_values else None)
+    value = parameters.get("explain", ["false"])[-1]
+    if value not in ("true", "false"):
+        raise request_error(422, f"explain is {shorten(value)}, expected true or false")
+    return value == "true"
 
 
 def _is_supported(media_type: str) -> bool:

@@ -1,7 +1,7 @@
-"""The process that reads Parquet: a crafted file may end it without harm to a worker.
+"""The process that reads Arrow and Parquet: a crafted table may end it without harm to a worker.
 
-It runs as a script, so that it loads pyarrow and nothing of the service: a file comes in by stdin,
-its columns go out by stdout. Its memory and the processor time of each file are limited.
+It runs as a script, so that it loads pyarrow and nothing of the service. Requests come in by stdin,
+responses go out by stdout. Its memory and the processor time of each table are limited.
 """
 
 from __future__ import annotations
@@ -12,41 +12,42 @@ import os
 import resource
 import struct
 import sys
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet
 
 MAX_MEMORY_BYTES = 1 << 30  # of address space, for the whole life of the process
-MAX_CPU_SECONDS = 3  # for one file; the largest that is accepted takes 0.1
+MAX_CPU_SECONDS = 3  # for one table; the largest that is accepted takes 0.1
+MAX_HEADER_BYTES = 1_000_000  # of a message; the names and types of a table's columns are the most
 MAX_THRIFT_SIZE = 1_000_000  # bytes of a string, and elements of a list, in a file's metadata
 MAX_NAME_LENGTH = 100  # characters of a column's name and type that are sent back
-SIZE_STRUCT = struct.Struct("<Q")
+MessageStream = BinaryIO | io.BufferedRWPair  # the latter is what a socket's makefile returns
+MESSAGE_STRUCT = struct.Struct("<QQ")  # the sizes of a message's header and body
 
 
 class ReadRequest(NamedTuple):
-    """What comes before each file: its size, the columns to read, and its limits."""
+    """The header of a request, whose body is the table."""
 
-    body_size: int  # in bytes
-    column_names: list[str]
+    is_parquet: bool  # else it is an Arrow IPC stream
+    column_names: list[str]  # the columns to read
     max_rows: int
-    max_bytes: int  # of the file when it is unpacked
-    max_columns: int  # a file with more is neither described nor read
+    max_bytes: int  # of a Parquet file when it is unpacked
+    max_columns: int  # a table with more is neither described nor read
 
 
-class FileSummary(NamedTuple):
-    """What the metadata of a file say of it, and which values are missing."""
+class TableSummary(NamedTuple):
+    """The header of a response: what a table says of itself, and which values are missing."""
 
-    row_count: int
-    unpacked_bytes: int
+    row_count: int  # of a table whose columns are wrong, and of a stream that is too long: so far
+    unpacked_bytes: int  # 0 for a stream, whose rows are its size
     column_count: int
     column_types: list[tuple[str, str]]  # names and types; no type stands for numbers
     first_missing_rows: dict[str, int]  # the first row without a value, by the column's name
 
 
 def main() -> None:
-    """Read files until stdin ends; `write_response` describes what is written for each."""
+    """Read tables until stdin ends; the header of the response is null for a damaged one."""
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what pyarrow may print is no response
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others map more than they use
@@ -54,20 +55,40 @@ def main() -> None:
 
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    write_response(responses, None, b"")  # signals that the process is ready
+    write_message(responses, None)  # signals that the process is ready
     while True:
-        size = requests.read(SIZE_STRUCT.size)
-        if len(size) < SIZE_STRUCT.size:
-            return
-        request = ReadRequest(*json.loads(requests.read(SIZE_STRUCT.unpack(size)[0])))
-        body = requests.read(request.body_size)
-        _extend_cpu_limit()
-        summary: FileSummary | None
         try:
-            summary, values = read_columns(body, request)
+            header, body = read_message(requests)
+        except EOFError:
+            return
+        _extend_cpu_limit()
+        try:
+            write_message(responses, *read_columns(body, ReadRequest(*header)))
         except (pyarrow.ArrowException, OSError, ValueError, MemoryError, LookupError):
-            summary, values = None, b""
-        write_response(responses, summary, values)
+            write_message(responses, None)
+
+
+def write_message(stream: MessageStream, header: Any, body: bytes = b"") -> None:
+    """Write the header as JSON and the body, after the size of each."""
+    header_json = json.dumps(header).encode()
+    stream.write(MESSAGE_STRUCT.pack(len(header_json), len(body)) + header_json)
+    stream.write(body)
+    stream.flush()
+
+
+def read_message(stream: MessageStream) -> tuple[Any, bytes]:
+    """Return the header and the body of the next message. Raises EOFError if the stream ends."""
+    header_size, body_size = MESSAGE_STRUCT.unpack(_read_exactly(stream, MESSAGE_STRUCT.size))
+    if header_size > MAX_HEADER_BYTES:
+        raise EOFError
+    return json.loads(_read_exactly(stream, header_size)), _read_exactly(stream, body_size)
+
+
+def _read_exactly(stream: MessageStream, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
 
 
 def _extend_cpu_limit() -> None:
@@ -76,13 +97,35 @@ def _extend_cpu_limit() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
 
 
-def read_columns(body: bytes, request: ReadRequest) -> tuple[FileSummary, bytes]:
-    """Return a summary of a file, and the float64 values of its columns one after another.
+def read_columns(body: bytes, request: ReadRequest) -> tuple[TableSummary, bytes]:
+    """Return a summary of a table, and the float64 values of its columns one after another.
 
-    There are values only if the file keeps the limits of the request, has each of the columns
+    There are values only if the table keeps the limits of the request, has each of the columns
     once, of numbers, and if no value is missing. Raises what pyarrow raises.
     """
     import numpy as np
+
+    summary, table = (_read_parquet if request.is_parquet else _read_arrow)(body, request)
+    if table is None:
+        return summary, b""
+    table.validate(full=True)  # pyarrow trusts the lengths and offsets of what it reads
+    if table.num_rows != summary.row_count:
+        raise ValueError("the file does not have as many rows as its metadata says")
+    summary.first_missing_rows.update(first_missing_rows(table, request.column_names))
+    if summary.first_missing_rows:
+        return summary, b""
+    values = [table[name].to_numpy().astype(np.float64).tobytes() for name in request.column_names]
+    return summary, b"".join(values)
+
+
+def first_missing_rows(table: pa.Table, column_names: list[str]) -> dict[str, int]:
+    """Return the first row without a value, by the name of each column that lacks values."""
+    incomplete_columns = [name for name in column_names if table[name].null_count]
+    return {name: table[name].is_null().to_pylist().index(True) for name in incomplete_columns}
+
+
+def _read_parquet(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.Table | None]:
+    """Return a summary of a Parquet file, and its columns unless it breaks a limit."""
     import pyarrow.parquet
 
     file = pyarrow.parquet.ParquetFile(
@@ -90,60 +133,56 @@ def read_columns(body: bytes, request: ReadRequest) -> tuple[FileSummary, bytes]
         thrift_string_size_limit=MAX_THRIFT_SIZE,
         thrift_container_size_limit=MAX_THRIFT_SIZE,
     )
-    summary = _summarize(file, request.max_columns)
-    numeric_columns = [name for name, type_name in summary.column_types if not type_name]
-    if (
-        any(numeric_columns.count(name) != 1 for name in request.column_names)
-        or not 1 <= summary.row_count <= request.max_rows
-        or summary.unpacked_bytes > request.max_bytes
-    ):
-        return summary, b""
-    table = file.read(columns=request.column_names, use_threads=False)
-    table.validate(full=True)
-    if table.num_rows != summary.row_count:
-        raise ValueError("the file does not have as many rows as its metadata says")
-    for name in request.column_names:
-        if table[name].null_count:
-            summary.first_missing_rows[name] = table[name].is_null().to_pylist().index(True)
-    if summary.first_missing_rows:
-        return summary, b""
-    values = [table[name].to_numpy().astype(np.float64).tobytes() for name in request.column_names]
-    return summary, b"".join(values)
-
-
-def _summarize(file: pyarrow.parquet.ParquetFile, max_columns: int) -> FileSummary:
     metadata = file.metadata
     row_groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    column_types: list[tuple[str, str]] = []
-    if metadata.num_columns <= max_columns:
-        for field in file.schema_arrow:
-            type_name = "" if is_numeric(field.type) else str(field.type)[:MAX_NAME_LENGTH]
-            column_types.append((field.name[:MAX_NAME_LENGTH], type_name))
-    return FileSummary(
-        row_count=metadata.num_rows,
-        unpacked_bytes=sum(max(row_group.total_byte_size, 0) for row_group in row_groups),
-        column_count=metadata.num_columns,
-        column_types=column_types,
-        first_missing_rows={},
-    )
+    unpacked_bytes = sum(max(row_group.total_byte_size, 0) for row_group in row_groups)
+    summary = _summarize(file.schema_arrow, metadata.num_rows, unpacked_bytes, request)
+    if (
+        not _has_columns(summary, request)
+        or not 1 <= summary.row_count <= request.max_rows
+        or unpacked_bytes > request.max_bytes
+    ):
+        return summary, None
+    return summary, file.read(columns=request.column_names, use_threads=False)
 
 
-def is_numeric(data_type: pa.DataType) -> bool:
-    """Return whether a column of this type holds integers or floats."""
+def _read_arrow(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.Table | None]:
+    """Return a summary of an Arrow IPC stream, and its columns unless it breaks a limit."""
+    import pyarrow as pa
+
+    schema = pa.ipc.open_stream(body).schema
+    summary = _summarize(schema, 0, 0, request)
+    if not _has_columns(summary, request):
+        return summary, None
+    indices = [schema.get_field_index(name) for name in request.column_names]
+    options = pa.ipc.IpcReadOptions(included_fields=indices, use_threads=False)
+    stream = pa.ipc.open_stream(body, options=options)
+    batches: list[pa.RecordBatch] = []
+    for batch in stream:
+        batches.append(batch)
+        summary = summary._replace(row_count=summary.row_count + batch.num_rows)
+        if summary.row_count > request.max_rows:
+            return summary, None
+    return summary, pa.Table.from_batches(batches, stream.schema)
+
+
+def _summarize(
+    schema: pa.Schema, row_count: int, unpacked_bytes: int, request: ReadRequest
+) -> TableSummary:
     import pyarrow.types
 
-    return pyarrow.types.is_integer(data_type) or pyarrow.types.is_floating(data_type)
+    column_types: list[tuple[str, str]] = []
+    for field in schema if len(schema) <= request.max_columns else ():
+        is_number = pyarrow.types.is_integer(field.type) or pyarrow.types.is_floating(field.type)
+        type_name = "" if is_number else str(field.type)[:MAX_NAME_LENGTH]
+        column_types.append((field.name[:MAX_NAME_LENGTH], type_name))
+    return TableSummary(row_count, unpacked_bytes, len(schema), column_types, {})
 
 
-def write_response(stream: BinaryIO, summary: FileSummary | None, values: bytes) -> None:
-    """Write the size of the summary as JSON, the size of the values, and then both.
-
-    summary: None, as JSON null, for a file that pyarrow cannot read.
-    """
-    summary_json = json.dumps(summary).encode()
-    sizes = SIZE_STRUCT.pack(len(summary_json)) + SIZE_STRUCT.pack(len(values))
-    stream.write(sizes + summary_json + values)
-    stream.flush()
+def _has_columns(summary: TableSummary, request: ReadRequest) -> bool:
+    """Return whether a table has each of the columns once, of numbers."""
+    names = [name for name, type_name in summary.column_types if not type_name]
+    return all(names.count(name) == 1 for name in request.column_names)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,21 @@
 """Bodies that are tables: Arrow IPC streams, Parquet and CSV.
 
-pyarrow reads CSV here and writes all three. Parquet is read by a process of its own (sandbox.py),
-as a crafted file may harm the process that reads it. pyarrow is imported at first use: it takes as
-much memory as the rest of a worker.
+pyarrow reads CSV here and writes all three. Arrow and Parquet are read by a process of its own
+(sandbox.py), as a crafted table may harm the process that reads it. pyarrow is imported at first
+use: it takes as much memory as the rest of a worker.
 """
 
 from __future__ import annotations
 
 import io
 import re
-import struct
-from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.codecs import arrow_stream, columns, json_body, sandbox
+from app.codecs import columns, json_body, sandbox
+from app.codecs.sandbox_worker import first_missing_rows
 from app.problem_details import (
     RequestError,
     check_row_count,
@@ -37,6 +36,8 @@ TABLE_FORMATS = {
     PARQUET_MEDIA_TYPE: "a Parquet file",
     CSV_MEDIA_TYPE: "CSV with a header",
 }
+# read beside the worker: the answer takes time, however short the body is
+SANDBOXED_MEDIA_TYPES = (ARROW_MEDIA_TYPE, PARQUET_MEDIA_TYPE)
 MAX_TABLE_ROWS = 100_000  # of one request; of JSON it is `json_body.MAX_JSON_ROWS`
 # how pyarrow names a value that is no number
 INVALID_NUMBER_PATTERN = re.compile(r"column #(\d+): Row #(\d+): .*invalid value '(.*)'", re.DOTALL)
@@ -59,16 +60,15 @@ def decode_table(
     columns are ignored, not refused. Raises RequestError.
     """
     require_pyarrow()
-    decoders: dict[str, Callable[[bytes, int, bool], np.ndarray]] = {
-        ARROW_MEDIA_TYPE: arrow_stream.decode_stream,
-        PARQUET_MEDIA_TYPE: sandbox.decode_parquet,
-        CSV_MEDIA_TYPE: _decode_csv,
-    }
     try:
-        rows = decoders[media_type](body, max_rows, allow_extra_columns)
+        if media_type == CSV_MEDIA_TYPE:
+            rows = _decode_csv(body, max_rows, allow_extra_columns)
+        else:
+            is_parquet = media_type == PARQUET_MEDIA_TYPE
+            rows = sandbox.decode_table(body, is_parquet, max_rows, allow_extra_columns)
     except MemoryError:
         raise request_error(413, "the table takes more memory than a request may") from None
-    except (OSError, ValueError, LookupError, struct.error):
+    except (OSError, ValueError, LookupError):
         raise request_error(
             400, f"the body is not {TABLE_FORMATS[media_type]} that can be read"
         ) from None
@@ -107,7 +107,7 @@ def _decode_csv(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.nda
     columns.check_columns([(name, "") for name in names], allow_extra_columns)
     table = _parse_csv(body, names)
     check_row_count(table.num_rows, max_rows)
-    columns.check_no_missing_values(_first_missing_rows(table))
+    columns.check_no_missing_values(first_missing_rows(table, FEATURE_NAMES))
     return np.column_stack([table[name].to_numpy() for name in FEATURE_NAMES])
 
 
@@ -131,9 +131,3 @@ def _parse_csv(body: bytes, column_names: list[str]) -> pa.Table:
             raise ValueError("pyarrow cannot read the CSV") from None
         name, row = column_names[int(match[1])], int(match[2]) - 2  # row 1 is the header
         raise RequestError(422, [invalid_value_error(name, row, shorten(match[3]))]) from None
-
-
-def _first_missing_rows(table: pa.Table) -> dict[str, int]:
-    """Return the first row without a value, by the name of each column that lacks values."""
-    incomplete_columns = [name for name in FEATURE_NAMES if table[name].null_count]
-    return {name: table[name].is_null().to_pylist().index(True) for name in incomplete_columns}

@@ -22,7 +22,7 @@ from werkzeug.test import run_wsgi_app
 
 from app import response_headers
 from app.auth.api_keys import ApiKeyAuth
-from app.codecs.tables import PARQUET_MEDIA_TYPE
+from app.codecs.tables import SANDBOXED_MEDIA_TYPES
 from app.messages import HttpRequest, HttpResponse
 from app.prediction_service import CODECS, PredictionService
 from app.problem_details import RequestError, request_error
@@ -248,10 +248,8 @@ class AsgiApp:
 
 def _is_slow(scope: Scope, request_headers: dict[str, str]) -> bool:
     """Return whether a request may take long to answer, however short its body is."""
-    return (
-        b"explain" in scope["query_string"]
-        or PARQUET_MEDIA_TYPE in request_headers.get("content-type", "").lower()
-    )
+    content_type = request_headers.get("content-type", "").lower()
+    return b"explain" in scope["query_string"] or content_type.startswith(SANDBOXED_MEDIA_TYPES)
 
 
 def _client_address(scope: Scope) -> str:

@@ -323,15 +323,6 @@ def test_the_page_is_readable_and_loads_nothing_from_other_hosts(browser, addres
     open_page.page.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), WIDTHS_AND_SCHEMES)
-def test_the_api_documentation_is_readable_too(browser, address, width, scheme):
-    open_page = OpenPage(browser, address, width, scheme, "/docs", "table")
-    command = open_page.page.locator("pre").first.inner_text()
-    assert json.loads(re.search(r"'(\{.*\})'", command)[1]) == EXAMPLE
-    open_page.check()
-    open_page.page.close()
-
-
 def test_the_page_is_small(browser, address):
     open_page = OpenPage(browser, address)
     files = [

@@ -86,8 +86,9 @@ def test_a_buffer_outside_of_its_body_leaks_nothing(client, table, offset):
         for content in with_number(stream, old_offset, offset):
             response = post_predict(client, ARROW_MEDIA_TYPE, content)
             assert response.status_code in (200, 400, 422)
-            if response.status_code == 200:  # another offset within the body
-                assert 0 <= offset <= column_bytes * len(FEATURE_NAMES)
+            if response.status_code == 200:  # another offset within the body, or nothing there
+                rows = tables.decode_table(ARROW_MEDIA_TYPE, content, ROW_COUNT)
+                assert set(rows.ravel()) <= {feature.example for feature in FEATURES.values()}
 
 
 def test_missing_values_are_detected_whatever_their_count_says(client, table):
@@ -96,7 +97,11 @@ def test_missing_values_are_detected_whatever_their_count_says(client, table):
     for count in (0, 1, -1, ROW_COUNT):
         for damaged in with_number(stream, 1, count):
             response = post_predict(client, ARROW_MEDIA_TYPE, damaged)
-            assert response.status_code in (400, 422), response.text
+            if count == 0 and response.status_code == 200:  # nothing is missing, says the stream
+                rows = tables.decode_table(ARROW_MEDIA_TYPE, damaged, ROW_COUNT)
+                assert set(rows[:, 0]) == {0.0, 1.0}  # what it holds there
+            else:
+                assert response.status_code in (400, 422), response.text
     complete = bytearray(encode(ARROW_MEDIA_TYPE, table))
     _, start, _ = last_batch_offsets(bytes(complete))
     first_column = next(
@@ -151,28 +156,23 @@ def test_an_arrow_stream_truncated_or_changed_anywhere_is_answered_at_once(table
 
 
 def test_columns_that_hold_no_plain_numbers_are_named(client, table):
-    def refuse(table, **options):
-        content = encode(ARROW_MEDIA_TYPE, table, **options)
+    def refuse(table):
+        content = encode(ARROW_MEDIA_TYPE, table)
         response = post_predict(client, ARROW_MEDIA_TYPE, content)
         return response.status_code, response.json["errors"][0]["problem"]
 
     encoded = table.set_column(0, "MedInc", table["MedInc"].dictionary_encode())
     assert refuse(encoded) == (
-        422, "MedInc is a column of dictionary, expected numbers ($10,000 a year)"
-    )  # fmt: skip
+        422,
+        "MedInc is a column of dictionary<values=double, indices=int32, ordered=0>, "
+        "expected numbers ($10,000 a year)",
+    )
     nested = table.set_column(0, "MedInc", pa.array([[1.0]] * ROW_COUNT))
-    assert refuse(nested)[1].startswith("MedInc is a column of list, expected numbers")
-    with_struct = table.append_column("__index_level_0__", pa.array([{"a": 1}] * ROW_COUNT))
-    assert refuse(with_struct) == (
-        422, "__index_level_0__ is a column of struct, expected numbers"
-    )  # fmt: skip
+    assert refuse(nested)[1].startswith("MedInc is a column of list<item: double>, expected")
     texts = pa.array(["x"] * ROW_COUNT)
-    with_dictionary = table.append_column("__index_level_0__", texts.dictionary_encode())
-    assert refuse(with_dictionary)[0] == 422
-    with_texts = encode(ARROW_MEDIA_TYPE, table.append_column("__index_level_0__", texts))
-    assert post_predict(client, ARROW_MEDIA_TYPE, with_texts).status_code == 200
-    compressed = pa.ipc.IpcWriteOptions(compression="lz4")
-    assert refuse(table, options=compressed)[0] == 415
+    for index in (texts, texts.dictionary_encode(), pa.array([{"a": 1}] * ROW_COUNT)):
+        content = encode(ARROW_MEDIA_TYPE, table.append_column("__index_level_0__", index))
+        assert post_predict(client, ARROW_MEDIA_TYPE, content).status_code == 200
 
 
 @pytest.mark.parametrize("media_type", [ARROW_MEDIA_TYPE, PARQUET_MEDIA_TYPE, CSV_MEDIA_TYPE])
@@ -188,14 +188,13 @@ def test_thousands_of_columns_are_refused_at_once(client, table, media_type):
     assert time.perf_counter() - started < 2
 
 
-def test_thousands_of_batches_are_refused(client, table):
+def test_thousands_of_batches_are_a_table_too(table):
     file = io.BytesIO()
     with pa.ipc.new_stream(file, table.schema) as stream:
         for _ in range(2_000):
             stream.write_table(table.slice(0, 1))
     started = time.perf_counter()
-    [problem] = problems(post_predict(client, ARROW_MEDIA_TYPE, file.getvalue()))
-    assert problem == "the stream has more than 1,000 record batches"
+    assert len(tables.decode_table(ARROW_MEDIA_TYPE, file.getvalue(), 2_000)) == 2_000
     assert time.perf_counter() - started < 2
 
 

@@ -141,17 +141,18 @@ def test_a_truncated_or_damaged_table_is_refused_or_answered(client, table, medi
         assert response.status_code in (200, 400, 413, 415, 422)
 
 
-def test_few_bytes_that_stand_for_many_rows_are_refused_before_they_are_unpacked(table, client):
+def test_few_bytes_that_stand_for_many_rows_are_refused(table, client):
     long_table = pa.table({name: np.zeros(3_000_000) for name in FEATURE_NAMES})
     compressed = pa.ipc.IpcWriteOptions(compression="zstd")
-    for content, media_type, status in (
-        (encode(ARROW_MEDIA_TYPE, long_table, options=compressed), ARROW_MEDIA_TYPE, 422),
-        (encode(PARQUET_MEDIA_TYPE, long_table), PARQUET_MEDIA_TYPE, 422),
-        (encode(ARROW_MEDIA_TYPE, table, options=compressed), ARROW_MEDIA_TYPE, 415),
+    for content, media_type in (
+        (encode(ARROW_MEDIA_TYPE, long_table, options=compressed), ARROW_MEDIA_TYPE),
+        (encode(PARQUET_MEDIA_TYPE, long_table), PARQUET_MEDIA_TYPE),
     ):
         assert len(content) < 1_000_000
-        [problem] = problems(post_predict(client, media_type, content), status)
-        assert "3,000,000 rows, expected 1 to 100,000" in problem or "is compressed" in problem
+        [problem] = problems(post_predict(client, media_type, content))
+        assert "3,000,000 rows, expected 1 to 100,000" in problem
+    content = encode(ARROW_MEDIA_TYPE, table, options=compressed)
+    assert len(decode(ARROW_MEDIA_TYPE, post_predict(client, ARROW_MEDIA_TYPE, content).data)) == 30
 
 
 def test_a_table_has_a_limit_of_its_own(start_api, table):
