@@ -5,15 +5,29 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_SLUG_CHARS = 100
+
+
+class FileVersion(NamedTuple):
+    """Which version of a file is on disk: the key of what was read from it."""
+
+    inode: int
+    size: int  # bytes
+    mtime_ns: int
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_version(path: Path) -> FileVersion:
+    """Return what differs once a file has been edited or replaced. Raises OSError without one."""
+    stat = path.stat()
+    return FileVersion(stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 def json_digest(content: Mapping[str, Any]) -> str:

@@ -10,7 +10,6 @@ from pipeline.staleness.access_kinds import RUNNER_PACKAGE, AccessKind
 from pipeline.workspace import Workspace
 
 IGNORED_FOLDERS = {"__pycache__", ".git", ".ipynb_checkpoints"}  # never an input
-MISSING_STAT = "0 0"  # of a file that did not exist when it was opened
 
 
 @dataclass
@@ -20,7 +19,6 @@ class FileAccesses:
     read: dict[Path, str] = field(default_factory=dict)
     written: dict[Path, str] = field(default_factory=dict)
     appended: dict[Path, str] = field(default_factory=dict)
-    updated: dict[Path, str] = field(default_factory=dict)  # read, and written later
     modules: dict[Path, str] = field(default_factory=dict)  # our modules, imported
     listed: dict[Path, str] = field(default_factory=dict)  # folders
     listed_by_packages: dict[Path, str] = field(default_factory=dict)  # folders
@@ -36,8 +34,6 @@ class FileAccesses:
             AccessKind.LISTED_BY_PACKAGE: self.listed_by_packages,
         }
         paths_by_kind[kind][path] = stat
-        if kind is AccessKind.WRITTEN and self.read.get(path, MISSING_STAT) != MISSING_STAT:
-            self.updated[path] = stat
 
 
 def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAccesses:

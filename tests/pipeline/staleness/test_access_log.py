@@ -38,7 +38,6 @@ def test_each_kind_of_access_is_told_apart(read_log):
     folder = read_log.folder
     assert list(accesses.read) == [folder / "in.csv", folder / "table.csv"]
     assert list(accesses.written) == [folder / "out.csv", folder / "table.csv"]
-    assert accesses.updated == {folder / "table.csv": "1 2"}
     assert list(accesses.appended) == [folder / "log.txt"]
     assert list(accesses.modules) == [folder / "helper.py"]
     assert list(accesses.listed) == [folder / "data"]
