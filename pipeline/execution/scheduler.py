@@ -291,9 +291,6 @@ class Scheduler:
 
     def _add_write_error(self, message: str) -> None:
         self.has_write_errors = True
-        self._add_problem(message)
-
-    def _add_problem(self, message: str) -> None:
         if message not in self.record.problems:
             self.record.problems.append(message)
 

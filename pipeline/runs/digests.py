@@ -5,17 +5,12 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 MAX_SLUG_CHARS = 100
 
 
-class FileVersion(NamedTuple):
-    """Which version of a file is on disk: the key of what was read from it."""
-
-    inode: int
-    size: int  # bytes
-    mtime_ns: int
+FileVersion = tuple[int, int, int]  # inode, size, mtime: the key of what was read from a file
 
 
 def file_sha256(path: Path) -> str:
@@ -27,7 +22,7 @@ def file_sha256(path: Path) -> str:
 def file_version(path: Path) -> FileVersion:
     """Return what differs once a file has been edited or replaced. Raises OSError without one."""
     stat = path.stat()
-    return FileVersion(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def json_digest(content: Mapping[str, Any]) -> str:

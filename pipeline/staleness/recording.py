@@ -67,7 +67,7 @@ def record_success(
         fingerprint,
         runtime_modules={
             str(path): source_code.module_hash(path)
-            for path in sorted(accesses.modules)
+            for path in sorted(accesses.module)
             if str(path) not in fingerprint.modules and path.exists()
         },
         inputs=inputs,
