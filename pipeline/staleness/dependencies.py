@@ -1,7 +1,7 @@
 """Take the present state of what a step depends on."""
 
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,11 @@ from pipeline.staleness import source_code
 from pipeline.staleness.file_signature import file_signature
 from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.folder_listing import folder_signature
+from pipeline.staleness.state_store import StateStore
 
 
-def source_fingerprint(task: Task) -> Fingerprint:
-    """Return what is known of a task before it has ever run: its code, parameters and modules.
+def source_fingerprint(task: Task, state_store: StateStore) -> Fingerprint:
+    """Return what is known of a task before it runs: code, parameters, modules and what it needs.
 
     Parameters that are not overridden count with their defaults.
     """
@@ -27,36 +28,31 @@ def source_fingerprint(task: Task) -> Fingerprint:
         code=source_code.cell_hashes(notebook),
         parameters={name: to_json_value(value) for name, value in (defaults | task.values).items()},
         modules=source_code.resolve_imports(notebook)[0],
+        upstream=state_store.upstream_digests(task.needs),
     )
 
 
-def take_fingerprint(
-    task: Task,
-    before: Fingerprint,
-    upstream: dict[str, str],
-    get_expected_paths: Callable[[], set[str]],
-) -> Fingerprint:
+def take_fingerprint(task: Task, before: Fingerprint, state_store: StateStore) -> Fingerprint:
     """Return the present state of all that `before` names, the fingerprint of the task's last run.
 
-    upstream: the digests of the results of the needed steps. get_expected_paths: returns the files
-    that are no news in a folder, as steps wrote them.
+    A file or a folder is read only if its time or size differs from that in `before`.
     """
     sign_folder = partial(
-        folder_signature, ignore=task.step.ignore, get_expected_paths=get_expected_paths
+        folder_signature,
+        ignore=task.step.ignore,
+        get_expected_paths=lambda: state_store.expected_paths(task),
     )
-    runtime_modules = {
-        path: source_code.module_hash(Path(path))
-        for path in before.runtime_modules
-        if Path(path).exists()
-    }
     return replace(
-        source_fingerprint(task),
-        runtime_modules=runtime_modules,
+        source_fingerprint(task, state_store),
+        runtime_modules={
+            path: source_code.module_hash(Path(path))
+            for path in before.runtime_modules
+            if Path(path).exists()
+        },
         packages=_installed_versions(before.packages),
         inputs={path: file_signature(Path(path), known) for path, known in before.inputs.items()},
         outputs={path: file_signature(Path(path), known) for path, known in before.outputs.items()},
         folders={path: sign_folder(Path(path), known=old) for path, old in before.folders.items()},
-        upstream=upstream,
         external_state=read_external_state(task.step),
     )
 

@@ -38,24 +38,12 @@ def plan_task(
     forced = [reasons.FORCED] if task.step.name in forced_steps else []
     obstacle = _missing_results(task, state, state_store)
     if state is None or obstacle:
-        fingerprint = replace(
-            dependencies.source_fingerprint(task), upstream=state_store.upstream_digests(task.needs)
-        )
+        fingerprint = dependencies.source_fingerprint(task, state_store)
         changes = [Reason(ReasonKind.UNFINISHED, "", obstacle)]
     else:
-        fingerprint = present_fingerprint(task, state, state_store)
+        fingerprint = dependencies.take_fingerprint(task, state.fingerprint, state_store)
         changes = fingerprint.diff(state.fingerprint)
     return PlannedTask(task, (*forced, *changes), fingerprint, state.run if state else "")
-
-
-def present_fingerprint(task: Task, state: StepState, state_store: StateStore) -> Fingerprint:
-    """Return the present state of what a step depended on in its last run."""
-    return dependencies.take_fingerprint(
-        task,
-        state.fingerprint,
-        state_store.upstream_digests(task.needs),
-        lambda: state_store.expected_paths(task),
-    )
 
 
 def _missing_results(task: Task, state: StepState | None, state_store: StateStore) -> str:
@@ -98,7 +86,7 @@ def accept(task: Task, state_store: StateStore) -> str:
     obstacle = _missing_results(task, state, state_store)
     if state is None or obstacle:
         raise ValueError(f"step {task.label} cannot be accepted: {obstacle}")
-    fingerprint = present_fingerprint(task, state, state_store)
+    fingerprint = dependencies.take_fingerprint(task, state.fingerprint, state_store)
     changes = fingerprint.diff(state.fingerprint)
     changed_outputs = [str(reason) for reason in changes if reason.kind is ReasonKind.OUTPUT]
     if changed_outputs:
