@@ -156,6 +156,7 @@ def test_an_altered_or_deleted_output_is_written_again(run_pair, folder):
     assert statuses(folder) == {"first": "done", "second": "up to date"}
 
 
+@pytest.mark.slow
 def test_a_step_runs_only_if_the_results_of_the_earlier_step_differ(run_pair, folder):
     edit_notebook(
         folder / "first.ipynb",
@@ -194,6 +195,7 @@ def test_an_external_state_that_cannot_be_read_is_named(run_pair):
     assert "external state error: none -> cannot be read (the registry is down)" in first_line
 
 
+@pytest.mark.slow
 def test_force_runs_one_step_or_all(run_pair, folder):
     run_pair("--force", "second")
     assert statuses(folder) == {"first": "up to date", "second": "done"}
@@ -239,6 +241,7 @@ def test_files_that_a_notebook_publishes_count_as_inputs(make_step, home, tmp_pa
     assert "late.bin is new" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_failed_run_resumes_at_the_failed_step(make_step, home, tmp_path, capsys):
     failing_step = make_step("second", "assert __import__('pathlib').Path('fixed').exists()")
     steps = [
