@@ -9,7 +9,7 @@ from housing.cli import champion, logs, score
 from housing.data import dvc_changes
 from housing.tracking import probe
 from pipeline import Option, Step, main
-from pipeline.staleness.fingerprint import notebook_digest
+from pipeline.staleness.source_code import notebook_digest
 
 NOTEBOOK_FOLDER = paths.PROJECT_ROOT / "notebooks"
 # neither inputs nor outputs: MLflow adds a note to a model's folder when the model is loaded, and

@@ -17,21 +17,26 @@ from pipeline.execution import run_lock
 from pipeline.runs import records
 from pipeline.runs.events import RunEvent
 from pipeline.staleness import plan
+from pipeline.staleness.plan import PlannedTask
 from pipeline.staleness.state_store import StateStore
 
 if TYPE_CHECKING:
     from pipeline.cli.progress import PlainProgress
 
 
+def explain(project: Project, tasks: list[Task], forced_steps: Collection[str]) -> str:
+    """Return a line per task: whether it would run, and why."""
+    state_store = StateStore(project.workspace)
+    return "\n".join(plan.explain(plan.plan_tasks(tasks, state_store, forced_steps)))
+
+
 def accept_step(project: Project, tasks: list[Task], step_name: str) -> int:
     """Declare the tasks of a step up to date without running them; return exit code 0."""
-    from pipeline.staleness import recording
-
     state_store = StateStore(project.workspace)
     with run_lock.hold(project.workspace.lock_file, "--accept", _print_waiting):
         for task in tasks:
             if task.step.name == step_name:
-                changes = recording.accept(task, state_store)
+                changes = plan.accept(task, state_store)
                 print(f"{task.label} is accepted as up to date: {changes}")
     return 0
 
@@ -53,17 +58,16 @@ def run_tasks(
         _recover_interrupted_run(project)
         state_store = StateStore(workspace)
         # not before the lock is held: another run may just have finished some of the steps
-        step_names = [step.name for step in pipeline]
-        stale = {task.label: plan.stale_reasons(task, state_store) for task in tasks}
-        forced_reasons = plan.forced_reasons(tasks, state_store, stale, forced_steps, step_names)
-        if not forced_reasons and not any(stale.values()):
-            return _report_up_to_date(project, tasks, args)
+        planned_tasks = plan.plan_tasks(tasks, state_store, forced_steps)
+        if not any(planned.reasons for planned in planned_tasks):
+            return _report_up_to_date(project, planned_tasks, args)
         from pipeline.cli import reproduce
         from pipeline.execution.scheduler import RunOptions, Scheduler
 
         validate_defaults(tasks)
         options = RunOptions(
-            forced_reasons=forced_reasons,
+            forced_steps=forced_steps,
+            step_names=tuple(step.name for step in pipeline),
             max_workers=args.jobs or 0,
             cold_start=args.cold,
             environment=environment,
@@ -71,7 +75,7 @@ def run_tasks(
             reproduction_commands=reproduce.reproduction_commands(project, pipeline, tasks),
         )
         listener = _create_progress(project, args)
-        scheduler = Scheduler(run_id, tasks, project, options, listener)
+        scheduler = Scheduler(run_id, planned_tasks, project, state_store, options, listener)
         try:
             scheduler.create_folders()
         except OSError as error:
@@ -104,21 +108,21 @@ def validate_defaults(tasks: list[Task]) -> None:
             raise ValueError("\n".join(f"{notebook.name}: {problem}" for problem in problems))
 
 
-def _report_up_to_date(project: Project, tasks: list[Task], args: argparse.Namespace) -> int:
+def _report_up_to_date(
+    project: Project, planned_tasks: list[PlannedTask], args: argparse.Namespace
+) -> int:
     """Say that there is nothing to do, after writing deleted reports again; return exit code 0."""
-    workspace, state_store = project.workspace, StateStore(project.workspace)
-    states = {task.label: state_store.load(task.label) for task in tasks}
-    run_ids = {label: state.run for label, state in states.items() if state}
-    for task in tasks:
-        if not (workspace.report_folder(run_ids[task.label]) / task.report).exists():
-            _write_deleted_report(project, run_ids[task.label], task.label)
-    newest_run_id = max(run_ids.values())
+    workspace = project.workspace
+    for planned in planned_tasks:
+        if not (workspace.report_folder(planned.last_run) / planned.task.report).exists():
+            _write_deleted_report(project, planned.last_run, planned.task.label)
+    newest_run_id = max(planned.last_run for planned in planned_tasks)
     if args.json:
         newest_run = records.load(workspace.run_folder(newest_run_id))
         newest_run.steps = [step for step in newest_run.steps if not step.status.is_failure]
         _create_progress(project, args)(RunEvent.NOTHING_TO_DO, newest_run, None)
     elif not args.quiet:
-        labels = ", ".join(task.label for task in tasks)
+        labels = ", ".join(planned.task.label for planned in planned_tasks)
         print(f"nothing to do: {labels} up to date since run {newest_run_id}")
         print(f"reports: {workspace.latest_report}")
     return 0

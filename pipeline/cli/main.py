@@ -16,8 +16,6 @@ from pipeline.definition.project import CommitComparison, Project
 from pipeline.definition.steps import Step
 from pipeline.definition.tasks import Task
 from pipeline.runs.prune import PinnedRuns, no_pinned_runs
-from pipeline.staleness import plan
-from pipeline.staleness.state_store import StateStore
 from pipeline.workspace import Workspace
 
 ProjectCommand = Callable[[list[str]], int]
@@ -97,9 +95,7 @@ def _dispatch(
         return 0
     selected_tasks, forced_steps = _select_tasks(pipeline, args)
     if args.explain:
-        state_store = StateStore(project.workspace)
-        step_names = [step.name for step in pipeline]
-        print("\n".join(plan.explain(selected_tasks, state_store, forced_steps, step_names)))
+        print(execute.explain(project, selected_tasks, forced_steps))
         return 0
     if args.accept:
         return execute.accept_step(project, selected_tasks, args.accept)

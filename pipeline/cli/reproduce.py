@@ -39,7 +39,7 @@ def _step_overrides(step: Step, tasks: list[Task], state_store: StateStore) -> O
     variants = [_task_overrides(task) for task in tasks if task.step.name == step.name]
     if not variants:
         state = state_store.load(step.name)
-        return _override_texts(step, state.parameters if state else {})
+        return _override_texts(step, state.fingerprint.parameters if state else {})
     texts_by_name = {
         name: [text for variant in variants for text in variant.get(name, [format_value(default)])]
         for name, default in _default_values(step).items()

@@ -1,8 +1,11 @@
 """Read a notebook's file: its cells and the kernel it asks for."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pipeline.runs.digests import FileVersion, file_version
 
 
 def kernel_name(notebook: Path) -> str:
@@ -22,9 +25,15 @@ def read_cells(notebook: Path) -> list[dict[str, Any]]:
 
 def _load_notebook(notebook: Path) -> dict[str, Any]:
     try:
-        content = json.loads(notebook.read_bytes())
+        return _load_version(notebook, file_version(notebook))
     except FileNotFoundError:
         raise ValueError(f"there is no notebook {notebook}") from None
+
+
+@cache  # a command asks for parameters, code, imports and the kernel: it reads the file once
+def _load_version(notebook: Path, _version: FileVersion) -> dict[str, Any]:
+    try:
+        content = json.loads(notebook.read_bytes())
     except ValueError as error:
         raise ValueError(f"{notebook.name} is not a notebook: it is not JSON ({error})") from None
     if not isinstance(content, dict) or content.get("nbformat") != 4 or "cells" not in content:

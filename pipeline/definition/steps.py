@@ -1,7 +1,8 @@
 """The steps of a pipeline: what each is, in which order they run, and which are selected."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,19 +25,46 @@ class Step(NamedTuple):
 def resolve_dependencies(steps: list[Step]) -> list[Step]:
     """Return the steps with every `needs` filled in and every notebook path absolute.
 
-    Raises ValueError for two steps of one name, or a step that needs one that does not precede it.
+    Each stands after those that it needs, and otherwise where it stood. Raises ValueError for two
+    steps of one name, a step that needs an unknown one, or steps that need each other.
     """
-    resolved_steps: list[Step] = []
-    for step in steps:
-        earlier_names = [earlier.name for earlier in resolved_steps]
-        if step.name in earlier_names:
-            raise ValueError(f"there are two steps {step.name!r}")
-        needs = tuple(earlier_names[-1:]) if step.needs is None else tuple(step.needs)
-        for need in needs:
-            if need not in earlier_names:
-                raise ValueError(f"step {step.name!r} needs {need!r}, which is not an earlier step")
-        resolved_steps.append(step._replace(needs=needs, notebook=step.notebook.resolve()))
-    return resolved_steps
+    names = [step.name for step in steps]
+    graph = {
+        step.name: tuple(names[:index][-1:]) if step.needs is None else tuple(step.needs)
+        for index, step in enumerate(steps)
+    }
+    duplicates = [name for name in names if names.count(name) > 1]
+    if duplicates:
+        raise ValueError(f"there are two steps {duplicates[0]!r}")
+    for step, need in ((step, need) for step, needs in graph.items() for need in needs):
+        if need not in names:
+            raise ValueError(
+                f"step {step!r} needs {need!r}, which is no step{suggest_name(need, names)}"
+            )
+    steps_by_name = {step.name: step for step in steps}
+    return [
+        steps_by_name[name]._replace(
+            needs=graph[name], notebook=steps_by_name[name].notebook.resolve()
+        )
+        for name in _sort_topologically(graph)
+    ]
+
+
+def _sort_topologically(graph: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """Yield each name after those that it needs, the first of the graph first where possible."""
+    names, ready_names = list(graph), set[str]()
+    sorter = TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        cycle = " needs ".join(map(repr, reversed(error.args[1])))
+        raise ValueError(f"no step can run first: {cycle}") from None
+    while sorter.is_active():
+        ready_names.update(sorter.get_ready())
+        name = min(ready_names, key=names.index)
+        ready_names.remove(name)
+        sorter.done(name)
+        yield name
 
 
 def select_steps(

@@ -12,7 +12,7 @@ from pipeline.execution.messages import Event, JobRequest, JobResult
 from pipeline.execution.worker_pool import WorkerPool
 from pipeline.kernels.protocol import ACCESS_LOG_VARIABLE
 from pipeline.runs.status import StepStatus
-from pipeline.staleness import fingerprint
+from pipeline.staleness import source_code
 from pipeline.workspace import Workspace
 
 StopCallback = Callable[[StepStatus, str], None]  # called with the step's status and the reason
@@ -28,7 +28,7 @@ def build_job_request(
     """Return what a worker needs to run `task`.
 
     reproduction_command: the command that produces the report again. code_hashes: as
-    `fingerprint.cell_hashes` returns them. Deletes the published results and the access log of an
+    `source_code.cell_hashes` returns them. Deletes the published results and the access log of an
     earlier attempt.
     """
     files = workspace.task_files(worker_pool.run_id, task.file_stem)
@@ -39,7 +39,7 @@ def build_job_request(
         notebook.REPORT_VARIABLE: report.relative_to(workspace.home).as_posix(),
         notebook.RESULTS_VARIABLE: str(files.results),
         notebook.NOTEBOOK_VARIABLE: task.step.notebook.name,
-        notebook.CODE_VARIABLE: fingerprint.combine_hashes(code_hashes),
+        notebook.CODE_VARIABLE: source_code.combine_hashes(code_hashes),
         notebook.COMMAND_VARIABLE: reproduction_command,
         ACCESS_LOG_VARIABLE: str(files.access_log),
     }

@@ -2,20 +2,10 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
-
-
-class HolderInfo(NamedTuple):
-    """What the lock file says of the process that holds the lock."""
-
-    pid: int
-    run: str  # its id, or the command that holds the lock
-    since: str  # HH:MM:SS, local time
 
 
 @contextlib.contextmanager
@@ -32,19 +22,11 @@ def hold(path: Path, holder: str, on_wait: Callable[[str], None]) -> Iterator[in
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            on_wait(_describe_holder(path))
+            on_wait(path.read_text() or "a run that is just starting")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.ftruncate(descriptor, 0)
-        info = HolderInfo(os.getpid(), holder, time.strftime("%H:%M:%S"))
-        os.pwrite(descriptor, json.dumps(info._asdict()).encode(), 0)
+        description = f"run {holder}, process {os.getpid()}, since {time.strftime('%H:%M:%S')}"
+        os.pwrite(descriptor, description.encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _describe_holder(path: Path) -> str:
-    try:
-        info = HolderInfo(**json.loads(path.read_text()))
-        return f"run {info.run}, process {info.pid}, since {info.since}"
-    except (OSError, ValueError, TypeError):
-        return "a run that is just starting"

@@ -1,7 +1,9 @@
 """A run: starts the tasks that must run, in parallel where possible; keeps records and reports."""
 
+import itertools
 import selectors
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -16,9 +18,10 @@ from pipeline.runs import git, records
 from pipeline.runs.events import Listener, RunEvent
 from pipeline.runs.records import RunRecord, RunRecordWriter, StepRecord
 from pipeline.runs.status import StepStatus
-from pipeline.staleness import dependencies, fingerprint, plan
+from pipeline.staleness import dependencies, plan
+from pipeline.staleness.plan import PlannedTask
+from pipeline.staleness.recording import OtherTasks
 from pipeline.staleness.state_store import StateStore
-from pipeline.staleness.step_state import Fingerprint
 
 TICK_SECONDS = 0.25  # the longest wait for an event
 
@@ -26,7 +29,8 @@ TICK_SECONDS = 0.25  # the longest wait for an event
 class RunOptions(NamedTuple):
     """How to run."""
 
-    forced_reasons: Mapping[str, str] = MappingProxyType({})  # label -> why it runs in any case
+    forced_steps: Collection[str] = ()  # names of steps that run in any case
+    step_names: tuple[str, ...] = ()  # of the whole pipeline, in order
     max_workers: int = 0  # kernels in parallel; 0: as many as there are cores
     cold_start: bool = False  # start each kernel as a new process, without the fork server
     environment: Mapping[str, str] = MappingProxyType({})  # of the kernels
@@ -35,19 +39,24 @@ class RunOptions(NamedTuple):
 
 
 class Scheduler:
-    """One run of the given tasks. Call `create_folders`, then `run`."""
+    """One run that follows a plan. Call `create_folders`, then `run`.
+
+    state_store: read under the run lock, as the plan was made from it.
+    """
 
     def __init__(
         self,
         run_id: str,
-        tasks: list[Task],
+        planned_tasks: list[PlannedTask],
         project: Project,
+        state_store: StateStore,
         options: RunOptions,
         listener: Listener,
     ) -> None:
-        self.tasks, self.options, self.listener = tasks, options, listener
-        self.workspace = project.workspace
-        self.state_store = StateStore(self.workspace)
+        self.tasks = tasks = [planned.task for planned in planned_tasks]
+        self.plan = {planned.task.label: planned for planned in planned_tasks}
+        self.options, self.listener = options, listener
+        self.workspace, self.state_store = project.workspace, state_store
         self.record = RunRecord(
             run_id,
             records.utc_now(),
@@ -57,7 +66,7 @@ class Scheduler:
         self.run_folder = self.workspace.run_folder(run_id)
         self.report_writer = ReportWriter(project, self.record, options.single_file)
         self.queue = TaskQueue(tasks, self.step_records)
-        self.start_fingerprints: dict[str, Fingerprint] = {}  # label -> when the task started
+        self.ended_meanwhile: dict[str, set[str]] = {}  # label -> tasks done since it started
         self.stop_signal: int | None = None
         self.has_write_errors = False  # a record or a report could not be written
 
@@ -150,44 +159,47 @@ class Scheduler:
         for task in self.queue.take_ready(
             lambda: len(self.busy_workers) < max_workers, bool(self.stop_signal)
         ):
-            reasons = self._reasons_to_run(task)
+            step = self.step_records[task.label]
+            try:
+                reasons = self._reasons_to_run(task, step)
+                if reasons and not step.attempts:
+                    self._save_start(task)
+            except (OSError, ValueError) as error:
+                step.status, step.failure = StepStatus.FAILED, f"it could not start: {error}"
+                self._notify(RunEvent.STEP_ENDED, self.record, step)
+                continue
             if reasons:
-                self._start_task(task, reasons)
+                self._start_task(task, step, reasons)
             else:
-                self._reuse_previous_results(task)
+                self._reuse_previous_results(step, self.plan[task.label].last_run)
 
-    def _reasons_to_run(self, task: Task) -> list[str]:
+    def _reasons_to_run(self, task: Task, step: StepRecord) -> list[str]:
         """Return why the task must run; empty if it is up to date."""
-        attempts = self.step_records[task.label].attempts
-        if attempts:
-            return [f"attempt {len(attempts) + 1}"]
-        forced_reason = self.options.forced_reasons.get(task.label)
-        forced_reasons = [] if forced_reason is None else [forced_reason]
-        return [*forced_reasons, *plan.stale_reasons(task, self.state_store)]
+        if step.attempts:
+            return [f"attempt {len(step.attempts) + 1}"]
+        if self.ended_meanwhile:  # a task that has started may change what the others depend on
+            self.plan[task.label] = plan.plan_task(
+                task, self.state_store, self.options.forced_steps
+            )
+        return [str(reason) for reason in self.plan[task.label].reasons]
 
-    def _reuse_previous_results(self, task: Task) -> None:
-        """Complete a task that is up to date with the results of the run that produced them."""
-        step = self.step_records[task.label]
-        state = self.state_store.load(task.label)
-        assert state is not None  # of a task that is up to date
-        step_events.copy_reused_record(step, self.workspace.run_folder(state.run), self.record)
+    def _save_start(self, task: Task) -> None:
+        """Save that the task runs, and complete the fingerprint of what it depends on."""
+        planned = self.plan[task.label]
+        packages = dependencies.environment_versions(task.step.notebook)
+        fingerprint = replace(planned.fingerprint, packages=packages)
+        self.plan[task.label] = planned._replace(fingerprint=fingerprint)
+        self.state_store.mark_unfinished(task, self.record.id, StepStatus.RUNNING)
+
+    def _reuse_previous_results(self, step: StepRecord, run_id: str) -> None:
+        """Complete a step that is up to date with the results of the run that produced them."""
+        step_events.copy_reused_record(step, self.workspace.run_folder(run_id), self.record)
         self.report_writer.enqueue(step)
         self._notify(RunEvent.STEP_ENDED, self.record, step)
 
-    def _start_task(self, task: Task, reasons: list[str]) -> None:
+    def _start_task(self, task: Task, step: StepRecord, reasons: list[str]) -> None:
         """Record that the task starts, and send it to a worker."""
-        step = self.step_records[task.label]
-        try:
-            if not step.attempts:
-                fingerprint.clear_cache()  # a module may have been edited since the run began
-                self.start_fingerprints[task.label] = dependencies.take_fingerprint(
-                    task.step, task.values
-                )
-                self.state_store.mark_unfinished(task, self.record.id, StepStatus.RUNNING)
-        except (OSError, ValueError) as error:
-            step.status, step.failure = StepStatus.FAILED, f"it could not start: {error}"
-            self._notify(RunEvent.STEP_ENDED, self.record, step)
-            return
+        self.ended_meanwhile[task.label] = set()
         step.status, step.why, step.started = StepStatus.RUNNING, reasons, records.utc_now()
         step.cells_done, step.cell_status, step.cell_seconds = 0, [], []
         self._save_record()
@@ -200,7 +212,7 @@ class Scheduler:
             self.workspace,
             self.worker_pool,
             self.options.reproduction_commands.get(task.label, ""),
-            self.start_fingerprints[task.label].code,
+            self.plan[task.label].fingerprint.code,
         )
         worker.send(job_request)
         self._notify(RunEvent.STEP_STARTED, self.record, step)
@@ -228,23 +240,44 @@ class Scheduler:
         """Complete the record, or schedule another attempt if that may succeed."""
         files = self.workspace.task_files(self.record.id, task.file_stem)
         step_events.finish_step(step, result, files)
-        is_retryable = result.retryable and not self.stop_signal
-        if is_retryable and step_events.can_retry(step, task, self.state_store, files):
+        step_events.save_step_state(
+            step,
+            task,
+            self.state_store,
+            self.record,
+            files,
+            self.plan[task.label].fingerprint,
+            self._other_tasks(task),
+        )
+        has_failed_alone = result.retryable and step.status is result.status
+        if has_failed_alone and not self.stop_signal and len(step.attempts) < task.step.retries:
             delay_seconds = task.step.backoff * 2 ** len(step.attempts)
             step_events.archive_attempt(step, files)
             self.queue.schedule_retry(task, delay_seconds)
             self._save_record()
             self._notify(RunEvent.ATTEMPT_ENDED, self.record, step)
             return
-        start_fingerprint = self.start_fingerprints[task.label]
-        warnings = step_events.save_step_state(
-            step, task, self.state_store, self.record, files, start_fingerprint
-        )
-        for warning in warnings:
-            self._add_problem(warning)
+        for worker in self.busy_workers:
+            if worker.task:
+                self.ended_meanwhile[worker.task.label].add(task.label)
         self._save_record()
         self.report_writer.enqueue(step)
         self._notify(RunEvent.STEP_ENDED, self.record, step)
+
+    def _other_tasks(self, task: Task) -> OtherTasks:
+        """Return the tasks whose files this one must not change.
+
+        They are those of this run that are done, and the earlier steps that have no task in it. A
+        task that is still to be run is compared with this one when it has run.
+        """
+        selected_names = {other.step.name for other in self.tasks}
+        earlier_names = itertools.takewhile(task.step.name.__ne__, self.options.step_names)
+        labels = [label for label, step in self.step_records.items() if step.status.is_success]
+        labels += [name for name in earlier_names if name not in selected_names]
+        return OtherTasks(
+            tuple(label for label in labels if label != task.label),
+            frozenset(self.ended_meanwhile[task.label]),
+        )
 
     def _save_record(self) -> None:
         try:
@@ -258,9 +291,6 @@ class Scheduler:
 
     def _add_write_error(self, message: str) -> None:
         self.has_write_errors = True
-        self._add_problem(message)
-
-    def _add_problem(self, message: str) -> None:
         if message not in self.record.problems:
             self.record.problems.append(message)
 

@@ -11,9 +11,10 @@ from pipeline.runs.records import Attempt, RunRecord, StepRecord
 from pipeline.runs.results import ExtraPage, PublishedResults
 from pipeline.runs.status import CellStatus, StepStatus
 from pipeline.staleness import recording
-from pipeline.staleness.reasons import display_path
+from pipeline.staleness.access_log import read_access_log
+from pipeline.staleness.fingerprint import Fingerprint
+from pipeline.staleness.recording import OtherTasks
 from pipeline.staleness.state_store import StateStore
-from pipeline.staleness.step_state import Fingerprint
 from pipeline.workspace import RUN_PAGE_NAME, TaskFiles
 
 PAGE_NAME_PATTERN = re.compile(r"[a-z0-9_]{1,80}")
@@ -51,42 +52,40 @@ def finish_step(step: StepRecord, result: JobResult, files: TaskFiles) -> None:
     step.stderr = _read_tail(files.stderr)
 
 
-def can_retry(step: StepRecord, task: Task, state_store: StateStore, files: TaskFiles) -> bool:
-    """Return whether the step has attempts left and has not changed files of other steps."""
-    if len(step.attempts) >= task.step.retries:
-        return False
-    changed_files = recording.modified_foreign_files(task, files.access_log, state_store)
-    if changed_files:
-        path = display_path(changed_files[0])
-        step.failure += f"; not tried again, as it had changed {path} already"
-    return not changed_files
-
-
 def save_step_state(
     step: StepRecord,
     task: Task,
     state_store: StateStore,
     run: RunRecord,
     files: TaskFiles,
-    start_fingerprint: Fingerprint,
-) -> list[str]:
-    """Save how the step ended, which decides whether it runs the next time; return warnings.
+    fingerprint: Fingerprint,
+    others: OtherTasks,
+) -> None:
+    """Save how the step ended, which decides whether it runs the next time.
 
-    start_fingerprint: what the step depended on when it started. A state that cannot be saved, or
-    published results that are malformed, make it a failed step.
+    fingerprint: what the step depended on when it started. A state that cannot be saved, published
+    results that are malformed, or a changed file of another step make it a failed step.
     """
+    accesses = read_access_log(files.access_log, task.step, state_store.workspace)
     try:
+        results = PublishedResults()
         if step.status is StepStatus.DONE:
             results = PublishedResults.load(files.results)
             _apply_published_results(step, results, run)
-            return recording.record_success(
-                task, run.id, files.access_log, results, start_fingerprint, state_store
+            accesses.written.update(dict.fromkeys(map(Path, results.output_files), ""))
+        error = recording.find_changed_file(task, accesses, others, state_store)
+        if error:
+            step.status = StepStatus.FAILED
+            step.failure = f"{step.failure}; {error}" if step.failure else error
+        if step.status is StepStatus.DONE:
+            recording.record_success(
+                task, run.id, accesses, results, fingerprint, others, state_store
             )
-        state_store.mark_unfinished(task, run.id, step.status)
+        else:
+            state_store.mark_unfinished(task, run.id, step.status)
     except (OSError, ValueError) as error:
         step.status = StepStatus.FAILED
         step.failure = f"its result could not be recorded: {error}"
-    return []
 
 
 def archive_attempt(step: StepRecord, files: TaskFiles) -> None:

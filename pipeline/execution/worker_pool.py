@@ -17,7 +17,7 @@ from pipeline.definition.tasks import Task
 from pipeline.execution import messages
 from pipeline.execution.messages import Event, Request
 from pipeline.kernels.protocol import FORK_SERVER_SOCKET_NAME
-from pipeline.staleness import fingerprint
+from pipeline.staleness import source_code
 
 # each limits the threads that a library starts
 THREAD_COUNT_VARIABLES = (
@@ -160,7 +160,7 @@ def _modules_to_preload(tasks: list[Task]) -> list[list[str]]:
     environment or files, and may be edited during the run.
     """
     notebooks = dict.fromkeys(task.step.notebook for task in tasks)
-    return [fingerprint.resolve_imports(notebook)[1] for notebook in notebooks]
+    return [source_code.resolve_imports(notebook)[1] for notebook in notebooks]
 
 
 def available_cores() -> int:

@@ -10,10 +10,19 @@ from typing import Any
 MAX_SLUG_CHARS = 100
 
 
+FileVersion = tuple[int, int, int]  # inode, size, mtime: the key of what was read from a file
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_version(path: Path) -> FileVersion:
+    """Return what differs once a file has been edited or replaced. Raises OSError without one."""
+    stat = path.stat()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def json_digest(content: Mapping[str, Any]) -> str:

@@ -10,34 +10,21 @@ from pipeline.staleness.access_kinds import RUNNER_PACKAGE, AccessKind
 from pipeline.workspace import Workspace
 
 IGNORED_FOLDERS = {"__pycache__", ".git", ".ipynb_checkpoints"}  # never an input
-MISSING_STAT = "0 0"  # of a file that did not exist when it was opened
 
 
 @dataclass
 class FileAccesses:
-    """The data files and folders a kernel accessed: path -> "SIZE MTIME_NS" at that moment."""
+    """The data files and folders a kernel accessed: path -> "SIZE MTIME_NS" at that moment.
+
+    There is an entry for each `AccessKind`.
+    """
 
     read: dict[Path, str] = field(default_factory=dict)
     written: dict[Path, str] = field(default_factory=dict)
     appended: dict[Path, str] = field(default_factory=dict)
-    updated: dict[Path, str] = field(default_factory=dict)  # read, and written later
-    modules: dict[Path, str] = field(default_factory=dict)  # our modules, imported
+    module: dict[Path, str] = field(default_factory=dict)  # our modules, imported
     listed: dict[Path, str] = field(default_factory=dict)  # folders
-    listed_by_packages: dict[Path, str] = field(default_factory=dict)  # folders
-
-    def add(self, kind: AccessKind, path: Path, stat: str) -> None:
-        """Add an access, in the order in which they happened."""
-        paths_by_kind = {
-            AccessKind.READ: self.read,
-            AccessKind.WRITTEN: self.written,
-            AccessKind.APPENDED: self.appended,
-            AccessKind.MODULE: self.modules,
-            AccessKind.LISTED: self.listed,
-            AccessKind.LISTED_BY_PACKAGE: self.listed_by_packages,
-        }
-        paths_by_kind[kind][path] = stat
-        if kind is AccessKind.WRITTEN and self.read.get(path, MISSING_STAT) != MISSING_STAT:
-            self.updated[path] = stat
+    listed_by_package: dict[Path, str] = field(default_factory=dict)  # folders
 
 
 def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAccesses:
@@ -48,7 +35,7 @@ def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAcc
         kind, size, mtime_ns, path_text = line.split(" ", 3)
         path = Path(path_text)
         if _is_data(path, step, workspace):
-            accesses.add(AccessKind(kind), path, f"{size} {mtime_ns}")
+            vars(accesses)[AccessKind(kind).name.lower()][path] = f"{size} {mtime_ns}"
     return accesses
 
 
@@ -60,7 +47,7 @@ def listed_folders(accesses: FileAccesses, workspace: Workspace) -> list[Path]:
     folders_read_from = {path.parent for path in accesses.read}
     package_folders = {
         folder
-        for folder in accesses.listed_by_packages
+        for folder in accesses.listed_by_package
         if folder in folders_read_from and folder.is_relative_to(workspace.home)
     }
     folders = set(accesses.listed) | package_folders

@@ -1,28 +1,59 @@
-"""Take the present state of what a step depends on, apart from the files it opens."""
+"""Take the present state of what a step depends on."""
 
 import platform
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.definition.parameters import read_parameters
 from pipeline.definition.steps import Step
-from pipeline.staleness import fingerprint
-from pipeline.staleness.step_state import Fingerprint
+from pipeline.definition.tasks import Task
+from pipeline.staleness import source_code
+from pipeline.staleness.file_signature import file_signature
+from pipeline.staleness.fingerprint import Fingerprint
+from pipeline.staleness.folder_listing import folder_signature
+from pipeline.staleness.state_store import StateStore
 
 
-def take_fingerprint(step: Step, values: dict[str, Any]) -> Fingerprint:
-    """Return the present code, parameters, our modules and the installed modules imported.
+def source_fingerprint(task: Task, state_store: StateStore) -> Fingerprint:
+    """Return what is known of a task before it runs: code, parameters, modules and what it needs.
 
-    values: name -> value of the overridden parameters; the others count with their defaults.
+    Parameters that are not overridden count with their defaults.
     """
-    modules, installed_modules = fingerprint.resolve_imports(step.notebook)
-    defaults = {parameter.name: parameter.default for parameter in read_parameters(step.notebook)}
+    notebook = task.step.notebook
+    defaults = {parameter.name: parameter.default for parameter in read_parameters(notebook)}
     return Fingerprint(
-        code=fingerprint.cell_hashes(step.notebook),
-        parameters={name: to_json_value(value) for name, value in (defaults | values).items()},
-        modules=modules,
-        installed_modules=tuple(sorted({name.partition(".")[0] for name in installed_modules})),
+        code=source_code.cell_hashes(notebook),
+        parameters={name: to_json_value(value) for name, value in (defaults | task.values).items()},
+        modules=source_code.resolve_imports(notebook)[0],
+        upstream=state_store.upstream_digests(task.needs),
+    )
+
+
+def take_fingerprint(task: Task, before: Fingerprint, state_store: StateStore) -> Fingerprint:
+    """Return the present state of all that `before` names, the fingerprint of the task's last run.
+
+    A file or a folder is read only if its time or size differs from that in `before`.
+    """
+    sign_folder = partial(
+        folder_signature,
+        ignore=task.step.ignore,
+        get_expected_paths=lambda: state_store.expected_paths(task),
+    )
+    return replace(
+        source_fingerprint(task, state_store),
+        runtime_modules={
+            path: source_code.module_hash(Path(path))
+            for path in before.runtime_modules
+            if Path(path).exists()
+        },
+        packages=_installed_versions(before.packages),
+        inputs={path: file_signature(Path(path), known) for path, known in before.inputs.items()},
+        outputs={path: file_signature(Path(path), known) for path, known in before.outputs.items()},
+        folders={path: sign_folder(Path(path), known=old) for path, old in before.folders.items()},
+        external_state=read_external_state(task.step),
     )
 
 
@@ -44,19 +75,14 @@ def read_external_state(step: Step) -> dict[str, str]:
         return {"error": f"cannot be read ({error})"}
 
 
-def environment_versions(module_names: Iterable[str]) -> dict[str, str]:
-    """Return the version of Python and of each distribution that provides one of the modules."""
-    return {"python": platform.python_version(), **fingerprint.package_versions(module_names)}
+def environment_versions(notebook: Path) -> dict[str, str]:
+    """Return the version of Python and of each distribution that the notebook's modules import."""
+    modules = source_code.resolve_imports(notebook)[1]
+    return _installed_versions(["python", *source_code.providing_distributions(modules)])
 
 
-def current_versions(recorded_versions: dict[str, str]) -> dict[str, str]:
-    """Return the installed versions of the same packages."""
-    package_versions = {
-        name: fingerprint.installed_version(name) for name in recorded_versions if name != "python"
+def _installed_versions(names: Iterable[str]) -> dict[str, str]:
+    return {
+        name: platform.python_version() if name == "python" else source_code.installed_version(name)
+        for name in names
     }
-    return {"python": platform.python_version(), **package_versions}
-
-
-def module_hashes(paths: Iterable[str]) -> dict[str, str]:
-    """Return path -> hash of each module."""
-    return {path: fingerprint.module_hash(Path(path)) for path in paths}

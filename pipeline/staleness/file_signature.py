@@ -1,7 +1,6 @@
-"""Comparing files with what they were: by size and time where that is enough, else by content."""
+"""Compare files with what they were: by size and time where that is enough, else by content."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,23 +23,26 @@ class FileSignature(NamedTuple):
         """Return the signature as `from_dict` takes it."""
         return self._asdict()
 
+    @property
+    def stat(self) -> str:
+        """Size and time, as the log of accesses has them."""
+        return f"{self.size} {self.mtime_ns}"
+
 
 # equals no file: the content that a step has read is not known
 UNKNOWN_CONTENT = FileSignature(sha256="", size=-1, mtime_ns=0)
 
 
-class FileChange(StrEnum):
-    """How a file differs from its signature."""
+def file_signature(path: Path, known: FileSignature | None = None) -> FileSignature | None:
+    """Return the present signature of a file; None if there is no file that can be read.
 
-    MISSING = "missing"
-    NEW = "new"
-    ALTERED = "altered"
-
-
-def file_signature(path: Path) -> FileSignature | None:
-    """Return what `file_change` compares with later; None if there is no such file."""
+    known: an earlier signature, which is returned if size and time are as they were then. Only
+    else the content is read, as git does.
+    """
     try:
         stat = path.stat()
+        if known and (stat.st_size, stat.st_mtime_ns) == (known.size, known.mtime_ns):
+            return known
         return FileSignature(file_sha256(path), stat.st_size, stat.st_mtime_ns)
     except OSError:
         return None
@@ -53,24 +55,11 @@ def signature_when_read(path: Path, recorded_stat: str) -> FileSignature | None:
     is unknown.
     """
     signature = file_signature(path)
-    if signature and recorded_stat != f"{signature.size} {signature.mtime_ns}":
-        return UNKNOWN_CONTENT
-    return signature
+    return UNKNOWN_CONTENT if signature and signature.stat != recorded_stat else signature
 
 
-def file_change(path: Path, old_signature: FileSignature | None) -> FileChange | None:
-    """Return how a file differs from its signature; None if it does not.
-
-    The content is read only where size or time differ, as git does.
-    """
-    try:
-        stat = path.stat()
-    except OSError:
-        return FileChange.MISSING if old_signature else None
-    if old_signature is None:
-        return FileChange.NEW
-    if (stat.st_size, stat.st_mtime_ns) == (old_signature.size, old_signature.mtime_ns):
-        return None
-    new_signature = file_signature(path)
-    is_same = new_signature is not None and new_signature.sha256 == old_signature.sha256
-    return None if is_same else FileChange.ALTERED
+def describe_file_change(before: FileSignature | None, now: FileSignature | None) -> str:
+    """Return how a file differs, as the end of a sentence; empty if its content is the same."""
+    if now is None or before is None:
+        return "" if now is before else "is missing" if now is None else "is new"
+    return "" if now.sha256 == before.sha256 else "is altered"

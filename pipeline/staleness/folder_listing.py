@@ -31,51 +31,45 @@ class FolderSignature(NamedTuple):
 
 
 def folder_signature(
-    path: Path, ignore: Iterable[str], expected_paths: set[str]
+    path: Path,
+    ignore: Iterable[str],
+    get_expected_paths: Callable[[], set[str]],
+    known: FolderSignature | None = None,
 ) -> FolderSignature | None:
-    """Return what `folder_change` compares with later; None if there is no such folder.
+    """Return the present content of a folder; None if there is no such folder.
 
-    ignore: patterns of names that do not count. expected_paths: files written by steps, which are
-    no news.
+    ignore: patterns of names that do not count. get_expected_paths: returns the files written by
+    steps, which are no news. known: an earlier signature, which is returned if the folder's mtime
+    is as it was then; its names count in any case. Reading the folder only if its mtime differs,
+    and calling `get_expected_paths` only if a name is new, keep a run with nothing to do fast.
     """
     try:
         mtime_ns = path.stat().st_mtime_ns
+        if known and mtime_ns == known.mtime_ns:
+            return known
         names = _entry_names(path, ignore)
     except OSError:
         return None
     is_recent = time.time_ns() - mtime_ns < MTIME_RESOLUTION_NS
-    counted_names = {name for name in names if f"{path}{os.sep}{name}" not in expected_paths}
-    return FolderSignature(0 if is_recent else mtime_ns, frozenset(counted_names))
-
-
-def folder_change(
-    path: Path,
-    old_signature: FolderSignature | None,
-    ignore: Iterable[str],
-    get_expected_paths: Callable[[], set[str]],
-) -> str:
-    """Return what was added or removed, as the end of a sentence; empty if nothing changed.
-
-    The folder is read only if its mtime differs, and `get_expected_paths` is called only if a name
-    is new: both keep a run with nothing to do fast.
-    """
-    try:
-        if old_signature and path.stat().st_mtime_ns == old_signature.mtime_ns:
-            return ""
-        names = _entry_names(path, ignore)
-    except OSError:
-        return "is missing" if old_signature else ""
-    old_names = old_signature.names if old_signature else frozenset()
-    added, removed = names - old_names, old_names - names
-    if added:
+    new_names = names - known.names if known else names
+    if new_names:
         expected_paths = get_expected_paths()
-        added = {name for name in added if f"{path}{os.sep}{name}" not in expected_paths}
+        names -= {name for name in new_names if f"{path}{os.sep}{name}" in expected_paths}
+    return FolderSignature(0 if is_recent else mtime_ns, frozenset(names))
+
+
+def describe_folder_change(before: FolderSignature | None, now: FolderSignature | None) -> str:
+    """Return what was added or removed, as the end of a sentence; empty if nothing was."""
+    if now is None:
+        return "is missing" if before else ""
+    old_names = before.names if before else frozenset()
+    added, removed = sorted(now.names - old_names), sorted(old_names - now.names)
     changes = []
     if added:
         verb = "is" if len(added) == 1 else "are"
-        changes.append(f"has {join_limited(sorted(added), limit=1)}, which {verb} new")
+        changes.append(f"has {join_limited(added, limit=1)}, which {verb} new")
     if removed:
-        changes.append(f"no longer has {join_limited(sorted(removed), limit=1)}")
+        changes.append(f"no longer has {join_limited(removed, limit=1)}")
     return " and ".join(changes)
 
 

@@ -1,131 +1,95 @@
-"""Decide which tasks must run, and why."""
+"""Decide which tasks must run, and why: the plan that a run follows and `explain` describes."""
 
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Collection
+from dataclasses import replace
+from typing import NamedTuple
 
 from pipeline.definition.tasks import Task
 from pipeline.runs.formatting import join_limited
-from pipeline.runs.records import FORCED_REASON
 from pipeline.runs.status import StepStatus
-from pipeline.staleness import dependencies, reasons, shared_files
-from pipeline.staleness.file_signature import FileSignature, file_change
+from pipeline.staleness import dependencies, reasons
+from pipeline.staleness.fingerprint import Fingerprint
+from pipeline.staleness.reasons import Reason, ReasonKind
 from pipeline.staleness.state_store import StateStore
 from pipeline.staleness.step_state import StepState
 
 
-def stale_reasons(task: Task, state_store: StateStore) -> list[str]:
-    """Return why the task must run; empty if it is up to date."""
+class PlannedTask(NamedTuple):
+    """A task, and why it must run."""
+
+    task: Task
+    reasons: tuple[Reason, ...]  # empty if it is up to date
+    fingerprint: Fingerprint  # the present one
+    last_run: str  # the id of the run that executed it last; empty if none did
+
+
+def plan_tasks(
+    tasks: list[Task], state_store: StateStore, forced_steps: Collection[str] = ()
+) -> list[PlannedTask]:
+    """Return the tasks with the reasons to run them. forced_steps: those that the user forces."""
+    return [plan_task(task, state_store, forced_steps) for task in tasks]
+
+
+def plan_task(
+    task: Task, state_store: StateStore, forced_steps: Collection[str] = ()
+) -> PlannedTask:
+    """Return a task with the reasons to run it now."""
     state = state_store.load(task.label)
+    forced = [reasons.FORCED] if task.step.name in forced_steps else []
+    obstacle = _missing_results(task, state, state_store)
+    if state is None or obstacle:
+        fingerprint = dependencies.source_fingerprint(task, state_store)
+        changes = [Reason(ReasonKind.UNFINISHED, "", obstacle)]
+    else:
+        fingerprint = dependencies.take_fingerprint(task, state.fingerprint, state_store)
+        changes = fingerprint.diff(state.fingerprint)
+    return PlannedTask(task, (*forced, *changes), fingerprint, state.run if state else "")
+
+
+def _missing_results(task: Task, state: StepState | None, state_store: StateStore) -> str:
+    """Return why there are no results to compare with; empty if there are."""
     if state is None:
-        return ["it has never run here"]
+        return "it has never run here"
     if state.status is not StepStatus.DONE:
-        return [f"it did not finish in run {state.run} ({state.status})"]
+        return f"it did not finish in run {state.run} ({state.status})"
     if not state_store.workspace.executed_notebook(state.run, task.file_stem).exists():
-        return [f"its executed notebook of run {state.run} is gone"]
-    return [
-        *_changed_code_and_packages(task, state),
-        *reasons.changed_files("input", _changed_inputs(task.label, state.inputs, state_store)),
-        *reasons.changed_files("output", state.outputs),
-        *reasons.changed_folders(
-            task.step, state.folders, lambda: state_store.expected_paths(task)
-        ),
-        *reasons.changed_values(
-            "upstream",
-            state.upstream,
-            state_store.upstream_digests(task.needs),
-            "wrote new results",
-        ),
-        *reasons.changed_values(
-            "external state", state.external_state, dependencies.read_external_state(task.step)
-        ),
-        *reasons.reverted_files(state.reverted),
-    ]
+        return f"its executed notebook of run {state.run} is gone"
+    return ""
 
 
-def _changed_code_and_packages(task: Task, state: StepState) -> list[str]:
-    current = dependencies.take_fingerprint(task.step, task.values)
-    return [
-        *reasons.changed_cells(state.code, current.code),
-        *reasons.changed_values("parameter", state.parameters, current.parameters),
-        *reasons.changed_modules(
-            state.modules | state.runtime_modules,
-            current.modules | dependencies.module_hashes(state.runtime_modules),
-        ),
-        *reasons.changed_values(
-            "package", state.packages, dependencies.current_versions(state.packages)
-        ),
-    ]
-
-
-def _changed_inputs(
-    label: str, inputs: dict[str, FileSignature | None], state_store: StateStore
-) -> dict[str, FileSignature | None]:
-    """Return the inputs that differ, except those that only a later step has changed."""
-    changed_inputs = {
-        path: signature for path, signature in inputs.items() if file_change(Path(path), signature)
-    }
-    states = state_store.load_all() if changed_inputs else {}
-    return {
-        path: signature
-        for path, signature in changed_inputs.items()
-        if not shared_files.is_later_version(label, path, states)
-    }
-
-
-def forced_reasons(
-    tasks: list[Task],
-    state_store: StateStore,
-    stale_reasons_by_label: Mapping[str, list[str]],
-    forced_steps: Collection[str],
-    step_names: Collection[str],
-) -> dict[str, str]:
-    """Return label -> reason of the tasks that run even if nothing has changed for them.
-
-    forced_steps: those that the user forces. step_names: all steps of the pipeline.
-    """
-    reason_by_label = {
-        task.label: FORCED_REASON for task in tasks if task.step.name in forced_steps
-    }
-    running_labels = {
-        task.label
-        for task in tasks
-        if task.label in reason_by_label or stale_reasons_by_label[task.label]
-    }
-    if not running_labels:
-        return reason_by_label
-    states = state_store.load_all()
-    reruns = shared_files.required_reruns(tasks, states, running_labels, step_names)
-    return reason_by_label | reruns
-
-
-def explain(
-    tasks: list[Task],
-    state_store: StateStore,
-    forced_steps: Collection[str],
-    step_names: Collection[str],
-) -> list[str]:
-    """Return a line per task: whether it would run, and why.
-
-    forced_steps: those that the user forces. step_names: all steps of the pipeline.
-    """
-    stale = {task.label: stale_reasons(task, state_store) for task in tasks}
-    forced = forced_reasons(tasks, state_store, stale, forced_steps, step_names)
+def explain(planned_tasks: list[PlannedTask]) -> list[str]:
+    """Return a line per task: whether it would run, and why."""
     lines = []
     running_labels: set[str] = set()
-    for task in tasks:
-        task_reasons = [forced[task.label]] if task.label in forced else []
-        task_reasons += stale[task.label]
-        running_needs = [label for label in task.needs if label in running_labels]
-        state = state_store.load(task.label)
-        if task_reasons:
-            verdict = f"run   {join_limited(task_reasons)}"
+    for planned in planned_tasks:
+        running_needs = [label for label in planned.task.needs if label in running_labels]
+        if planned.reasons:
+            verdict = f"run   {join_limited([*map(str, planned.reasons)])}"
         elif running_needs:
             verdict = (
                 f"run   if {join_limited(running_needs, separator=' or ')} writes something new"
             )
         else:
-            verdict = f"skip  nothing has changed since run {state.run if state else '?'}"
-        if task_reasons or running_needs:
-            running_labels.add(task.label)
-        lines.append(f"{task.label:10} {verdict}")
+            verdict = f"skip  nothing has changed since run {planned.last_run}"
+        if planned.reasons or running_needs:
+            running_labels.add(planned.task.label)
+        lines.append(f"{planned.task.label:10} {verdict}")
     return lines
+
+
+def accept(task: Task, state_store: StateStore) -> str:
+    """Declare an edited step up to date without running it; return the accepted changes.
+
+    Raises ValueError if there are no results of the step, or its outputs have changed.
+    """
+    state = state_store.load(task.label)
+    obstacle = _missing_results(task, state, state_store)
+    if state is None or obstacle:
+        raise ValueError(f"step {task.label} cannot be accepted: {obstacle}")
+    fingerprint = dependencies.take_fingerprint(task, state.fingerprint, state_store)
+    changes = fingerprint.diff(state.fingerprint)
+    changed_outputs = [str(reason) for reason in changes if reason.kind is ReasonKind.OUTPUT]
+    if changed_outputs:
+        raise ValueError(f"step {task.label} cannot be accepted: {join_limited(changed_outputs)}")
+    state_store.save(replace(state, fingerprint=fingerprint))
+    return join_limited([*map(str, changes)]) or "nothing had changed"

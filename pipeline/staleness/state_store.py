@@ -6,47 +6,37 @@ A state is written when its step starts and when it has ended.
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pipeline.definition.tasks import Task
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.digests import slug
 from pipeline.runs.status import StepStatus
-from pipeline.staleness import shared_files
 from pipeline.staleness.step_state import StepState
 from pipeline.workspace import Workspace
 
+# entries of earlier versions, which allowed a step to change the files of another in place
+CHANGED_FILES_ENTRIES = ("changed_in_place", "in_place", "reverted", "undone")
+OVERWRITTEN_FILES_ENTRIES = ("overwritten", "over")
+
 
 class StateStore:
-    """The states of all steps that have run in a workspace."""
+    """The states of all steps that have run in a workspace, by label; read once."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self.states = _load_states(workspace)
 
     def load(self, label: str) -> StepState | None:
         """Return the state of a step; None if it has never run here."""
-        return self._read(self._path(label))
+        return self.states.get(label)
 
     def save(self, state: StepState) -> None:
         """Write the state of a step atomically."""
+        path = self.workspace.states_folder / f"{slug(state.label)}.json"
         content = state.to_dict(self.workspace)
-        atomic_write(self._path(state.label), json.dumps(content, indent=1, default=str))
-
-    def load_all(self) -> dict[str, StepState]:
-        """Return label -> state of all steps that have ever run here."""
-        files = sorted(self.workspace.states_folder.glob("*.json"))
-        states = [state for state in map(self._read, files) if state is not None]
-        return {state.label: state for state in states}
-
-    def _path(self, label: str) -> Path:
-        return self.workspace.states_folder / f"{slug(label)}.json"
-
-    def _read(self, path: Path) -> StepState | None:
-        """Return the state in a file; None if there is none that can be read."""
-        try:
-            content = json.loads(path.read_text())
-            return StepState.from_dict({"label": path.stem, **content}, self.workspace)
-        except (OSError, KeyError, TypeError, ValueError, AttributeError):
-            return None
+        atomic_write(path, json.dumps(content, indent=1, default=str))
+        self.states[state.label] = state
 
     def upstream_digests(self, needs: Iterable[str]) -> dict[str, str]:
         """Return label -> digest of the results of each needed step."""
@@ -58,29 +48,59 @@ class StateStore:
     def existing_outputs(self, label: str) -> list[str]:
         """Return the files that the step wrote in any run so far and that still exist."""
         state = self.load(label)
-        paths = {*state.outputs, *state.earlier_outputs} if state else set()
+        paths = {*state.fingerprint.outputs, *state.earlier_outputs} if state else set()
         return sorted(path for path in paths if Path(path).exists())
 
     def expected_paths(self, task: Task) -> set[str]:
         """Return the files that are no news to the step: its own, and those of unneeded steps."""
-        states = self.load_all()
-        needed_labels = shared_files.ancestors(task.needs, states)
+        needed_labels = self._ancestors(task.needs)
         return {
             path
-            for label, state in states.items()
+            for label, state in self.states.items()
             if label not in needed_labels
-            for path in (*state.outputs, *state.earlier_outputs)
+            for path in (*state.fingerprint.outputs, *state.earlier_outputs)
         }
+
+    def _ancestors(self, needs: Iterable[str]) -> set[str]:
+        """Return the needed steps and all steps that those need in turn."""
+        labels: set[str] = set()
+        pending_labels = list(needs)
+        while pending_labels:
+            label = pending_labels.pop()
+            if label not in labels:
+                labels.add(label)
+                state = self.load(label)
+                pending_labels += state.fingerprint.upstream if state else ()
+        return labels
 
     def mark_unfinished(self, task: Task, run_id: str, status: StepStatus) -> None:
         """Record that the step is running, or has not succeeded."""
-        previous = self.load(task.label)
-        self.save(
-            StepState(
-                task.label,
-                run_id,
-                status,
-                earlier_outputs=self.existing_outputs(task.label),
-                overwritten=previous.overwritten if previous else {},
-            )
-        )
+        outputs = self.existing_outputs(task.label)
+        self.save(StepState(task.label, run_id, status, earlier_outputs=outputs))
+
+
+def _load_states(workspace: Workspace) -> dict[str, StepState]:
+    """Return label -> state of all steps that have ever run here, without those to be run anew."""
+    states: dict[str, StepState] = {}
+    outdated_labels: set[str] = set()
+    for path in sorted(workspace.states_folder.glob("*.json")):
+        try:
+            content = {"label": path.stem, **json.loads(path.read_text())}
+            state = StepState.from_dict(content, workspace)
+            outdated_labels |= _chained_labels(content)
+        except (OSError, KeyError, TypeError, ValueError, AttributeError):
+            continue  # the step then runs, which is never wrong
+        states[state.label] = state
+    return {label: state for label, state in states.items() if label not in outdated_labels}
+
+
+def _chained_labels(content: dict[str, Any]) -> set[str]:
+    """Return the step and those whose files it has changed, in a state of an earlier version.
+
+    Its own results would be its input if it ran alone, and without the entries of that version
+    nothing tells that the others must run before it.
+    """
+    if not any(content.get(name) for name in CHANGED_FILES_ENTRIES):
+        return set()
+    overwritten = [content.get(name, {}) for name in OVERWRITTEN_FILES_ENTRIES]
+    return {content["label"], *(writer for writers in overwritten for writer in writers.values())}

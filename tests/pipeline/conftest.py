@@ -2,16 +2,18 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import nbformat
 import psutil
 import pytest
 
-from pipeline import Step
+from pipeline import Step, main
 from pipeline.runs import records
 
 RUN_PIPELINE_TEMPLATE = """
@@ -26,24 +28,25 @@ sys.exit(main([{steps}], HERE))
 CANNOT_MOUNT_EXIT_CODE = 77
 
 
+def write_notebook(folder, name, *cells, parameters=None):
+    """Write a notebook of the given code cells, after a cell tagged `parameters` if given."""
+    sources = [parameters, *cells] if parameters else cells
+    code_cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    notebook = nbformat.v4.new_notebook(cells=code_cells)
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell(f"# The {name} report"))
+    if parameters:
+        notebook.cells[1].metadata["tags"] = ["parameters"]
+    kernel_spec = {"name": "python3", "display_name": "", "language": "python"}
+    notebook.metadata["kernelspec"] = kernel_spec
+    path = folder / f"{name}.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
 @pytest.fixture
 def make_notebook(tmp_path):
     """Make a notebook of the given code cells, after a cell tagged `parameters` if given."""
-
-    def make(name, *cells, parameters=None):
-        sources = [parameters, *cells] if parameters else cells
-        code_cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        notebook = nbformat.v4.new_notebook(cells=code_cells)
-        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(f"# The {name} report"))
-        if parameters:
-            notebook.cells[1].metadata["tags"] = ["parameters"]
-        kernel_spec = {"name": "python3", "display_name": "", "language": "python"}
-        notebook.metadata["kernelspec"] = kernel_spec
-        path = tmp_path / f"{name}.ipynb"
-        nbformat.write(notebook, path)
-        return path
-
-    return make
+    return partial(write_notebook, tmp_path)
 
 
 @pytest.fixture
@@ -54,6 +57,36 @@ def make_step(make_notebook):
         return Step(name, make_notebook(name, *cells, parameters=parameters), **options)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory):
+    """Run steps once for all tests of a file: `run_once(write_steps)` returns the folder.
+
+    write_steps: called with the folder, which is the home too; returns the steps.
+    """
+
+    def run(write_steps):
+        folder = tmp_path_factory.mktemp("finished")
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.chdir(folder)
+            monkeypatch.setattr(sys, "argv", ["run_pipeline.py"])
+            assert main(write_steps(folder), folder, ["--quiet"]) == 0
+        return folder
+
+    return run
+
+
+@pytest.fixture
+def copy_finished(tmp_path, monkeypatch):
+    """Copy a finished project, which stays up to date, and enter the copy."""
+
+    def copy(folder):
+        copied_folder = shutil.copytree(folder, tmp_path / "copy", symlinks=True)
+        monkeypatch.chdir(copied_folder)
+        return copied_folder
+
+    return copy
 
 
 class PipelineProject:

@@ -9,7 +9,7 @@ import pytest
 from pipeline import main
 from pipeline.cli import reproduce
 from pipeline.runs.records import load_all
-from pipeline.staleness import fingerprint
+from pipeline.staleness import source_code
 
 PUBLISH_VARIABLES = """
 import json, os
@@ -116,17 +116,17 @@ def test_the_code_s_hash_ignores_prose_comments_and_outputs(home, make_step):
     step = make_step("one", "# why\nx = 1", PUBLISH_VARIABLES, parameters="n: int = 1")
     assert main([step], home, []) == 0
     digest = published_variables(home, "one")["CODE"]
-    assert digest == fingerprint.notebook_digest(step.notebook)
+    assert digest == source_code.notebook_digest(step.notebook)
     assert len(digest) == 64
     notebook = nbformat.read(step.notebook, as_version=4)
     notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# Another heading"))
     notebook.cells[3].source = "x = (1)  # for another reason"
     notebook.cells[3].outputs = [nbformat.v4.new_output("stream", text="1")]
     nbformat.write(notebook, step.notebook)
-    assert fingerprint.notebook_digest(step.notebook) == digest
+    assert source_code.notebook_digest(step.notebook) == digest
     notebook.cells[3].source = "x = 2"
     nbformat.write(notebook, step.notebook)
-    assert fingerprint.notebook_digest(step.notebook) != digest
+    assert source_code.notebook_digest(step.notebook) != digest
 
 
 def test_another_command_is_no_reason_to_run_again(home, make_step):

@@ -1,7 +1,12 @@
 """The steps of a pipeline, the values of their parameters, and the tasks built from them."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import Step
 from pipeline.definition import steps
 from pipeline.definition.tasks import ParameterOverride, build_tasks
 
@@ -91,9 +96,40 @@ def test_a_step_needs_the_one_before_it_by_default(three_steps):
     assert [step.needs for step in resolved_steps] == [(), ("prep",), ("train",)]
 
 
-def test_a_needed_step_must_precede_and_names_must_be_unique(three_steps):
+def test_steps_listed_in_any_order_run_after_those_that_they_need(three_steps):
+    prep, train, register = three_steps
+    listed = [
+        register._replace(needs=("train",)),
+        train._replace(needs=("prep",)),
+        prep._replace(needs=()),
+    ]
+    resolved_steps = steps.resolve_dependencies(listed)
+    assert [step.name for step in resolved_steps] == ["prep", "train", "register"]
+
+
+@given(st.data())
+def test_steps_stand_after_those_that_they_need_and_else_as_listed(data):
+    names = [f"step{number}" for number in range(data.draw(st.integers(1, 8)))]
+    in_order = [
+        Step(name, Path(name), tuple(data.draw(st.sets(st.sampled_from(names[:index] or [name])))))
+        if index
+        else Step(name, Path(name), ())
+        for index, name in enumerate(names)
+    ]
+    assert [step.name for step in steps.resolve_dependencies(in_order)] == names
+    shuffled = data.draw(st.permutations(in_order))
+    resolved_names = [step.name for step in steps.resolve_dependencies(shuffled)]
+    assert sorted(resolved_names) == sorted(names)
+    for step in in_order:
+        position = resolved_names.index(step.name)
+        assert set(step.needs) <= set(resolved_names[:position])
+
+
+def test_a_needed_step_must_exist_and_names_must_be_unique(three_steps):
     prep, train, _ = three_steps
-    with pytest.raises(ValueError, match="step 'prep' needs 'train', which is not an earlier step"):
+    with pytest.raises(ValueError, match="needs 'trian', which is no step; did you mean 'train'"):
+        steps.resolve_dependencies([prep._replace(needs=("trian",)), train])
+    with pytest.raises(ValueError, match="no step can run first: 'prep' needs 'train' needs"):
         steps.resolve_dependencies([prep._replace(needs=("train",)), train])
     with pytest.raises(ValueError, match="there are two steps 'prep'"):
         steps.resolve_dependencies([prep, prep])

@@ -38,11 +38,10 @@ def test_each_kind_of_access_is_told_apart(read_log):
     folder = read_log.folder
     assert list(accesses.read) == [folder / "in.csv", folder / "table.csv"]
     assert list(accesses.written) == [folder / "out.csv", folder / "table.csv"]
-    assert accesses.updated == {folder / "table.csv": "1 2"}
     assert list(accesses.appended) == [folder / "log.txt"]
-    assert list(accesses.modules) == [folder / "helper.py"]
+    assert list(accesses.module) == [folder / "helper.py"]
     assert list(accesses.listed) == [folder / "data"]
-    assert list(accesses.listed_by_packages) == [folder / "cache"]
+    assert list(accesses.listed_by_package) == [folder / "cache"]
 
 
 def test_the_name_of_an_ignored_folder_stands_for_all_in_it(read_log):

@@ -1,157 +1,126 @@
-"""What a notebook depends on, read without running it."""
+"""The difference between two fingerprints: what has changed, as typed reasons and as sentences."""
 
-import subprocess
-import sys
+from dataclasses import fields, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.staleness import fingerprint
+from pipeline.staleness.file_signature import UNKNOWN_CONTENT, FileSignature
+from pipeline.staleness.fingerprint import Fingerprint
+from pipeline.staleness.folder_listing import FolderSignature
+from pipeline.staleness.reasons import ReasonKind
 
-
-def write(folder, name, text=""):
-    path = folder / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-
-
-def resolved_modules(notebook, tmp_path):
-    """Return our modules, relative to the folder, and the installed ones."""
-    our_hashes, installed = fingerprint.resolve_imports(notebook)
-    return {path.removeprefix(f"{tmp_path}/") for path in our_hashes}, installed
-
-
-def test_imports_of_every_form_are_followed(make_notebook, tmp_path):
-    write(tmp_path, "ours/__init__.py", "from . import always")
-    write(tmp_path, "ours/always.py")
-    write(tmp_path, "ours/a.py", "from .sub import deep\nfrom ours import b as other")
-    write(tmp_path, "ours/b.py", "def f():\n    import ours.late\n    import numpy.linalg")
-    write(tmp_path, "ours/late.py", "if 1:\n    try: import yaml\n    except ImportError: 0")
-    write(tmp_path, "ours/unused.py", "import sklearn")
-    (tmp_path / "ours" / "sub").mkdir()
-    write(tmp_path / "ours", "sub/__init__.py")
-    write(tmp_path / "ours", "sub/deep.py", "from ..beside import X")
-    write(tmp_path, "ours/beside.py")
-    path = make_notebook("one", "import os, json\nfrom ours.a import something\n%matplotlib inline")
-    our_modules, installed = resolved_modules(path, tmp_path)
-    names = ("__init__", "always", "a", "b", "late", "sub/__init__", "sub/deep", "beside")
-    assert our_modules == {f"ours/{name}.py" for name in names}
-    assert installed == ["numpy.linalg", "yaml"]
-
-
-def test_imports_for_type_checkers_only_do_not_count(make_notebook, tmp_path):
-    write(
-        tmp_path,
-        "alone.py",
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import typed",
-    )
-    write(tmp_path, "typed.py")
-    assert resolved_modules(make_notebook("one", "import alone"), tmp_path)[0] == {"alone.py"}
-
-
-def test_circular_imports_are_followed_once(make_notebook, tmp_path):
-    write(tmp_path, "one_way.py", "import other_way")
-    write(tmp_path, "other_way.py", "import one_way")
-    our_modules, _ = resolved_modules(make_notebook("one", "import one_way"), tmp_path)
-    assert len(our_modules) == 2
-
-
-def test_a_module_with_a_syntax_error_is_compared_as_text(make_notebook, tmp_path):
-    write(tmp_path, "broken.py", "def f(:")
-    assert resolved_modules(make_notebook("one", "import broken"), tmp_path)[0] == {"broken.py"}
-
-
-def test_packages_have_the_name_of_their_distribution():
-    versions = fingerprint.package_versions(["yaml", "sklearn", "no_such_module"])
-    assert set(versions) in ({"pyyaml", "scikit-learn"}, {"PyYAML", "scikit-learn"})
-    for name, version in versions.items():
-        assert version == fingerprint.installed_version(name)
-
-
-def test_following_imports_imports_no_module(make_notebook):
-    path = make_notebook("one", "import sklearn, mlflow, housing.registry.versions")
-    code = (
-        "import sys; from pathlib import Path; from pipeline.staleness import fingerprint; "
-        f"fingerprint.resolve_imports(Path({str(path)!r})); "
-        "heavy = {'sklearn', 'mlflow', 'pandas', 'papermill'}; print(heavy & sys.modules.keys())"
-    )
-    completed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert completed.stdout == "set()\n"
-
-
-def hashes_of(make_notebook, *cells):
-    """Return the hashes of a notebook with these cells."""
-    return list(fingerprint.cell_hashes(make_notebook("one", *cells)).values())
-
-
-@pytest.mark.parametrize(
-    ("old_source", "new_source"),
-    [
-        ("%matplotlib inline\nx = 1", "# why\n%matplotlib inline\n\nx = (1)  # as ever"),
-        ("!ls\nx = 1", "!ls\n# a comment\nx = 1"),
-        ("files = !ls\nprint(files)", "files = !ls\nprint( files )  # all"),
-        ("for n in y:\n    %time f(n)", "for n in y:  # each\n    %time f(n)"),
-        ("!ls \\\n -l\nx = 1", "!ls \\\n -l\n# a comment\nx = 1"),
-        ("%%time\nf(1)", "%%time\n# long\nf( 1 )"),
-        ("f?\nx = 1", "f?\nx = 1  # one"),
-    ],
+FILE = FileSignature("ab", 2, 3)
+FOLDER = FolderSignature(5, frozenset({"a.csv", "b.csv"}))
+BEFORE = Fingerprint(
+    code={"cell 2": "c2", "cell 3": "c3"},
+    parameters={"n": 1, "names": ["a"]},
+    modules={"helper.py": "m1"},
+    runtime_modules={"plugin.py": "m2"},
+    packages={"python": "3.11.7"},
+    inputs={"raw.csv": FILE, "late.csv": None},
+    outputs={"train.csv": FILE},
+    folders={"data": FOLDER, "later": None},
+    upstream={"prep": "d1"},
+    external_state={"champion": "3"},
 )
-def test_comments_beside_a_magic_do_not_count(make_notebook, old_source, new_source):
-    assert hashes_of(make_notebook, old_source) == hashes_of(make_notebook, new_source)
+names = st.text("abc", min_size=1, max_size=3)
+hashes = st.text("01", min_size=1, max_size=3)
+files = st.none() | st.builds(FileSignature, hashes, st.integers(0, 3), st.integers(0, 3))
+folders = st.none() | st.builds(FolderSignature, st.integers(0, 3), st.frozensets(names))
+values = st.sampled_from([None, True, 1, 1.0, float("nan"), "1", "None", [], ["a"]])
+entry_values = {
+    **dict.fromkeys(Fingerprint.__dataclass_fields__, hashes),
+    "parameters": values,
+    "inputs": files,
+    "outputs": files,
+    "folders": folders,
+}
+fingerprints = st.builds(
+    Fingerprint,
+    **{name: st.dictionaries(names, entries, max_size=3) for name, entries in entry_values.items()},
+)
+
+
+@given(fingerprints)
+def test_nothing_has_changed_between_equal_fingerprints(fingerprint):
+    assert fingerprint.diff(replace(fingerprint)) == []
+
+
+@given(fingerprints, fingerprints, st.sampled_from(sorted(Fingerprint.__dataclass_fields__)))
+def test_each_entry_that_differs_gives_a_reason_that_names_it(before, other, entry_name):
+    entry, other_entry = getattr(before, entry_name), getattr(other, entry_name)
+    now = replace(before, **{entry_name: other_entry})
+    if "module" in entry_name:
+        entry = before.modules | before.runtime_modules
+        other_entry = now.modules | now.runtime_modules
+    reasons = now.diff(before)
+    if entry_name == "code":
+        assert bool(reasons) == (list(entry.values()) != list(other_entry.values()))
+        return
+    for name in entry.keys() | other_entry.keys():
+        old, new = entry.get(name), other_entry.get(name)
+        if entry_name in ("inputs", "outputs"):
+            old, new = old and old.sha256, new and new.sha256
+        if entry_name == "folders":  # one without any names that count is no news
+            old, new = old and old.names, new.names if new else old and "missing"
+            is_changed = (old or frozenset()) != (new or frozenset())
+        else:
+            is_absent = (name in entry) != (name in other_entry)
+            is_changed = repr(old) != repr(new) or (is_absent and entry_name == "parameters")
+        assert any(reason.name == name for reason in reasons) == is_changed, name
 
 
 @pytest.mark.parametrize(
-    ("old_source", "new_source"),
+    ("changes", "sentences"),
     [
-        ("%matplotlib inline\nx = 1", "%matplotlib agg\nx = 1"),
-        ("%matplotlib inline\nx = 1", "%matplotlib inline\nx = 2"),
-        ("!ls\nx = 1", "x = 1\n!ls"),
-        ("!ls\nx = 1", "'!ls'\nx = 1"),
-        ("files = !ls", "files = !ls -a"),
-        ("files = !ls", "other = !ls"),
-        ("%%time\nf(1)", "%%time\nf(2)"),
-        ("%%time\nf(1)", "%%timeit\nf(1)"),
-        ("%%time\nf(1)", "f(1)"),
-        ("%%bash\necho 1", "%%bash\necho 2"),
+        ({"code": {"cell 2": "c2", "cell 3": "C"}}, ["cell 3 was edited"]),
+        ({"code": {"cell 2": "c2", "cell 3": "c3", "cell 4": "c4"}}, ["cell 4 is new"]),
+        ({"code": {"cell 2": "c3"}}, ["cell 2 was removed"]),
+        ({"code": {"cell 7": "c2", "cell 9": "c3"}}, []),
+        ({"parameters": {"n": 2, "names": ["a"]}}, ["parameter n: 1 -> 2"]),
+        ({"parameters": {"n": True, "names": ["a"]}}, ["parameter n: 1 -> True"]),
+        ({"parameters": {"n": 1}}, ["parameter names: ['a'] -> none"]),
+        ({"modules": {}}, ["module helper.py is gone"]),
+        ({"modules": {"helper.py": "m", "b.py": "b"}}, ["helper.py was edited", "b.py is new"]),
+        ({"runtime_modules": {}}, ["module plugin.py is gone"]),
+        ({"packages": {"python": "3.12.0"}}, ["package python: 3.11.7 -> 3.12.0"]),
         (
-            "%%bash\n# 1\nls",
-            "%%bash\n# 2\nls",
-        ),  # the shell's grammar, which the runner does not parse
-        ("!ls \\\n -l", "!ls \\\n -a"),
-        ("if a:\n    %time f()\n    g()", "if a:\n    %time f()\ng()"),
-        ("s = '''\n%a\n'''\n!ls", "s = '''\n%b\n'''\n!ls"),
-        ("s = '''\n# a\n'''\n!ls", "s = '''\n# b\n'''\n!ls"),
+            {"inputs": {"raw.csv": None, "late.csv": FILE}},
+            ["raw.csv is missing", "late.csv is new"],
+        ),
+        ({"inputs": {"raw.csv": FILE._replace(mtime_ns=9), "late.csv": None}}, []),
+        ({"outputs": {"train.csv": FILE._replace(sha256="x")}}, ["output train.csv is altered"]),
+        ({"folders": {"data": None, "later": None}}, ["folder data is missing"]),
+        (
+            {"folders": {"data": FolderSignature(6, frozenset({"c", "d", "b.csv"}))}},
+            ["folder data has c and 1 more, which are new and no longer has a.csv"],
+        ),
+        ({"upstream": {"prep": "d2"}}, ["upstream prep: wrote new results"]),
+        ({"external_state": {}}, ["external state champion: 3 -> none"]),
     ],
 )
-def test_magics_and_the_code_beside_them_count(make_notebook, old_source, new_source):
-    assert hashes_of(make_notebook, old_source) != hashes_of(make_notebook, new_source)
+def test_a_change_is_one_sentence(changes, sentences):
+    reasons = replace(BEFORE, **changes).diff(BEFORE)
+    assert len(reasons) == len(sentences)
+    for reason, sentence in zip(reasons, sentences, strict=True):
+        assert str(reason).endswith(sentence)
 
 
-def test_imports_beside_magics_are_seen(make_notebook):
-    path = make_notebook("one", "%%time\nfiles = !ls\nimport yaml\nf?\n!ls")
-    assert fingerprint.imported_modules(path) == ["yaml"]
+def test_cells_in_another_order_are_named_if_their_number_differs():
+    before = Fingerprint(code={"cell 1": "a", "cell 2": "b", "cell 3": "b"})
+    [reason] = Fingerprint(code={"cell 1": "b", "cell 2": "a"}).diff(before)
+    assert str(reason) == "its cells are in another order"
 
 
-def test_a_notebook_does_not_depend_on_how_the_runner_works(make_notebook, tmp_path):
-    """It imports what publishes its results; the runner's other modules are not its business."""
-    cell = "from pipeline.notebook import publish\nimport pipeline\nimport yaml"
-    assert resolved_modules(make_notebook("one", cell), tmp_path) == (set(), ["yaml"])
+def test_a_file_whose_content_when_read_is_not_known_counts_as_changed():
+    before = Fingerprint(inputs={"raw.csv": UNKNOWN_CONTENT})
+    [reason] = Fingerprint(inputs={"raw.csv": FILE}).diff(before)
+    assert (reason.kind, reason.name) == (ReasonKind.INPUT, "raw.csv")
 
 
-def test_a_package_of_the_user_s_may_have_the_runner_s_name(make_notebook, tmp_path):
-    fingerprint.clear_cache()
-    write(tmp_path, "pipeline/__init__.py", "from pipeline import own")
-    write(tmp_path, "pipeline/own.py")
-    our_modules, _ = resolved_modules(make_notebook("one", "import pipeline"), tmp_path)
-    assert our_modules == {"pipeline/__init__.py", "pipeline/own.py"}
-
-
-def test_an_installed_package_may_be_a_link_to_a_cache(make_notebook, tmp_path, monkeypatch):
-    (tmp_path / "cache").mkdir()
-    write(tmp_path / "cache", "linked/__init__.py")
-    (tmp_path / "site-packages" / "linked").mkdir(parents=True)
-    link = tmp_path / "site-packages" / "linked" / "__init__.py"
-    link.symlink_to(tmp_path / "cache" / "linked" / "__init__.py")
-    monkeypatch.syspath_prepend(tmp_path / "site-packages")
-    assert resolved_modules(make_notebook("one", "import linked"), tmp_path) == (set(), ["linked"])
+def test_every_entry_of_a_fingerprint_is_compared():
+    """One that is added to the class must not be forgotten."""
+    for entry in fields(Fingerprint):
+        assert replace(BEFORE, **{entry.name: {}}).diff(BEFORE), entry.name

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from pipeline import Step
+from tests.pipeline.conftest import write_notebook
+
 WRITE = (
     "import os\n"
     "from pathlib import Path\n"
@@ -18,26 +21,42 @@ FIND_PLUGIN = "import importlib\nimportlib.import_module('plug' + 'in').VALUE"
 READ = "print(open('out.txt').read())"
 
 
-@pytest.fixture
-def finished_project(make_project, make_step, tmp_path):
-    """A project whose steps depend on a file, a folder, modules and each other; it has run."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "in.txt").write_text("in")
-    (tmp_path / "helper.py").write_text("SUFFIX = '!'\n")
-    (tmp_path / "plugin.py").write_text("VALUE = 2\n")
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "__init__.py").touch()
-    (tmp_path / "package" / "module.py").write_text("VALUE = 1\n")
-    project = make_project(make_step("write", WRITE, FIND_PLUGIN), make_step("read", READ))
-    exit_code, output = project.run()
-    assert exit_code == 0, output
-    return project
+RUN_PIPELINE = """
+import sys
+from pathlib import Path
+
+from pipeline import Step, main
+
+HERE = Path(__file__).parent
+sys.exit(main([Step("write", HERE / "write.ipynb"), Step("read", HERE / "read.ipynb")], HERE))
+"""
 
 
-def copy_project(project, target):
+def write_project(folder):
+    """Write steps that depend on a file, a folder, modules and each other; return them."""
+    (folder / "data").mkdir()
+    (folder / "data" / "in.txt").write_text("in")
+    (folder / "helper.py").write_text("SUFFIX = '!'\n")
+    (folder / "plugin.py").write_text("VALUE = 2\n")
+    (folder / "package").mkdir()
+    (folder / "package" / "__init__.py").touch()
+    (folder / "package" / "module.py").write_text("VALUE = 1\n")
+    (folder / "run_pipeline.py").write_text(RUN_PIPELINE)
+    return [
+        Step("write", write_notebook(folder, "write", WRITE, FIND_PLUGIN)),
+        Step("read", write_notebook(folder, "read", READ)),
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished_project(run_once):
+    """The folder of a project that has run."""
+    return run_once(write_project)
+
+
+def copy_project(folder, target):
     """Copy as `cp -r` does: all files get new times."""
-    shutil.copytree(project.folder, target, symlinks=True, copy_function=shutil.copy)
-    return target
+    return shutil.copytree(folder, target, symlinks=True, copy_function=shutil.copy)
 
 
 def run_script(folder, *arguments):
@@ -53,9 +72,9 @@ def test_a_copy_of_a_finished_project_is_up_to_date(finished_project, tmp_path_f
 
 
 def test_a_moved_project_is_up_to_date_and_sees_its_own_changes(finished_project, tmp_path_factory):
-    moved = copy_project(finished_project, tmp_path_factory.mktemp("elsewhere") / "moved")
-    for path in finished_project.folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    first_copy = copy_project(finished_project, tmp_path_factory.mktemp("here") / "copy")
+    moved = copy_project(first_copy, tmp_path_factory.mktemp("elsewhere") / "moved")
+    shutil.rmtree(first_copy)
     assert "nothing to do" in run_script(moved)
     (moved / "package" / "module.py").write_text("VALUE = 3\n")
     assert "write      run   module package/module.py was edited" in run_script(moved, "--explain")
@@ -67,11 +86,12 @@ def test_a_moved_project_is_up_to_date_and_sees_its_own_changes(finished_project
     assert "folder data has more.txt, which is new" in run_script(moved, "--explain")
 
 
-def test_many_reasons_are_shortened(finished_project):
+def test_many_reasons_are_shortened(finished_project, tmp_path):
+    folder = copy_project(finished_project, tmp_path / "copy")
     for number in range(20):
-        (finished_project.folder / "package" / f"module{number}.py").write_text("VALUE = 1\n")
+        (folder / "package" / f"module{number}.py").write_text("VALUE = 1\n")
     imports = "\n".join(f"import package.module{number}" for number in range(20))
-    (finished_project.folder / "helper.py").write_text(f"SUFFIX = '!'\n{imports}\n")
-    first_line = run_script(finished_project.folder, "--explain").splitlines()[0]
+    (folder / "helper.py").write_text(f"SUFFIX = '!'\n{imports}\n")
+    first_line = run_script(folder, "--explain").splitlines()[0]
     assert first_line.endswith(" and 18 more")
     assert len(first_line) < 200

@@ -6,9 +6,9 @@ import time
 import nbformat
 import pytest
 
-from pipeline import main
+from pipeline import Step, main
 from pipeline.runs.records import load_all
-from pipeline.staleness import fingerprint
+from tests.pipeline.conftest import write_notebook
 
 WRITE_OUTPUT = "open('out.txt', 'w').write(open('in.txt').read().strip() + str(n));"
 
@@ -25,31 +25,50 @@ def statuses(home):
     return {step.name: step.status for step in load_all(home / "var" / "runs")[0].steps}
 
 
+def write_pair(folder):
+    """Write two notebooks, the second of which reads what the first writes; return the steps."""
+    (folder / "in.txt").write_text("hello")
+    (folder / "ours").mkdir()
+    (folder / "ours" / "__init__.py").write_text("")
+    (folder / "ours" / "table.py").write_text("from ours import deep\nVALUE = deep.VALUE\n")
+    (folder / "ours" / "deep.py").write_text("VALUE = 1\n")
+    (folder / "ours" / "apart.py").write_text("VALUE = 1\n")
+    first = write_notebook(
+        folder, "first", "import ours.table", WRITE_OUTPUT, parameters="n: int = 1  # a number"
+    )
+    second = write_notebook(folder, "second", "import json; print(open('out.txt').read())")
+    return [Step("first", first), Step("second", second)]
+
+
+@pytest.fixture(scope="module")
+def finished_pair(run_once):
+    """The folder of two steps that have run."""
+    return run_once(write_pair)
+
+
 @pytest.fixture
-def run_pair(make_step, tmp_path, home, capsys, monkeypatch):
-    """Return a function that runs two steps, the second of which reads what the first writes.
+def folder(finished_pair, copy_finished):
+    """A copy of the finished project."""
+    return copy_finished(finished_pair)
+
+
+@pytest.fixture
+def run_pair(folder, capsys):
+    """Return a function that runs the two steps of the finished project again.
 
     It takes the arguments of the command line and options of the first step, and returns the exit
-    code and the output. Both steps have run once.
+    code and the output.
     """
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "in.txt").write_text("hello")
-    (tmp_path / "ours").mkdir()
-    (tmp_path / "ours" / "__init__.py").write_text("")
-    (tmp_path / "ours" / "table.py").write_text("from ours import deep\nVALUE = deep.VALUE\n")
-    (tmp_path / "ours" / "deep.py").write_text("VALUE = 1\n")
-    (tmp_path / "ours" / "apart.py").write_text("VALUE = 1\n")
-    first = make_step(
-        "first", "import ours.table", WRITE_OUTPUT, parameters="n: int = 1  # a number"
-    )
-    second = make_step("second", "import json; print(open('out.txt').read())")
 
     def run(*arguments, **options):
         capsys.readouterr()
-        code = main([first._replace(**options), second], home, list(arguments))
+        steps = [
+            Step("first", folder / "first.ipynb", **options),
+            Step("second", folder / "second.ipynb"),
+        ]
+        code = main(steps, folder, list(arguments))
         return code, "".join(capsys.readouterr())
 
-    assert run()[0] == 0
     return run
 
 
@@ -59,16 +78,16 @@ def explain_pair(run_pair, *arguments, **options):
     return output.strip().splitlines()
 
 
-def test_an_unchanged_pipeline_does_nothing(run_pair, home):
-    run_folders = sorted((home / "var" / "runs").iterdir())
+def test_an_unchanged_pipeline_does_nothing(run_pair, folder):
+    run_folders = sorted((folder / "var" / "runs").iterdir())
     code, output = run_pair()
     assert code == 0
     assert "nothing to do: first, second up to date since run" in output
-    assert sorted((home / "var" / "runs").iterdir()) == run_folders
+    assert sorted((folder / "var" / "runs").iterdir()) == run_folders
     assert all("skip  nothing has changed" in line for line in explain_pair(run_pair))
 
 
-def test_prose_formatting_and_outputs_do_not_count(run_pair, tmp_path):
+def test_prose_formatting_and_outputs_do_not_count(run_pair, folder):
     def change(notebook):
         notebook.cells[0].source = "# Another title\n\nAnd prose."
         notebook.cells[3].source = WRITE_OUTPUT.replace("(", "( ").rstrip(";") + "  # why"
@@ -76,14 +95,14 @@ def test_prose_formatting_and_outputs_do_not_count(run_pair, tmp_path):
         notebook.cells[3].metadata["anything"] = "else"
         notebook.cells.append(nbformat.v4.new_markdown_cell("The end."))
 
-    edit_notebook(tmp_path / "first.ipynb", change)
-    (tmp_path / "ours" / "deep.py").write_text("VALUE = (1)  # as ever\n")
+    edit_notebook(folder / "first.ipynb", change)
+    (folder / "ours" / "deep.py").write_text("VALUE = (1)  # as ever\n")
     assert "nothing to do" in run_pair()[1]
 
 
-def test_an_edited_cell_is_named(run_pair, tmp_path):
+def test_an_edited_cell_is_named(run_pair, folder):
     edit_notebook(
-        tmp_path / "first.ipynb",
+        folder / "first.ipynb",
         lambda notebook: notebook.cells[3].update(source=WRITE_OUTPUT + " 1 + 1"),
     )
     first_line, second_line = explain_pair(run_pair)
@@ -91,10 +110,9 @@ def test_an_edited_cell_is_named(run_pair, tmp_path):
     assert "run   if first writes something new" in second_line
 
 
-@pytest.mark.slow
-def test_a_new_cell_is_named(run_pair, tmp_path):
+def test_a_new_cell_is_named(run_pair, folder):
     new_cell = nbformat.v4.new_code_cell("3 + 4")
-    edit_notebook(tmp_path / "first.ipynb", lambda notebook: notebook.cells.append(new_cell))
+    edit_notebook(folder / "first.ipynb", lambda notebook: notebook.cells.append(new_cell))
     assert "cell 5 (The first report) is new" in explain_pair(run_pair)[0]
 
 
@@ -102,59 +120,58 @@ def test_a_parameter_is_named_with_both_values(run_pair):
     assert "run   parameter n: 1 -> 2" in explain_pair(run_pair, "-p", "n=2")[0]
 
 
-@pytest.mark.slow
-def test_a_changed_default_is_a_changed_parameter(run_pair, tmp_path):
+def test_a_changed_default_is_a_changed_parameter(run_pair, folder):
     edit_notebook(
-        tmp_path / "first.ipynb",
+        folder / "first.ipynb",
         lambda notebook: notebook.cells[1].update(source="n: int = 5  # a number"),
     )
     assert "run   parameter n: 1 -> 5" in explain_pair(run_pair)[0]
 
 
-def test_an_edited_module_counts_if_the_notebook_imports_it_even_indirectly(run_pair, tmp_path):
-    (tmp_path / "ours" / "apart.py").write_text("VALUE = 2\n")
+def test_an_edited_module_counts_if_the_notebook_imports_it_even_indirectly(run_pair, folder):
+    (folder / "ours" / "apart.py").write_text("VALUE = 2\n")
     assert "nothing to do" in run_pair()[1]
-    (tmp_path / "ours" / "deep.py").write_text("VALUE = 2\n")
-    fingerprint.clear_cache()
+    (folder / "ours" / "deep.py").write_text("VALUE = 2\n")
+
     assert "run   module ours/deep.py was edited" in explain_pair(run_pair)[0]
 
 
-def test_an_altered_input_is_named_unless_only_its_time_differs(run_pair, tmp_path):
+def test_an_altered_input_is_named_unless_only_its_time_differs(run_pair, folder):
     time.sleep(0.01)
-    (tmp_path / "in.txt").write_text("hello")  # the same content at another time
+    (folder / "in.txt").write_text("hello")  # the same content at another time
     assert "nothing to do" in run_pair()[1]
-    (tmp_path / "in.txt").write_text("hallo")
+    (folder / "in.txt").write_text("hallo")
     assert "run   input in.txt is altered" in explain_pair(run_pair)[0]
-    (tmp_path / "in.txt").unlink()
+    (folder / "in.txt").unlink()
     assert "run   input in.txt is missing" in explain_pair(run_pair)[0]
 
 
-def test_an_altered_or_deleted_output_is_written_again(run_pair, tmp_path, home):
-    (tmp_path / "out.txt").write_text("tampered")
+def test_an_altered_or_deleted_output_is_written_again(run_pair, folder):
+    (folder / "out.txt").write_text("tampered")
     assert "run   output out.txt is altered" in explain_pair(run_pair)[0]
-    (tmp_path / "out.txt").unlink()
+    (folder / "out.txt").unlink()
     assert "run   output out.txt is missing" in explain_pair(run_pair)[0]
     assert run_pair()[0] == 0
-    assert (tmp_path / "out.txt").read_text() == "hello1"
-    assert statuses(home) == {"first": "done", "second": "up to date"}
-
-
-def test_a_step_runs_only_if_the_results_of_the_earlier_step_differ(run_pair, tmp_path, home):
-    edit_notebook(
-        tmp_path / "first.ipynb",
-        lambda notebook: notebook.cells[3].update(source=WRITE_OUTPUT + " 1 + 1"),
-    )
-    assert run_pair()[0] == 0
-    assert statuses(home) == {"first": "done", "second": "up to date"}
-    page = (home / "reports" / "latest" / "second.html").read_text()
-    assert "hello1" in page
-    assert run_pair("-p", "n=2")[0] == 0
-    assert statuses(home) == {"first": "done", "second": "done"}
+    assert (folder / "out.txt").read_text() == "hello1"
+    assert statuses(folder) == {"first": "done", "second": "up to date"}
 
 
 @pytest.mark.slow
-def test_an_upgraded_package_is_named(run_pair, home):
-    [path] = (home / "var" / "steps").glob("first.json")
+def test_a_step_runs_only_if_the_results_of_the_earlier_step_differ(run_pair, folder):
+    edit_notebook(
+        folder / "first.ipynb",
+        lambda notebook: notebook.cells[3].update(source=WRITE_OUTPUT + " 1 + 1"),
+    )
+    assert run_pair()[0] == 0
+    assert statuses(folder) == {"first": "done", "second": "up to date"}
+    page = (folder / "reports" / "latest" / "second.html").read_text()
+    assert "hello1" in page
+    assert run_pair("-p", "n=2")[0] == 0
+    assert statuses(folder) == {"first": "done", "second": "done"}
+
+
+def test_an_upgraded_package_is_named(run_pair, folder):
+    [path] = (folder / "var" / "steps").glob("first.json")
     state = json.loads(path.read_text())
     state["packages"] |= {"pytest": "1.0", "no-such-package": "2.0"}
     path.write_text(json.dumps(state))
@@ -178,34 +195,34 @@ def test_an_external_state_that_cannot_be_read_is_named(run_pair):
     assert "external state error: none -> cannot be read (the registry is down)" in first_line
 
 
-def test_force_runs_one_step_or_all(run_pair, home):
+@pytest.mark.slow
+def test_force_runs_one_step_or_all(run_pair, folder):
     run_pair("--force", "second")
-    assert statuses(home) == {"first": "up to date", "second": "done"}
+    assert statuses(folder) == {"first": "up to date", "second": "done"}
     run_pair("--force")
-    assert statuses(home) == {"first": "done", "second": "done"}
+    assert statuses(folder) == {"first": "done", "second": "done"}
     code, output = run_pair("--force", "secnd")
     assert code == 2
     assert "did you mean 'second'" in output
 
 
-def test_accept_declares_a_harmless_edit_up_to_date(run_pair, tmp_path):
+def test_accept_declares_a_harmless_edit_up_to_date(run_pair, folder):
     edit_notebook(
-        tmp_path / "first.ipynb",
+        folder / "first.ipynb",
         lambda notebook: notebook.cells[3].update(source=WRITE_OUTPUT + " 1 + 1"),
     )
     code, output = run_pair("--accept", "first")
     assert code == 0
     assert "cell 4 (The first report) was edited" in output
     assert "nothing to do" in run_pair()[1]
-    (tmp_path / "out.txt").write_text("tampered")
+    (folder / "out.txt").write_text("tampered")
     code, output = run_pair("--accept", "first")
     assert code == 2
     assert "output out.txt is altered" in output
 
 
-@pytest.mark.slow
-def test_a_deleted_report_is_written_again(run_pair, home):
-    page = (home / "reports" / "latest").resolve() / "first.html"
+def test_a_deleted_report_is_written_again(run_pair, folder):
+    page = (folder / "reports" / "latest").resolve() / "first.html"
     page.unlink()
     assert "nothing to do" in run_pair()[1]
     assert page.exists()
@@ -224,6 +241,7 @@ def test_files_that_a_notebook_publishes_count_as_inputs(make_step, home, tmp_pa
     assert "late.bin is new" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_failed_run_resumes_at_the_failed_step(make_step, home, tmp_path, capsys):
     failing_step = make_step("second", "assert __import__('pathlib').Path('fixed').exists()")
     steps = [
@@ -309,7 +327,7 @@ def test_a_sweep_that_overwrites_the_plain_step_s_output_makes_it_stale(
 ):
     step = make_step("one", "open('model', 'w').write(str(n))", parameters="n: int = 1")
     assert main([step], home, []) == 0
-    assert main([step], home, ["--sweep", "n=2,3", "--jobs", "1"]) == 0
+    assert main([step], home, ["--sweep", "n=2"]) == 0
     [line] = explain([step], home, capsys)
     assert "model is altered" in line
 
@@ -327,7 +345,7 @@ def test_a_missing_file_and_a_module_imported_at_run_time_count(make_step, home,
     (tmp_path / "optional.cfg").write_text("a = 1")
     assert "optional.cfg is new" in explain([step], home, capsys)[0]
     (tmp_path / "late.py").write_text("VALUE = 2")
-    fingerprint.clear_cache()
+
     assert "late.py was edited" in explain([step], home, capsys)[0]
 
 

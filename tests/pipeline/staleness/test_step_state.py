@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.runs.status import StepStatus
 from pipeline.staleness.file_signature import FileSignature
+from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.folder_listing import FolderSignature
 from pipeline.staleness.state_store import StateStore
 from pipeline.staleness.step_state import REQUIRED_ENTRIES, StepState
@@ -14,26 +15,57 @@ from pipeline.workspace import Workspace
 SIGNATURE = FileSignature(sha256="ab", size=2, mtime_ns=3)
 
 
+FORMER_STATE = {
+    "label": "train",
+    "run": "20261128-100000-0001",
+    "status": "done",
+    "code": {"cell 2": "c2"},
+    "parameters": {"seed": 1},
+    "modules": {"{HOME}/helper.py": "m1"},
+    "installed": ["numpy"],
+    "cell_seconds": [0.1],
+    "packages": {"python": "3.11.7"},
+    "dynamic": {"{HOME}/plugin.py": "m2"},
+    "inputs": {"{HOME}/raw.csv": {"sha256": "ab", "size": 2, "mtime_ns": 3}},
+    "outputs": {"{HOME}/train.csv": {"sha256": "ab", "size": 2, "mtime_ns": 3}},
+    "left": ["{HOME}/old.csv"],
+    "folders": {"{HOME}": {"mtime_ns": 5, "names": "a.csv\nb.csv"}},
+    "over": {},
+    "in_place": [],
+    "undone": {},
+    "upstream": {"prep": "d1"},
+    "watched": {"champion": "3"},
+    "wrote": "d2",
+}
+
+
+def write_state(home, content, folder):
+    """Write a state of an earlier version; {HOME} in its paths stands for the folder."""
+    states_folder = Workspace.at(home).states_folder
+    states_folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content).replace("{HOME}", str(folder))
+    (states_folder / f"{content['label']}.json").write_text(text)
+
+
 def full_state(folder):
     """Return a state that has a value in each entry, with paths below a folder."""
     return StepState(
         label="train[seed=1]",
         run="20261128-100000-0001",
         status=StepStatus.DONE,
-        code={"cell 2": "c2"},
-        parameters={"seed": 1, "names": ["a"]},
-        modules={f"{folder}/helper.py": "m1"},
-        runtime_modules={f"{folder}/plugin.py": "m2"},
-        packages={"python": "3.11.7"},
-        inputs={f"{folder}/raw.csv": SIGNATURE, f"{folder}/late.csv": None},
-        outputs={f"{folder}/train.csv": SIGNATURE},
+        fingerprint=Fingerprint(
+            code={"cell 2": "c2"},
+            parameters={"seed": 1, "names": ["a"]},
+            modules={f"{folder}/helper.py": "m1"},
+            runtime_modules={f"{folder}/plugin.py": "m2"},
+            packages={"python": "3.11.7"},
+            inputs={f"{folder}/raw.csv": SIGNATURE, f"{folder}/late.csv": None},
+            outputs={f"{folder}/train.csv": SIGNATURE},
+            folders={str(folder): FolderSignature(5, frozenset({"raw.csv", "train.csv"}))},
+            upstream={"prep": "d1"},
+            external_state={"champion": "3"},
+        ),
         earlier_outputs=[f"{folder}/old.csv"],
-        folders={str(folder): FolderSignature(5, frozenset({"raw.csv", "train.csv"}))},
-        overwritten={f"{folder}/train.csv": "prep"},
-        changed_in_place=[f"{folder}/train.csv"],
-        reverted={f"{folder}/other.csv": "prep"},
-        upstream={"prep": "d1"},
-        external_state={"champion": "3"},
         output_digest="d2",
     )
 
@@ -42,8 +74,8 @@ def test_a_state_is_read_as_it_was_written(tmp_path):
     store = StateStore(Workspace.at(tmp_path))
     state = full_state(tmp_path / "data")
     store.save(state)
-    assert store.load("train[seed=1]") == state
-    assert store.load_all() == {"train[seed=1]": state}
+    assert store.states == {"train[seed=1]": state}
+    assert StateStore(Workspace.at(tmp_path)).states == {"train[seed=1]": state}
 
 
 def test_a_state_moves_with_its_project(tmp_path):
@@ -56,41 +88,38 @@ def test_a_state_moves_with_its_project(tmp_path):
 
 
 def test_a_state_of_an_earlier_version_is_read(tmp_path):
-    """Its entries had other names, its paths were absolute, two entries had no use."""
-    content = {
-        "label": "train",
-        "run": "20261128-100000-0001",
-        "status": "done",
-        "code": {"cell 2": "c2"},
-        "parameters": {"seed": 1},
-        "modules": {f"{tmp_path}/helper.py": "m1"},
-        "installed": ["numpy"],
-        "cell_seconds": [0.1],
-        "packages": {"python": "3.11.7"},
-        "dynamic": {f"{tmp_path}/plugin.py": "m2"},
-        "inputs": {f"{tmp_path}/raw.csv": {"sha256": "ab", "size": 2, "mtime_ns": 3}},
-        "outputs": {f"{tmp_path}/train.csv": {"sha256": "ab", "size": 2, "mtime_ns": 3}},
-        "left": [f"{tmp_path}/old.csv"],
-        "folders": {str(tmp_path): {"mtime_ns": 5, "names": "a.csv\nb.csv"}},
-        "over": {f"{tmp_path}/train.csv": "prep"},
-        "in_place": [f"{tmp_path}/train.csv"],
-        "undone": {f"{tmp_path}/other.csv": "prep"},
-        "upstream": {"prep": "d1"},
-        "watched": {"champion": "3"},
-        "wrote": "d2",
-    }
-    store = StateStore(Workspace.at(tmp_path))
-    store.workspace.states_folder.mkdir(parents=True)
-    (store.workspace.states_folder / "train.json").write_text(json.dumps(content))
-    state = store.load("train")
-    assert state.inputs == {f"{tmp_path}/raw.csv": SIGNATURE}
-    assert state.folders == {str(tmp_path): FolderSignature(5, frozenset({"a.csv", "b.csv"}))}
-    assert state.runtime_modules == {f"{tmp_path}/plugin.py": "m2"}
-    assert state.earlier_outputs == [f"{tmp_path}/old.csv"]
-    assert state.overwritten == {f"{tmp_path}/train.csv": "prep"}
-    assert state.changed_in_place == [f"{tmp_path}/train.csv"]
-    assert state.reverted == {f"{tmp_path}/other.csv": "prep"}
-    assert (state.external_state, state.output_digest) == ({"champion": "3"}, "d2")
+    """Its entries had other names, its paths were absolute, others had no use."""
+    write_state(tmp_path, FORMER_STATE, tmp_path)
+    state = StateStore(Workspace.at(tmp_path)).load("train")
+    assert state.fingerprint == Fingerprint(
+        code={"cell 2": "c2"},
+        parameters={"seed": 1},
+        modules={f"{tmp_path}/helper.py": "m1"},
+        runtime_modules={f"{tmp_path}/plugin.py": "m2"},
+        packages={"python": "3.11.7"},
+        inputs={f"{tmp_path}/raw.csv": SIGNATURE},
+        outputs={f"{tmp_path}/train.csv": SIGNATURE},
+        folders={str(tmp_path): FolderSignature(5, frozenset({"a.csv", "b.csv"}))},
+        upstream={"prep": "d1"},
+        external_state={"champion": "3"},
+    )
+    assert (state.earlier_outputs, state.output_digest) == ([f"{tmp_path}/old.csv"], "d2")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"over": {"/f": "prep"}, "in_place": ["/f"]},
+        {"overwritten": {"/f": "prep"}, "changed_in_place": ["/f"]},
+        {"over": {"/f": "prep"}, "undone": {"/f": "prep"}},
+    ],
+)
+def test_steps_that_changed_a_file_in_turn_in_an_earlier_version_run_anew(tmp_path, entries):
+    """The second would change its own result, as nothing says that the first must run before."""
+    for label in ("prep", "train", "apart"):
+        changes = entries if label == "train" else {}
+        write_state(tmp_path, {**FORMER_STATE, "label": label, **changes}, tmp_path)
+    assert list(StateStore(Workspace.at(tmp_path)).states) == ["apart"]
 
 
 @pytest.mark.parametrize(
@@ -109,11 +138,10 @@ def test_a_state_of_an_earlier_version_is_read(tmp_path):
 )
 def test_a_state_that_cannot_be_read_counts_as_none(tmp_path, text):
     """The step then runs, which is never wrong."""
-    store = StateStore(Workspace.at(tmp_path))
-    store.workspace.states_folder.mkdir(parents=True)
-    (store.workspace.states_folder / "train.json").write_text(text)
-    assert store.load("train") is None
-    assert store.load_all() == {}
+    folder = Workspace.at(tmp_path).states_folder
+    folder.mkdir(parents=True)
+    (folder / "train.json").write_text(text)
+    assert StateStore(Workspace.at(tmp_path)).states == {}
 
 
 @pytest.mark.parametrize("name", REQUIRED_ENTRIES)
@@ -125,14 +153,13 @@ def test_a_finished_step_whose_dependencies_are_not_known_is_not_skipped(tmp_pat
     content = json.loads(path.read_text())
     del content[name]
     path.write_text(json.dumps(content))
-    assert store.load("train[seed=1]") is None
+    assert StateStore(Workspace.at(tmp_path)).states == {}
 
 
 @pytest.mark.parametrize("status", ["running", "a status of a later version"])
 def test_entries_of_a_later_version_are_left_alone(tmp_path, status):
-    content = {"run": "1", "status": status, "weather": "fine"}
+    content = {"label": "train", "run": "1", "status": status, "weather": "fine"}
+    write_state(tmp_path, content, tmp_path)
     store = StateStore(Workspace.at(tmp_path))
-    store.workspace.states_folder.mkdir(parents=True)
-    (store.workspace.states_folder / "train.json").write_text(json.dumps(content))
     assert store.load("train") == StepState("train", "1", StepStatus(status))
     assert store.load("train").status is not StepStatus.DONE
