@@ -19,7 +19,7 @@ def take_fingerprint(step: Step, values: dict[str, Any]) -> Fingerprint:
     modules, installed_modules = fingerprint.resolve_imports(step.notebook)
     defaults = {parameter.name: parameter.default for parameter in read_parameters(step.notebook)}
     return Fingerprint(
-        code=fingerprint.cell_hashes(step.notebook),
+        code=fingerprint.cell_hashes(step.notebook, step.kernel),
         parameters={name: to_json_value(value) for name, value in (defaults | values).items()},
         modules=modules,
         installed_modules=tuple(sorted({name.partition(".")[0] for name in installed_modules})),
