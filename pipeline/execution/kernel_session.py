@@ -33,7 +33,7 @@ class KernelSession(PapermillNotebookClient):
     """Execute a notebook's cells in one kernel; the manager's job tells how that ended."""
 
     def __init__(self, manager: ExecutionManager, **options: Any) -> None:
-        super().__init__(manager, on_cell_executed=_refuse_exit, **options)
+        super().__init__(manager, on_cell_executed=refuse_exit, **options)
         self.job = manager.job
         self.cells_task: asyncio.Task | None = None
         self.stop_task: asyncio.Task | None = None
@@ -134,7 +134,7 @@ class KernelSession(PapermillNotebookClient):
             await self._drain_outputs(cell, cell_index)
             cell.outputs += self.output_capture.missing_outputs(cell.outputs)
             exit_code = await self.km.provisioner.poll()
-            job.finish(StepStatus.KILLED, _describe_kernel_exit(exit_code), retryable=True)
+            job.finish(StepStatus.KILLED, describe_kernel_exit(exit_code), retryable=True)
             status = CellStatus.KILLED
         if status is not CellStatus.RAN:
             job.result.output = _last_output(cell)
@@ -182,7 +182,7 @@ class KernelSession(PapermillNotebookClient):
             await asyncio.sleep(SAVE_CHECK_INTERVAL_SECONDS)
 
 
-def _refuse_exit(execute_reply: Any, **_cell: Any) -> None:
+def refuse_exit(execute_reply: Any, **_cell: Any) -> None:
     """Fail a cell that called exit(). Raises CellExecutionError.
 
     A kernel of another interpreter only asks its client to stop it, and runs the cell to its end.
@@ -192,7 +192,7 @@ def _refuse_exit(execute_reply: Any, **_cell: Any) -> None:
         raise CellExecutionError("", "SystemExit", "a cell called exit()")
 
 
-def _describe_kernel_exit(exit_code: int | None) -> str:
+def describe_kernel_exit(exit_code: int | None) -> str:
     """Return how the kernel ended, as a sentence. exit_code: negative for a signal."""
     if exit_code is None or exit_code >= 0:
         return f"the kernel exited with code {exit_code}"
