@@ -63,8 +63,10 @@ def run_tasks(
             return _report_up_to_date(project, planned_tasks, args)
         from pipeline.cli import reproduce
         from pipeline.execution.scheduler import RunOptions, Scheduler
+        from pipeline.kernels import kernel_choice
 
         validate_defaults(tasks)
+        kernel_choice.check_installed([task.step for task in tasks])
         options = RunOptions(
             forced_steps=forced_steps,
             step_names=tuple(step.name for step in pipeline),

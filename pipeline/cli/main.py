@@ -90,6 +90,10 @@ def _dispatch(
     commands: Mapping[str, Callable[..., Any]],
 ) -> int:
     args = parser.build_parser(project.script, pipeline, options, commands).parse_args(arguments)
+    if args.kernel:
+        from pipeline.kernels import kernel_choice
+
+        pipeline = kernel_choice.apply(pipeline, args.kernel)
     if args.list:
         print(parser.describe_steps(pipeline))
         return 0

@@ -82,6 +82,13 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--only", metavar="STEP", help="run this step alone")
     add("--force", nargs="?", const="", metavar="STEP", help="run even if nothing has changed")
     add("--accept", metavar="STEP", help="declare an edited step up to date, without running it")
+    add(
+        "--kernel",
+        action="append",
+        default=[],
+        metavar="[STEP=]NAME",
+        help="run in this installed kernel, in place of the one that the notebook names",
+    )
     add("--jobs", type=int, metavar="N", help="run N kernels in parallel (default: one per core)")
     add("--cold", action="store_true", help="start each kernel anew, not as a fork of a warm one")
     add("--single-file", action="store_true", help="write each report as one self-contained file")

@@ -28,7 +28,9 @@ def reproduction_commands(
     overrides_by_step = {step.name: _step_overrides(step, tasks, state_store) for step in pipeline}
     return {
         task.label: _command_line(
-            project, {**overrides_by_step, task.step.name: _task_overrides(task)}
+            project,
+            {**overrides_by_step, task.step.name: _task_overrides(task)},
+            [step for step in pipeline if step.kernel],
         )
         for task in tasks
     }
@@ -70,8 +72,10 @@ def format_value(value: Any) -> str:
     return json.dumps(to_json_value(value)) if isinstance(value, list) else str(value)
 
 
-def _command_line(project: Project, overrides_by_step: dict[str, OverrideTexts]) -> str:
-    words: list[str] = []
+def _command_line(
+    project: Project, overrides_by_step: dict[str, OverrideTexts], kernels: list[Step]
+) -> str:
+    words = [word for step in kernels for word in ("--kernel", f"{step.name}={step.kernel}")]
     for step_name, overrides in overrides_by_step.items():
         for name, texts in overrides.items():
             option = "--sweep" if len(texts) > 1 else "-p"

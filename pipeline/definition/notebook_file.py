@@ -14,6 +14,18 @@ def kernel_name(notebook: Path) -> str:
     return metadata.get("kernelspec", {}).get("name") or "python3"
 
 
+def language(notebook: Path) -> str:
+    """Return the programming language of the notebook; python if it names none."""
+    metadata = _load_notebook(notebook).get("metadata", {})
+    language_info = metadata.get("language_info", {})
+    return metadata.get("kernelspec", {}).get("language") or language_info.get("name") or "python"
+
+
+def is_python(notebook: Path) -> bool:
+    """Return whether the notebook is in Python, whose code the runner can read."""
+    return language(notebook).lower() == "python"
+
+
 def read_cells(notebook: Path) -> list[dict[str, Any]]:
     """Return the notebook's cells, each with its source as one text.
 

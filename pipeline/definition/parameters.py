@@ -1,33 +1,19 @@
-"""Read a notebook's signature, the cell tagged `parameters`, without running it."""
+"""Read a notebook's parameters, and check values against their annotations."""
 
 import ast
-import io
 import json
 import os
-import tokenize
-from collections.abc import Callable, Mapping
-from datetime import date
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Optional
+from typing import Any
 
-from pipeline.definition.notebook_file import is_parameters_cell, read_cells
-
-STANDARD_ANNOTATIONS = {
-    annotation.__name__: annotation for annotation in (bool, int, float, str, list, date, Path)
-} | {"Annotated": Annotated, "Literal": Literal, "Optional": Optional}
-# of annotated_types, which is imported only to check values
-CONSTRAINT_NAMES = ("Ge", "Gt", "Le", "Len", "Lt", "MaxLen", "MinLen", "MultipleOf")
-ANNOTATION_NAMES = (*STANDARD_ANNOTATIONS, *CONSTRAINT_NAMES)  # what an annotation may use
-LITERAL_CONSTRUCTORS: dict[str, Callable[..., Any]] = {"date": date, "Path": Path}
-
-
-class Parameter(NamedTuple):
-    """One line of the parameters cell."""
-
-    name: str
-    annotation: str  # as written
-    default: Any
-    help: str  # the trailing comment
+from pipeline.definition import notebook_file, parameters_cell
+from pipeline.definition.parameters_cell import (
+    CONSTRAINT_NAMES,
+    STANDARD_ANNOTATIONS,
+    Expression,
+    Parameter,
+)
 
 
 class Secret(str):
@@ -38,113 +24,20 @@ class Secret(str):
         """The name of the environment variable."""
         return self.removeprefix("env:")
 
-    @property
-    def lookup_code(self) -> str:
-        """The Python expression that looks the value up."""
-        return f"__import__('os').environ[{self.variable!r}]"
-
-
-class EncodedValue(NamedTuple):
-    """A parameter's value as JSON can carry it: the value itself, or a Python expression of it."""
-
-    value: Any = None
-    code: str = ""
-
-
-def encode_value(value: Any) -> EncodedValue:
-    """Encode a parameter's value."""
-    if isinstance(value, Secret):
-        return EncodedValue(code=value.lookup_code)
-    if isinstance(value, Path):
-        return EncodedValue(code=f"__import__('pathlib').Path({str(value)!r})")
-    if isinstance(value, date):
-        arguments = f"{value.year}, {value.month}, {value.day}"
-        return EncodedValue(code=f"__import__('datetime').date({arguments})")
-    if isinstance(value, list):
-        elements = [encode_value(element) for element in value]
-        if any(element.code for element in elements):
-            code = ", ".join(element.code or repr(element.value) for element in elements)
-            return EncodedValue(code=f"[{code}]")
-    return EncodedValue(value)
-
 
 def read_parameters(notebook: Path) -> list[Parameter]:
     """Return the parameters in the order of the cell; an empty list if no cell is tagged.
 
-    Raises ValueError, naming notebook and line, for a second tagged cell, a syntax error, an
-    unsupported annotation, or a default that is not a literal.
+    Those of a notebook in another language than Python are unknown: an empty list. Raises
+    ValueError, naming notebook and line, for a second tagged cell, a syntax error, or an
+    annotation that is not supported.
     """
-    tagged_cells = [cell for cell in read_cells(notebook) if is_parameters_cell(cell)]
-    if len(tagged_cells) > 1:
-        raise ValueError(
-            f"{notebook.name} has {len(tagged_cells)} cells tagged parameters, expected one"
-        )
-    if not tagged_cells:
+    cells = list(filter(notebook_file.is_parameters_cell, notebook_file.read_cells(notebook)))
+    if len(cells) > 1:
+        raise ValueError(f"{notebook.name} has {len(cells)} cells tagged parameters, expected one")
+    if not cells or not notebook_file.is_python(notebook):
         return []
-    source = tagged_cells[0]["source"]
-    try:
-        body = ast.parse(source).body
-    except SyntaxError as error:
-        line = (error.text or "").strip()
-        raise ValueError(
-            f"{notebook.name}, parameters cell, line {error.lineno}: {line!r}: {error.msg}"
-        ) from None
-    comments = _comments_by_line(source)
-    return [
-        _parse_parameter(statement, comments.get(statement.end_lineno or 0, ""), notebook)
-        for statement in body
-        if not isinstance(statement, ast.ImportFrom | ast.Import)
-    ]
-
-
-def _comments_by_line(source: str) -> dict[int, str]:
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {
-        token.start[0]: token.string.lstrip("# ")
-        for token in tokens
-        if token.type == tokenize.COMMENT
-    }
-
-
-def _parse_parameter(statement: ast.stmt, comment: str, notebook: Path) -> Parameter:
-    location = (
-        f"{notebook.name}, parameters cell, line {statement.lineno}: {ast.unparse(statement)!r}"
-    )
-    if not (
-        isinstance(statement, ast.AnnAssign)
-        and isinstance(statement.target, ast.Name)
-        and statement.value
-    ):
-        raise ValueError(f"{location}: expected NAME: TYPE = VALUE  # what it is for")
-    annotation = ast.unparse(statement.annotation)
-    unknown_names = [
-        node.id
-        for node in ast.walk(statement.annotation)
-        if isinstance(node, ast.Name) and node.id not in ANNOTATION_NAMES
-    ]
-    if unknown_names:
-        raise ValueError(
-            f"{location}: {unknown_names[0]} is not a type the runner knows "
-            f"({', '.join(ANNOTATION_NAMES)})"
-        )
-    try:
-        default = _evaluate_literal(statement.value)
-    except ValueError:
-        raise ValueError(f"{location}: the default must be a literal") from None
-    return Parameter(statement.target.id, annotation, default, comment)
-
-
-def _evaluate_literal(expression: ast.expr) -> Any:
-    """Return a literal's value; date(2026, 11, 23) and Path("a") count as literals."""
-    if (
-        isinstance(expression, ast.Call)
-        and isinstance(expression.func, ast.Name)
-        and not expression.keywords
-    ):
-        constructor = LITERAL_CONSTRUCTORS.get(expression.func.id)
-        if constructor:
-            return constructor(*(ast.literal_eval(argument) for argument in expression.args))
-    return ast.literal_eval(expression)
+    return parameters_cell.parse(cells[0]["source"], notebook.name).parameters
 
 
 def validate(
@@ -167,6 +60,7 @@ def validate(
             parameter.default,
         )
         for parameter in parameters
+        if parameter.name in texts or not isinstance(parameter.default, Expression)
     }
     model = create_model("Parameters", __config__=ConfigDict(validate_default=True), **fields)
     problems: list[str] = []
@@ -189,19 +83,39 @@ def validate(
 
 
 def _parse_text(text: Any, annotation: str) -> Any:
-    """Parse what pydantic would not: None, JSON lists, and the numbers of a Literal."""
+    """Parse what pydantic would not: None, lists, dictionaries, and the numbers of a Literal."""
+    if annotation in ("Any", "list", "dict", "List", "Dict"):
+        return _parse_literal(text)
     if not isinstance(text, str):
         return text
     is_optional = "None" in annotation or "Optional" in annotation
     if is_optional and text in ("None", "null"):
         return None
-    is_list = "list[" in annotation and text.startswith("[")
-    if is_list or ("Literal[" in annotation and repr(text) not in annotation):
-        try:
-            return json.loads(text)
-        except ValueError:
-            pass
+    is_collection = "list[" in annotation.lower() or "dict[" in annotation.lower()
+    if is_collection and text.startswith(("[", "{")):
+        return _parse_literal(text)
+    if "Literal[" in annotation and repr(text) not in annotation:
+        return _parse_literal(text)
     return text
+
+
+def _parse_literal(content: Any) -> Any:
+    """Return the value of a literal of Python or JSON, such as 3 or [1, 2]; else the text itself.
+
+    content: a text, or a list or a dictionary of texts.
+    """
+    if isinstance(content, list):
+        return [_parse_literal(item) for item in content]
+    if isinstance(content, dict):
+        return {key: _parse_literal(item) for key, item in content.items()}
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            value = parse(content)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+        if isinstance(value, bool | int | float | str | list | dict | None):
+            return value
+    return content
 
 
 def _secret_problems(parameter: Parameter, secret: Secret) -> list[str]:

@@ -20,6 +20,7 @@ class Step(NamedTuple):
     external_state: Callable[[], Mapping[str, str]] | None = None  # dependencies that are no files
     # patterns of files that are neither input nor output; a folder's name stands for all in it
     ignore: tuple[str, ...] = ()
+    kernel: str = ""  # in place of the kernel that the notebook names
 
 
 def resolve_dependencies(steps: list[Step]) -> list[Step]:

@@ -3,7 +3,7 @@
 from itertools import product
 from typing import Any, NamedTuple
 
-from pipeline.definition import parameters
+from pipeline.definition import notebook_file, parameters
 from pipeline.definition.parameters import read_parameters
 from pipeline.definition.steps import Step, suggest_name
 from pipeline.runs.digests import slug
@@ -41,6 +41,8 @@ def build_tasks(
     ValueError that lists all unknown names (each with the nearest known one) and invalid values.
     """
     parameters_by_step = {step.name: read_parameters(step.notebook) for step in steps}
+    for name in (override.name for override in (*overrides, *sweeps)):
+        _declare_unknown_parameter(name, steps, parameters_by_step)
     problems: list[str] = []
     # the sort is stable: the order of the origins remains
     ordered_overrides = sorted(overrides, key=lambda override: "." in override.name)
@@ -68,6 +70,18 @@ def build_tasks(
     if problems:
         raise ValueError("\n".join(dict.fromkeys(problems)))
     return [task for tasks in tasks_by_step.values() for task in tasks]
+
+
+def _declare_unknown_parameter(
+    name: str, steps: list[Step], parameters_by_step: dict[str, list[parameters.Parameter]]
+) -> None:
+    """Declare STEP.NAME of a step that is not in Python, whose parameters only papermill knows."""
+    step_name, _, parameter_name = name.rpartition(".")
+    for step in steps:
+        if step.name == step_name and not notebook_file.is_python(step.notebook):
+            unknown = parameters.Parameter(parameter_name, "Any", parameters.Expression("?"), "")
+            if unknown not in parameters_by_step[step_name]:
+                parameters_by_step[step_name].append(unknown)
 
 
 def _build_task(

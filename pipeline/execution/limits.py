@@ -2,19 +2,20 @@
 
 import asyncio
 import contextlib
+from typing import Any
 
 import psutil
 
 from pipeline.execution.notebook_job import NotebookJob, StopCallback
-from pipeline.kernels.fork_provisioner import KernelManager
 from pipeline.runs.status import StepStatus
 
 LIMIT_CHECK_INTERVAL_SECONDS = 0.2
 
 
-async def enforce(job: NotebookJob, kernel_manager: KernelManager, stop: StopCallback) -> None:
+async def enforce(job: NotebookJob, kernel_manager: Any, stop: StopCallback) -> None:
     """Check the limits of `job` until it ends or exceeds one.
 
+    kernel_manager: jupyter_client's.
     A job that takes too long is stopped with `stop`, which interrupts it first; one that uses too
     much memory is killed at once.
     """
@@ -30,23 +31,22 @@ async def enforce(job: NotebookJob, kernel_manager: KernelManager, stop: StopCal
             failure = f"took longer than its limit of {time_limit:g} s"
             job.finish(StepStatus.TIMED_OUT, failure, retryable=True)
             stop(StepStatus.TIMED_OUT, failure)
-        used_gb = _memory_used_gb(kernel_manager) if memory_limit else 0
+        pid = getattr(kernel_manager.provisioner, "pid", None)
+        used_gb = _memory_used_gb(pid) if memory_limit and pid else 0
         if used_gb > (memory_limit or 0):
             limit = f"its limit is {memory_limit:g} GB"
             job.finish(StepStatus.KILLED, f"used {used_gb:.2f} GB of memory, {limit}")
-            await kernel_manager.kill()
+            await kernel_manager.provisioner.kill()
 
 
-def _memory_used_gb(kernel_manager: KernelManager) -> float:
-    """Return the memory in GB that the kernel and its children use.
+def _memory_used_gb(pid: int) -> float:
+    """Return the memory in GB that a process and its children use.
 
     Shared pages are counted proportionally (PSS) where the system reports that.
     """
-    if kernel_manager.kernel_pid is None:
-        return 0.0
     n_bytes = 0
     with contextlib.suppress(psutil.Error):
-        kernel = psutil.Process(kernel_manager.kernel_pid)
+        kernel = psutil.Process(pid)
         for process in (kernel, *kernel.children(recursive=True)):
             with contextlib.suppress(psutil.Error):
                 memory = process.memory_full_info()

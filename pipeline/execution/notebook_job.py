@@ -1,16 +1,22 @@
 """A notebook that a worker runs: what was requested, how it is watched, and how it ended."""
 
+import asyncio
+import contextlib
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pipeline import notebook
-from pipeline.definition.parameters import Secret, encode_value
+from pipeline.definition import notebook_file
+from pipeline.definition.parameters import Secret
 from pipeline.definition.tasks import Task
+from pipeline.execution import stop_signals
 from pipeline.execution.messages import Event, JobRequest, JobResult
 from pipeline.execution.worker_pool import WorkerPool
 from pipeline.kernels.protocol import ACCESS_LOG_VARIABLE
+from pipeline.runs.secret_mask import SecretMask
 from pipeline.runs.status import StepStatus
 from pipeline.staleness import source_code
 from pipeline.workspace import Workspace
@@ -45,20 +51,23 @@ def build_job_request(
     }
     secrets = [value for value in task.values.values() if isinstance(value, Secret)]
     return JobRequest(
-        notebook=str(task.step.notebook),
+        notebook=task.step.notebook,
         executed_path=str(files.notebook),
-        working_folder=str(task.step.notebook.parent),
+        working_folder=task.step.notebook.parent,
         environment={**worker_pool.environment, **variables},
-        socket_folder=str(worker_pool.socket_folder),
+        socket_folder=worker_pool.socket_folder,
+        kernel_name=task.step.kernel or notebook_file.kernel_name(task.step.notebook),
+        language=notebook_file.language(task.step.notebook),
+        stderr_path=files.stderr,
         time_limit=task.step.time_limit,
         memory_limit=task.step.memory_limit,
         secret_variables=[secret.variable for secret in secrets],
-        values={name: encode_value(value) for name, value in task.values.items()},
+        values=task.values,
     )
 
 
 class NotebookJob:
-    """A notebook that runs in a worker.
+    """A notebook that is executed.
 
     send_event: called at each cell's start and end. listen_for_stop: returns a context in which a
     callback is called when the job must stop.
@@ -72,9 +81,7 @@ class NotebookJob:
     ) -> None:
         self.request, self.result = request, JobResult()
         self.send_event, self.listen_for_stop = send_event, listen_for_stop
-        self.executed_path = Path(request.executed_path)
-        self.socket_folder = Path(request.socket_folder)
-        self.secret_values = [os.environ[variable] for variable in request.secret_variables]
+        self.secrets = SecretMask(os.environ[variable] for variable in request.secret_variables)
 
     @property
     def is_running(self) -> bool:
@@ -86,3 +93,43 @@ class NotebookJob:
         if self.is_running:
             self.result.status, self.result.failure = status, failure
             self.result.retryable = retryable
+
+    def mask_secrets(self) -> None:
+        """Mask secrets in the result, and in the files that the kernel wrote."""
+        for suffix in (".stderr", ".json", ".trace"):
+            with contextlib.suppress(OSError):
+                self.secrets.mask_file(Path(self.request.executed_path).with_suffix(suffix))
+        for name in ("failure", "traceback", "output"):
+            setattr(self.result, name, self.secrets.mask(getattr(self.result, name)))
+
+
+def build_plain_job(kernel_name: str, output_path: str | None, socket_folder: Path) -> NotebookJob:
+    """Return the job of a notebook that papermill executes without the runner.
+
+    Ctrl-C and SIGTERM stop it.
+    """
+    request = JobRequest(
+        notebook=Path(),
+        executed_path=output_path or "",
+        working_folder=Path.cwd(),
+        environment=dict(os.environ),
+        socket_folder=socket_folder,
+        kernel_name=kernel_name,
+    )
+    return NotebookJob(request, lambda _event: None, _listen_for_signals)
+
+
+@contextlib.contextmanager
+def _listen_for_signals(stop: StopCallback) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    numbers = [
+        number for number in stop_signals.STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN
+    ]
+    for number in numbers:
+        failure = f"stopped by {stop_signals.STOP_SIGNALS[number]}"
+        loop.add_signal_handler(number, stop, StepStatus.STOPPED, failure)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -1,139 +1,100 @@
 """A worker: a process that runs notebooks one after the other with papermill, for the runner.
 
-    python -P -m pipeline.execution.worker
+    python -P -m pipeline.execution.worker DESCRIPTOR
 
-Reads the messages JobRequest and StopRequest from stdin, whose end stops a running job too. Writes
-CellStarted and CellEnded to stdout, and JobResult when the notebook has ended.
+Receives JobRequest and StopRequest over the connection that it inherits as DESCRIPTOR, whose end
+stops a running job too. Sends CellStarted and CellEnded, and JobResult when the notebook has ended.
 """
 
 import asyncio
 import contextlib
-import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
+import sys
+from collections.abc import Iterator
+from functools import partial
+from multiprocessing.connection import Connection
 
-from pipeline.definition.notebook_file import kernel_name
-from pipeline.execution import messages
-from pipeline.execution.messages import Event, JobRequest, StopRequest
+from pipeline.execution.messages import Event, JobRequest
 from pipeline.execution.notebook_job import NotebookJob, StopCallback
 from pipeline.kernels.slow_imports import skip_rfc3987_syntax
 from pipeline.runs.status import StepStatus
 
-ATOMIC_PIPE_WRITE_BYTES = 4096  # Linux's PIPE_BUF: one write takes as many, or none
 
-
-class _MessageReader:
-    """A buffered reader of messages from a descriptor."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor, self.buffer = descriptor, b""
-
-    def fill_buffer(self) -> bool:
-        """Read what is available, or wait for it; return False at the end of the stream."""
-        chunk = os.read(self.descriptor, 1 << 16)
-        self.buffer += chunk
-        return bool(chunk)
-
-    def take_messages(self) -> Iterator[JobRequest | StopRequest]:
-        """Remove and yield each complete message that was read."""
-        while b"\n" in self.buffer:
-            line, _, self.buffer = self.buffer.partition(b"\n")
-            yield messages.decode_request(line)
-
-
-def main() -> None:
-    """Run the jobs that arrive on stdin until it closes."""
-    event_descriptor = os.dup(1)
-    os.dup2(2, 1)  # what libraries print must not mix with the events
+def main(descriptor: int) -> None:
+    """Run the jobs that arrive until the runner closes the connection."""
+    connection = Connection(descriptor)
     _prepare_papermill()
-    reader = _MessageReader(0)
-
-    def send_event(event: Event) -> None:
-        line = messages.encode(event)
-        with contextlib.suppress(BrokenPipeError):
-            if len(line) <= ATOMIC_PIPE_WRITE_BYTES:
-                os.write(event_descriptor, line)
-            else:
-                _write_line(event_descriptor, line)
-
-    while reader.fill_buffer():
-        for message in reader.take_messages():
-            if isinstance(message, JobRequest):  # else a stop request after the job's end
-                job = NotebookJob(message, send_event, _stop_listener(reader))
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            request = connection.recv()
+            if isinstance(request, JobRequest):  # else a stop request after the job's end
+                listen_for_stop = partial(_listen_for_stop, connection)
+                job = NotebookJob(request, partial(_send_event, connection), listen_for_stop)
                 _execute_notebook(job)
-                send_event(job.result)
+                connection.send(job.result)
 
 
 def _prepare_papermill() -> None:
     """Import papermill with our engine: it takes two seconds, while the runner plans."""
     skip_rfc3987_syntax()
-    from pipeline.execution import papermill_engine
+    from papermill.translators import papermill_translators
 
-    papermill_engine.register()
+    from pipeline.definition.parameter_translator import ParameterTranslator
+    from pipeline.execution import kernel_session  # noqa: F401
 
-
-def _write_line(descriptor: int, line: bytes) -> None:
-    """Write a line of any length, in as many pieces as the pipe takes."""
-    while line:
-        line = line[os.write(descriptor, line) :]
+    papermill_translators.register("python", ParameterTranslator)
 
 
-def _stop_listener(reader: _MessageReader) -> Callable[[StopCallback], AbstractContextManager]:
-    """Return the context in which a callback is called when the runner asks to stop, or is gone."""
+def _send_event(connection: Connection, event: Event) -> None:
+    with contextlib.suppress(OSError):  # the runner is gone, which stops the job
+        connection.send(event)
 
-    @contextlib.contextmanager
-    def listen_for_stop(stop: StopCallback) -> Iterator[None]:
-        def take_stop_requests() -> None:
-            for message in reader.take_messages():
-                if isinstance(message, StopRequest):
-                    stop(message.status, message.reason)
 
-        def on_readable() -> None:
-            if not reader.fill_buffer():
-                stop(StepStatus.STOPPED, "the runner is gone")
-                loop.remove_reader(reader.descriptor)
-            take_stop_requests()
+@contextlib.contextmanager
+def _listen_for_stop(connection: Connection, stop: StopCallback) -> Iterator[None]:
+    """Call `stop` when the runner asks for it or is gone, while the context is open."""
 
-        loop = asyncio.get_running_loop()
-        loop.add_reader(reader.descriptor, on_readable)
-        take_stop_requests()  # those that arrived together with the job
+    def on_readable() -> None:
         try:
-            yield
-        finally:
-            loop.remove_reader(reader.descriptor)
+            while connection.poll():
+                request = connection.recv()
+                stop(request.status, request.reason)
+        except (EOFError, OSError):
+            loop.remove_reader(connection.fileno())
+            stop(StepStatus.STOPPED, "the runner is gone")
 
-    return listen_for_stop
+    loop = asyncio.get_running_loop()
+    loop.add_reader(connection.fileno(), on_readable)
+    try:
+        yield
+    finally:
+        loop.remove_reader(connection.fileno())
 
 
 def _execute_notebook(job: NotebookJob) -> None:
-    """Execute a notebook with papermill; `job` gets any error."""
+    """Execute a notebook with papermill; `job` gets any error. Mask secrets in all it leaves."""
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    from pipeline.execution.papermill_engine import ENGINE_NAME, PythonExpression
+    from pipeline.execution.papermill_engine import ENGINE_NAME
 
     request = job.request
-    values = {
-        name: PythonExpression(encoded.code) if encoded.code else encoded.value
-        for name, encoded in request.values.items()
-    }
     try:
         papermill.execute_notebook(
             request.notebook,
             None,
-            values,
+            request.values,
             engine_name=ENGINE_NAME,
             progress_bar=False,
             job=job,
-            kernel_name=kernel_name(Path(request.notebook)),
-            language="python",
+            kernel_name=request.kernel_name,
+            language=request.language,
         )
     except PapermillExecutionError:
         pass  # a cell failed, which the job has recorded in more detail
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         job.finish(StepStatus.FAILED, f"{type(error).__name__}: {error}".splitlines()[0])
+    job.mask_secrets()
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -9,12 +10,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from pipeline import notebook
 from pipeline.definition.tasks import Task
-from pipeline.execution import messages
 from pipeline.execution.messages import Event, Request
 from pipeline.kernels.protocol import FORK_SERVER_SOCKET_NAME
 from pipeline.staleness import source_code
@@ -84,7 +85,13 @@ class WorkerPool:
         for worker in self.workers:
             if worker.task is None and worker.process.poll() is None:
                 return worker
-        self.workers.append(Worker(self._start_process("execution.worker", stdout=subprocess.PIPE)))
+        ours, theirs = multiprocessing.Pipe()
+        with theirs:
+            descriptor = theirs.fileno()
+            process = self._start_process(
+                "execution.worker", str(descriptor), pass_fds=[descriptor], stdin=subprocess.DEVNULL
+            )
+        self.workers.append(Worker(process, ours))
         return self.workers[-1]
 
     def _start_process(
@@ -92,8 +99,8 @@ class WorkerPool:
     ) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", f"pipeline.{module_name}", *arguments],
-            **{"env": self.environment, "stdout": self.log_file, **popen_options},
-            stdin=subprocess.PIPE,
+            **{"env": self.environment, "stdin": subprocess.PIPE, **popen_options},
+            stdout=self.log_file,
             stderr=self.log_file,
             start_new_session=True,  # a Ctrl-C in the terminal is for the runner to handle
         )
@@ -123,34 +130,31 @@ class WorkerPool:
 class Worker:
     """A process that runs notebooks, one after the other.
 
-    event_stream: the pipe of its events, for a selector.
+    event_stream: the connection to it, for a selector.
     """
 
-    def __init__(self, process: subprocess.Popen) -> None:
-        assert process.stdin is not None  # both are pipes
-        assert process.stdout is not None
-        self.process = process
-        self.request_stream, self.event_stream = process.stdin, process.stdout
+    def __init__(self, process: subprocess.Popen, connection: Connection) -> None:
+        self.process, self.event_stream = process, connection
         self.task: Task | None = None
-        self.buffer = b""
 
     def send(self, request: Request) -> None:
         """Send a job, or the request to stop the one that is running."""
-        with contextlib.suppress(BrokenPipeError):  # it has died: the end of its events tells so
-            self.request_stream.write(messages.encode(request))
-            self.request_stream.flush()
+        with contextlib.suppress(OSError):  # it has died: the end of its events tells so
+            self.event_stream.send(request)
 
     def read_events(self) -> list[Event | None]:
         """Return the events that have arrived; the last one is None if the process has died."""
-        chunk = os.read(self.event_stream.fileno(), 1 << 20)
-        *lines, self.buffer = (self.buffer + chunk).split(b"\n")
-        events: list[Event | None] = [messages.decode_event(line) for line in lines]
-        return events if chunk else [*events, None]
+        events: list[Event | None] = []
+        try:
+            while self.event_stream.poll():
+                events.append(self.event_stream.recv())
+        except (EOFError, OSError):
+            events.append(None)
+        return events
 
     def close(self) -> None:
-        """Close its stdin, after which it ends by itself."""
-        with contextlib.suppress(BrokenPipeError):
-            self.request_stream.close()
+        """Close the connection, after which it ends by itself."""
+        self.event_stream.close()
 
 
 def _modules_to_preload(tasks: list[Task]) -> list[list[str]]:

@@ -1,231 +1,143 @@
-"""Starting and stopping kernels fast: from the fork server if there is one, without fixed waits."""
+"""A provisioner of jupyter_client: how a Python kernel starts and ends, warm where possible.
+
+jupyter_client finds it by its entry point, PROVISIONER_NAME, where a kernel specification names
+it.
+"""
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
-import socket
 import sys
+from multiprocessing.connection import Client, Connection
 from pathlib import Path
-from queue import Empty
 from typing import Any
 from uuid import uuid4
 
-from jupyter_client.asynchronous import AsyncKernelClient
-from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning import LocalProvisioner
-from traitlets import Type
+from traitlets import Unicode
 
-from pipeline.kernels.protocol import (
-    FORK_SERVER_SOCKET_NAME,
-    KernelEnded,
-    KernelRequest,
-    KernelStarted,
-)
+from pipeline.kernels.protocol import FORK_SERVER_SOCKET_NAME, KernelEnded, KernelRequest
+
+PROVISIONER_NAME = "pipeline-provisioner"
+POLL_INTERVAL_SECONDS = 0.005  # jupyter_client's own is 0.1, which each notebook would wait
 
 
-class KernelClient(AsyncKernelClient):
-    """A client that is ready as soon as its kernel is; the base class waits 0.2 s for silence."""
+class ForkedKernel:
+    """A kernel that the fork server has started: what LocalProvisioner needs of a subprocess.Popen.
 
-    async def _async_wait_for_ready(self, timeout: float | None = None) -> None:
-        """Wait until the kernel answers on both channels.
-
-        Raises RuntimeError if it dies, or is not ready within `timeout` seconds.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (timeout or 60)
-        with contextlib.suppress(Empty):
-            await self.get_iopub_msg(timeout=0.3)  # ipykernel's welcome: iopub is connected
-        while loop.time() < deadline:
-            # a request in each round, as iopub may not be connected at the first
-            request_id = self.kernel_info()
-            with contextlib.suppress(Empty):
-                reply = await self.get_shell_msg(timeout=0.5)
-                while reply["parent_header"]["msg_id"] != request_id:
-                    reply = await self.get_shell_msg(timeout=0.5)
-                if await self._is_request_finished(request_id):
-                    return
-            if not await self._async_is_alive():
-                raise RuntimeError("the kernel died before it was ready")
-        raise RuntimeError(f"the kernel was not ready within {timeout:.0f} s")
-
-    wait_for_ready = _async_wait_for_ready
-
-    async def _is_request_finished(self, request_id: str) -> bool:
-        """Return whether iopub reports the end of the request, the last of its messages."""
-        with contextlib.suppress(Empty):
-            while True:
-                message = await self.get_iopub_msg(timeout=0.2)
-                is_ours = message["parent_header"].get("msg_id") == request_id
-                if is_ours and message["content"].get("execution_state") == "idle":
-                    return True
-        return False
-
-
-def create_kernel_manager(kernel_name: str, socket_folder: Path) -> "KernelManager":
-    """Return the manager of a kernel that is not started yet.
-
-    socket_folder: gets the kernel's sockets, and has the fork server's, if there is one. Raises
-    jupyter_client's NoSuchKernel if no kernel has that name.
+    It is no child of this process; the fork server reports its end over the connection.
     """
-    kernel_manager = KernelManager(kernel_name=kernel_name)
-    if kernel_manager.is_own_interpreter():  # other kernels may know TCP only
-        token = uuid4().hex[:8]
-        kernel_manager.transport, kernel_manager.ip = "ipc", str(socket_folder / token)
-        kernel_manager.connection_file = str(socket_folder / f"{token}.json")
-        fork_server_socket = socket_folder / FORK_SERVER_SOCKET_NAME
-        if _is_listening(fork_server_socket):
-            kernel_manager.fork_server_socket = str(fork_server_socket)
-    return kernel_manager
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.pid: int = connection.recv()
+        self.returncode: int | None = None
+        self.peak_mb = 0  # its largest memory, known once it has ended
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal; None while it runs."""
+        if self.returncode is None and self.connection.poll():
+            try:
+                ended = self.connection.recv()
+            except (EOFError, OSError):  # the fork server was killed, and its kernels with it
+                ended = KernelEnded(-signal.SIGKILL)
+            self.returncode, self.peak_mb = ended
+            self.connection.close()
+        return self.returncode
+
+    def send_signal(self, signum: int) -> None:
+        """Send a signal to the process alone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signum)
 
 
-def _is_listening(socket_path: Path) -> bool:
-    """Return whether a process listens: a fork server may never have been started, or have died."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(socket_path)) == 0
-
-
-class KernelManager(AsyncKernelManager):
-    """A kernel manager whose Python kernels come from the fork server, if there is one.
+class ForkProvisioner(LocalProvisioner):
+    """Kernels of this interpreter run `kernel_main`, forked from the fork server if there is one.
 
     A kernel of another language or another interpreter starts as its own specification says.
     """
 
-    fork_server_socket = ""
-    client_factory = Type(klass=KernelClient)
-
-    async def _async_pre_start_kernel(self, **options: Any) -> Any:
-        if self.provisioner is None and self.fork_server_socket:
-            self.kernel_id = self.kernel_id or str(uuid4())
-            provisioner = ForkProvisioner(
-                parent=self, kernel_id=self.kernel_id, kernel_spec=self.kernel_spec
-            )
-            provisioner.fork_server_socket = self.fork_server_socket
-            self.provisioner = provisioner
-        return await super()._async_pre_start_kernel(**options)
-
-    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-        """Return the command that starts the kernel: our own entry point for our interpreter."""
-        command = super().format_kernel_cmd(extra_arguments)
-        if self.is_own_interpreter():
-            index = command.index("-m")
-            # -P: a file beside the notebook must not be imported in place of a package of ours
-            command[index : index + 2] = ["-P", "-m", "pipeline.kernels.kernel_main"]
-        return command
-
-    def is_own_interpreter(self) -> bool:
-        """Return whether the kernel would be ipykernel in this very interpreter."""
-        if self.kernel_spec is None:
-            return False
-        program, *arguments = self.kernel_spec.argv
-        major, minor = sys.version_info[:2]
-        own_names = ("python", f"python{major}", f"python{major}.{minor}", sys.executable)
-        return arguments[:2] == ["-m", "ipykernel_launcher"] and program in own_names
+    socket_folder = Unicode(help="gets the kernel's sockets, and has the fork server's")
 
     @property
-    def kernel_pid(self) -> int | None:
-        """The kernel's process id; None before it is started."""
-        return getattr(self.provisioner, "pid", None)
+    def peak_mb(self) -> int:
+        """The kernel's largest memory, where it is known; else 0."""
+        return getattr(self.process, "peak_mb", 0)
 
-    async def wait_for_sockets(self) -> None:
-        """Wait until the kernel's sockets exist: zmq retries an early connection only slowly."""
-        while self.transport == "ipc" and await self.is_alive():
-            ports = (
-                self.shell_port,
-                self.iopub_port,
-                self.stdin_port,
-                self.hb_port,
-                self.control_port,
-            )
-            if all(Path(f"{self.ip}-{port}").exists() for port in ports):
-                return
-            await asyncio.sleep(0.005)
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Prepare the start: Unix sockets and our own entry point for our own interpreter."""
+        if not is_own_interpreter(self.kernel_spec):  # others may know TCP only
+            return await super().pre_launch(**kwargs)
+        manager: Any = self.parent
+        socket_prefix = str(Path(self.socket_folder, uuid4().hex[:8]))
+        manager.transport, manager.ip = "ipc", socket_prefix
+        manager.connection_file = f"{socket_prefix}.json"
+        prepared = await super().pre_launch(**kwargs)
+        arguments = prepared["cmd"][3:]  # after python -m ipykernel_launcher
+        # -P: a file beside the notebook must not be imported in place of a package of ours
+        command = [sys.executable, "-P", "-m", "pipeline.kernels.kernel_main", *arguments]
+        return {**prepared, "cmd": command}
 
-    async def exit_code(self) -> int | None:
-        """Return the kernel's exit code, negative for a signal; None while it runs."""
-        return await self.provisioner.poll() if self.provisioner else None
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        """Start the kernel; return its connection info once its sockets exist.
 
-    async def interrupt(self) -> None:
-        """Send the kernel SIGINT, as Ctrl-C would."""
-        if self.provisioner:
-            await self.provisioner.send_signal(signal.SIGINT)
-
-    async def stop(self, client: Any, timeout_seconds: float) -> None:
-        """Ask the kernel to exit; then kill it, if need be, and all processes that it started.
-
-        timeout_seconds: how long it may take to exit by itself.
+        Raises RuntimeError if the fork server dies meanwhile.
         """
-        if self.provisioner and await self.is_alive():
-            client.shutdown()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.provisioner.wait(), timeout_seconds)
-        await self.kill()
-
-    async def kill(self) -> None:
-        """Kill the kernel at once, with all processes that it started."""
-        if self.provisioner and self.kernel_pid:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.kernel_pid, signal.SIGKILL)
-            await self.provisioner.wait()
-
-
-class ForkProvisioner(LocalProvisioner):
-    """A kernel that the fork server starts, and whose end it reports over the same connection.
-
-    The kernel is no child of this process, so that the base class could not wait for it.
-    """
-
-    fork_server_socket = ""
-    returncode: int | None = None
-    peak_mb = 0  # the kernel's largest memory, known once it has ended
-    _exit_task: asyncio.Task | None = None
-
-    @property
-    def has_process(self) -> bool:
-        """Whether a kernel was started."""
-        return self.pid is not None
-
-    async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
-        """Have the fork server fork the kernel; return its connection info.
-
-        Raises RuntimeError if the fork server has died.
-        """
-        reader, self._writer = await asyncio.open_unix_connection(self.fork_server_socket)
-        request = KernelRequest(
-            arguments=cmd[cmd.index("pipeline.kernels.kernel_main") + 1 :],
-            environment=options["env"],
-            working_folder=str(options["cwd"] or Path.cwd()),
-            stderr_path=options["stderr"].name,
-        )
-        self._writer.write(json.dumps(request._asdict()).encode() + b"\n")
-        reply = await reader.readline()
-        if not reply:
-            raise RuntimeError("the fork server, which starts the kernels, has died")
-        self.pid = self.pgid = KernelStarted(**json.loads(reply)).pid
-        self._exit_task = asyncio.ensure_future(self._wait_for_exit(reader))
+        connection = self._connect_to_fork_server()
+        if connection is None:
+            await super().launch_kernel(cmd, **kwargs)
+        else:
+            kernel = await _fork_kernel(connection, cmd[4:], **kwargs)
+            self.process, self.pid, self.pgid = kernel, kernel.pid, kernel.pid  # type: ignore[assignment]
+        await self._wait_for_sockets()
         return self.connection_info
 
-    async def _wait_for_exit(self, reader: asyncio.StreamReader) -> None:
-        """Wait for the fork server's message of the kernel's end."""
-        line = await reader.readline()
-        # without a message the fork server was killed, and its kernels with it
-        result = KernelEnded(**json.loads(line)) if line else KernelEnded(-signal.SIGKILL)
-        self.returncode, self.peak_mb = result.exit_code, result.peak_mb
-        self._writer.close()
+    def _connect_to_fork_server(self) -> Connection | None:
+        """Return None if it was never started, has died, or could not fork this kernel."""
+        if is_own_interpreter(self.kernel_spec):
+            with contextlib.suppress(OSError):
+                return Client(str(Path(self.socket_folder, FORK_SERVER_SOCKET_NAME)), "AF_UNIX")
+        return None
 
-    async def poll(self) -> int | None:
-        """Return the kernel's exit code; None while it runs."""
-        return self.returncode
+    async def _wait_for_sockets(self) -> None:
+        """Wait until the kernel's sockets exist: zmq retries an early connection only slowly."""
+        info = self.connection_info
+        names = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
+        paths = [Path(f"{info['ip']}-{info[name]}") for name in names]  # type: ignore[literal-required]
+        while info["transport"] == "ipc" and await self.poll() is None:
+            if all(path.exists() for path in paths):
+                return
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
     async def wait(self) -> int | None:
         """Wait for the kernel's end; return its exit code."""
-        if self._exit_task:
-            await asyncio.shield(self._exit_task)
-        return self.returncode
+        while await self.poll() is None:
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
+        return await self.poll()
 
-    async def send_signal(self, signum: int) -> None:
-        """Send a signal to the kernel and the processes of its group."""
-        if self.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signum)
+
+async def _fork_kernel(
+    connection: Connection,
+    arguments: list[str],
+    env: dict[str, str],
+    cwd: Any,
+    stderr: Any,
+    **_options: Any,
+) -> ForkedKernel:
+    connection.send(KernelRequest(arguments, env, str(cwd), stderr.name))
+    while not connection.poll():
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
+    try:
+        return ForkedKernel(connection)
+    except EOFError:
+        raise RuntimeError("the fork server, which starts the kernels, has died") from None
+
+
+def is_own_interpreter(kernel_spec: KernelSpec) -> bool:
+    """Return whether the kernel would be ipykernel in this very interpreter."""
+    program, *arguments = kernel_spec.argv
+    major, minor = sys.version_info[:2]
+    own_names = ("python", f"python{major}", f"python{major}.{minor}", sys.executable)
+    return arguments[:2] == ["-m", "ipykernel_launcher"] and program in own_names

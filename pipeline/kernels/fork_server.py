@@ -2,10 +2,10 @@
 
     python -P -m pipeline.kernels.fork_server DESCRIPTOR '[["pandas", "sklearn.svm"], ["numpy"]]'
 
-Speaks JSON lines on a Unix socket, whose listening end it inherits as DESCRIPTOR: a KernelRequest
-is answered with KernelStarted, and with KernelEnded once the kernel has ended. Closing the
-connection kills its kernel; closing stdin kills them all. The first list of modules is imported
-before the first kernel starts, the others while there is no request.
+Answers a KernelRequest on a Unix socket, whose listening end it inherits as DESCRIPTOR, with the
+kernel's process id, and with KernelEnded once the kernel has ended. Closing the connection kills
+its kernel; closing stdin kills them all. The first list of modules is imported before the first
+kernel starts, the others while there is no request.
 """
 
 import contextlib
@@ -20,9 +20,10 @@ import signal
 import socket
 import sys
 import warnings
-from typing import Any
+from functools import partial
+from multiprocessing.connection import Connection
 
-from pipeline.kernels.protocol import KernelEnded, KernelRequest, KernelStarted
+from pipeline.kernels.protocol import KernelEnded, KernelRequest
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that this process gets when its parent dies
 
@@ -37,7 +38,7 @@ def main(listener_descriptor: int, module_groups: list[list[str]]) -> None:
     import ipykernel.zmqshell  # noqa: F401
 
     initial_environment = dict(os.environ)
-    first_modules, later_groups = (module_groups or [[]])[0], module_groups[1:]
+    first_modules, *later_groups = module_groups or [[]]
     for module_name in first_modules:
         _preload_module(module_name)
     later_modules = [module_name for group in later_groups for module_name in group]
@@ -78,14 +79,9 @@ class _KernelForkServer:
     ) -> None:
         self.listener, self.pending_modules = listener, pending_modules
         self.initial_environment = initial_environment
-        self.kernel_connections: dict[int, socket.socket] = {}  # by process id
+        self.connections: dict[int, Connection] = {}  # of the running kernels, by process id
         self.selector = selectors.DefaultSelector()
-        self.wakeup_receiver, self.wakeup_sender = socket.socketpair()
-        self.wakeup_sender.setblocking(False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self.wakeup_sender.fileno(), warn_on_full_buffer=False)
         self.selector.register(listener, selectors.EVENT_READ, self.accept_request)
-        self.selector.register(self.wakeup_receiver, selectors.EVENT_READ, self.reap_kernels)
         self.selector.register(sys.stdin, selectors.EVENT_READ, self.shut_down)
 
     def serve(self) -> None:
@@ -93,23 +89,27 @@ class _KernelForkServer:
         while True:
             ready_keys = self.selector.select(0 if self.pending_modules else None)
             for key, _ in ready_keys:
-                key.data(key.fileobj)
+                key.data()
             if not ready_keys:
                 _preload_module(self.pending_modules.pop(0))
 
-    def accept_request(self, listener: socket.socket) -> None:
+    def accept_request(self) -> None:
         """Accept a connection and start the kernel that it requests."""
-        connection, _ = listener.accept()
-        line = connection.makefile("rb").readline()
-        if not line:  # closed without a request, as a probe does
+        connection = Connection(self.listener.accept()[0].detach())
+        try:
+            request = connection.recv()
+        except EOFError:  # its client has died
             connection.close()
             return
-        pid = self.fork_kernel(KernelRequest(**json.loads(line)), connection)
-        self.kernel_connections[pid] = connection
-        self.selector.register(connection, selectors.EVENT_READ, self.handle_disconnect)
-        _send(connection, KernelStarted(pid))
+        pid = self.fork_kernel(request, connection)
+        exit_descriptor = os.pidfd_open(pid)
+        on_exit = partial(self.report_exit, pid, exit_descriptor)
+        self.selector.register(exit_descriptor, selectors.EVENT_READ, on_exit)
+        self.selector.register(connection, selectors.EVENT_READ, partial(_kill_group, pid))
+        self.connections[pid] = connection
+        _send(connection, pid)
 
-    def fork_kernel(self, request: KernelRequest, connection: socket.socket) -> int:
+    def fork_kernel(self, request: KernelRequest, connection: Connection) -> int:
         """Fork a kernel; return its process id. The child runs the kernel and never returns."""
         gc.freeze()  # else collecting garbage copies the shared pages
         parent_pid = os.getpid()
@@ -118,7 +118,10 @@ class _KernelForkServer:
             pid = os.fork()
         if pid:
             return pid
-        self._close_inherited_files(connection)
+        self.selector.close()
+        self.listener.close()
+        for inherited in (connection, *self.connections.values()):
+            inherited.close()
         changed_variables = {
             name: value
             for name, value in os.environ.items()
@@ -130,48 +133,21 @@ class _KernelForkServer:
         run_kernel(request.arguments)
         sys.exit()
 
-    def _close_inherited_files(self, connection: socket.socket) -> None:
-        """Close, in a child, what belongs to the fork server."""
-        self.selector.close()
-        for inherited in (
-            connection,
-            self.listener,
-            self.wakeup_receiver,
-            self.wakeup_sender,
-            *self.kernel_connections.values(),
-        ):
-            inherited.close()
+    def report_exit(self, pid: int, exit_descriptor: int) -> None:
+        """Report on its connection that a kernel has ended, and kill what it left behind."""
+        connection = self.connections.pop(pid)
+        for ended in (exit_descriptor, connection):
+            self.selector.unregister(ended)
+        os.close(exit_descriptor)
+        _, wait_status, usage = os.wait4(pid, 0)
+        _kill_group(pid)
+        exit_code = os.waitstatus_to_exitcode(wait_status)
+        _send(connection, KernelEnded(exit_code, usage.ru_maxrss // 1024))
+        connection.close()
 
-    def reap_kernels(self, wakeup_receiver: socket.socket) -> None:
-        """Report each kernel that has ended on its connection, and kill what it left behind."""
-        wakeup_receiver.recv(4096)
-        while self.kernel_connections:
-            pid, wait_status, usage = os.wait4(-1, os.WNOHANG)
-            if not pid:
-                return
-            connection = self.kernel_connections.pop(pid)
-            with contextlib.suppress(KeyError):
-                self.selector.unregister(connection)
-            _kill_group(pid)
-            exit_code = os.waitstatus_to_exitcode(wait_status)
-            _send(connection, KernelEnded(exit_code, usage.ru_maxrss // 1024))
-            connection.close()
-
-    def handle_disconnect(self, connection: socket.socket) -> None:
-        """Kill the kernel of a connection that its client has closed."""
-        if not connection.recv(4096):
-            self.selector.unregister(connection)
-            _kill_group(
-                next(
-                    pid
-                    for pid, kernel_connection in self.kernel_connections.items()
-                    if kernel_connection is connection
-                )
-            )
-
-    def shut_down(self, _stdin: Any) -> None:
+    def shut_down(self) -> None:
         """Kill all kernels and exit."""
-        for pid in self.kernel_connections:
+        for pid in self.connections:
             _kill_group(pid)
         sys.exit()
 
@@ -185,9 +161,7 @@ def _set_up_child(
     what packages set in the environment when they were imported, which the request may override.
     """
     os.setsid()
-    signal.set_wakeup_fd(-1)
-    for signal_number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(signal_number, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _exit_with_parent()
     if os.getppid() != parent_pid:
@@ -209,9 +183,9 @@ def _kill_group(process_group: int) -> None:
         os.killpg(process_group, signal.SIGKILL)
 
 
-def _send(connection: socket.socket, message: KernelStarted | KernelEnded) -> None:
+def _send(connection: Connection, message: int | KernelEnded) -> None:
     with contextlib.suppress(OSError):  # its client may be gone
-        connection.sendall(json.dumps(message._asdict()).encode() + b"\n")
+        connection.send(message)
 
 
 if __name__ == "__main__":

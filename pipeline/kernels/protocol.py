@@ -1,4 +1,4 @@
-"""What the runner, the fork server and the kernels agree on: names, and messages as JSON lines."""
+"""What the runner, the fork server and the kernels agree on: names and messages."""
 
 from typing import NamedTuple
 
@@ -9,18 +9,12 @@ OUTPUT_FOLDER_VARIABLE = "PIPELINE_TEE"  # of the files stdout and stderr, writt
 
 
 class KernelRequest(NamedTuple):
-    """Client to fork server: start a kernel."""
+    """Client to fork server: start a kernel. Its process id is the answer."""
 
     arguments: list[str]  # of kernel_main
     environment: dict[str, str]
     working_folder: str
     stderr_path: str  # the file that gets what the kernel process prints
-
-
-class KernelStarted(NamedTuple):
-    """Fork server to client: the kernel has been forked."""
-
-    pid: int
 
 
 class KernelEnded(NamedTuple):

@@ -25,7 +25,7 @@ def source_fingerprint(task: Task, state_store: StateStore) -> Fingerprint:
     notebook = task.step.notebook
     defaults = {parameter.name: parameter.default for parameter in read_parameters(notebook)}
     return Fingerprint(
-        code=source_code.cell_hashes(notebook),
+        code=source_code.cell_hashes(notebook, task.step.kernel),
         parameters={name: to_json_value(value) for name, value in (defaults | task.values).items()},
         modules=source_code.resolve_imports(notebook)[0],
         upstream=state_store.upstream_digests(task.needs),

@@ -13,25 +13,33 @@ from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
-from pipeline.definition import magics
-from pipeline.definition.notebook_file import is_parameters_cell, kernel_name, read_cells
+from pipeline.definition import magics, parameters_cell
+from pipeline.definition.notebook_file import (
+    is_parameters_cell,
+    is_python,
+    kernel_name,
+    read_cells,
+)
 from pipeline.runs.digests import FileVersion, file_version
 from pipeline.staleness.access_kinds import PACKAGE_FOLDERS, RUNNER_PACKAGE
 
 
-def cell_hashes(notebook: Path) -> dict[str, str]:
+def cell_hashes(notebook: Path, kernel: str = "") -> dict[str, str]:
     """Return the location of each code cell (number and heading) -> a hash of its code.
 
-    The kernel's name is the first entry. The parameters cell is left out: its values count, and are
-    compared by name.
+    The kernel's name is the first entry; `kernel` replaces the one that the notebook names. Of the
+    parameters cell only what is no parameter counts: the values are compared by name.
     """
-    hashes, heading = {"the kernel's name": kernel_name(notebook)}, ""
+    hashes, heading = {"the kernel's name": kernel or kernel_name(notebook)}, ""
+    python = is_python(notebook)
     for number, cell in enumerate(read_cells(notebook), 1):
         source = cell["source"]
+        if python and is_parameters_cell(cell):
+            source = parameters_cell.parse(source, notebook.name).other_code
         if cell["cell_type"] == "markdown":
             headings = [line for line in source.splitlines() if line.startswith("#")]
             heading = headings[-1].lstrip("# ") if headings else heading
-        elif cell["cell_type"] == "code" and not is_parameters_cell(cell) and source.strip():
+        elif cell["cell_type"] == "code" and source.strip():
             location = f"cell {number} ({heading})" if heading else f"cell {number}"
             hashes[location] = _source_hash(source)
     return hashes

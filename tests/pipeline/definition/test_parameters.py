@@ -4,8 +4,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.definition import parameters
+from pipeline.definition import parameters, parameters_cell
+from pipeline.definition.steps import Step
+from pipeline.definition.tasks import ParameterOverride, build_tasks
 
 CELL = """
 from typing import Annotated, Literal
@@ -88,7 +92,7 @@ def test_the_value_of_a_secret_is_its_reference(monkeypatch):
     monkeypatch.setenv("TOKEN", "hush")
     values, problems = parameters.validate(x_parameter("str", ""), {"x": "env:TOKEN"})
     assert (values, problems) == ({"x": "env:TOKEN"}, [])
-    assert "hush" not in repr(parameters.encode_value(values["x"]))
+    assert values["x"].variable == "TOKEN"
 
 
 def test_a_secret_that_is_not_set_or_not_a_str_is_refused(monkeypatch):
@@ -100,19 +104,10 @@ def test_a_secret_that_is_not_set_or_not_a_str_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "value", [1, 0.5, True, None, "a'b", ["a"], date(2026, 11, 23), Path("a b")]
-)
-def test_an_encoded_value_evaluates_to_itself(value):
-    encoded = parameters.encode_value(value)
-    assert (eval(encoded.code) if encoded.code else encoded.value) == value
-
-
-@pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("x = 1", "expected NAME: TYPE = VALUE"),
         ("x: Colour = 1", "Colour is not a type the runner knows"),
-        ("x: int = 1 + y", "the default must be a literal"),
+        ("x: int = 1 + y; y: int = 2", "it would not follow another value of y"),
         ("x: int = ", "'x: int =': invalid syntax"),
     ],
 )
@@ -152,3 +147,102 @@ def test_a_date_and_a_path_may_be_defaults(make_notebook):
     cell = "day: date = date(2026, 11, 23)\nplace: Path = Path('a')"
     day, path = parameters.read_parameters(make_notebook("one", parameters=cell))
     assert (day.default, path.default) == (date(2026, 11, 23), Path("a"))
+
+
+@pytest.mark.parametrize(
+    ("line", "annotation", "default"),
+    [
+        ("x = 3", "int", 3),
+        ("x = -2.5", "float", -2.5),
+        ("x = 'a'", "str", "a"),
+        ("x = False", "bool", False),
+        ("x = [1, 2]", "list", [1, 2]),
+        ("x = {'a': 1}", "dict", {"a": 1}),
+        ("x = None", "Any", None),
+        ("x = Path('a')", "Path", Path("a")),
+        ("x = 'a' + 'b'", "Any", "'a' + 'b'"),
+        ("alpha = 1; x = 0.001 * 2", "Any", "0.001 * 2"),
+        ("x = 3  # type: float", "float", 3),
+        ("x = 3  # type: np.int64", "int", 3),
+        ("x: float = 1e-3 * 2", "float", "0.001 * 2"),
+        ("x: 'List[str]' = []", "List[str]", []),
+        ("import os\nx = os.getcwd()", "Any", "os.getcwd()"),
+        ("x = 1\nx = [\n    1,  # first\n    2,\n]", "list", [1, 2]),
+    ],
+)
+def test_papermill_s_plain_assignments_are_parameters(line, annotation, default):
+    parsed = parameters_cell.parse(line).parameters[-1]
+    assert (parsed.name, parsed.annotation, parsed.default) == ("x", annotation, default)
+
+
+@pytest.mark.parametrize("comment", ["# how many", "#how many", "# type: int how many"])
+def test_the_comment_of_a_plain_assignment_is_its_help(comment):
+    [parameter] = parameters_cell.parse(f"# of the model\nx = 3  {comment}").parameters
+    assert parameter.help == "how many"
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "value"),
+    [
+        ("x = 3", "7", 7),
+        ("x = 0.5", "1", 1.0),
+        ("x = 'a'", "007", "007"),
+        ("x = True", "false", False),
+        ("x = [1]", "[2, 'b']", [2, "b"]),
+        ("x = [1]", ["2", "b"], [2, "b"]),
+        ("x = {}", '{"a": 1}', {"a": 1}),
+        ("x = None", "2.5", 2.5),
+        ("x = None", "007", "007"),
+        ("x = None", "a b", "a b"),
+        ("x = 'a' + 'b'", "true", True),
+        ("x: float = 1e-3 * 2", "1", 1.0),
+        ("x: Dict[str, int] = {}", '{"a": 1}', {"a": 1}),
+    ],
+)
+def test_a_plain_parameter_is_overridden_with_the_type_of_its_literal(line, text, value):
+    values, problems = parameters.validate(parameters_cell.parse(line).parameters, {"x": text})
+    assert (values, problems) == ({"x": value}, [])
+    assert type(values["x"]) is type(value)
+
+
+@pytest.mark.parametrize(("line", "text"), [("x = 3", "three"), ("x = True", "7"), ("x = []", "1")])
+def test_a_value_of_another_type_than_the_literal_is_refused(line, text):
+    _, [problem] = parameters.validate(parameters_cell.parse(line).parameters, {"x": text})
+    assert problem.startswith(f"x is '{text}', expected ")
+
+
+def test_what_is_no_parameter_is_other_code():
+    plain = parameters_cell.parse("from typing import Literal\nx = 1  # one\ny: int = 2")
+    assert plain.other_code == ""
+    seeded = parameters_cell.parse("import random\nrandom.seed(1)\nx = 1")
+    assert seeded.other_code
+    assert parameters_cell.parse("import random\nrandom.seed(2)\nx = 1") != seeded
+
+
+LITERALS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text("abc '\""),
+    lambda items: st.lists(items) | st.dictionaries(st.text("abc"), items),
+)
+
+
+@given(LITERALS)
+def test_any_literal_is_a_default_and_its_own_override(value):
+    [parameter] = parameters_cell.parse(f"x = {value!r}").parameters
+    assert parameter.default == value
+    text = value if isinstance(value, str) else repr(value)
+    assert parameters.validate([parameter], {"x": text}) == ({"x": value}, [])
+
+
+def test_a_notebook_in_another_language_has_unknown_parameters(make_notebook):
+    path = make_notebook("one", parameters='x <- c(1, 2)  # "a"')
+    path.write_text(path.read_text().replace('"language": "python"', '"language": "R"'))
+    assert parameters.read_parameters(path) == []
+    step = Step("fit", path, ())
+    [task] = build_tasks([step], [ParameterOverride("fit.x", "[3, 4]", "-p")], [])
+    assert task.values == {"x": [3, 4]}
+    with pytest.raises(ValueError, match="there is no parameter 'x'"):
+        build_tasks([step], [ParameterOverride("x", "3", "-p")], [])

@@ -50,14 +50,46 @@ def find_helper_process(runner, module_name):
     ("cell", "step_status", "cell_status", "message"),
     [
         ("print('so far'); 1 / 0", "failed", "failed", "ZeroDivisionError: division by zero"),
-        ("print('so far'); import sys; sys.exit(3)", "failed", "failed", "SystemExit: 3"),
-        ("print('so far'); import sys; sys.exit()", "failed", "failed", "SystemExit"),
+        pytest.param(
+            "print('so far'); import sys; sys.exit(3)",
+            "failed",
+            "failed",
+            "SystemExit: 3",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "print('so far'); import sys; sys.exit()",
+            "failed",
+            "failed",
+            "SystemExit",
+            marks=pytest.mark.slow,
+        ),
         ("print('so far')\nexit()\nprint('on')", "failed", "failed", "a cell called exit()"),
-        ("print('so far'); quit()", "failed", "failed", "a cell called exit()"),
-        ("print('so far')\nexit(3)", "failed", "failed", "SystemExit: 3"),
+        pytest.param(
+            "print('so far'); quit()",
+            "failed",
+            "failed",
+            "a cell called exit()",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "print('so far')\nexit(3)", "failed", "failed", "SystemExit: 3", marks=pytest.mark.slow
+        ),
         (KILL_KERNEL, "killed", "killed", "killed by SIGKILL"),
-        (KILL_KERNEL.replace("KILL", "SEGV"), "killed", "killed", "killed by SIGSEGV"),
-        ("import os; print('so far'); os._exit(7)", "killed", "killed", "exited with code 7"),
+        pytest.param(
+            KILL_KERNEL.replace("KILL", "SEGV"),
+            "killed",
+            "killed",
+            "killed by SIGSEGV",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "import os; print('so far'); os._exit(7)",
+            "killed",
+            "killed",
+            "exited with code 7",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_cell_that_ends_badly_is_reported(

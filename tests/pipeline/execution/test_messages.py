@@ -1,22 +1,26 @@
 """The messages between the runner and its workers."""
 
+from datetime import date
+from multiprocessing import Pipe
+from pathlib import Path
+
 import pytest
 
-from pipeline.definition.parameters import EncodedValue
-from pipeline.execution import messages
+from pipeline.definition.parameters import Secret
 from pipeline.execution.messages import CellEnded, CellStarted, JobRequest, JobResult, StopRequest
+from pipeline.execution.worker_pool import Worker
 from pipeline.runs.status import CellStatus, StepStatus
 
 JOB_REQUEST = JobRequest(
-    notebook="/project/one.ipynb",
+    notebook=Path("/project/one.ipynb"),
     executed_path="/project/var/runs/1/one.ipynb",
-    working_folder="/project",
+    working_folder=Path("/project"),
     environment={"PIPELINE_RUN_ID": "1"},
-    socket_folder="/tmp/run-1",
+    socket_folder=Path("/tmp/run-1"),
+    kernel_name="python3",
     time_limit=1.5,
-    memory_limit=None,
     secret_variables=["TOKEN"],
-    values={"n": EncodedValue(42), "day": EncodedValue(code="date(2026, 11, 23)")},
+    values={"n": 42, "day": date(2026, 11, 23), "token": Secret("env:TOKEN")},
 )
 
 
@@ -32,15 +36,25 @@ JOB_REQUEST = JobRequest(
     ],
 )
 def test_a_message_arrives_as_it_was_sent(message):
-    line = messages.encode(message)
-    assert line.count(b"\n") == 1
-    is_request = isinstance(message, JobRequest | StopRequest)
-    received = messages.decode_request(line) if is_request else messages.decode_event(line)
+    runner_end, worker_end = Pipe()
+    worker = Worker(process=None, connection=runner_end)
+    worker.send(message)
+    worker_end.send(worker_end.recv())
+    [received] = worker.read_events()
     assert received == message
     assert type(received) is type(message)
 
 
-def test_a_status_that_arrives_is_more_than_a_text():
-    result = messages.decode_event(messages.encode(JobResult(cell_status=[CellStatus.NOT_RUN])))
-    assert result.status is StepStatus.DONE
-    assert result.cell_status[0] is CellStatus.NOT_RUN
+def test_a_secret_stays_a_reference():
+    runner_end, worker_end = Pipe()
+    runner_end.send(JOB_REQUEST)
+    assert worker_end.recv().values["token"].variable == "TOKEN"
+
+
+def test_the_last_event_of_a_dead_worker_is_none():
+    runner_end, worker_end = Pipe()
+    worker_end.send(CellStarted(0, 1, ""))
+    worker_end.close()
+    worker = Worker(process=None, connection=runner_end)
+    assert worker.read_events() == [CellStarted(0, 1, ""), None]
+    worker.send(StopRequest(StepStatus.STOPPED, "too late"))  # nobody is there, which is no error

@@ -58,16 +58,6 @@ def test_figures_are_shown_whatever_was_imported_before(home, make_step):
     assert latest_page(home, "one").count("<figure data-kind=") == 1
 
 
-def test_a_missing_kernel_is_a_failed_step(home, make_step, capsys):
-    step = make_step("odd", "1")
-    step.notebook.write_text(step.notebook.read_text().replace("python3", "no such kernel"))
-    assert main([step, make_step("after", "1")], home, []) == 1
-    assert "No such kernel named no such kernel" in capsys.readouterr().out
-    assert "No such kernel" in latest_page(home, "odd").split("</header>")[0]
-    [run] = records.load_all(home / "var" / "runs")
-    assert [step.status for step in run.steps] == ["failed", "not run"]
-
-
 def test_parameters_reach_the_notebook_and_its_report(home, make_step):
     step = make_step("one", "print('n is', n + 1)", parameters="n: int = 1  # how many")
     assert main([step], home, ["-p", "n=41"]) == 0
