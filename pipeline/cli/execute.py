@@ -28,7 +28,7 @@ def accept_step(project: Project, tasks: list[Task], step_name: str) -> int:
     from pipeline.staleness import recording
 
     state_store = StateStore(project.workspace)
-    with run_lock.hold(project.workspace.lock_file, "--accept", _print_waiting):
+    with run_lock.hold(project.workspace.lock_file, "accept", _print_waiting):
         for task in tasks:
             if task.step.name == step_name:
                 changes = recording.accept(task, state_store)

@@ -1,5 +1,6 @@
 """What the runner prints while it works, and its commands about past runs."""
 
+import io
 import json
 import os
 import pty
@@ -8,6 +9,8 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from pipeline import Option, main
 from pipeline.cli.progress import JsonProgress, PlainProgress
@@ -90,7 +93,7 @@ def run_on_terminal(project, *arguments):
         output += chunk
     os.close(master)
     assert process.wait() == 0
-    return output.decode()
+    return re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", output.decode())
 
 
 def test_a_terminal_shows_cells_time_left_and_the_heading(make_project, make_step):
@@ -107,19 +110,90 @@ def test_a_terminal_shows_cells_time_left_and_the_heading(make_project, make_ste
     )
 
 
-def test_a_slow_kernel_start_does_not_shorten_the_estimated_time_left(home, capsys):
-    started = "2026-01-01T00:00:00+00:00"  # long ago: the kernel was slow to start
-    step = StepRecord("one", "one.html", StepStatus.RUNNING, started, cells=3, cells_done=1)
+def terminal(width=80, **options):
+    """Return a console that writes to a text as to a terminal."""
+    return Console(file=io.StringIO(), force_terminal=True, width=width, **options)
+
+
+def running_step(name="one", **fields):
+    """Return a run with a step that is running."""
+    started = "2026-01-01T00:00:00+00:00"  # long ago
+    step = StepRecord(name, "one.html", StepStatus.RUNNING, started, **fields)
+    return RunRecord("a run", started, [step]), step
+
+
+def test_a_slow_kernel_start_does_not_shorten_the_estimated_time_left(home):
+    run, step = running_step(cells=3, cells_done=1)
     step.cell_seconds = [50.0, 0.0, 0.0]
-    run = RunRecord("a run", started, [step])
     seconds_left_by_durations = {
         (40.0, 30.0, 20.5): "50",
         (60.0, 30.5): "40",  # one cell fewer in the earlier run
     }
     for durations, seconds_left in seconds_left_by_durations.items():
-        show_progress = TerminalProgress(Workspace.at(home), {"one": list(durations)})
-        show_progress(RunEvent.CELL, run, step)
-        assert re.search(rf"about {seconds_left}\.[0-5] s left", capsys.readouterr().out)
+        console = terminal()
+        progress = TerminalProgress(Workspace.at(home), console, {"one": list(durations)})
+        progress.live.start()
+        progress(RunEvent.CELL, run, step)
+        assert re.search(rf"about {seconds_left}\.[0-5] s left", console.file.getvalue())
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_each_running_step_has_one_line_of_a_terminal(home, width):
+    run, step = running_step(cells=3, cells_done=1, heading="a long heading " * 9)
+    console = terminal(width)
+    progress = TerminalProgress(Workspace.at(home), console)
+    progress(RunEvent.RUN_STARTED, run, None)
+    progress(RunEvent.STEP_STARTED, run, step)
+    [last_line] = Text.from_ansi(console.file.getvalue().splitlines()[-1]).plain.splitlines()
+    assert last_line.startswith("one          1/3 cells")
+    assert len(last_line) == width
+    assert last_line.endswith("…")
+
+
+def test_a_terminal_shows_brackets_and_colons_as_they_are(home):
+    run, step = running_step("[bold]x", heading="[red]a :smile: heading[/red]")
+    console = terminal()
+    progress = TerminalProgress(Workspace.at(home), console)
+    progress(RunEvent.RUN_STARTED, run, None)
+    step.failure = "[/bold] is no list[int]"
+    step.status = StepStatus.FAILED
+    progress(RunEvent.STEP_ENDED, run, step)
+    step.status = StepStatus.RUNNING
+    progress(RunEvent.STEP_STARTED, run, step)
+    output = Text.from_ansi(console.file.getvalue()).plain
+    assert re.search(r"^\[bold\]x .* failed$", output, re.MULTILINE)
+    assert "[red]a :smile: heading[/red]" in output
+    step.status = StepStatus.FAILED
+    progress(RunEvent.RUN_ENDED, run, None)
+    assert "[/bold] is no list[int]" in Text.from_ansi(console.file.getvalue()).plain
+
+
+def test_a_long_line_above_the_running_steps_is_not_broken(home):
+    """A path can be copied from a narrow terminal."""
+    run, _ = running_step()
+    console = terminal(20)
+    progress = TerminalProgress(Workspace.at(home), console)
+    progress(RunEvent.RUN_STARTED, run, None)
+    page = home / "reports" / "a run" / "index.html"
+    assert f"run a run: {page}\n" in console.file.getvalue()
+
+
+def test_the_colours_of_a_terminal_are_left_out_on_request(home, monkeypatch):
+    run, step = running_step(cells=1, cells_done=1)
+    step.status = StepStatus.DONE
+    for no_color in (True, False):
+        console = terminal(color_system="truecolor", no_color=no_color)
+        TerminalProgress(Workspace.at(home), console)(RunEvent.STEP_ENDED, run, step)
+        assert ("\x1b[32m" in console.file.getvalue()) is not no_color
+
+
+def test_the_cursor_is_there_while_steps_run(home):
+    """A runner that is killed could not bring it back."""
+    run, _ = running_step()
+    console = terminal()
+    TerminalProgress(Workspace.at(home), console)(RunEvent.RUN_STARTED, run, None)
+    output = console.file.getvalue()
+    assert output.rindex("\x1b[?25h") > output.rindex("\x1b[?25l")
 
 
 def test_a_step_that_runs_for_many_reasons_names_three(home, capsys):
@@ -169,13 +243,6 @@ def test_runs_and_show_print_the_history(make_step, home, capsys):
     assert "there is no run '1999'; the newest is" in capsys.readouterr().err
 
 
-def test_a_project_adds_commands_of_its_own(make_step, home):
-    calls = []
-    commands = {"champions": lambda arguments: calls.append(arguments) or 5}
-    assert main([make_step("one", "1")], home, ["champions", "-v"], commands=commands) == 5
-    assert calls == [["-v"]]
-
-
 def test_a_project_s_option_reaches_the_kernels_and_is_no_reason_to_run(
     make_step, home, capsys, monkeypatch
 ):
@@ -191,20 +258,3 @@ def test_a_project_s_option_reaches_the_kernels_and_is_no_reason_to_run(
     assert main([step], home, ["--force"], options=options) == 0
     assert "seen from the shell" in page.read_text()
     assert os.environ["PLACE"] == "the shell"
-
-
-def test_help_lists_a_project_s_commands_and_options(make_step, home, capsys):
-    def sing(_arguments):
-        """Sing a song.
-
-        This line is not shown.
-        """
-
-    options = {"--place": Option("PLACE", "WHERE", "where the work is done")}
-    with pytest.raises(SystemExit):
-        main([make_step("one", "1")], home, ["--help"], commands={"sing": sing}, options=options)
-    output = capsys.readouterr().out
-    assert "run_pipeline.py sing       Sing a song.\n" in output
-    assert "run_pipeline.py prune " in output
-    assert re.search(r"--place WHERE +where the work is done", output)
-    assert "This line is not shown" not in output

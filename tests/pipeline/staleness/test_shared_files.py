@@ -66,7 +66,7 @@ def test_forcing_any_step_gives_the_result_of_a_full_run(run_steps, chain, name)
 def test_an_edited_step_starts_the_chain_at_its_first_writer(run_steps, chain):
     run_steps(chain)
     edit_step(chain[1], APPEND.format("B"))
-    _, output, _ = run_steps(chain, "--explain")
+    _, output, _ = run_steps(chain, "explain")
     first_line, second_line, third_line = output.strip().splitlines()
     assert "run   two needs f as it was written here" in first_line
     assert "run   cell 2 (The two report) was edited" in second_line
