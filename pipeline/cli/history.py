@@ -56,7 +56,8 @@ def print_run(workspace: Workspace, run_ref: str) -> None:
     for step in run.steps:
         first_line, *lines = _step_details(workspace, run, step)
         tables.print_line(f"\n{first_line}", step.status)
-        print("\n".join(lines))
+        for line in lines:
+            print(line)
 
 
 def find_run_folder(workspace: Workspace, run_ref: str) -> Path:

@@ -13,15 +13,16 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline import Option, main
-from pipeline.cli.progress import JsonProgress, PlainProgress
+from pipeline.cli.progress import JsonProgress, PlainProgress, QuietProgress
 from pipeline.cli.terminal_progress import TerminalProgress
 from pipeline.runs.events import RunEvent
-from pipeline.runs.records import RunRecord, StepRecord
+from pipeline.runs.records import RunRecord, RunRecordWriter, StepRecord
 from pipeline.runs.results import Metric
 from pipeline.runs.status import StepStatus
 from pipeline.workspace import Workspace
 
 
+@pytest.mark.slow
 def test_plain_progress_prints_each_start_with_its_reason_and_each_result(make_step, home, capsys):
     assert main([make_step("one", "1"), make_step("two", "2")], home, []) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -33,6 +34,7 @@ def test_plain_progress_prints_each_start_with_its_reason_and_each_result(make_s
     assert "\x1b" not in "".join(lines)
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing_unless_a_step_fails(make_step, home, capsys):
     assert main([make_step("one", "1")], home, ["--quiet"]) == 0
     assert main([make_step("one", "1")], home, ["--quiet"]) == 0
@@ -43,6 +45,7 @@ def test_quiet_prints_nothing_unless_a_step_fails(make_step, home, capsys):
     assert "ZeroDivisionError" in err
 
 
+@pytest.mark.slow
 def test_json_prints_one_object_per_line_for_each_event(make_step, home, capsys):
     assert main([make_step("one", "1")], home, ["--json"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -57,6 +60,7 @@ def test_json_prints_one_object_per_line_for_each_event(make_step, home, capsys)
     assert event["event"] == "nothing to do"
 
 
+@pytest.mark.slow
 def test_the_progress_that_a_cell_displays_is_reported(make_step, home, capsys, monkeypatch):
     monkeypatch.setenv("WORD", "hush-hush")
     display = "h = display({'text/plain': 'trial 1'}, raw=True, display_id=True)"
@@ -96,6 +100,7 @@ def run_on_terminal(project, *arguments):
     return re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", output.decode())
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_cells_time_left_and_the_heading(make_project, make_step):
     project = make_project(make_step("one", "import time; time.sleep(1)", "time.sleep(1)"))
     first_output = run_on_terminal(project)
@@ -216,6 +221,7 @@ def test_json_prints_a_metric_with_its_number(home, capsys):
     assert event["headline"] == {"RMSE": rmse, "family": "forest"}
 
 
+@pytest.mark.slow
 def test_runs_and_show_print_the_history(make_step, home, capsys):
     published = json.dumps({"headline": {"RMSE": "$43,000"}, "notice": "MADE UP"})
     cell = f"import os; open(os.environ['PIPELINE_RESULTS'], 'w').write({published!r})"
@@ -243,6 +249,7 @@ def test_runs_and_show_print_the_history(make_step, home, capsys):
     assert "there is no run '1999'; the newest is" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_project_s_option_reaches_the_kernels_and_is_no_reason_to_run(
     make_step, home, capsys, monkeypatch
 ):
@@ -258,3 +265,127 @@ def test_a_project_s_option_reaches_the_kernels_and_is_no_reason_to_run(
     assert main([step], home, ["--force"], options=options) == 0
     assert "seen from the shell" in page.read_text()
     assert os.environ["PLACE"] == "the shell"
+
+
+def ended_run(*steps):
+    """Return a run of an hour ago that has ended."""
+    run = RunRecord("20260101-000000-abcd", "2026-01-01T00:00:00+00:00", list(steps))
+    run.ended = "2026-01-01T00:01:12+00:00"
+    return run
+
+
+def test_plain_progress_is_a_line_for_each_start_and_each_result(home, capsys):
+    step = StepRecord("one", "one.html", StepStatus.DONE, cells=2, cells_done=2)
+    step.headline, step.why = {"RMSE": "$43,000"}, ["it has never run here"]
+    run, show_progress = ended_run(step), PlainProgress(Workspace.at(home))
+    for event in (RunEvent.RUN_STARTED, RunEvent.STEP_STARTED, RunEvent.CELL, RunEvent.TICK):
+        show_progress(event, run, step)
+    for event in (RunEvent.STEP_ENDED, RunEvent.STOPPING, RunEvent.RUN_ENDED):
+        show_progress(event, run, step)
+    reports = home / "reports"
+    assert capsys.readouterr().out.splitlines() == [
+        f"run {run.id}: {reports / run.id / 'index.html'}",
+        "one        starts: it has never run here",
+        "one          2/2 cells     0.0 s  done",
+        "stopping; send the signal (Ctrl-C) once more to kill the kernels",
+        f"run {run.id} is done",
+        "  RMSE: $43,000",
+        f"reports: {reports / 'latest'}",
+    ]
+
+
+def test_quiet_progress_prints_what_went_wrong_on_stderr(home, capsys):
+    step = StepRecord("one", "one.html", StepStatus.DONE, cells=2, cells_done=1)
+    show_progress = QuietProgress(Workspace.at(home))
+    for event in RunEvent:
+        show_progress(event, ended_run(step), step)
+    assert capsys.readouterr() == ("", "")
+    step.status, step.failure = StepStatus.FAILED, "ZeroDivisionError"
+    show_progress(RunEvent.RUN_ENDED, ended_run(step), None)
+    message = "The step one failed after 1 of 2 cells: ZeroDivisionError.\n"
+    assert capsys.readouterr() == ("", message)
+
+
+def test_json_progress_is_an_object_for_each_event(home, capsys):
+    step = StepRecord("one", "one.html", StepStatus.DONE, cells=2, cells_done=1, heading="[a]")
+    show_progress = JsonProgress(Workspace.at(home))
+    for event in RunEvent:
+        is_about_step = event in (RunEvent.STEP_STARTED, RunEvent.CELL, RunEvent.STEP_ENDED)
+        show_progress(event, ended_run(step), step if is_about_step else None)
+    events = {
+        event["event"]: event for event in map(json.loads, capsys.readouterr().out.splitlines())
+    }
+    assert events.keys() == set(RunEvent) - {RunEvent.TICK}
+    assert all({"event", "run", "at"} <= event.keys() for event in events.values())
+    cell = {"step": "one", "cells": 2, "cells_done": 1, "heading": "[a]"}
+    assert cell.items() <= events["cell"].items()
+    assert events["step ended"]["step"]["status"] == "done"
+    assert events["run ended"]["status"] == "done"
+
+
+@pytest.fixture
+def history(home):
+    """A home with two runs: the newer failed in its second step."""
+    good = StepRecord("one", "one.html", StepStatus.DONE, parameters={"n": "[2]"})
+    good.headline, good.notice = {"RMSE": "$43,000"}, "MADE UP"
+    bad = StepRecord("bad", "bad.html", StepStatus.FAILED, output="a\nlast words\n")
+    bad.failure, bad.why = "ZeroDivisionError: [bold]", ["it has never run here"]
+    again = StepRecord("one", "one.html", StepStatus.UP_TO_DATE, reused="20260101-000000-abcd")
+    for run_id, steps in (("20260101-000000-abcd", [good]), ("20260102-000000-abcd", [again, bad])):
+        run = RunRecord(run_id, "2026-01-01T00:00:00+00:00", steps)
+        folder = Workspace.at(home).run_folder(run_id)
+        folder.mkdir(parents=True)
+        RunRecordWriter(run, folder).close()
+    return home
+
+
+def test_the_table_of_runs_has_a_line_for_each_run(history, capsys):
+    assert main([], history, ["runs"]) == 0
+    header, newer, older = capsys.readouterr().out.splitlines()
+    assert header.split() == ["run", "status", "took", "steps", "result"]
+    assert re.fullmatch(r"20260102-000000-abcd  failed  .*  =one !bad", newer)
+    assert re.fullmatch(r"20260101-\S+  done    .*  one        RMSE: \$43,000; one.n=\[2\]", older)
+    assert main([], history, ["runs", "--last", "1"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("run_ref", ["latest", "20260102", "20260102-000000-abcd"])
+def test_show_describes_each_step(history, capsys, run_ref):
+    assert main([], history, ["show", run_ref]) == 0
+    output = capsys.readouterr().out
+    for text in (
+        "run 20260102-000000-abcd: failed, ",
+        "one: up to date since run 20260101-000000-abcd",
+        "\nbad: failed, ",
+        "  why: it has never run here\n  ZeroDivisionError: [bold]\n",
+        "  last output: last words",
+    ):
+        assert text in output
+
+
+def test_an_unknown_run_is_named(history, home, capsys):
+    assert main([], history, ["show", "1999"]) == 2
+    expected = "there is no run '1999'; the newest is 20260102-000000-abcd\n"
+    assert capsys.readouterr().err == expected
+    assert main([], history, ["show", "2026"]) == 2
+    assert "'2026' is the start of 2 runs: 20260101-" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    """A text that passes for a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_terminal_s_table_of_runs_has_the_same_text(history, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert main([], history, ["runs"]) == 0
+    text = Text.from_ansi(sys.stdout.getvalue()).plain
+    for word in ("20260102-000000-abcd", "failed", "=one !bad", "RMSE: $43,000", "one.n=[2]"):
+        assert word in " ".join(text.split())
+    assert ("\x1b[31mfailed" in sys.stdout.getvalue()) is (columns > 40)
