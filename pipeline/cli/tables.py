@@ -3,10 +3,6 @@
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 COLUMN_GAP = 2
 MIN_LAST_COLUMN_WIDTH = 20  # on a narrower terminal, lines go on at the left edge
@@ -21,17 +17,12 @@ STATUS_STYLES = {
 }
 
 
-def terminal_console() -> "Console":
-    """Return a console that prints text as it is: brackets and colons have no meaning."""
-    from rich.console import Console
-
-    return Console(markup=False, highlight=False, emoji=False)
-
-
 def print_line(text: str, status: str) -> None:
     """Print a text, on a terminal in the colour of a status."""
     if sys.stdout.isatty():
-        terminal_console().out(text, style=STATUS_STYLES.get(status), highlight=False)
+        from rich.console import Console
+
+        Console().out(text, style=STATUS_STYLES.get(status), highlight=False)
     else:
         print(text)
 
@@ -43,6 +34,7 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     if not sys.stdout.isatty() or space < MIN_LAST_COLUMN_WIDTH:
         print("\n".join(align_columns(rows)))
         return
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -53,7 +45,7 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     for row in rows:
         cells = [Text(cell, STATUS_STYLES.get(cell, "")) for cell in row]
         table.add_row(*cells, style="bold" if row is rows[0] else "")
-    terminal_console().print(table)
+    Console().print(table)
 
 
 def align_columns(rows: Sequence[tuple[str, ...]]) -> list[str]:

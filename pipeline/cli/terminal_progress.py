@@ -24,7 +24,7 @@ MAX_RUNS_SEARCHED = 29  # for earlier durations of the cells
 class TerminalProgress(PlainProgress):
     """Print the same lines, and below them one line per running step that is redrawn in place."""
 
-    console: Console = field(default_factory=tables.terminal_console)
+    console: Console = field(default_factory=Console)
     expected_cell_seconds: dict[str, list[float]] = field(default_factory=dict)  # step -> last run
     last_draw_time: float = 0.0
     cell_start_times: dict[str, float] = field(default_factory=dict)  # step -> its latest cell
