@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from housing import paths
@@ -40,6 +41,11 @@ DASK_OPTION = Option(
     "run the search's trials on a Dask scheduler (tcp://host:8786), or local; the results are the "
     "same",
 )
+COMMANDS = [
+    score.add_command,
+    partial(champion.add_commands, hash_notebook=notebook_digest),
+    lambda add_command: logs.add_arguments(add_command("logs", logs.logs)),
+]
 
 if __name__ == "__main__":
     # a relative path is meant from here, although the notebooks run in their own folder
@@ -49,14 +55,7 @@ if __name__ == "__main__":
             STEPS,
             home=paths.home(),
             project_folder=paths.PROJECT_ROOT,
-            commands={
-                "score": score.score_files,
-                "champions": champion.show_champions,
-                "promote": champion.promote,
-                "rollback": champion.rollback,
-                "trace": champion.make_trace_command(notebook_digest),
-                "logs": logs.logs,
-            },
+            commands=COMMANDS,
             environment=probe.MLFLOW_ENVIRONMENT,
             options={"--dask": DASK_OPTION},
             pinned_runs=probe.pinned_runs,

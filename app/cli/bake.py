@@ -7,22 +7,25 @@ from pathlib import Path
 from app import limit_openmp_threads
 from app.model import registry_sync
 from app.prediction_service import NO_CHAMPION_MESSAGE
+from housing.cli.standalone import CommandParser, run_command
 
 
-def main(folder: Path) -> int:
+def main(arguments: list[str]) -> int:
     """Copy the champion; return exit code 1 if there is none, or the registry cannot be read."""
+    parser = CommandParser("python -m app.cli.bake", description=__doc__)
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder for the copy")
+    folder = parser.parse_args(arguments).folder
+    return run_command(lambda: _bake(folder), wrong_value_code=1)
+
+
+def _bake(folder: Path) -> int:
     limit_openmp_threads()
-    try:
-        summary = registry_sync.bake(folder, os.environ.get("HOUSING_MODEL") or None)
-    except (ValueError, LookupError, RuntimeError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    if summary:
-        print(summary)
-        return 0
-    print(registry_sync.refusal_reason(folder) or NO_CHAMPION_MESSAGE, file=sys.stderr)
-    return 1
+    summary = registry_sync.bake(folder, os.environ.get("HOUSING_MODEL") or None)
+    if not summary:
+        raise LookupError(registry_sync.refusal_reason(folder) or NO_CHAMPION_MESSAGE)
+    print(summary)
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

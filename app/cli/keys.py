@@ -13,6 +13,7 @@ from app.auth import api_keys
 from app.auth.api_keys import ApiKey
 from app.settings import SETTINGS
 from housing import paths
+from housing.cli.standalone import CommandParser, run_command
 from housing.prediction_log.lock import FileLock
 
 LOCK_TIMEOUT_SECONDS = 10
@@ -21,22 +22,22 @@ LOCK_TIMEOUT_SECONDS = 10
 def main(arguments: list[str]) -> int:
     """Run the command; return exit code 1 if it cannot be done."""
     options = _create_parser().parse_args(arguments)
+    return run_command(lambda: _print_result(options), wrong_value_code=1)
+
+
+def _print_result(options: argparse.Namespace) -> int:
     keys_file = Path(os.environ.get("HOUSING_KEYS") or SETTINGS["KEYS"].default_factory())
-    run_command = {"add": _add_key, "revoke": _revoke_key, "list": _list_keys}[options.command]
-    try:
-        with FileLock(keys_file.with_suffix(".lock"), LOCK_TIMEOUT_SECONDS):
-            output = run_command(keys_file, options)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(output)
+    with FileLock(keys_file.with_suffix(".lock"), LOCK_TIMEOUT_SECONDS):
+        print(options.run(keys_file, options))
     return 0
 
 
 def _create_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m app.cli.keys", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    add = commands.add_parser("add", help="create a key and print it; it is shown only this once")
+    parser = CommandParser("python -m app.cli.keys", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add = commands.add_parser(
+        "add", help="create a key and print it; it is shown only this once", allow_abbrev=False
+    )
     add.add_argument("name", help="the key's owner; each of its rows in the log has this name")
     add.add_argument(
         "--per-minute",
@@ -45,9 +46,12 @@ def _create_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="most requests a minute (default: no limit)",
     )
+    add.set_defaults(run=_add_key)
     revoke = commands.add_parser("revoke", help="refuse the key from now on")
     revoke.add_argument("name")
-    commands.add_parser("list", help="list the names of the keys, never the keys themselves")
+    revoke.set_defaults(run=_revoke_key)
+    list_keys = commands.add_parser("list", help="list the names of the keys, never the keys")
+    list_keys.set_defaults(run=_list_keys)
     return parser
 
 

@@ -1,55 +1,69 @@
 """The commands `champions`, `promote`, `rollback` and `trace` of `run_pipeline.py`. They print."""
 
-import argparse
-import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
-from functools import wraps
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from housing.registry.alias_history import AliasChange
     from housing.registry.provenance import NotebookHasher
 
-Command = Callable[[list[str]], int]
 
+def add_commands(
+    add: Callable[[str, Callable[..., int]], ArgumentParser],
+    hash_notebook: "NotebookHasher | None" = None,
+) -> None:
+    """Add the commands by `add`, which takes the name and the function and returns the parser.
 
-def _print_errors(command: Command) -> Command:
-    """Wrap a command: print errors that a user can act on as one sentence and return 1."""
-
-    @wraps(command)
-    def wrapper(arguments: list[str]) -> int:
-        try:
-            return command(arguments)
-        except RuntimeError as error:
-            print(error, file=sys.stderr)
-            return 1
-
-    return wrapper
-
-
-@_print_errors
-def show_champions(arguments: list[str]) -> int:
-    """Print which version was champion when, and why."""
-    parser = _make_parser("champions", show_champions)
-    parser.add_argument(
+    hash_notebook: as in `make_trace_command`.
+    """
+    champions = add("champions", show_champions)
+    champions.add_argument(
         "--all", action="store_true", help="print the changes of the challenger too"
     )
-    options = parser.parse_args(arguments)
+    promote_parser, rollback_parser = add("promote", promote), add("rollback", rollback)
+    promote_parser.add_argument("version", metavar="VERSION", help="its number in MLflow")
+    promote_parser.add_argument(
+        "--against-the-gate", action="store_true", help="even if the gate has refused it"
+    )
+    rollback_parser.add_argument(
+        "version", nargs="?", metavar="VERSION", help="by default the previous champion"
+    )
+    for parser in (promote_parser, rollback_parser):
+        parser.add_argument("--reason", required=True, metavar="WHY", help="kept in the history")
+    trace = add("trace", make_trace_command(hash_notebook))
+    trace.epilog = "Exit code 1 if something is missing."
+    trace.add_argument(
+        "identifier",
+        metavar="X",
+        help="a prediction's id, a version (3, NAME/3, or champion), an MLflow run's id, or a "
+        "report: path or id",
+    )
+    for parser in (champions, promote_parser, rollback_parser, trace):
+        parser.add_argument(
+            "--model", metavar="NAME", help="the registered model; by default the one that serves"
+        )
+
+
+def show_champions(model: str | None = None, all: bool = False) -> int:
+    """Print which version was champion when, and why."""
     from housing.registry import alias_history, versions
 
-    name = _resolve_model_name(options.model)
+    name = _resolve_model_name(model)
     if not versions.list_versions(name):
         print(f"{name} has no version yet: `run_pipeline.py` makes one")
         return 0
     champion = alias_history.reconcile(name, versions.CHAMPION)
-    print(f"{name}: {f'version {champion} is champion' if champion else 'there is no champion'}")
-    for change in alias_history.list_changes(name, None if options.all else versions.CHAMPION):
-        print("\n".join(["", *_format_change(change)]))
+    headline = f"version {champion} is champion" if champion else "there is no champion"
+    _print_line(f"{name}: {headline}", "bold")
+    for change in alias_history.list_changes(name, None if all else versions.CHAMPION):
+        print()
+        _print_change(change)
     return 0
 
 
-def _format_change(change: "AliasChange") -> list[str]:
-    """Format an alias change as lines: when and what, the reason, and where the version is from."""
+def _print_change(change: "AliasChange") -> None:
+    """Print an alias change: when and what, the reason, and where the version is from."""
     alias = "" if change.alias == "champion" else f"{change.alias}: "
     old_version = f"version {change.old_version}" if change.old_version else "none"
     new_version = f"version {change.new_version}" if change.new_version else "none"
@@ -61,83 +75,61 @@ def _format_change(change: "AliasChange") -> list[str]:
         "MLflow run": change.run_id,
         "report": change.report,
     }
-    return [
-        f"{time} UTC  {alias}{old_version} -> {new_version}, {author}",
-        *(f"  {label}: {text}" for label, text in details.items() if text),
-    ]
+    _print_line(f"{time} UTC  {alias}{old_version} -> {new_version}, {author}", "cyan")
+    for label, text in details.items():
+        if text:
+            print(f"  {label}: {text}")
 
 
-@_print_errors
-def rollback(arguments: list[str]) -> int:
+def rollback(reason: str, version: str | None = None, model: str | None = None) -> int:
     """Make an earlier champion the champion again, if it still answers as recorded."""
-    parser = _make_parser("rollback", rollback)
-    parser.add_argument(
-        "version", nargs="?", metavar="VERSION", help="by default the previous champion"
-    )
-    parser.add_argument("--reason", required=True, metavar="WHY", help="kept in the history")
-    options = parser.parse_args(arguments)
     from housing.registry import promotion
 
-    name = _resolve_model_name(options.model)
-    return _print_change(promotion.rollback(name, options.version, options.reason))
+    return _report_change(promotion.rollback(_resolve_model_name(model), version, reason))
 
 
-@_print_errors
-def promote(arguments: list[str]) -> int:
+def promote(
+    version: str, reason: str, against_the_gate: bool = False, model: str | None = None
+) -> int:
     """Make a version champion by your own decision, if it still answers as recorded."""
-    parser = _make_parser("promote", promote)
-    parser.add_argument("version", metavar="VERSION", help="its number in MLflow")
-    parser.add_argument("--reason", required=True, metavar="WHY", help="kept in the history")
-    parser.add_argument(
-        "--against-the-gate", action="store_true", help="even if the gate has refused it"
-    )
-    options = parser.parse_args(arguments)
     from housing.registry import promotion
 
-    change = promotion.promote(
-        _resolve_model_name(options.model),
-        options.version,
-        options.reason,
-        options.against_the_gate,
-    )
-    return _print_change(change)
+    name = _resolve_model_name(model)
+    return _report_change(promotion.promote(name, version, reason, against_the_gate))
 
 
-def make_trace_command(hash_notebook: "NotebookHasher | None" = None) -> Command:
+def make_trace_command(hash_notebook: "NotebookHasher | None" = None) -> Callable[..., int]:
     """Return the command `trace`.
 
     hash_notebook: computes the hash of a notebook's code, to say whether it is still the one that
     ran.
     """
 
-    @_print_errors
-    def trace(arguments: list[str]) -> int:
+    def trace(identifier: str, model: str | None = None) -> int:
         """Trace a prediction, version, MLflow run or report to its data; mark what is missing."""
-        parser = _make_parser("trace", trace)
-        parser.epilog = "Exit code 1 if something is missing."
-        parser.add_argument(
-            "identifier",
-            metavar="X",
-            help="a prediction's id, a version (3, NAME/3, or champion), an MLflow run's id, or a "
-            "report: path or id",
-        )
-        options = parser.parse_args(arguments)
         from housing.registry import lineage
 
-        name = _resolve_model_name(options.model)
-        entries = lineage.trace(options.identifier, name, hash_notebook)
+        entries = lineage.trace(identifier, _resolve_model_name(model), hash_notebook)
         width = max(len(entry.label) for entry in entries)
         for entry in entries:
-            print(f"{entry.label:{width}}  {'MISSING: ' if entry.missing else ''}{entry.text}")
+            text = f"{entry.label:{width}}  {'MISSING: ' if entry.missing else ''}{entry.text}"
+            _print_line(text, "red" if entry.missing else "")
         return int(any(entry.missing for entry in entries))
 
     return trace
 
 
-def _print_change(change: "AliasChange") -> int:
-    print("\n".join(_format_change(change)))
+def _report_change(change: "AliasChange") -> int:
+    _print_change(change)
     print("the service follows within seconds; `champions` prints the history")
     return 0
+
+
+def _print_line(text: str, style: str) -> None:
+    """Print a text, in colour on a terminal; never wrapped."""
+    from rich.console import Console
+
+    Console().out(text, style=style, highlight=False)
 
 
 def _resolve_model_name(model_name: str | None) -> str:
@@ -148,11 +140,3 @@ def _resolve_model_name(model_name: str | None) -> str:
         return model_name
     champion = versions.current_champion()
     return champion.name if champion else versions.MODEL_NAMES["california"]
-
-
-def _make_parser(command_name: str, command: Command) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(f"run_pipeline.py {command_name}", description=command.__doc__)
-    parser.add_argument(
-        "--model", metavar="NAME", help="the registered model; by default the one that serves"
-    )
-    return parser

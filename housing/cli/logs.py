@@ -2,11 +2,12 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from housing.cli import standalone
 
 if TYPE_CHECKING:
     from housing.prediction_log.filters import LogFilters
@@ -26,7 +27,6 @@ FILTER_OPTIONS = {
 DISPLAY_OPTIONS = {"limit", "follow", "json", "summary", "source"}
 ARCHIVE_OPTIONS = {"to", "compact"}
 DEFAULT_LIMIT = 20
-CTRL_C_EXIT_CODE = 130
 
 
 class OptionConflict(NamedTuple):
@@ -51,28 +51,9 @@ OPTION_CONFLICTS = (
 )
 
 
-def logs(arguments: list[str]) -> int:
-    """Print the service's log, or move old rows out of it; return the exit code."""
-    options = _parser().parse_args(arguments)
-    _check_options(options)
-    try:
-        return _archive_log(options) if options.archive is not None else _print_log(options)
-    except BrokenPipeError:  # the reader, such as `head`, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (RuntimeError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        if options.archive is not None:
-            print("\nstopped by Ctrl-C; run the same command again to continue", file=sys.stderr)
-        return CTRL_C_EXIT_CODE
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "run_pipeline.py logs", description=LOGS_DESCRIPTION, epilog=TIME_HELP
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `logs`."""
+    parser.description, parser.epilog = LOGS_DESCRIPTION, TIME_HELP
     add = parser.add_argument_group("which answers").add_argument
     add("--since", metavar="TIME", help="asked then or later")
     add("--until", metavar="TIME", help="asked before")
@@ -112,7 +93,18 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="return the free space to the disk; meanwhile the service answers with 503",
     )
-    return parser
+
+
+def logs(**options: Any) -> int:
+    """Print the answers that the service has logged, or archive old ones."""
+    args = argparse.Namespace(**options)
+    _check_options(args)
+    try:
+        return _archive_log(args) if args.archive is not None else _print_log(args)
+    except KeyboardInterrupt:
+        if args.archive is not None:
+            print("\nstopped by Ctrl-C; run the same command again to continue", file=sys.stderr)
+        return standalone.CTRL_C_EXIT_CODE
 
 
 def _check_options(options: argparse.Namespace) -> None:
@@ -224,7 +216,6 @@ def _print_progress(row_count: int) -> None:
 
 
 if __name__ == "__main__":  # in the image, where there is no runner
-    try:
-        sys.exit(logs(sys.argv[1:]))
-    except ValueError as error:
-        sys.exit(str(error))
+    logs_parser = standalone.CommandParser("python -m housing.cli.logs", allow_abbrev=False)
+    add_arguments(logs_parser)
+    sys.exit(standalone.run_command(lambda: logs(**vars(logs_parser.parse_args()))))

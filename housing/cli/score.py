@@ -1,8 +1,10 @@
 """The command `run_pipeline.py score`: batch scoring of Parquet files. It prints."""
 
-import argparse
 import sys
 import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,27 +27,10 @@ time) and the same version, is left as it is. A new champion scores all files ag
 """
 
 
-def score_files(arguments: list[str]) -> int:
-    """Score Parquet files of any size with the champion."""
-    options = _make_parser().parse_args(arguments)
-    if options.jobs < 1:
-        raise ValueError(f"--jobs is {options.jobs}, expected at least 1")
-    try:
-        return _run_score(options)
-    except RuntimeError as error:
-        print(f"{error}\nWhat is done stays: run the same command again to go on.", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped by Ctrl-C; run the same command again to go on", file=sys.stderr)
-        return 130
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "run_pipeline.py score",
-        description=SCORE_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_command(add_parser: Callable[[str, Callable[..., int]], ArgumentParser]) -> None:
+    """Add the command by a function that takes its name and function and returns its parser."""
+    parser = add_parser("score", score_files)
+    parser.description = SCORE_DESCRIPTION
     add = parser.add_argument
     add("source", metavar="IN", type=Path, help="a Parquet file, or a folder of them")
     add(
@@ -68,35 +53,50 @@ def _make_parser() -> argparse.ArgumentParser:
         default=2,
         help="processes on this machine (default: %(default)s)",
     )
-    return parser
 
 
-def _run_score(options: argparse.Namespace) -> int:
+def score_files(
+    source: Path, target: Path, dask: str | None = None, model: str | None = None, jobs: int = 2
+) -> int:
+    """Score Parquet files of any size with the champion."""
+    if jobs < 1:
+        raise ValueError(f"--jobs is {jobs}, expected at least 1")
+    try:
+        _score(source, target, dask, model, jobs)
+    except RuntimeError as error:
+        message = f"{error}\nWhat is done stays: run the same command again to go on."
+        raise RuntimeError(message) from error
+    except KeyboardInterrupt:
+        print("\nstopped by Ctrl-C; run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _score(source: Path, target: Path, dask: str | None, model: str | None, jobs: int) -> None:
     started_at = time.perf_counter()
     from housing.batch_scoring import partitions, scoring
     from housing.registry import versions
     from housing.training.executors import executor
 
-    champion = versions.current_champion(options.model)
+    champion = versions.current_champion(model)
     if champion is None:
-        name = options.model or versions.MODEL_NAMES["california"]
+        name = model or versions.MODEL_NAMES["california"]
         raise LookupError(f"no version of {name} is champion yet: `run_pipeline.py` makes one")
-    plan = partitions.plan_scoring(options.source, options.target, champion)
+    plan = partitions.plan_scoring(source, target, champion)
     new_counts: list[RowCounts] = []
     if plan.pending:
-        with executor(options.dask, options.jobs) as run, partitions.target_lock(options.target):
+        with executor(dask, jobs) as run, partitions.target_lock(target):
             folder_name = f"{champion.name}-{champion.version}-{champion.run_id[:8]}"
-            folder = options.target.resolve() / "_model" / folder_name
+            folder = target.resolve() / "_model" / folder_name
             versions.export_for_serving(champion, folder)
-            progress_line = _ProgressLine(len(plan.pending))
-            new_counts = scoring.score_partitions(plan, folder / "model.onnx", run, progress_line)
+            with _progress(len(plan.pending)) as on_result:
+                new_counts = scoring.score_partitions(plan, folder / "model.onnx", run, on_result)
     elapsed_seconds = time.perf_counter() - started_at
     print(f"model: {champion.name} version {champion.version}")
     if champion.tags["data_source"] == "sample":
         print("NOTE: it learnt from a generated sample, not from real data")
     print(_summary_text(plan, new_counts, elapsed_seconds))
-    print(f"predictions: {options.target.resolve()}")
-    return 0
+    print(f"predictions: {target.resolve()}")
 
 
 def _summary_text(
@@ -120,26 +120,20 @@ def _summary_text(
     return "\n".join(lines)
 
 
-class _ProgressLine:
-    """A line on stderr that is updated after each file, if stderr is a terminal."""
+@contextmanager
+def _progress(total_files: int) -> Iterator[Callable[["RowCounts"], None]]:
+    """Show on stderr, if it is a terminal, how far it is; yield what to call after each file."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    def __init__(self, total_files: int) -> None:
-        self.total_files = total_files
-        self.finished_files = 0
-        self.scored_rows = 0
-        self.started_at = time.perf_counter()
+    console = Console(stderr=True)
+    rows_column = TextColumn("files  {task.fields[rows]:,} rows, time left:")
+    columns = (MofNCompleteColumn(), rows_column, TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=total_files, rows=0)
 
-    def __call__(self, count: "RowCounts") -> None:
-        self.finished_files += 1
-        self.scored_rows += count.rows
-        if not sys.stderr.isatty():
-            return
-        elapsed_seconds = time.perf_counter() - self.started_at
-        remaining_files = self.total_files - self.finished_files
-        remaining_seconds = elapsed_seconds / self.finished_files * remaining_files
-        text = (
-            f"{self.finished_files:,}/{self.total_files:,} files  {self.scored_rows:,} rows  "
-            f"about {remaining_seconds:.0f} s left"
-        )
-        line_end = "" if remaining_files else "\n"
-        print(f"\r\x1b[K{text}", end=line_end, file=sys.stderr, flush=True)
+        def add_file(count: "RowCounts") -> None:
+            rows = progress.tasks[0].fields["rows"] + count.rows
+            progress.update(task, advance=1, rows=rows)
+
+        yield add_file

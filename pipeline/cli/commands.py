@@ -1,120 +1,185 @@
-"""The commands of the runner's script about past runs: runs, show, compare, render and prune.
+"""The runner's commands: run, explain, list, accept, runs, show, compare, render and prune.
 
-Each takes its arguments and returns the text to print. Its docstring is the help text.
+What a command needs is imported by it: a run with nothing to do does not wait for the rest.
 """
 
-import argparse
-from collections.abc import Callable
+import os
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
+from pipeline.cli import execute, parser
+from pipeline.cli.parser import CommandLine, Option
+from pipeline.cli.selection import select_tasks
+from pipeline.definition import steps
 from pipeline.definition.project import Project
+from pipeline.definition.steps import Step
 
-RunnerCommand = Callable[[Project, list[str]], str]
 RUN_HELP = "the id of a run, the start of an id, or latest"
 
 
-def runs(project: Project, arguments: list[str]) -> str:
-    """List the runs, newest first."""
-    parser = _command_parser(project, "runs", runs)
-    parser.add_argument(
-        "--last", type=int, default=20, metavar="N", help="list the newest N (default: 20)"
-    )
-    limit = parser.parse_args(arguments).last
-    from pipeline.cli import history
+@dataclass(frozen=True)
+class RunnerCommands:
+    """The commands of one project; the first line of each docstring is its help.
 
-    return history.run_table(project.workspace, limit)
+    options: the project's own, "--name" -> the variable it sets in the kernels' environment.
+    """
 
+    project: Project
+    steps: list[Step]
+    options: Mapping[str, Option]
 
-def show(project: Project, arguments: list[str]) -> str:
-    """Show one run in detail."""
-    parser = _command_parser(project, "show", show)
-    parser.add_argument("run", help=RUN_HELP)
-    from pipeline.cli import history
+    def add_to(self, command_line: CommandLine) -> None:
+        """Add the commands, in the order of the help."""
+        add = command_line.add_command
+        parser.add_run_options(add("run", self.run), self.options)
+        parser.add_run_options(command_line.help_parser, self.options)  # run is the default
+        parser.add_selection_options(add("explain", self.explain))
+        add("list", self.list_steps)
+        accept = add("accept", self.accept)
+        accept.add_argument("step", metavar="STEP", help="the name of the step")
+        parser.add_parameter_options(accept)
+        runs = add("runs", self.runs)
+        runs.add_argument(
+            "--last", type=int, default=20, metavar="N", help="list the newest N (default: 20)"
+        )
+        add("show", self.show).add_argument("run", metavar="RUN", help=RUN_HELP)
+        compare = add("compare", self.compare)
+        compare.add_argument("old_run", nargs="?", metavar="RUN", help=RUN_HELP)
+        compare.add_argument(
+            "new_run", nargs="?", default="latest", metavar="RUN", help="the run to compare with it"
+        )
+        render = add("render", self.render)
+        render.add_argument("run", nargs="?", default="latest", metavar="RUN", help=RUN_HELP)
+        for page_command in (compare, render):
+            page_command.add_argument(
+                "--single-file", action="store_true", help="embed style and script in each page"
+            )
+        prune = add("prune", self.prune)
+        prune.add_argument("--keep", type=int, required=True, metavar="N", help="keep the newest N")
+        prune.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
 
-    return history.run_details(project.workspace, parser.parse_args(arguments).run)
+    def _resolve_steps(self, kernels: list[str]) -> list[Step]:
+        pipeline = steps.resolve_dependencies(self.steps)
+        if not kernels:
+            return pipeline
+        from pipeline.kernels import kernel_choice
 
+        return kernel_choice.apply(pipeline, kernels)
 
-def compare(project: Project, arguments: list[str]) -> str:
-    """Compare two runs on one page; by default the newest and the one before it."""
-    parser = _command_parser(project, "compare", compare)
-    parser.add_argument("before", nargs="?", help=RUN_HELP)
-    parser.add_argument("now", nargs="?", default="latest", help="the run to compare with it")
-    parser.add_argument(
-        "--single-file", action="store_true", help="embed style and script in the page"
-    )
-    args = parser.parse_args(arguments)
-    from pipeline.kernels.slow_imports import skip_rfc3987_syntax
+    def run(
+        self,
+        jobs: int | None,
+        cold: bool,
+        single_file: bool,
+        kernels: list[str],
+        quiet: bool,
+        json: bool,
+        **others: Any,
+    ) -> int:
+        """Run the notebooks of the steps for which something has changed; the default.
 
-    skip_rfc3987_syntax()
-    from pipeline.cli import history
-    from pipeline.report.pages.comparison import write_comparison
-    from pipeline.report.pages.index import RunIndex
-    from pipeline.runs import records
+        others: the project's options by their variables, and those that select steps.
+        """
+        option_values = {
+            option.variable: others.pop(option.variable) for option in self.options.values()
+        }
+        set_values = {name: value for name, value in option_values.items() if value is not None}
+        environment = {**self.project.environment, **os.environ, **set_values}
+        pipeline = self._resolve_steps(kernels)
+        selection = select_tasks(pipeline, jobs=jobs, **others)
+        args = Namespace(jobs=jobs, cold=cold, single_file=single_file, quiet=quiet, json=json)
+        return execute.run_tasks(
+            self.project, pipeline, selection.tasks, selection.forced_steps, environment, args
+        )
 
-    workspace = project.workspace
-    new_folder = history.find_run_folder(workspace, args.now)
-    new_run = records.load(new_folder)
-    old_run_ref = args.before or RunIndex(project).previous_comparable_run(new_run)
-    if not old_run_ref:
-        raise LookupError(f"there is no finished run before {new_run.id} to compare it with")
-    old_folder = history.find_run_folder(workspace, old_run_ref)
-    path = write_comparison(project, old_folder.name, new_folder.name, args.single_file)
-    RunIndex(project).write_page(project.pinned_runs())
-    return str(path)
+    def explain(self, kernels: list[str], **selection: Any) -> int:
+        """Say which steps would run, and why."""
+        tasks, forced_steps = select_tasks(self._resolve_steps(kernels), **selection)
+        print(execute.explain(self.project, tasks, forced_steps))
+        return 0
 
+    def list_steps(self) -> int:
+        """List the steps and their parameters."""
+        print(parser.describe_steps(self.steps))
+        return 0
 
-def render(project: Project, arguments: list[str]) -> str:
-    """Write the pages of a run again; with --single-file each is self-contained."""
-    parser = _command_parser(project, "render", render)
-    parser.add_argument("run", nargs="?", default="latest", help=RUN_HELP)
-    parser.add_argument(
-        "--single-file", action="store_true", help="embed style and script in each page"
-    )
-    args = parser.parse_args(arguments)
-    from pipeline.cli import history
-    from pipeline.report.live import ReportWriter
-    from pipeline.runs import records
+    def accept(self, step: str, kernels: list[str], **parameters: Any) -> int:
+        """Declare an edited step up to date, without running it."""
+        pipeline = self._resolve_steps(kernels)
+        steps.require_step(step, [known_step.name for known_step in pipeline])
+        tasks = select_tasks(pipeline, **parameters).tasks
+        return execute.accept_step(self.project, tasks, step)
 
-    run = records.load(history.find_run_folder(project.workspace, args.run))
-    if not run.ended:
-        raise ValueError(f"run {run.id} has not ended yet")
-    error = ReportWriter(project, run, args.single_file).rewrite_pages()
-    if error:
-        raise ValueError(f"some pages could not be written: {error}")
-    return str(project.workspace.report_folder(run.id))
+    def runs(self, last: int) -> int:
+        """List the runs, newest first."""
+        from pipeline.cli import history
 
+        history.print_runs(self.project.workspace, last)
+        return 0
 
-def prune(project: Project, arguments: list[str]) -> str:
-    """Delete old runs, except those whose results are in use or needed by the next run."""
-    parser = _command_parser(project, "prune", prune)
-    parser.add_argument("--keep", type=int, required=True, metavar="N", help="keep the newest N")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
-    args = parser.parse_args(arguments)
-    from pipeline.execution import run_lock
-    from pipeline.report.pages.index import RunIndex
-    from pipeline.runs.prune import delete_runs, plan_pruning
+    def show(self, run: str) -> int:
+        """Show one run in detail."""
+        from pipeline.cli import history
 
-    with run_lock.hold(project.workspace.lock_file, "prune", lambda _holder: None):
-        prune_plan = plan_pruning(project.workspace, args.keep, project.pinned_runs)
-        run_ids = prune_plan.deletable_runs
-        lines = [
-            f"kept: {run_id}, as {reason}"
-            for run_id, reason in sorted(prune_plan.retained_runs.items())
-        ]
-        if args.dry_run:
-            return "\n".join([*lines, *(f"would be deleted: {run_id}" for run_id in run_ids)])
-        freed_bytes = delete_runs(project.workspace, run_ids)
+        history.print_run(self.project.workspace, run)
+        return 0
+
+    def compare(self, old_run: str | None, new_run: str, single_file: bool) -> int:
+        """Compare two runs on one page; by default the newest and the one before it."""
+        from pipeline.kernels.slow_imports import skip_rfc3987_syntax
+
+        skip_rfc3987_syntax()
+        from pipeline.cli import history
+        from pipeline.report.pages.comparison import write_comparison
+        from pipeline.report.pages.index import RunIndex
+        from pipeline.runs import records
+
+        project = self.project
+        new_folder = history.find_run_folder(project.workspace, new_run)
+        new_record = records.load(new_folder)
+        old_run = old_run or RunIndex(project).previous_comparable_run(new_record)
+        if not old_run:
+            raise LookupError(f"there is no finished run before {new_record.id} to compare it with")
+        old_folder = history.find_run_folder(project.workspace, old_run)
+        path = write_comparison(project, old_folder.name, new_folder.name, single_file)
         RunIndex(project).write_page(project.pinned_runs())
-    return "\n".join([*lines, f"{len(run_ids)} runs deleted, {freed_bytes / 1e6:,.1f} MB freed"])
+        print(path)
+        return 0
 
+    def render(self, run: str, single_file: bool) -> int:
+        """Write the pages of a run again; with --single-file each is self-contained."""
+        from pipeline.cli import history
+        from pipeline.report.live import ReportWriter
+        from pipeline.runs import records
 
-def _command_parser(project: Project, name: str, command: RunnerCommand) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(f"{project.script} {name}", description=command.__doc__)
+        record = records.load(history.find_run_folder(self.project.workspace, run))
+        if not record.ended:
+            raise ValueError(f"run {record.id} has not ended yet")
+        error = ReportWriter(self.project, record, single_file).rewrite_pages()
+        if error:
+            raise ValueError(f"some pages could not be written: {error}")
+        print(self.project.workspace.report_folder(record.id))
+        return 0
 
+    def prune(self, keep: int, dry_run: bool) -> int:
+        """Delete old runs, except those whose results are in use or needed by the next run."""
+        from pipeline.execution import run_lock
+        from pipeline.report.pages.index import RunIndex
+        from pipeline.runs.prune import delete_runs, plan_pruning
 
-COMMANDS: dict[str, RunnerCommand] = {
-    "runs": runs,
-    "show": show,
-    "compare": compare,
-    "render": render,
-    "prune": prune,
-}
+        project = self.project
+        with run_lock.hold(project.workspace.lock_file, "prune", lambda _holder: None):
+            prune_plan = plan_pruning(project.workspace, keep, project.pinned_runs)
+            for run_id, reason in sorted(prune_plan.retained_runs.items()):
+                print(f"kept: {run_id}, as {reason}")
+            run_ids = prune_plan.deletable_runs
+            if dry_run:
+                for run_id in run_ids:
+                    print(f"would be deleted: {run_id}")
+                return 0
+            freed_bytes = delete_runs(project.workspace, run_ids)
+            RunIndex(project).write_page(project.pinned_runs())
+        print(f"{len(run_ids)} runs deleted, {freed_bytes / 1e6:,.1f} MB freed")
+        return 0

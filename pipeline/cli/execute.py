@@ -33,7 +33,7 @@ def explain(project: Project, tasks: list[Task], forced_steps: Collection[str]) 
 def accept_step(project: Project, tasks: list[Task], step_name: str) -> int:
     """Declare the tasks of a step up to date without running them; return exit code 0."""
     state_store = StateStore(project.workspace)
-    with run_lock.hold(project.workspace.lock_file, "--accept", _print_waiting):
+    with run_lock.hold(project.workspace.lock_file, "accept", _print_waiting):
         for task in tasks:
             if task.step.name == step_name:
                 changes = plan.accept(task, state_store)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.cli import tables
 from pipeline.runs import records
 from pipeline.runs.formatting import format_duration, join_limited
 from pipeline.runs.records import RunRecord, StepRecord
@@ -21,18 +22,13 @@ STATUS_MARKS = {
 FAILURE_MARK = "!"
 
 
-def run_table(workspace: Workspace, limit: int) -> str:
-    """Return a table of the newest runs: id, status, duration, steps, results and parameters."""
+def print_runs(workspace: Workspace, limit: int) -> None:
+    """Print a table of the newest runs: id, status, duration, steps, results and parameters."""
     rows = [_run_row(run) for run in records.load_all(workspace.runs_folder, limit)]
-    if not rows:
-        return "no run yet"
-    rows.insert(0, ("run", "status", "took", "steps", "result"))
-    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
-    lines = []
-    for *cells, result in rows:
-        padded_cells = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        lines.append(f"{'  '.join(padded_cells)}  {result}".rstrip())
-    return "\n".join(lines)
+    if rows:
+        tables.print_table([("run", "status", "took", "steps", "result"), *rows])
+    else:
+        print("no run yet")
 
 
 def _run_row(run: RunRecord) -> tuple[str, str, str, str, str]:
@@ -48,17 +44,20 @@ def _run_row(run: RunRecord) -> tuple[str, str, str, str, str]:
     return run.id, run.status, format_duration(run.seconds), steps, "; ".join(results)
 
 
-def run_details(workspace: Workspace, run_ref: str) -> str:
-    """Describe one run: each step's status, reasons, parameters, results, attempts and pages.
+def print_run(workspace: Workspace, run_ref: str) -> None:
+    """Print one run: each step's status, reasons, parameters, results, attempts and pages.
 
     Raises LookupError as `find_run_folder` does.
     """
     run = records.load(find_run_folder(workspace, run_ref))
     duration = format_duration(run.seconds)
-    lines = [f"run {run.id}: {run.status}, started {run.started[:19]} UTC, {duration}"]
+    text = f"run {run.id}: {run.status}, started {run.started[:19]} UTC, {duration}"
+    tables.print_line(text, run.status)
     for step in run.steps:
-        lines += ["", *_step_details(workspace, run, step)]
-    return "\n".join(lines)
+        first_line, *lines = _step_details(workspace, run, step)
+        tables.print_line(f"\n{first_line}", step.status)
+        for line in lines:
+            print(line)
 
 
 def find_run_folder(workspace: Workspace, run_ref: str) -> Path:

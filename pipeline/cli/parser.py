@@ -1,12 +1,22 @@
-"""Build the parser of the command line and describe the steps and their parameters."""
+"""The grammar of the command line: a command, `run` by default, and its own arguments."""
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
+from pipeline.cli.tables import align_columns
 from pipeline.definition.parameters import read_parameters
-from pipeline.definition.steps import Step
+from pipeline.definition.steps import Step, suggest_name
+
+GLOBAL_FLAGS = ("--quiet", "--json")  # may stand before the command, too
+HELP_FLAGS = {"-h", "--help"}
+
+# Adds a command to the script and returns its parser. Called with the name and the function, which
+# takes the arguments by name, returns the exit code, and has its help as its docstring's first line
+AddCommand = Callable[[str, Callable[..., int]], argparse.ArgumentParser]
 
 
 class Option(NamedTuple):
@@ -21,33 +31,96 @@ class Option(NamedTuple):
     help: str
 
 
-def build_parser(
-    script: str,
-    pipeline: list[Step],
-    options: Mapping[str, Option],
-    commands: Mapping[str, Callable[..., Any]],
-) -> argparse.ArgumentParser:
-    """Return the parser of the command line.
+class CommandParser(argparse.ArgumentParser):
+    """A parser that raises ValueError, one line, for wrong arguments."""
 
-    script: the name of the script that users run. options: the project's own, "--name" -> option.
-    commands: the runner's and the project's, whose docstrings are shown in the help.
-    """
-    names = ", ".join(step.name for step in pipeline)
-    parser = argparse.ArgumentParser(
-        prog=script,
-        description=f"Run the notebooks of the steps {names}, as far as something they depend on "
-        "has changed, and keep each as a report.",
-        epilog=_command_help(script, commands) + "\n\n" + describe_steps(pipeline),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_parameter_options(parser)
-    _add_run_options(parser)
-    for name, option in options.items():
-        parser.add_argument(name, dest=option.variable, metavar=option.metavar, help=option.help)
-    return parser
+    def error(self, message: str) -> NoReturn:
+        """Raise ValueError."""
+        raise ValueError(f"{self.prog}: {message}")
 
 
-def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
+class CommandLine:
+    """The commands of a script, `run` among them, and the parser of each."""
+
+    def __init__(self, script: str, steps: list[Step]) -> None:
+        """script: its name, as users type it."""
+        self.script, self.steps = script, steps
+        self.help_parser = CommandParser(
+            script,
+            description="Run the notebooks of the steps, as far as something they depend on has "
+            "changed,\nand keep each as a report. Without a command: run.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._subparsers = self.help_parser.add_subparsers(title="commands", metavar="COMMAND")
+        self._parsers: dict[str, CommandParser] = {}
+        self._functions: dict[str, Callable[..., int]] = {}
+
+    def add_command(self, name: str, function: Callable[..., int]) -> argparse.ArgumentParser:
+        """Add a command; an `AddCommand`."""
+        summary = (function.__doc__ or "").partition("\n")[0]
+        self._functions[name] = function
+        self._parsers[name] = self._subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        return self._parsers[name]
+
+    def run(self, arguments: list[str]) -> int:
+        """Run the command of the arguments, or print the help; return the exit code.
+
+        Raises ValueError, with the nearest known name, if there is no such command.
+        """
+        flags = list(takewhile(GLOBAL_FLAGS.__contains__, arguments))
+        name, *others = arguments[len(flags) :] or [""]
+        if not name or name.startswith("-"):
+            name, others, flags = "run", arguments, []
+        parser = self._parsers.get(name)
+        if not parser:
+            if name in (step.name for step in self.steps):
+                raise ValueError(f"{name} is a step: python {self.script} --only {name}")
+            hint = suggest_name(name, list(self._parsers))
+            raise ValueError(f"there is no command {name!r}{hint}")
+        if not HELP_FLAGS.isdisjoint(_before_separator(others)):
+            parser = self.help_parser if others == arguments else parser
+            if parser in (self.help_parser, self._parsers["run"]):
+                parser.epilog = describe_steps(self.steps)
+            parser.print_help()
+            return 0
+        return self._functions[name](**self._parse(parser, flags + others))
+
+    def _parse(self, parser: CommandParser, arguments: list[str]) -> dict[str, Any]:
+        """Return name -> value of each argument of a command.
+
+        Not by the parser of all: its options before a command would be lost, and none may stand
+        between two positional arguments.
+        """
+        options = [*re.findall(r"--[a-z][\w-]*", parser.format_usage()), *sorted(HELP_FLAGS)]
+        for argument in _before_separator(arguments):
+            option = argument.partition("=")[0]
+            if option in options or not re.fullmatch(r"--\S+", option):
+                continue
+            if option[2:] in self._parsers:  # such as --explain, of earlier versions
+                parser.error(f"{option} is a command: python {self.script} {option[2:]}")
+            parser.error(f"there is no option {option}{suggest_name(option, options)}")
+        # Python 3.11 loses the separator where options and arguments are mixed
+        mixed = parser.parse_known_intermixed_args
+        values, extras = (parser.parse_known_args if "--" in arguments else mixed)(arguments)
+        if extras:
+            is_command = extras[0] in self._parsers
+            hint = f": a command comes first: {self.script} {extras[0]} ..." if is_command else ""
+            parser.error(f"unexpected argument {extras[0]!r}{hint}")
+        return vars(values)
+
+
+def _before_separator(arguments: list[str]) -> list[str]:
+    return list(takewhile(lambda argument: argument != "--", arguments))
+
+
+def add_parameter_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that set parameters and kernels."""
     parser.add_argument(
         "-p",
         dest="parameters",
@@ -71,51 +144,52 @@ def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
         metavar="STEP.NAME=V1,V2,...",
         help="run the step once for each value, each with its own report",
     )
+    parser.add_argument(
+        "--kernel",
+        dest="kernels",
+        action="append",
+        default=[],
+        metavar="[STEP=]NAME",
+        help="run with this installed Jupyter kernel instead of the notebook's own",
+    )
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
+def add_selection_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that set parameters and kernels, and those that select steps."""
+    add_parameter_options(parser)
     add = parser.add_argument
-    add("--list", action="store_true", help="list the steps and their parameters, and exit")
-    add("--explain", action="store_true", help="say what would run and why, and exit")
     add("--from", dest="first", metavar="STEP", help="start with this step")
     add("--until", dest="last", metavar="STEP", help="stop after this step")
     add("--only", metavar="STEP", help="run this step alone")
     add("--force", nargs="?", const="", metavar="STEP", help="run even if nothing has changed")
-    add("--accept", metavar="STEP", help="declare an edited step up to date, without running it")
-    add(
-        "--kernel",
-        action="append",
-        default=[],
-        metavar="[STEP=]NAME",
-        help="run in this installed kernel, in place of the one that the notebook names",
-    )
+
+
+def add_run_options(parser: argparse.ArgumentParser, options: Mapping[str, Option]) -> None:
+    """Add all options of a run. options: the project's own, "--name" -> option."""
+    add_selection_options(parser)
+    add = parser.add_argument
     add("--jobs", type=int, metavar="N", help="run N kernels in parallel (default: one per core)")
     add("--cold", action="store_true", help="start each kernel anew, not as a fork of a warm one")
     add("--single-file", action="store_true", help="write each report as one self-contained file")
     add("--quiet", action="store_true", help="print nothing unless something goes wrong")
     add("--json", action="store_true", help="print one JSON object per line for each event")
-
-
-def _command_help(script: str, commands: Mapping[str, Callable[..., Any]]) -> str:
-    """List each command with the first line of its docstring."""
-    lines = ["further commands, each with its own --help:"]
-    for name, command in commands.items():
-        summary = (command.__doc__ or "").partition("\n")[0]
-        lines.append(f"  {script} {name:10} {summary}".rstrip())
-    return "\n".join(lines)
+    for name, option in options.items():
+        add(name, dest=option.variable, metavar=option.metavar, help=option.help)
 
 
 def describe_steps(pipeline: list[Step]) -> str:
-    """List each step with its notebook, and its parameters one per line."""
+    """List each step with its notebook and its parameters, or why they cannot be read."""
     lines = []
     for step in pipeline:
         lines.append(f"{step.name}  ({step.notebook.name})")
+        try:
+            parameters = read_parameters(step.notebook)
+        except Exception as error:  # the help is there whatever is wrong with a notebook
+            lines.append(f"  its parameters cannot be read: {error}")
+            continue
         rows = [
-            (parameter.name, parameter.annotation, repr(parameter.default), parameter.help)
-            for parameter in read_parameters(step.notebook)
+            (f"  {parameter.name}", parameter.annotation, repr(parameter.default), parameter.help)
+            for parameter in parameters
         ]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            lines.append(f"  {'  '.join(cells)}".rstrip())
+        lines += align_columns(rows)
     return "\n".join(lines)

@@ -25,13 +25,23 @@ class PlainProgress:
         """Print what the user needs to know of an event; most are silent."""
         if event is RunEvent.RUN_STARTED:
             page = self.workspace.report_folder(run.id) / RUN_PAGE_NAME
-            print(f"run {run.id}: {page}", flush=True)
+            self.print_line(f"run {run.id}: {page}")
         elif event is RunEvent.STOPPING:
-            print("stopping; send the signal (Ctrl-C) once more to kill the kernels", flush=True)
+            self.print_line("stopping; send the signal (Ctrl-C) once more to kill the kernels")
         elif event is RunEvent.RUN_ENDED:
-            print(run_summary(run, self.workspace), flush=True)
-        elif step:
-            _print_step_event(event, step)
+            self.print_line(run_summary(run, self.workspace), run.status)
+        elif step and event is RunEvent.STEP_STARTED:
+            self.print_line(f"{step.name:10} starts: {join_limited(step.why)}")
+        elif step and event is RunEvent.ATTEMPT_ENDED:
+            attempt = step.attempts[-1]
+            line = f"{step.name:10} {attempt.status}: {attempt.failure}; retrying"
+            self.print_line(line, attempt.status)
+        elif step and event is RunEvent.STEP_ENDED:
+            self.print_line(_step_result(step), step.status)
+
+    def print_line(self, text: str, status: str = "") -> None:
+        """Print a text. status: of a step or run, for the colour on a terminal."""
+        print(text, flush=True)
 
 
 class QuietProgress(PlainProgress):
@@ -64,16 +74,6 @@ class JsonProgress(PlainProgress):
             }
             content |= {"status": run.status, "headline": headline}
         print(json.dumps(content, default=str), flush=True)
-
-
-def _print_step_event(event: RunEvent, step: StepRecord) -> None:
-    if event is RunEvent.STEP_STARTED:
-        print(f"{step.name:10} starts: {join_limited(step.why)}", flush=True)
-    elif event is RunEvent.ATTEMPT_ENDED:
-        attempt = step.attempts[-1]
-        print(f"{step.name:10} {attempt.status}: {attempt.failure}; retrying", flush=True)
-    elif event is RunEvent.STEP_ENDED:
-        print(_step_result(step), flush=True)
 
 
 def _step_result(step: StepRecord) -> str:

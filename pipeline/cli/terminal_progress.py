@@ -1,10 +1,13 @@
 """Show the progress of a run on a terminal, with a line per running step that is redrawn."""
 
-import shutil
-import sys
 import time
 from dataclasses import dataclass, field
 
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from pipeline.cli import tables
 from pipeline.cli.progress import PlainProgress
 from pipeline.runs import records
 from pipeline.runs.events import RunEvent
@@ -14,7 +17,6 @@ from pipeline.runs.status import StepStatus
 from pipeline.workspace import Workspace
 
 MIN_REDRAW_SECONDS = 0.1
-MAX_PROGRESS_LINES = 10
 MAX_RUNS_SEARCHED = 29  # for earlier durations of the cells
 
 
@@ -22,41 +24,56 @@ MAX_RUNS_SEARCHED = 29  # for earlier durations of the cells
 class TerminalProgress(PlainProgress):
     """Print the same lines, and below them one line per running step that is redrawn in place."""
 
+    console: Console = field(default_factory=Console)
     expected_cell_seconds: dict[str, list[float]] = field(default_factory=dict)  # step -> last run
-    n_drawn_lines: int = 0
     last_draw_time: float = 0.0
     cell_start_times: dict[str, float] = field(default_factory=dict)  # step -> its latest cell
+
+    def __post_init__(self) -> None:
+        """Prepare the lines; without a thread, as the runner starts processes meanwhile."""
+        self.live = Live(
+            console=self.console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def __call__(self, event: RunEvent, run: RunRecord, step: StepRecord | None) -> None:
         """Print the event and redraw the lines of the running steps."""
         if event is RunEvent.RUN_STARTED:
             self.expected_cell_seconds = _previous_cell_seconds(self.workspace, run)
+            self.live.start()
+            self.console.show_cursor()  # a runner that is killed could not bring it back
+        elif event is RunEvent.RUN_ENDED:
+            self.live.stop()
         if step and event is RunEvent.CELL:
             self.cell_start_times[step.name] = time.monotonic()
         is_frequent = event in (RunEvent.CELL, RunEvent.TICK)
         if is_frequent and time.monotonic() - self.last_draw_time < MIN_REDRAW_SECONDS:
             return
         if event is not RunEvent.STEP_STARTED:
-            self._erase_lines()
             super().__call__(event, run, step)
         running_steps = [record for record in run.steps if record.status is StepStatus.RUNNING]
-        lines = [self._progress_line(record) for record in running_steps[:MAX_PROGRESS_LINES]]
-        self._erase_lines()
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
-        sys.stdout.flush()
-        self.n_drawn_lines, self.last_draw_time = len(lines), time.monotonic()
+        self.live.update(Group(*map(self._progress_line, running_steps)), refresh=True)
+        self.last_draw_time = time.monotonic()
 
-    def _erase_lines(self) -> None:
-        sys.stdout.write("\x1b[1A\x1b[2K" * self.n_drawn_lines)
-        self.n_drawn_lines = 0
+    def print_line(self, text: str, status: str = "") -> None:
+        """Print a text, its first line in colour, above the lines of the running steps."""
+        line, _, others = text.partition("\n")
+        self.console.out(line, style=tables.STATUS_STYLES.get(status), highlight=False)
+        if others:
+            self.console.out(others, highlight=False)
 
-    def _progress_line(self, step: StepRecord) -> str:
-        text = f"{step.name:10} {step.cells_done:3}/{step.cells or '?'} cells  "
-        text += f"{format_duration(records.seconds_since(step.started)):>8}"
+    def _progress_line(self, step: StepRecord) -> Text:
         remaining_seconds = self._remaining_seconds(step)
-        text += f"  about {format_duration(remaining_seconds)} left" if remaining_seconds else ""
-        text += f"  {step.heading}" if step.heading else ""
-        return text[: shutil.get_terminal_size().columns - 1]
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"{step.name:10} ", "bold")
+        line.append(f"{step.cells_done:3}/{step.cells or '?'} cells  ")
+        line.append(f"{format_duration(records.seconds_since(step.started)):>8}")
+        if remaining_seconds:
+            line.append(f"  about {format_duration(remaining_seconds)} left")
+        return line.append(f"  {step.heading}" if step.heading else "", "dim")
 
     def _remaining_seconds(self, step: StepRecord) -> float:
         """Estimate the seconds to go from the durations of the cells in an earlier run.

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 
 from app.model import registry_sync
-from housing.cli import champion
 from tests.artifacts.before_packages.former_home import copy_home
+from tests.support.commands import run_command
 
 NAME = "california-housing-sample"
 # fields of a response that each request has anew
@@ -104,7 +104,7 @@ def test_the_champion_is_copied_again_and_a_rollback_is_followed(
     shutil.rmtree(serving_folder)
     registry_sync.sync_once(serving_folder)
     assert_predicts_as_recorded(start_former_api(), former_home, api_keys, "2")
-    assert champion.rollback(["--reason", "too dear in Fresno"]) == 0
+    assert run_command("rollback", ["--reason", "too dear in Fresno"]) == 0
     assert registry_sync.sync_once(serving_folder).startswith(f"{NAME}-1-")
     assert_predicts_as_recorded(start_former_api(), former_home, api_keys, "1")
 

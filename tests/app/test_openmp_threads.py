@@ -15,7 +15,7 @@ from tests.support.processes import free_port, managed_process, wait_for_respons
 
 # what a WSGI server such as gunicorn does: import the package, then call the factory
 WSGI_SERVER_SCRIPT = "from app import create_app; create_app()"
-BAKE_SCRIPT = "import pathlib; from app.cli import bake; bake.main(pathlib.Path('baked'))"
+BAKE_SCRIPT = "from app.cli import bake; bake.main(['baked'])"
 # prints how many threads each OpenMP library of the process would use, by the library's file
 PRINT_THREADS = """
 import json, os.path, threadpoolctl

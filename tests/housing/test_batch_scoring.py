@@ -1,6 +1,7 @@
 """Scoring Parquet files: what is predicted, refused, skipped, and left after an interruption."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -56,8 +57,8 @@ def model(model_file):
     return served_model.load(model_file)
 
 
-def run_score(*arguments):
-    return score_command.score_files([*map(str, arguments), "--jobs", "1"])
+def run_score(source, target, **options):
+    return score_command.score_files(source, target, **{"jobs": 1} | options)
 
 
 def write_parquet(folder, frame, name="one.parquet"):
@@ -287,7 +288,7 @@ def test_wrong_folders_are_named(champion_home, source, target, tmp_path):
     with pytest.raises(ValueError, match="is a file, expected a folder"):
         run_score(source, write_parquet(tmp_path / "x", generate_sample(2)) / "one.parquet")
     with pytest.raises(ValueError, match="--jobs is 0"):
-        score_command.score_files([str(source), str(target), "--jobs", "0"])
+        run_score(source, target, jobs=0)
     with (
         partitions.target_lock(target),
         pytest.raises(LookupError, match="another run is scoring into"),
@@ -299,20 +300,18 @@ def test_a_missing_champion_is_named(source, target):
     with pytest.raises(LookupError, match="no version of california-housing is champion yet"):
         run_score(source, target)
     with pytest.raises(LookupError, match="no version of other is champion yet"):
-        run_score(source, target, "--model", "other")
+        run_score(source, target, model="other")
     assert not target.exists()
 
 
-def test_a_partition_that_fails_leaves_nothing_under_its_name(
-    champion_home, source, target, capsys
-):
+def test_a_partition_that_fails_leaves_nothing_under_its_name(champion_home, source, target):
     content = bytearray((source / "b.parquet").read_bytes())
     content[4:200] = b"\xff" * 196  # the footer is intact, the first page's header is not
     (source / "b.parquet").write_bytes(content)
-    assert run_score(source, target) == 1
-    errors = capsys.readouterr().err
-    assert f"{source / 'b.parquet'} could not be scored" in errors
-    assert "run the same command again" in errors
+    with pytest.raises(RuntimeError, match="could not be scored") as error:
+        run_score(source, target)
+    assert str(error.value).startswith(str(source / "b.parquet"))
+    assert "run the same command again" in str(error.value)
     assert "b.parquet" not in read_tables(target)
     assert [file for file in target.rglob("*") if file.name.endswith(".part")] == []
 
@@ -344,7 +343,7 @@ def test_a_killed_process_leaves_no_half_partition(champion_home, tmp_path, targ
 
 def test_dask_gives_the_same_predictions(champion_home, source, target, tmp_path):
     run_score(source, target)
-    run_score(source, tmp_path / "by dask", "--dask", "local")
+    run_score(source, tmp_path / "by dask", dask="local")
     assert read_tables(tmp_path / "by dask") == read_tables(target)
 
 
@@ -359,5 +358,5 @@ def test_the_command_is_part_of_the_pipeline(champion_home, source, target):
         capture_output=True,
         text=True,
     ).stdout
-    assert "run_pipeline.py score      Score Parquet files of any size" in help_text
+    assert re.search("^    score +Score Parquet files of any size", help_text, re.MULTILINE)
     assert "--dask ADDRESS" in help_text

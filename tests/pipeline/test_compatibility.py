@@ -213,9 +213,9 @@ def test_nothing_is_to_do_if_nothing_has_changed(project, capsys):
 
 @same_python
 def test_the_explanation_is_that_of_before(project, capsys):
-    assert project.command("--explain") == 0
+    assert project.command("explain") == 0
     assert capsys.readouterr().out == project.expected_text("explain")
-    assert project.command("--explain", "-p", "seed=7") == 0
+    assert project.command("explain", "-p", "seed=7") == 0
     assert capsys.readouterr().out == project.expected_text("explain_other_seed")
 
 
@@ -231,7 +231,7 @@ def test_the_explanation_is_that_of_before(project, capsys):
 def test_a_change_since_is_noticed(project, capsys, file, old, new, reason):
     path = project.folder / file
     path.write_text(path.read_text().replace(old, new))
-    assert project.command("--explain") == 0
+    assert project.command("explain") == 0
     assert reason in capsys.readouterr().out
 
 
@@ -239,9 +239,9 @@ def test_a_change_since_is_noticed(project, capsys, file, old, new, reason):
 def test_an_edited_step_can_be_accepted(project, capsys):
     path = project.folder / "train.ipynb"
     path.write_text(path.read_text().replace("training", "fitting"))
-    assert project.command("--accept", "train") == 0
+    assert project.command("accept", "train") == 0
     capsys.readouterr()
-    assert project.command("--explain") == 0
+    assert project.command("explain") == 0
     assert capsys.readouterr().out == project.expected_text("explain")
 
 
@@ -268,7 +268,7 @@ def test_a_new_run_reuses_the_steps_of_before(project):
 def test_an_interrupted_run_is_listed_and_explained_as_before(killed_project, capsys):
     assert killed_project.command("runs") == 0
     assert capsys.readouterr().out == killed_project.expected_text("runs")
-    assert killed_project.command("--explain") == 0
+    assert killed_project.command("explain") == 0
     assert capsys.readouterr().out == killed_project.expected_text("explain")
 
 

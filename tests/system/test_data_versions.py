@@ -156,7 +156,7 @@ def test_back_at_the_first_version_the_runner_knows_what_is_stale(second_clone, 
     assert second_clone.md5(RAW_FILE) == RAW_MD5
     [line] = [
         line
-        for line in second_clone.run_pipeline("--explain").splitlines()
+        for line in second_clone.run_pipeline("explain").splitlines()
         if line.startswith("prep")
     ]
     assert re.match(r"prep +run +input data/raw/california_housing.csv is altered", line), line
@@ -168,11 +168,9 @@ def test_dvc_checkout_switches_the_data_back_and_forth(first_clone, outputs):
     first_clone.type("git checkout --quiet HEAD~1")
     assert "data/processed/train.parquet" in first_clone.type(f"{dvc} checkout", code=255)
     assert first_clone.md5(RAW_FILE) == RAW_MD5
-    assert "input data/raw/california_housing.csv is altered" in first_clone.run_pipeline(
-        "--explain"
-    )
+    assert "input data/raw/california_housing.csv is altered" in first_clone.run_pipeline("explain")
     first_clone.type(f"git checkout --quiet - && {dvc} checkout")
     assert {
         path: first_clone.md5(path) for path in first_clone.locked_md5s()
     } == first_clone.locked_md5s()
-    assert re.search(r"prep +skip +nothing has changed", first_clone.run_pipeline("--explain"))
+    assert re.search(r"prep +skip +nothing has changed", first_clone.run_pipeline("explain"))

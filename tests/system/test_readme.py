@@ -156,7 +156,10 @@ def type_command(text, clone, environment):
     return completed.stdout.strip()
 
 
-@pytest.mark.parametrize("text", ["--list", "--explain", "--only register", "run_pipeline.py runs"])
+@pytest.mark.parametrize(
+    "text",
+    ["run_pipeline.py list", "run_pipeline.py explain", "--only register", "run_pipeline.py runs"],
+)
 def test_the_runner_s_commands_name_the_last_step(clone, run_output, environment, text):
     assert "register" in type_command(text, clone, environment)
 

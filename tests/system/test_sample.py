@@ -102,7 +102,7 @@ def test_a_second_run_has_nothing_to_do_and_imports_nothing_heavy(sample_home):
 
 def test_loading_the_champion_is_no_reason_to_register_again(sample_home):
     versions.load_model(versions.get_champion("california-housing-sample"))
-    assert "register   skip" in run_pipeline(sample_home, "--explain")
+    assert "register   skip" in run_pipeline(sample_home, "explain")
 
 
 def test_a_champion_that_moved_is_noticed_and_only_registration_runs(sample_home):
@@ -111,7 +111,7 @@ def test_a_champion_that_moved_is_noticed_and_only_registration_runs(sample_home
     version = versions.get_champion(name).version
     client.delete_registered_model_alias(name, "champion")
     try:
-        output = run_pipeline(sample_home, "--explain")
+        output = run_pipeline(sample_home, "explain")
         assert f"run   external state champion of {name}: {version} -> none" in output
         output = run_pipeline(sample_home)
         assert "train      up to date since run" in output

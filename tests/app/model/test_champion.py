@@ -133,9 +133,9 @@ def test_a_copy_that_could_not_be_baked_again_does_not_count_as_baked(
     two_version_home, tmp_path, monkeypatch, capsys
 ):
     folder = tmp_path / "model"
-    assert bake.main(folder) == 0
+    assert bake.main([str(folder)]) == 0
     (tmp_path / "broken.db").write_text("no database")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/broken.db")
-    assert bake.main(folder) == 1
+    assert bake.main([str(folder)]) == 1
     assert not registry_sync.is_baked(folder)
     assert capsys.readouterr().err

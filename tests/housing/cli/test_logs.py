@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from housing.cli import logs
 from housing.paths import PROJECT_ROOT
+from tests.support.commands import run_command
 from tests.support.logged_predictions import (
     FIRST_LOG_SCHEMA,
     REFUSAL_MESSAGE,
@@ -31,13 +31,23 @@ def log(home):
 
 
 def start_command(*arguments, **options):
+    """Start the command as from a terminal: a shell in the background would have Ctrl-C ignored."""
     command = [sys.executable, str(PROJECT_ROOT / "run_pipeline.py"), "logs", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, **pipes, **options)
+    return subprocess.Popen(command, text=True, **pipes, **{"preexec_fn": catch_ctrl_c} | options)
+
+
+def catch_ctrl_c():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def ignore_ctrl_c():
+    """Do what a shell does for a command in the background of a script, and nohup."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def test_an_answer_is_a_line_of_100_columns(log, capsys):
-    assert logs.logs([]) == 0
+    assert run_command("logs", []) == 0
     first, second, third = capsys.readouterr().out.splitlines()
     assert first == (
         "2026-11-01 00:00:00  200  $419,027                       v1    0.41 ms  37.88,-122.23"
@@ -50,7 +60,7 @@ def test_an_answer_is_a_line_of_100_columns(log, capsys):
 
 
 def test_json_has_all_columns(log, capsys):
-    logs.logs(["--json", "--limit", "1"])
+    run_command("logs", ["--json", "--limit", "1"])
     row = json.loads(capsys.readouterr().out)
     assert row["id"] == f"{2:032x}-0"
     assert row["input"]["Latitude"] == 37.88
@@ -59,7 +69,7 @@ def test_json_has_all_columns(log, capsys):
 
 
 def test_the_body_of_a_refused_request_stays_a_text(log, capsys):
-    logs.logs(["--json", "--problem"])
+    run_command("logs", ["--json", "--problem"])
     assert json.loads(capsys.readouterr().out)["input"] == '{"MedInc": -1'
 
 
@@ -67,29 +77,29 @@ def test_the_database_of_the_service_is_the_one_that_is_read(home, monkeypatch, 
     monkeypatch.setenv(
         "HOUSING_DATABASE", str(write_log(home / "other.db", [prediction_row(7)], FIRST_LOG_SCHEMA))
     )
-    logs.logs([])
+    run_command("logs", [])
     assert capsys.readouterr().out.startswith("2026-11-01 00:56:00  200  $419,027")
 
 
 def test_no_matching_row_is_reported_in_a_sentence(log, home, monkeypatch, capsys):
-    assert logs.logs(["--status", "500"]) == 0
+    assert run_command("logs", ["--status", "500"]) == 0
     assert "no answer matches; it has those from 2026-11-01T00:00" in capsys.readouterr().err
     monkeypatch.setenv("HOUSING_DATABASE", str(home / "none.db"))
     for arguments in ([], ["--summary"], ["--archive", "1d"]):
-        assert logs.logs(arguments) == 0
+        assert run_command("logs", arguments) == 0
         printed = capsys.readouterr()
         assert printed.out == ""
         assert printed.err.startswith(f"{home / 'none.db'}: nothing is logged yet; ")
 
 
 def test_the_summary_is_for_a_person_or_a_machine(log, capsys):
-    logs.logs(["--summary"])
+    run_command("logs", ["--summary"])
     output = capsys.readouterr().out
     assert "answers    3 to 3 requests\nstatus     200: 2 (66.7%)\n" in output
     assert "latency    median 0.41 ms, p99 0.41 ms, of requests\n" in output
     assert "problem    1 requests: MedInc is …, expected a number from 0 to 20" in output
     assert "asked      2026-11-01 00:00  3\n" in output
-    logs.logs(["--summary", "--json"])
+    run_command("logs", ["--summary", "--json"])
     assert json.loads(capsys.readouterr().out)["status"] == {"200": 2, "422": 1}
 
 
@@ -106,16 +116,15 @@ def test_the_summary_is_for_a_person_or_a_machine(log, capsys):
         (["--archive", "soon"], "--archive is 'soon', expected an ISO date"),
     ],
 )
-def test_wrong_options_are_refused(log, arguments, message):
-    with pytest.raises((ValueError, LookupError)) as error:
-        logs.logs(arguments)
-    assert error.value.args[0].startswith(message)
+def test_wrong_options_are_refused(log, capsys, arguments, message):
+    assert run_command("logs", arguments) == 2
+    assert capsys.readouterr().err.startswith(message)
 
 
 def test_a_file_that_is_no_log_is_a_sentence_and_exit_code_1(home, monkeypatch, capsys):
     (home / "text").write_text("no database " * 100)
     monkeypatch.setenv("HOUSING_DATABASE", str(home / "text"))
-    assert logs.logs([]) == 1
+    assert run_command("logs", []) == 1
     assert "file is not a database; expected the service's log" in capsys.readouterr().err
 
 
@@ -132,6 +141,22 @@ def test_new_answers_are_followed_until_ctrl_c(log):
     finally:
         process.kill()
     assert (process.returncode, out, err) == (130, "", "")
+
+
+def test_in_the_background_ctrl_c_is_ignored_and_sigterm_ends_the_command(log):
+    process = start_command(
+        "--follow", "--limit", "1", start_new_session=True, preexec_fn=ignore_ctrl_c
+    )
+    try:
+        assert "f r" in process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        write_log(log, [prediction_row(4)])
+        assert process.stdout.readline().startswith("2026-11-01 00:32:00  200  $419,027")
+        process.terminate()
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert (process.returncode, out, err) == (-signal.SIGTERM, "", "")
 
 
 def test_a_closed_pipe_is_no_error(home):

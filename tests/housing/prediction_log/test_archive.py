@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from housing import paths
-from housing.cli import logs
 from housing.paths import PROJECT_ROOT
 from housing.prediction_log import archive, filters, reader
+from tests.support.commands import run_command
 from tests.support.logged_predictions import (
     FIRST_LOG_SCHEMA,
     prediction_row,
@@ -50,7 +50,7 @@ def log(home):
 
 
 def test_each_month_gets_its_file(log, home, capsys):
-    assert logs.logs(["--archive", "2026-10-02"]) == 0
+    assert run_command("logs", ["--archive", "2026-10-02"]) == 0
     output = capsys.readouterr().out
     folder = home / "var" / "archive"
     months = [folder / f"logs-2026-{month}.db" for month in ("08", "09", "10")]
@@ -58,22 +58,22 @@ def test_each_month_gets_its_file(log, home, capsys):
     assert len(row_ids(log)) == 3
     assert f"{folder / 'logs-2026-08.db'}: 3 answers added\n" in output
     assert f"{log}: 0.0 MB, of which new answers can use 0.0 MB again\n" in output
-    assert logs.logs(["--from", str(folder / "logs-2026-08.db")]) == 0
+    assert run_command("logs", ["--from", str(folder / "logs-2026-08.db")]) == 0
     assert capsys.readouterr().out.count("$419,027") == 3
-    assert logs.logs(["--archive", "2026-10-02"]) == 0
+    assert run_command("logs", ["--archive", "2026-10-02"]) == 0
     assert "no answer is older than 2026-10-02T00:00:00.000 UTC" in capsys.readouterr().out
 
 
 def test_a_row_without_an_id_stays_and_holds_up_nothing(log, home):
     with closing(sqlite3.connect(log)) as database, database:
         database.execute("UPDATE prediction SET id = NULL WHERE rowid = 2")
-    assert logs.logs(["--archive", "1d"]) == 0
+    assert run_command("logs", ["--archive", "1d"]) == 0
     assert row_ids(log) == [None]
     assert sum(count_ids(home).values()) == 10
 
 
 def test_a_month_is_the_same_table_with_its_indexes(log, home):
-    logs.logs(["--archive", "1d", "--to", str(home / "months")])
+    run_command("logs", ["--archive", "1d", "--to", str(home / "months")])
     schemas = []
     for file in (log, home / "months" / "logs-2026-08.db"):
         with closing(sqlite3.connect(file)) as database:
@@ -84,17 +84,17 @@ def test_a_month_is_the_same_table_with_its_indexes(log, home):
 def test_an_archived_answer_is_still_found(log, home, capsys):
     from housing.registry.lineage import trace
 
-    logs.logs(["--archive", "2026-10-02"])
+    run_command("logs", ["--archive", "2026-10-02"])
     [first, *_] = row_ids(home / "var" / "archive" / "logs-2026-08.db")
     assert trace(first, "california-housing")[0].text == f"{first}: $419,027"
 
 
 def test_a_month_that_an_older_service_began_gets_the_new_columns(home):
     log = write_log(home / "var" / "logs.db", [row_of_month(8, 1)], FIRST_LOG_SCHEMA)
-    logs.logs(["--archive", "1d"])
+    run_command("logs", ["--archive", "1d"])
     log.unlink()
     write_log(log, [row_of_month(8, 2, warnings='["far"]', run_id="f" * 32)])
-    logs.logs(["--archive", "1d"])
+    run_command("logs", ["--archive", "1d"])
     [old, new] = reader.read_newest(home / "var/archive/logs-2026-08.db", filters.LogFilters(), 20)
     assert (old["warnings"], new["warnings"], new["run_id"]) == (None, '["far"]', "f" * 32)
 
@@ -104,13 +104,13 @@ def test_a_row_that_cannot_be_archived_stays(log, home):
     month = write_log(home / "var" / "archive" / "logs-2026-08.db", [], FIRST_LOG_SCHEMA)
     with sqlite3.connect(month) as database:
         database.execute("CREATE UNIQUE INDEX one ON prediction (model_name)")
-    assert logs.logs(["--archive", "1d"]) == 1
+    assert run_command("logs", ["--archive", "1d"]) == 1
     assert len(row_ids(log)) == 10
 
 
 def test_a_row_without_a_time_stops_the_archiving(log, capsys):
     write_log(log, [prediction_row(500, asked_at="../../x")])
-    assert logs.logs(["--archive", "1d"]) == 1
+    assert run_command("logs", ["--archive", "1d"]) == 1
     assert "was asked at '../../x', expected an ISO time" in capsys.readouterr().err
 
 
@@ -118,19 +118,19 @@ def test_the_lock_of_the_service_is_waited_for(log, monkeypatch, capsys):
     monkeypatch.setattr(archive, "LOG_LOCK_TIMEOUT_SECONDS", 0.2)
     with open(f"{log}.lock", "w") as lock_file:  # noqa: PTH123
         fcntl.flock(lock_file, fcntl.LOCK_EX)
-        assert logs.logs(["--archive", "1d"]) == 1
+        assert run_command("logs", ["--archive", "1d"]) == 1
     assert "logs.db.lock has been held for 0 s by the service" in capsys.readouterr().err
-    assert logs.logs(["--archive", "1d"]) == 0
+    assert run_command("logs", ["--archive", "1d"]) == 0
     assert row_ids(log) == []
 
 
 def test_free_space_is_returned_to_the_disk_on_request(home, capsys):
     log = write_log(home / "var" / "logs.db", [row_of_month(8, number) for number in range(3000)])
     size_before = log.stat().st_size
-    logs.logs(["--archive", "1d"])
+    run_command("logs", ["--archive", "1d"])
     assert "`--compact` returns that to the disk" in capsys.readouterr().out
     assert archive.measure_log(log).free_bytes > size_before / 2
-    logs.logs(["--archive", "1d", "--compact"])
+    run_command("logs", ["--archive", "1d", "--compact"])
     assert archive.measure_log(log).free_bytes == 0
     assert log.stat().st_size < size_before / 10
 
@@ -143,7 +143,7 @@ def test_a_log_with_auto_vacuum_returns_free_space_by_itself(home):
         database.execute("VACUUM")
         database.executescript(FIRST_LOG_SCHEMA)
     write_log(log, [row_of_month(8, number) for number in range(3000)])
-    logs.logs(["--archive", "1d"])
+    run_command("logs", ["--archive", "1d"])
     assert archive.measure_log(log).free_bytes == 0
 
 
@@ -203,20 +203,21 @@ def expected_counts(added_rows):
 
 def test_nothing_is_lost_or_doubled_while_the_service_writes(busy_log, home):
     added_before = busy_log.added_count.value
-    assert logs.logs(["--archive", "1d"]) == 0
+    assert run_command("logs", ["--archive", "1d"]) == 0
     added_meanwhile = busy_log.added_count.value - added_before
     added_rows = busy_log.stop()
     assert added_meanwhile > 10
     assert count_ids(home) == expected_counts(added_rows)
-    logs.logs(["--archive", "1d"])
+    run_command("logs", ["--archive", "1d"])
     assert count_ids(home) == expected_counts(added_rows)
     assert not any(int(row_id[:32], 16) < BUSY_LOG_ROWS for row_id in row_ids(busy_log.file))
 
 
 def test_a_run_that_is_killed_anywhere_is_completed_by_the_next(busy_log, home):
-    code = "import sys; from housing.cli import logs; from housing.prediction_log import archive; "
+    code = "import sys; from tests.support.commands import run_command; "
+    code += "from housing.prediction_log import archive; "
     code += "archive.ARCHIVE_CHUNK_ROWS = 100; archive.DELETE_CHUNK_ROWS = 30; "
-    command = [sys.executable, "-c", f"{code}sys.exit(logs.logs(['--archive', '1d']))"]
+    command = [sys.executable, "-c", f"{code}sys.exit(run_command('logs', ['--archive', '1d']))"]
     killed_runs = kills_between_commits = 0
     for attempt in range(60):
         if attempt >= 8 and kills_between_commits:
@@ -234,7 +235,7 @@ def test_a_run_that_is_killed_anywhere_is_completed_by_the_next(busy_log, home):
     assert killed_runs > 4
     assert kills_between_commits, "no kill came between the two commits"
     added_rows = busy_log.stop()
-    assert logs.logs(["--archive", "1d"]) == 0
+    assert run_command("logs", ["--archive", "1d"]) == 0
     assert count_ids(home) == expected_counts(added_rows)
 
 

@@ -9,11 +9,11 @@ from contextlib import closing
 
 import pytest
 
-from housing.cli import logs
 from housing.paths import PROJECT_ROOT
 from housing.prediction_log import archive, filters, formatting, reader, summary
 from housing.schema import FEATURE_NAMES
 from tests.artifacts.before_packages.former_home import copy_home
+from tests.support.commands import run_command
 
 ARCHIVED_MONTH = "logs-2026-11.db"
 N_ROWS, N_ARCHIVED_ROWS, N_ERRORS = 16, 8, 5
@@ -42,18 +42,18 @@ def rows_of(file):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_command_prints_the_log_as_before(former_home, capsys, name):
-    assert logs.logs(COMMANDS[name]) == 0
+    assert run_command("logs", COMMANDS[name]) == 0
     assert capsys.readouterr().out == former_home.expected_text(name)
 
 
 def test_the_command_prints_the_summary_as_before(former_home, capsys):
     """Problems of the same frequency were printed in any order then."""
-    assert logs.logs(["--summary"]) == 0
+    assert run_command("logs", ["--summary"]) == 0
     lines = capsys.readouterr().out.splitlines()
     expected_lines = former_home.expected_text("logs_summary").splitlines()
     assert sorted(lines) == sorted(expected_lines)
     assert [line.split()[0] for line in lines] == [line.split()[0] for line in expected_lines]
-    assert logs.logs(["--summary", "--json"]) == 0
+    assert run_command("logs", ["--summary", "--json"]) == 0
     expected = json.loads(former_home.expected_text("logs_summary_json"))
     assert json.loads(capsys.readouterr().out) == expected
 
@@ -69,7 +69,7 @@ def test_problems_of_the_same_frequency_are_in_the_order_of_the_log(former_home)
 
 def test_the_command_prints_an_archived_month_as_before(former_home, capsys):
     file = former_home.home / "var" / "archive" / ARCHIVED_MONTH
-    assert logs.logs(["--from", str(file)]) == 0
+    assert run_command("logs", ["--from", str(file)]) == 0
     assert capsys.readouterr().out == former_home.expected_text("logs_archived")
 
 
@@ -103,13 +103,15 @@ def test_its_rows_are_archived_into_the_month_that_exists(former_home, capsys):
     assert rows_of(log) == []
     assert rows_of(month) == rows_before
     archive.vacuum(log)
-    assert logs.logs(["--from", str(month), "--limit", str(N_ARCHIVED_ROWS + N_ROWS)]) == 0
+    assert (
+        run_command("logs", ["--from", str(month), "--limit", str(N_ARCHIVED_ROWS + N_ROWS)]) == 0
+    )
     texts = [former_home.expected_text(name) for name in ("logs_archived", "logs")]
     assert capsys.readouterr().out == "".join(texts)
 
 
 def test_archiving_reports_the_sizes_as_before(former_home, capsys):
-    assert logs.logs(["--archive", "2026-01-01"]) == 0
+    assert run_command("logs", ["--archive", "2026-01-01"]) == 0
     before, now = former_home.expected_text("archive"), capsys.readouterr().out
     sizes = r"[\d.]+ MB, of which new answers can use [\d.]+ MB again\n"
     pattern = re.escape(f"{former_home.home}/var/logs.db: ") + sizes

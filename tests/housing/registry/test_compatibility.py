@@ -6,11 +6,11 @@ import re
 import pandas as pd
 import pytest
 
-from housing.cli import champion
 from housing.registry import alias_history, versions
 from housing.schema import FEATURE_NAMES
 from housing.tracking import experiments, store
 from tests.artifacts.before_packages.former_home import copy_home
+from tests.support.commands import run_command
 
 NAME = "california-housing-sample"
 TIME_PATTERN = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
@@ -56,26 +56,26 @@ def test_the_store_opens_with_its_experiment_versions_and_aliases(former_home):
 
 
 def test_the_history_of_the_champion_is_printed_as_before(former_home, capsys):
-    assert champion.show_champions(["--all"]) == 0
+    assert run_command("champions", ["--all"]) == 0
     assert capsys.readouterr().out == former_home.expected_text("champions")
 
 
 @pytest.mark.parametrize("name", TRACED)
 def test_the_trace_is_printed_as_before(former_home, capsys, name):
     identifier = json.loads((former_home.expected / "traced.json").read_text())[name]
-    assert champion.make_trace_command()([identifier]) == 1
+    assert run_command("trace", [identifier]) == 1
     entries = trace_entries(capsys.readouterr().out)
     assert entries == trace_entries(former_home.expected_text(f"trace_{name}"))
 
 
 def test_rollback_and_promotion_go_on_with_the_history(former_home, capsys):
     changes_before = alias_history.list_changes(NAME)
-    assert champion.rollback(["--reason", "too dear in Fresno"]) == 0
+    assert run_command("rollback", ["--reason", "too dear in Fresno"]) == 0
     rollback_text = capsys.readouterr().out
     assert without_times(rollback_text) == without_times(former_home.expected_text("rollback"))
     assert versions.get_champion(NAME).version == "1"
     arguments = ["2", "--reason", "it was the map", "--against-the-gate"]
-    assert champion.promote(arguments) == 0
+    assert run_command("promote", arguments) == 0
     promotion_text = capsys.readouterr().out
     assert without_times(promotion_text) == without_times(former_home.expected_text("promote"))
     changes = alias_history.list_changes(NAME)
@@ -84,14 +84,14 @@ def test_rollback_and_promotion_go_on_with_the_history(former_home, capsys):
 
 
 def test_only_a_version_that_the_gate_refused_needs_the_override(former_home, capsys):
-    assert champion.promote(["3", "--reason", "try it"]) == 1
+    assert run_command("promote", ["3", "--reason", "try it"]) == 1
     assert "version 3 of california-housing-sample was refused by the gate" in (
         capsys.readouterr().err
     )
     assert versions.get_champion(NAME).version == "2"
-    assert champion.promote(["3", "--reason", "try it", "--against-the-gate"]) == 0
+    assert run_command("promote", ["3", "--reason", "try it", "--against-the-gate"]) == 0
     assert versions.get_champion(NAME).version == "3"
-    assert champion.promote(["1", "--reason", "the gate had promoted it"]) == 0
+    assert run_command("promote", ["1", "--reason", "the gate had promoted it"]) == 0
     assert versions.get_champion(NAME).version == "1"
 
 
@@ -99,7 +99,7 @@ def test_a_changed_file_of_a_version_is_still_noticed(former_home, capsys):
     served_path = versions.get_version(NAME, "1").tags["served"]
     [file] = former_home.home.glob(f"var/artifacts/models/*/artifacts/{served_path}/model.onnx")
     file.write_bytes(file.read_bytes() + b" ")
-    assert champion.rollback(["--reason", "too dear in Fresno"]) == 1
+    assert run_command("rollback", ["--reason", "too dear in Fresno"]) == 1
     assert "the file was changed" in capsys.readouterr().err
     assert versions.get_champion(NAME).version == "2"
 

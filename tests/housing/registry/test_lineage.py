@@ -10,11 +10,11 @@ import pytest
 from app import create_app
 from app.model import registry_sync
 from housing import paths
-from housing.cli import champion as champion_commands
 from housing.registry import versions
 from housing.registry.lineage import trace
 from housing.schema import FEATURES
 from housing.tracking import store
+from tests.support.commands import run_command
 
 NAME = "california-housing-sample"
 EXAMPLE = {name: feature.example for name, feature in FEATURES.items()}
@@ -142,7 +142,7 @@ def test_an_unknown_identifier_is_an_error(champion_home, identifier):
 def test_the_command_marks_what_is_missing_and_exits_with_1(client, capsys):
     """The champion was registered without a runner, so there is no report."""
     prediction = json.loads(client.post("/predict", json=EXAMPLE).data)
-    assert champion_commands.make_trace_command()([prediction["id"]]) == 1
+    assert run_command("trace", [prediction["id"]]) == 1
     output = capsys.readouterr().out
     assert f"prediction           {prediction['id']}: $" in output
     assert "training report      MISSING: none: the notebook was run by hand" in output

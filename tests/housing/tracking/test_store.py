@@ -5,13 +5,13 @@ import sys
 import pytest
 
 from housing import paths
-from housing.cli import champion, score
 from housing.data import splitting
 from housing.registry import alias_history, versions
 from housing.schema import FEATURE_NAMES
 from housing.tracking import experiments, probe, run_logging, store
 from housing.tracking.mlflow_env import load_mlflow
 from housing.training import search
+from tests.support.commands import run_command
 from tests.support.processes import free_port
 
 SAMPLE = versions.ModelVersion("california-housing-sample", "1", "1", {"data_source": "sample"})
@@ -138,12 +138,12 @@ def test_an_unreachable_store_is_reported_in_one_sentence(home, unreachable_stor
 def test_the_champion_commands_report_an_unreachable_store(home, unreachable_store, capsys):
     """One sentence on stderr, and exit code 1."""
     for command, arguments in (
-        (champion.show_champions, []),
-        (champion.promote, ["1", "--reason", "better"]),
-        (champion.rollback, ["--reason", "worse"]),
-        (champion.make_trace_command(), ["1"]),
+        ("champions", []),
+        ("promote", ["1", "--reason", "better"]),
+        ("rollback", ["--reason", "worse"]),
+        ("trace", ["1"]),
     ):
-        assert command(["--model", SAMPLE.name, *arguments]) == 1
+        assert run_command(command, ["--model", SAMPLE.name, *arguments]) == 1
         message = capsys.readouterr().err
         assert message.startswith(f"the tracking store {unreachable_store} does not answer (")
         assert message.count("\n") == 1
@@ -155,7 +155,7 @@ def test_the_champion_of_an_unreachable_store_is_unknown(home, unreachable_store
 
 
 def test_scoring_reports_an_unreachable_store(home, unreachable_store, tmp_path, capsys):
-    assert score.score_files([str(tmp_path), str(tmp_path / "out")]) == 1
+    assert run_command("score", [str(tmp_path), str(tmp_path / "out")]) == 1
     message = capsys.readouterr().err
     assert message.startswith(f"the tracking store {unreachable_store} does not answer")
     assert "Traceback" not in message

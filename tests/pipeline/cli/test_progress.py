@@ -1,5 +1,6 @@
 """What the runner prints while it works, and its commands about past runs."""
 
+import io
 import json
 import os
 import pty
@@ -8,17 +9,20 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from pipeline import Option, main
-from pipeline.cli.progress import JsonProgress, PlainProgress
+from pipeline.cli.progress import JsonProgress, PlainProgress, QuietProgress
 from pipeline.cli.terminal_progress import TerminalProgress
 from pipeline.runs.events import RunEvent
-from pipeline.runs.records import RunRecord, StepRecord
+from pipeline.runs.records import RunRecord, RunRecordWriter, StepRecord
 from pipeline.runs.results import Metric
 from pipeline.runs.status import StepStatus
 from pipeline.workspace import Workspace
 
 
+@pytest.mark.slow
 def test_plain_progress_prints_each_start_with_its_reason_and_each_result(make_step, home, capsys):
     assert main([make_step("one", "1"), make_step("two", "2")], home, []) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -30,6 +34,7 @@ def test_plain_progress_prints_each_start_with_its_reason_and_each_result(make_s
     assert "\x1b" not in "".join(lines)
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing_unless_a_step_fails(make_step, home, capsys):
     assert main([make_step("one", "1")], home, ["--quiet"]) == 0
     assert main([make_step("one", "1")], home, ["--quiet"]) == 0
@@ -40,6 +45,7 @@ def test_quiet_prints_nothing_unless_a_step_fails(make_step, home, capsys):
     assert "ZeroDivisionError" in err
 
 
+@pytest.mark.slow
 def test_json_prints_one_object_per_line_for_each_event(make_step, home, capsys):
     assert main([make_step("one", "1")], home, ["--json"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -54,6 +60,7 @@ def test_json_prints_one_object_per_line_for_each_event(make_step, home, capsys)
     assert event["event"] == "nothing to do"
 
 
+@pytest.mark.slow
 def test_the_progress_that_a_cell_displays_is_reported(make_step, home, capsys, monkeypatch):
     monkeypatch.setenv("WORD", "hush-hush")
     display = "h = display({'text/plain': 'trial 1'}, raw=True, display_id=True)"
@@ -90,13 +97,14 @@ def run_on_terminal(project, *arguments):
         output += chunk
     os.close(master)
     assert process.wait() == 0
-    return output.decode()
+    return re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", output.decode())
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_cells_time_left_and_the_heading(make_project, make_step):
     project = make_project(make_step("one", "import time; time.sleep(1)", "time.sleep(1)"))
     first_output = run_on_terminal(project)
-    assert re.search(r"one +1/3 cells +[\d.]+ s  The one report", first_output)
+    assert re.search(r"one +[12]/3 cells +[\d.]+ s  The one report", first_output)
     assert "left" not in first_output
     second_output = run_on_terminal(project, "--force")
     seconds_left = [float(text) for text in re.findall(r"about ([\d.]+) s left", second_output)]
@@ -107,19 +115,90 @@ def test_a_terminal_shows_cells_time_left_and_the_heading(make_project, make_ste
     )
 
 
-def test_a_slow_kernel_start_does_not_shorten_the_estimated_time_left(home, capsys):
-    started = "2026-01-01T00:00:00+00:00"  # long ago: the kernel was slow to start
-    step = StepRecord("one", "one.html", StepStatus.RUNNING, started, cells=3, cells_done=1)
+def terminal(width=80, **options):
+    """Return a console that writes to a text as to a terminal."""
+    return Console(file=io.StringIO(), force_terminal=True, width=width, **options)
+
+
+def running_step(name="one", **fields):
+    """Return a run with a step that is running."""
+    started = "2026-01-01T00:00:00+00:00"  # long ago
+    step = StepRecord(name, "one.html", StepStatus.RUNNING, started, **fields)
+    return RunRecord("a run", started, [step]), step
+
+
+def test_a_slow_kernel_start_does_not_shorten_the_estimated_time_left(home):
+    run, step = running_step(cells=3, cells_done=1)
     step.cell_seconds = [50.0, 0.0, 0.0]
-    run = RunRecord("a run", started, [step])
     seconds_left_by_durations = {
         (40.0, 30.0, 20.5): "50",
         (60.0, 30.5): "40",  # one cell fewer in the earlier run
     }
     for durations, seconds_left in seconds_left_by_durations.items():
-        show_progress = TerminalProgress(Workspace.at(home), {"one": list(durations)})
-        show_progress(RunEvent.CELL, run, step)
-        assert re.search(rf"about {seconds_left}\.[0-5] s left", capsys.readouterr().out)
+        console = terminal()
+        progress = TerminalProgress(Workspace.at(home), console, {"one": list(durations)})
+        progress.live.start()
+        progress(RunEvent.CELL, run, step)
+        assert re.search(rf"about {seconds_left}\.[0-5] s left", console.file.getvalue())
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_each_running_step_has_one_line_of_a_terminal(home, width):
+    run, step = running_step(cells=3, cells_done=1, heading="a long heading " * 9)
+    console = terminal(width)
+    progress = TerminalProgress(Workspace.at(home), console)
+    progress(RunEvent.RUN_STARTED, run, None)
+    progress(RunEvent.STEP_STARTED, run, step)
+    [last_line] = Text.from_ansi(console.file.getvalue().splitlines()[-1]).plain.splitlines()
+    assert last_line.startswith("one          1/3 cells")
+    assert len(last_line) == width
+    assert last_line.endswith("…")
+
+
+def test_a_terminal_shows_brackets_and_colons_as_they_are(home):
+    run, step = running_step("[bold]x", heading="[red]a :smile: heading[/red]")
+    console = terminal()
+    progress = TerminalProgress(Workspace.at(home), console)
+    progress(RunEvent.RUN_STARTED, run, None)
+    step.failure = "[/bold] is no list[int]"
+    step.status = StepStatus.FAILED
+    progress(RunEvent.STEP_ENDED, run, step)
+    step.status = StepStatus.RUNNING
+    progress(RunEvent.STEP_STARTED, run, step)
+    output = Text.from_ansi(console.file.getvalue()).plain
+    assert re.search(r"^\[bold\]x .* failed$", output, re.MULTILINE)
+    assert "[red]a :smile: heading[/red]" in output
+    step.status = StepStatus.FAILED
+    progress(RunEvent.RUN_ENDED, run, None)
+    assert "[/bold] is no list[int]" in Text.from_ansi(console.file.getvalue()).plain
+
+
+def test_a_long_line_above_the_running_steps_is_not_broken(home):
+    """A path can be copied from a narrow terminal."""
+    run, _ = running_step()
+    console = terminal(20)
+    progress = TerminalProgress(Workspace.at(home), console)
+    progress(RunEvent.RUN_STARTED, run, None)
+    page = home / "reports" / "a run" / "index.html"
+    assert f"run a run: {page}\n" in console.file.getvalue()
+
+
+def test_the_colours_of_a_terminal_are_left_out_on_request(home, monkeypatch):
+    run, step = running_step(cells=1, cells_done=1)
+    step.status = StepStatus.DONE
+    for no_color in (True, False):
+        console = terminal(color_system="truecolor", no_color=no_color)
+        TerminalProgress(Workspace.at(home), console)(RunEvent.STEP_ENDED, run, step)
+        assert ("\x1b[32m" in console.file.getvalue()) is not no_color
+
+
+def test_the_cursor_is_there_while_steps_run(home):
+    """A runner that is killed could not bring it back."""
+    run, _ = running_step()
+    console = terminal()
+    TerminalProgress(Workspace.at(home), console)(RunEvent.RUN_STARTED, run, None)
+    output = console.file.getvalue()
+    assert output.rindex("\x1b[?25h") > output.rindex("\x1b[?25l")
 
 
 def test_a_step_that_runs_for_many_reasons_names_three(home, capsys):
@@ -142,6 +221,7 @@ def test_json_prints_a_metric_with_its_number(home, capsys):
     assert event["headline"] == {"RMSE": rmse, "family": "forest"}
 
 
+@pytest.mark.slow
 def test_runs_and_show_print_the_history(make_step, home, capsys):
     published = json.dumps({"headline": {"RMSE": "$43,000"}, "notice": "MADE UP"})
     cell = f"import os; open(os.environ['PIPELINE_RESULTS'], 'w').write({published!r})"
@@ -169,13 +249,7 @@ def test_runs_and_show_print_the_history(make_step, home, capsys):
     assert "there is no run '1999'; the newest is" in capsys.readouterr().err
 
 
-def test_a_project_adds_commands_of_its_own(make_step, home):
-    calls = []
-    commands = {"champions": lambda arguments: calls.append(arguments) or 5}
-    assert main([make_step("one", "1")], home, ["champions", "-v"], commands=commands) == 5
-    assert calls == [["-v"]]
-
-
+@pytest.mark.slow
 def test_a_project_s_option_reaches_the_kernels_and_is_no_reason_to_run(
     make_step, home, capsys, monkeypatch
 ):
@@ -193,18 +267,125 @@ def test_a_project_s_option_reaches_the_kernels_and_is_no_reason_to_run(
     assert os.environ["PLACE"] == "the shell"
 
 
-def test_help_lists_a_project_s_commands_and_options(make_step, home, capsys):
-    def sing(_arguments):
-        """Sing a song.
+def ended_run(*steps):
+    """Return a run of an hour ago that has ended."""
+    run = RunRecord("20260101-000000-abcd", "2026-01-01T00:00:00+00:00", list(steps))
+    run.ended = "2026-01-01T00:01:12+00:00"
+    return run
 
-        This line is not shown.
-        """
 
-    options = {"--place": Option("PLACE", "WHERE", "where the work is done")}
-    with pytest.raises(SystemExit):
-        main([make_step("one", "1")], home, ["--help"], commands={"sing": sing}, options=options)
+def test_plain_progress_is_a_line_for_each_start_and_each_result(home, capsys):
+    step = StepRecord("one", "one.html", StepStatus.DONE, cells=2, cells_done=2)
+    step.headline, step.why = {"RMSE": "$43,000"}, ["it has never run here"]
+    run, show_progress = ended_run(step), PlainProgress(Workspace.at(home))
+    for event in (RunEvent.RUN_STARTED, RunEvent.STEP_STARTED, RunEvent.CELL, RunEvent.TICK):
+        show_progress(event, run, step)
+    for event in (RunEvent.STEP_ENDED, RunEvent.STOPPING, RunEvent.RUN_ENDED):
+        show_progress(event, run, step)
+    reports = home / "reports"
+    assert capsys.readouterr().out.splitlines() == [
+        f"run {run.id}: {reports / run.id / 'index.html'}",
+        "one        starts: it has never run here",
+        "one          2/2 cells     0.0 s  done",
+        "stopping; send the signal (Ctrl-C) once more to kill the kernels",
+        f"run {run.id} is done",
+        "  RMSE: $43,000",
+        f"reports: {reports / 'latest'}",
+    ]
+
+
+def test_quiet_progress_prints_what_went_wrong_on_stderr(home, capsys):
+    step = StepRecord("one", "one.html", StepStatus.DONE, cells=2, cells_done=1)
+    show_progress = QuietProgress(Workspace.at(home))
+    for event in RunEvent:
+        show_progress(event, ended_run(step), step)
+    assert capsys.readouterr() == ("", "")
+    step.status, step.failure = StepStatus.FAILED, "ZeroDivisionError"
+    show_progress(RunEvent.RUN_ENDED, ended_run(step), None)
+    message = "The step one failed after 1 of 2 cells: ZeroDivisionError.\n"
+    assert capsys.readouterr() == ("", message)
+
+
+def test_json_progress_is_an_object_for_each_event(home, capsys):
+    step = StepRecord("one", "one.html", StepStatus.DONE, cells=2, cells_done=1, heading="[a]")
+    show_progress = JsonProgress(Workspace.at(home))
+    for event in RunEvent:
+        is_about_step = event in (RunEvent.STEP_STARTED, RunEvent.CELL, RunEvent.STEP_ENDED)
+        show_progress(event, ended_run(step), step if is_about_step else None)
+    events = {
+        event["event"]: event for event in map(json.loads, capsys.readouterr().out.splitlines())
+    }
+    assert events.keys() == set(RunEvent) - {RunEvent.TICK}
+    assert all({"event", "run", "at"} <= event.keys() for event in events.values())
+    cell = {"step": "one", "cells": 2, "cells_done": 1, "heading": "[a]"}
+    assert cell.items() <= events["cell"].items()
+    assert events["step ended"]["step"]["status"] == "done"
+    assert events["run ended"]["status"] == "done"
+
+
+@pytest.fixture
+def history(home):
+    """A home with two runs: the newer failed in its second step."""
+    good = StepRecord("one", "one.html", StepStatus.DONE, parameters={"n": "[2]"})
+    good.headline, good.notice = {"RMSE": "$43,000"}, "MADE UP"
+    bad = StepRecord("bad", "bad.html", StepStatus.FAILED, output="a\nlast words\n")
+    bad.failure, bad.why = "ZeroDivisionError: [bold]", ["it has never run here"]
+    again = StepRecord("one", "one.html", StepStatus.UP_TO_DATE, reused="20260101-000000-abcd")
+    for run_id, steps in (("20260101-000000-abcd", [good]), ("20260102-000000-abcd", [again, bad])):
+        run = RunRecord(run_id, "2026-01-01T00:00:00+00:00", steps)
+        folder = Workspace.at(home).run_folder(run_id)
+        folder.mkdir(parents=True)
+        RunRecordWriter(run, folder).close()
+    return home
+
+
+def test_the_table_of_runs_has_a_line_for_each_run(history, capsys):
+    assert main([], history, ["runs"]) == 0
+    header, newer, older = capsys.readouterr().out.splitlines()
+    assert header.split() == ["run", "status", "took", "steps", "result"]
+    assert re.fullmatch(r"20260102-000000-abcd  failed  .*  =one !bad", newer)
+    assert re.fullmatch(r"20260101-\S+  done    .*  one        RMSE: \$43,000; one.n=\[2\]", older)
+    assert main([], history, ["runs", "--last", "1"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("run_ref", ["latest", "20260102", "20260102-000000-abcd"])
+def test_show_describes_each_step(history, capsys, run_ref):
+    assert main([], history, ["show", run_ref]) == 0
     output = capsys.readouterr().out
-    assert "run_pipeline.py sing       Sing a song.\n" in output
-    assert "run_pipeline.py prune " in output
-    assert re.search(r"--place WHERE +where the work is done", output)
-    assert "This line is not shown" not in output
+    for text in (
+        "run 20260102-000000-abcd: failed, ",
+        "one: up to date since run 20260101-000000-abcd",
+        "\nbad: failed, ",
+        "  why: it has never run here\n  ZeroDivisionError: [bold]\n",
+        "  last output: last words",
+    ):
+        assert text in output
+
+
+def test_an_unknown_run_is_named(history, home, capsys):
+    assert main([], history, ["show", "1999"]) == 2
+    expected = "there is no run '1999'; the newest is 20260102-000000-abcd\n"
+    assert capsys.readouterr().err == expected
+    assert main([], history, ["show", "2026"]) == 2
+    assert "'2026' is the start of 2 runs: 20260101-" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    """A text that passes for a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_terminal_s_table_of_runs_has_the_same_text(history, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert main([], history, ["runs"]) == 0
+    text = Text.from_ansi(sys.stdout.getvalue()).plain
+    for word in ("20260102-000000-abcd", "failed", "=one !bad", "RMSE: $43,000", "one.n=[2]"):
+        assert word in " ".join(text.split())
+    assert ("\x1b[31mfailed" in sys.stdout.getvalue()) is (columns > 40)

@@ -8,8 +8,12 @@ import pytest
 
 from pipeline import main
 from pipeline.cli import reproduce
+from pipeline.cli.selection import select_tasks
+from pipeline.definition.project import Project
+from pipeline.definition.steps import resolve_dependencies
 from pipeline.runs.records import load_all
 from pipeline.staleness import source_code
+from pipeline.workspace import Workspace
 
 PUBLISH_VARIABLES = """
 import json, os
@@ -33,11 +37,26 @@ def shell_arguments(command):
     return arguments
 
 
-def test_the_defaults_need_no_more_than_the_command(home, make_step):
+def reproduction_commands(home, steps, *parameters, sweep=(), params=()):
+    """Return label -> command of a run with these options, without the run."""
+    pipeline = resolve_dependencies(steps)
+    tasks = select_tasks(pipeline, list(parameters), list(params), list(sweep)).tasks
+    project = Project(Workspace.at(home), "run_pipeline.py")
+    return reproduce.reproduction_commands(project, pipeline, tasks)
+
+
+@pytest.mark.slow
+def test_a_notebook_sees_its_command_and_its_name(home, make_step):
     step = make_step("one", PUBLISH_VARIABLES, parameters="n: int = 1")
     assert main([step], home, ["-p", "n=1"]) == 0
     assert published_variables(home, "one")["COMMAND"] == "python run_pipeline.py"
     assert published_variables(home, "one")["NOTEBOOK"] == "one.ipynb"
+
+
+def test_the_defaults_need_no_more_than_the_command(home, make_step):
+    steps = [make_step("one", "1", parameters="n: int = 1")]
+    for parameters in ([], ["n=1"]):
+        assert reproduction_commands(home, steps, *parameters) == {"one": "python run_pipeline.py"}
 
 
 def test_the_command_reproduces_the_run_for_values_of_every_type(
@@ -65,18 +84,17 @@ def test_the_command_reproduces_the_run_for_values_of_every_type(
         make_step("one", PUBLISH_VARIABLES, parameters=cell),
         make_step("two", "1", parameters="same: int = 1"),
     ]
-    options = [word for value in values for word in ("-p", value)]
-    assert main(steps, home, [*options, "-p", "two.same=2"]) == 0
-    command = published_variables(home, "one")["COMMAND"]
+    command = reproduction_commands(home, steps, *values, "two.same=2")["one"]
     assert "-p one.token=env:TOKEN" in command
     assert "hush" not in command
     assert "one.same" not in command
     assert command.endswith("-p two.same=2")
-    capsys.readouterr()
-    assert main(steps, home, shell_arguments(command)) == 0
-    assert "nothing to do" in capsys.readouterr().out
+    options, texts = shell_arguments(command)[::2], shell_arguments(command)[1::2]
+    assert set(options) == {"-p"}
+    assert reproduction_commands(home, steps, *texts)["one"] == command
 
 
+@pytest.mark.slow
 def test_the_command_of_a_step_run_alone_has_the_values_of_the_earlier_steps(home, make_step):
     steps = [
         make_step("one", "1", parameters="n: int = 1\nd: float = 0.5"),
@@ -88,16 +106,8 @@ def test_the_command_of_a_step_run_alone_has_the_values_of_the_earlier_steps(hom
 
 
 def test_a_variant_s_command_has_its_own_value_and_a_later_step_s_has_the_sweep(home, make_step):
-    steps = [
-        make_step("one", PUBLISH_VARIABLES, parameters="n: int = 1\nm: int = 0"),
-        make_step("two", PUBLISH_VARIABLES),
-    ]
-    assert main(steps, home, ["--sweep", "one.n=1,2", "-p", "m=3"]) == 0
-    commands = {
-        label: published_variables(home, label)["COMMAND"]
-        for label in ("one[n=1]", "one[n=2]", "two")
-    }
-    assert commands == {
+    steps = [make_step("one", "1", parameters="n: int = 1\nm: int = 0"), make_step("two", "1")]
+    assert reproduction_commands(home, steps, "m=3", sweep=["one.n=1,2"]) == {
         "one[n=1]": "python run_pipeline.py -p one.m=3",
         "one[n=2]": "python run_pipeline.py -p one.n=2 -p one.m=3",
         "two": "python run_pipeline.py --sweep one.n=1,2 -p one.m=3",
@@ -106,12 +116,13 @@ def test_a_variant_s_command_has_its_own_value_and_a_later_step_s_has_the_sweep(
 
 @pytest.mark.parametrize("value", ["x" * 200_000, "a\0b"])
 def test_the_command_is_empty_if_no_command_line_can_hold_it(home, make_step, tmp_path, value):
-    (tmp_path / "values.yaml").write_text(json.dumps({"words": value}))
-    step = make_step("one", PUBLISH_VARIABLES, parameters="words: str = ''")
-    assert main([step], home, ["--cold", "--params", str(tmp_path / "values.yaml")]) == 0
-    assert published_variables(home, "one")["COMMAND"] == ""
+    path = tmp_path / "values.yaml"
+    path.write_text(json.dumps({"words": value}))
+    step = make_step("one", "1", parameters="words: str = ''")
+    assert reproduction_commands(home, [step], params=[path]) == {"one": ""}
 
 
+@pytest.mark.slow
 def test_the_code_s_hash_ignores_prose_comments_and_outputs(home, make_step):
     step = make_step("one", "# why\nx = 1", PUBLISH_VARIABLES, parameters="n: int = 1")
     assert main([step], home, []) == 0
@@ -129,6 +140,7 @@ def test_the_code_s_hash_ignores_prose_comments_and_outputs(home, make_step):
     assert source_code.notebook_digest(step.notebook) != digest
 
 
+@pytest.mark.slow
 def test_another_command_is_no_reason_to_run_again(home, make_step):
     steps = [
         make_step("one", PUBLISH_VARIABLES),

@@ -119,7 +119,7 @@ def test_a_dead_run_s_lock_is_free_and_a_signal_to_a_starting_run_stops_it(make_
     project.wait_for_output("up", "one")
     first_run.kill()
     started = time.monotonic()
-    exit_code, _ = project.run("--list")
+    exit_code, _ = project.run("list")
     assert exit_code == 0
     second_run = project.start()
     while "one        starts" not in second_run.stdout.readline():

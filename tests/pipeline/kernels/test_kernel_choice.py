@@ -50,7 +50,7 @@ def test_a_notebook_of_another_kernel_runs_in_the_one_of_the_command_line(
     home, foreign_step, capsys
 ):
     assert main([foreign_step], home, ["--kernel", "python3"]) == 0
-    assert main([foreign_step], home, ["--kernel", "odd=python3", "--explain"]) == 0
+    assert main([foreign_step], home, ["explain", "--kernel", "odd=python3"]) == 0
     assert "skip" in capsys.readouterr().out
 
 

@@ -23,12 +23,12 @@ def incoming(tmp_path):
 
 @pytest.fixture
 def explain(home, capsys, tmp_path, monkeypatch):
-    """Return a function that returns what --explain prints of the steps, one line each."""
+    """Return a function that returns what `explain` prints of the steps, one line each."""
     monkeypatch.chdir(tmp_path)
 
     def run_explain(*steps):
         capsys.readouterr()
-        assert main(list(steps), home, ["--explain"]) == 0
+        assert main(list(steps), home, ["explain"]) == 0
         return capsys.readouterr().out.strip().splitlines()
 
     return run_explain
@@ -65,7 +65,7 @@ def test_a_new_file_is_the_reason_to_run_again(finished_listing, copy_finished, 
     step = Step(name, folder / f"{name}.ipynb")
 
     def explain():
-        main([step], folder, ["--explain"])
+        main([step], folder, ["explain"])
         return capsys.readouterr().out
 
     assert "skip" in explain()
@@ -182,7 +182,7 @@ def test_accept_takes_the_folder_as_it_is(make_step, home, incoming, explain):
     step = make_step("one", LIST_FOLDER)
     assert main([step], home, []) == 0
     (incoming / "b.csv").write_text("2")
-    assert main([step], home, ["--accept", "one"]) == 0
+    assert main([step], home, ["accept", "one"]) == 0
     assert "skip" in explain(step)[0]
 
 

@@ -71,8 +71,7 @@ def test_a_bad_default_is_refused_before_anything_starts(make_step, home, capsys
 
 def test_help_lists_the_parameters(make_step, home, capsys):
     step = make_step("one", "1", parameters="trials: int = 10  # settings tried")
-    with pytest.raises(SystemExit):
-        main([step], home, ["--help"])
+    assert main([step], home, ["--help"]) == 0
     assert "trials  int  10  settings tried" in capsys.readouterr().out
 
 
@@ -377,7 +376,7 @@ def test_a_closed_output_pipe_does_not_stop_the_run(make_project, make_step):
 def test_all_problems_of_the_command_line_are_listed_at_once(make_step, home, tmp_path, capsys):
     (tmp_path / "values.yaml").write_text("- 1")
     arguments = "-p noequals --only trian --force prp -p trails=1 -p trials=many --jobs 0"
-    arguments += f" --accept tran --sweep odd --params {tmp_path / 'values.yaml'}"
+    arguments += f" --sweep odd --params {tmp_path / 'values.yaml'}"
     step = make_step("train", "1", parameters="trials: int = 1")
     assert main([step], home, arguments.split()) == 2
     errors = capsys.readouterr().err
@@ -386,7 +385,6 @@ def test_all_problems_of_the_command_line_are_listed_at_once(make_step, home, tm
         "--sweep odd: expected NAME=VALUE",
         "there is no step 'trian'; did you mean 'train'?",
         "there is no step 'prp'",
-        "there is no step 'tran'; did you mean 'train'?",
         "there is no parameter 'trails'; did you mean 'trials'?",
         "trials is 'many', expected int",
         "--jobs is 0, expected at least 1",
@@ -418,4 +416,4 @@ def test_a_parameter_file_in_another_encoding_is_named_with_the_command_to_conve
     )
     command = errors.split("convert it with: ")[1].strip()
     subprocess.run(command, shell=True, check=True, cwd=tmp_path)
-    assert main([step], home, ["--explain", "--params", command.split("> ")[1].strip("'")]) == 0
+    assert main([step], home, ["explain", "--params", command.split("> ")[1].strip("'")]) == 0

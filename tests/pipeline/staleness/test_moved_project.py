@@ -66,7 +66,7 @@ def run_script(folder, *arguments):
 
 def test_a_copy_of_a_finished_project_is_up_to_date(finished_project, tmp_path_factory):
     copy = copy_project(finished_project, tmp_path_factory.mktemp("elsewhere") / "copy")
-    lines = run_script(copy, "--explain").splitlines()
+    lines = run_script(copy, "explain").splitlines()
     assert [line.split()[:2] for line in lines] == [["write", "skip"], ["read", "skip"]]
     assert "nothing to do" in run_script(copy)
 
@@ -77,13 +77,13 @@ def test_a_moved_project_is_up_to_date_and_sees_its_own_changes(finished_project
     shutil.rmtree(first_copy)
     assert "nothing to do" in run_script(moved)
     (moved / "package" / "module.py").write_text("VALUE = 3\n")
-    assert "write      run   module package/module.py was edited" in run_script(moved, "--explain")
+    assert "write      run   module package/module.py was edited" in run_script(moved, "explain")
     (moved / "package" / "module.py").write_text("VALUE = 1\n")
     (moved / "plugin.py").write_text("VALUE = 3\n")
-    assert "write      run   module plugin.py was edited" in run_script(moved, "--explain")
+    assert "write      run   module plugin.py was edited" in run_script(moved, "explain")
     (moved / "plugin.py").write_text("VALUE = 2\n")
     (moved / "data" / "more.txt").touch()
-    assert "folder data has more.txt, which is new" in run_script(moved, "--explain")
+    assert "folder data has more.txt, which is new" in run_script(moved, "explain")
 
 
 def test_many_reasons_are_shortened(finished_project, tmp_path):
@@ -92,6 +92,6 @@ def test_many_reasons_are_shortened(finished_project, tmp_path):
         (folder / "package" / f"module{number}.py").write_text("VALUE = 1\n")
     imports = "\n".join(f"import package.module{number}" for number in range(20))
     (folder / "helper.py").write_text(f"SUFFIX = '!'\n{imports}\n")
-    first_line = run_script(folder, "--explain").splitlines()[0]
+    first_line = run_script(folder, "explain").splitlines()[0]
     assert first_line.endswith(" and 18 more")
     assert len(first_line) < 200

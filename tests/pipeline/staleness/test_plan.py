@@ -139,7 +139,7 @@ def test_a_command_reads_each_notebook_once(make_notebook, tmp_path):
     """Whether it explains, runs, or has nothing to do: counted by Python's audit hook."""
     for name in ("one", "two", "three"):
         make_notebook(name, "print(n)", parameters="n: int = 1")
-    for arguments in (["--explain"], [], [], ["--explain", "-p", "n=2"]):
+    for arguments in (["explain"], [], [], ["explain", "-p", "n=2"]):
         completed = subprocess.run(
             [sys.executable, "-c", COUNT_READS, str(tmp_path), *arguments],
             capture_output=True,

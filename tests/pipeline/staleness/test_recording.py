@@ -129,7 +129,7 @@ def test_the_run_fails_at_the_step_that_changes_a_file_and_mends_itself(
     )
     [run] = load_all(home / "var" / "runs")
     assert [step.status for step in run.steps] == ["done", "failed", "not run"]
-    main([first, second, third], home, ["--explain"])
+    main([first, second, third], home, ["explain"])
     output = capsys.readouterr().out
     assert "one        run   output f is altered" in output
     assert "two        run   it did not finish" in output

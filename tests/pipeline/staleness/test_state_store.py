@@ -73,8 +73,8 @@ def run_pair(folder, capsys):
 
 
 def explain_pair(run_pair, *arguments, **options):
-    """Return what --explain prints of the two steps, one line each."""
-    _, output = run_pair("--explain", *arguments, **options)
+    """Return what `explain` prints of the two steps, one line each."""
+    _, output = run_pair("explain", *arguments, **options)
     return output.strip().splitlines()
 
 
@@ -211,12 +211,12 @@ def test_accept_declares_a_harmless_edit_up_to_date(run_pair, folder):
         folder / "first.ipynb",
         lambda notebook: notebook.cells[3].update(source=WRITE_OUTPUT + " 1 + 1"),
     )
-    code, output = run_pair("--accept", "first")
+    code, output = run_pair("accept", "first")
     assert code == 0
     assert "cell 4 (The first report) was edited" in output
     assert "nothing to do" in run_pair()[1]
     (folder / "out.txt").write_text("tampered")
-    code, output = run_pair("--accept", "first")
+    code, output = run_pair("accept", "first")
     assert code == 2
     assert "output out.txt is altered" in output
 
@@ -237,7 +237,7 @@ def test_files_that_a_notebook_publishes_count_as_inputs(make_step, home, tmp_pa
     main([step], home, [])
     late_path.write_text("here")
     capsys.readouterr()
-    main([step], home, ["--explain"])
+    main([step], home, ["explain"])
     assert "late.bin is new" in capsys.readouterr().out
 
 
@@ -251,7 +251,7 @@ def test_a_failed_run_resumes_at_the_failed_step(make_step, home, tmp_path, caps
     ]
     assert main(steps, home, []) == 1
     capsys.readouterr()
-    main(steps, home, ["--explain"])
+    main(steps, home, ["explain"])
     output = capsys.readouterr().out
     assert "second     run   it did not finish in run" in output
     (tmp_path / "fixed").touch()
@@ -261,9 +261,9 @@ def test_a_failed_run_resumes_at_the_failed_step(make_step, home, tmp_path, caps
 
 
 def explain(steps, home, capsys, *arguments):
-    """Return what --explain prints of the steps, one line each."""
+    """Return what `explain` prints of the steps, one line each."""
     capsys.readouterr()
-    assert main(steps, home, ["--explain", *arguments]) == 0
+    assert main(steps, home, ["explain", *arguments]) == 0
     return capsys.readouterr().out.strip().splitlines()
 
 
@@ -307,7 +307,7 @@ def test_a_file_or_module_changed_while_a_step_runs_counts_as_changed(
     (tmp_path / "ours.py").write_text("VALUE = 'new'")
     process.communicate()
     assert "value new" in project.report_html("two")
-    _, output = project.run("--explain")
+    _, output = project.run("explain")
     first_line, second_line = output.strip().splitlines()
     assert "input in.txt is altered" in first_line
     assert "if one writes" in second_line
