@@ -35,7 +35,6 @@ def render_page(template_name: str, root_href: str, single_file: bool, **variabl
         template_name,
         single_file=single_file,
         asset_tags=_asset_tags(root_href, single_file),
-        policy=CONTENT_SECURITY_POLICY,
         **variables,
     )
 
@@ -53,10 +52,22 @@ def template_digest(template_name: str) -> str:
 
 @cache
 def _jinja_environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE_DIR), autoescape=True, undefined=StrictUndefined
-    )
-    environment.globals["StepStatus"] = StepStatus
+    environment = Environment(loader=FileSystemLoader(TEMPLATE_DIR))
+    configure(environment)
+    return environment
+
+
+def configure(environment: Environment) -> None:
+    """Add to the environment what our templates need; a page is a single file unless it says."""
+    environment.autoescape = True
+    environment.undefined = StrictUndefined
+    environment.globals |= {
+        "StepStatus": StepStatus,
+        "policy": CONTENT_SECURITY_POLICY,
+        "live": False,
+        "single_file": True,
+        "asset_tags": _asset_tags("", single_file=True),
+    }
     environment.filters |= {
         "duration": format_duration,
         "format_metric": format_metric,
@@ -67,7 +78,6 @@ def _jinja_environment() -> Environment:
         "capitalize_first": capitalize_first,
         "basename": lambda path: PurePath(path).name,
     }
-    return environment
 
 
 def format_time(timestamp: str) -> str:

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.definition.project import Project
-from pipeline.report import markdown, rendering
-from pipeline.report.pages.commit_comparison import CommitChanges, compare_commits
+from pipeline.definition.project import ComparisonTable, Project
+from pipeline.report import rendering
 from pipeline.report.pages.step_comparison import StepComparison, compare_steps
 from pipeline.runs import records
 from pipeline.runs.atomic_write import atomic_write
@@ -46,7 +45,8 @@ def comparison_page(
 ) -> str:
     """Return the HTML of the comparison."""
     steps = compare_steps(project.workspace, old_run, new_run)
-    commit_changes = compare_commits(project, old_run, new_run)
+    commit_changes = _compare_commits(project, old_run, new_run)
+    is_data_changed = old_run.fact(project.grouping_fact) != new_run.fact(project.grouping_fact)
     return rendering.render_page(
         "comparison.html.j2",
         "../",
@@ -57,11 +57,36 @@ def comparison_page(
         steps=steps,
         parameters=_parameter_rows(old_run, new_run),
         commit_changes=commit_changes,
-        commit_anchor=markdown.heading_anchor(commit_changes.title) if commit_changes else "",
+        commit_notes=_commit_notes(commit_changes, is_data_changed, old_run, new_run),
         run_rows=_run_rows(old_run, new_run),
         summary=_summary_sentences(project, old_run, new_run, steps, commit_changes),
         command=project.command("compare", old_run.id, new_run.id),
     )
+
+
+def _compare_commits(
+    project: Project, old_run: RunRecord, new_run: RunRecord
+) -> ComparisonTable | None:
+    """Return the project's table of what differs between the commits of the runs, if it has one."""
+    commits = [run.commit.removesuffix("-dirty") for run in (old_run, new_run)]
+    if project.compare_commits is None or not all(commits):
+        return None
+    return project.compare_commits(project.workspace.project, *commits)
+
+
+def _commit_notes(
+    table: ComparisonTable | None, is_data_changed: bool, old_run: RunRecord, new_run: RunRecord
+) -> list[str]:
+    """Return the notes of the table, and one for each run of a modified checkout."""
+    if table is None:
+        return []
+    dirty_runs = [run for run in (old_run, new_run) if run.commit.endswith("-dirty")]
+    return list(table.notes) + [
+        f"There were uncommitted changes when run {run.id} was made, so the files it used may "
+        "differ from those of its commit."
+        for run in dirty_runs
+        if table.rows or is_data_changed
+    ]
 
 
 def _parameter_rows(old_run: RunRecord, new_run: RunRecord) -> list[ComparedValue]:
@@ -112,7 +137,7 @@ def _summary_sentences(
     old_run: RunRecord,
     new_run: RunRecord,
     steps: list[StepComparison],
-    commit_changes: CommitChanges | None,
+    commit_changes: ComparisonTable | None,
 ) -> list[str]:
     """Return sentences on what differs, the most important first."""
     sentences = [

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pipeline.definition.project import Project
 from pipeline.report import rendering
-from pipeline.report.pages.sparkline import comparable_metrics, draw_sparkline
+from pipeline.report.pages.sparkline import comparable_metrics, make_sparkline
 from pipeline.runs import records
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.digests import json_digest
@@ -143,7 +143,7 @@ class RunIndex:
             groups=sorted(set(groups) - {""}),
             run_command=self.project.command(),
             compare_command=self.project.command("compare"),
-            sparkline=draw_sparkline(self.project, runs, metric_name),
+            sparkline=make_sparkline(self.project, runs, metric_name),
             live=any(run.status is StepStatus.RUNNING and not run.ended for run in runs[:1]),
         )
         rendering.write_assets(workspace)

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from markupsafe import Markup
+
 from pipeline.definition.project import Project
 from pipeline.report import rendering
 from pipeline.report.model import Field, PageContext, RenderedNotebook
@@ -20,7 +22,7 @@ class RunPageStep(NamedTuple):
     """A step in the list on the page of a run."""
 
     step: StepRecord
-    summary: str  # HTML
+    summary: Markup
     details: str
     extra_pages: list[Field]
     linked: bool
@@ -36,15 +38,16 @@ def step_page(
         "step.html.j2",
         "../",
         context.single_file,
+        project=context.project,
         run=run,
-        navigation_steps=steps,
-        linked_steps=linked_steps,
         step=step,
         notebook=notebook,
-        notice=step.notice or run.notice,
+        navigation_steps=steps,
+        linked_steps=linked_steps,
         live=context.live,
         pending_message=_pending_message(run, step, context),
-        failure=_describe_failure(run, step, notebook, context),
+        failure=_describe_failure(step, notebook) if step.status.is_failure else None,
+        finished_run_id="" if context.single_file else context.previous_run_id,
         fields=_step_fields(run, step, context),
         previous_step=_step_at(run, index - 1, linked_steps),
         next_step=_step_at(run, index + 1, linked_steps),
@@ -65,14 +68,10 @@ def _has_page(run: RunRecord, step: StepRecord) -> bool:
     return len(run.steps) <= MAX_NAVIGATION_STEPS or step.status is not StepStatus.NOT_RUN
 
 
-def _describe_failure(
-    run: RunRecord, step: StepRecord, notebook: RenderedNotebook, context: PageContext
-) -> "FailureDescription | None":
-    if not step.status.is_failure:
-        return None
-    from pipeline.report.pages import failure  # imports pygments, which takes half a second
+def _describe_failure(step: StepRecord, notebook: RenderedNotebook) -> "FailureDescription":
+    from pipeline.report.pages import failure  # imports nbconvert, which takes most of a second
 
-    return failure.describe(run, step, notebook, context)
+    return failure.describe(step, notebook)
 
 
 def _step_at(run: RunRecord, index: int, linked_steps: list[StepRecord]) -> StepRecord | None:
@@ -104,7 +103,7 @@ def _step_fields(run: RunRecord, step: StepRecord, context: PageContext) -> list
         fields.append(Field("took", format_duration(step.seconds)))
     fields += reused_fields(step, with_links)
     fields += [Field(name, str(value), css_class="set") for name, value in step.parameters.items()]
-    fields += extra_page_fields(step, with_links)
+    fields += extra_page_fields(run, step, context)
     fields += link_fields(run, step.links)
     previous_run_id = context.previous_run_id
     if with_links and previous_run_id and previous_run_id != step.reused:
@@ -142,16 +141,19 @@ def reused_fields(step: StepRecord, with_links: bool) -> list[Field]:
     return [Field("made by run", step.reused, href)]
 
 
-def extra_page_fields(step: StepRecord, with_links: bool) -> list[Field]:
-    """Return a field for each page that the step published.
+def extra_page_fields(run: RunRecord, step: StepRecord, context: PageContext) -> list[Field]:
+    """Return a field for each page that the step published, with a link if the page is there.
 
     A title like "Data sheet: numbers" of the page data_sheet becomes the field data sheet: numbers.
     """
+    folder = context.project.workspace.report_folder(run.id)
     fields = []
     for name, title in step.pages.items():
         label, (prefix, _, suffix) = name.replace("_", " "), title.partition(": ")
         text = suffix if suffix and prefix.lower() == label else title
-        fields.append(Field(label, text, step.page_filename(name) if with_links else ""))
+        filename = step.page_filename(name)
+        is_linked = not context.single_file and (folder / filename).exists()
+        fields.append(Field(label, text, filename if is_linked else ""))
     return fields
 
 
@@ -173,19 +175,19 @@ def link_fields(run: RunRecord, links: dict[str, str]) -> list[Field]:
 
 
 def run_page(
-    run: RunRecord, summaries: dict[str, str], context: PageContext, pin_reason: str
+    run: RunRecord, summaries: dict[str, Markup], context: PageContext, pin_reason: str
 ) -> str:
     """Return the HTML of a run's page.
 
-    summaries: step name -> HTML. pin_reason: why the run matters, or empty.
+    summaries: by step name. pin_reason: why the run matters, or empty.
     """
     with_links = not context.single_file
     steps = [
         RunPageStep(
             step=step,
-            summary=summaries.get(step.name, ""),
+            summary=summaries.get(step.name, Markup("")),
             details=_step_details(step),
-            extra_pages=extra_page_fields(step, with_links),
+            extra_pages=extra_page_fields(run, step, context),
             linked=with_links and _has_page(run, step),
         )
         for step in run.steps[:MAX_RUN_PAGE_STEPS]

@@ -71,6 +71,7 @@
       openButton.append(image);
       openButton.addEventListener("click", () => {
         largeImage.src = saveLink.href = image.src;
+        largeImage.className = image.className;
         largeImage.alt = title.textContent = image.alt;
         const fileName = image.alt.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60).replace(/^-|-$/g, "");
         saveLink.download = `${fileName || `figure-${index + 1}`}.${figure.dataset.kind}`;
@@ -79,11 +80,26 @@
     });
   };
 
+  const cellText = (cell) => (cell?.dataset.sort ?? cell?.textContent ?? "").trim();
+  const isNumber = (text) => /^[-+−±]?[$€£]?[-+−]?[\d.,]+(e[-+]?\d+)?\s*%?$/i.test(text);
   // a sort key is { text, number }; number is NaN if the text is none
   const cellSortKey = (cell) => {
-    const text = (cell?.dataset.sort ?? cell?.textContent ?? "").trim();
+    const text = cellText(cell);
     const number = parseFloat(text.replace(/[$€£,%\s]/g, "").replace("−", "-"));
-    return { text, number: /^[-+−]?[$€£]?[-+−]?[\d.,]+(e[-+]?\d+)?\s*%?$/i.test(text) ? number : NaN };
+    return { text, number: isNumber(text) ? number : NaN };
+  };
+  const alignTexts = (table) => selectAll("td", table).forEach((cell) => {
+    const text = cellText(cell);
+    if (!isNumber(text) && !/^(nan|inf|[-–])?$/i.test(text)) cell.classList.add("t");
+  });
+  // pandas writes the names of the index in a row of their own, below those of the columns
+  const mergeHeaderRows = (head) => {
+    if (head?.rows.length !== 2) return;
+    const [columnNames, indexNames] = [...head.rows].map((row) => [...row.cells]);
+    const isFree = (cell, column) => !cell.textContent.trim() || !indexNames[column].textContent.trim();
+    if (columnNames.length !== indexNames.length || !columnNames.every(isFree)) return;
+    columnNames.forEach((cell, column) => cell.append(indexNames[column].textContent));
+    head.deleteRow(1);
   };
   const compareSortKeys = (a, b, isAscending) => {
     if (!a.text !== !b.text) return a.text ? -1 : 1;  // empty cells stay last
@@ -101,9 +117,12 @@
       sort(column, isAscending);
     });
   });
-  const makeSortable = (table) => {
+  const enhanceTable = (table) => {
+    if ("own" in table.dataset) return;
+    alignTexts(table);
+    mergeHeaderRows(table.tHead);
     const body = table.tBodies[0], headers = table.tHead ? [...table.tHead.rows].at(-1).cells : [];
-    if (!body?.rows.length || "own" in table.dataset) return;
+    if (!body?.rows.length) return;
     const firstCells = body.rows[0].cells;
     if (headers.length !== firstCells.length) return;
     [...headers].forEach((header, column) => header.classList.toggle("t", firstCells[column].classList.contains("t")));
@@ -247,7 +266,7 @@
 
   const start = () => {
     for (const enhance of [addCodeButton, enlargeFigures, resizeFrames, followContents, startIndex, refreshLivePage]) enhance();
-    selectAll("table").forEach(makeSortable);
+    selectAll("table").forEach(enhanceTable);
     for (const box of selectAll(".wide")) if (box.scrollHeight > box.clientHeight + 4) box.classList.add("tall");
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start); else start();
