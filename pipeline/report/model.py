@@ -88,9 +88,8 @@ class PageContext(NamedTuple):
 
 
 class Field(NamedTuple):
-    """A label and its value in the header of a page."""
+    """A label and its value in the header of a page, which may be a link."""
 
     name: str
     text: str
     href: str = ""
-    css_class: str = ""

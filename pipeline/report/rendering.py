@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.report.model import PageContext
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.formatting import format_duration, hidden_items_suffix, join_limited
 from pipeline.runs.results import Metric, format_metric
@@ -25,18 +26,14 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def render_page(template_name: str, root_href: str, single_file: bool, **variables: Any) -> str:
+def render_page(template_name: str, root_href: str, context: PageContext, **variables: Any) -> str:
     """Return the HTML of a page.
 
-    root_href: the relative URL from the page to reports/. single_file: style sheet and script
-    stand in the page itself, and it has no links to other pages. variables: the template's.
+    root_href: the relative URL from the page to reports/. variables: the template's, besides the
+    fields of the context.
     """
-    return render_fragment(
-        template_name,
-        single_file=single_file,
-        asset_tags=_asset_tags(root_href, single_file),
-        **variables,
-    )
+    assets = _asset_tags(root_href, context.single_file)
+    return render_fragment(template_name, asset_tags=assets, **context._asdict(), **variables)
 
 
 def render_fragment(template_name: str, **variables: Any) -> str:

@@ -3,8 +3,8 @@
 from markupsafe import Markup
 
 from pipeline.report import markdown, rendering
-from pipeline.report.model import Field, PageContext, RenderedNotebook
-from pipeline.report.pages.step import fact_fields, link_fields, navigation_steps, reused_fields
+from pipeline.report.model import PageContext, RenderedNotebook
+from pipeline.report.pages.step import navigation_steps
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.results import ExtraPage
 
@@ -25,20 +25,10 @@ def render_extra_page(
     return rendering.render_page(
         "extra.html.j2",
         "../",
-        context.single_file,
+        context._replace(live=False),
         run=run,
         step=step,
         notebook=content,
         navigation_steps=steps,
         linked_steps=linked_steps,
-        live=False,
-        fields=[
-            Field(
-                "belongs to", f"the step {step.name}", "" if context.single_file else step.report
-            ),
-            *fact_fields(context.project, run, step),
-            Field("when", rendering.format_time(step.started or run.started)),
-            *reused_fields(step, not context.single_file),
-            *link_fields(run, {}),
-        ],
     )

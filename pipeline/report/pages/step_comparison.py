@@ -1,5 +1,6 @@
 """What differs between a step in two runs: its results, and its cells with their outputs."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -44,9 +45,7 @@ class StepComparison:
     sections: list[SectionChanges] = field(default_factory=list)
     results: list[ResultRow] = field(default_factory=list)
     unchanged_cells: int = 0
-    changed_code_cells: int = 0
-    changed_tables: int = 0
-    changed_figures: int = 0
+    change_counts: Counter[str] = field(default_factory=Counter)  # of code cell, table, figure
 
 
 def compare_steps(
@@ -116,7 +115,7 @@ def _add_cell_changes(
         blocks = list(_edited_cell_blocks(old_cell, new_cell, comparison))
     else:
         blocks = list(_single_cell_blocks(old_cell, new_cell))
-        comparison.changed_code_cells += 1
+        comparison.change_counts["code cell"] += 1
     section = (new_cell or old_cell or CodeCell("", "")).section
     if not blocks:
         comparison.unchanged_cells += 1
@@ -141,7 +140,7 @@ def _edited_cell_blocks(
 ) -> Iterator[Markup]:
     """Yield the HTML of each difference, and count it in the step's comparison."""
     if old_cell.source != new_cell.source:
-        comparison.changed_code_cells += 1
+        comparison.change_counts["code cell"] += 1
         yield diffs.text_diff(old_cell.source, new_cell.source)
     if old_cell.status != new_cell.status:
         phrases = old_cell.status.phrase, new_cell.status.phrase
@@ -151,11 +150,11 @@ def _edited_cell_blocks(
             yield diffs.text_diff(old_text, new_text)
     for old_table, new_table in zip_longest(old_cell.tables, new_cell.tables):
         table = _table_comparison(old_table, new_table)
-        comparison.changed_tables += bool(table)
+        comparison.change_counts["table"] += bool(table)
         yield from [table] if table else []
     for old_figure, new_figure in zip_longest(old_cell.figures, new_cell.figures):
         figure = diffs.figure_diff(old_figure, new_figure)
-        comparison.changed_figures += bool(figure)
+        comparison.change_counts["figure"] += bool(figure)
         yield from [figure] if figure else []
 
 
