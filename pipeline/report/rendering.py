@@ -134,7 +134,8 @@ def format_percent_change(relative_change: float) -> str:
 @cache
 def _asset_tags(root_href: str, single_file: bool) -> Markup:
     if single_file:
-        return Markup(f"<style>{stylesheet()}</style>\n<script>{_script()}</script>")
+        style, script = shared_assets().values()
+        return Markup(f"<style>{style}</style>\n<script>{script}</script>")
     css_url, js_url = (
         f"{root_href}assets/{name}?{_digest(text)}" for name, text in shared_assets().items()
     )
@@ -151,7 +152,7 @@ def _digest(text: str) -> str:
 @cache
 def shared_assets() -> dict[str, str]:
     """Return the text of each file that all pages share, by file name."""
-    return {"report.css": stylesheet(), "report.js": _script()}
+    return {name: (TEMPLATE_DIR / name).read_text() for name in ("report.css", "report.js")}
 
 
 def write_assets(workspace: Workspace) -> None:
@@ -160,14 +161,3 @@ def write_assets(workspace: Workspace) -> None:
         path = workspace.assets_folder / name
         if not path.exists() or path.read_text() != text:
             atomic_write(path, text)
-
-
-@cache
-def stylesheet() -> str:
-    """Return the CSS of all pages."""
-    return (TEMPLATE_DIR / "report.css").read_text()
-
-
-@cache
-def _script() -> str:
-    return (TEMPLATE_DIR / "report.js").read_text()

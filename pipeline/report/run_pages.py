@@ -68,14 +68,14 @@ class RunPages:
 
         The page of a running step does not wait for `preload`: that takes a second.
         """
-        from pipeline.report.pages.step import empty_notebook
+        from pipeline.report.model import RenderedNotebook
 
         path = self.executed_notebook(step)
         if step.status is StepStatus.NOT_RUN or not path.exists():
-            return empty_notebook(step)
+            return RenderedNotebook(step.name)
         if not self.can_render_notebooks:
             if step.status is StepStatus.RUNNING:
-                return empty_notebook(step)
+                return RenderedNotebook(step.name)
             self.preload()
         from pipeline.report import exporter
 

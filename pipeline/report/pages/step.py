@@ -101,8 +101,3 @@ def run_page(
         summaries=summaries,
         pin_reason=pin_reason,
     )
-
-
-def empty_notebook(step: StepRecord) -> RenderedNotebook:
-    """Return what a page shows of a step whose notebook has no outputs yet."""
-    return RenderedNotebook(title=step.name)

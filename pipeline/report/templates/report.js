@@ -169,7 +169,7 @@
     const body = table.tBodies[0], rows = [...body.rows], initialCount = rows.filter((row) => !row.hidden).length;
     const search = select("#search"), status = select("#by-status"), group = select("#by-group");  // no groups: null
     const normalize = (text) => text.toLowerCase().replace(/\s*=\s*/g, "=");
-    const searchTexts = new Map(rows.map((row) => [row, normalize(`${row.dataset.run} ${row.textContent}`)]));
+    const searchText = (row) => row.searchText ??= normalize(`${row.dataset.run} ${row.textContent}`);
     const moreButton = select("#more"), pickMessage = select("#pick");
     let visibleCount = initialCount, picked = [];
 
@@ -177,9 +177,9 @@
       const words = normalize(search.value).split(/\s+/).filter(Boolean);
       const hasText = (cell, text) => !text || cell.textContent === text;
       const matchingRows = [...body.rows].filter((row) => hasText(row.cells[1], status.value)
-        && hasText(row.cells[3], group?.value) && words.every((word) => searchTexts.get(row).includes(word)));
-      for (const row of rows) row.hidden = true;
-      for (const row of matchingRows.slice(0, visibleCount)) row.hidden = false;
+        && hasText(row.cells[3], group?.value) && words.every((word) => searchText(row).includes(word)));
+      const visibleRows = new Set(matchingRows.slice(0, visibleCount));
+      for (const row of rows) row.hidden = !visibleRows.has(row);
       const hiddenCount = Math.max(0, matchingRows.length - visibleCount);
       moreButton.hidden = !hiddenCount;
       moreButton.textContent = `Show more (${hiddenCount} left)`;
