@@ -269,3 +269,19 @@ def test_an_open_page_follows_the_run(browser, tmp_path):
         page.locator(".status.done").first.wait_for(timeout=20_000)
         assert not page.evaluate("document.documentElement.hasAttribute('data-live')")
         page.close()
+
+
+def test_texts_are_aligned_left_and_the_names_of_a_pandas_index_join_those_of_its_columns(browser):
+    from pipeline.report import rendering
+
+    page = browser.new_page()
+    page.set_content(
+        "<table><thead><tr><th></th><th>count</th></tr><tr><th>family</th><th></th></tr></thead>"
+        "<tbody><tr><th>tree</th><td>1,234.5</td><td>−3%</td><td>$5</td><td>boosting</td></tr>"
+        "</tbody></table>"
+    )
+    page.add_script_tag(content=rendering.shared_assets()["report.js"])
+    assert page.locator("thead tr").count() == 1
+    assert page.locator("thead").inner_text().split() == ["family", "count"]
+    assert page.locator("td.t").all_inner_texts() == ["boosting"]
+    page.close()
