@@ -80,10 +80,9 @@ def measure_writing(project: Project, workspace: Workspace, run: RunRecord, repe
     runs_folder.symlink_to(workspace.runs_folder)
 
     def write_pages() -> None:
-        from pipeline.report import images, markdown
+        from pipeline.report import markdown
 
-        images.compress_png.cache_clear()  # else only the first repeat would do the work
-        markdown.highlight_code.cache_clear()
+        markdown.highlight_code.cache_clear()  # else only the first repeat would do the work
         failed_pages = ReportWriter(project, run).rewrite_pages()
         assert not failed_pages, failed_pages
 

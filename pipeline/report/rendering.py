@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.report.model import PageContext
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.formatting import format_duration, hidden_items_suffix, join_limited
 from pipeline.runs.results import Metric, format_metric
@@ -25,19 +26,14 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def render_page(template_name: str, root_href: str, single_file: bool, **variables: Any) -> str:
+def render_page(template_name: str, root_href: str, context: PageContext, **variables: Any) -> str:
     """Return the HTML of a page.
 
-    root_href: the relative URL from the page to reports/. single_file: style sheet and script
-    stand in the page itself, and it has no links to other pages. variables: the template's.
+    root_href: the relative URL from the page to reports/. variables: the template's, besides the
+    fields of the context.
     """
-    return render_fragment(
-        template_name,
-        single_file=single_file,
-        asset_tags=_asset_tags(root_href, single_file),
-        policy=CONTENT_SECURITY_POLICY,
-        **variables,
-    )
+    assets = _asset_tags(root_href, context.single_file)
+    return render_fragment(template_name, asset_tags=assets, **context._asdict(), **variables)
 
 
 def render_fragment(template_name: str, **variables: Any) -> str:
@@ -53,10 +49,22 @@ def template_digest(template_name: str) -> str:
 
 @cache
 def _jinja_environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE_DIR), autoescape=True, undefined=StrictUndefined
-    )
-    environment.globals["StepStatus"] = StepStatus
+    environment = Environment(loader=FileSystemLoader(TEMPLATE_DIR))
+    configure(environment)
+    return environment
+
+
+def configure(environment: Environment) -> None:
+    """Add to the environment what our templates need; a page is a single file unless it says."""
+    environment.autoescape = True
+    environment.undefined = StrictUndefined
+    environment.globals |= {
+        "StepStatus": StepStatus,
+        "policy": CONTENT_SECURITY_POLICY,
+        "live": False,
+        "single_file": True,
+        "asset_tags": _asset_tags("", single_file=True),
+    }
     environment.filters |= {
         "duration": format_duration,
         "format_metric": format_metric,
@@ -67,7 +75,6 @@ def _jinja_environment() -> Environment:
         "capitalize_first": capitalize_first,
         "basename": lambda path: PurePath(path).name,
     }
-    return environment
 
 
 def format_time(timestamp: str) -> str:
@@ -127,7 +134,8 @@ def format_percent_change(relative_change: float) -> str:
 @cache
 def _asset_tags(root_href: str, single_file: bool) -> Markup:
     if single_file:
-        return Markup(f"<style>{stylesheet()}</style>\n<script>{_script()}</script>")
+        style, script = shared_assets().values()
+        return Markup(f"<style>{style}</style>\n<script>{script}</script>")
     css_url, js_url = (
         f"{root_href}assets/{name}?{_digest(text)}" for name, text in shared_assets().items()
     )
@@ -144,7 +152,7 @@ def _digest(text: str) -> str:
 @cache
 def shared_assets() -> dict[str, str]:
     """Return the text of each file that all pages share, by file name."""
-    return {"report.css": stylesheet(), "report.js": _script()}
+    return {name: (TEMPLATE_DIR / name).read_text() for name in ("report.css", "report.js")}
 
 
 def write_assets(workspace: Workspace) -> None:
@@ -153,14 +161,3 @@ def write_assets(workspace: Workspace) -> None:
         path = workspace.assets_folder / name
         if not path.exists() or path.read_text() != text:
             atomic_write(path, text)
-
-
-@cache
-def stylesheet() -> str:
-    """Return the CSS of all pages."""
-    return (TEMPLATE_DIR / "report.css").read_text()
-
-
-@cache
-def _script() -> str:
-    return (TEMPLATE_DIR / "report.js").read_text()

@@ -4,6 +4,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from pipeline.definition.project import Project
 from pipeline.kernels.slow_imports import skip_rfc3987_syntax
 from pipeline.runs.atomic_write import atomic_write
@@ -28,7 +30,7 @@ class RunPages:
     def __init__(self, project: Project, run: RunRecord, single_file: bool) -> None:
         self.project, self.workspace, self.run = project, project.workspace, run
         self.single_file = single_file
-        self.summaries: dict[str, str] = {}  # step name -> HTML of its summary
+        self.summaries: dict[str, Markup] = {}  # by step name
         self.live = True  # the run goes on
         self.can_render_notebooks = False  # what it needs has been imported
         self._pin_reasons: dict[str, str] | None = None
@@ -53,25 +55,27 @@ class RunPages:
         """Write the report of the step, and the pages that it has published."""
         from pipeline.report.pages.step import step_page
 
-        notebook = self._render_notebook(step)
-        self.summaries[step.name] = notebook.summary
-        self._write(step.report, step_page(self.run, step, notebook, self._context(step)))
-        for page_name in step.pages:
-            self._write_extra_page(step, page_name)
+        try:  # first, as the report links to them
+            for page_name in step.pages:
+                self._write_extra_page(step, page_name)
+        finally:
+            notebook = self._render_notebook(step)
+            self.summaries[step.name] = notebook.summary
+            self._write(step.report, step_page(self.run, step, notebook, self._context(step)))
 
     def _render_notebook(self, step: StepRecord) -> "RenderedNotebook":
         """Render the step's notebook, or an empty one if it has no outputs yet.
 
         The page of a running step does not wait for `preload`: that takes a second.
         """
-        from pipeline.report.pages.step import empty_notebook
+        from pipeline.report.model import RenderedNotebook
 
         path = self.executed_notebook(step)
         if step.status is StepStatus.NOT_RUN or not path.exists():
-            return empty_notebook(step)
+            return RenderedNotebook(step.name)
         if not self.can_render_notebooks:
             if step.status is StepStatus.RUNNING:
-                return empty_notebook(step)
+                return RenderedNotebook(step.name)
             self.preload()
         from pipeline.report import exporter
 

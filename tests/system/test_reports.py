@@ -187,7 +187,7 @@ def test_a_figure_opens_large_and_can_be_saved(browser, reports):
 
 def test_the_index_filters_sorts_and_shows_how_to_compare(browser, reports):
     page, _, _ = open_page(browser, f"file://{report_pages(reports)['index']}", 1440)
-    rows = page.locator(".runs tbody tr")
+    rows = page.locator(".runs tbody tr:not([hidden])")
     assert rows.count() == 3
     page.fill("#search", "rows = 60")
     assert rows.count() == 2
@@ -235,7 +235,7 @@ def test_an_index_of_a_thousand_runs_shows_the_rows_that_are_asked_for(browser, 
         (folder / "run.json").write_text(json.dumps(record | {"id": name}))
     index_page = RunIndex(Project(Workspace.at(tmp_path), "run_pipeline.py")).write_page({})
     page, _, console_messages = open_page(browser, f"file://{index_page}", 1440)
-    rows = page.locator(".runs tbody tr")
+    rows = page.locator(".runs tbody tr:not([hidden])")
     assert rows.count() == MAX_INITIAL_ROWS
     assert rows.first.get_attribute("data-run") == "20260101-000999-aaaa"
     page.click("#more")
@@ -269,3 +269,19 @@ def test_an_open_page_follows_the_run(browser, tmp_path):
         page.locator(".status.done").first.wait_for(timeout=20_000)
         assert not page.evaluate("document.documentElement.hasAttribute('data-live')")
         page.close()
+
+
+def test_texts_are_aligned_left_and_the_names_of_a_pandas_index_join_those_of_its_columns(browser):
+    from pipeline.report import rendering
+
+    page = browser.new_page()
+    page.set_content(
+        "<table><thead><tr><th></th><th>count</th></tr><tr><th>family</th><th></th></tr></thead>"
+        "<tbody><tr><th>tree</th><td>1,234.5</td><td>−3%</td><td>$5</td><td>boosting</td></tr>"
+        "</tbody></table>"
+    )
+    page.add_script_tag(content=rendering.shared_assets()["report.js"])
+    assert page.locator("thead tr").count() == 1
+    assert page.locator("thead").inner_text().split() == ["family", "count"]
+    assert page.locator("td.t").all_inner_texts() == ["boosting"]
+    page.close()

@@ -1,12 +1,12 @@
 """The page that compares two runs: parameters, facts, results, tables, figures and code."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.definition.project import Project
-from pipeline.report import markdown, rendering
-from pipeline.report.pages.commit_comparison import CommitChanges, compare_commits
+from pipeline.definition.project import ComparisonTable, Project
+from pipeline.report import rendering
+from pipeline.report.model import PageContext
 from pipeline.report.pages.step_comparison import StepComparison, compare_steps
 from pipeline.runs import records
 from pipeline.runs.atomic_write import atomic_write
@@ -46,65 +46,88 @@ def comparison_page(
 ) -> str:
     """Return the HTML of the comparison."""
     steps = compare_steps(project.workspace, old_run, new_run)
-    commit_changes = compare_commits(project, old_run, new_run)
+    commit_changes = _compare_commits(project, old_run, new_run)
+    is_data_changed = old_run.fact(project.grouping_fact) != new_run.fact(project.grouping_fact)
     return rendering.render_page(
         "comparison.html.j2",
         "../",
-        single_file,
+        PageContext(project, single_file),
         old_run=old_run,
         new_run=new_run,
-        live=False,
         steps=steps,
         parameters=_parameter_rows(old_run, new_run),
         commit_changes=commit_changes,
-        commit_anchor=markdown.heading_anchor(commit_changes.title) if commit_changes else "",
-        run_rows=_run_rows(old_run, new_run),
+        commit_notes=_commit_notes(commit_changes, is_data_changed, old_run, new_run),
+        run_rows=_compare_values(
+            _run_values(old_run, new_run), _run_values(new_run, old_run), default=""
+        ),
         summary=_summary_sentences(project, old_run, new_run, steps, commit_changes),
         command=project.command("compare", old_run.id, new_run.id),
     )
 
 
-def _parameter_rows(old_run: RunRecord, new_run: RunRecord) -> list[ComparedValue]:
-    """Return the parameters that either run has set, by name."""
-    old_values, new_values = _parameter_texts(old_run), _parameter_texts(new_run)
-    return [
-        ComparedValue(
-            name, old_values.get(name, "the default"), new_values.get(name, "the default")
-        )
-        for name in sorted({*old_values, *new_values})
+def _compare_commits(
+    project: Project, old_run: RunRecord, new_run: RunRecord
+) -> ComparisonTable | None:
+    """Return the project's table of what differs between the commits of the runs, if it has one."""
+    commits = [run.commit.removesuffix("-dirty") for run in (old_run, new_run)]
+    if project.compare_commits is None or not all(commits):
+        return None
+    return project.compare_commits(project.workspace.project, *commits)
+
+
+def _commit_notes(
+    table: ComparisonTable | None, is_data_changed: bool, old_run: RunRecord, new_run: RunRecord
+) -> list[str]:
+    """Return the notes of the table, and one for each run of a modified checkout."""
+    if table is None:
+        return []
+    dirty_runs = [run for run in (old_run, new_run) if run.commit.endswith("-dirty")]
+    return list(table.notes) + [
+        f"There were uncommitted changes when run {run.id} was made, so the files it used may "
+        "differ from those of its commit."
+        for run in dirty_runs
+        if table.rows or is_data_changed
     ]
 
 
-def _parameter_texts(run: RunRecord) -> dict[str, str]:
-    return {
-        f"{step.name}.{name}": str(value)
-        for step in run.steps
-        for name, value in step.parameters.items()
-    }
-
-
-def _run_rows(old_run: RunRecord, new_run: RunRecord) -> list[ComparedValue]:
-    """Return what at least one of the runs has: its times, status, facts, commit and notice."""
-    fact_names = dict.fromkeys(
-        name for run in (old_run, new_run) for step in run.steps for name in step.facts
-    )
-    old_values, new_values = _run_values(old_run, fact_names), _run_values(new_run, fact_names)
+def _compare_values(
+    old_values: Mapping[str, str], new_values: Mapping[str, str], default: str
+) -> list[ComparedValue]:
+    """Return what at least one of the runs has."""
     rows = [
-        ComparedValue(name, old_text, new_text)
-        for (name, old_text), (_, new_text) in zip(old_values, new_values, strict=True)
+        ComparedValue(name, old_values.get(name, default), new_values.get(name, default))
+        for name in dict.fromkeys([*old_values, *new_values])
     ]
     return [row for row in rows if row.old_text or row.new_text]
 
 
-def _run_values(run: RunRecord, fact_names: Iterable[str]) -> list[tuple[str, str]]:
-    return [
-        ("started", rendering.format_time(run.started)),
-        ("status", run.status),
-        ("took", format_duration(run.seconds)),
-        *((name, run.fact(name)) for name in fact_names),
-        ("commit", run.commit),
-        ("notice", run.notice),
+def _parameter_rows(old_run: RunRecord, new_run: RunRecord) -> list[ComparedValue]:
+    """Return the parameters that either run has set, by name."""
+    old_values, new_values = (
+        {
+            f"{step.name}.{name}": str(value)
+            for step in run.steps
+            for name, value in step.parameters.items()
+        }
+        for run in (old_run, new_run)
+    )
+    return sorted(_compare_values(old_values, new_values, "the default"))
+
+
+def _run_values(run: RunRecord, compared_run: RunRecord) -> dict[str, str]:
+    """Return the run's times, status, commit, notice, and the facts that either run has."""
+    fact_names = [
+        name for each in (run, compared_run) for step in each.steps for name in step.facts
     ]
+    return {
+        "started": rendering.format_time(run.started),
+        "status": run.status,
+        "took": format_duration(run.seconds),
+        **{name: run.fact(name) for name in fact_names},
+        "commit": run.commit,
+        "notice": run.notice,
+    }
 
 
 def _summary_sentences(
@@ -112,7 +135,7 @@ def _summary_sentences(
     old_run: RunRecord,
     new_run: RunRecord,
     steps: list[StepComparison],
-    commit_changes: CommitChanges | None,
+    commit_changes: ComparisonTable | None,
 ) -> list[str]:
     """Return sentences on what differs, the most important first."""
     sentences = [
@@ -136,18 +159,10 @@ def _summary_sentences(
         n_changes = len(commit_changes.rows)
         verb = "differs" if n_changes == 1 else "differ"
         sentences.append(f"{rendering.capitalize_first(commit_changes.title)}: {n_changes} {verb}.")
-    counts = [
-        (
-            sum(step.changed_code_cells for step in steps),
-            "code cell differs",
-            "code cells differ",
-        ),
-        (sum(step.changed_tables for step in steps), "table differs", "tables differ"),
-        (sum(step.changed_figures for step in steps), "figure differs", "figures differ"),
-    ]
-    sentences += [
-        f"{count} {singular if count == 1 else plural}."
-        for count, singular, plural in counts
-        if count
-    ]
+    for noun in ("code cell", "table", "figure"):
+        count = sum(step.change_counts[noun] for step in steps)
+        if count:
+            sentences.append(
+                f"{count} {noun} differs." if count == 1 else f"{count} {noun}s differ."
+            )
     return list(dict.fromkeys(sentences)) or ["Nothing differs."]

@@ -1,200 +1,225 @@
-"""Show two versions of a code cell, a text or a table as HTML with the differences marked."""
+"""Show two versions of a code cell, a text, a table or a figure with the differences marked."""
 
+import base64
+import io
+import math
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping
 from difflib import SequenceMatcher
-from html import escape
-from itertools import zip_longest
+from typing import Any, NamedTuple
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
+from markupsafe import Markup
+from PIL import Image, ImageChops, ImageFilter
 
-from pipeline.report.outputs import mark_text_cells
+from pipeline.report.images import figure_html
+from pipeline.report.markdown import scrolling_table
 from pipeline.report.rendering import format_percent_change
 
 CONTEXT_LINES = 3  # unchanged lines around a difference
-MAX_DIFF_LINES = 400  # of one difference that a page shows
-MAX_WORD_DIFF_CHARS = 2_000  # a longer text is compared line by line
+MAX_DIFF_CHARS = 20_000  # of one difference that a page shows
+MAX_WORD_DIFF_CHARS = 2_000  # in longer parts no words are marked
 MAX_FULL_TABLE_ROWS = 20  # a longer table is shown without the rows that did not change
-NUMBER_PATTERN = re.compile(r"[-+−]?[$€£]?[-+−]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?%?")
-CODE_TOKEN_PATTERN = re.compile(r"\w+|\s+|[^\w\s]")
-TEXT_TOKEN_PATTERN = re.compile(r"[\w.,$%−-]+|\s+|[^\w\s]")  # keeps a number in one token
+TOKEN_PATTERN = re.compile(r"\d[\d.,]*|\w+|\s+|[^\w\s]")  # keeps a number in one token
+UNIT_PATTERN = re.compile(r"[$€£,%\s]")
+MIN_VISIBLE_DIFFERENCE = 24  # of 255 gray levels; a smaller difference is not marked
+IGNORED_PIXEL_SHARE = 0.0005  # a figure with a smaller share of different pixels is unchanged
+HIGHLIGHT_COLOR = (214, 0, 147)
+HIGHLIGHT_WIDTH_PX = 5  # so that a single pixel is visible too
+FADED_SHARE = 0.6  # of white in the new figure, below the highlights
 
 
-def code_diff(old_source: str, new_source: str) -> str:
-    """Return a line diff; in an edited line the words that changed stand out."""
-    old_lines, new_lines = old_source.splitlines(), new_source.splitlines()
+def text_diff(old_text: str, new_text: str) -> Markup:
+    """Return the lines that differ, old ones above new ones, and in them the words that differ."""
+    old_lines, new_lines = old_text.splitlines(True), new_text.splitlines(True)
     matcher = SequenceMatcher(None, old_lines, new_lines, autojunk=False)
-    rows: list[str] = []
-    for group_index, group in enumerate(matcher.get_grouped_opcodes(CONTEXT_LINES)):
-        if group_index:
-            rows.append('<div class="faint">…</div>')
+    parts: list[Markup] = []
+    for group in matcher.get_grouped_opcodes(CONTEXT_LINES):
+        parts.append(Markup('<div class="faint">…</div>') if parts else Markup(""))
         for tag, old_start, old_end, new_start, new_end in group:
+            old_part = "".join(old_lines[old_start:old_end])
             if tag == "equal":
-                rows += [f"<div>  {escape(line)}</div>" for line in old_lines[old_start:old_end]]
-            else:
-                rows += _line_diff(old_lines[old_start:old_end], new_lines[new_start:new_end])
-    hidden_count = len(rows) - MAX_DIFF_LINES
-    if hidden_count > 0:
-        rows = [*rows[:MAX_DIFF_LINES], f'<div class="faint">… {hidden_count} more lines</div>']
-    attributes = 'tabindex="0" role="region" aria-label="code that differs"'
-    return f'<div class="diff" {attributes}>{"".join(rows)}</div>'
+                parts.append(Markup("<div>{}</div>").format(old_part))
+                continue
+            old_html, new_html = _mark_words(old_part, "".join(new_lines[new_start:new_end]))
+            parts.append(old_html and Markup('<div class="old">{}</div>').format(old_html))
+            parts.append(new_html and Markup('<div class="new">{}</div>').format(new_html))
+        if sum(map(len, parts)) > MAX_DIFF_CHARS:
+            parts.append(Markup('<div class="faint">… and more</div>'))
+            break
+    region = '<div class="diff" tabindex="0" role="region" aria-label="what differs">{}</div>'
+    return Markup(region).format(Markup("").join(parts))
 
 
-def _line_diff(old_lines: list[str], new_lines: list[str]) -> list[str]:
-    """Return the rows of the lines that were replaced: the old ones, then the new ones."""
-    old_rows, new_rows = [], []
-    for old_line, new_line in zip_longest(old_lines, new_lines):
-        if old_line is not None and new_line is not None:
-            old_html, new_html = word_diff(old_line, new_line)
-        else:
-            old_html, new_html = escape(old_line or ""), escape(new_line or "")
-        if old_line is not None:
-            old_rows.append(f'<div class="old">- {old_html}</div>')
-        if new_line is not None:
-            new_rows.append(f'<div class="new">+ {new_html}</div>')
-    return old_rows + new_rows
-
-
-def word_diff(old_text: str, new_text: str) -> tuple[str, str]:
+def _mark_words(old_text: str, new_text: str) -> tuple[Markup, Markup]:
     """Return both texts as HTML: deleted words in <del>, inserted ones in <ins>."""
-    old_parts, new_parts = [], []
-    for is_equal, old_words, new_words in _diff_tokens(CODE_TOKEN_PATTERN, old_text, new_text):
-        old_parts.append(old_words if is_equal or not old_words else f"<del>{old_words}</del>")
-        new_parts.append(new_words if is_equal or not new_words else f"<ins>{new_words}</ins>")
-    return "".join(old_parts), "".join(new_parts)
-
-
-def text_diff(old_text: str, new_text: str) -> str:
-    """Return one text with deletions and insertions marked; a line diff if it is long."""
-    if max(len(old_text), len(new_text)) > MAX_WORD_DIFF_CHARS:
-        return code_diff(old_text, new_text)
-    fragments = []
-    for is_equal, old_words, new_words in _diff_tokens(TEXT_TOKEN_PATTERN, old_text, new_text):
-        if is_equal:
-            fragments.append(old_words)
-        else:
-            fragments.append(f"<del>{old_words}</del>" if old_words else "")
-            fragments.append(f"<ins>{new_words}</ins>" if new_words else "")
-    return f'<p style="white-space:pre-wrap">{"".join(fragments)}</p>'
-
-
-def _diff_tokens(
-    token_pattern: re.Pattern[str], old_text: str, new_text: str
-) -> Iterable[tuple[bool, str, str]]:
-    """Yield (is equal, old HTML, new HTML) of each run of tokens that are equal or differ."""
-    old_tokens, new_tokens = token_pattern.findall(old_text), token_pattern.findall(new_text)
-    matcher = SequenceMatcher(None, old_tokens, new_tokens, autojunk=False)
+    if not (old_text and new_text) or len(old_text + new_text) > MAX_WORD_DIFF_CHARS:
+        return Markup.escape(old_text[:MAX_DIFF_CHARS]), Markup.escape(new_text[:MAX_DIFF_CHARS])
+    old_words, new_words = TOKEN_PATTERN.findall(old_text), TOKEN_PATTERN.findall(new_text)
+    old_html, new_html = Markup(""), Markup("")
+    matcher = SequenceMatcher(None, old_words, new_words, autojunk=False)
     for tag, old_start, old_end, new_start, new_end in matcher.get_opcodes():
-        old_html = escape("".join(old_tokens[old_start:old_end]))
-        new_html = escape("".join(new_tokens[new_start:new_end]))
-        yield tag == "equal", old_html, new_html
+        deleted, inserted = old_words[old_start:old_end], new_words[new_start:new_end]
+        old_mark, new_mark = ("{}", "{}") if tag == "equal" else ("<del>{}</del>", "<ins>{}</ins>")
+        old_html += Markup(old_mark).format("".join(deleted)) if deleted else ""
+        new_html += Markup(new_mark).format("".join(inserted)) if inserted else ""
+    return old_html, new_html
 
 
-class ParsedTable:
-    """The texts of an HTML table, by row and column.
+class ParsedTable(NamedTuple):
+    """The texts of an HTML table."""
 
-    source: HTML that contains a table. Raises ValueError if it contains none.
-    """
-
-    def __init__(self, source: str) -> None:
-        table = BeautifulSoup(source, "html.parser").find("table")
-        if table is None:
-            raise ValueError(f"{source[:60]!r} has no <table> element")
-        self.header_rows = [_cell_texts(row, "th") for row in _table_rows(table.find("thead"))]
-        self.rows: dict[tuple[str, ...], list[str]] = {}
-        for row in _table_rows(table.find("tbody") or table):
-            name = tuple(_cell_texts(row, "th"))
-            duplicate_count = sum(1 for known_name in self.rows if known_name[: len(name)] == name)
-            # rows of the same name are told apart by a number
-            key = (*name, f"#{duplicate_count}") if duplicate_count else name
-            self.rows[key] = _cell_texts(row, "td")
-        width = max(map(len, self.rows.values()), default=0)
-        names = self.header_rows[0] if self.header_rows else []
-        self.columns = names[-width:] if width else []
-        self.columns += [""] * (width - len(self.columns))
-        self.index_names = names[:-width] if width else names
+    index_names: list[str]
+    columns: list[str]
+    rows: dict[tuple[str, ...], dict[str, str]]  # by the row's headers: column -> text
 
 
-def _table_rows(element: Tag | None) -> list[Tag]:
-    return list(element.find_all("tr")) if element else []
+def parse_table(source: str) -> ParsedTable:
+    """Return the texts of the first table in the HTML."""
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    headers: list[str] = []
+    columns: list[str] = []
+    counts: Counter[tuple[str, ...]] = Counter()
+    for row in BeautifulSoup(source, "html.parser").select("table tr"):
+        name, texts = (
+            [" ".join(cell.get_text().split()) for cell in row.find_all(tag)]
+            for tag in ("th", "td")
+        )
+        if not texts:
+            headers = headers or name
+            continue
+        columns = headers[-len(texts) :] or [""] * len(texts)
+        key = tuple(name)
+        # rows of the same name are told apart by a number
+        rows[(*key, f"#{counts[key]}") if counts[key] else key] = dict(
+            zip(columns, texts, strict=False)
+        )
+        counts[key] += 1
+    return ParsedTable(headers[: len(headers) - len(columns)], columns, rows)
 
 
-def _cell_texts(row: Tag, tag_name: str) -> list[str]:
-    return [" ".join(cell.get_text().split()) for cell in row.find_all(tag_name)]
-
-
-def table_diff(old_html: str, new_html: str) -> str:
+def table_diff(old_html: str, new_html: str) -> Markup:
     """Return the new table with the old value in each changed cell, and changed rows marked.
 
     Rows that were deleted stand at the end. Empty if both tables have the same texts.
     """
-    old_table, new_table = ParsedTable(old_html), ParsedTable(new_html)
-    old_rows, new_rows = old_table.rows, new_table.rows
-    if (old_table.header_rows, old_rows) == (new_table.header_rows, new_rows):
-        return ""
-    deleted_columns = [name for name in old_table.columns if name not in new_table.columns]
-    columns = new_table.columns + deleted_columns
-    head = "".join(f"<th>{escape(name)}</th>" for name in (*new_table.index_names, *columns))
-    html_rows: list[str] = []
-    same_count = 0
-    for name in [*new_rows, *(name for name in old_rows if name not in new_rows)]:
-        if len(new_rows) > MAX_FULL_TABLE_ROWS and old_rows.get(name) == new_rows.get(name):
-            same_count += 1
-            continue
-        old_cells = dict(zip(old_table.columns, old_rows.get(name, ()), strict=False))
-        new_cells = dict(zip(new_table.columns, new_rows.get(name, ()), strict=False))
-        html_rows.append(_row_diff(name, columns, old_cells, new_cells))
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(html_rows)}</tbody></table>"
-    attributes = 'tabindex="0" role="region" aria-label="a table with what changed"'
-    note = f'<p class="same">{same_count:,} more rows are the same.</p>' if same_count else ""
-    return f'<div class="wide" {attributes}>{mark_text_cells(table)}</div>{note}'
+    old_table, new_table = parse_table(old_html), parse_table(new_html)
+    if old_table == new_table:
+        return Markup("")
+    columns = list(dict.fromkeys([*new_table.columns, *old_table.columns]))
+    header = Markup("").join(
+        Markup("<th>{}</th>").format(name) for name in (*new_table.index_names, *columns)
+    )
+    rows, n_same = [], 0
+    for name in dict.fromkeys([*new_table.rows, *old_table.rows]):
+        old_cells, new_cells = old_table.rows.get(name, {}), new_table.rows.get(name, {})
+        if old_cells == new_cells and len(new_table.rows) > MAX_FULL_TABLE_ROWS:
+            n_same += 1
+        else:
+            rows.append(_row_diff(name, columns, old_cells, new_cells))
+    table = Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>")
+    note = Markup('<p class="same">{:,} more rows are the same.</p>').format(n_same)
+    region = Markup(scrolling_table(table.format(header, Markup("").join(rows))))
+    return region + (note if n_same else "")
 
 
 def _row_diff(
-    name: tuple[str, ...], columns: list[str], old_cells: dict[str, str], new_cells: dict[str, str]
-) -> str:
+    name: tuple[str, ...],
+    columns: list[str],
+    old_cells: Mapping[str, str],
+    new_cells: Mapping[str, str],
+) -> Markup:
     """Return the HTML of a row; its old or new cells are empty if only one table has it."""
-    in_both = bool(old_cells and new_cells)
-    class_attribute = "" if in_both else ' class="new"' if new_cells else ' class="old"'
-    headers = "".join(
-        f"<th{class_attribute}>{escape(text)}</th>" for text in name if not text.startswith("#")
-    )
-    cells = "".join(
-        _cell_diff(old_cells.get(column), new_cells.get(column), in_both) for column in columns
-    )
-    return f"<tr>{headers}{cells}</tr>"
-
-
-def _cell_diff(old_text: str | None, new_text: str | None, row_in_both: bool) -> str:
-    """Return the HTML of a table cell; a text is None if its table has no such cell."""
-    if row_in_both and old_text == new_text:
-        return f"<td>{escape(new_text or '')}</td>"
-    if not row_in_both or old_text is None or new_text is None:
-        css_class = "new" if new_text is not None else "old"
-        text = new_text if new_text is not None else old_text
-        return f'<td class="{css_class}">{escape(text or "")}</td>'
-    percent = _percent_change(old_text, new_text)
-    return (
-        f'<td class="changed" data-sort="{escape(new_text)}">{escape(new_text)}'
-        f'<span class="was">was {escape(old_text)}{percent}</span></td>'
-    )
-
-
-def parse_number(text: str) -> float | None:
-    """Return the number that a text is, without its unit; None if it is no number."""
-    if not NUMBER_PATTERN.fullmatch(text.strip()):
-        return None
-    digits = re.sub(r"[$€£,%+\s]", "", text).replace("−", "-")
-    try:
-        return float(digits)
-    except ValueError:
-        return None
+    css_class = "" if old_cells and new_cells else "new" if new_cells else "old"
+    header = Markup('<th class="{}">{}</th>')
+    parts = [header.format(css_class, text) for text in name if not text.startswith("#")]
+    for column in columns:
+        old_text, new_text = old_cells.get(column), new_cells.get(column)
+        if old_text is None or new_text is None:
+            cell_class = css_class or ("new" if old_text is None else "old")
+            cell = Markup('<td class="{}">{}</td>').format(cell_class, new_text or old_text or "")
+        elif old_text == new_text:
+            cell = Markup("<td>{}</td>").format(new_text)
+        else:
+            changed = (
+                '<td class="changed" data-sort="{0}">{0}<span class="was">was {1}{2}</span></td>'
+            )
+            percent = _percent_change(old_text, new_text)
+            cell = Markup(changed).format(new_text, old_text, percent)
+        parts.append(cell)
+    return Markup("<tr>{}</tr>").format(Markup("").join(parts))
 
 
 def _percent_change(old_text: str, new_text: str) -> str:
-    """Return ", +1.2%" if both texts are numbers; empty if not."""
-    old_value, new_value = parse_number(old_text), parse_number(new_text)
-    if old_value is None or new_value is None or not old_value:
+    """Return ", +1.2%" if both texts are numbers, with their units; empty if not."""
+    try:
+        old_value, new_value = (
+            float(UNIT_PATTERN.sub("", text).replace("−", "-")) for text in (old_text, new_text)
+        )
+    except ValueError:
         return ""
-    percent = format_percent_change((new_value - old_value) / abs(old_value))
+    change = (new_value - old_value) / abs(old_value) if old_value else math.nan
+    percent = format_percent_change(change) if math.isfinite(change) else ""
     return f", {percent}" if percent else ""
+
+
+def figure_diff(
+    old_bundle: Mapping[str, Any] | None, new_bundle: Mapping[str, Any] | None
+) -> Markup:
+    """Return both figures side by side, and where they differ; empty if no eye sees a difference.
+
+    old_bundle, new_bundle: MIME bundles of outputs; None if there is no such figure.
+    """
+    figures = {"before": old_bundle, "now": new_bundle}
+    if old_bundle and new_bundle:
+        if old_bundle == new_bundle:
+            return Markup("")
+        try:
+            images = _decode_png(old_bundle), _decode_png(new_bundle)
+        except (KeyError, ValueError, OSError):  # no PNG to compare
+            pass
+        else:
+            overlay = _highlight_differences(*images)
+            if overlay is None:
+                return Markup("")
+            figures["what differs"] = overlay
+    columns = (
+        Markup("<div><h4>{}</h4>{}</div>").format(
+            title,
+            figure_html(bundle or {}, {}) or Markup('<p class="faint">no figure</p>'),
+        )
+        for title, bundle in figures.items()
+    )
+    return Markup('<div class="pair">{}</div>').format(Markup("").join(columns))
+
+
+def _decode_png(mime_bundle: Mapping[str, Any]) -> Image.Image:
+    """Return the bundle's PNG on a white background.
+
+    Raises KeyError without a PNG, ValueError or OSError if it cannot be decoded.
+    """
+    with Image.open(io.BytesIO(base64.b64decode(mime_bundle["image/png"]))) as image:
+        background = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
+
+
+def _highlight_differences(old_image: Image.Image, new_image: Image.Image) -> dict[str, str] | None:
+    """Return the new figure, faded, with its differences highlighted, as a MIME bundle.
+
+    None if both look the same.
+    """
+    size = max(old_image.width, new_image.width), max(old_image.height, new_image.height)
+    # a crop that is larger than the image is padded with black
+    old_padded, new_padded = (image.crop((0, 0, *size)) for image in (old_image, new_image))
+    difference = ImageChops.difference(old_padded, new_padded).convert("L")
+    mask = difference.point(lambda level: 255 if level > MIN_VISIBLE_DIFFERENCE else 0)
+    changed_share = mask.histogram()[255] / (size[0] * size[1])
+    if old_image.size == new_image.size and changed_share <= IGNORED_PIXEL_SHARE:
+        return None
+    faded = Image.blend(new_padded.convert("L"), Image.new("L", size, "white"), FADED_SHARE)
+    overlay = faded.convert("RGB")
+    overlay.paste(HIGHLIGHT_COLOR, mask=mask.filter(ImageFilter.MaxFilter(HIGHLIGHT_WIDTH_PX)))
+    buffer = io.BytesIO()
+    overlay.save(buffer, "PNG")
+    return {"image/png": base64.b64encode(buffer.getvalue()).decode()}

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from pipeline.definition.project import Project
 from pipeline.report import rendering
-from pipeline.report.pages.sparkline import comparable_metrics, draw_sparkline
+from pipeline.report.model import PageContext
+from pipeline.report.pages.sparkline import comparable_metrics, make_sparkline
 from pipeline.runs import records
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.digests import json_digest
@@ -20,7 +21,7 @@ from pipeline.runs.status import StepStatus
 from pipeline.workspace import RUN_RECORD_NAME, Workspace
 
 MAX_ROW_ITEMS = 6  # steps, and parameters, that a row names
-MAX_INITIAL_ROWS = 100  # in the page itself; the script adds the other rows on request
+MAX_INITIAL_ROWS = 100  # that are visible; the script shows the other rows on request
 # what a row needs of a step; its cells and outputs stay in the run's own record
 CACHED_STEP_FIELDS = (
     "name",
@@ -118,33 +119,22 @@ class RunIndex:
             self._row_html(run, metric_name, pin_reasons.get(run.id, ""), comparisons.get(run.id))
             for run in runs
         ]
-        groups = [self.project.group(run) for run in runs]
-        # as many as the columns that are sorted by them
-        sort_keys = [
-            [
-                run.id,
-                run.status,
-                run.seconds,
-                *([group] if grouping_fact else []),
-                _metric_value(run, metric_name),
-            ]
-            for run, group in zip(runs, groups, strict=True)
-        ]
         page = rendering.render_page(
             "index.html.j2",
             "",
-            single_file=False,
-            rows="\n".join(rows[:MAX_INITIAL_ROWS]),
-            remaining_rows_json=_script_json({"keys": sort_keys, "rows": rows[MAX_INITIAL_ROWS:]}),
-            hidden_row_count=len(rows[MAX_INITIAL_ROWS:]),
+            PageContext(
+                self.project,
+                live=any(run.status is StepStatus.RUNNING and not run.ended for run in runs[:1]),
+            ),
+            rows=rows,
+            max_initial_rows=MAX_INITIAL_ROWS,
             metric_name=metric_name,
             statuses=sorted({run.status for run in runs}),
             grouping_fact=grouping_fact,
-            groups=sorted(set(groups) - {""}),
+            groups=sorted({self.project.group(run) for run in runs} - {""}),
             run_command=self.project.command(),
             compare_command=self.project.command("compare"),
-            sparkline=draw_sparkline(self.project, runs, metric_name),
-            live=any(run.status is StepStatus.RUNNING and not run.ended for run in runs[:1]),
+            sparkline=make_sparkline(self.project, runs, metric_name),
         )
         rendering.write_assets(workspace)
         atomic_write(workspace.run_index_page, page)
@@ -194,20 +184,6 @@ def _compact_record(run: RunRecord) -> dict[str, Any]:
         {name: step[name] for name in CACHED_STEP_FIELDS} for step in content["steps"]
     ]
     return content
-
-
-def _metric_value(run: RunRecord, metric_name: str) -> float | None:
-    metric = comparable_metrics(run).get(metric_name)
-    return metric.value if metric else None
-
-
-def _script_json(content: Any) -> str:
-    """Return JSON for a script element, escaped so that no text in it ends the element."""
-    return (
-        json.dumps(content, separators=(",", ":"), default=str)
-        .replace("</", "<\\/")
-        .replace("<!", "<\\u0021")
-    )
 
 
 def _parameter_items(run: RunRecord) -> list[tuple[str, Any]]:

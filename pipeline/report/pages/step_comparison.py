@@ -1,20 +1,22 @@
 """What differs between a step in two runs: its results, and its cells with their outputs."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pipeline.report import exporter, images, outputs, rendering
-from pipeline.report.pages import cell_matching, diffs, image_overlay
+from markupsafe import Markup
+
+from pipeline.report import exporter, outputs, rendering
+from pipeline.report.images import figure_html
+from pipeline.report.pages import cell_matching, diffs
 from pipeline.report.pages.cell_matching import CodeCell
 from pipeline.report.rendering import MetricChange
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.results import Metric, format_metric
 from pipeline.workspace import Workspace
-
-IGNORED_PIXEL_SHARE = 0.0005  # a figure with a smaller share of different pixels is unchanged
 
 
 class ResultRow(NamedTuple):
@@ -31,7 +33,7 @@ class SectionChanges:
     """The differences below one heading of a notebook."""
 
     section: str
-    html_blocks: list[str] = field(default_factory=list)
+    html_blocks: list[Markup] = field(default_factory=list)
 
 
 @dataclass
@@ -43,9 +45,7 @@ class StepComparison:
     sections: list[SectionChanges] = field(default_factory=list)
     results: list[ResultRow] = field(default_factory=list)
     unchanged_cells: int = 0
-    changed_code_cells: int = 0
-    changed_tables: int = 0
-    changed_figures: int = 0
+    change_counts: Counter[str] = field(default_factory=Counter)  # of code cell, table, figure
 
 
 def compare_steps(
@@ -112,13 +112,11 @@ def _add_cell_changes(
 ) -> None:
     """Add the differences between a cell and its counterpart to the step's comparison."""
     if old_cell and new_cell:
-        section, blocks = new_cell.section, _edited_cell_blocks(old_cell, new_cell, comparison)
-    elif new_cell:
-        section, blocks = new_cell.section, _new_cell_blocks(new_cell)
-        comparison.changed_code_cells += 1
-    elif old_cell:
-        section, blocks = old_cell.section, _deleted_cell_blocks(old_cell)
-        comparison.changed_code_cells += 1
+        blocks = list(_edited_cell_blocks(old_cell, new_cell, comparison))
+    else:
+        blocks = list(_single_cell_blocks(old_cell, new_cell))
+        comparison.change_counts["code cell"] += 1
+    section = (new_cell or old_cell or CodeCell("", "")).section
     if not blocks:
         comparison.unchanged_cells += 1
     elif comparison.sections and comparison.sections[-1].section == section:
@@ -127,82 +125,43 @@ def _add_cell_changes(
         comparison.sections.append(SectionChanges(section, blocks))
 
 
-def _new_cell_blocks(cell: CodeCell) -> list[str]:
-    return [
-        f"<p>A new cell:</p>{diffs.code_diff('', cell.source)}",
-        *(outputs.render_html(table) for table in cell.tables),
-        *(_figure_html(figure) for figure in cell.figures),
-    ]
-
-
-def _deleted_cell_blocks(cell: CodeCell) -> list[str]:
-    return [f"<p>A deleted cell:</p>{diffs.code_diff(cell.source, '')}"]
+def _single_cell_blocks(old_cell: CodeCell | None, new_cell: CodeCell | None) -> Iterator[Markup]:
+    """Yield what is shown of a cell that only one of the notebooks has."""
+    if old_cell:
+        yield Markup("<p>A deleted cell:</p>") + diffs.text_diff(old_cell.source, "")
+    if new_cell:
+        yield Markup("<p>A new cell:</p>") + diffs.text_diff("", new_cell.source)
+        yield from map(outputs.render_html, new_cell.tables)
+        yield from (figure_html(figure, {}) or Markup("") for figure in new_cell.figures)
 
 
 def _edited_cell_blocks(
     old_cell: CodeCell, new_cell: CodeCell, comparison: StepComparison
-) -> list[str]:
-    """Return the HTML of the differences, and count them in the step's comparison."""
-    blocks = []
+) -> Iterator[Markup]:
+    """Yield the HTML of each difference, and count it in the step's comparison."""
     if old_cell.source != new_cell.source:
-        blocks.append(diffs.code_diff(old_cell.source, new_cell.source))
-        comparison.changed_code_cells += 1
+        comparison.change_counts["code cell"] += 1
+        yield diffs.text_diff(old_cell.source, new_cell.source)
     if old_cell.status != new_cell.status:
-        old_phrase, new_phrase = old_cell.status.phrase, new_cell.status.phrase
-        blocks.append(f"<p>The cell {old_phrase} before, and {new_phrase} now.</p>")
-    blocks += [
-        diffs.text_diff(old_text, new_text)
-        for old_text, new_text in zip_longest(old_cell.texts, new_cell.texts, fillvalue="")
-        if old_text != new_text
-    ]
-    tables = [
-        _table_comparison_html(old_table, new_table)
-        for old_table, new_table in zip_longest(old_cell.tables, new_cell.tables)
-        if old_table != new_table
-    ]
-    tables = [table for table in tables if table]
-    figures = [
-        _figure_comparison_html(old_figure, new_figure)
-        for old_figure, new_figure in zip_longest(old_cell.figures, new_cell.figures)
-        if _figures_differ(old_figure, new_figure)
-    ]
-    comparison.changed_tables += len(tables)
-    comparison.changed_figures += len(figures)
-    return blocks + tables + figures
+        phrases = old_cell.status.phrase, new_cell.status.phrase
+        yield Markup("<p>The cell {} before, and {} now.</p>").format(*phrases)
+    for old_text, new_text in zip_longest(old_cell.texts, new_cell.texts, fillvalue=""):
+        if old_text != new_text:
+            yield diffs.text_diff(old_text, new_text)
+    for old_table, new_table in zip_longest(old_cell.tables, new_cell.tables):
+        table = _table_comparison(old_table, new_table)
+        comparison.change_counts["table"] += bool(table)
+        yield from [table] if table else []
+    for old_figure, new_figure in zip_longest(old_cell.figures, new_cell.figures):
+        figure = diffs.figure_diff(old_figure, new_figure)
+        comparison.change_counts["figure"] += bool(figure)
+        yield from [figure] if figure else []
 
 
-def _figures_differ(old_bundle: dict[str, Any] | None, new_bundle: dict[str, Any] | None) -> bool:
-    return (
-        old_bundle is None
-        or new_bundle is None
-        or image_overlay.changed_pixel_share(old_bundle, new_bundle) > IGNORED_PIXEL_SHARE
-    )
-
-
-def _table_comparison_html(old_table: str | None, new_table: str | None) -> str:
+def _table_comparison(old_table: str | None, new_table: str | None) -> Markup:
     """Return the HTML of two tables that differ; empty if only their markup does."""
     if new_table is None:
-        return f"<p>A deleted table:</p>{outputs.render_html(old_table or '')}"
+        return Markup("<p>A deleted table:</p>") + outputs.render_html(old_table or "")
     if old_table is None:
-        return f"<p>A new table:</p>{outputs.render_html(new_table)}"
+        return Markup("<p>A new table:</p>") + outputs.render_html(new_table)
     return diffs.table_diff(old_table, new_table)
-
-
-def _figure_html(mime_bundle: dict[str, Any] | None) -> str:
-    figure = images.extract_figure(mime_bundle, {}) if mime_bundle else None
-    return outputs.figure_html(figure, {}, "") if figure else '<p class="faint">no figure</p>'
-
-
-def _figure_comparison_html(
-    old_bundle: dict[str, Any] | None, new_bundle: dict[str, Any] | None
-) -> str:
-    figures = {"before": old_bundle, "now": new_bundle}
-    if old_bundle and new_bundle:
-        overlay = image_overlay.highlight_differences(old_bundle, new_bundle)
-        if overlay:
-            figures["what differs"] = overlay
-    columns = "".join(
-        f"<div><h4>{title}</h4>{_figure_html(mime_bundle)}</div>"
-        for title, mime_bundle in figures.items()
-    )
-    return f'<div class="pair">{columns}</div>'

@@ -71,6 +71,7 @@
       openButton.append(image);
       openButton.addEventListener("click", () => {
         largeImage.src = saveLink.href = image.src;
+        largeImage.className = image.className;
         largeImage.alt = title.textContent = image.alt;
         const fileName = image.alt.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60).replace(/^-|-$/g, "");
         saveLink.download = `${fileName || `figure-${index + 1}`}.${figure.dataset.kind}`;
@@ -79,11 +80,26 @@
     });
   };
 
+  const cellText = (cell) => (cell?.dataset.sort ?? cell?.textContent ?? "").trim();
+  const isNumber = (text) => /^[-+−±]?[$€£]?[-+−]?[\d.,]+(e[-+]?\d+)?\s*%?$/i.test(text);
   // a sort key is { text, number }; number is NaN if the text is none
   const cellSortKey = (cell) => {
-    const text = (cell?.dataset.sort ?? cell?.textContent ?? "").trim();
+    const text = cellText(cell);
     const number = parseFloat(text.replace(/[$€£,%\s]/g, "").replace("−", "-"));
-    return { text, number: /^[-+−]?[$€£]?[-+−]?[\d.,]+(e[-+]?\d+)?\s*%?$/i.test(text) ? number : NaN };
+    return { text, number: isNumber(text) ? number : NaN };
+  };
+  const alignTexts = (table) => selectAll("td", table).forEach((cell) => {
+    const text = cellText(cell);
+    if (!isNumber(text) && !/^(nan|inf|[-–])?$/i.test(text)) cell.classList.add("t");
+  });
+  // pandas writes the names of the index in a row of their own, below those of the columns
+  const mergeHeaderRows = (head) => {
+    if (head?.rows.length !== 2) return;
+    const [columnNames, indexNames] = [...head.rows].map((row) => [...row.cells]);
+    const isFree = (cell, column) => !cell.textContent.trim() || !indexNames[column].textContent.trim();
+    if (columnNames.length !== indexNames.length || !columnNames.every(isFree)) return;
+    columnNames.forEach((cell, column) => cell.append(indexNames[column].textContent));
+    head.deleteRow(1);
   };
   const compareSortKeys = (a, b, isAscending) => {
     if (!a.text !== !b.text) return a.text ? -1 : 1;  // empty cells stay last
@@ -101,18 +117,22 @@
       sort(column, isAscending);
     });
   });
-  const makeSortable = (table) => {
+  const sortRows = (body, column, isAscending) => {
+    const keyedRows = [...body.rows].map((row) => [cellSortKey(row.cells[column]), row]);
+    keyedRows.sort(([a], [b]) => compareSortKeys(a, b, isAscending));
+    body.append(...keyedRows.map(([, row]) => row));
+  };
+  const enhanceTable = (table) => {
+    if ("own" in table.dataset) return;
+    alignTexts(table);
+    mergeHeaderRows(table.tHead);
     const body = table.tBodies[0], headers = table.tHead ? [...table.tHead.rows].at(-1).cells : [];
-    if (!body?.rows.length || "own" in table.dataset) return;
+    if (!body?.rows.length) return;
     const firstCells = body.rows[0].cells;
     if (headers.length !== firstCells.length) return;
     [...headers].forEach((header, column) => header.classList.toggle("t", firstCells[column].classList.contains("t")));
     if (body.rows.length < 2 || select("[rowspan], [colspan]", body)) return;
-    addSortButtons(headers, (column, isAscending) => {
-      const keyedRows = [...body.rows].map((row) => [cellSortKey(row.cells[column]), row]);
-      keyedRows.sort(([a], [b]) => compareSortKeys(a, b, isAscending));
-      body.append(...keyedRows.map(([, row]) => row));
-    });
+    addSortButtons(headers, (column, isAscending) => sortRows(body, column, isAscending));
   };
 
   const resizeFrames = () => {
@@ -142,88 +162,57 @@
     links.forEach((_, id) => { const heading = document.getElementById(id); if (heading) observer.observe(heading); });
   };
 
-  // only the visible rows are in the page: thousands of them take a browser seconds
+  // only some rows are visible: thousands of them take a browser seconds
   const startIndex = () => {
-    const form = select(".filter"), table = select(".runs"), remainingRows = select("#rest");
-    if (!form || !table || !remainingRows) return;
-    const body = table.tBodies[0], initialCount = body.rows.length;
-    const { keys: sortKeys, rows: remainingHtml } = JSON.parse(remainingRows.textContent);
-    const rowsHtml = [...[...body.rows].map((row) => row.outerHTML), ...remainingHtml];
+    const form = select(".filter"), table = select(".runs");
+    if (!form || !table) return;
+    const body = table.tBodies[0], rows = [...body.rows], initialCount = rows.filter((row) => !row.hidden).length;
     const search = select("#search"), status = select("#by-status"), group = select("#by-group");  // no groups: null
-    const runs = sortKeys.map((keys, index) => (
-      { id: keys[0], status: keys[1], group: group && keys[3], html: rowsHtml[index], keys }));
     const normalize = (text) => text.toLowerCase().replace(/\s*=\s*/g, "=");
-    const searchText = (run) => run.searchText ??= normalize(`${run.id} ${run.html.replace(/<[^>]*>/g, " ")}`);
+    const searchText = (row) => row.searchText ??= normalize(`${row.dataset.run} ${row.textContent}`);
     const moreButton = select("#more"), pickMessage = select("#pick");
-    const pickedIds = [];
-    let matchingRuns = runs, visibleCount = initialCount;
+    let visibleCount = initialCount, picked = [];
 
-    const updateCounts = () => {
-      moreButton.hidden = matchingRuns.length <= visibleCount;
-      moreButton.textContent = `Show more (${Math.max(0, matchingRuns.length - visibleCount)} left)`;
-      select("#count").textContent =
-        matchingRuns.length === runs.length ? `${runs.length} runs` : `${matchingRuns.length} of ${runs.length} runs`;
-    };
-    const markPickedRows = () => {
-      for (const row of body.rows) {
-        select(".pick-run", row).checked = pickedIds.includes(row.dataset.run);
-        row.classList.toggle("picked", pickedIds.includes(row.dataset.run));
-      }
-    };
-    const draw = () => {
-      body.innerHTML = matchingRuns.slice(0, visibleCount).map((run) => run.html).join("");
-      markPickedRows();
-      updateCounts();
-    };
-    const filter = () => {
+    const update = () => {
       const words = normalize(search.value).split(/\s+/).filter(Boolean);
-      matchingRuns = runs.filter((run) => (!status.value || run.status === status.value)
-        && (!group?.value || run.group === group.value) && words.every((word) => searchText(run).includes(word)));
-      visibleCount = initialCount;
-      draw();
+      const hasText = (cell, text) => !text || cell.textContent === text;
+      const matchingRows = [...body.rows].filter((row) => hasText(row.cells[1], status.value)
+        && hasText(row.cells[3], group?.value) && words.every((word) => searchText(row).includes(word)));
+      const visibleRows = new Set(matchingRows.slice(0, visibleCount));
+      for (const row of rows) row.hidden = !visibleRows.has(row);
+      const hiddenCount = Math.max(0, matchingRows.length - visibleCount);
+      moreButton.hidden = !hiddenCount;
+      moreButton.textContent = `Show more (${hiddenCount} left)`;
+      select("#count").textContent =
+        matchingRows.length === rows.length ? `${rows.length} runs` : `${matchingRows.length} of ${rows.length} runs`;
     };
-
-    const columnText = (run, column) => {
-      const row = createElement("tr", { innerHTML: run.html.replace(/^<tr[^>]*>/, "") });
-      return select(`:scope > :nth-child(${column + 1})`, row).textContent;
-    };
-    const runSortKey = (run, column) => {
-      const key = column < run.keys.length ? run.keys[column] : columnText(run, column);
-      return { text: key === null ? "" : String(key).trim(), number: typeof key === "number" ? key : NaN };
-    };
+    const filter = () => { visibleCount = initialCount; update(); };
     addSortButtons(table.tHead.rows[0].cells, (column, isAscending) => {
-      const keyedRuns = runs.map((run) => [runSortKey(run, column), run]);
-      keyedRuns.sort(([a], [b]) => compareSortKeys(a, b, isAscending));
-      runs.splice(0, runs.length, ...keyedRuns.map(([, run]) => run));
+      sortRows(body, column, isAscending);
       filter();
     });
 
-    const existingComparison = (pair) => {
-      const selector = `[data-compares="${pair}"]`;
-      const run = runs.find(({ html }) => html.includes(`data-compares="${pair}"`));
-      return run && select(selector, createElement("template", { innerHTML: run.html }).content).getAttribute("href");
-    };
-    const updatePickMessage = () => {
-      pickMessage.hidden = !pickedIds.length;
-      pickMessage.textContent = "Pick another run to compare it with.";
-      if (pickedIds.length < 2) return;
-      const pair = [...pickedIds].sort().join(" "), href = existingComparison(pair);
-      pickMessage.replaceChildren("To compare them: ");
-      if (href) pickMessage.append(createElement("a", { href, textContent: "the comparison" }), ", or ");
-      pickMessage.append(createElement("code", { textContent: `${table.dataset.compareCommand} ${pair}` }));
-    };
     body.addEventListener("change", (event) => {
-      const runId = event.target.closest("tr").dataset.run;
-      if (event.target.checked) pickedIds.push(runId); else pickedIds.splice(pickedIds.indexOf(runId), 1);
-      if (pickedIds.length > 2) pickedIds.shift();
-      updatePickMessage();
-      markPickedRows();
+      const row = event.target.closest("tr");
+      picked = [...picked.filter((other) => other !== row), ...(event.target.checked ? [row] : [])].slice(-2);
+      for (const other of rows) {
+        select(".pick-run", other).checked = picked.includes(other);
+        other.classList.toggle("picked", picked.includes(other));
+      }
+      pickMessage.hidden = !picked.length;
+      pickMessage.textContent = "Pick another run to compare it with.";
+      if (picked.length < 2) return;
+      const pair = picked.map((other) => other.dataset.run).sort().join(" ");
+      const comparison = select(`[data-compares="${pair}"]`, table);
+      pickMessage.replaceChildren("To compare them: ");
+      if (comparison) pickMessage.append(createElement("a", { href: comparison.href, textContent: "the comparison" }), ", or ");
+      pickMessage.append(createElement("code", { textContent: `${table.dataset.compareCommand} ${pair}` }));
     });
-    moreButton.addEventListener("click", () => { visibleCount += ROWS_PER_CLICK; draw(); });
+    moreButton.addEventListener("click", () => { visibleCount += ROWS_PER_CLICK; update(); });
     form.addEventListener("input", filter);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.hidden = false;
-    if (search.value || status.value || group?.value) filter(); else updateCounts();  // a reload keeps what was typed
+    update();  // a reload keeps what was typed
   };
 
   const refreshLivePage = () => {
@@ -247,7 +236,7 @@
 
   const start = () => {
     for (const enhance of [addCodeButton, enlargeFigures, resizeFrames, followContents, startIndex, refreshLivePage]) enhance();
-    selectAll("table").forEach(makeSortable);
+    selectAll("table").forEach(enhanceTable);
     for (const box of selectAll(".wide")) if (box.scrollHeight > box.clientHeight + 4) box.classList.add("tall");
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start); else start();

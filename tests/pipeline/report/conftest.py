@@ -1,6 +1,8 @@
 """Build executed notebooks and records of runs without running anything."""
 
 import base64
+import copy
+import html
 import io
 import json
 
@@ -9,6 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline.definition.project import Project
+from pipeline.report.live import ReportWriter
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.status import StepStatus
 from pipeline.workspace import Workspace
@@ -83,7 +86,7 @@ def record_run(home):
         )
         run.commit = (step_fields or {}).get("commit", "")
         for step in steps:
-            for name, value in (step_fields or {}).items():
+            for name, value in copy.deepcopy(step_fields or {}).items():
                 setattr(step, name, value)
         run_dir = home / "var" / "runs" / run_id
         run_dir.mkdir(parents=True)
@@ -93,3 +96,31 @@ def record_run(home):
         return run
 
     return record
+
+
+@pytest.fixture
+def publish_page(project):
+    """Publish a page of a recorded step: `publish_page(run, "train", "card", content)`.
+
+    content: the page's title and Markdown.
+    """
+
+    def publish(run, step_name, page_name, content):
+        [step] = [step for step in run.steps if step.name == step_name]
+        step.pages[page_name] = content["title"]
+        results_file = project.workspace.task_files(run.id, step.file_stem).results
+        results_file.write_text(json.dumps({"pages": {page_name: content}}))
+
+    return publish
+
+
+@pytest.fixture
+def read_page(project):
+    """Write the pages of a run, and read one: `read_page(run, "train")` for that of a step."""
+
+    def read(run, name, single_file=False):
+        assert ReportWriter(project, run, single_file).rewrite_pages() is None
+        path = project.workspace.report_folder(run.id) / f"{name}.html"
+        return html.unescape(path.read_text())
+
+    return read

@@ -1,20 +1,30 @@
+import base64
+import re
+import subprocess
+import sys
+import warnings
+
 import jinja2
+import nbformat
 import pytest
+from nbconvert.exporters import get_exporter
 
 from pipeline.report import exporter
 from tests.pipeline.report.conftest import (
     display_output,
+    encode_png,
     executed_cell,
     executed_notebook,
     stream_output,
+    v4,
 )
 
-ERROR = {
-    "output_type": "error",
-    "ename": "ZeroDivisionError",
-    "evalue": "division by zero",
-    "traceback": ["Cell \x1b[32mIn[2]\x1b[39m, line 2\n----> 2 1 / 0"],
-}
+ERROR = v4.new_output(
+    "error",
+    ename="ZeroDivisionError",
+    evalue="division by zero",
+    traceback=["Cell \x1b[32mIn[2]\x1b[39m, line 2\n----> 2 1 / 0"],
+)
 
 
 def test_title_question_summary_and_contents_are_found():
@@ -33,9 +43,12 @@ def test_title_question_summary_and_contents_are_found():
     )
     assert (rendered.title, rendered.question) == ("A title: yes", "<p>What is it?</p>\n")
     assert rendered.summary == "<p>It is <strong>good</strong>, for $5.</p>\n"
-    headings = [heading for _, _, heading in rendered.toc_entries]
-    assert headings == ["The data", "The bottom line", "A detail"]
-    assert 'id="the-data"' in rendered.html
+    assert [heading.text for heading in rendered.headings] == [
+        "The data",
+        "The bottom line",
+        "A detail",
+    ]
+    assert 'id="The-data"' in rendered.html
 
 
 def test_a_notebook_without_a_title_is_called_by_its_step():
@@ -68,19 +81,154 @@ def test_the_cell_that_failed_is_marked_with_its_line():
         executed_cell("2", status="not run"),
     )
     rendered = exporter.render_notebook(notebook, "train")
-    assert rendered.cells[1].failing_line == 2
+    assert rendered.cells[2].failing_line == 2
     assert "cell 2: failed" in rendered.html
     assert "cell 3: not run" in rendered.html
     assert 'id="cell-2"' in rendered.html
 
 
-def test_a_cell_without_a_value_that_the_template_needs_is_an_error(monkeypatch):
-    class IncompleteCell(exporter.RenderedCell):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
-            del self.seconds
+@pytest.fixture
+def export(tmp_path):
+    """Return the page that nbconvert makes of a notebook: `export(notebook)`."""
 
-    monkeypatch.setattr(exporter, "RenderedCell", IncompleteCell)
-    notebook = executed_notebook(executed_cell("1", status="failed"))
+    def export_notebook(notebook):
+        path = tmp_path / "analysis.ipynb"
+        nbformat.write(notebook, path)
+        page, _ = get_exporter("report")().from_filename(str(path))
+        return page
+
+    return export_notebook
+
+
+def test_nbconvert_makes_a_page_of_a_notebook_that_nobody_ran(export):
+    page = export(executed_notebook("Just a text", v4.new_code_cell("1 + 1")))
+    assert page.startswith("<!doctype html>")
+    assert "<title>analysis</title>" in page
+    assert "<h1>analysis</h1>" in page
+    assert "Just a text" in page
+    assert '<details class="code">' in page
+    assert '<html lang="en">' in page  # without data-live
+
+
+def test_nbconvert_makes_the_page_of_the_runner_from_any_notebook(export, tmp_path):
+    (tmp_path / "map.png").write_bytes(base64.b64decode(encode_png()))
+    picture = v4.new_markdown_cell("![at](attachment:a.png) ![near](map.png)")
+    picture["attachments"] = {"a.png": {"image/png": encode_png("blue")}}
+    notebook = executed_notebook(
+        "# An analysis\n\nWhat is it?",
+        "## The bottom line",
+        executed_cell("answer", display_output(markdown="It is **good**.")),
+        "## More\n\n$x^2$",
+        picture,
+        v4.new_raw_cell("a <raw> cell"),
+        executed_cell("%%bash\necho 1", stream_output("\x1b[31mred\x1b[0m")),
+        executed_cell("2", display_output(html="<table><tr><td>1</td></tr></table>")),
+        executed_cell("3", display_output(svg="<svg><script>1</script></svg>")),
+        executed_cell("4", display_output(latex="$$x$$"), v4.new_output("execute_result")),
+        v4.new_code_cell("5", outputs=[ERROR]),
+        "## The end",
+    )
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    notebook.metadata["widgets"] = {
+        "application/vnd.jupyter.widget-state+json": {"state": {}, "version_major": 2}
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        page = export(notebook)
+    for text in (
+        "<h1>An analysis</h1>",
+        "It is <strong>good</strong>.</p>",
+        '<a href="#The-end">The end</a>',
+        "a &lt;raw&gt; cell",
+        'class="ansi-red-fg"',
+        '<span class="nb">echo',
+        "<math",
+        'class="traceback"',
+    ):
+        assert text in page, text
+    assert page.count('src="data:image/png') == 2
+    assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", page)
+    assert "<style>" in page
+
+
+@pytest.mark.parametrize("separator", ["-", "_"])
+def test_the_tags_of_jupyter_book_remove_and_hide_parts_of_a_cell(export, separator):
+    def tagged(action, part):
+        name = f"{action} {part}"
+        output = stream_output(f"output to {name}")
+        tag = f"{action}{separator}{part}"
+        return executed_cell(f"'input to {name}'", output, tags=[tag])
+
+    actions = [
+        (action, part) for action in ("remove", "hide") for part in ("cell", "input", "output")
+    ]
+    page = export(executed_notebook("# Tags", *(tagged(*action) for action in actions)))
+    text = re.sub("<[^>]+>", "", page.split("<main")[1])
+
+    def shown(action, part):
+        return f"input to {action} {part}" in text, f"output to {action} {part}" in text
+
+    assert shown("remove", "cell") == (False, False)
+    assert shown("remove", "input") == (False, True)
+    assert shown("remove", "output") == (True, False)
+    assert (
+        shown("hide", "cell") == shown("hide", "input") == shown("hide", "output") == (True, True)
+    )
+    folded = re.findall(
+        r'<details class="hidden">(.*?)</summary>.*?output to (.*?)<', page, re.DOTALL
+    )
+    assert folded == [
+        ("<summary>a hidden cell", "hide cell"),
+        ("<summary>output", "hide output"),
+    ]
+    assert "open" not in re.findall(r"<details([^>]*)>", page)
+
+
+def test_a_hidden_or_removed_text_is_folded_or_absent(export):
+    cells = [
+        v4.new_markdown_cell(f"## A {tag} text", metadata={"tags": [tag]})
+        for tag in ("hide-cell", "remove-cell")
+    ]
+    page = export(executed_notebook("# Tags", *cells))
+    assert '<details class="hidden"><summary>a hidden cell</summary>\n<div class="text">' in page
+    assert "remove-cell text" not in page
+
+
+def test_cells_keep_their_numbers_when_others_are_removed():
+    rendered = exporter.render_notebook(
+        executed_notebook(
+            executed_cell("1", tags=["injected-parameters"]), executed_cell("2", status="failed")
+        ),
+        "train",
+    )
+    assert list(rendered.cells) == [2]
+    assert 'id="cell-2"' in rendered.html
+
+
+def test_a_plain_answer_is_escaped():
+    notebook = executed_notebook(
+        "# A title", "## The bottom line", executed_cell("x", display_output(plain="<script>"))
+    )
+    assert exporter.render_notebook(notebook, "train").summary == "<p>&lt;script&gt;</p>"
+
+
+def test_a_value_that_a_template_needs_and_no_cell_has_is_an_error():
+    template = exporter.ReportExporter().environment.from_string("{{ cell.seconds }}")
     with pytest.raises(jinja2.UndefinedError, match="seconds"):
-        exporter.render_notebook(notebook, "train")
+        template.render(cell={})
+
+
+def test_rendering_leaves_the_notebook_as_it_is():
+    notebook = executed_notebook("# A", executed_cell("1", display_output(html="<b>x</b>")))
+    before = nbformat.writes(notebook)
+    exporter.render_notebook(notebook, "train")
+    assert nbformat.writes(notebook) == before
+
+
+@pytest.mark.slow
+def test_the_command_of_nbconvert_writes_the_page(tmp_path):
+    nbformat.write(executed_notebook("# An analysis", executed_cell("1")), tmp_path / "a.ipynb")
+    command = [sys.executable, "-m", "nbconvert", "--to", "report", "a.ipynb", "--execute"]
+    completed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
+    assert "<h1>An analysis</h1>" in (tmp_path / "a.html").read_text()

@@ -1,8 +1,11 @@
 import html
+import re
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis
 import pytest
+from markupsafe import Markup
 
 from pipeline import main
 from pipeline.report.pages import cell_matching, comparison, diffs
@@ -66,7 +69,8 @@ def test_differences_are_marked_and_unchanged_cells_are_counted(project, record_
     assert "A new cell" in page
     assert "<del>10</del>" in page
     assert "<ins>12</ins>" in page
-    assert "<del>5</del><ins>6</ins>" in page
+    assert "fitted in <del>5</del> rounds" in page
+    assert "fitted in <ins>6</ins> rounds" in page
     assert "1 other cell is the same in both." in page
 
 
@@ -231,10 +235,66 @@ def test_an_edited_cell_matches_its_old_version():
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("$1,200", 1200), ("−3.5%", -3.5), ("boosting", None), ("1e-3", 0.001)]
+    ("old_text", "new_text", "change"),
+    [
+        ("$1,200", "$1,260", ", +5.0%"),
+        ("−4%", "−3%", ", +25.0%"),
+        ("1e-3", "2e-3", ", +100.0%"),
+        ("boosting", "forest", ""),
+        ("0", "1", ""),
+        ("nan", "1", ""),
+    ],
 )
-def test_numbers_are_read_with_their_units(text, number):
-    assert diffs.parse_number(text) == number
+def test_a_changed_cell_shows_its_old_value_and_the_change_in_percent(old_text, new_text, change):
+    tables = [
+        f"<table><thead><tr><th></th><th>error</th></tr></thead><tbody><tr><th>all</th>"
+        f"<td>{text}</td></tr></tbody></table>"
+        for text in (old_text, new_text)
+    ]
+    cell = f'{new_text}<span class="was">was {old_text}{change}</span>'
+    assert cell in diffs.table_diff(*tables)
+    assert diffs.table_diff(tables[0], tables[0]) == ""
+
+
+def test_rows_of_one_name_and_columns_of_one_table_are_compared():
+    def table(columns, *rows):
+        head = "".join(f"<th>{name}</th>" for name in columns)
+        body = "".join(
+            f"<tr><th>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+            for name, *cells in rows
+        )
+        return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    page = diffs.table_diff(
+        table(["a", "gone"], ("x", 1, 2), ("x", 3, 4)),
+        table(["a", "new"], ("x", 1, 5), ("x", 6, 7)),
+    )
+    assert '<td class="old">2</td>' in page
+    assert '<td class="new">5</td>' in page
+    assert "was 3, +100.0%" in page
+
+
+def test_a_long_difference_is_cut_and_keeps_its_context():
+    lines = [f"line {number}" for number in range(9_000)]
+    page = diffs.text_diff("\n".join(lines), "\n".join([*lines[:100], "odd", *lines[101:]]))
+    assert "line 97\n" in page
+    assert "line 96" not in page
+    assert '<div class="new"><ins>odd</ins>' in page
+    long_page = diffs.text_diff("", "\n".join(lines))
+    assert len(long_page) < 2 * diffs.MAX_DIFF_CHARS
+    assert "and more" in long_page
+
+
+@hypothesis.given(hypothesis.strategies.text(), hypothesis.strategies.text())
+def test_a_difference_shows_both_texts_whatever_they_are(old_text, new_text):
+    page = diffs.text_diff(old_text, new_text)
+    for css_class, text in (("old", old_text), ("new", new_text)):
+        shown = "".join(re.findall(rf'<div class="{css_class}">(.*?)</div>', page, re.DOTALL))
+        words = Markup(re.sub("</?(?:ins|del)>", "", shown)).unescape().splitlines()
+        assert not set(words) - set(text.splitlines())
+    assert ('class="old"' in page or 'class="new"' in page) == (
+        old_text.splitlines(True) != new_text.splitlines(True)
+    )
 
 
 def test_a_comparison_runs_no_script_of_a_notebook(project, record_run):
@@ -252,12 +312,11 @@ def test_a_comparison_runs_no_script_of_a_notebook(project, record_run):
     assert attack not in comparison.write_comparison(project, old_run.id, new_run.id).read_text()
 
 
-def test_the_command_prints_where_the_page_is(home, make_step, capsys):
-    assert main([make_step("one", "1")], home, []) == 0
-    assert main([make_step("one", "2")], home, []) == 0
-    old_id, new_id = sorted(path.parent.name for path in (home / "var" / "runs").glob("*/run.json"))
-    (home / "reports" / "compare" / f"{old_id}..{new_id}.html").unlink()
-    capsys.readouterr()
+def test_the_command_prints_where_the_page_is(home, record_run, capsys):
+    old_id, new_id = (
+        record_run(run_id, one=executed_notebook(executed_cell(source))).id
+        for run_id, source in (("20261101-01", "1"), ("20261101-02", "2"))
+    )
     assert main([], home, ["compare", old_id, "latest", "--single-file"]) == 0
     path = capsys.readouterr().out.strip()
     assert path.endswith(f"{old_id}..{new_id}.html")

@@ -2,6 +2,7 @@ import json
 import re
 
 from pipeline import main
+from pipeline.report.live import ReportWriter
 from pipeline.report.pages.index import MAX_INITIAL_ROWS, MAX_ROW_ITEMS, RunIndex
 from pipeline.runs.results import Metric
 from pipeline.runs.status import StepStatus
@@ -36,6 +37,27 @@ def test_every_run_is_listed_newest_first_with_its_change(project, record_run):
     assert "RMSE over 2 runs on A: now $9, best $9" in page
 
 
+def test_the_chart_shows_each_run_of_the_newest_run_s_group(project, record_run):
+    for day, value in enumerate((10, 8, 9), start=1):
+        record_run(f"20261101-0{day}", step_fields(value, better="lower"), train=notebook())
+    other_data = step_fields(1) | {"facts": {"data": "A sample, 5 rows"}}
+    record_run("20261030-10", other_data, train=notebook())
+    page = write_index(project)
+    assert "RMSE over 3 runs on A: now $9, best $8" in page
+    assert 'points="0.0,0.0 254.0,52.0 508.0,26.0 "' in page
+    assert re.findall(r'<a href="(\S+)/index.html" aria-label="[^"]*: (.*?)">', page) == [
+        ("20261101-01", "$10"),
+        ("20261101-02", "$8"),
+        ("20261101-03", "$9"),
+    ]
+
+
+def test_runs_of_the_same_value_have_a_level_chart(project, record_run):
+    for day in (1, 2):
+        record_run(f"20261101-0{day}", step_fields(10), train=notebook())
+    assert 'points="0.0,26.0 508.0,26.0 "' in write_index(project)
+
+
 def test_runs_are_grouped_by_the_fact_that_the_project_names(project, record_run):
     record_run("20261101-01", step_fields(10), train=notebook())
     record_run("20261101-02", {"facts": {"data": "A sample, 5 rows"}}, train=notebook())
@@ -43,8 +65,7 @@ def test_runs_are_grouped_by_the_fact_that_the_project_names(project, record_run
     assert '<th scope="col">data</th>' in page
     assert '<label>Data <select id="by-group">' in page
     assert re.findall("<option>([^<]*)</option>", page)[1:] == ["A", "A sample"]
-    keys = json.loads(re.search(r'id="rest">(.*?)</script>', page)[1])["keys"]
-    assert [key[3] for key in keys] == ["A sample", "A"]
+    assert re.findall("<td>(A.*?)</td>", page) == ["A sample", "A"]
 
 
 def test_without_groups_the_index_has_no_column_for_them_and_shows_notices(project, record_run):
@@ -115,15 +136,15 @@ def test_a_broken_record_or_cache_breaks_nothing(project, record_run):
     assert write_index(project).count("data-run=") == 1
 
 
-def test_no_text_of_a_run_ends_the_script_that_holds_it(project, record_run):
-    for day in range(MAX_INITIAL_ROWS + 5):
+def test_only_the_newest_runs_are_visible_at_first(project, record_run):
+    for number in range(MAX_INITIAL_ROWS + 5):
         attack = {"parameters": {"x": "</script><script>alert(1)</script><!--"}}
-        record_run(f"{day:04}-01", step_fields(day) | attack, train=notebook())
+        record_run(f"{number:04}-01", step_fields(number) | attack, train=notebook())
     page = write_index(project)
-    script = r'<script type="application/json" id="rest">(.*?)</script>'
-    remaining = json.loads(re.search(script, page, re.DOTALL)[1])
-    assert len(remaining["rows"]) == 5
-    assert len(remaining["keys"]) == MAX_INITIAL_ROWS + 5
+    assert page.count("<tr data-run=") == MAX_INITIAL_ROWS
+    hidden_runs = re.findall('<tr hidden data-run="(.*?)"', page)
+    assert hidden_runs == [f"{number:04}-01" for number in (4, 3, 2, 1, 0)]
+    assert "JavaScript is needed to show 5 more." in page
     assert "<script>alert" not in page
 
 
@@ -132,17 +153,18 @@ def test_the_results_of_a_failed_run_are_not_shown(project, record_run):
     assert "$10" not in write_index(project)
 
 
-def test_prune_keeps_the_runs_that_others_depend_on(home, make_step, capsys):
-    step = make_step("one", "1")
-    for number in range(5):
-        step.notebook.write_text(step.notebook.read_text().replace('"1"', f'"{number}"'))
-        assert main([step, make_step("two", "1")], home, ["--force"]) == 0
-    run_ids = recorded_run_ids(home)
+def test_prune_keeps_the_runs_that_others_depend_on(project, record_run, capsys):
+    home, workspace = project.workspace.home, project.workspace
+    run_ids = [f"2026110{number}-000{number}" for number in range(1, 6)]
+    for run_id in run_ids:
+        run = record_run(run_id, one=notebook(), two=notebook())
+        assert ReportWriter(project, run).write_final_pages() is None
+    workspace.states_folder.mkdir()
+    (workspace.states_folder / "one.json").write_text(json.dumps({"run": run_ids[4]}))
 
     def pinned_runs():
         return {run_ids[0]: "numbers version 1, champion"}
 
-    capsys.readouterr()
     assert main([], home, ["prune", "--keep", "2", "--dry-run"], pinned_runs=pinned_runs) == 0
     assert capsys.readouterr().out.count("would be deleted") == 2
     assert len(list((home / "reports").glob("2*"))) == 5
@@ -153,25 +175,23 @@ def test_prune_keeps_the_runs_that_others_depend_on(home, make_step, capsys):
     remaining_ids = [run_ids[0], run_ids[3], run_ids[4]]
     assert sorted(folder.name for folder in (home / "reports").glob("2*")) == remaining_ids
     assert recorded_run_ids(home) == remaining_ids
+    assert list((home / "reports" / "compare").iterdir())
     for path in (home / "reports" / "compare").iterdir():
         assert set(path.stem.split("..")) <= set(remaining_ids)
     assert run_ids[1] not in (home / "reports" / "index.html").read_text()
 
 
-def test_prune_keeps_the_run_whose_result_a_newer_one_reuses(home, make_step):
-    step = make_step("one", "1")
-    assert main([step], home, []) == 0
-    [first_run_id] = recorded_run_ids(home)
-    for number in range(3):  # each reuses the result of the first
-        assert main([step, make_step("two", str(number))], home, []) == 0
+def test_prune_keeps_the_run_whose_result_a_newer_one_reuses(home, record_run):
+    record_run("20261101-01", one=notebook())
+    for number in (2, 3, 4):
+        fields = {"status": StepStatus.UP_TO_DATE, "reused": "20261101-01"}
+        record_run(f"20261101-0{number}", fields, one=notebook())
     assert main([], home, ["prune", "--keep", "1"]) == 0
-    remaining_ids = recorded_run_ids(home)
-    assert remaining_ids[0] == first_run_id
-    assert len(remaining_ids) == 2
+    assert recorded_run_ids(home) == ["20261101-01", "20261101-04"]
 
 
-def test_prune_deletes_nothing_if_the_pinned_runs_are_unknown(home, make_step, capsys):
-    assert main([make_step("one", "1")], home, []) == 0
+def test_prune_deletes_nothing_if_the_pinned_runs_are_unknown(home, record_run, capsys):
+    record_run("20261101-01", one=notebook())
 
     def pinned_runs():
         raise OSError("the registry is down")
