@@ -88,8 +88,10 @@ def _run_score(options: argparse.Namespace) -> int:
             folder_name = f"{champion.name}-{champion.version}-{champion.run_id[:8]}"
             folder = options.target.resolve() / "_model" / folder_name
             versions.export_for_serving(champion, folder)
-            progress_line = _ProgressLine(len(plan.pending))
-            new_counts = scoring.score_partitions(plan, folder / "model.onnx", run, progress_line)
+            show_progress = _ProgressLine(len(plan.pending))
+            for counts in scoring.score_partitions(plan, folder / "model.onnx", run):
+                new_counts.append(counts)
+                show_progress(counts)
     elapsed_seconds = time.perf_counter() - started_at
     print(f"model: {champion.name} version {champion.version}")
     if champion.tags["data_source"] == "sample":
