@@ -7,7 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from housing.registry.alias_history import AliasChange
+    from housing.registry.alias_changes import AliasChange
     from housing.registry.provenance import NotebookHasher
 
 Command = Callable[[list[str]], int]
@@ -41,9 +41,10 @@ def show_champions(arguments: list[str]) -> int:
     if not versions.list_versions(name):
         print(f"{name} has no version yet: `run_pipeline.py` makes one")
         return 0
-    champion = alias_history.reconcile(name, versions.CHAMPION)
+    history = alias_history.reconcile(name, versions.CHAMPION)
+    champion = history.version(versions.CHAMPION)
     print(f"{name}: {f'version {champion} is champion' if champion else 'there is no champion'}")
-    for change in alias_history.list_changes(name, None if options.all else versions.CHAMPION):
+    for change in history.changes if options.all else history.of_alias(versions.CHAMPION):
         print("\n".join(["", *_format_change(change)]))
     return 0
 
