@@ -18,7 +18,7 @@ from housing.schema import FEATURE_NAMES, TARGET
 
 @pytest.fixture(scope="module")
 def train():
-    return generate_sample(3_000)
+    return generate_sample(1_500)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_the_graph_predicts_what_the_model_predicts(family, use_native, fitted, 
     model, content = fitted(family)
     served = served_model.load(content, use_native)
     rows = np.vstack(
-        [train[FEATURE_NAMES], served_model.random_rows(10_000), rows_on_thresholds(model, train)]
+        [train[FEATURE_NAMES], served_model.random_rows(2_000), rows_on_thresholds(model, train)]
     )
     expected = model.predict(pd.DataFrame(rows, columns=FEATURE_NAMES))
     predictions = served_model.predict(served, rows)
