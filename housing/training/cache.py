@@ -17,12 +17,12 @@ from joblib.memory import MemorizedFunc
 
 from housing import geography, paths
 from housing.inference import neighbors
-from housing.models import blend, families, features, mlp
+from housing.models import blend, boosted_trees, families, features, mlp
 from housing.training.executors import TaskRunner
 
 MAX_CACHE_MB = 500
 # code and packages that decide what a model is: a change of one of them makes other cache keys
-MODEL_MODULES = (blend, features, families, neighbors, mlp, geography)
+MODEL_MODULES = (blend, boosted_trees, features, families, neighbors, mlp, geography)
 CACHE_KEY_PACKAGES = ("scikit-learn", "lightgbm", "pykdtree", "numpy", "joblib")
 
 

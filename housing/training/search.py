@@ -1,9 +1,8 @@
 """The hyper-parameter search: Optuna proposes, cross-validation on the training part decides."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.base import RegressorMixin
 from housing.models.families import FAMILIES
 from housing.schema import USD_PER_UNIT
 from housing.training import executors, folds
+from housing.training.budgets import BUDGETS, Budget
 from housing.training.cross_validation import CrossValidation
 
 # trials proposed at once: more use more cores, fewer learn more from each other
@@ -21,40 +21,6 @@ TRIALS_PER_BATCH = 4
 PRUNER_WARMUP_TRIALS = 4  # first folds that are seen before a trial is pruned after its own
 MIN_STANDARD_ERRORS = 2  # by which a trial must be better than the initial settings
 ProgressCallback = Callable[[str], None]
-
-
-class Budget(NamedTuple):
-    """Limits of a search."""
-
-    n_trials: dict[str, int]  # settings tried, by family
-    n_folds: int  # of the cross-validation
-    max_minutes: float  # after that no further batch is proposed; each family has one at least
-    # by family: initial settings that are worth their time in this budget
-    param_overrides: Mapping[str, dict[str, Any]] = MappingProxyType({})
-
-
-BUDGETS = {
-    "quick": Budget(dict.fromkeys(FAMILIES, 1), n_folds=2, max_minutes=1),
-    "default": Budget(
-        {"linear": 8, "tree": 8, "forest": 1, "boosting": 3, "neighbours": 3, "blend": 1},
-        n_folds=3,
-        max_minutes=2,
-    ),
-    "thorough": Budget(
-        {"linear": 40, "tree": 40, "forest": 12, "boosting": 48, "neighbours": 48, "blend": 48},
-        n_folds=5,
-        max_minutes=60,
-        param_overrides={
-            "blend": {
-                "trees": 600,
-                "learning_rate": 0.055,
-                "leaves": 32,
-                "narrow_trees": 600,
-                "networks": 2,
-            }
-        },
-    ),
-}
 
 
 class SearchResult(NamedTuple):

@@ -11,7 +11,7 @@ from housing.evaluation import calibration
 from housing.export import onnx_export
 from housing.inference import served_model
 from housing.inference.native import bindings
-from housing.models import families, intervals
+from housing.models import boosted_trees, families, intervals
 from housing.models.families import FAMILIES
 from housing.schema import FEATURE_NAMES, TARGET
 
@@ -72,7 +72,7 @@ def rows_on_thresholds(model, train):
 
 
 def test_scikit_learn_s_trees_replace_lightgbm_s_where_it_cannot_be_loaded(monkeypatch):
-    monkeypatch.setattr(families, "lightgbm_regressor_class", lambda: None)
+    monkeypatch.setattr(boosted_trees, "lightgbm_regressor_class", lambda: None)
     train = generate_sample(500)
     model = families.build_boosting(families.BOOSTING_PARAMS | {"trees": 30}, 0).fit(
         train[FEATURE_NAMES], train[TARGET]
