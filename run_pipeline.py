@@ -16,7 +16,7 @@ NOTEBOOK_FOLDER = paths.PROJECT_ROOT / "notebooks"
 # neither inputs nor outputs: MLflow adds a note to a model's folder when the model is loaded, and
 # registration adds the served graph; the store, a search's cache and DVC's are not results either
 IGNORED_FILES = (
-    "registered_model_meta", "MLmodel", "requirements.txt", "*.db", "searches/*", ".dvc",
+    "registered_model_meta", "MLmodel", "requirements.txt", "*.db", "searches", ".dvc",
 )  # fmt: skip
 STEPS = [
     Step("prep", NOTEBOOK_FOLDER / "01_prep.ipynb", ignore=(".dvc",)),

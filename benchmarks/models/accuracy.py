@@ -18,7 +18,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from housing.data import loading, splitting
-from housing.models.families import FAMILIES, build_sklearn_boosted_trees
+from housing.models.boosted_trees import build_sklearn_boosted_trees
+from housing.models.families import FAMILIES
 from housing.schema import FEATURE_NAMES, TARGET
 from housing.training import folds, search
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,20 +26,14 @@ IS_VALID, IS_MISSING, IS_OUT_OF_RANGE = 0, 1, 2  # what is wrong with a value
 
 
 def score_partitions(
-    scoring_plan: ScoringPlan,
-    model_file: Path,
-    run: TaskRunner,
-    on_result: Callable[[RowCounts], None] | None = None,
-) -> list[RowCounts]:
-    """Score the pending partitions by `run`, which distributes them to workers.
+    scoring_plan: ScoringPlan, model_file: Path, run: TaskRunner
+) -> Iterator[RowCounts]:
+    """Score the pending partitions by `run`, which distributes them; yield the counts of each.
 
-    model_file: the graph, which the workers can read. on_result: called after each partition.
-    Raises RuntimeError that names a partition that could not be scored; those that are completed
-    stay, and the next plan leaves them out.
+    model_file: the graph, which the workers can read. Raises RuntimeError that names a partition
+    that could not be scored; those that are completed stay, and the next plan leaves them out.
     """
-    return run(
-        score_partition, [(*partition, model_file) for partition in scoring_plan.pending], on_result
-    )
+    return run(score_partition, [(*partition, model_file) for partition in scoring_plan.pending])
 
 
 def score_partition(

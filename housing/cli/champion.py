@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from housing.registry.alias_history import AliasChange
+    from housing.registry.alias_changes import AliasChange
     from housing.registry.provenance import NotebookHasher
 
 
@@ -53,10 +53,11 @@ def show_champions(model: str | None = None, all: bool = False) -> int:
     if not versions.list_versions(name):
         print(f"{name} has no version yet: `run_pipeline.py` makes one")
         return 0
-    champion = alias_history.reconcile(name, versions.CHAMPION)
+    history = alias_history.reconcile(name, versions.CHAMPION)
+    champion = history.version(versions.CHAMPION)
     headline = f"version {champion} is champion" if champion else "there is no champion"
     _print_line(f"{name}: {headline}", "bold")
-    for change in alias_history.list_changes(name, None if all else versions.CHAMPION):
+    for change in history.changes if all else history.of_alias(versions.CHAMPION):
         print()
         _print_change(change)
     return 0

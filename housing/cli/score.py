@@ -3,8 +3,7 @@
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,8 +88,8 @@ def _score(source: Path, target: Path, dask: str | None, model: str | None, jobs
             folder_name = f"{champion.name}-{champion.version}-{champion.run_id[:8]}"
             folder = target.resolve() / "_model" / folder_name
             versions.export_for_serving(champion, folder)
-            with _progress(len(plan.pending)) as on_result:
-                new_counts = scoring.score_partitions(plan, folder / "model.onnx", run, on_result)
+            results = scoring.score_partitions(plan, folder / "model.onnx", run)
+            new_counts = list(_show_progress(results, len(plan.pending)))
     elapsed_seconds = time.perf_counter() - started_at
     print(f"model: {champion.name} version {champion.version}")
     if champion.tags["data_source"] == "sample":
@@ -120,20 +119,17 @@ def _summary_text(
     return "\n".join(lines)
 
 
-@contextmanager
-def _progress(total_files: int) -> Iterator[Callable[["RowCounts"], None]]:
-    """Show on stderr, if it is a terminal, how far it is; yield what to call after each file."""
+def _show_progress(results: "Iterable[RowCounts]", total_files: int) -> "Iterator[RowCounts]":
+    """Yield the results, showing on stderr, if it is a terminal, how far they are."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console, rows = Console(stderr=True), 0
     rows_column = TextColumn("files  {task.fields[rows]:,} rows, time left:")
     columns = (MofNCompleteColumn(), rows_column, TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=total_files, rows=0)
-
-        def add_file(count: "RowCounts") -> None:
-            rows = progress.tasks[0].fields["rows"] + count.rows
+        for counts in results:
+            rows += counts.rows
             progress.update(task, advance=1, rows=rows)
-
-        yield add_file
+            yield counts

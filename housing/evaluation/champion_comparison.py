@@ -39,11 +39,10 @@ def rmse_gain(
     if not np.isfinite(new).all():
         return RmseGain(-np.inf, -np.inf, -np.inf)
 
-    def gain_of_rows(rows: np.ndarray) -> np.ndarray:
-        return np.sqrt(baseline[rows].mean(axis=-1)) - np.sqrt(new[rows].mean(axis=-1))
-
-    low, high = percentile_interval(gain_of_rows, len(new), N_RESAMPLES, confidence_level, seed)
-    return RmseGain(float(gain_of_rows(np.arange(len(new)))), float(low), float(high))
+    low, high = percentile_interval(
+        (new, baseline), _gain_of_squares, N_RESAMPLES, confidence_level, seed
+    )
+    return RmseGain(float(_gain_of_squares(new, baseline)), float(low), float(high))
 
 
 def compare_slices(
@@ -70,6 +69,11 @@ def worst_group(table: pd.DataFrame, min_rows: int = 50) -> pd.Series:
     if losses.empty:
         raise LookupError(f"no group has {min_rows} block groups or more")
     return table.loc[losses.idxmax()]
+
+
+def _gain_of_squares(new: np.ndarray, baseline: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Return the RMSE gained, from squared errors."""
+    return np.sqrt(baseline.mean(axis)) - np.sqrt(new.mean(axis))
 
 
 def _squared_errors(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:

@@ -45,13 +45,10 @@ def scores_with_intervals(
     true_usd = np.asarray(y_true, float) * USD_PER_UNIT
     error_usd = np.asarray(y_pred, float) * USD_PER_UNIT - true_usd
 
-    def score_rows(rows: np.ndarray) -> np.ndarray:
-        return _scores_per_resample(true_usd[rows], error_usd[rows])
-
-    low, high = percentile_interval(score_rows, len(true_usd), n_resamples, confidence_level, seed)
-    [value] = score_rows(np.arange(len(true_usd))[None])
-    columns = {"value": value, "low": low, "high": high}
-    return pd.DataFrame(columns, SCORE_NAMES).rename_axis("score")
+    columns = (true_usd, error_usd)
+    low, high = percentile_interval(columns, _score_columns, n_resamples, confidence_level, seed)
+    table = {"value": _score_columns(*columns), "low": low, "high": high}
+    return pd.DataFrame(table, SCORE_NAMES).rename_axis("score")
 
 
 def compare_families(results: dict[str, SearchResult], test: pd.DataFrame) -> pd.DataFrame:
@@ -196,17 +193,17 @@ def summary_metrics(
     return {name: float(value) for name, value in (in_units | in_percent).items()}
 
 
-def _scores_per_resample(true_values: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Score (resamples, n) true values and errors in dollars: (resamples, 5), as `SCORE_NAMES`."""
-    absolute_error, mean_square = np.abs(errors), (errors**2).mean(axis=1)
+def _score_columns(true_values: np.ndarray, errors: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Score (..., n) true values and errors in dollars: (5, ...), in the order of `SCORE_NAMES`."""
+    absolute_error, mean_square = np.abs(errors), (errors**2).mean(axis)
     scores = (
         np.sqrt(mean_square),
-        absolute_error.mean(axis=1),
-        np.median(absolute_error, axis=1),
-        np.median(absolute_error / true_values, axis=1) * 100,
-        1 - mean_square / true_values.var(axis=1),
+        absolute_error.mean(axis),
+        np.median(absolute_error, axis),
+        np.median(absolute_error / true_values, axis) * 100,
+        1 - mean_square / true_values.var(axis),
     )
-    return np.stack(scores, axis=1)
+    return np.stack(scores)
 
 
 def _root_mean_square(error: np.ndarray) -> float:

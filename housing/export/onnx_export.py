@@ -22,7 +22,7 @@ from sklearn.tree import DecisionTreeRegressor
 from housing.export import feature_converters, tree_converters
 from housing.export.graph_builder import GraphBuilder, make_value_info
 from housing.models.blend import MIN_DISTANCE_DEGREES, Blend
-from housing.models.families import lightgbm_regressor_class
+from housing.models.boosted_trees import lightgbm_regressor_class
 from housing.models.features import LocationFeatures, NeighborFeatures
 from housing.models.intervals import MIN_SCALE, IntervalModel
 from housing.models.mlp import ClippedMLPRegressor

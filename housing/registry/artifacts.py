@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from housing import paths
-from housing.tracking import store
+from housing.tracking import experiments, store
 from housing.tracking.mlflow_env import load_mlflow
 from housing.tracking.store import raises_unreachable
 
@@ -42,32 +42,21 @@ def add_serving_files(
     hash of its content, so the serving files of an earlier version of the same model stay as they
     were. Returns the tags that say where the files are, and the sha256 of each file of the model.
     """
-    mlflow = load_mlflow()
     arrays = {"rows": example_rows, **example_predictions}
     examples = json.dumps({name: array.tolist() for name, array in arrays.items()}).encode()
     contents = {"model.onnx": onnx_model, "examples.json": examples, "domain.json": domain_json}
     serving_path = f"served/{sha256_hex(b''.join(contents.values()))[:12]}"
-    with TemporaryDirectory() as download_folder, TemporaryDirectory() as upload_folder:
-        uri = f"models:/{candidate.model_id}"
-        model_folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=download_folder))
-        mlmodel = mlflow.models.Model.load(str(model_folder))
-        mlmodel.add_flavor("double_precision_graph", data=f"{serving_path}/model.onnx")
+    model_folder = experiments.model_folder(candidate)
+    mlmodel = load_mlflow().models.Model.load(str(model_folder))
+    mlmodel.add_flavor("double_precision_graph", data=f"{serving_path}/model.onnx")
+    with TemporaryDirectory() as upload_folder:
         mlmodel.save(Path(upload_folder) / "MLmodel")
         for name, content in contents.items():
-            for folder in (Path(upload_folder), model_folder):
-                paths.atomic_write(folder / serving_path / name, content)
+            paths.atomic_write(Path(upload_folder) / serving_path / name, content)
         client.log_model_artifacts(candidate.model_id, upload_folder)
-        digests = _file_digests(model_folder, serving_path)
-    return {"served": serving_path, "sha256": json.dumps(digests)}
-
-
-def _file_digests(model_folder: Path, serving_path: str) -> dict[str, str]:
-    """Return path -> sha256 of the files that decide what the model predicts."""
-    files = [*model_folder.glob("*.skops"), *(model_folder / serving_path).iterdir()]
-    return {
-        file.relative_to(model_folder).as_posix(): sha256_hex(file.read_bytes())
-        for file in sorted(files)
-    }
+    digests = {file.name: sha256_hex(file.read_bytes()) for file in model_folder.glob("*.skops")}
+    digests |= {f"{serving_path}/{name}": sha256_hex(data) for name, data in contents.items()}
+    return {"served": serving_path, "sha256": json.dumps(digests, sort_keys=True)}
 
 
 @raises_unreachable

@@ -8,6 +8,7 @@ from typing import Any
 
 from housing.prediction_log import reader
 from housing.registry import alias_history, versions
+from housing.registry.alias_changes import History
 from housing.registry.provenance import (
     LineageEntry,
     NotebookHasher,
@@ -46,19 +47,23 @@ def trace(
     pipeline_run_id = _extract_run_id(identifier)
     if pipeline_run_id:
         return _report_lineage(pipeline_run_id, hash_notebook)
-    version = _resolve_version(identifier, name)
-    return _version_lineage(version, hash_notebook, count_predictions=True)
+    return _identified_version_lineage(identifier, name, hash_notebook)
 
 
-def _resolve_version(identifier: str, default_name: str) -> ModelVersion:
-    """Return the version of `3`, `champion`, `NAME/3` or `NAME/champion`."""
+def _identified_version_lineage(
+    identifier: str, default_name: str, hash_notebook: NotebookHasher | None
+) -> list[LineageEntry]:
+    """Return the lineage of the version `3`, `champion`, `NAME/3` or `NAME/champion`."""
     given_name, _, number = identifier.rpartition("/")
-    name = given_name or default_name
+    name, history = given_name or default_name, None
     if number in (versions.CHAMPION, versions.CHALLENGER):
-        number = alias_history.reconcile(name, number)
+        history = alias_history.reconcile(name, number)
+        number = history.version(number)
     if not number.isdigit():
         raise LookupError(f"nothing is known of {identifier!r}: expected {ACCEPTED_IDENTIFIERS}")
-    return versions.get_version(name, number)
+    version = versions.get_version(name, number)
+    history = history or alias_history.read(name)
+    return _version_lineage(version, history, hash_notebook, count_predictions=True)
 
 
 def _find_predictions(prediction_id: str) -> list[dict[str, Any]]:
@@ -94,7 +99,8 @@ def _prediction_lineage(
             "registry"
         )
         return [*entries, LineageEntry("version", text, True)]
-    return [*entries, *_version_lineage(version, hash_notebook)]
+    history = alias_history.read(version.name)
+    return [*entries, *_version_lineage(version, history, hash_notebook)]
 
 
 def _prediction_entries(rows: list[dict[str, Any]]) -> list[LineageEntry]:
@@ -144,16 +150,20 @@ def _matching_versions_lineage(
     predicate: Callable[[ModelVersion], bool], hash_notebook: NotebookHasher | None
 ) -> list[LineageEntry]:
     """Return the lineage of every version, of any registered model, that the predicate accepts."""
-    return [
-        entry
-        for name in versions.MODEL_NAMES.values()
-        for version in filter(predicate, versions.list_versions(name))
-        for entry in _version_lineage(version, hash_notebook, count_predictions=True)
-    ]
+    entries = []
+    for name in versions.MODEL_NAMES.values():
+        history = None
+        for version in filter(predicate, versions.list_versions(name)):
+            history = history or alias_history.read(name)
+            entries += _version_lineage(version, history, hash_notebook, count_predictions=True)
+    return entries
 
 
 def _version_lineage(
-    version: ModelVersion, hash_notebook: NotebookHasher | None, count_predictions: bool = False
+    version: ModelVersion,
+    history: History,
+    hash_notebook: NotebookHasher | None,
+    count_predictions: bool = False,
 ) -> list[LineageEntry]:
     entries = [LineageEntry("predictions", _usage_text(version))] if count_predictions else []
     verdict, reason = version.tags.get("verdict", "never judged"), version.tags.get("reason", "")
@@ -161,7 +171,7 @@ def _version_lineage(
     promotions = [
         f"from {change.changed_at[:16].replace('T', ' ')} UTC ({change.action} by "
         f"{change.changed_by})"
-        for change in alias_history.list_changes(version.name, versions.CHAMPION)
+        for change in history.of_alias(versions.CHAMPION)
         if change.new_version == version.version
     ]
     entries.append(LineageEntry("champion", "; ".join(promotions) or "never"))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from housing.data import data_versions
 from housing.data.splitting import TrainTestSplit
@@ -44,11 +45,12 @@ def render(
     predictions: (n,) the model's predictions for the test rows, in $100,000. checks: the results of
     the gate.
     """
+    scores = metrics.scores_with_intervals(split.test[TARGET], predictions)
     sections = {
-        "In short": _summary_section(version, split, predictions),
+        "In short": _summary_section(version, split, scores),
         "What it is for": INTENDED_USE.strip(),
         "The data": _data_section(split),
-        "How good it is": _metrics_section(version, split, predictions),
+        "How good it is": _metrics_section(version, scores),
         "Where it is worst": _worst_slices_section(split, predictions),
         "What it does not know": _limitations_section(split, predictions),
         "The gate": _gate_section(version, checks),
@@ -63,15 +65,15 @@ def save(version: ModelVersion, markdown: str) -> None:
     model_versions.set_description(version, f"# {title(version)}\n\n{markdown}")
 
 
-def _summary_section(version: ModelVersion, split: TrainTestSplit, predictions: np.ndarray) -> str:
-    rmse = metrics.scores_with_intervals(split.test[TARGET], predictions).loc["RMSE, $"]
+def _summary_section(version: ModelVersion, split: TrainTestSplit, scores: pd.DataFrame) -> str:
+    rmse = scores.loc["RMSE, $"]
     verdict = "was promoted" if version.tags["verdict"] == "promoted" else "was not promoted"
     notice = data_versions.data_notice(split.manifest)
     bold_notice = f"**{notice}.** " if notice else ""
     family = FAMILIES[version.tags["family"]].title
     return (
         f"{bold_notice}It predicts the median house value of a block group from eight numbers; its "
-        f"kind: {family}. On {len(predictions):,} block groups that it had not seen, its RMSE is "
+        f"kind: {family}. On {len(split.test):,} block groups that it had not seen, its RMSE is "
         f"**{_format_usd(rmse.value)}** (90 % interval {_format_usd(rmse.low)} to "
         f"{_format_usd(rmse.high)}). It {verdict} on {version.created_at[:10]}."
     )
@@ -100,8 +102,7 @@ def _data_section(split: TrainTestSplit) -> str:
     )
 
 
-def _metrics_section(version: ModelVersion, split: TrainTestSplit, predictions: np.ndarray) -> str:
-    scores = metrics.scores_with_intervals(split.test[TARGET], predictions)
+def _metrics_section(version: ModelVersion, scores: pd.DataFrame) -> str:
     rows = [
         (name, *map(_format_number, values))
         for name, values in zip(scores.index, scores.to_numpy(), strict=True)

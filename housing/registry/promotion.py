@@ -16,7 +16,12 @@ import pandas as pd
 from housing.inference import served_model
 from housing.models import persistence
 from housing.registry import alias_history, artifacts, versions
-from housing.registry.alias_history import AliasChange
+from housing.registry.alias_changes import (
+    AliasChange,
+    History,
+    champion_stack,
+    rolled_back_versions,
+)
 from housing.registry.graph_verification import RELATIVE_TOLERANCE, relative_differences
 from housing.registry.versions import CHAMPION, ModelVersion
 from housing.schema import FEATURE_NAMES
@@ -32,23 +37,24 @@ def rollback(name: str, target_version: str | None, reason: str) -> AliasChange:
     Raises LookupError if there is none, PromotionError if the version does not predict as recorded,
     alias_history.ConcurrentUpdateError if the champion was changed in the meantime.
     """
-    reason, current_version = _require_reason(reason), alias_history.reconcile(name, CHAMPION)
-    changes = alias_history.list_changes(name, CHAMPION)
-    previous_champions = alias_history.champion_stack(changes)[:-1]
+    reason, history = _require_reason(reason), alias_history.reconcile(name, CHAMPION)
+    changes = history.of_alias(CHAMPION)
+    previous_champions = champion_stack(changes)[:-1]
     if target_version is None and not previous_champions:
         raise LookupError(
-            f"{name} had no champion before version {current_version or 'none'}: there is nothing "
-            "to roll back to"
+            f"{name} had no champion before version {history.version(CHAMPION) or 'none'}: there "
+            "is nothing to roll back to"
         )
     target_version = target_version or previous_champions[-1]
     champions = sorted({change.new_version for change in changes if change.new_version}, key=int)
     if target_version not in champions:
-        history = f"past champions: {', '.join(champions)}" if champions else "there never was one"
+        past = f"past champions: {', '.join(champions)}" if champions else "there never was one"
         raise LookupError(
-            f"version {target_version} of {name} was never champion ({history}); "
+            f"version {target_version} of {name} was never champion ({past}); "
             f"`promote {target_version}` makes it champion"
         )
-    return _set_champion(name, target_version, current_version, "rolled back", reason)
+    version = versions.get_version(name, target_version)
+    return _set_champion(version, history, "rolled back", reason)
 
 
 def promote(
@@ -60,7 +66,7 @@ def promote(
     override_gate is False; LookupError if there is no such version;
     alias_history.ConcurrentUpdateError if the champion was changed in the meantime.
     """
-    reason, current_version = _require_reason(reason), alias_history.reconcile(name, CHAMPION)
+    reason, history = _require_reason(reason), alias_history.reconcile(name, CHAMPION)
     version = versions.get_version(name, target_version)
     if version.tags.get("verdict") != "promoted" and not override_gate:
         gate_reason = version.tags.get("reason", "the gate never checked it")
@@ -68,18 +74,17 @@ def promote(
             f"version {target_version} of {name} was refused by the gate: {gate_reason}. "
             "--against-the-gate makes it champion nevertheless, and the history says so"
         )
-    return _set_champion(name, target_version, current_version, "promoted by hand", reason)
+    return _set_champion(version, history, "promoted by hand", reason)
 
 
-def _set_champion(
-    name: str, target_version: str, current_version: str, action: str, reason: str
-) -> AliasChange:
-    if target_version == current_version:
+def _set_champion(version: ModelVersion, history: History, action: str, reason: str) -> AliasChange:
+    name, number, current_version = version.name, version.version, history.version(CHAMPION)
+    if number == current_version:
         raise PromotionError(
-            f"version {target_version} is the champion of {name} already: nothing was changed"
+            f"version {number} is the champion of {name} already: nothing was changed"
         )
-    verify_version(versions.get_version(name, target_version))
-    return alias_history.set_alias(name, CHAMPION, target_version, action, reason, current_version)
+    verify_version(version)
+    return alias_history.set_alias(name, CHAMPION, number, action, reason, current_version, history)
 
 
 def _require_reason(reason: str) -> str:
@@ -138,7 +143,7 @@ def previous_rollbacks(name: str, onnx_model: bytes) -> list[str]:
 
     They may become champion again only if a person promotes them.
     """
-    rollbacks = alias_history.rolled_back_versions(alias_history.list_changes(name, CHAMPION))
+    rollbacks = rolled_back_versions(alias_history.read(name).of_alias(CHAMPION))
     digest = artifacts.sha256_hex(onnx_model)
     return [
         f"version {number}: {change.reason}"

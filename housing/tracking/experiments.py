@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -84,7 +85,7 @@ def load_model(candidate: Candidate) -> RegressorMixin:
 
     Raises ValueError as `persistence.load_model` does.
     """
-    return persistence.load_model(_download_model(candidate))
+    return persistence.load_model(model_folder(candidate))
 
 
 @raises_unreachable
@@ -95,25 +96,31 @@ def load_intervals(candidate: Candidate) -> IntervalModel:
     """
     from housing.models.intervals import IntervalModel
 
-    file = _download_model(candidate) / "intervals.skops"
+    file = model_folder(candidate) / "intervals.skops"
     if not file.exists():
         family, run_id = candidate.family, candidate.run_id
         raise LookupError(f"{family} (MLflow run {run_id}) has no intervals: run 02_train again")
     return IntervalModel.loads(file.read_bytes())
 
 
-def _download_model(candidate: Candidate) -> Path:
-    store.client()
-    return Path(load_mlflow().artifacts.download_artifacts(f"models:/{candidate.model_id}"))
-
-
 @raises_unreachable
 def signature_columns(candidate: Candidate) -> dict[str, str]:
     """Return name and type of each input column of the candidate's signature, in its order."""
-    store.client()
-    signature = load_mlflow().models.get_model_info(f"models:/{candidate.model_id}").signature
+    signature = load_mlflow().models.get_model_info(str(model_folder(candidate))).signature
     columns = signature.inputs if signature and signature.inputs else []
     return {str(column.name): column.type.name for column in columns}
+
+
+@raises_unreachable
+def model_folder(candidate: Candidate) -> Path:
+    """Return the folder of the candidate's model on this machine; fetch it once in a process."""
+    store.client()
+    return _download_model(store.tracking_uri(), candidate.model_id)
+
+
+@cache
+def _download_model(tracking_uri: str, model_id: str) -> Path:
+    return Path(load_mlflow().artifacts.download_artifacts(f"models:/{model_id}"))
 
 
 @raises_unreachable

@@ -1,21 +1,24 @@
-"""The database of the store: created completely, migrated with a backup, or refused with a way out.
+"""The database of the store: created completely, upgraded with a backup, or refused with a way out.
 
-Several processes that let MLflow create one sqlite store at once leave it broken for good, and one
-that is killed meanwhile leaves an incomplete store. So the file is created under another name,
-under a lock, and moved into place.
+MLflow creates and upgrades it. But several processes that let it create one sqlite store at once
+leave it broken for good, and one that is killed meanwhile leaves an incomplete store. So it works
+on a file of another name, under a lock, which is moved into place.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from filelock import FileLock
 
@@ -23,11 +26,11 @@ from housing.tracking import errors, probe
 from housing.tracking.mlflow_env import load_mlflow, load_submodule
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import Connection, Engine
 
 ADVISORY_LOCK_KEY = 1990_08081  # of PostgreSQL's advisory lock: any number nothing else uses
 CONNECT_RETRY_DELAYS_SECONDS = (2, 4, 6)  # a restart of the server takes no longer
-T = TypeVar("T")
 
 
 class SchemaState(NamedTuple):
@@ -37,48 +40,41 @@ class SchemaState(NamedTuple):
     tables: frozenset[str]
 
 
-NO_SCHEMA = SchemaState(None, frozenset())
-
-
-def prepare_sqlite_file(path: Path) -> bool:
-    """Create or migrate the sqlite file; return whether the file at this path was replaced.
+def prepare_sqlite_file(path: Path) -> None:
+    """Create or upgrade the sqlite file, unless it is up to date.
 
     Raises ValueError, with the way out, if the file cannot be used.
     """
-    if _is_up_to_date(_inspect_schema(path)):
-        return False
+    if _is_up_to_date(_read_file_schema(path)):
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         for leftover in path.parent.glob(f".{path.name}.making-*"):  # of a killed process
             leftover.unlink()
-        schema_state = _inspect_schema(path)  # another process may have prepared it meanwhile
-        if _is_up_to_date(schema_state):
-            return False
+        schema = _read_file_schema(path)  # another process may have prepared it meanwhile
+        if _is_up_to_date(schema):
+            return
         temporary_path = path.with_name(f".{path.name}.making-{os.getpid()}")
-        if schema_state.tables:
-            _migrate(path, temporary_path, schema_state)
-        else:
-            _create_database(temporary_path)
-            temporary_path.replace(path)
-    return True
+        with _remove_on_failure(temporary_path):
+            if schema.tables:
+                _upgrade(path, temporary_path, schema)
+            else:
+                _create_tables(f"sqlite:///{temporary_path}")
+                temporary_path.replace(path)
 
 
-def _inspect_schema(path: Path) -> SchemaState:
+def _read_file_schema(path: Path) -> SchemaState:
+    from sqlalchemy import create_engine, exc, pool
+
     if not path.exists() or not path.stat().st_size:
-        return NO_SCHEMA
+        return SchemaState(None, frozenset())
+    engine = create_engine("sqlite://", creator=lambda: _connect(path), poolclass=pool.NullPool)
     try:
-        with contextlib.closing(_connect(path)) as database:
-            names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            tables = {name for (name,) in names}
-            row = None
-            if "alembic_version" in tables:
-                row = database.execute("SELECT version_num FROM alembic_version").fetchone()
-            revision = row[0] if row else None
-    except sqlite3.OperationalError as error:  # locked, or no right to read
+        return _read_schema(engine)
+    except exc.OperationalError as error:  # locked, or no right to read
         raise errors.unreachable_error(f"sqlite:///{path}", error) from None
-    except sqlite3.DatabaseError as error:
-        _raise_unusable(path, NO_SCHEMA, str(error))
-    return SchemaState(revision, frozenset(tables - {"alembic_version", "sqlite_sequence"}))
+    except exc.DatabaseError as error:
+        _raise_unusable(path, None, str(error.orig))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -86,32 +82,39 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, timeout=20, isolation_level=None)
 
 
-def _is_up_to_date(schema_state: SchemaState) -> bool:
-    if schema_state.revision is None or schema_state.revision != _latest_revision():
-        return False
-    return _expected_tables() <= schema_state.tables
+def _read_schema(engine: Engine) -> SchemaState:
+    from alembic.migration import MigrationContext
+    from sqlalchemy import inspect
+
+    with engine.connect() as connection:
+        tables = frozenset(inspect(connection).get_table_names())
+        revision = MigrationContext.configure(connection).get_current_revision()
+    return SchemaState(revision, tables - {"alembic_version"})
 
 
-def _expected_tables() -> set[str]:
-    """Return the tables of the installed MLflow."""
-    return set(load_submodule("store.db.utils").Base.metadata.tables)
+def _is_up_to_date(schema: SchemaState) -> bool:
+    return schema.revision == _migrations().get_current_head() and not _missing_tables(schema)
 
 
-def _latest_revision() -> str:
-    """Return the revision that the installed MLflow works with."""
-    return load_submodule("store.db.utils")._get_latest_schema_revision()
+def _missing_tables(schema: SchemaState) -> set[str]:
+    """Return the tables that the installed MLflow uses and the database lacks."""
+    return set(load_submodule("store.db.utils").Base.metadata.tables) - schema.tables
 
 
-def _create_database(temporary_path: Path) -> None:
-    """Create a database with MLflow's tables and our experiment."""
-    store_class = load_submodule("store.tracking.sqlalchemy_store").SqlAlchemyStore
-    uri = f"sqlite:///{temporary_path}"
-    with _remove_on_failure(temporary_path):
-        location = probe.artifact_location()
-        mlflow_store = store_class(uri, location)
-        mlflow_store.create_experiment(probe.EXPERIMENT_NAME, artifact_location=location)
-        mlflow_store.engine.dispose()
-        del store_class._engine_map[uri]
+def _migrations() -> ScriptDirectory:
+    """Return the migrations that the installed MLflow knows."""
+    from alembic.script import ScriptDirectory
+
+    [folder] = load_submodule("store.db_migrations").__path__
+    return ScriptDirectory(folder)
+
+
+def _create_tables(uri: str) -> None:
+    """Let MLflow create its tables, and our experiment."""
+    location = probe.artifact_location()
+    store = load_submodule("store.tracking.sqlalchemy_store").SqlAlchemyStore(uri, location)
+    store.create_experiment(probe.EXPERIMENT_NAME, artifact_location=location)
+    store.engine.dispose()
 
 
 @contextlib.contextmanager
@@ -126,69 +129,45 @@ def _remove_on_failure(temporary_path: Path) -> Iterator[None]:
         raise
 
 
-def _require_migratable(path: Path, schema_state: SchemaState) -> str:
-    """Return the revision of a database that MLflow can migrate. Raises ValueError for others."""
-    revision = schema_state.revision
-    if revision is None:
-        _raise_unusable(path, schema_state, "it was left half-made, or is no store of MLflow's")
-    if revision == _latest_revision():
-        table = min(_expected_tables() - schema_state.tables)
-        problem = f"it lacks the table {table}, so it was left half-made"
-        _raise_unusable(path, schema_state, problem)
-    if revision not in _supported_revisions():
-        problem = (
-            f"it was made by a newer MLflow than the {load_mlflow().__version__} installed here"
-        )
-        _raise_unusable(path, schema_state, problem)
-    return revision
-
-
-def _supported_revisions() -> set[str]:
-    """Return every revision that the installed MLflow knows."""
-    from alembic.script import ScriptDirectory
-
-    config = load_submodule("store.db.utils")._get_alembic_config("")
-    scripts = ScriptDirectory.from_config(config)
-    return {script.revision for script in scripts.walk_revisions()}
-
-
-def _migrate(path: Path, temporary_path: Path, schema_state: SchemaState) -> None:
-    """Migrate a copy and replace the file by it; the file itself stays as a backup."""
-    from sqlalchemy.exc import StatementError
-
-    revision = _require_migratable(path, schema_state)
-    utils = load_submodule("store.db.utils")
+def _upgrade(path: Path, temporary_path: Path, schema: SchemaState) -> None:
+    """Upgrade a copy and replace the file by it; the file itself stays as a backup."""
+    problem = _find_problem(schema)
+    if problem:
+        _raise_unusable(path, schema.revision, problem)
     with contextlib.closing(_connect(path)) as locked_database:
         locked_database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         # no other process may write now: it would not be in the copy
         locked_database.execute("BEGIN IMMEDIATE")
-        try:
-            with _remove_on_failure(temporary_path):
-                _copy_database(path, temporary_path)
-                engine = utils.create_sqlalchemy_engine(f"sqlite:///{temporary_path}")
-                utils._upgrade_db(engine)
-                engine.dispose()
-                if not _is_up_to_date(_inspect_schema(temporary_path)):
-                    raise ValueError("tables are missing after it")
-                _create_backup(path, revision)
-                temporary_path.replace(path)
-        except Exception as error:  # a migration may fail in any way; the file is unchanged then
-            cause = error.orig if isinstance(error, StatementError) else error
-            problem = f"its migration failed ({str(cause) or type(cause).__name__})"
-            _raise_unusable(path, schema_state, problem)
+        # through a new connection: SQLite copies nothing for one that may write
+        with (
+            contextlib.closing(_connect(path)) as source,
+            contextlib.closing(sqlite3.connect(temporary_path)) as target,
+        ):
+            source.backup(target)
+        command = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{temporary_path}"]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode or not _is_up_to_date(_read_file_schema(temporary_path)):
+            reasons = re.findall(r"(?m)^\S*Error: (?:\(\S+\) )?(.+)", result.stderr)
+            reason = reasons[-1] if reasons else "tables are missing after it"
+            _raise_unusable(path, schema.revision, f"its migration failed ({reason})")
+        _create_backup(path, f"{path.name}.before-{schema.revision}")
+        temporary_path.replace(path)
 
 
-def _copy_database(path: Path, temporary_path: Path) -> None:
-    """Copy a database through a new connection: SQLite copies nothing for one that may write."""
-    with contextlib.ExitStack() as stack:
-        source = stack.enter_context(contextlib.closing(_connect(path)))
-        source.backup(stack.enter_context(contextlib.closing(sqlite3.connect(temporary_path))))
+def _find_problem(schema: SchemaState) -> str:
+    """Return why MLflow cannot upgrade a database; empty if it can."""
+    if schema.revision is None:
+        return "it was left half-made, or is no store of MLflow's"
+    if schema.revision == _migrations().get_current_head():
+        return f"it lacks the table {min(_missing_tables(schema))}, so it was left half-made"
+    if schema.revision not in {script.revision for script in _migrations().walk_revisions()}:
+        return f"it was made by a newer MLflow than the {load_mlflow().__version__} installed here"
+    return ""
 
 
-def _create_backup(path: Path, revision: str) -> None:
+def _create_backup(path: Path, name: str) -> None:
     """Give the file a second name, which stays when another file takes the first."""
-    name, number = f"{path.name}.before-{revision}", 1
-    backup = path.with_name(name)
+    backup, number = path.with_name(name), 1
     while backup.exists():
         number += 1
         backup = path.with_name(f"{name}-{number}")
@@ -198,14 +177,14 @@ def _create_backup(path: Path, revision: str) -> None:
         shutil.copy2(path, backup)
 
 
-def _raise_unusable(path: Path, schema_state: SchemaState, problem: str) -> NoReturn:
+def _raise_unusable(path: Path, revision: str | None, problem: str) -> NoReturn:
     backups = sorted(file.name for file in path.parent.glob(f"{path.name}.before-*"))
     backup_list = f" ({', '.join(backups)} beside it)" if backups else ""
     raise ValueError(
-        f"{path} cannot be the tracking store: {problem}; it has revision "
-        f"{schema_state.revision or 'none'} of MLflow's tables, expected {_latest_revision()}. "
-        "Nothing was changed. Move it away to start anew, without its runs and versions, or put a "
-        f"backup in its place{backup_list}"
+        f"{path} cannot be the tracking store: {problem}; it has revision {revision or 'none'} of "
+        f"MLflow's tables, expected {_migrations().get_current_head()}. Nothing was changed. Move "
+        "it away to start anew, without its runs and versions, or put a backup in its "
+        f"place{backup_list}"
     ) from None
 
 
@@ -217,47 +196,43 @@ def prepare_database_server(uri: str) -> None:
     """
     from sqlalchemy import create_engine, pool, text
 
-    is_postgresql = uri.startswith("postgresql")
-    options = {"connect_timeout": probe.STORE_TIMEOUT_SECONDS} if is_postgresql else {}
+    options = {"connect_timeout": probe.STORE_TIMEOUT_SECONDS}
     engine = create_engine(
-        uri, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT", connect_args=options
+        uri,
+        poolclass=pool.NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args=options if uri.startswith("postgresql") else {},
     )
-    with _connect_with_retries(uri, engine.connect) as connection:
+    with _connect_with_retries(uri, engine) as connection:
         if engine.dialect.name == "postgresql":
             # held until the connection is closed
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK_KEY})
-        _prepare_tables(uri, engine)
+        schema = _read_schema(engine)
+        initial_tables = set(load_submodule("store.db.utils").InitialBase.metadata.tables)
+        if schema.revision is None and schema.tables <= initial_tables:
+            # empty, or left incomplete by a killed process: MLflow continues where that one stopped
+            with warnings.catch_warnings(action="ignore"):
+                _create_tables(uri)
+        elif not _is_up_to_date(schema):
+            raise ValueError(
+                f"the tracking store {errors.redacted_uri(uri)} has revision "
+                f"{schema.revision or 'none'} of MLflow's tables, expected "
+                f"{_migrations().get_current_head()} of MLflow {load_mlflow().__version__}. Take a "
+                "backup, then bring it up to date: mlflow db upgrade URI (a newer revision needs a "
+                "newer MLflow, a half-made database a new one)"
+            )
 
 
-def _connect_with_retries(uri: str, connect: Callable[[], T]) -> T:
+def _connect_with_retries(uri: str, engine: Engine) -> Connection:
     from sqlalchemy.exc import OperationalError
 
-    for delay in (*CONNECT_RETRY_DELAYS_SECONDS, None):
+    delays = iter(CONNECT_RETRY_DELAYS_SECONDS)
+    while True:
         try:
-            return connect()
+            return engine.connect()
         except OperationalError as error:
             is_permanent = "authentication" in str(error) or "does not exist" in str(error)
+            delay = next(delays, None)
             if delay is None or is_permanent:
                 raise errors.unreachable_error(uri, error) from None
         time.sleep(delay)
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _prepare_tables(uri: str, engine: Engine) -> None:
-    from sqlalchemy import inspect
-
-    utils = load_submodule("store.db.utils")
-    revision = utils._get_schema_version(engine)
-    tables = set(inspect(engine).get_table_names())
-    initial_tables = set(utils.InitialBase.metadata.tables)
-    if revision is None and tables - {"alembic_version"} <= initial_tables:
-        # empty, or left incomplete by a killed process: this continues where that one stopped
-        with warnings.catch_warnings(action="ignore"):
-            utils._initialize_tables(utils.create_sqlalchemy_engine(uri))
-    elif revision != _latest_revision() or not _expected_tables() <= tables:
-        raise ValueError(
-            f"the tracking store {errors.redacted_uri(uri)} has revision {revision or 'none'} of "
-            f"MLflow's tables, expected {_latest_revision()} of MLflow "
-            f"{load_mlflow().__version__}. Take a backup, then bring it up to date: mlflow db "
-            "upgrade URI (a newer revision needs a newer MLflow, a half-made database a new one)"
-        )

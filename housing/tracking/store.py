@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from housing.tracking import errors, probe, schema_migration
 from housing.tracking.errors import StoreUnreachableError
-from housing.tracking.mlflow_env import load_mlflow, load_submodule, suppress_errors
+from housing.tracking.mlflow_env import load_mlflow, suppress_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -84,8 +84,9 @@ def client() -> MlflowClient:
 def _prepare_store(uri: str) -> None:
     file = probe.database_path()
     if file:
-        if schema_migration.prepare_sqlite_file(file) or uri in _prepared_inodes:
-            _dispose_connections(uri)
+        # no connection outlives its use: an open one would still read a file that was replaced
+        os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
+        schema_migration.prepare_sqlite_file(file)
     elif not uri.startswith("http"):
         schema_migration.prepare_database_server(uri)
     _get_or_create_experiment(load_mlflow().MlflowClient())
@@ -94,14 +95,6 @@ def _prepare_store(uri: str) -> None:
 def _database_inode() -> int:
     file = probe.database_path()
     return file.stat().st_ino if file and file.exists() else 0
-
-
-def _dispose_connections(uri: str) -> None:
-    """Close MLflow's connections, which would still use the file that was replaced."""
-    for name in ("tracking", "model_registry"):
-        engines = load_submodule(f"store.{name}.sqlalchemy_store").SqlAlchemyStore._engine_map
-        if uri in engines:
-            engines[uri].dispose()
 
 
 def _get_or_create_experiment(client: MlflowClient) -> Experiment:

@@ -1,104 +1,93 @@
-"""A cache of trained models and their predictions in var/searches/, kept between runs.
+"""A cache of what tasks have computed, in var/searches/ by joblib: a stopped search resumes.
 
-Models as skops files, predictions as NumPy arrays, never pickles. The least recently used files are
-deleted first.
+One entry for each task, written by the process that started the tasks, so that workers need no
+access to it. Entries are pickles of this machine's own results: no registered model is one.
 """
 
-import contextlib
 import hashlib
 import inspect
-import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
-from sklearn.base import RegressorMixin
-from skops import io
-from skops.io.exceptions import UntrustedTypesFoundException
+from joblib import Memory
+from joblib.memory import MemorizedFunc
 
 from housing import geography, paths
 from housing.inference import neighbors
-from housing.models import blend, families, features, mlp, persistence
+from housing.models import blend, boosted_trees, families, features, mlp
+from housing.training.executors import TaskRunner
 
 MAX_CACHE_MB = 500
 # code and packages that decide what a model is: a change of one of them makes other cache keys
-MODEL_MODULES = (blend, features, families, neighbors, mlp, geography)
-CACHE_KEY_PACKAGES = ("scikit-learn", "lightgbm", "pykdtree", "numpy", "skops")
-READ_ERRORS = (OSError, ValueError, KeyError, BadZipFile, UntrustedTypesFoundException)
+MODEL_MODULES = (blend, boosted_trees, features, families, neighbors, mlp, geography)
+CACHE_KEY_PACKAGES = ("scikit-learn", "lightgbm", "pykdtree", "numpy", "joblib")
 
 
-def code_fingerprint() -> str:
-    """Return the source code that decides what a model is."""
-    return "".join(inspect.getsource(module) for module in MODEL_MODULES)
-
-
-def cache_key(*inputs: Any) -> str:
-    """Return 16 hexadecimal digits for these inputs, this code and the installed packages."""
-    versions = [version(package) for package in CACHE_KEY_PACKAGES]
-    description = repr((inputs, code_fingerprint(), versions))
-    return hashlib.sha256(description.encode()).hexdigest()[:16]
-
-
-def load_model(key: str) -> RegressorMixin | None:
-    """Load the model that was saved under a key; return None if none can be read."""
-    return _load_file(
-        f"{key}.skops", lambda content: io.loads(content, trusted=persistence.TRUSTED_TYPES)
-    )
-
-
-def save_model(key: str, model: RegressorMixin) -> None:
-    """Save a trained model under a key."""
-    _save_file(f"{key}.skops", io.dumps(model))
-
-
-def load_predictions(key: str) -> np.ndarray | None:
-    """Load the predictions that were saved under a key; return None if none can be read."""
-    return _load_file(f"{key}.npy", lambda content: np.load(BytesIO(content), allow_pickle=False))
-
-
-def save_predictions(key: str, predictions: np.ndarray) -> None:
-    """Save predictions under a key."""
-    buffer = BytesIO()
-    np.save(buffer, predictions, allow_pickle=False)
-    _save_file(f"{key}.npy", buffer.getvalue())
-
-
-def _cache_folder() -> Path:
+def folder() -> Path:
+    """Return the folder of the cache, and of the rows that tasks read."""
     return paths.var() / "searches"
 
 
-def _load_file(file_name: str, parse: Callable[[bytes], Any]) -> Any:
-    path = _cache_folder() / file_name
-    try:
-        content = parse(path.read_bytes())
-        os.utime(path)  # marks it as used: files that were not are deleted before it
-    except READ_ERRORS:
-        return None
-    return content
+def code_fingerprint() -> str:
+    """Return a hash of the code and the package versions that decide what a model is."""
+    sources = [inspect.getsource(module) for module in MODEL_MODULES]
+    versions = [version(package) for package in CACHE_KEY_PACKAGES]
+    return hashlib.sha256(repr((sources, versions)).encode()).hexdigest()[:16]
 
 
-def _save_file(file_name: str, content: bytes) -> None:
-    paths.atomic_write(_cache_folder() / file_name, content)
-    _delete_least_used(keep=file_name)
+def run_cached(
+    run_tasks: TaskRunner, function: Callable[..., Any], tasks: Sequence[tuple]
+) -> list[Any]:
+    """Return the result of each task; run those without one, and cache each as it arrives.
 
-
-def _delete_least_used(keep: str) -> None:
-    """Delete files until the cache is within its size limit, the least recently used first.
-
-    keep: the name of a file to keep, however large.
+    function, tasks: as `executors.TaskRunner` takes them; no result is None. The key of a result is
+    the function's name, its arguments (of a path its name), and `code_fingerprint`.
     """
-    folder = _cache_folder()
-    entries = []
-    for path in (*folder.glob("*.skops"), *folder.glob("*.npy")):
-        with contextlib.suppress(FileNotFoundError):  # another process deleted it
-            stat = path.stat()
-            entries.append((stat.st_mtime_ns, stat.st_size, path))
-    total_bytes = 0
-    for _, n_bytes, path in sorted(entries, reverse=True):
-        total_bytes += n_bytes
-        if total_bytes > MAX_CACHE_MB * 1e6 and path.name != keep:
-            path.unlink(missing_ok=True)
+    memory = Memory(folder(), verbose=0)
+    cached_result = memory.cache(_require_result, ignore=["result"])
+    fingerprint = code_fingerprint()
+    keys = [(function.__name__, fingerprint, *map(_portable_argument, task)) for task in tasks]
+    results = [_load(cached_result, key) for key in keys]
+    missing = [number for number, result in enumerate(results) if result is None]
+    if missing:
+        arrivals = run_tasks(function, [tasks[number] for number in missing])
+        for number, result in zip(missing, arrivals, strict=True):
+            results[number] = cached_result(keys[number], result)
+        memory.reduce_size(bytes_limit=int(MAX_CACHE_MB * 1e6))  # the least recently read go
+    return results
+
+
+class _UncachedError(LookupError):
+    """Raised if there is no cached result, so that joblib stores none."""
+
+
+def _require_result(key: tuple, result: Any) -> Any:
+    """Return the result. joblib calls this only where it has none for the key."""
+    if result is None:
+        raise _UncachedError
+    return result
+
+
+def _load(cached_result: MemorizedFunc, key: tuple) -> Any:
+    """Return the cached result; None if there is none, or its file cannot be read."""
+    try:
+        reference = cached_result.call_and_shelve(key, None)
+    except _UncachedError:
+        return None
+    try:
+        return reference.get()
+    except Exception as error:  # a damaged pickle may raise anything
+        reference.clear()
+        reason = str(error) or type(error).__name__
+        warnings.warn(
+            f"a result of {key[0]} in {folder()} cannot be read ({reason}): it is computed again",
+            stacklevel=2,
+        )
+        return None
+
+
+def _portable_argument(argument: Any) -> Any:
+    return argument.name if isinstance(argument, Path) else argument

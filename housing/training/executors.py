@@ -6,7 +6,7 @@ data itself, from a path that its worker can read. A task may be run twice.
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from functools import partial
@@ -23,18 +23,15 @@ MAX_TASK_RETRIES = 2
 
 
 class TaskRunner(Protocol):
-    """A function that runs tasks and returns their results in the order of the arguments.
+    """A function that runs tasks and yields their results in the order of the arguments.
 
-    arguments: a tuple for each task. on_result is called with each result, in the same order, as
-    soon as those of all earlier tasks have arrived too.
+    arguments: a tuple for each task. A result is yielded as soon as those of all earlier tasks
+    have arrived too.
     """
 
     def __call__(
-        self,
-        function: Callable[..., Any],
-        arguments: Sequence[tuple],
-        on_result: Callable[[Any], None] | None = None,
-    ) -> list[Any]: ...
+        self, function: Callable[..., Any], arguments: Sequence[tuple]
+    ) -> Iterator[Any]: ...
 
 
 @contextmanager
@@ -61,49 +58,32 @@ def executor(address: str | None = None, n_jobs: int = -1) -> Iterator[TaskRunne
 
 
 def _run_local(
-    pool: Parallel,
-    function: Callable[..., Any],
-    arguments: Sequence[tuple],
-    on_result: Callable[[Any], None] | None = None,
-) -> list[Any]:
+    pool: Parallel, function: Callable[..., Any], arguments: Sequence[tuple]
+) -> Iterator[Any]:
     try:
-        tasks = (delayed(function)(*task_arguments) for task_arguments in arguments)
-        return _collect_results(pool(tasks), on_result)
+        yield from pool(delayed(function)(*task_arguments) for task_arguments in arguments)
     except BrokenProcessPool as error:
         raise RuntimeError("a worker process was killed, perhaps for want of memory") from error
 
 
 def _run_dask(
-    client: Any,
-    address: str,
-    function: Callable[..., Any],
-    arguments: Sequence[tuple],
-    on_result: Callable[[Any], None] | None = None,
-) -> list[Any]:
+    client: Any, address: str, function: Callable[..., Any], arguments: Sequence[tuple]
+) -> Iterator[Any]:
     if not arguments:
-        return []
+        return
     dask = import_module("distributed")
     try:
         futures = client.map(
             function, *zip(*arguments, strict=True), pure=False, retries=MAX_TASK_RETRIES
         )
         try:
-            return _collect_results((future.result() for future in futures), on_result)
+            yield from (future.result() for future in futures)
         finally:
             client.cancel(futures)  # finished futures are not affected
     except dask.KilledWorker as error:
         raise RuntimeError(f"workers at {address} were killed again and again: {error}") from error
     except (CancelledError, dask.comm.CommClosedError) as error:
         raise RuntimeError(f"the Dask scheduler at {address} has gone") from error
-
-
-def _collect_results(results: Iterable[Any], on_result: Callable[[Any], None] | None) -> list[Any]:
-    collected = []
-    for result in results:
-        collected.append(result)
-        if on_result:
-            on_result(result)
-    return collected
 
 
 @contextmanager

@@ -347,6 +347,7 @@ def test_dask_gives_the_same_predictions(champion_home, source, target, tmp_path
     assert read_tables(tmp_path / "by dask") == read_tables(target)
 
 
+@pytest.mark.slow
 def test_the_command_is_part_of_the_pipeline(champion_home, source, target):
     command = [sys.executable, "run_pipeline.py", "score", source, target, "--dask", "tcp://here:1"]
     completed = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)

@@ -12,11 +12,12 @@ PACKAGE = "housing"
 # Imports first the libraries that the modules import at their top, then the modules, and observes
 # what the modules alone change. Classes and functions of the libraries are compared by identity.
 SCRIPT = """
-import importlib, inspect, json, logging, os, sys, warnings
+import contextlib, importlib, inspect, json, logging, os, sys, warnings
 
 libraries, modules = json.loads(sys.argv[1])
 for name in libraries:
-    importlib.import_module(name)
+    with contextlib.suppress(ModuleNotFoundError):
+        importlib.import_module(name)
 
 def public_state():
     state = {}
@@ -89,6 +90,7 @@ def list_libraries():
                 libraries |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 libraries.add(node.module)
+                libraries |= {f"{node.module}.{alias.name}" for alias in node.names}  # or a name
     return sorted(name for name in libraries if name.partition(".")[0] != PACKAGE)
 
 

@@ -82,6 +82,7 @@ def test_added_modified_and_deleted_files_have_hash_and_size(compare, commit_dat
     ]
 
 
+@pytest.mark.slow
 def test_the_changes_are_those_of_dvc_diff(compare, commit_data):
     first, second = commit_data(OLD_RAW), commit_data(NEW_RAW, PARQUET)
     completed = subprocess.run(

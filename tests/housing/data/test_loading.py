@@ -69,6 +69,7 @@ def test_data_from_scikit_learn_s_cache_becomes_the_raw_file(home, monkeypatch, 
     assert paths.raw_data().exists()
 
 
+@pytest.mark.slow
 def test_california_offline_lists_the_failed_attempts_and_the_ways_out(offline):
     with pytest.raises(LookupError) as error:
         loading.load_dataset("california")

@@ -11,14 +11,14 @@ from housing.evaluation import calibration
 from housing.export import onnx_export
 from housing.inference import served_model
 from housing.inference.native import bindings
-from housing.models import families, intervals
+from housing.models import boosted_trees, families, intervals
 from housing.models.families import FAMILIES
 from housing.schema import FEATURE_NAMES, TARGET
 
 
 @pytest.fixture(scope="module")
 def train():
-    return generate_sample(3_000)
+    return generate_sample(1_500)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_the_graph_predicts_what_the_model_predicts(family, use_native, fitted, 
     model, content = fitted(family)
     served = served_model.load(content, use_native)
     rows = np.vstack(
-        [train[FEATURE_NAMES], served_model.random_rows(10_000), rows_on_thresholds(model, train)]
+        [train[FEATURE_NAMES], served_model.random_rows(2_000), rows_on_thresholds(model, train)]
     )
     expected = model.predict(pd.DataFrame(rows, columns=FEATURE_NAMES))
     predictions = served_model.predict(served, rows)
@@ -72,7 +72,7 @@ def rows_on_thresholds(model, train):
 
 
 def test_scikit_learn_s_trees_replace_lightgbm_s_where_it_cannot_be_loaded(monkeypatch):
-    monkeypatch.setattr(families, "lightgbm_regressor_class", lambda: None)
+    monkeypatch.setattr(boosted_trees, "lightgbm_regressor_class", lambda: None)
     train = generate_sample(500)
     model = families.build_boosting(families.BOOSTING_PARAMS | {"trees": 30}, 0).fit(
         train[FEATURE_NAMES], train[TARGET]
@@ -137,6 +137,9 @@ def test_the_graph_gives_the_model_s_intervals(family, use_native, fitted, train
 
 def test_predicting_intervals_without_them_is_refused(fitted, train):
     served = served_model.load(fitted("tree")[1])
-    assert served_model.raw_outputs(served, train[FEATURE_NAMES].to_numpy()).shape == (3_000, 1)
+    assert served_model.raw_outputs(served, train[FEATURE_NAMES].to_numpy()).shape == (
+        len(train),
+        1,
+    )
     with pytest.raises(ValueError, match="registered without them"):
         served_model.predict_intervals(served, train[FEATURE_NAMES].to_numpy())

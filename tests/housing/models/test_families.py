@@ -1,13 +1,13 @@
 import pytest
 
 from housing.data.synthetic import generate_sample
-from housing.models import families
+from housing.models import boosted_trees, families
 from housing.models.families import FAMILIES
 from housing.schema import FEATURE_NAMES, TARGET
 
 
 @pytest.mark.parametrize(
-    "build", [families.build_boosted_trees, families.build_sklearn_boosted_trees]
+    "build", [boosted_trees.build_boosted_trees, boosted_trees.build_sklearn_boosted_trees]
 )
 def test_no_tree_is_deeper_than_the_limit(build):
     """The served form walks each tree down to its deepest leaf."""

@@ -11,7 +11,8 @@ from sklearn.utils.estimator_checks import check_estimator
 from housing.data.synthetic import generate_sample
 from housing.models import mlp
 from housing.models.blend import Blend
-from housing.models.families import BOOSTING_PARAMS, build_boosted_trees
+from housing.models.boosted_trees import build_boosted_trees
+from housing.models.families import BOOSTING_PARAMS
 from housing.models.features import (
     JOB_CENTERS,
     N_LOCATION_FEATURES,

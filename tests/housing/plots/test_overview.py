@@ -158,6 +158,7 @@ def run_cells(*sources):
     return notebook.cells[-1].outputs
 
 
+@pytest.mark.slow
 def test_a_notebook_keeps_each_figure_as_svg_and_as_png_of_twice_the_size():
     [output] = run_cells(*CELLS)
     assert "<svg" in output.data["image/svg+xml"]

@@ -1,12 +1,16 @@
 """The history of an alias on a real store, with several processes for concurrent changes."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
-from housing.registry import alias_history
+from housing.cli import champion
+from housing.registry import alias_history, promotion
 from housing.registry import versions as model_versions
 from housing.registry.alias_history import ConcurrentUpdateError
 from housing.tracking import store
@@ -37,8 +41,8 @@ def client(five_version_home, home, monkeypatch):
 
 
 def champion_number():
-    champion = model_versions.get_champion(NAME)
-    return champion.version if champion else ""
+    version = model_versions.get_champion(NAME)
+    return version.version if version else ""
 
 
 def set_champion(new_version, action="promoted", expected_version=None, reason="it is better"):
@@ -52,7 +56,7 @@ def steps(changes):
 def test_a_change_is_recorded_with_its_author_reason_and_verdict(client):
     change = set_champion("1", expected_version="")
     assert champion_number() == "1"
-    assert alias_history.list_changes(NAME) == [change]
+    assert alias_history.read(NAME).changes == [change]
     fields = change._asdict()
     assert fields.pop("changed_at").endswith("+00:00")
     assert fields == {
@@ -92,11 +96,11 @@ def test_two_aliases_have_separate_histories(client):
     set_champion("1")
     alias_history.set_alias(NAME, "challenger", "3", "refused", "worse")
     set_champion("2")
-    assert steps(alias_history.list_changes(NAME, "champion")) == [
+    assert steps(alias_history.read(NAME).of_alias("champion")) == [
         ("", "1", "promoted"),
         ("1", "2", "promoted"),
     ]
-    assert len(alias_history.list_changes(NAME)) == 3
+    assert len(alias_history.read(NAME).changes) == 3
 
 
 def test_a_change_that_expects_an_earlier_champion_fails_and_changes_nothing(client):
@@ -107,16 +111,16 @@ def test_a_change_that_expects_an_earlier_champion_fails_and_changes_nothing(cli
     ):
         set_champion("4", expected_version="1")
     assert champion_number() == "2"
-    assert len(alias_history.list_changes(NAME)) == 2
+    assert len(alias_history.read(NAME).changes) == 2
 
 
 def test_of_two_changes_from_the_same_champion_the_second_is_invalid(client):
     set_champion("1")
     alias_history._append_change(NAME, "champion", "1", "2", "promoted", "first")
     alias_history._append_change(NAME, "champion", "1", "4", "promoted", "second")
-    assert alias_history.reconcile(NAME, "champion") == "2"
+    assert alias_history.reconcile(NAME, "champion").version("champion") == "2"
     assert champion_number() == "2"
-    changes = alias_history.list_changes(NAME)
+    changes = alias_history.read(NAME).changes
     assert [change.new_version for change in changes] == ["1", "2"]
 
 
@@ -126,7 +130,7 @@ def test_an_interrupted_change_is_completed_by_the_next(client):
     assert champion_number() == "1"
     set_champion("4", expected_version="2")
     assert champion_number() == "4"
-    assert steps(alias_history.list_changes(NAME))[1:] == [
+    assert steps(alias_history.read(NAME).changes)[1:] == [
         ("1", "2", "promoted"),
         ("2", "4", "promoted"),
     ]
@@ -138,7 +142,7 @@ def test_a_change_made_in_mlflow_itself_is_noticed_and_recorded(client):
     with pytest.raises(ConcurrentUpdateError, match="moved outside by ann"):
         set_champion("2", expected_version="1")
     set_champion("2", expected_version="3")
-    assert steps(alias_history.list_changes(NAME)) == [
+    assert steps(alias_history.read(NAME).changes) == [
         ("", "1", "promoted"),
         ("1", "3", "moved outside"),
         ("3", "2", "promoted"),
@@ -148,8 +152,8 @@ def test_a_change_made_in_mlflow_itself_is_noticed_and_recorded(client):
 def test_an_alias_that_was_deleted_in_mlflow_is_none(client):
     set_champion("1")
     client.delete_registered_model_alias(NAME, "champion")
-    assert alias_history.reconcile(NAME, "champion") == ""
-    assert steps(alias_history.list_changes(NAME))[-1] == ("1", "", "moved outside")
+    assert alias_history.reconcile(NAME, "champion").version("champion") == ""
+    assert steps(alias_history.read(NAME).changes)[-1] == ("1", "", "moved outside")
     set_champion("2", expected_version="")
     assert champion_number() == "2"
 
@@ -157,36 +161,73 @@ def test_an_alias_that_was_deleted_in_mlflow_is_none(client):
 def test_a_champion_older_than_the_history_is_its_first_entry(client):
     client.set_registered_model_alias(NAME, "champion", "2")
     set_champion("4")
-    [first, _] = alias_history.list_changes(NAME)
+    [first, _] = alias_history.read(NAME).changes
     assert (first.old_version, first.new_version) == ("", "2")
     assert first.reason == "the history begins here"
 
 
-def test_a_rollback_removes_the_champions_it_skips(client):
-    for version in ("1", "2", "4", "5"):
-        set_champion(version)
-    set_champion("2", "rolled back")
-    changes = alias_history.list_changes(NAME)
-    assert alias_history.champion_stack(changes) == ["1", "2"]
-    assert list(alias_history.rolled_back_versions(changes)) == ["5"]
-    set_champion("5", "promoted by hand")
-    assert alias_history.champion_stack(alias_history.list_changes(NAME)) == ["1", "2", "5"]
-    assert alias_history.rolled_back_versions(alias_history.list_changes(NAME)) == {}
+@contextlib.contextmanager
+def count_history_reads():
+    """Yield a list that grows by each search for the entries of the history."""
+    reads = []
+
+    def observe(connection, cursor, statement, parameters, *_):
+        is_search = statement.startswith("SELECT model_versions.") and "LIMIT" in statement
+        if is_search and f"{NAME}-history" in str(parameters):
+            reads.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", observe)
+    try:
+        yield reads
+    finally:
+        event.remove(Engine, "before_cursor_execute", observe)
+
+
+def test_the_history_is_read_once_for_a_change(client):
+    set_champion("1")
+    with count_history_reads() as reads:
+        set_champion("2", expected_version="1")
+    assert len(reads) == 1
+    with count_history_reads() as reads, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promotion, "verify_version", lambda version: None)  # it has no files here
+        promotion.rollback(NAME, None, "it was better")
+    assert len(reads) == 1
+    with count_history_reads() as reads:
+        assert champion.show_champions(["--model", NAME]) == 0
+    assert len(reads) == 1
+
+
+def test_a_change_based_on_an_outdated_history_is_refused(client):
+    set_champion("1")
+    outdated = alias_history.reconcile(NAME, "champion")
+    set_champion("2")
+    set_champion("1")  # the same version as in the outdated history
+    number = alias_history.set_alias(
+        NAME, "champion", "4", "promoted", "better", "1", outdated
+    ).number
+    assert number == 4
+    outdated = alias_history.reconcile(NAME, "champion")
+    set_champion("5")
+    with pytest.raises(ConcurrentUpdateError, match="was version 4, and is version 5 now"):
+        alias_history.set_alias(NAME, "champion", "2", "promoted", "better", "4", outdated)
+    assert champion_number() == "5"
 
 
 CHALLENGER_SCRIPT = """
 import sys
-from housing.registry import alias_history
+from housing.cli import champion
+from housing.registry import alias_history, promotion
 for version in sys.argv[1:]:
     alias_history.set_alias("a-model", "challenger", version, "refused", "worse")
 """
 CHAMPION_SCRIPT = """
 import sys
-from housing.registry import alias_history
+from housing.cli import champion
+from housing.registry import alias_history, promotion
 version, n_changes = sys.argv[1], int(sys.argv[2])
 for number in range(n_changes):
     try:
-        current_version = alias_history.reconcile("a-model", "champion")
+        current_version = alias_history.reconcile("a-model", "champion").version("champion")
         new_version = version if number % 2 == 0 else "1"
         alias_history.set_alias(
             "a-model", "champion", new_version, "promoted", "it is better", current_version
@@ -197,16 +238,18 @@ for number in range(n_changes):
 """
 
 
+@pytest.mark.slow
 def test_concurrent_changes_that_expect_no_version_all_succeed(client):
     """As those of the challenger, which is compared with no earlier one."""
     processes = [
         subprocess.Popen([sys.executable, "-c", CHALLENGER_SCRIPT, "1", "2", "3"]) for _ in range(4)
     ]
     assert [process.wait() for process in processes] == [0] * 4
-    changes = alias_history.list_changes(NAME, "challenger")
+    changes = alias_history.read(NAME).of_alias("challenger")
     assert sorted(change.new_version for change in changes) == sorted("123" * 4)
 
 
+@pytest.mark.slow
 def test_four_concurrent_processes_leave_one_history_and_the_alias_at_its_end(client):
     processes = [
         subprocess.Popen(
@@ -219,7 +262,7 @@ def test_four_concurrent_processes_leave_one_history_and_the_alias_at_its_end(cl
     outcomes = " ".join(process.communicate()[0] for process in processes).split()
     assert [process.returncode for process in processes] == [0] * 4
     assert len(outcomes) == 20
-    changes = alias_history.list_changes(NAME)
+    changes = alias_history.read(NAME).changes
     assert "moved outside" not in {change.action for change in changes}
     new_versions = [change.new_version for change in changes]
     assert [change.old_version for change in changes] == ["", *new_versions[:-1]]

@@ -69,7 +69,7 @@ def test_the_trace_is_printed_as_before(former_home, capsys, name):
 
 
 def test_rollback_and_promotion_go_on_with_the_history(former_home, capsys):
-    changes_before = alias_history.list_changes(NAME)
+    changes_before = alias_history.read(NAME).changes
     assert run_command("rollback", ["--reason", "too dear in Fresno"]) == 0
     rollback_text = capsys.readouterr().out
     assert without_times(rollback_text) == without_times(former_home.expected_text("rollback"))
@@ -78,7 +78,7 @@ def test_rollback_and_promotion_go_on_with_the_history(former_home, capsys):
     assert run_command("promote", arguments) == 0
     promotion_text = capsys.readouterr().out
     assert without_times(promotion_text) == without_times(former_home.expected_text("promote"))
-    changes = alias_history.list_changes(NAME)
+    changes = alias_history.read(NAME).changes
     assert changes[: len(changes_before)] == changes_before
     assert len(changes) == len(changes_before) + 2
 

@@ -101,7 +101,7 @@ def test_a_version_whose_graph_was_changed_is_not_rolled_back_to(
     with pytest.raises(PromotionError, match=r"its served graph predicts .* for example row 1"):
         promotion.rollback(NAME, "1", REASON)
     assert versions.get_champion(NAME).version == "2"
-    assert len(alias_history.list_changes(NAME, "champion")) == 2
+    assert len(alias_history.read(NAME).of_alias("champion")) == 2
 
 
 def test_a_version_whose_model_was_replaced_is_not_rolled_back_to(
@@ -168,6 +168,7 @@ except (alias_history.ConcurrentUpdateError, promotion.PromotionError) as error:
 """
 
 
+@pytest.mark.slow
 def test_of_concurrent_rollbacks_and_promotions_each_succeeds_or_says_why_not(champion_home):
     tree = register_candidate(splitting.read_split(), "tree")
     promotion.promote(NAME, tree.version, "to have one to come back from", override_gate=True)
@@ -178,7 +179,7 @@ def test_of_concurrent_rollbacks_and_promotions_each_succeeds_or_says_why_not(ch
     linear = register_candidate(splitting.read_split(), "linear", **LENIENT_LIMITS)
     outputs = [process.communicate()[0].strip() for process in processes]
     assert [process.returncode for process in processes] == [0] * 3
-    changes = alias_history.list_changes(NAME, "champion")
+    changes = alias_history.read(NAME).of_alias("champion")
     new_versions = [change.new_version for change in changes]
     assert [change.old_version for change in changes] == ["", *new_versions[:-1]]
     assert versions.get_champion(NAME).version == new_versions[-1]

@@ -7,7 +7,7 @@ from housing.data import splitting
 from housing.inference import served_model
 from housing.registry import versions
 from housing.schema import FEATURE_NAMES
-from housing.tracking import store
+from housing.tracking import experiments, store
 from housing.tracking.mlflow_env import load_mlflow
 from tests.conftest import register_candidate
 
@@ -49,6 +49,20 @@ def test_a_candidate_that_is_not_better_becomes_the_challenger(champion_home):
     assert versions.get_champion(NAME).version == "1"
     challenger = store.client().get_model_version_by_alias(NAME, "challenger")
     assert str(challenger.version) == version.version == "2"
+
+
+def test_the_model_s_folder_is_fetched_once_for_a_registration(champion_home, monkeypatch):
+    artifacts, fetched = load_mlflow().artifacts, []
+    download = artifacts.download_artifacts
+
+    def record_and_download(artifact_uri, **options):
+        fetched.append(artifact_uri)
+        return download(artifact_uri, **options)
+
+    monkeypatch.setattr(artifacts, "download_artifacts", record_and_download)
+    experiments._download_model.cache_clear()
+    register_candidate(splitting.read_split(), "tree")
+    assert len([uri for uri in fetched if uri.startswith("models:/m-")]) == 1
 
 
 def test_without_a_store_there_is_no_champion_and_none_is_created(home):

@@ -1,6 +1,4 @@
 import socket
-import subprocess
-import sys
 
 import pytest
 
@@ -17,15 +15,10 @@ from tests.support.processes import free_port
 SAMPLE = versions.ModelVersion("california-housing-sample", "1", "1", {"data_source": "sample"})
 
 
-def test_artifacts_are_in_var_wherever_the_notebook_runs(home, tmp_path):
-    code = (
-        "from housing.tracking import store; client = store.client(); "
-        "print(client.get_experiment_by_name(store.EXPERIMENT_NAME).artifact_location)"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == (home / "var" / "artifacts").as_uri()
+def test_artifacts_are_in_var_wherever_the_notebook_runs(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    experiment = store.client().get_experiment_by_name(store.EXPERIMENT_NAME)
+    assert experiment.artifact_location == (home / "var" / "artifacts").as_uri()
 
 
 def test_the_tracking_uri_of_the_environment_wins(home, monkeypatch, tmp_path):

@@ -113,17 +113,23 @@ def address(tmp_path_factory):
 
 
 def test_the_results_come_in_the_order_of_the_arguments(run):
-    reported = []
-    assert run(power, NUMBERS, reported.append) == [number**7 for number in range(12)]
-    assert reported == [number**7 for number in range(12)]
-    assert run(power, NUMBERS[:3]) == [0, 1, 128]
-    assert run(power, []) == []
+    assert list(run(power, NUMBERS)) == [number**7 for number in range(12)]
+    assert list(run(power, NUMBERS[:3])) == [0, 1, 128]
+    assert list(run(power, [])) == []
+
+
+def test_a_result_arrives_before_later_tasks_are_finished(run, tmp_path):
+    """Else a search that is stopped would lose the whole batch."""
+    results = run(slow_power, [(number, str(tmp_path)) for number in range(12)])
+    assert next(results) == 0
+    assert len(list(tmp_path.iterdir())) < 12
+    assert list(results) == [number**7 for number in range(1, 12)]
 
 
 def test_an_exception_of_a_task_reaches_the_caller(run):
     with pytest.raises(ValueError, match="3 is no number we like"):
-        run(raise_value_error, [(3,)])
-    assert run(power, NUMBERS[:3]) == [0, 1, 128]
+        list(run(raise_value_error, [(3,)]))
+    assert list(run(power, NUMBERS[:3])) == [0, 1, 128]
 
 
 def test_the_processes_are_kept_from_one_call_to_the_next(run):
@@ -138,18 +144,18 @@ def test_the_environment_variable_is_the_default_address(monkeypatch):
     with pytest.raises(LookupError, match="at nonsense://address"), executor():
         pass
     with executor("") as run:
-        assert run(power, NUMBERS[:3]) == [0, 1, 128]
+        assert list(run(power, NUMBERS[:3])) == [0, 1, 128]
 
 
 def test_joblib_s_own_setting_is_honoured():
     with joblib.parallel_config("sequential"), executor("") as run:
-        assert run(process_id, [(0,), (1,)]) == [os.getpid()] * 2
+        assert list(run(process_id, [(0,), (1,)])) == [os.getpid()] * 2
 
 
 def test_dask_is_not_imported_unless_asked_for():
     code = (
         "import sys; from housing.training.executors import executor\n"
-        "with executor(n_jobs=1) as run: run(abs, [(-1,)])\n"
+        "with executor(n_jobs=1) as run: list(run(abs, [(-1,)]))\n"
         "print('distributed' in sys.modules)"
     )
     environment = {name: value for name, value in os.environ.items() if name != "HOUSING_DASK"}
@@ -170,7 +176,7 @@ def test_an_address_without_a_scheduler_is_named_with_the_way_out(address):
 
 def test_a_killed_local_worker_is_an_error():
     with pytest.raises(RuntimeError, match="a worker process was killed"), executor("", 2) as run:
-        run(kill_own_process, [(0,), (1,)])
+        list(run(kill_own_process, [(0,), (1,)]))
 
 
 def test_the_local_cluster_opens_no_port_to_others():
@@ -188,9 +194,8 @@ def test_the_local_cluster_opens_no_port_to_others():
 def test_a_killed_worker_of_the_local_cluster_costs_nothing_but_time(tmp_path, capfd):
     with executor("local", 2) as run:
         killer = kill_a_worker(tmp_path)
-        assert run(slow_power, [(number, str(tmp_path)) for number in range(12)]) == [
-            number**7 for number in range(12)
-        ]
+        results = list(run(slow_power, [(number, str(tmp_path)) for number in range(12)]))
+    assert results == [number**7 for number in range(12)]
     killer.join(1)
     assert not killer.is_alive()
     assert len(list(tmp_path.glob("4-*"))) == 2  # tried again, by another process
@@ -201,13 +206,13 @@ def test_a_killed_worker_of_the_local_cluster_costs_nothing_but_time(tmp_path, c
 class TestScheduler:
     def test_a_cluster_gives_the_same_results_as_this_machine(self, address):
         with executor(address) as run_on_cluster, executor("") as run_locally:
-            assert run_on_cluster(power, NUMBERS) == run_locally(power, NUMBERS)
+            assert list(run_on_cluster(power, NUMBERS)) == list(run_locally(power, NUMBERS))
             assert len(set(run_on_cluster(process_id, [(number,) for number in range(10)]))) == 2
 
     def test_a_killed_worker_costs_nothing_but_time(self, address, tmp_path, capfd):
         with executor(address) as run:
             killer = kill_a_worker(tmp_path)
-            results = run(slow_power, [(number, str(tmp_path)) for number in range(12)])
+            results = list(run(slow_power, [(number, str(tmp_path)) for number in range(12)]))
         assert results == [number**7 for number in range(12)]
         killer.join(1)
         assert not killer.is_alive()
@@ -219,13 +224,13 @@ class TestScheduler:
             pytest.raises(RuntimeError, match="were killed again and again"),
             executor(address) as run,
         ):
-            run(kill_own_process, [(0,)])
+            list(run(kill_own_process, [(0,)]))
 
     def test_a_scheduler_that_goes_away_is_reported_in_one_sentence(self, tmp_path, capfd):
         with cluster(tmp_path) as (address, scheduler):
             kill_a_worker(tmp_path, scheduler.pid)
             with pytest.raises(RuntimeError, match="has gone"), executor(address) as run:
-                run(slow_power, [(number, str(tmp_path)) for number in range(40)])
+                list(run(slow_power, [(number, str(tmp_path)) for number in range(40)]))
         assert capfd.readouterr() == ("", "")
 
     def test_a_scheduler_without_a_worker_is_named(self, tmp_path):

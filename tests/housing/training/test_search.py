@@ -9,18 +9,24 @@ import optuna
 import pandas as pd
 import pytest
 
-from housing import paths
 from housing.data.synthetic import generate_sample
 from housing.evaluation import metrics
 from housing.models.families import FAMILIES
 from housing.schema import FEATURE_NAMES, TARGET
-from housing.training import cross_validation, folds, search
+from housing.training import cache, folds, search
 from tests.housing.training.test_executors import cluster
 
 
 @pytest.fixture(scope="module")
 def train():
-    return generate_sample(800)
+    return generate_sample(400)
+
+
+@pytest.fixture(autouse=True)
+def one_process():
+    """Run the tasks in this process: where they run is the question of test_executors.py."""
+    with joblib.parallel_config("sequential"):
+        yield
 
 
 def test_each_family_beats_the_mean(train):
@@ -34,7 +40,7 @@ def test_each_family_beats_the_mean(train):
 def test_the_same_seed_gives_the_same_result(train, home, monkeypatch):
     first = search.tune_families(["tree"], train, n_trials=9, seed=3)["tree"]
     monkeypatch.setenv("HOUSING_HOME", str(home / "another"))  # with no cached score
-    with joblib.parallel_config("sequential"):
+    with joblib.parallel_config("loky"):  # in other processes
         second = search.tune_families(["tree"], train, n_trials=9, seed=3)["tree"]
     assert first.params == second.params
     assert first.rmse == second.rmse
@@ -96,29 +102,48 @@ def test_a_trial_worse_than_most_after_one_fold_is_pruned(train):
     assert pruned.first_fold.min() > trials[trials.rmse.notna()].first_fold.median()
 
 
-def test_a_stopped_search_resumes_where_it_stopped(train, monkeypatch):
+@pytest.mark.parametrize("n_finished_tasks", [2, 7, 17])
+def test_a_stopped_search_resumes_where_it_stopped(train, home, monkeypatch, n_finished_tasks):
     uninterrupted = search.tune_families(["tree"], train, n_trials=8, seed=5)["tree"]
-    [file] = (paths.var() / "searches").glob("*.jsonl")
-    lines = file.read_text().splitlines(keepends=True)
-    file.write_text("".join(lines[:7]) + lines[7][:20])  # stopped while it wrote the eighth
-    computed = []
-    score_fold = cross_validation._score_fold
-    monkeypatch.setattr(
-        cross_validation, "_score_fold", lambda *task: computed.append(task) or score_fold(*task)
-    )
-    with joblib.parallel_config("sequential"):
-        resumed = search.tune_families(["tree"], train, n_trials=8, seed=5)["tree"]
-    assert len(computed) == len(lines) - 7
+    monkeypatch.setenv("HOUSING_HOME", str(home / "another"))  # with no cached score
+    n_started = []
+    build_tree = FAMILIES["tree"].build
+
+    def build_or_stop(*arguments):
+        if len(n_started) == n_finished_tasks:
+            raise KeyboardInterrupt
+        n_started.append(1)
+        return build_tree(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(FAMILIES, "tree", FAMILIES["tree"]._replace(build=build_or_stop))
+        with pytest.raises(KeyboardInterrupt):
+            search.tune_families(["tree"], train, n_trials=8, seed=5)
+    assert len(list(cache.folder().rglob("output.pkl"))) == n_finished_tasks
+    resumed = search.tune_families(["tree"], train, n_trials=8, seed=5)["tree"]
     assert resumed.params == uninterrupted.params
     pd.testing.assert_frame_equal(
         resumed.trials.drop(columns="seconds"), uninterrupted.trials.drop(columns="seconds")
+    )
+    np.testing.assert_array_equal(
+        resumed.out_of_fold_predictions, uninterrupted.out_of_fold_predictions
+    )
+
+
+def test_more_trials_go_on_with_those_of_an_earlier_search(train, home, monkeypatch):
+    search.tune_families(["tree"], train, n_trials=3, seed=5)
+    longer = search.tune_families(["tree"], train, n_trials=8, seed=5)["tree"]
+    monkeypatch.setenv("HOUSING_HOME", str(home / "another"))
+    at_once = search.tune_families(["tree"], train, n_trials=8, seed=5)["tree"]
+    assert longer.params == at_once.params
+    pd.testing.assert_frame_equal(
+        longer.trials.drop(columns="seconds"), at_once.trials.drop(columns="seconds")
     )
 
 
 def test_scores_of_other_data_are_not_used(train):
     search.tune_families(["tree"], train, n_trials=1)
     fewer_rows = search.tune_families(["tree"], train[:-1], n_trials=1)["tree"]
-    assert len(list((paths.var() / "searches").glob("*.jsonl"))) == 2
     assert fewer_rows.rmse != search.tune_families(["tree"], train, n_trials=1)["tree"].rmse
 
 

@@ -151,12 +151,12 @@ def test_a_damaged_file_is_refused_or_served_but_never_crashes_the_process(conte
     """One random byte is changed: an index out of bounds must not be followed."""
     rng, rows = np.random.default_rng(0), served_model.random_rows(3)
     n_served = 0
-    for _ in range(150):
+    for _ in range(50):
         damaged = bytearray(content)
         damaged[rng.integers(len(damaged))] = rng.integers(256)
         with suppress(Exception):
             n_served += len(served_model.predict(served_model.load(bytes(damaged)), rows)) == 3
-    assert n_served > 75  # most bytes are digits of numbers
+    assert n_served > 25  # most bytes are digits of numbers
 
 
 def test_a_library_older_than_its_source_is_not_used(tmp_path, monkeypatch):

@@ -1,0 +1,101 @@
+"""The changes of aliases: which are valid, and which versions were champion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+APPLIED = "yes"  # the value of the tag `done`; empty before
+
+# field of AliasChange -> the tag of the history entry that stores it
+TAG_KEYS = {
+    "alias": "alias",
+    "old_version": "before",
+    "new_version": "after",
+    "action": "action",
+    "reason": "reason",
+    "changed_at": "at",
+    "changed_by": "who",
+    "run_id": "run_id",
+    "report": "report",
+    "verdict": "verdict",
+    "applied": "done",
+}
+
+
+class AliasChange(NamedTuple):
+    """The change of an alias from one version to another; the version "" is none."""
+
+    number: int  # in the history; 0 before it is recorded
+    alias: str
+    old_version: str
+    new_version: str
+    action: str  # promoted, refused, rolled back, promoted by hand, moved outside
+    reason: str
+    changed_at: str  # UTC, ISO 8601
+    changed_by: str
+    run_id: str  # the MLflow run of the new version
+    report: str  # of the new version
+    verdict: str  # of the gate on the new version
+    applied: bool  # MLflow's alias has been seen at the new version
+
+    @classmethod
+    def from_tags(cls, number: int, tags: Mapping[str, str]) -> AliasChange:
+        """Return the change that the tags of a history entry record."""
+        values: dict[str, Any] = {field: tags.get(key, "") for field, key in TAG_KEYS.items()}
+        return cls(number, **values | {"applied": values["applied"] == APPLIED})
+
+    def to_tags(self) -> dict[str, str]:
+        """Return the tags that record the change."""
+        values = self._asdict() | {"applied": APPLIED if self.applied else ""}
+        return {key: values[field] for field, key in TAG_KEYS.items()}
+
+
+class History(NamedTuple):
+    """The valid changes of all aliases of a model, oldest first."""
+
+    changes: list[AliasChange]
+    last_number: int  # of the last recorded change, valid or not; 0 for none
+
+    @classmethod
+    def from_changes(cls, recorded_changes: Iterable[AliasChange]) -> History:
+        """Keep the valid ones of all recorded changes, in any order."""
+        changes = sorted(recorded_changes)
+        history = cls([], changes[-1].number if changes else 0)
+        for change in changes:
+            if history.version(change.alias) == change.old_version:
+                history.changes.append(change)
+        return history
+
+    def of_alias(self, alias: str) -> list[AliasChange]:
+        """Return the changes of one alias."""
+        return [change for change in self.changes if change.alias == alias]
+
+    def version(self, alias: str) -> str:
+        """Return the version that the alias was last changed to; "" for none."""
+        changes = self.of_alias(alias)
+        return changes[-1].new_version if changes else ""
+
+
+def champion_stack(changes: list[AliasChange]) -> list[str]:
+    """Return the champions as a stack: the last one serves, the one below served before it.
+
+    changes: those of the alias champion, oldest first. A rollback removes the versions it skips.
+    """
+    stack: list[str] = []
+    for change in changes:
+        version = change.new_version
+        if change.action == "rolled back":
+            stack = stack[: stack.index(version)] if version in stack else stack[:-1]
+        stack.append(version)
+    return stack
+
+
+def rolled_back_versions(changes: list[AliasChange]) -> dict[str, AliasChange]:
+    """Return the versions that were rolled back and not promoted since, with their rollback."""
+    rollbacks: dict[str, AliasChange] = {}
+    for change in changes:
+        if change.action == "rolled back":
+            rollbacks[change.old_version] = change
+        rollbacks.pop(change.new_version, None)
+    return rollbacks
