@@ -5,18 +5,19 @@ from __future__ import annotations
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from app.blueprints.responses import body_too_large_error, flask_response
+from app.blueprints.responses import flask_response
 from app.codecs import predict
 from app.messages import HttpRequest
 from app.metrics.metrics import get_metrics
-from app.prediction_log.writer import PredictionLogError
-from app.prediction_service import CODECS, LOG_UNAVAILABLE_MESSAGE
-from app.problem_details import RequestError, request_error
+from app.prediction_log import records
+from app.prediction_log.writer import PredictionLogError, prediction_log
+from app.prediction_service import CODECS, LOG_UNAVAILABLE_MESSAGE, PredictionService
+from app.problem_details import RequestError, body_too_large_error, request_error
 
 
 def init_app(app: Flask) -> None:
     """Register the hooks and the error handlers of the Flask app."""
-    app.before_request(_assign_request_id)
+    app.before_request(_begin_request)
     app.after_request(_record_request)
     app.register_error_handler(RequestError, _handle_request_error)
     app.register_error_handler(HTTPException, _handle_http_exception)
@@ -24,12 +25,32 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Exception, _handle_unexpected_error)
 
 
-def _assign_request_id() -> None:
+def _begin_request() -> None:
+    """Give the request an id and a time, or those that the ASGI application gave it.
+
+    Raises the RequestError for which the ASGI application, or the length of the body, refuses it.
+    """
+    state = request.environ.get("asgi.scope", {}).get("state", {})
+    if "request" in state:
+        g.http_request = state["request"]
+        if state["error"]:
+            raise state["error"]
+        return
     headers = {name.lower(): value for name, value in request.headers.items()}
     query_string = request.query_string.decode("latin-1")
     g.http_request = HttpRequest(
         request.method, request.path, query_string, headers, b"", request.remote_addr or ""
     )
+    if not _is_prediction() and (request.content_length or 0) > _max_body_bytes():
+        raise body_too_large_error(_max_body_bytes())
+
+
+def _is_prediction() -> bool:
+    return request.path in CODECS and request.method == "POST"
+
+
+def _max_body_bytes() -> int:
+    return current_app.config["MAX_CONTENT_LENGTH"]
 
 
 def _record_request(response: Response) -> Response:
@@ -37,27 +58,33 @@ def _record_request(response: Response) -> Response:
 
     Leaves out the requests for predictions: the prediction service records them itself.
     """
-    if request.path in CODECS and request.method == "POST":
+    if _is_prediction():
         return response
     endpoint = request.url_rule.rule if request.url_rule else "unknown"
     get_metrics().count("housing_requests", endpoint, str(response.status_code))
     get_metrics().observe("housing_request_seconds", g.http_request.latency_ms() / 1000, endpoint)
-    size = response.calculate_content_length() or 0
-    current_app.extensions["access_log"].write([(g.http_request, response.status_code, size)])
+    g.http_request.api_key_name = g.get("api_key_name")
+    prediction_log().write_line(records.request_line(g.http_request, response.status_code))
     for name, value in g.http_request.tracing_headers():
         response.headers[name] = value
     return response
 
 
 def _handle_request_error(error: RequestError) -> Response:
+    if _is_prediction():
+        return flask_response(_service().reject_request(g.http_request, error))
     if error.status == 429:
         get_metrics().count("housing_shed_requests", "limit")
     return flask_response(predict.encode_error(g.http_request, error))
 
 
+def _service() -> PredictionService:
+    return current_app.extensions["service"]
+
+
 def _handle_http_exception(error: HTTPException) -> Response:
     if isinstance(error, RequestEntityTooLarge):
-        return _handle_request_error(body_too_large_error())
+        return _handle_request_error(body_too_large_error(_max_body_bytes()))
     response = _handle_request_error(request_error(error.code or 500, error.description or ""))
     response.headers.extend((name, value) for name, value in error.get_headers() if name == "Allow")
     return response

@@ -8,9 +8,8 @@ from typing import Any
 
 import orjson
 from flask import Blueprint, Response, current_app, g, request
-from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.blueprints.responses import body_too_large_error, flask_response, json_response
+from app.blueprints.responses import flask_response, json_response
 from app.codecs.json_body import (
     DEFAULT_RECENT_PREDICTIONS,
     MAX_HTTP_STATUS,
@@ -38,10 +37,7 @@ def create_prediction() -> Response:
     """
     service: PredictionService = current_app.extensions["service"]
     g.http_request.api_key_name = g.api_key_name
-    try:
-        g.http_request.body = request.get_data()
-    except RequestEntityTooLarge:
-        return flask_response(service.reject_request(g.http_request, body_too_large_error()))
+    g.http_request.body = request.get_data()
     return flask_response(service.predict_batch([g.http_request])[0])
 
 
