@@ -90,7 +90,7 @@ class AsgiApp:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        method, path = scope["method"], scope["path"]
+        method, path = scope["method"], "/" + scope["path"].lstrip("/")  # as Flask has it
         client = scope["client"][0] if scope["client"] else ""
         query_string = scope["query_string"].decode("latin-1")
         request = HttpRequest(method, path, query_string, headers, b"", client)
@@ -109,8 +109,10 @@ class AsgiApp:
         pairs = response_headers.encode_headers(response)
         if self.pool.is_stopping:
             pairs.append(response_headers.CLOSE_HEADER)
+        connection.cork()
         await send({"type": "http.response.start", "status": response.status, "headers": pairs})
         await send({"type": "http.response.body", "body": response.body})
+        connection.flush()
 
     async def _predict(self, request: HttpRequest) -> HttpResponse:
         is_short = len(request.body) < MAX_SHORT_BODY_BYTES and not _is_slow(request)

@@ -88,12 +88,13 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         self.pool: ConnectionPool = app_state["pool"]
         self._protocol = HttpToolsProtocol(app_state={"connection": self}, **arguments)
         self._loop = asyncio.get_running_loop()
-        self.is_idle = True  # no request's headers are complete
+        self._open_requests = 0  # a request may begin a moment before the last one has ended
         self._is_answering = False  # a request is complete, and its response is not
         self._unseen_bytes = 0  # read since the application last got something of them
         self._held = b""  # read, and not parsed yet
         self._is_parsing = self._is_done = False  # done: nothing more is read or written
         self._is_reading_paused = False  # by uvicorn
+        self._unsent: list[bytes | bytearray | memoryview] | None = None
         self._deadline = self._write_deadline = math.inf
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -127,9 +128,15 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         self._write_deadline = math.inf
         self._protocol.resume_writing()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request's headers are complete."""
+        return self._open_requests == 0
+
     def open_request(self) -> None:
         """Note that the application has a request, whose body may still be to come."""
-        self.is_idle, self._unseen_bytes, self._deadline = False, 0, math.inf
+        self._open_requests += 1
+        self._unseen_bytes, self._deadline = 0, math.inf
 
     def receive_body(self, more_body: bool) -> None:
         """Note that the application has a part of the body."""
@@ -137,9 +144,20 @@ class Connection(asyncio.Protocol, asyncio.Transport):
 
     def close_request(self) -> None:
         """Note that the response is complete. uvicorn goes on with a request that it has queued."""
-        self.is_idle, self._is_answering = True, False
+        self._open_requests -= 1
+        self._is_answering = self._is_answering and not self.is_idle
         if self._held:
             self._loop.call_soon(self._parse_held)
+
+    def cork(self) -> None:
+        """Keep what is written until `flush`: a second system call would cost 10 us or more."""
+        self._unsent = []
+
+    def flush(self) -> None:
+        """Write what was kept since `cork`."""
+        unsent, self._unsent = self._unsent, None
+        if unsent:
+            self.write(b"".join(unsent))
 
     def check_deadlines(self, current_time: float) -> None:
         """Disconnect a client that is too slow to send its request or to read its response."""
@@ -199,7 +217,9 @@ class Connection(asyncio.Protocol, asyncio.Transport):
     # the transport, as uvicorn's protocol sees it
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._is_done:
+        if self._unsent is not None:
+            self._unsent.append(data)
+        elif not self._is_done:
             self._transport.write(data)
 
     def is_closing(self) -> bool:
@@ -208,6 +228,7 @@ class Connection(asyncio.Protocol, asyncio.Transport):
     def close(self) -> None:
         if self._is_done:
             return
+        self.flush()
         if self._is_parsing:  # uvicorn has refused what is no HTTP
             self._linger()
         elif self.is_idle:  # the worker stops, or the connection was idle for long

@@ -62,6 +62,12 @@ def read_all(client):
     return received
 
 
+def send_slowly(client, data, times):
+    for _ in range(times):
+        client.sendall(data)
+        time.sleep(0.001)
+
+
 def read_health(client):
     """Return the status of the response to a request for /health on a connection that stays."""
     received = b""
@@ -134,11 +140,8 @@ def test_headers_are_limited_to_the_byte(worker, size, status):
 
 def test_a_body_whose_chunks_have_an_endless_frame_ends_its_connection(worker):
     client = worker.connect(b"POST /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n1;")
-    with pytest.raises(ConnectionError):
-        for _ in range(1_000):
-            client.sendall(b"a" * 4_096)
-            time.sleep(0.001)
-    client.close()
+    with client, pytest.raises(ConnectionError):
+        send_slowly(client, b"a" * 4_096, 1_000)
 
 
 def test_an_offer_of_another_protocol_costs_nothing(worker):
