@@ -139,22 +139,26 @@ class AsgiApp:
             raise body_too_large_error(self.max_body_bytes)
         chunks: list[bytes] = []
         size = 0
+        connection.start_body_timer()
         try:
-            async with asyncio.timeout(self.body_timeout_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        raise ClientDisconnectedError
-                    connection.receive_body(message["more_body"])
-                    chunks.append(message["body"])
-                    size += len(message["body"])
-                    if size > self.max_body_bytes:
-                        raise body_too_large_error(self.max_body_bytes)
-                    if not message["more_body"]:
-                        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        except TimeoutError:
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise ClientDisconnectedError
+                connection.receive_body(message["more_body"])
+                chunks.append(message["body"])
+                size += len(message["body"])
+                if size > self.max_body_bytes:
+                    raise body_too_large_error(self.max_body_bytes)
+                if not message["more_body"]:
+                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        except asyncio.CancelledError:
+            if not connection.stop_body_timer():
+                raise  # the worker has to end
             seconds = f"{self.body_timeout_seconds:g} seconds"
             raise request_error(408, f"the body did not arrive within {seconds}") from None
+        finally:
+            connection.stop_body_timer()
 
     async def _run_flask_app(
         self,

@@ -35,7 +35,7 @@ class ConnectionLimits(NamedTuple):
 
     max_connections: int
     header_seconds: float  # to begin a request and to send its headers
-    write_seconds: float  # to read a response
+    body_seconds: float  # to send a body, and to read a response
 
 
 class ConnectionPool:
@@ -96,6 +96,7 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         self._is_reading_paused = False  # by uvicorn
         self._unsent: list[bytes | bytearray | memoryview] | None = None
         self._deadline = self._write_deadline = math.inf
+        self._body_reader: asyncio.Task[Any] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
@@ -138,6 +139,17 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         self._open_requests += 1
         self._unseen_bytes, self._deadline = 0, math.inf
 
+    def start_body_timer(self) -> None:
+        """Cancel the current task if it has not the body in time; `asyncio.timeout` costs 4 us."""
+        self._deadline = self._loop.time() + self.pool.limits.body_seconds
+        self._body_reader = asyncio.current_task()
+
+    def stop_body_timer(self) -> bool:
+        """Return whether the body was late."""
+        is_late = self._deadline < self._loop.time()
+        self._deadline, self._body_reader = math.inf, None
+        return is_late
+
     def receive_body(self, more_body: bool) -> None:
         """Note that the application has a part of the body."""
         self._unseen_bytes, self._is_answering = 0, not more_body
@@ -164,11 +176,14 @@ class Connection(asyncio.Protocol, asyncio.Transport):
         if not self._transport.get_write_buffer_size():
             self._write_deadline = math.inf
         elif self._write_deadline == math.inf:
-            self._write_deadline = current_time + self.pool.limits.write_seconds
+            self._write_deadline = current_time + self.pool.limits.body_seconds
         if current_time > self._write_deadline:
             self._transport.abort()
         elif current_time > self._deadline:
-            self._transport.close()
+            if self._body_reader:
+                self._body_reader.cancel()
+            else:
+                self._transport.close()
 
     def _chunk_size(self) -> int:
         limit = MAX_HEAD_BYTES if self.is_idle else MAX_UNSEEN_BODY_BYTES
