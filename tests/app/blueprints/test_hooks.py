@@ -1,7 +1,10 @@
 """Errors of any route are answered as problem details."""
 
+import json
+
 import pytest
 
+from app import create_app
 from tests.app.blueprints.strict_json import parse_strict_json
 
 
@@ -32,3 +35,48 @@ def test_an_impossible_path_is_not_found(client, path):
     assert response.status_code == 404, response.text
     parse_strict_json(response.text)
     assert client.get(f"/predictions?request_id={path[-300:]}").status_code == 200
+
+
+def read_lines(home):
+    return [json.loads(line) for line in (home / "var" / "api.log").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/health", 200),
+        ("GET", "/metrics", 200),
+        ("GET", "/nothing?secret=1", 404),
+        ("DELETE", "/predict", 405),
+    ],
+)
+def test_each_request_is_a_line_without_its_query(client, champion_home, method, path, status):
+    headers = {"X-Request-ID": "mine", "X-Secret": "hush"}
+    response = client.open(path, method=method, headers=headers)
+    [line] = read_lines(champion_home)
+    assert response.status_code == line["status"] == status
+    assert (line["method"], line["path"]) == (method, path.partition("?")[0])
+    assert (line["client"], line["caller_id"], line["caller"]) == ("127.0.0.1", "mine", None)
+    assert line["latency_ms"] > 0
+    assert "secret" not in json.dumps(line).lower()
+
+
+def test_the_line_of_a_page_names_its_caller(app, champion_home):
+    keys = champion_home / "var" / "keys.json"
+    digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"  # of "test"
+    keys.write_text(json.dumps([{"name": "ann", "sha256": digest, "per_minute": 0}]))
+    client = create_app().test_client()
+    statuses = [
+        client.get("/model", headers={"X-API-Key": key}).status_code for key in ("test", "wrong")
+    ]
+    assert statuses == [200, 401]
+    refused = client.post("/predict", json={}).status_code
+    lines = [(line["path"], line["status"], line["caller"]) for line in read_lines(champion_home)]
+    assert lines == [("/model", 200, "ann"), ("/model", 401, None), ("/predict", refused, None)]
+
+
+def test_health_is_reported_while_the_log_cannot_be_written(champion_home):
+    file = champion_home / "full.log"
+    file.symlink_to("/dev/full")
+    client = create_app({"LOG_FILE": str(file)}).test_client()
+    assert client.get("/health").status_code == 200
