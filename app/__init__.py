@@ -23,7 +23,6 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     from app.metrics.metrics import Metrics
     from app.model import champion
     from app.prediction_log import writer
-    from app.prediction_log.access_log import AccessLog
     from app.prediction_service import PredictionService
     from app.settings import load_settings, validate_settings
 
@@ -34,12 +33,10 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.extensions["metrics"] = Metrics(Path(app.config["COUNTS"]))
     writer.init_app(app)
     champion.init_app(app)
-    app.extensions["access_log"] = AccessLog(app.config["ACCESS_LOG"], app.config["LOG_BYTES"])
     app.extensions["service"] = PredictionService(
         app.extensions["log"],
         app.extensions["champion"],
         app.extensions["metrics"],
-        app.extensions["access_log"],
         app.config,
     )
     for blueprint in (predictions.bp, operations.bp, pages.bp, pages.swagger_ui, reports.bp):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import logging
 import multiprocessing
 import signal
 import socket
@@ -28,10 +29,12 @@ from app.model import registry_sync
 from app.prediction_log import writer
 from app.prediction_log.writer import PredictionLogError
 from app.server import lifecycle
-from app.settings import load_settings
+from app.settings import load_settings, removed_setting_messages
 
 CHECKPOINT_INTERVAL_SECONDS = 0.1  # seconds between two checkpoints of the log's journal
 ACCEPT_DRAIN_SECONDS = 0.1  # seconds for the workers to accept the connections that still wait
+
+logger = logging.getLogger("app")
 
 
 def main() -> int:
@@ -40,6 +43,8 @@ def main() -> int:
     lifecycle.configure_logging()
     try:
         settings = load_settings()
+        for message in removed_setting_messages():
+            logger.warning(message)
         host, port = settings["HOST"], settings["PORT"]
         _check_network_exposure(host, settings)
         listening_socket = _listen(host, port)

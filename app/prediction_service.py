@@ -20,7 +20,6 @@ from app.codecs.predict import ParsedRequest, PredictionBatch
 from app.messages import HttpRequest, HttpResponse
 from app.metrics.metrics import Metrics
 from app.prediction_log import records
-from app.prediction_log.access_log import AccessLog
 from app.prediction_log.writer import PredictionLog, PredictionLogError
 from app.problem_details import RequestError, request_error
 from housing.prediction_log.table import LogEntry
@@ -46,13 +45,11 @@ class PredictionService:
         prediction_log: PredictionLog,
         champion_loader: ChampionLoader,
         metrics: Metrics,
-        access_log: AccessLog,
         config: Mapping[str, Any],
     ) -> None:
         self.prediction_log = prediction_log
         self.champion_loader = champion_loader
         self.metrics = metrics
-        self.access_log = access_log
         self.row_limits = config["MAX_ROWS"], config["MAX_TABLE_ROWS"]
         self.allow_unlogged = config["LOG_POLICY"] == "available"
 
@@ -68,29 +65,29 @@ class PredictionService:
     def reject_request(self, request: HttpRequest, error: RequestError) -> HttpResponse:
         """Return the response to a request that is refused before its body is read.
 
-        It is logged too, unless the client was not let in: anyone could fill the disk.
+        It gets a row too, unless the client was not let in: anyone could fill the disk.
         """
         responses = [_encode_error(request, error)]
         if error.status == 429:
             self.metrics.count("housing_shed_requests", "limit")
-        if error.status not in (401, 429):
+        if error.status in (401, 429):
+            self.prediction_log.write_line(records.request_line(request, error.status))
+        else:
             responses = self._log_error(request, error, responses)
         return self._finalize_responses([request], responses)[0]
 
     def shed_request(self, request: HttpRequest) -> HttpResponse:
-        """Return a 503 at once, as too many requests wait; not logged, as the log is behind."""
+        """Return a 503 at once, as too many requests wait; it gets no row, as the log is behind."""
         self.metrics.count("housing_shed_requests", "queue")
+        self.prediction_log.write_line(records.request_line(request, 503))
         error = request_error(503, "too many requests wait already; try again in a second")
         return self._finalize_responses([request], [_encode_error(request, error)])[0]
 
     def _finalize_responses(
         self, requests: list[HttpRequest], responses: list[HttpResponse]
     ) -> list[HttpResponse]:
-        """Write the access log, add the tracing headers and count the responses."""
+        """Add the tracing headers and count the responses."""
         pairs = [*zip(requests, responses, strict=True)]
-        self.access_log.write(
-            [(request, response.status, len(response.body)) for request, response in pairs]
-        )
         for request, response in pairs:
             response.headers += request.tracing_headers()
         counts = Counter((request.path, response.status) for request, response in pairs)
@@ -223,12 +220,15 @@ class PredictionService:
         self, requests: list[HttpRequest], responses: list[HttpResponse]
     ) -> list[HttpResponse]:
         """Apply LOG_POLICY to responses that could not be logged: replace or mark them."""
-        if not self.allow_unlogged:
+        if self.allow_unlogged:
+            self.metrics.count("housing_unlogged_answers", amount=len(requests))
+            for response in responses:
+                response.headers.append(("x-logged", "no"))
+        else:
             error = request_error(503, LOG_UNAVAILABLE_MESSAGE)
-            return [_encode_error(request, error) for request in requests]
-        self.metrics.count("housing_unlogged_answers", amount=len(requests))
-        for response in responses:
-            response.headers.append(("x-logged", "no"))
+            responses = [_encode_error(request, error) for request in requests]
+        for request, response in zip(requests, responses, strict=True):
+            self.prediction_log.write_line(records.request_line(request, response.status))
         return responses
 
     def _record_prediction_metrics(

@@ -59,6 +59,13 @@ def request_error(status: int, message: str) -> RequestError:
     return RequestError(status, [FieldError(field=None, row=None, problem=message)])
 
 
+def body_too_large_error(max_body_bytes: int) -> RequestError:
+    """Return the error of a request whose body is larger than the limit."""
+    return request_error(
+        413, f"the body is larger than {max_body_bytes:,} bytes; send the rows in several requests"
+    )
+
+
 def check_row_count(row_count: int, max_rows: int) -> None:
     """Raise RequestError for an empty list, or one that is too long."""
     if not 1 <= row_count <= max_rows:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache
-from http import HTTPStatus
-
 from flask import Flask, Response, request
 
 from app.messages import HttpResponse
@@ -32,10 +28,7 @@ REPORT_CSP = (
     "img-src 'self' data:; font-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-CLOSE_HEADERS: RawHeaders = [
-    (b"content-type", b"text/plain; charset=utf-8"),
-    (b"connection", b"close"),
-]
+CLOSE_HEADER = b"connection", b"close"
 _ENCODED_DATA_HEADERS: RawHeaders = [
     (name.encode(), value.encode()) for name, value in (SECURITY_HEADERS | DATA_HEADERS).items()
 ]
@@ -44,35 +37,12 @@ CLOSING_STATUSES = 408, 413  # the rest of the request's body is not read
 
 def encode_headers(response: HttpResponse) -> RawHeaders:
     """Return the headers of a response as pairs of bytes, as ASGI takes them."""
-    pairs = [
+    return [
         (b"content-type", response.media_type.encode()),
-        (b"content-length", str(len(response.body)).encode()),
+        (b"content-length", b"%d" % len(response.body)),
         *_ENCODED_DATA_HEADERS,
         *((name.encode(), value.encode()) for name, value in response.headers),
     ]
-    return [*pairs, (b"connection", b"close")] if response.status in CLOSING_STATUSES else pairs
-
-
-def encode_message(response: HttpResponse, keep_alive: bool) -> bytes:
-    """Return the response as an HTTP/1.1 message: status line, headers and body."""
-    extra_headers = _format_headers(response.headers)
-    if not keep_alive or response.status in CLOSING_STATUSES:
-        extra_headers += "connection: close\r\n"
-    head = _format_head(response.status, response.media_type)
-    length = len(response.body)
-    return f"{head}{extra_headers}content-length: {length}\r\n\r\n".encode() + response.body
-
-
-@cache
-def _format_head(status: int, media_type: str) -> str:
-    headers = _format_headers(
-        [("content-type", media_type), *(SECURITY_HEADERS | DATA_HEADERS).items()]
-    )
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{headers}"
-
-
-def _format_headers(headers: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"{name}: {value}\r\n" for name, value in headers)
 
 
 def init_app(app: Flask) -> None:

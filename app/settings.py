@@ -48,7 +48,7 @@ def default_serving_dir() -> str:
 
 
 ALLOWED_VALUES = {"LOG_POLICY": ("strict", "available"), "LOG_SYNC": ("NORMAL", "FULL")}
-SETTINGS_ALLOWED_EMPTY = ("ACCESS_LOG",)  # any other variable that is empty counts as not set
+REMOVED_SETTINGS = {"ACCESS_LOG": "HOUSING_LOG_FILE has a line for every request"}
 SETTINGS = {
     "HOST": Setting(
         lambda: "127.0.0.1",
@@ -62,7 +62,10 @@ SETTINGS = {
         "name of the registered model; empty: the one of the real data, else the sample's",
     ),
     "DATABASE": Setting(lambda: str(paths.var() / "logs.db"), "the prediction log, in SQLite"),
-    "LOG_FILE": Setting(lambda: str(paths.var() / "api.log"), "the prediction log as JSON lines"),
+    "LOG_FILE": Setting(
+        lambda: str(paths.var() / "api.log"),
+        "every request as a line of JSON, predictions with inputs and answers",
+    ),
     "LOG_POLICY": Setting(
         lambda: "strict",
         "strict: answer only what could be logged; available: answer even if it could not be",
@@ -72,9 +75,6 @@ SETTINGS = {
     ),
     "LOG_BYTES": Setting(
         lambda: json_lines.MAX_FILE_BYTES, "bytes of a JSON lines file before it is rotated"
-    ),
-    "ACCESS_LOG": Setting(
-        lambda: str(paths.var() / "access.log"), "every request, as JSON lines; empty: none"
     ),
     "KEYS": Setting(
         lambda: str(paths.var() / "keys.json"), "the API keys, written by `python -m app.cli.keys`"
@@ -134,7 +134,7 @@ def validate_settings(settings: Mapping[str, Any]) -> None:
 def _read_variable(setting_name: str, default: Any) -> Any:
     """Return the setting's environment variable, converted to the type of its default."""
     text = os.environ.get(f"HOUSING_{setting_name}")
-    if text is None or (text == "" and setting_name not in SETTINGS_ALLOWED_EMPTY):
+    if not text:  # an empty variable counts as not set
         return default
     if isinstance(default, bool):
         if text not in ("0", "1"):
@@ -144,6 +144,15 @@ def _read_variable(setting_name: str, default: Any) -> Any:
         return type(default)(text)
     except ValueError:
         raise ValueError(f"HOUSING_{setting_name} is {text!r}, expected a whole number") from None
+
+
+def removed_setting_messages() -> list[str]:
+    """Return a message for each variable that is set and has no effect any more."""
+    return [
+        f"HOUSING_{name} has no effect any more: {reason}"
+        for name, reason in REMOVED_SETTINGS.items()
+        if os.environ.get(f"HOUSING_{name}")
+    ]
 
 
 def readme_row(setting_name: str) -> str:

@@ -6,13 +6,14 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from app.auth.api_keys import PUBLIC_PATHS, ApiKeyAuth
-from app.blueprints.responses import body_too_large_error, flask_response
+from app.blueprints.responses import flask_response
 from app.codecs import predict
 from app.messages import HttpRequest
 from app.metrics.metrics import get_metrics
-from app.prediction_log.writer import PredictionLogError
+from app.prediction_log import records
+from app.prediction_log.writer import PredictionLogError, prediction_log
 from app.prediction_service import CODECS, LOG_UNAVAILABLE_MESSAGE, PredictionService
-from app.problem_details import RequestError, request_error
+from app.problem_details import RequestError, body_too_large_error, request_error
 
 
 def init_app(app: Flask) -> None:
@@ -28,18 +29,31 @@ def init_app(app: Flask) -> None:
 def _admit_request() -> None:
     """Give the request an id, check its API key and then the length of its body.
 
-    Raises RequestError if it is refused; that response has the id, too.
+    Raises RequestError if it is refused; that response has the id, too. What the ASGI application
+    has found out about a request comes with it.
     """
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    query_string = request.query_string.decode("latin-1")
-    g.http_request = HttpRequest(
-        request.method, request.path, query_string, headers, b"", request.remote_addr or ""
-    )
+    state = request.environ.get("asgi.scope", {}).get("state", {})
+    if "request" in state:
+        g.http_request = state["request"]
+        if state["error"] and _is_prediction_request():  # its key was checked, or is the error
+            raise state["error"]
+    else:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        query_string = request.query_string.decode("latin-1")
+        g.http_request = HttpRequest(
+            request.method, request.path, query_string, headers, b"", request.remote_addr or ""
+        )
     if request.path not in PUBLIC_PATHS:
         auth: ApiKeyAuth = current_app.extensions["api_key_auth"]
-        g.http_request.api_key_name = auth.authenticate(headers)
-    if (request.content_length or 0) > current_app.config["MAX_CONTENT_LENGTH"]:
-        raise body_too_large_error()
+        g.http_request.api_key_name = auth.authenticate(g.http_request.headers)
+    if state.get("error"):
+        raise state["error"]
+    if (request.content_length or 0) > _max_body_bytes():
+        raise body_too_large_error(_max_body_bytes())
+
+
+def _max_body_bytes() -> int:
+    return current_app.config["MAX_CONTENT_LENGTH"]
 
 
 def _is_prediction_request() -> bool:
@@ -54,8 +68,7 @@ def _record_request(response: Response) -> Response:
     endpoint = request.url_rule.rule if request.url_rule else "unknown"
     get_metrics().count("housing_requests", endpoint, str(response.status_code))
     get_metrics().observe("housing_request_seconds", g.http_request.latency_ms() / 1000, endpoint)
-    size = response.calculate_content_length() or 0
-    current_app.extensions["access_log"].write([(g.http_request, response.status_code, size)])
+    prediction_log().write_line(records.request_line(g.http_request, response.status_code))
     for name, value in g.http_request.tracing_headers():
         response.headers[name] = value
     return response
@@ -72,7 +85,7 @@ def _handle_request_error(error: RequestError) -> Response:
 
 def _handle_http_exception(error: HTTPException) -> Response:
     if isinstance(error, RequestEntityTooLarge):
-        return _handle_request_error(body_too_large_error())
+        return _handle_request_error(body_too_large_error(_max_body_bytes()))
     if isinstance(error, ClientDisconnected):
         return _handle_request_error(request_error(400, "the body ends before its Content-Length"))
     response = _handle_request_error(request_error(error.code or 500, error.description or ""))

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, current_app, g, request
 
-from app.blueprints.responses import body_too_large_error, flask_response, json_response
+from app.blueprints.responses import flask_response, json_response
 from app.codecs.json_body import (
     DEFAULT_RECENT_PREDICTIONS,
     MAX_HTTP_STATUS,
@@ -21,7 +21,7 @@ from app.codecs.json_body import (
 from app.model.champion import champion_loader
 from app.prediction_log.writer import prediction_log
 from app.prediction_service import PredictionService
-from app.problem_details import request_error
+from app.problem_details import body_too_large_error, request_error
 from housing.prediction_log.table import LogEntry
 from housing.schema import USD_PER_UNIT
 
@@ -46,7 +46,7 @@ def create_prediction() -> Response:
     request.max_content_length = max_body_bytes + 1
     body = request.get_data()
     if len(body) > max_body_bytes:
-        raise body_too_large_error()
+        raise body_too_large_error(max_body_bytes)
     g.http_request.body = body
     return flask_response(service.predict_batch([g.http_request])[0])
 

@@ -12,6 +12,7 @@ from app.problem_details import RequestError
 from housing.prediction_log.table import LogEntry
 from housing.schema import FEATURE_NAMES
 
+MAX_LOGGED_PATH_CHARS = 500
 MAX_LOGGED_BODY_CHARS = 2_000  # of a refused body, and of its problem
 # a JSON object of the features; the values are inserted as text
 INPUT_TEMPLATE = "{" + ",".join(f'"{name}":%s' for name in FEATURE_NAMES) + "}"
@@ -79,23 +80,34 @@ def prediction_line(
         "answers": batch.predictions,
         "warnings": batch.warnings,
     }
-    return _json_line(request, entry, fields)
+    return _json_line(request, entry.status, entry.latency_ms, fields)
 
 
 def error_line(request: HttpRequest, entry: LogEntry) -> bytes:
     """Return the line of a refused request."""
-    return _json_line(request, entry, {"input": entry.input, "problem": entry.problem})
+    fields = {"input": entry.input, "problem": entry.problem}
+    return _json_line(request, entry.status, entry.latency_ms, fields)
 
 
-def _json_line(request: HttpRequest, entry: LogEntry, fields: dict[str, Any]) -> bytes:
+def request_line(request: HttpRequest, status: int) -> bytes:
+    """Return the line of a request that has no row: its path, and neither query nor headers."""
+    return _json_line(request, status, request.latency_ms(), {})
+
+
+def _json_line(
+    request: HttpRequest, status: int, latency_ms: float, fields: dict[str, Any]
+) -> bytes:
     request_fields = {
         "request_id": request.id,
         "asked_at": request.received_at,
-        "status": entry.status,
-        "latency_ms": entry.latency_ms,
+        "status": status,
+        "latency_ms": latency_ms,
         "caller_id": request.client_request_id,
         "traceparent": request.traceparent,
         "caller": request.api_key_name,
+        "client": request.client_address,
+        "method": request.method,
+        "path": request.path[:MAX_LOGGED_PATH_CHARS],
     }
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(request_fields | fields, option=options)

@@ -1,12 +1,14 @@
-"""The prediction log: each request and its predictions, in SQLite and in a file of JSON lines,
-before the response leaves."""
+"""The log: predictions in SQLite and in a file of JSON lines, before the response leaves, and a
+line of that file for every other request."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -24,6 +26,8 @@ from housing.prediction_log.table import LogEntry
 LONG_HOLD_SECONDS = 0.005  # a writer that held the lock for so long yields it for a moment
 YIELD_SECONDS = 0.0005  # longer than the interval at which other writers poll the lock
 LOG_WRITE_TIMEOUT_SECONDS = 1.0  # to wait for another writer; a request waits as long
+LINE_TIMEOUT_SECONDS = 0.1  # a busy log is no reason to hold back what is no prediction
+MAX_PENDING_LINES = 1_000  # while the log is busy or cannot be written; the oldest are dropped
 MAX_TRANSACTION_ROWS = 2_000  # another writer waits for one transaction at most
 ROWS_PER_INSERT = 50  # half the time of single rows, and one switch of Python's interpreter lock
 WAL_RESTART_PAGES = 2_000  # pages of the write-ahead log after which it should start anew
@@ -33,6 +37,8 @@ COLUMN_LIST = ", ".join(table.COLUMN_NAMES)
 # Connections to logs that were moved away, kept open: closing one makes SQLite unlink the file
 # "-wal" of that name, which may belong to a new log by then.
 _replaced_connections: list[sqlite3.Connection] = []
+
+logger = logging.getLogger(__name__)
 
 
 class PredictionLogError(Exception):
@@ -59,6 +65,7 @@ class PredictionLog:
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._process_lock = FileLock(table.lock_path(database), LOG_WRITE_TIMEOUT_SECONDS)
+        self._pending_lines: deque[bytes] = deque(maxlen=MAX_PENDING_LINES)
 
     def write(self, entries: Sequence[LogEntry], json_lines: bytes) -> None:
         """Commit the rows and append the lines: both or, with PredictionLogError raised, none.
@@ -70,20 +77,50 @@ class PredictionLog:
             self._write_transaction(entries[start : start + MAX_TRANSACTION_ROWS], b"")
         self._write_transaction(entries[last:], json_lines)
 
+    def write_line(self, line: bytes) -> None:
+        """Append the line of a request that has no row.
+
+        If the log is busy, the line is written with the next one; if it cannot be written, a
+        warning is logged too. The service goes on in both cases.
+        """
+        is_busy = bool(self._pending_lines)
+        self._pending_lines.append(line)
+        if self._thread_lock.acquire(timeout=0 if is_busy else LINE_TIMEOUT_SECONDS):
+            try:
+                self._process_lock.acquire(0 if is_busy else LINE_TIMEOUT_SECONDS)
+                try:
+                    pending_lines = [*self._pending_lines]
+                    self._json_lines.append(b"".join(pending_lines))
+                    self._drop_pending(len(pending_lines))
+                finally:
+                    self._process_lock.release()
+            except TimeoutError:
+                pass
+            except OSError as error:
+                logger.warning("a request cannot be logged: %s", error)
+            finally:
+                self._thread_lock.release()
+
+    def _drop_pending(self, count: int) -> None:
+        for _ in range(count):
+            self._pending_lines.popleft()
+
     def _write_transaction(self, entries: Sequence[LogEntry], json_lines: bytes) -> None:
         with self._exclusive_connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             for start in range(0, len(entries), ROWS_PER_INSERT):
                 rows = entries[start : start + ROWS_PER_INSERT]
                 connection.execute(_insert_statement(len(rows)), [*chain.from_iterable(rows)])
+            pending_lines = [*self._pending_lines] if json_lines else []
             if json_lines:
-                self._json_lines.append(json_lines)
+                self._json_lines.append(b"".join([*pending_lines, json_lines]))
             try:
                 connection.execute("COMMIT")
             except sqlite3.Error:
                 if json_lines:
                     self._json_lines.undo_append()
                 raise
+            self._drop_pending(len(pending_lines))
 
     def checkpoint(self) -> None:
         """Move committed rows from the write-ahead log into the database, while others write.

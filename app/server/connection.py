@@ -1,289 +1,269 @@
-"""A connection, as this service needs it: bounded in what it holds and in how long it waits for who
-is at its other end. uvicorn does the rest."""
+"""Limits that uvicorn has no setting for: on slow and endless requests, and on connections.
+
+`Connection` stands between the transport and uvicorn's own protocol, as published: it is the
+protocol of the first and the transport of the second, and uses only what asyncio documents of
+either. The ASGI application tells it how far each request is.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import math
+import re
+import signal
+import threading
+from functools import partial
+from types import FrameType
+from typing import Any, NamedTuple, cast
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app import response_headers
-from app.codecs import predict
-from app.messages import HttpRequest, HttpResponse
-from app.problem_details import request_error
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application
-
-MAX_HEAD_BYTES = 65_536  # bytes of a request's line and headers
-READ_CHUNK_BYTES = 2_048  # bytes that are read at once, where the next request may begin among them
-SHUTDOWN_GRACE_SECONDS = 0.5  # seconds for which a request may still come when the service stops
-LINGER_SECONDS = 2.0  # seconds for which what a refused client still sends is thrown away
-MALFORMED_REQUEST = 400, "the request is not HTTP that can be read"
-HEAD_TOO_LARGE = 431, f"the request's line and headers are longer than {MAX_HEAD_BYTES:,} bytes"
-FRAMING_HEADERS = b"content-length", b"transfer-encoding"
-
-
-class BoundedFlowControl(FlowControl):
-    """Takes no more from a client than can be answered.
-
-    `has_queued_input` is set while requests wait.
-    """
-
-    has_queued_input = False
-
-    def resume_reading(self) -> None:
-        if not self.has_queued_input:
-            super().resume_reading()
+MAX_HEAD_BYTES = 65_536  # of a request's line and headers
+MAX_UNSEEN_BODY_BYTES = 262_144  # uvicorn stops at 65,536 of a body; the rest frames its chunks
+READ_CHUNK_BYTES = 16_384  # parsed at once: a few hundred pipelined requests at most
+SWEEP_SECONDS = 0.25  # between two looks for connections whose time is over
+CLOSE_GRACE_SECONDS = 0.5  # for a request that was sent before its client saw the connection close
+LINGER_SECONDS = 2.0  # for a refused client to stop sending: a reset would lose its response
+HEAD_TOO_LARGE = f"the request's line and headers are longer than {MAX_HEAD_BYTES:,} bytes"
+# the parser would take the body for that other protocol
+UPGRADE_HEADER = re.compile(rb"\r\nupgrade(?=[ \t]*:)", re.IGNORECASE)
+HIDDEN_UPGRADE_HEADER = b"\r\nx-other"
 
 
-class Protocol(HttpToolsProtocol):
-    """A connection. One that is slow to begin a request, or to take an answer, is cut; a request
-    behind another is read when that is answered."""
+class ConnectionLimits(NamedTuple):
+    """What one worker accepts."""
 
-    header_timeout_seconds = (
-        10.0  # seconds for the headers of a request, once its first byte is there
-    )
-    write_timeout_seconds = 10.0  # seconds for a client to take what was answered
-    max_connections = 1_000  # connections of a worker
-    stopping = False  # the service, and so all connections
+    max_connections: int
+    header_seconds: float  # to begin a request and to send its headers
+    body_seconds: float  # to send a body, and to read a response
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
-        self.flow = BoundedFlowControl(transport)
-        self._buffer = b""  # what has come and is not parsed yet
-        self._head_bytes: int | None = (
-            None  # bytes of headers so far; None while there are none to come
-        )
-        self._body_bytes_left = 0  # bytes of a body that are still to come, if its length was told
-        self._bytes_since_body = 0  # bytes since the last one of a body that comes in chunks
-        self._open_requests = 0  # requests that were read and are not answered
-        self._running_cycle: RequestResponseCycle | None = None
-        self._rejection: tuple[int, str] | None = None  # of what is no request; nothing follows it
-        self._is_replaying_head = False  # whether the parser reads a head that it has read before
-        self._read_timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
-        self._start_head_timer()
-        if self.stopping:
-            self.shutdown()
-        if len(self.connections) > self.max_connections:  # one that asks nothing makes room
-            next(
-                (connection for connection in self.connections if connection.is_idle()), self
-            ).transport.abort()
 
-    def is_idle(self) -> bool:
-        """Whether no request is under way."""
-        return self._open_requests == 0
+class ConnectionPool:
+    """The connections of one worker."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self.is_stopping = False
+        self._connections: dict[Connection, None] = {}  # a set in the order of arrival
+
+    def add(self, connection: Connection) -> None:
+        """Add a connection; if there are too many, an idle one makes room."""
+        self._connections[connection] = None
+        if len(self._connections) > self.limits.max_connections:
+            next((other for other in self._connections if other.is_idle), connection).abort()
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection that is closed."""
+        self._connections.pop(connection, None)
+
+    def start(self) -> None:
+        """Watch the deadlines from now on, and the signals that stop the worker."""
+        self._sweep()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, partial(self.stop, signal.getsignal(number)))
+
+    def stop(self, next_handler: Any, number: int, frame: FrameType | None) -> None:
+        """Have each response close its connection, before uvicorn handles the signal."""
+        self.is_stopping = True
+        if callable(next_handler):
+            next_handler(number, frame)
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        for connection in [*self._connections]:
+            connection.check_deadlines(loop.time())
+        loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+class Connection(asyncio.Protocol, asyncio.Transport):
+    """A connection that is bounded in what it holds and in how long it waits for its client."""
+
+    def __init__(self, app_state: dict[str, Any], **arguments: Any) -> None:
+        """Take the arguments of uvicorn's protocol.
+
+        app_state: each request's `scope["state"]`, with the pool from the lifespan.
+        """
+        super().__init__()
+        self.pool: ConnectionPool = app_state["pool"]
+        self._protocol = HttpToolsProtocol(app_state={"connection": self}, **arguments)
+        self._loop = asyncio.get_running_loop()
+        self._open_requests = 0  # a request may begin a moment before the last one has ended
+        self._is_answering = False  # a request is complete, and its response is not
+        self._unseen_bytes = 0  # read since the application last got something of them
+        self._held = b""  # read, and not parsed yet
+        self._is_parsing = self._is_done = False  # done: nothing more is read or written
+        self._is_reading_paused = False  # by uvicorn
+        self._unsent: list[bytes | bytearray | memoryview] | None = None
+        self._deadline = self._write_deadline = math.inf
+        self._body_reader: asyncio.Task[Any] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        seconds = CLOSE_GRACE_SECONDS if self.pool.is_stopping else self.pool.limits.header_seconds
+        self._deadline = self._loop.time() + seconds
+        self._protocol.connection_made(self)
+        self.pool.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_head_timer()
-        self.resume_writing()
-        if (
-            self._running_cycle
-        ):  # uvicorn knows of the last that came only, which may wait behind it
-            self._running_cycle.disconnected = True
-            self._running_cycle.message_event.set()
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """The client does not read as fast as it is answered."""
-        super().pause_writing()
-        self._write_timer = self._write_timer or self.loop.call_later(
-            self.write_timeout_seconds, self.transport.abort
-        )
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._write_timer:
-            self._write_timer.cancel()
-            self._write_timer = None
-
-    def shutdown(self) -> None:
-        """The service stops: what a client has sent by now may not have been read yet."""
-        Protocol.stopping = True  # of those too who were let in and come to be known only now
-        if self.is_idle():
-            self.loop.call_later(SHUTDOWN_GRACE_SECONDS, self._close_if_idle)
-        else:
-            super().shutdown()
-
-    def _close_if_idle(self) -> None:
-        if self.is_idle():
-            self.transport.close()
-
-    def timeout_keep_alive_handler(self) -> None:
-        if self.transport.get_write_buffer_size():  # it would be closed once that was taken
-            self.transport.abort()
-        super().timeout_keep_alive_handler()
+        self._is_done = True
+        self.pool.remove(self)
+        self._protocol.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._rejection:
+        if self._is_done:
             return
-        if self._head_bytes is None and self.is_idle():
-            self._start_head_timer()
-        self._buffer = self._buffer + data if self._buffer else data
-        self._parse_buffer()
+        if self.is_idle and self._deadline == math.inf:
+            self._deadline = self._loop.time() + self.pool.limits.header_seconds
+        if self._held or self._is_answering or len(data) > self._chunk_size():
+            self._held += data
+            self._transport.pause_reading()
+            self._loop.call_soon(self._parse_held)
+        else:
+            self._parse(data)
 
-    def _parse_buffer(self) -> None:
-        """Parses what is held, up to the first request that has to wait for another's answer."""
-        held, at = self._buffer, 0
-        while at < len(held) and not (
-            self.pipeline or self._rejection or self.transport.is_closing()
-        ):
-            chunk = held[at : at + self._next_chunk_size()]
-            at += len(chunk)
-            self._parse(chunk)
-        is_finished = self._rejection or self.transport.is_closing()
-        self._buffer = b"" if is_finished else held[at:]
-        was_full, self.flow.has_queued_input = self.flow.has_queued_input, bool(self._buffer)
-        if self.flow.has_queued_input:
-            self.flow.pause_reading()
-        elif was_full:
-            self.flow.resume_reading()
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
 
-    def _next_chunk_size(self) -> int:
-        if self._head_bytes is not None:
-            return min(READ_CHUNK_BYTES, MAX_HEAD_BYTES - self._head_bytes)
-        return self._body_bytes_left or READ_CHUNK_BYTES
+    def resume_writing(self) -> None:
+        self._write_deadline = math.inf
+        self._protocol.resume_writing()
 
-    def _parse(self, chunk: bytes) -> None:
-        self._unset_keepalive_if_required()
-        self._bytes_since_body += len(chunk)
-        try:
-            self.parser.feed_data(chunk)
-        except HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(chunk[upgrade.args[0] :])
-        except HttpParserError:
-            self._stop_reading(*MALFORMED_REQUEST)
-        if self._head_bytes is not None:
-            self._head_bytes += len(chunk)
-            if self._head_bytes >= MAX_HEAD_BYTES:
-                self._stop_reading(*HEAD_TOO_LARGE)
-        elif self._bytes_since_body > MAX_HEAD_BYTES and self.cycle and self.cycle.more_body:
-            self._stop_reading(
-                *MALFORMED_REQUEST
-            )  # a chunk's head, or what follows the last chunk, has no end
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request's headers are complete."""
+        return self._open_requests == 0
 
-    def _ignore_upgrade(self, remaining_data: bytes) -> None:
-        """Goes on with HTTP/1.1 though the client offers another protocol: the parser took the body
-        for that, so that it gets the head again, without the offer."""
-        self.parser, self._is_replaying_head = HttpRequestParser(self), True
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        framing_headers = [
-            name + b": " + value for name, value in self.headers if name in FRAMING_HEADERS
-        ]
-        self.cycle.more_body = True
-        try:
-            self.parser.feed_data(b"\r\n".join([b"POST / HTTP/1.1", *framing_headers, b"", b""]))
-        except HttpParserError:
-            self._stop_reading(*MALFORMED_REQUEST)
-            return
-        finally:
-            self._is_replaying_head = False
-        if remaining_data:
-            self._parse(remaining_data)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._running_cycle = cycle
-        super()._start_asgi_task(cycle, app)
-
-    def on_message_begin(self) -> None:
-        if not self._is_replaying_head:
-            super().on_message_begin()
-            if self._head_bytes is None:
-                self._start_head_timer()
-
-    def on_url(self, url: bytes) -> None:
-        if not self._is_replaying_head:
-            super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if (
-            self._head_bytes is not None and not self._is_replaying_head
-        ):  # none that comes after the body
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        if self._is_replaying_head:
-            return
-        self._stop_head_timer()
-        self._start_request()
-        if self.stopping:
-            self.cycle.keep_alive = False
+    def open_request(self) -> None:
+        """Note that the application has a request, whose body may still be to come."""
         self._open_requests += 1
-        self._body_bytes_left, self._bytes_since_body = (
-            int(dict(self.headers).get(b"content-length", 0)),
-            0,
-        )
+        self._unseen_bytes, self._deadline = 0, math.inf
 
-    def _start_request(self) -> None:
-        """A request, of which the body is still to come."""
-        super().on_headers_complete()
+    def start_body_timer(self) -> None:
+        """Cancel the current task if it has not the body in time; `asyncio.timeout` costs 4 us."""
+        self._deadline = self._loop.time() + self.pool.limits.body_seconds
+        self._body_reader = asyncio.current_task()
 
-    def on_body(self, body: bytes) -> None:
-        self._body_bytes_left, self._bytes_since_body = max(0, self._body_bytes_left - len(body)), 0
-        self._receive_body(body)
+    def stop_body_timer(self) -> bool:
+        """Return whether the body was late."""
+        is_late = self._deadline < self._loop.time()
+        self._deadline, self._body_reader = math.inf, None
+        return is_late
 
-    def _receive_body(self, body: bytes) -> None:
-        """A part of the body."""
-        super().on_body(body)
+    def receive_body(self, more_body: bool) -> None:
+        """Note that the application has a part of the body."""
+        self._unseen_bytes, self._is_answering = 0, not more_body
 
-    def on_response_complete(self) -> None:
+    def close_request(self) -> None:
+        """Note that the response is complete. uvicorn goes on with a request that it has queued."""
         self._open_requests -= 1
-        super().on_response_complete()
-        if self.transport.is_closing():
-            self.loop.call_later(
-                self.write_timeout_seconds, self.transport.abort
-            )  # if it is not taken by then
-        elif self._rejection and self.is_idle():
-            self._send_rejection()
-        elif self._buffer and not self.pipeline:
-            self._parse_buffer()
+        self._is_answering = self._is_answering and not self.is_idle
+        if self._held:
+            self._loop.call_soon(self._parse_held)
 
-    def _stop_reading(self, status: int, detail: str) -> None:
-        """Nothing more is read; what was asked before is answered first."""
-        self._stop_head_timer()
-        self._rejection = status, detail
-        torn = self.cycle
-        if torn and torn.more_body:
-            if torn.response_started:
-                self.transport.close()
-                return
-            self._open_requests -= 1
-            if self.pipeline and self.pipeline[0][0] is torn:
-                self.pipeline.popleft()
-            torn.disconnected, torn.waiting_for_100_continue = True, False
-            torn.message_event.set()
-        if self.is_idle():
-            self._send_rejection()
+    def cork(self) -> None:
+        """Keep what is written until `flush`: a second system call would cost 10 us or more."""
+        self._unsent = []
 
-    def _send_rejection(self) -> None:
-        """As problem details, and without a word of the server's own."""
-        self._send_final_reply(
-            predict.encode_error(HttpRequest("", "", "", {}, b""), request_error(*self._rejection))
-        )
+    def flush(self) -> None:
+        """Write what was kept since `cork`."""
+        unsent, self._unsent = self._unsent, None
+        if unsent:
+            self.write(b"".join(unsent))
 
-    def _send_final_reply(self, response: HttpResponse | Exception) -> None:
-        if isinstance(response, Exception) or self.transport.is_closing():
-            self.transport.abort()
+    def check_deadlines(self, current_time: float) -> None:
+        """Disconnect a client that is too slow to send its request or to read its response."""
+        if not self._transport.get_write_buffer_size():
+            self._write_deadline = math.inf
+        elif self._write_deadline == math.inf:
+            self._write_deadline = current_time + self.pool.limits.body_seconds
+        if current_time > self._write_deadline:
+            self._transport.abort()
+        elif current_time > self._deadline:
+            if self._body_reader:
+                self._body_reader.cancel()
+            else:
+                self._transport.close()
+
+    def _chunk_size(self) -> int:
+        limit = MAX_HEAD_BYTES if self.is_idle else MAX_UNSEEN_BODY_BYTES
+        return min(READ_CHUNK_BYTES, limit - self._unseen_bytes)
+
+    def _parse_held(self) -> None:
+        """Parse the next part of what is held, unless a request before it is still answered."""
+        if self._is_done or self._is_answering or self._is_reading_paused or not self._held:
             return
-        self._unset_keepalive_if_required()
-        self.transport.write(response_headers.encode_message(response, keep_alive=False))
-        self.transport.write_eof()  # not closed: the client's next byte would take the answer back
-        self.flow.has_queued_input = False
-        self.flow.resume_reading()
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        size = self._chunk_size()
+        if not size:
+            self._refuse_head()
+            return
+        data, self._held = self._held[:size], self._held[size:]
+        self._parse(data)
+        if self._held:
+            self._loop.call_soon(self._parse_held)
+        elif not self._is_reading_paused:
+            self._transport.resume_reading()
 
-    def _start_head_timer(self) -> None:
-        self._head_bytes = 0
-        self._read_timer = self._read_timer or self.loop.call_later(
-            self.header_timeout_seconds, self.transport.abort
-        )
+    def _parse(self, data: bytes) -> None:
+        if self.is_idle and UPGRADE_HEADER.search(data):
+            head, separator, body = data.partition(b"\r\n\r\n")
+            data = UPGRADE_HEADER.sub(HIDDEN_UPGRADE_HEADER, head) + separator + body
+        self._unseen_bytes += len(data)
+        self._is_parsing = True
+        self._protocol.data_received(data)
+        self._is_parsing = False
 
-    def _stop_head_timer(self) -> None:
-        self._head_bytes = None
-        if self._read_timer:
-            self._read_timer.cancel()
-            self._read_timer = None
+    def _refuse_head(self) -> None:
+        if self.is_idle:
+            head = f"content-type: text/plain\r\ncontent-length: {len(HEAD_TOO_LARGE)}"
+            status = "HTTP/1.1 431 Request Header Fields Too Large"
+            self.write(f"{status}\r\n{head}\r\nconnection: close\r\n\r\n{HEAD_TOO_LARGE}".encode())
+            self._linger()
+        else:  # of a body whose chunks have an endless frame
+            self._transport.abort()
+
+    def _linger(self) -> None:
+        """End the response, and discard what the client still sends."""
+        self._is_done, self._held = True, b""
+        self._deadline = self._loop.time() + LINGER_SECONDS
+        self._transport.write_eof()
+        self._transport.resume_reading()
+
+    # the transport, as uvicorn's protocol sees it
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._unsent is not None:
+            self._unsent.append(data)
+        elif not self._is_done:
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._is_done or self._transport.is_closing()
+
+    def close(self) -> None:
+        if self._is_done:
+            return
+        self.flush()
+        if self._is_parsing:  # uvicorn has refused what is no HTTP
+            self._linger()
+        elif self.is_idle:  # the worker stops, or the connection was idle for long
+            self._deadline = min(self._deadline, self._loop.time() + CLOSE_GRACE_SECONDS)
+        else:
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def pause_reading(self) -> None:
+        self._is_reading_paused = True
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._is_reading_paused = False
+        if self._held:
+            self._loop.call_soon(self._parse_held)
+        else:
+            self._transport.resume_reading()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)

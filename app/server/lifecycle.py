@@ -21,7 +21,7 @@ from uvicorn import Config
 
 from app import create_app
 from app.server import memory
-from app.server.direct import Protocol
+from app.server.connection import Connection
 
 if TYPE_CHECKING:
     from app.server.asgi import AsgiApp
@@ -47,9 +47,9 @@ def uvicorn_config(settings: Mapping[str, Any]) -> Config:
         workers=settings["WORKERS"],
         backlog=LISTEN_BACKLOG,
         loop="uvloop",
-        http=Protocol,
+        http=Connection,
         ws="none",
-        lifespan="off",
+        lifespan="on",
         interface="asgi3",
         log_config=None,
         access_log=False,
@@ -71,14 +71,11 @@ def create_asgi_app() -> AsgiApp:
     threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     flask_app = create_app()
-    Protocol.max_connections = max_open_files - RESERVED_FILE_DESCRIPTORS
-    Protocol.header_timeout_seconds = flask_app.config["HEADER_SECONDS"]
-    Protocol.write_timeout_seconds = flask_app.config["BODY_SECONDS"]
     flask_app.extensions["champion"].start_watching()
     gc.collect()
     gc.freeze()  # what exists by now lives as long as the worker: collections need not scan it
     gc.set_threshold(*GC_THRESHOLDS)
-    return AsgiApp(flask_app)
+    return AsgiApp(flask_app, max_open_files - RESERVED_FILE_DESCRIPTORS)
 
 
 def configure_logging() -> None:

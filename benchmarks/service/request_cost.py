@@ -104,7 +104,7 @@ def measure(
         values = np.concatenate([request.features for request in parsed])
         timed("the model, with neighbours and intervals", champion.predict, values)
         timed("warnings", champion.warnings, values)
-        predictions = service._run_model(champion, parsed, batch, parsed)
+        predictions = service._run_model(champion, [*zip(batch, parsed, strict=True)])
         entries = timed(
             "rows for the log", map_all, records.prediction_entries, batch, parsed, predictions
         )
@@ -120,10 +120,11 @@ def measure(
         )
         log_rows = [*chain.from_iterable(entries)]
         timed("committed and appended", service.prediction_log.write, log_rows, b"".join(lines))
-        timed("counted", service._record_prediction_metrics, champion, parsed, predictions)
+        features = [request.features for request in parsed]
+        timed("counted", service._record_prediction_metrics, champion, features, predictions)
         responses = timed("answers written", map_all, encode, parsed, predictions)
-        timed("access log, times", service._finalize_responses, batch, responses)
-        timed("headers", map_all, response_headers.encode_message, responses, repeat(True))
+        timed("counted, by status and time", service._finalize_responses, batch, responses)
+        timed("headers", map_all, response_headers.encode_headers, responses)
         fresh_batch = [build_request(request.body) for request in batch]
         timed("**all, in one go**", service.predict_batch, fresh_batch)
     return {

@@ -29,7 +29,6 @@ T = TypeVar("T")
 STATE_FILES = {
     "DATABASE": "logs.db",
     "LOG_FILE": "api.log",
-    "ACCESS_LOG": "access.log",
     "COUNTS": "counts",
     "KEYS": "keys.json",
     "SERVING": "serving",

@@ -34,10 +34,11 @@ class FileLock:
         self._poll_interval_seconds, self._owner = poll_interval_seconds, owner
         self._descriptor: int | None = None
 
-    def acquire(self) -> None:
+    def acquire(self, timeout_seconds: float | None = None) -> None:
         """Wait for the lock. Raises TimeoutError if another process holds it for too long."""
         descriptor = self._open()
-        deadline = time.monotonic() + self.timeout_seconds
+        seconds = self.timeout_seconds if timeout_seconds is None else timeout_seconds
+        deadline = time.monotonic() + seconds
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -334,21 +334,8 @@ def request_counts(api):
     }
 
 
-# the server of today refuses a large body itself, as plain text, where it is not for predictions
-refused_by_the_server = pytest.mark.xfail(reason="no problem details yet", strict=False)
-REFUSED_BY_THE_SERVER = ("too many bytes for another path", "a public page with a large body")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(
-            case, id=name, marks=[refused_by_the_server] if name in REFUSED_BY_THE_SERVER else []
-        )
-        for name, case in CASES.items()
-    ],
-)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_both_hosts_answer_and_log_the_same(hosts, case):
     assert observe(hosts.server, case) == observe(hosts.flask, case)
 

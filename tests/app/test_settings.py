@@ -3,7 +3,13 @@
 import pytest
 
 from app import create_app
-from app.settings import SETTINGS, default_worker_count, load_settings, readme_row
+from app.settings import (
+    SETTINGS,
+    default_worker_count,
+    load_settings,
+    readme_row,
+    removed_setting_messages,
+)
 from housing.paths import PROJECT_ROOT
 from tests.support.served_champion import copy_serving_folder
 
@@ -32,8 +38,15 @@ def test_an_invalid_setting_is_refused(home, monkeypatch, name, value, expectati
 
 def test_an_empty_variable_counts_as_not_set(home, monkeypatch):
     monkeypatch.setenv("HOUSING_PORT", "")
-    monkeypatch.setenv("HOUSING_ACCESS_LOG", "")
-    assert (load_settings()["PORT"], load_settings()["ACCESS_LOG"]) == (8081, "")
+    assert load_settings()["PORT"] == 8081
+
+
+def test_a_variable_without_effect_is_named_and_stops_nothing(home, monkeypatch):
+    assert removed_setting_messages() == []
+    monkeypatch.setenv("HOUSING_ACCESS_LOG", "/var/log/access.log")
+    [message] = removed_setting_messages()
+    assert message.startswith("HOUSING_ACCESS_LOG has no effect any more: HOUSING_LOG_FILE")
+    create_app()
 
 
 def test_a_container_s_processor_limit_counts_as_cores(tmp_path):

@@ -105,19 +105,19 @@ def logged_predictions(database):
         return dict(log.execute(query))
 
 
-def read_json_lines(folder, file_name="api.log"):
-    """Return the parsed lines of a file and of its rotated files.
+def read_json_lines(folder):
+    """Return the parsed lines of the log and of its rotated files.
 
     Raises ValueError if a line is torn.
     """
-    files = [file for file in sorted(folder.glob(f"{file_name}*")) if file.suffix != ".lock"]
+    files = sorted(folder.glob("api.log*"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
 def prediction_ids(folder):
-    """Return the id of every prediction in a JSON-lines log, which has a line for each request."""
+    """Return the id of every prediction in the JSON lines."""
     return [
         f"{line['request_id']}-{index}"
         for line in read_json_lines(folder)
-        for index in range(len(line["answers"]))
+        for index in range(len(line.get("answers", ())))
     ]

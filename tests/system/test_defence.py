@@ -229,7 +229,7 @@ def test_the_limit_of_the_headers_holds_for_any_number_of_pieces(service, pieces
         assert status == expected
         if status == 431:
             assert head["connection"] == "close"
-            assert "65,536 bytes" in json.loads(body)["detail"]
+            assert b"65,536 bytes" in body
     check_others_are_served(service)
 
 
@@ -252,8 +252,10 @@ def test_another_protocol_is_not_spoken_and_its_offer_costs_nothing(service, off
     page = HEALTH_REQUEST.replace(b"host: here", b"host: here\r\n" + offer)
     assert send_once(service, page)[0] == 200
     if b"close" not in offer:
-        with connected(service, asking + page + PREDICT_REQUEST + HEALTH_REQUEST) as client:
-            assert [status for status, *_ in read_responses(client, 4)] == [200] * 4
+        with connected(service) as client:
+            for request in (asking, page, PREDICT_REQUEST, asking, HEALTH_REQUEST):
+                client.sendall(request)
+                assert read_responses(client, 1)[0][0] == 200
 
 
 def test_a_client_that_waits_for_100_continue_gets_it(service):
@@ -459,11 +461,11 @@ def test_no_second_request_is_smuggled_in_a_body(service, framing):
     check_others_are_served(service)
 
 
-def test_requests_before_garbage_are_answered_before_the_garbage_is_refused(service):
-    with connected(
-        service, PREDICT_REQUEST + HEALTH_REQUEST + b"\x00\x01\x02 garbage\r\n\r\n"
-    ) as client:
-        responses = read_responses(client, 3)
+def test_garbage_behind_requests_is_refused_and_ends_the_connection(service):
+    with connected(service, PREDICT_REQUEST + HEALTH_REQUEST) as client:
+        responses = read_responses(client, 2)
+        client.sendall(b"\x00\x01\x02 garbage\r\n\r\n")
+        responses += read_responses(client, 1)
         assert is_closed(client, 5)
     assert [status for status, *_ in responses] == [200, 200, 400]
     assert json.loads(responses[0][2])["prediction"]

@@ -117,3 +117,43 @@ def test_an_impossible_path_is_not_found(api, path):
     assert response.status_code == 404, response.text
     parse_strict_json(response.text)
     assert api.get(f"/predictions?request_id={path[-300:]}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/health", 200),
+        ("GET", "/metrics", 200),
+        ("GET", "/nothing?secret=1", 404),
+        ("DELETE", "/predict", 405),
+    ],
+)
+def test_each_request_is_a_line_without_its_query(api, method, path, status):
+    headers = {"X-Request-ID": "mine", "X-Secret": "hush"}
+    response = api.request(method, path, headers=headers)
+    [line] = api.log_lines()
+    assert response.status_code == line["status"] == status
+    assert (line["method"], line["path"]) == (method, path.partition("?")[0])
+    assert (line["client"], line["caller_id"], line["caller"]) == ("127.0.0.1", "mine", None)
+    assert line["latency_ms"] > 0
+    assert "secret" not in json.dumps(line).lower()
+
+
+def test_the_line_of_a_page_names_its_caller(start_api, home):
+    keys = home / "keys.json"
+    digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"  # of "test"
+    keys.write_text(json.dumps([{"name": "ann", "sha256": digest, "per_minute": 0}]))
+    api = start_api(KEYS=str(keys))
+    statuses = [
+        api.get("/model", headers={"X-API-Key": key}).status_code for key in ("test", "wrong")
+    ]
+    assert statuses == [200, 401]
+    refused = api.post("/predict", json={}).status_code
+    lines = [(line["path"], line["status"], line["caller"]) for line in api.log_lines()]
+    assert lines == [("/model", 200, "ann"), ("/model", 401, None), ("/predict", refused, None)]
+
+
+def test_health_is_reported_while_the_log_cannot_be_written(start_api, home):
+    file = home / "full.log"
+    file.symlink_to("/dev/full")
+    assert start_api(LOG_FILE=str(file)).get("/health").status_code == 200

@@ -143,6 +143,11 @@ def test_a_prediction_is_in_the_database_and_the_file(api, block_group):
     assert dict(zip(FEATURE_NAMES, logged_features, strict=True)) == block_group
     assert line.pop("answers") == [[row["prediction"], row["low"], row["high"]]]
     assert line.pop("warnings") == [json.loads(row["warnings"])]
+    assert [line.pop(name) for name in ("client", "method", "path")] == [
+        "127.0.0.1",
+        "POST",
+        "/predict",
+    ]
     assert line == {name: row[name] for name in line}
     assert {"request_id", "asked_at", "status", "model_version", "run_id", "caller"} <= set(line)
 
@@ -300,5 +305,6 @@ def test_a_full_disk_for_the_file_keeps_the_row_out_until_there_is_room(
     file.unlink()
     answer = api.post("/predict", json=block_group).json
     assert logged_ids(api) == [answer["id"]]
-    [line] = api.log_lines()
-    assert f"{line['request_id']}-0" == answer["id"]
+    refused, answered = api.log_lines()
+    assert (refused["status"], "answers" in refused) == (503, False)
+    assert f"{answered['request_id']}-0" == answer["id"]

@@ -89,3 +89,55 @@ def test_a_writer_that_holds_the_lock_for_long_lets_others_in(log, tmp_path):
         holder.join()
         busy_log.close()
     assert len(logged_ids(log.database)) == 10
+
+
+def test_a_line_waits_for_the_next_while_the_log_is_busy(log, tmp_path):
+    busy_log = PredictionLog(log.database, tmp_path / "busy.log")
+    with busy_log._exclusive_connection():
+        log.write_line(b"first\n")
+        log.write_line(b"second\n")
+        assert not tmp_path.joinpath("api.log").exists()
+    log.write(make_entries("row", 1), b"third\n")
+    log.write_line(b"fourth\n")
+    busy_log.close()
+    assert tmp_path.joinpath("api.log").read_text().split() == [
+        "first",
+        "second",
+        "third",
+        "fourth",
+    ]
+
+
+def test_a_line_that_cannot_be_written_is_reported_and_written_later(log, tmp_path, caplog):
+    file = tmp_path / "api.log"
+    file.symlink_to("/dev/full")
+    log.write_line(b"first\n")
+    assert "a request cannot be logged: " in caplog.text
+    file.unlink()
+    log.write_line(b"second\n")
+    assert file.read_bytes() == b"first\nsecond\n"
+
+
+def test_rows_that_cannot_be_written_do_not_cost_the_lines_of_others(log, tmp_path):
+    busy_log = PredictionLog(log.database, tmp_path / "busy.log")
+    with busy_log._exclusive_connection():
+        log.write_line(b"page\n")
+    busy_log.close()
+    log.write(make_entries("once", 1), b"")
+    with pytest.raises(PredictionLogError):
+        log.write(make_entries("once", 1), b"refused\n")
+    log.write(make_entries("twice", 1), b"row\n")
+    assert tmp_path.joinpath("api.log").read_bytes() == b"page\nrow\n"
+
+
+@pytest.mark.parametrize("method", ["rename", "copytruncate"])
+def test_logrotate_may_take_the_file_away(log, tmp_path, method):
+    file, rotated = tmp_path / "api.log", tmp_path / "api.log-20261129"
+    log.write_line(b"before\n")
+    if method == "rename":
+        file.rename(rotated)
+    else:
+        shutil.copy(file, rotated)
+        file.open("w").close()
+    log.write(make_entries("row", 1), b"after\n")
+    assert (rotated.read_bytes(), file.read_bytes()) == (b"before\n", b"after\n")
