@@ -76,19 +76,20 @@ class RunnerCommands:
         kernels: list[str],
         quiet: bool,
         json: bool,
-        **others: Any,
+        **selection_options: Any,
     ) -> int:
         """Run the notebooks of the steps for which something has changed; the default.
 
-        others: the project's options by their variables, and those that select steps.
+        selection_options: the project's options by their variables, and those that select steps.
         """
         option_values = {
-            option.variable: others.pop(option.variable) for option in self.options.values()
+            option.variable: selection_options.pop(option.variable)
+            for option in self.options.values()
         }
         set_values = {name: value for name, value in option_values.items() if value is not None}
         environment = {**self.project.environment, **os.environ, **set_values}
         pipeline = self._resolve_steps(kernels)
-        selection = select_tasks(pipeline, jobs=jobs, **others)
+        selection = select_tasks(pipeline, jobs=jobs, **selection_options)
         args = Namespace(jobs=jobs, cold=cold, single_file=single_file, quiet=quiet, json=json)
         return execute.run_tasks(
             self.project, pipeline, selection.tasks, selection.forced_steps, environment, args

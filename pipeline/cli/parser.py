@@ -74,22 +74,22 @@ class CommandLine:
         Raises ValueError, with the nearest known name, if there is no such command.
         """
         flags = list(takewhile(GLOBAL_FLAGS.__contains__, arguments))
-        name, *others = arguments[len(flags) :] or [""]
+        name, *command_arguments = arguments[len(flags) :] or [""]
         if not name or name.startswith("-"):
-            name, others, flags = "run", arguments, []
+            name, command_arguments, flags = "run", arguments, []
         parser = self._parsers.get(name)
         if not parser:
             if name in (step.name for step in self.steps):
                 raise ValueError(f"{name} is a step: python {self.script} --only {name}")
             hint = suggest_name(name, list(self._parsers))
             raise ValueError(f"there is no command {name!r}{hint}")
-        if not HELP_FLAGS.isdisjoint(_before_separator(others)):
-            parser = self.help_parser if others == arguments else parser
+        if not HELP_FLAGS.isdisjoint(_before_separator(command_arguments)):
+            parser = self.help_parser if command_arguments == arguments else parser
             if parser in (self.help_parser, self._parsers["run"]):
                 parser.epilog = describe_steps(self.steps)
             parser.print_help()
             return 0
-        return self._functions[name](**self._parse(parser, flags + others))
+        return self._functions[name](**self._parse(parser, flags + command_arguments))
 
     def _parse(self, parser: CommandParser, arguments: list[str]) -> dict[str, Any]:
         """Return name -> value of each argument of a command.

@@ -60,10 +60,10 @@ class TerminalProgress(PlainProgress):
 
     def print_line(self, text: str, status: str = "") -> None:
         """Print a text, its first line in colour, above the lines of the running steps."""
-        line, _, others = text.partition("\n")
+        line, _, extra_lines = text.partition("\n")
         self.console.out(line, style=tables.STATUS_STYLES.get(status), highlight=False)
-        if others:
-            self.console.out(others, highlight=False)
+        if extra_lines:
+            self.console.out(extra_lines, highlight=False)
 
     def _progress_line(self, step: StepRecord) -> Text:
         remaining_seconds = self._remaining_seconds(step)

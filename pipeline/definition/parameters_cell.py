@@ -69,12 +69,12 @@ def parse(source: str, notebook_name: str = "the notebook") -> ParametersCell:
             parameters.append(_parse_annotated(name, node, comment, location, set(assignments)))
         else:
             parameters.append(_parse_plain(name, node.value, comment))  # type: ignore[attr-defined]
-    others = [
+    statements = [
         ast.dump(node)
         for node in body
         if node not in assignments.values() and not _imports_annotations(node)
     ]
-    return ParametersCell(parameters, "\n".join(others))
+    return ParametersCell(parameters, "\n".join(statements))
 
 
 def _comments_by_line(source: str) -> dict[int, str]:

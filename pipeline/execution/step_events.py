@@ -59,7 +59,7 @@ def save_step_state(
     run: RunRecord,
     files: TaskFiles,
     fingerprint: Fingerprint,
-    others: OtherTasks,
+    other_tasks: OtherTasks,
 ) -> None:
     """Save how the step ended, which decides whether it runs the next time.
 
@@ -73,13 +73,13 @@ def save_step_state(
             results = PublishedResults.load(files.results)
             _apply_published_results(step, results, run)
             accesses.written.update(dict.fromkeys(map(Path, results.output_files), ""))
-        error = recording.find_changed_file(task, accesses, others, state_store)
+        error = recording.find_changed_file(task, accesses, other_tasks, state_store)
         if error:
             step.status = StepStatus.FAILED
             step.failure = f"{step.failure}; {error}" if step.failure else error
         if step.status is StepStatus.DONE:
             recording.record_success(
-                task, run.id, accesses, results, fingerprint, others, state_store
+                task, run.id, accesses, results, fingerprint, other_tasks, state_store
             )
         else:
             state_store.mark_unfinished(task, run.id, step.status)

@@ -85,13 +85,13 @@ class WorkerPool:
         for worker in self.workers:
             if worker.task is None and worker.process.poll() is None:
                 return worker
-        ours, theirs = multiprocessing.Pipe()
-        with theirs:
-            descriptor = theirs.fileno()
+        runner_end, worker_end = multiprocessing.Pipe()
+        with worker_end:
+            descriptor = worker_end.fileno()
             process = self._start_process(
                 "execution.worker", str(descriptor), pass_fds=[descriptor], stdin=subprocess.DEVNULL
             )
-        self.workers.append(Worker(process, ours))
+        self.workers.append(Worker(process, runner_end))
         return self.workers[-1]
 
     def _start_process(

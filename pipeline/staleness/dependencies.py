@@ -32,10 +32,10 @@ def source_fingerprint(task: Task, state_store: StateStore) -> Fingerprint:
     )
 
 
-def take_fingerprint(task: Task, before: Fingerprint, state_store: StateStore) -> Fingerprint:
-    """Return the present state of all that `before` names, the fingerprint of the task's last run.
+def take_fingerprint(task: Task, recorded: Fingerprint, state_store: StateStore) -> Fingerprint:
+    """Return the present state of all that `recorded`, of the last run, names.
 
-    A file or a folder is read only if its time or size differs from that in `before`.
+    A file or a folder is read only if its time or size differs from that in `recorded`.
     """
     sign_folder = partial(
         folder_signature,
@@ -46,13 +46,22 @@ def take_fingerprint(task: Task, before: Fingerprint, state_store: StateStore) -
         source_fingerprint(task, state_store),
         runtime_modules={
             path: source_code.module_hash(Path(path))
-            for path in before.runtime_modules
+            for path in recorded.runtime_modules
             if Path(path).exists()
         },
-        packages=_installed_versions(before.packages),
-        inputs={path: file_signature(Path(path), known) for path, known in before.inputs.items()},
-        outputs={path: file_signature(Path(path), known) for path, known in before.outputs.items()},
-        folders={path: sign_folder(Path(path), known=old) for path, old in before.folders.items()},
+        packages=_installed_versions(recorded.packages),
+        inputs={
+            path: file_signature(Path(path), signature)
+            for path, signature in recorded.inputs.items()
+        },
+        outputs={
+            path: file_signature(Path(path), signature)
+            for path, signature in recorded.outputs.items()
+        },
+        folders={
+            path: sign_folder(Path(path), recorded=signature)
+            for path, signature in recorded.folders.items()
+        },
         external_state=read_external_state(task.step),
     )
 

@@ -33,16 +33,16 @@ class FileSignature(NamedTuple):
 UNKNOWN_CONTENT = FileSignature(sha256="", size=-1, mtime_ns=0)
 
 
-def file_signature(path: Path, known: FileSignature | None = None) -> FileSignature | None:
+def file_signature(path: Path, recorded: FileSignature | None = None) -> FileSignature | None:
     """Return the present signature of a file; None if there is no file that can be read.
 
-    known: an earlier signature, which is returned if size and time are as they were then. Only
+    recorded: an earlier signature, which is returned if size and time are as they were then. Only
     else the content is read, as git does.
     """
     try:
         stat = path.stat()
-        if known and (stat.st_size, stat.st_mtime_ns) == (known.size, known.mtime_ns):
-            return known
+        if recorded and (stat.st_size, stat.st_mtime_ns) == (recorded.size, recorded.mtime_ns):
+            return recorded
         return FileSignature(file_sha256(path), stat.st_size, stat.st_mtime_ns)
     except OSError:
         return None
@@ -58,8 +58,8 @@ def signature_when_read(path: Path, recorded_stat: str) -> FileSignature | None:
     return UNKNOWN_CONTENT if signature and signature.stat != recorded_stat else signature
 
 
-def describe_file_change(before: FileSignature | None, now: FileSignature | None) -> str:
+def describe_file_change(recorded: FileSignature | None, current: FileSignature | None) -> str:
     """Return how a file differs, as the end of a sentence; empty if its content is the same."""
-    if now is None or before is None:
-        return "" if now is before else "is missing" if now is None else "is new"
-    return "" if now.sha256 == before.sha256 else "is altered"
+    if current is None or recorded is None:
+        return "" if current is recorded else "is missing" if current is None else "is new"
+    return "" if current.sha256 == recorded.sha256 else "is altered"

@@ -29,71 +29,80 @@ class Fingerprint:
     upstream: dict[str, str] = field(default_factory=dict)  # needed step -> digest of its results
     external_state: dict[str, str] = field(default_factory=dict)
 
-    def diff(self, before: "Fingerprint") -> list[Reason]:
+    def diff(self, recorded: "Fingerprint") -> list[Reason]:
         """Return how this fingerprint differs from an earlier one; empty if it does not."""
-        old_modules = before.modules | before.runtime_modules
+        old_modules = recorded.modules | recorded.runtime_modules
         modules = self.modules | self.runtime_modules
         return [
-            *_changed_cells(before.code, self.code),
-            *_changed_values(ReasonKind.PARAMETER, before.parameters, self.parameters),
+            *_changed_cells(recorded.code, self.code),
+            *_changed_values(ReasonKind.PARAMETER, recorded.parameters, self.parameters),
             *_changes(ReasonKind.MODULE, old_modules, modules, _describe_module_change),
-            *_changed_values(ReasonKind.PACKAGE, before.packages, self.packages),
-            *_changes(ReasonKind.INPUT, before.inputs, self.inputs, describe_file_change),
-            *_changes(ReasonKind.OUTPUT, before.outputs, self.outputs, describe_file_change),
-            *_changes(ReasonKind.FOLDER, before.folders, self.folders, describe_folder_change),
-            *_changes(ReasonKind.UPSTREAM, before.upstream, self.upstream, _describe_new_results),
-            *_changed_values(ReasonKind.EXTERNAL_STATE, before.external_state, self.external_state),
+            *_changed_values(ReasonKind.PACKAGE, recorded.packages, self.packages),
+            *_changes(ReasonKind.INPUT, recorded.inputs, self.inputs, describe_file_change),
+            *_changes(ReasonKind.OUTPUT, recorded.outputs, self.outputs, describe_file_change),
+            *_changes(ReasonKind.FOLDER, recorded.folders, self.folders, describe_folder_change),
+            *_changes(ReasonKind.UPSTREAM, recorded.upstream, self.upstream, _describe_new_results),
+            *_changed_values(
+                ReasonKind.EXTERNAL_STATE, recorded.external_state, self.external_state
+            ),
         ]
 
 
 def _changes(
     kind: ReasonKind,
-    before: dict[str, Any],
-    now: dict[str, Any],
+    recorded: dict[str, Any],
+    current: dict[str, Any],
     describe: Callable[[Any, Any], str],
     absent: Any = None,
 ) -> list[Reason]:
     """Return a reason for each name whose entries differ.
 
-    describe: returns how the entry before differs from the one now; empty if it does not.
+    describe: returns how the recorded entry differs from the current one; empty if it does not.
     """
     changes = (
-        (name, describe(before.get(name, absent), now.get(name, absent))) for name in now | before
+        (name, describe(recorded.get(name, absent), current.get(name, absent)))
+        for name in current | recorded
     )
     return [Reason(kind, name, change) for name, change in changes if change]
 
 
-def _changed_values(kind: ReasonKind, before: dict[str, Any], now: dict[str, Any]) -> list[Reason]:
-    return _changes(kind, before, now, _describe_value_change, ABSENT)
+def _changed_values(
+    kind: ReasonKind, recorded: dict[str, Any], current: dict[str, Any]
+) -> list[Reason]:
+    return _changes(kind, recorded, current, _describe_value_change, ABSENT)
 
 
-def _describe_value_change(before: Any, now: Any) -> str:
+def _describe_value_change(recorded: Any, current: Any) -> str:
     # repr: NaN must equal NaN here, and 1 must differ from True
-    return f"{before} -> {now}" if repr(before) != repr(now) else ""
+    return f"{recorded} -> {current}" if repr(recorded) != repr(current) else ""
 
 
-def _describe_module_change(before: str | None, now: str | None) -> str:
-    if before is None or now is None:
-        return "is gone" if now is None else "is new"
-    return "was edited" if before != now else ""
+def _describe_module_change(recorded: str | None, current: str | None) -> str:
+    if recorded is None or current is None:
+        return "is gone" if current is None else "is new"
+    return "was edited" if recorded != current else ""
 
 
-def _describe_new_results(before: str | None, now: str | None) -> str:
-    return "wrote new results" if before != now else ""
+def _describe_new_results(recorded: str | None, current: str | None) -> str:
+    return "wrote new results" if recorded != current else ""
 
 
-def _changed_cells(before: dict[str, str], now: dict[str, str]) -> list[Reason]:
+def _changed_cells(recorded: dict[str, str], current: dict[str, str]) -> list[Reason]:
     """Return which cells were edited, added, removed or reordered: location -> hash."""
-    old_hashes, new_hashes = list(before.values()), list(now.values())
+    old_hashes, new_hashes = list(recorded.values()), list(current.values())
     if old_hashes == new_hashes:
         return []
-    if len(before) == len(now):
-        pairs = zip(now, old_hashes, new_hashes, strict=True)
+    if len(recorded) == len(current):
+        pairs = zip(current, old_hashes, new_hashes, strict=True)
         changes = [(location, "was edited") for location, old, new in pairs if old != new]
     else:
-        changes = [(place, "is new") for place, code in now.items() if code not in old_hashes]
+        changes = [
+            (location, "is new") for location, code in current.items() if code not in old_hashes
+        ]
         changes += [
-            (place, "was removed") for place, code in before.items() if code not in new_hashes
+            (location, "was removed")
+            for location, code in recorded.items()
+            if code not in new_hashes
         ]
     changes = changes or [("its cells", "are in another order")]
     return [Reason(ReasonKind.CELL, location, change) for location, change in changes]

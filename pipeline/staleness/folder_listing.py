@@ -34,36 +34,38 @@ def folder_signature(
     path: Path,
     ignore: Iterable[str],
     get_expected_paths: Callable[[], set[str]],
-    known: FolderSignature | None = None,
+    recorded: FolderSignature | None = None,
 ) -> FolderSignature | None:
     """Return the present content of a folder; None if there is no such folder.
 
     ignore: patterns of names that do not count. get_expected_paths: returns the files written by
-    steps, which are no news. known: an earlier signature, which is returned if the folder's mtime
-    is as it was then; its names count in any case. Reading the folder only if its mtime differs,
+    steps, which are no news. recorded: an earlier signature, returned if the folder's mtime is as
+    it was then; its names count in any case. Reading the folder only if its mtime differs,
     and calling `get_expected_paths` only if a name is new, keep a run with nothing to do fast.
     """
     try:
         mtime_ns = path.stat().st_mtime_ns
-        if known and mtime_ns == known.mtime_ns:
-            return known
+        if recorded and mtime_ns == recorded.mtime_ns:
+            return recorded
         names = _entry_names(path, ignore)
     except OSError:
         return None
     is_recent = time.time_ns() - mtime_ns < MTIME_RESOLUTION_NS
-    new_names = names - known.names if known else names
+    new_names = names - recorded.names if recorded else names
     if new_names:
         expected_paths = get_expected_paths()
         names -= {name for name in new_names if f"{path}{os.sep}{name}" in expected_paths}
     return FolderSignature(0 if is_recent else mtime_ns, frozenset(names))
 
 
-def describe_folder_change(before: FolderSignature | None, now: FolderSignature | None) -> str:
+def describe_folder_change(
+    recorded: FolderSignature | None, current: FolderSignature | None
+) -> str:
     """Return what was added or removed, as the end of a sentence; empty if nothing was."""
-    if now is None:
-        return "is missing" if before else ""
-    old_names = before.names if before else frozenset()
-    added, removed = sorted(now.names - old_names), sorted(old_names - now.names)
+    if current is None:
+        return "is missing" if recorded else ""
+    old_names = recorded.names if recorded else frozenset()
+    added, removed = sorted(current.names - old_names), sorted(old_names - current.names)
     changes = []
     if added:
         verb = "is" if len(added) == 1 else "are"

@@ -36,7 +36,7 @@ def record_success(
     accesses: FileAccesses,
     results: PublishedResults,
     fingerprint: Fingerprint,
-    others: OtherTasks,
+    other_tasks: OtherTasks,
     state_store: StateStore,
 ) -> None:
     """Record that the step has succeeded, with all that it depended on.
@@ -46,7 +46,7 @@ def record_success(
     since.
     """
     workspace = state_store.workspace
-    owners = _file_owners(others, state_store)
+    owners = _file_owners(other_tasks, state_store)
     written_paths = accesses.written.keys()
     # a log that steps only append to grows with every run: neither input nor output
     logs = accesses.appended.keys() - written_paths
@@ -93,7 +93,7 @@ def record_success(
 def find_changed_file(
     task: Task,
     accesses: FileAccesses,
-    others: OtherTasks,
+    other_tasks: OtherTasks,
     state_store: StateStore,
 ) -> str:
     """Return an error that names a file of another task which this one has changed; else empty.
@@ -102,11 +102,11 @@ def find_changed_file(
     one must have opened it thereafter: else the other may have recorded what this one wrote.
     """
     opened = {**accesses.appended, **accesses.written}
-    owners = _file_owners(others, state_store)
+    owners = _file_owners(other_tasks, state_store)
     written_paths = set(map(str, opened))
     for path in sorted(owners.keys() & written_paths):
         owner, signature = owners[path]
-        is_race = owner in others.concurrent and opened.get(Path(path)) != signature.stat
+        is_race = owner in other_tasks.concurrent and opened.get(Path(path)) != signature.stat
         if is_race or describe_file_change(signature, file_signature(Path(path), signature)):
             is_same_step = owner.partition("[")[0] == task.step.name
             remedy = (
@@ -122,12 +122,12 @@ def find_changed_file(
 
 
 def _file_owners(
-    others: OtherTasks, state_store: StateStore
+    other_tasks: OtherTasks, state_store: StateStore
 ) -> dict[str, tuple[str, FileSignature]]:
     """Return path -> the task that wrote the file, and its content then."""
     return {
         path: (label, signature)
-        for label in others.labels
+        for label in other_tasks.labels
         if (state := state_store.load(label))
         for path, signature in state.fingerprint.outputs.items()
         if signature

@@ -372,7 +372,6 @@ def test_both_hosts_do_the_same_without_a_log(start_hosts, settings):
 
 
 @pytest.mark.slow
-@refused_by_the_server
 def test_both_hosts_count_the_same(start_hosts):
     """Each request once, as an endpoint of the same name."""
     hosts = start_hosts()

@@ -34,22 +34,22 @@ def text_diff(old_text: str, new_text: str) -> Markup:
     """Return the lines that differ, old ones above new ones, and in them the words that differ."""
     old_lines, new_lines = old_text.splitlines(True), new_text.splitlines(True)
     matcher = SequenceMatcher(None, old_lines, new_lines, autojunk=False)
-    parts: list[Markup] = []
+    blocks: list[Markup] = []
     for group in matcher.get_grouped_opcodes(CONTEXT_LINES):
-        parts.append(Markup('<div class="faint">…</div>') if parts else Markup(""))
+        blocks.append(Markup('<div class="faint">…</div>') if blocks else Markup(""))
         for tag, old_start, old_end, new_start, new_end in group:
             old_part = "".join(old_lines[old_start:old_end])
             if tag == "equal":
-                parts.append(Markup("<div>{}</div>").format(old_part))
+                blocks.append(Markup("<div>{}</div>").format(old_part))
                 continue
             old_html, new_html = _mark_words(old_part, "".join(new_lines[new_start:new_end]))
-            parts.append(old_html and Markup('<div class="old">{}</div>').format(old_html))
-            parts.append(new_html and Markup('<div class="new">{}</div>').format(new_html))
-        if sum(map(len, parts)) > MAX_DIFF_CHARS:
-            parts.append(Markup('<div class="faint">… and more</div>'))
+            blocks.append(old_html and Markup('<div class="old">{}</div>').format(old_html))
+            blocks.append(new_html and Markup('<div class="new">{}</div>').format(new_html))
+        if sum(map(len, blocks)) > MAX_DIFF_CHARS:
+            blocks.append(Markup('<div class="faint">… and more</div>'))
             break
     region = '<div class="diff" tabindex="0" role="region" aria-label="what differs">{}</div>'
-    return Markup(region).format(Markup("").join(parts))
+    return Markup(region).format(Markup("").join(blocks))
 
 
 def _mark_words(old_text: str, new_text: str) -> tuple[Markup, Markup]:
@@ -133,7 +133,7 @@ def _row_diff(
     """Return the HTML of a row; its old or new cells are empty if only one table has it."""
     css_class = "" if old_cells and new_cells else "new" if new_cells else "old"
     header = Markup('<th class="{}">{}</th>')
-    parts = [header.format(css_class, text) for text in name if not text.startswith("#")]
+    cells = [header.format(css_class, text) for text in name if not text.startswith("#")]
     for column in columns:
         old_text, new_text = old_cells.get(column), new_cells.get(column)
         if old_text is None or new_text is None:
@@ -147,8 +147,8 @@ def _row_diff(
             )
             percent = _percent_change(old_text, new_text)
             cell = Markup(changed).format(new_text, old_text, percent)
-        parts.append(cell)
-    return Markup("<tr>{}</tr>").format(Markup("").join(parts))
+        cells.append(cell)
+    return Markup("<tr>{}</tr>").format(Markup("").join(cells))
 
 
 def _percent_change(old_text: str, new_text: str) -> str:

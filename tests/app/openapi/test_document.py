@@ -1,6 +1,7 @@
 """The OpenAPI document: valid, complete, and true of what the service answers."""
 
 import re
+from functools import partial
 
 import pytest
 import schemathesis
@@ -105,12 +106,13 @@ def test_only_one_form_of_mlflow_s_protocol_may_be_in_a_body(block_group):
     assert not body_validator.is_valid({})
 
 
-def test_answers_are_as_the_document_says(client):
+def test_answers_are_as_the_document_says(api):
     """For the example, if there is a body; schemathesis sends what else the document allows."""
     prediction_id = ""
     for endpoint in ENDPOINTS:
         path = endpoint.path.replace("{id}", prediction_id)
-        response = client.open(path, method=endpoint.method, json=endpoint.example)
+        send = api.get if endpoint.method == "GET" else partial(api.post, json=endpoint.example)
+        response = send(path)
         operation = openapi_document()["paths"][endpoint.path][endpoint.method.lower()]
         [(media_type, media)] = operation["responses"]["200"]["content"].items()
         assert (response.status_code, response.mimetype) == (200, media_type)
@@ -119,9 +121,9 @@ def test_answers_are_as_the_document_says(client):
         prediction_id = content["id"] if endpoint.operation_id == "predict" else prediction_id
 
 
-def test_refusals_are_as_the_document_says(client):
+def test_refusals_are_as_the_document_says(api):
     for path, status in (("/predict", "422"), ("/invocations", "400"), ("/predictions/x", "404")):
-        response = client.open(path, method="GET" if "x" in path else "POST", json={})
+        response = api.get(path) if "x" in path else api.post(path, json={})
         documented_path = path.replace("/x", "/{id}")
         [operation] = openapi_document()["paths"][documented_path].values()
         media = operation["responses"][status]["content"][response.mimetype]

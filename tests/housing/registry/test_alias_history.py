@@ -193,7 +193,7 @@ def test_the_history_is_read_once_for_a_change(client):
         promotion.rollback(NAME, None, "it was better")
     assert len(reads) == 1
     with count_history_reads() as reads:
-        assert champion.show_champions(["--model", NAME]) == 0
+        assert champion.show_champions(NAME) == 0
     assert len(reads) == 1
 
 

@@ -5,6 +5,9 @@ import pytest
 from pipeline import main
 from pipeline.definition.steps import Step
 from pipeline.kernels import kernel_choice
+from pipeline.staleness.fingerprint import Fingerprint
+from pipeline.staleness.reasons import ReasonKind
+from pipeline.staleness.source_code import cell_hashes
 
 
 @pytest.fixture
@@ -37,12 +40,12 @@ def test_an_uninstalled_kernel_is_an_error_before_the_run(home, foreign_step, ma
     assert not (home / "var" / "runs").exists()
 
 
-def test_another_kernel_is_a_reason_to_run_again(home, foreign_step, monkeypatch, capsys):
-    from pipeline.staleness import dependencies
-
-    here = foreign_step._replace(kernel="python3")
-    assert dependencies.take_fingerprint(here, {}).code["the kernel's name"] == "python3"
-    assert dependencies.take_fingerprint(foreign_step, {}).code["the kernel's name"] == "other-env"
+def test_another_kernel_is_a_reason_to_run_again(foreign_step):
+    code = cell_hashes(foreign_step.notebook)
+    assert code["the kernel's name"] == "other-env"
+    chosen_code = cell_hashes(foreign_step.notebook, "python3")
+    [reason] = Fingerprint(code=chosen_code).diff(Fingerprint(code=code))
+    assert (reason.kind, reason.name) == (ReasonKind.CELL, "the kernel's name")
 
 
 @pytest.mark.slow

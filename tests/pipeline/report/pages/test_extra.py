@@ -2,14 +2,20 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from pipeline import main
+from pipeline.definition.steps import Step
+from pipeline.definition.tasks import Task
 from pipeline.execution import step_events
 from pipeline.report.live import ReportWriter
 from pipeline.runs.results import PublishedResults
 from pipeline.runs.status import StepStatus
+from pipeline.staleness.fingerprint import Fingerprint
+from pipeline.staleness.recording import OtherTasks
+from pipeline.staleness.state_store import StateStore
 from tests.pipeline.report.conftest import executed_cell, executed_notebook
 
 CARD_MARKDOWN = """# The card
@@ -155,7 +161,12 @@ def test_a_page_that_cannot_be_shown_is_rejected(project, record_run, name, page
     run = record_run("20261101-01", one=notebook(), two=notebook())
     files = project.workspace.task_files(run.id, "one")
     files.results.write_text(json.dumps({"pages": {name: page}}))
-    step_events.save_step_state(run.steps[0], None, None, run, files, None)
+    task = Task(Step("one", Path("one.ipynb")), "one", {}, (), "one")
+    no_tasks = OtherTasks((), frozenset())
+    state_store = StateStore(project.workspace)
+    step_events.save_step_state(
+        run.steps[0], task, state_store, run, files, Fingerprint(), no_tasks
+    )
     assert run.steps[0].failure.startswith(
         f"its result could not be recorded: it published {message}"
     )
