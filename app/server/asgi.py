@@ -109,10 +109,8 @@ class AsgiApp:
         pairs = response_headers.encode_headers(response)
         if self.pool.is_stopping:
             pairs.append(response_headers.CLOSE_HEADER)
-        connection.cork()
         await send({"type": "http.response.start", "status": response.status, "headers": pairs})
         await send({"type": "http.response.body", "body": response.body})
-        connection.flush()
 
     async def _predict(self, request: HttpRequest) -> HttpResponse:
         is_short = len(request.body) < MAX_SHORT_BODY_BYTES and not _is_slow(request)
@@ -201,7 +199,7 @@ class AsgiApp:
                     if not more_body:
                         return
                     remaining_bytes -= len(message["body"])
-        connection.close()  # what follows is still the body
+        connection.abort()  # what follows is still the body
 
 
 def _is_slow(request: HttpRequest) -> bool:
