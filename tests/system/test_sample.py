@@ -73,8 +73,8 @@ def test_the_sample_is_marked_everywhere(sample_home):
     assert (sample_home / champion.tags["report"]).exists()
 
 
-def run_pipeline(home, *arguments):
-    """Run the pipeline with the values of `pipeline_home`; return its output.
+def run_pipeline(home, command="run"):
+    """Run a command of the pipeline with the values of `pipeline_home`; return its output.
 
     Its last line names the heavy modules that the runner imported.
     """
@@ -85,7 +85,7 @@ def run_pipeline(home, *arguments):
         f"runpy.run_path({str(PROJECT_ROOT / 'run_pipeline.py')!r}, run_name='__main__')"
     )
     completed = subprocess.run(
-        [sys.executable, "-c", code, *SMALL_SAMPLE_ARGUMENTS, *arguments],
+        [sys.executable, "-c", code, command, *SMALL_SAMPLE_ARGUMENTS],
         capture_output=True,
         text=True,
         env={**os.environ, "HOUSING_HOME": str(home)},
