@@ -8,6 +8,7 @@ one: so neither slow senders nor slow readers keep other clients waiting.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -37,6 +38,8 @@ WSGI_THREADS = 8  # for all requests but those for predictions
 MAX_DRAIN_BODY_RATIO = 4  # of a body that is too large, this many times the limit is discarded
 MAX_LENGTH_DIGITS = 18  # of a Content-Length header
 QUEUE_GAUGE_SECONDS = 0.25  # between two updates; at each request it would cost 2 us
+
+logger = logging.getLogger(__name__)
 
 
 class ClientDisconnectedError(Exception):
@@ -69,6 +72,10 @@ class AsgiApp:
             await self._answer(scope, receive, send, connection)
         except ClientDisconnectedError:
             pass  # there is no client to answer; the server closes the connection
+        except Exception:
+            if not connection.is_closing:  # else there is no client to answer either
+                logger.exception("a request failed")
+                raise
         finally:
             connection.close_request()
 
@@ -139,10 +146,10 @@ class AsgiApp:
         size = 0
         connection.start_body_timer()
         try:
-            while True:
+            while not connection.is_closing:
                 message = await receive()
                 if message["type"] != "http.request":
-                    raise ClientDisconnectedError
+                    break
                 connection.receive_body(message["more_body"])
                 chunks.append(message["body"])
                 size += len(message["body"])
@@ -150,6 +157,7 @@ class AsgiApp:
                     raise body_too_large_error(self.max_body_bytes)
                 if not message["more_body"]:
                     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            raise ClientDisconnectedError
         except asyncio.CancelledError:
             if not connection.stop_body_timer():
                 raise  # the worker has to end
@@ -192,7 +200,7 @@ class AsgiApp:
         remaining_bytes = MAX_DRAIN_BODY_RATIO * self.max_body_bytes
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
-                while remaining_bytes > 0:
+                while remaining_bytes > 0 and not connection.is_closing:
                     message = await receive()
                     more_body = message.get("more_body", False)
                     connection.receive_body(more_body)

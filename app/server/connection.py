@@ -25,10 +25,11 @@ READ_CHUNK_BYTES = 16_384  # of headers, parsed at once: a few hundred pipelined
 SWEEP_SECONDS = 0.25  # between two looks for connections whose time is over
 STOP_GRACE_SECONDS = 0.5  # for clients to learn that a connection is closed after its response
 LINGER_SECONDS = 2.0  # for a refused client to stop sending: a reset would lose its response
-HEAD_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
-    b"content-type: text/plain\r\n\r\nthe request's line and headers are longer than %d bytes"
-)
+HEAD_TOO_LARGE = f"the request's line and headers are longer than {MAX_HEAD_BYTES:,} bytes"
+HEAD_TOO_LARGE_RESPONSE = (
+    "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
+    f"content-type: text/plain\r\ncontent-length: {len(HEAD_TOO_LARGE)}\r\n\r\n{HEAD_TOO_LARGE}"
+).encode()
 # the parser would take the body for that other protocol
 UPGRADE_HEADER = re.compile(rb"\r\nupgrade(?=[ \t]*:)", re.IGNORECASE)
 HIDDEN_UPGRADE_HEADER = b"\r\nx-other"
@@ -116,8 +117,12 @@ class Connection(asyncio.Protocol):
         self._protocol.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_refused:
-            self._held = self._held + data if self._held else data
+        if self._held:  # they are parsed once the application has the request before them
+            self._held += data
+            if self._is_answering:
+                self._pause()
+        elif not self._is_refused:
+            self._held = data
             self._parse_held()
 
     def pause_writing(self) -> None:
@@ -130,6 +135,11 @@ class Connection(asyncio.Protocol):
     def is_idle(self) -> bool:
         """Whether no request's headers are complete."""
         return self._open_requests == 0
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing more is read: uvicorn's `receive` fails then."""
+        return self._transport.is_closing()
 
     def abort(self) -> None:
         """Disconnect the client at once."""
@@ -217,7 +227,7 @@ class Connection(asyncio.Protocol):
         """Disconnect a client whose headers, or whose frames of a body's chunks, have no end."""
         self._is_refused, self._held = True, b""
         if self.is_idle:
-            self._transport.write(HEAD_TOO_LARGE % MAX_HEAD_BYTES)
+            self._transport.write(HEAD_TOO_LARGE_RESPONSE)
             self._transport.write_eof()
             self._deadline = self._loop.time() + LINGER_SECONDS
         else:

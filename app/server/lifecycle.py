@@ -81,7 +81,8 @@ def create_asgi_app() -> AsgiApp:
 def configure_logging() -> None:
     """Set the format of the log messages on stderr, for a process of the service."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # no line for each invalid request
+    # no line for each invalid request and for each client that has left; AsgiApp logs real failures
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 
 def stop_accepting(listening_socket: socket.socket) -> None:
