@@ -72,8 +72,9 @@ class AsgiApp:
             await self._answer(scope, receive, send, connection)
         except ClientDisconnectedError:
             pass  # there is no client to answer; the server closes the connection
-        except Exception:
-            if not connection.is_closing:  # else there is no client to answer either
+        except Exception as error:
+            # uvloop refuses to write to a client that has left
+            if not (connection.is_closing and isinstance(error, RuntimeError)):
                 logger.exception("a request failed")
                 raise
         finally:

@@ -55,7 +55,8 @@ class ConnectionPool:
         """Add a connection; if there are too many, an idle one makes room."""
         self._connections[connection] = None
         if len(self._connections) > self.limits.max_connections:
-            next((other for other in self._connections if other.is_idle), connection).abort()
+            idle_connections = (member for member in self._connections if member.is_idle)
+            next(idle_connections, connection).abort()
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is closed."""

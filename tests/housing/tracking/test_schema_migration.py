@@ -266,6 +266,12 @@ def test_a_migrated_store_keeps_its_identity(file):
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
 def test_a_prepared_store_that_is_read_only_is_opened(file):
     store.client()
-    file.parent.chmod(0o555)
+    revision = read_revision(file)
     Path(f"{file}.lock").unlink(missing_ok=True)
-    schema_migration.prepare_sqlite_file(file)
+    file.parent.chmod(0o555)
+    try:
+        schema_migration.prepare_sqlite_file(file)
+        assert read_revision(file) == revision == UTILS._get_latest_schema_revision()
+        assert not Path(f"{file}.lock").exists()
+    finally:
+        file.parent.chmod(0o755)
