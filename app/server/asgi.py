@@ -67,7 +67,7 @@ class AsgiApp:
             await self._run_lifespan(scope, receive, send)
             return
         connection: Connection = scope["state"]["connection"]
-        connection.open_request()
+        connection.open_request(scope)
         try:
             await self._answer(scope, receive, send, connection)
         except ClientDisconnectedError:
@@ -78,7 +78,7 @@ class AsgiApp:
                 logger.exception("a request failed")
                 raise
         finally:
-            connection.close_request()
+            connection.close_request(scope)
 
     async def _run_lifespan(self, scope: Message, receive: Receive, send: Send) -> None:
         await receive()

@@ -99,8 +99,8 @@ class Connection(asyncio.Protocol):
         self.pool: ConnectionPool = app_state["pool"]
         self._protocol = HttpToolsProtocol(app_state={"connection": self}, **arguments)
         self._loop = asyncio.get_running_loop()
-        self._open_requests = 0  # a request may begin a moment before the last one has ended
-        self._is_answering = False  # a request is complete, and its response is not
+        self._scope: Any = None  # of the request that the application has
+        self._is_answering = False  # that request is complete, and its response is not
         self._unseen_bytes = 0  # parsed since the application last got something of them
         self._held = b""  # received, and not parsed yet
         self._is_paused = self._is_refused = False
@@ -135,7 +135,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether no request's headers are complete."""
-        return self._open_requests == 0
+        return self._scope is None
 
     @property
     def is_closing(self) -> bool:
@@ -146,10 +146,11 @@ class Connection(asyncio.Protocol):
         """Disconnect the client at once."""
         self._transport.abort()
 
-    def open_request(self) -> None:
+    def open_request(self, scope: Any) -> None:
         """Note that the application has a request, whose body may still be to come."""
-        self._open_requests += 1
+        self._scope, self._is_answering = scope, False
         self._unseen_bytes, self._deadline = 0, math.inf
+        self._parse_held_soon()
 
     def start_body_timer(self) -> None:
         """Cancel the current task if it has not the body in time; `asyncio.timeout` costs 4 us."""
@@ -166,12 +167,11 @@ class Connection(asyncio.Protocol):
         """Note that the application has a part of the body."""
         self._unseen_bytes, self._is_answering = 0, not more_body
 
-    def close_request(self) -> None:
-        """Note that the response is complete. uvicorn goes on with a request that it has queued."""
-        self._open_requests -= 1
-        self._is_answering = self._is_answering and not self.is_idle
-        if self._held:
-            self._loop.call_soon(self._parse_held)
+    def close_request(self, scope: Any) -> None:
+        """Note that the application has done with a request; the next may have begun already."""
+        if self._scope is scope:
+            self._scope, self._is_answering = None, False
+            self._parse_held_soon()
 
     def check_deadlines(self, current_time: float) -> None:
         """Disconnect a client that is too slow to send its request or to read its response."""
@@ -187,6 +187,10 @@ class Connection(asyncio.Protocol):
             else:
                 self._transport.close()
 
+    def _parse_held_soon(self) -> None:
+        if self._held:
+            self._loop.call_soon(self._parse_held)
+
     def _parse_held(self) -> None:
         """Parse what was received; requests behind one that is not answered yet have to wait."""
         if not self._held or self._transport.is_closing():
@@ -201,9 +205,8 @@ class Connection(asyncio.Protocol):
             return
         data, self._held = self._held[:size], self._held[size:]
         self._parse(data)
-        if self._held:  # by then the application has a request whose headers are complete
-            self._loop.call_soon(self._parse_held)
-        elif self._is_paused:
+        self._parse_held_soon()  # by then the application has a request if its headers are complete
+        if self._is_paused and not self._held:
             self._is_paused = False
             self._transport.resume_reading()
 

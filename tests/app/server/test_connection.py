@@ -104,6 +104,18 @@ def test_pipelined_requests_are_answered(worker, count):
     sending.join()
 
 
+@pytest.mark.parametrize("path", [b"/predict", b"/nothing"])
+def test_a_body_may_arrive_after_the_response_before_it(worker, path):
+    head = b"POST %s HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n" % path
+    client = worker.connect(head + b"{}" + head)
+    received = client.recv(65_536)
+    time.sleep(0.1)
+    client.sendall(b"{}" + with_close(HEALTH_REQUEST))
+    received += read_all(client)
+    assert len(set(statuses(received)[:2])) == 1
+    assert statuses(received)[2:] == [200]
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET", HEALTH_REQUEST[:-2], b"\r\n"])
 def test_a_request_that_is_never_complete_ends_its_connection(worker, sent):
     assert read_all(worker.connect(sent)) == b""
