@@ -72,11 +72,9 @@ class AsgiApp:
             await self._answer(scope, receive, send, connection)
         except ClientDisconnectedError:
             pass  # there is no client to answer; the server closes the connection
-        except Exception as error:
-            # uvloop refuses to write to a client that has left
-            if not (connection.is_closing and isinstance(error, RuntimeError)):
-                logger.exception("a request failed")
-                raise
+        except Exception:
+            logger.exception("a request failed")
+            raise
         finally:
             connection.close_request(scope)
 
@@ -147,18 +145,17 @@ class AsgiApp:
         size = 0
         connection.start_body_timer()
         try:
-            while not connection.is_closing:
+            while True:
                 message = await receive()
-                if message["type"] != "http.request":
-                    break
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnectedError
                 connection.receive_body(message["more_body"])
                 chunks.append(message["body"])
                 size += len(message["body"])
                 if size > self.max_body_bytes:
                     raise body_too_large_error(self.max_body_bytes)
                 if not message["more_body"]:
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            raise ClientDisconnectedError
+                    return b"".join(chunks)
         except asyncio.CancelledError:
             if not connection.stop_body_timer():
                 raise  # the worker has to end
@@ -201,7 +198,7 @@ class AsgiApp:
         remaining_bytes = MAX_DRAIN_BODY_RATIO * self.max_body_bytes
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
-                while remaining_bytes > 0 and not connection.is_closing:
+                while remaining_bytes > 0:
                     message = await receive()
                     more_body = message.get("more_body", False)
                     connection.receive_body(more_body)

@@ -101,7 +101,8 @@ class InlineBatcher:
         future: asyncio.Future[HttpResponse] = self._loop.create_future()
         self._pending.append((request, future))
         if len(self._pending) == 1:
-            self._loop.call_soon(self._run_next_batch)
+            # after one more look for what has arrived by now, while the last responses were sent
+            self._loop.call_soon(self._loop.call_soon, self._run_next_batch)
         return future
 
     def _run_next_batch(self) -> None:

@@ -88,6 +88,45 @@ class ConnectionPool:
         loop.call_later(SWEEP_SECONDS, self._sweep)
 
 
+class JoiningTransport:
+    """A transport that sends the head of a response together with its body.
+
+    uvicorn writes one after the other; uvloop sends each at once, and the client would have to
+    read twice. On a connection that is closing nothing happens, where uvloop's raises an error.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send some bytes: the first of several soon, with the second."""
+        self._parts.append(data)
+        if len(self._parts) == 1:
+            self._loop.call_soon(self._flush)
+        else:
+            self._flush()
+
+    def close(self) -> None:
+        """Close the connection once all is sent."""
+        self._flush()
+        self._transport.close()
+
+    def resume_reading(self) -> None:
+        """Read what arrives."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _flush(self) -> None:
+        if self._parts and not self._transport.is_closing():
+            self._transport.write(b"".join(self._parts))
+        self._parts.clear()
+
+
 class Connection(asyncio.Protocol):
     """A connection that is bounded in what it holds and in how long it waits for its client."""
 
@@ -110,7 +149,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         self._deadline = self._loop.time() + self.pool.limits.header_seconds
-        self._protocol.connection_made(self._transport)
+        self._protocol.connection_made(cast("asyncio.Transport", JoiningTransport(self._transport)))
         self.pool.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -136,11 +175,6 @@ class Connection(asyncio.Protocol):
     def is_idle(self) -> bool:
         """Whether no request's headers are complete."""
         return self._scope is None
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether nothing more is read: uvicorn's `receive` fails then."""
-        return self._transport.is_closing()
 
     def abort(self) -> None:
         """Disconnect the client at once."""
