@@ -6,6 +6,7 @@ from housing.paths import PROJECT_ROOT
 from tests.support.imports import import_effects
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["app", "pipeline"])
 def test_an_import_changes_no_variable_and_creates_no_file(package, tmp_path):
     folder = tmp_path / "empty"

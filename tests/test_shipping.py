@@ -125,6 +125,7 @@ class TestWorkflows:
         ]
 
 
+@pytest.mark.slow
 def test_lint_names_the_mistake_in_each_kind_of_file(checkout):
     (checkout / ".github" / "workflows" / "hasty.yml").write_text(
         "on: issues\npermissions: {}\njobs:\n  greet:\n    runs-on: ubuntu-24.04\n    steps:\n"
@@ -298,6 +299,7 @@ class TestAudit:
             checkout, ".ci/audit", lock, "--vulnerability-service=osv", f"--osv-url={url}"
         )
 
+    @pytest.mark.slow
     def test_a_known_vulnerability_fails_the_audit_and_is_named(self, checkout, advisories):
         assert self.audit(checkout, advisories.server_port)[0] == 0
         advisories.knows_vulnerability = True

@@ -149,6 +149,7 @@ def test_completed_partitions_are_left_alone(champion_home, source, target, caps
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_another_version_scores_all_files_again(champion_home, source, target, capsys):
     from housing.data import splitting
 
@@ -316,6 +317,7 @@ def test_a_partition_that_fails_leaves_nothing_under_its_name(champion_home, sou
     assert [file for file in target.rglob("*") if file.name.endswith(".part")] == []
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_no_half_partition(champion_home, tmp_path, target):
     """The next run continues where the killed one was, and removes its half-written file."""
     folder = write_parquet(tmp_path / "in", generate_sample(200), "a.parquet")
@@ -341,6 +343,7 @@ def test_a_killed_process_leaves_no_half_partition(champion_home, tmp_path, targ
     assert list(target.rglob(".*.part")) == []
 
 
+@pytest.mark.slow
 def test_dask_gives_the_same_predictions(champion_home, source, target, tmp_path):
     run_score(source, target)
     run_score(source, tmp_path / "by dask", dask="local")

@@ -6,7 +6,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from housing.paths import PROJECT_ROOT
+
+pytestmark = pytest.mark.slow
 
 PACKAGE = "housing"
 # Imports first the libraries that the modules import at their top, then the modules, and observes

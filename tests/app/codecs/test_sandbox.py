@@ -117,6 +117,7 @@ def test_a_reader_that_has_ended_is_replaced(media_type, monkeypatch):
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_table_that_stops_its_reader_is_refused_and_the_next_is_read(monkeypatch):
     body = encode_stream(feature_table())
     monkeypatch.setattr(sandbox, "_sandboxed_reader", SandboxedReader())

@@ -78,6 +78,7 @@ def test_california_offline_lists_the_failed_attempts_and_the_ways_out(offline):
         assert phrase in message
 
 
+@pytest.mark.slow
 def test_auto_offline_generates_a_sample_and_says_so(offline):
     dataset = loading.load_dataset("auto", n_rows=100)
     assert dataset.source == "sample"

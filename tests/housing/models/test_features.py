@@ -30,6 +30,7 @@ LEAVES_OWN_OUT = (
 )
 
 
+@pytest.mark.slow
 def test_scikit_learn_s_own_checks_pass():
     check_estimator(ClippedMLPRegressor(hidden_layer_sizes=(16,), epochs=60, batch_size=16))
     check_estimator(

@@ -213,6 +213,7 @@ def test_nothing_is_lost_or_doubled_while_the_service_writes(busy_log, home):
     assert not any(int(row_id[:32], 16) < BUSY_LOG_ROWS for row_id in row_ids(busy_log.file))
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_anywhere_is_completed_by_the_next(busy_log, home):
     code = "import sys; from tests.support.commands import run_command; "
     code += "from housing.prediction_log import archive; "

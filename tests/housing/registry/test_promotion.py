@@ -51,6 +51,7 @@ def test_a_rollback_goes_to_the_previous_champion(two_version_home):
         promotion.rollback(NAME, None, REASON)
 
 
+@pytest.mark.slow
 def test_a_model_that_was_rolled_back_is_not_promoted_by_the_next_run(two_version_home):
     promotion.rollback(NAME, "1", REASON)
     version = register_candidate(splitting.read_split(), "linear", **LENIENT_LIMITS)
@@ -69,6 +70,7 @@ def test_only_a_past_champion_can_be_rolled_back_to(two_version_home):
         promotion.promote(NAME, "99", REASON)
 
 
+@pytest.mark.slow
 def test_a_version_that_the_gate_refused_is_promoted_only_against_the_gate(two_version_home):
     number = register_candidate(splitting.read_split(), "linear").version
     with pytest.raises(PromotionError, match=r"refused by the gate: .*gain.*--against-the-gate"):

@@ -145,6 +145,7 @@ def test_an_empty_file_becomes_a_store(file):
     assert store.experiment_id()
 
 
+@pytest.mark.slow
 def test_a_store_that_is_deleted_is_created_again(file, prepared_file):
     shutil.copy(prepared_file, file)
     assert store.client().create_experiment("theirs")
@@ -186,6 +187,7 @@ def test_a_file_that_is_no_database_is_diagnosed(file):
         store.client()
 
 
+@pytest.mark.slow
 def test_an_older_store_is_migrated_and_kept_as_a_backup(file, capfd):
     old_revision = create_older_store(file, 9)
     content = file.read_bytes()

@@ -12,6 +12,8 @@ from housing.training import search
 from tests.support.commands import run_command
 from tests.support.processes import free_port
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = versions.ModelVersion("california-housing-sample", "1", "1", {"data_source": "sample"})
 
 

@@ -164,6 +164,7 @@ def test_dask_is_not_imported_unless_asked_for():
     assert output == "False\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://", "lokal"])
 def test_an_address_without_a_scheduler_is_named_with_the_way_out(address):
     started_at = time.monotonic()
@@ -191,6 +192,7 @@ def test_the_local_cluster_opens_no_port_to_others():
     assert set(listening) == {"127.0.0.1"}
 
 
+@pytest.mark.slow
 def test_a_killed_worker_of_the_local_cluster_costs_nothing_but_time(tmp_path, capfd):
     with executor("local", 2) as run:
         killer = kill_a_worker(tmp_path)

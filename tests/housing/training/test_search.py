@@ -29,6 +29,7 @@ def one_process():
         yield
 
 
+@pytest.mark.slow
 def test_each_family_beats_the_mean(train):
     results = search.tune_families(list(FAMILIES), train, "quick")
     assert list(results) == list(FAMILIES)
@@ -37,6 +38,7 @@ def test_each_family_beats_the_mean(train):
         assert len(result.model.predict(train[FEATURE_NAMES])) == len(train)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_result(train, home, monkeypatch):
     first = search.tune_families(["tree"], train, n_trials=9, seed=3)["tree"]
     monkeypatch.setenv("HOUSING_HOME", str(home / "another"))  # with no cached score

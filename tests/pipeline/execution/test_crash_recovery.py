@@ -13,6 +13,8 @@ from pipeline.runs.records import RunRecord, RunRecordWriter, StepRecord
 from pipeline.runs.status import CellStatus, StepStatus
 from pipeline.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 RUN_ID = "20261128-100000-0001"
 
 

@@ -12,6 +12,8 @@ from pipeline import main
 from pipeline.runs import records
 from pipeline.staleness import recording
 
+pytestmark = pytest.mark.slow
+
 KILL_KERNEL = "import os, signal; print('so', 'far'); os.kill(os.getpid(), signal.SIGKILL)"
 SLEEP = "import time; print('here we go', flush=True); time.sleep(60)"
 SPAWN_CHILD = (
@@ -50,46 +52,14 @@ def find_helper_process(runner, module_name):
     ("cell", "step_status", "cell_status", "message"),
     [
         ("print('so far'); 1 / 0", "failed", "failed", "ZeroDivisionError: division by zero"),
-        pytest.param(
-            "print('so far'); import sys; sys.exit(3)",
-            "failed",
-            "failed",
-            "SystemExit: 3",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            "print('so far'); import sys; sys.exit()",
-            "failed",
-            "failed",
-            "SystemExit",
-            marks=pytest.mark.slow,
-        ),
+        ("print('so far'); import sys; sys.exit(3)", "failed", "failed", "SystemExit: 3"),
+        ("print('so far'); import sys; sys.exit()", "failed", "failed", "SystemExit"),
         ("print('so far')\nexit()\nprint('on')", "failed", "failed", "a cell called exit()"),
-        pytest.param(
-            "print('so far'); quit()",
-            "failed",
-            "failed",
-            "a cell called exit()",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            "print('so far')\nexit(3)", "failed", "failed", "SystemExit: 3", marks=pytest.mark.slow
-        ),
+        ("print('so far'); quit()", "failed", "failed", "a cell called exit()"),
+        ("print('so far')\nexit(3)", "failed", "failed", "SystemExit: 3"),
         (KILL_KERNEL, "killed", "killed", "killed by SIGKILL"),
-        pytest.param(
-            KILL_KERNEL.replace("KILL", "SEGV"),
-            "killed",
-            "killed",
-            "killed by SIGSEGV",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            "import os; print('so far'); os._exit(7)",
-            "killed",
-            "killed",
-            "exited with code 7",
-            marks=pytest.mark.slow,
-        ),
+        (KILL_KERNEL.replace("KILL", "SEGV"), "killed", "killed", "killed by SIGSEGV"),
+        ("import os; print('so far'); os._exit(7)", "killed", "killed", "exited with code 7"),
     ],
 )
 def test_a_cell_that_ends_badly_is_reported(
@@ -122,7 +92,6 @@ def test_a_time_limit_stops_the_step_and_says_where_it_was(make_project, make_st
     assert "here we go" in page_header(project)
 
 
-@pytest.mark.slow
 def test_a_kernel_that_ignores_the_interrupt_is_killed(make_project, make_step):
     cell = f"import time\n{IGNORE_INTERRUPTS}"
     project = make_project(make_step("one", cell, time_limit=1.0))
@@ -131,7 +100,6 @@ def test_a_kernel_that_ignores_the_interrupt_is_killed(make_project, make_step):
     assert project.latest_record.steps[0].cell_status == ["ran", "timed out"]
 
 
-@pytest.mark.slow
 def test_a_memory_limit_kills_the_step(make_project, make_step):
     cell = "x = bytearray(10**9); import time; time.sleep(60)"
     project = make_project(make_step("one", cell, memory_limit=0.5))
@@ -141,7 +109,6 @@ def test_a_memory_limit_kills_the_step(make_project, make_step):
     assert project.latest_record.steps[0].cell_status == ["ran", "killed"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signal_number", "signal_name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")]
 )
@@ -185,7 +152,6 @@ def test_a_signal_while_a_step_s_end_is_recorded_starts_no_other_step(
     assert [step.status for step in run.steps] == ["done", "not run"]
 
 
-@pytest.mark.slow
 def test_a_second_signal_kills_the_kernels_at_once(make_project, make_step):
     cell = f"import time; print('up', flush=True)\n{IGNORE_INTERRUPTS}"
     project = make_project(make_step("one", cell))
@@ -232,7 +198,6 @@ def test_no_process_survives_a_killed_runner_and_the_next_run_completes_its_reco
     assert "nothing to do: first up to date" in output
 
 
-@pytest.mark.slow
 def test_a_killed_worker_is_a_killed_step(make_project, make_step):
     project = make_project(make_step("one", SLEEP))
     runner = project.start()
@@ -249,7 +214,6 @@ def test_a_killed_worker_is_a_killed_step(make_project, make_step):
     assert project.run_processes() == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module_name", "step_status"),
     [("pipeline.kernels.fork_server", "killed"), ("pipeline.execution.orphan_cleanup", "done")],
@@ -323,7 +287,6 @@ def test_a_step_is_retried_after_a_dead_kernel(make_project, make_step, tmp_path
     assert "Attempt 1 killed" in project.report_html("one")
 
 
-@pytest.mark.slow
 def test_an_error_in_a_cell_is_not_retried(make_project, make_step):
     project = make_project(make_step("one", "1 / 0", retries=2, backoff=0.1))
     exit_code, _ = project.run()
@@ -331,7 +294,6 @@ def test_an_error_in_a_cell_is_not_retried(make_project, make_step):
     assert project.latest_record.steps[0].attempts == []
 
 
-@pytest.mark.slow
 def test_retries_come_to_an_end(make_project, make_step):
     project = make_project(make_step("one", KILL_KERNEL, retries=2, backoff=0.05))
     exit_code, _ = project.run()
@@ -340,7 +302,6 @@ def test_retries_come_to_an_end(make_project, make_step):
     assert project.latest_record.steps[0].status == "killed"
 
 
-@pytest.mark.slow
 def test_a_killed_fork_server_does_not_hang_the_run_while_a_child_lives(make_project, make_step):
     start_child = (
         "import multiprocessing as mp, time; mp.Process(target=time.sleep, args=(60,)).start()"
@@ -354,7 +315,6 @@ def test_a_killed_fork_server_does_not_hang_the_run_while_a_child_lives(make_pro
     assert project.run_processes() == []
 
 
-@pytest.mark.slow
 def test_no_process_survives_even_if_the_watchdog_was_killed_first(make_project, make_step):
     project = make_project(make_step("one", SPAWN_CHILD, SLEEP))
     runner = project.start()
@@ -368,7 +328,6 @@ def test_no_process_survives_even_if_the_watchdog_was_killed_first(make_project,
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
-@pytest.mark.slow
 def test_the_kernel_process_s_stderr_is_in_the_report(make_project, make_step):
     project = make_project(make_step("one", "import os; os.write(2, b'from below'); 1 / 0"))
     project.run()

@@ -55,6 +55,7 @@ def test_papermill_and_jupyter_client_find_what_is_registered():
     assert provisioner.load().__name__ == "ForkProvisioner"
 
 
+@pytest.mark.slow
 def test_a_killed_kernel_is_recorded_with_all_that_it_printed(run_papermill):
     kill = "print('x is', x); import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     exit_code, notebook = run_papermill(kill, "2")

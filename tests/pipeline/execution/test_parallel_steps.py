@@ -11,6 +11,8 @@ from pipeline import main
 from pipeline.execution.worker_pool import thread_limits
 from pipeline.runs.records import load_all
 
+pytestmark = pytest.mark.slow
+
 PRINT_TIMES = (
     "import time; started = time.time(); time.sleep(1.5); print('times', started, time.time())"
 )
@@ -47,7 +49,6 @@ def test_independent_steps_run_in_parallel(make_step, home, tmp_path):
     assert [step.name for step in run.steps] == ["first", "left", "right", "last"]
 
 
-@pytest.mark.slow
 def test_with_one_job_steps_run_one_after_the_other(make_step, home):
     steps = [make_step("left", PRINT_TIMES), make_step("right", PRINT_TIMES, needs=())]
     assert main(steps, home, ["--jobs", "1"]) == 0
@@ -99,7 +100,6 @@ def test_a_single_kernel_has_all_cores_and_the_user_s_setting_wins(monkeypatch):
     assert thread_limits(2)["OMP_NUM_THREADS"] == "7"
 
 
-@pytest.mark.slow
 def test_a_second_run_waits_for_the_first(make_project, make_step):
     project = make_project(make_step("one", "import time; print('up', flush=True); time.sleep(3)"))
     first_run = project.start()
@@ -112,7 +112,6 @@ def test_a_second_run_waits_for_the_first(make_project, make_step):
     assert "nothing to do: one up to date" in output
 
 
-@pytest.mark.slow
 def test_a_dead_run_s_lock_is_free_and_a_signal_to_a_starting_run_stops_it(make_project, make_step):
     project = make_project(make_step("one", "import time; print('up', flush=True); time.sleep(60)"))
     first_run = project.start()
@@ -130,7 +129,6 @@ def test_a_dead_run_s_lock_is_free_and_a_signal_to_a_starting_run_stops_it(make_
     assert "stopped by SIGTERM" in output
 
 
-@pytest.mark.slow
 def test_a_retry_waits_for_an_idle_worker(make_step, home):
     die_once = (
         "import os, signal, pathlib; p = pathlib.Path(f'tried{n}'); new = not p.exists(); "
@@ -142,7 +140,6 @@ def test_a_retry_waits_for_an_idle_worker(make_step, home):
     assert [(step.status, len(step.attempts)) for step in run.steps] == [("done", 1)] * 3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_sweep_of_many_values_leaves_no_process_behind(make_step, home, jobs):
     swept = make_step("one", "n * 2", parameters="n: int = 0")

@@ -1,6 +1,8 @@
 import json
 import re
 
+import pytest
+
 from pipeline import main
 from pipeline.runs import records
 
@@ -49,6 +51,7 @@ def test_a_step_that_fails_in_its_first_cell_still_counts_its_cells(home, make_s
     assert "failed after 0 of 2 cells: ZeroDivisionError" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_figures_are_shown_whatever_was_imported_before(home, make_step):
     imports = (
         "import matplotlib.pyplot as plt\n"
@@ -93,6 +96,7 @@ def test_a_notebook_runs_in_its_own_folder_and_knows_its_run_and_report(home, ma
     assert expected in latest_page(home, "one")
 
 
+@pytest.mark.slow
 def test_the_index_shows_the_newest_run_first_and_latest_follows(home, make_step):
     step = make_step("one", "1")
     for _ in range(2):

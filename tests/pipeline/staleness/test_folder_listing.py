@@ -132,6 +132,7 @@ def test_a_file_written_by_an_earlier_step_is_a_reason(make_step, home, incoming
     assert "there are 6" in page
 
 
+@pytest.mark.slow
 def test_folders_listed_by_imports_and_packages_are_no_reason(make_step, home, tmp_path, explain):
     (tmp_path / "ours").mkdir()
     (tmp_path / "ours" / "__init__.py").write_text("")

@@ -108,6 +108,7 @@ def test_an_older_minor_format_and_empty_cells_work(make_step, home):
     assert "fine" in report_text(home, "one")
 
 
+@pytest.mark.slow
 def test_magics_and_shell_commands_work(make_step, home):
     step = make_step("one", "%matplotlib inline\n!echo from the shell", "%%bash\necho from bash")
     assert main([step], home, []) == 0
@@ -337,6 +338,7 @@ def test_lists_of_dates_reach_the_notebook(make_step, home):
     assert "[2026, 1990]" in report_text(home, "one")
 
 
+@pytest.mark.slow
 def test_a_secret_is_hidden_in_results_stderr_tables_and_defaults(
     make_step, home, monkeypatch, capfd
 ):

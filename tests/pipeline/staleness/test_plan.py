@@ -135,6 +135,7 @@ print("opened", *sorted(opened))
 """
 
 
+@pytest.mark.slow
 def test_a_command_reads_each_notebook_once(make_notebook, tmp_path):
     """Whether it explains, runs, or has nothing to do: counted by Python's audit hook."""
     for name in ("one", "two", "three"):

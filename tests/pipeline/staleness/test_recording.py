@@ -112,6 +112,7 @@ def test_a_file_altered_while_it_was_read_is_an_input_of_unknown_content(store, 
     assert store.load("two").fingerprint.inputs[str(file)].size == -1
 
 
+@pytest.mark.slow
 def test_the_run_fails_at_the_step_that_changes_a_file_and_mends_itself(
     make_step, home, tmp_path, capsys, monkeypatch
 ):

@@ -180,6 +180,7 @@ def test_an_upgraded_package_is_named(run_pair, folder):
     assert "package no-such-package: 2.0 -> none" in first_line
 
 
+@pytest.mark.slow
 def test_a_changed_external_state_is_named(run_pair):
     run_pair("--force", external_state=lambda: {"champion": "3"})
     assert "skip" in explain_pair(run_pair, external_state=lambda: {"champion": "3"})[0]
@@ -267,6 +268,7 @@ def explain(steps, home, capsys, *arguments):
     return capsys.readouterr().out.strip().splitlines()
 
 
+@pytest.mark.slow
 def test_parquet_files_count_though_arrow_opens_them(make_step, home, tmp_path, capsys):
     write = "import pandas as pd; pd.DataFrame({'a': [n]}).to_parquet('t.parquet')"
     read = "print('sum', pd.read_parquet('t.parquet').a.sum())"
@@ -362,6 +364,7 @@ def test_a_changed_kernel_name_is_named(make_step, home, capsys):
     assert "the kernel's name was edited" in explain([step], home, capsys)[0]
 
 
+@pytest.mark.slow
 def test_an_ignored_file_is_neither_input_nor_output(make_step, home, tmp_path, capsys):
     step = make_step("one", "open('cache.meta', 'w').write('a')", ignore=("*.meta",))
     assert main([step], home, []) == 0
@@ -369,6 +372,7 @@ def test_an_ignored_file_is_neither_input_nor_output(make_step, home, tmp_path, 
     assert "skip" in explain([step], home, capsys)[0]
 
 
+@pytest.mark.slow
 def test_a_file_written_and_then_appended_to_is_an_output(make_step, home, tmp_path, capsys):
     step = make_step("one", "open('t.csv', 'w').write('a'); open('t.csv', 'a').write('b')")
     assert main([step], home, []) == 0
