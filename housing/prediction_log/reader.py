@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from housing import paths
-from housing.prediction_log.filters import Clause, LogFilters, filter_clauses, request_clauses
+from housing.prediction_log.filters import LogFilters, where_clause
 from housing.prediction_log.table import MIGRATED_COLUMNS, column_types
 
 FOLLOW_INTERVAL_SECONDS = 0.25  # between two looks for new rows
@@ -99,33 +99,6 @@ def _select_list(columns: Collection[str]) -> str:
     return ", ".join([*present, *absent])
 
 
-def where_clause(
-    filters: LogFilters, columns: Collection[str], new_rows_only: bool = False
-) -> Clause:
-    """Return all filters as one condition on a table with these columns.
-
-    new_rows_only: whether the query reads few rows, all of them, and needs no index.
-    """
-    clauses = filter_clauses(filters, columns)
-    if filters.request_id is not None:
-        alternatives = request_clauses(filters.request_id, columns)
-        values = _all_values(alternatives)
-        if new_rows_only:
-            condition = " OR ".join(clause.sql for clause in alternatives)
-        else:  # each alternative by its own index
-            selects = " UNION ALL ".join(
-                f"SELECT rowid FROM prediction WHERE {clause.sql}" for clause in alternatives
-            )
-            condition = f"rowid IN ({selects})"
-        clauses.append(Clause(condition, values))
-    all_conditions = " AND ".join(f"({clause.sql})" for clause in clauses)
-    return Clause(all_conditions or "TRUE", _all_values(clauses))
-
-
-def _all_values(clauses: list[Clause]) -> tuple[Any, ...]:
-    return tuple(value for clause in clauses for value in clause.values)
-
-
 def follow(file: Path, filters: LogFilters, limit: int) -> Iterator[LogRow]:
     """Yield the newest rows and then, without an end, each new one."""
     tail = LogTail(file, filters)
@@ -176,7 +149,7 @@ class LogTail:
 
     def _select_new(self, connection: sqlite3.Connection) -> list[LogRow]:
         columns = column_types(connection)
-        condition, values = where_clause(self.filters, columns, new_rows_only=True)
+        condition, values = where_clause(self.filters, columns)
         rows = connection.execute(
             f"SELECT {_select_list(columns)} FROM prediction NOT INDEXED "
             f"WHERE rowid > ? AND {condition} ORDER BY rowid",
