@@ -59,15 +59,12 @@ def parse_filters(options: Mapping[str, Any]) -> LogFilters:
         request_id=options.get("request"),
         **values,
     )
-    _check_order("--since, --until", filters.since, filters.until)
-    _check_order("--min-usd, --max-usd", filters.min_usd, filters.max_usd)
+    for names in (("since", "until"), ("min_usd", "max_usd")):
+        low, high = (getattr(filters, name) for name in names)
+        if low is not None and high is not None and low > high:
+            options_text = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+            raise ValueError(f"{options_text} are {low} and {high}, expected the lesser one first")
     return filters
-
-
-def _check_order(options: str, low: Any, high: Any) -> None:
-    """Raise ValueError if both ends of a range are given and it is empty."""
-    if low is not None and high is not None and low > high:
-        raise ValueError(f"{options} are {low} and {high}, expected the lesser one first")
 
 
 def parse_time(text: str, option: str, current_time: datetime | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -122,24 +122,23 @@ class LogTail:
 
     def start(self, limit: int) -> list[LogRow]:
         """Return the newest rows; `poll` goes on from here."""
-        return self._read_transaction(
-            lambda connection: list(select_newest(connection, self.filters, limit))
-        )
+        return self._read(limit)
 
     def poll(self) -> list[LogRow]:
         """Return the rows since the last call."""
-        return self._read_transaction(self._select_new)
+        return self._read(None)
 
-    def _read_transaction(
-        self, select_rows: Callable[[sqlite3.Connection], list[LogRow]]
-    ) -> list[LogRow]:
+    def _read(self, newest: int | None) -> list[LogRow]:
         if not self.file.exists():
             return []
         with open_log(self.file) as connection:
             connection.execute("BEGIN")  # so that all queries below see the same rows
             if not column_types(connection):
                 return []
-            rows = select_rows(connection)
+            if newest is None:
+                rows = self._select_new(connection)
+            else:
+                rows = list(select_newest(connection, self.filters, newest))
             last_row = connection.execute(
                 "SELECT rowid, id FROM prediction ORDER BY rowid DESC LIMIT 1"
             ).fetchone()

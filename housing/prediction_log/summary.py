@@ -17,6 +17,7 @@ MAX_SUMMARY_PROBLEMS = 10  # the most frequent ones
 VALUE_PATTERN = re.compile(
     r"(?<= is ).+?(?=, expected)|'[^']*'|\"[^\"]*\"|(?<=has )[\d,]+(?= rows)"
 )
+ROW_PATTERN = re.compile(r"^row \d+: ")
 # between two problems of one request
 PROBLEM_SEPARATOR_PATTERN = re.compile(r"; (?=(?:row \d+: )?(?:\w+|'[^']*'|\"[^\"]*\") is )")
 
@@ -87,13 +88,10 @@ def _count_problem_kinds(problem_counts: Mapping[str, int]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for problem, count in problem_counts.items():
         # not a set: its order would differ from one process to the next
-        for kind in dict.fromkeys(map(_problem_kind, PROBLEM_SEPARATOR_PATTERN.split(problem))):
+        texts = (ROW_PATTERN.sub("", text) for text in PROBLEM_SEPARATOR_PATTERN.split(problem))
+        for kind in dict.fromkeys(VALUE_PATTERN.sub("…", text) for text in texts):
             counts[kind] += count
     return dict(counts.most_common(MAX_SUMMARY_PROBLEMS))
-
-
-def _problem_kind(problem: str) -> str:
-    return VALUE_PATTERN.sub("…", re.sub(r"^row \d+: ", "", problem))
 
 
 def _count_rows_by_time(hourly_counts: Mapping[str, int]) -> dict[str, int]:
