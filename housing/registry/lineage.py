@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from itertools import chain, groupby
+from itertools import groupby
 from typing import NamedTuple
 
 from housing.prediction_log import reader
@@ -72,9 +72,9 @@ def _find_subject(identifier: str, name: str) -> Subject:
         rows = _find_predictions(identifier)
         return _prediction_subject(rows) if rows else _run_subject(identifier)
     pipeline_run_id = _extract_run_id(identifier)
-    return (
-        _report_subject(pipeline_run_id) if pipeline_run_id else _version_subject(identifier, name)
-    )
+    if pipeline_run_id:
+        return _report_subject(pipeline_run_id)
+    return _version_subject(identifier, name)
 
 
 def _version_subject(identifier: str, default_name: str) -> Subject:
@@ -133,11 +133,8 @@ def _prediction_entries(rows: list[LogRow]) -> list[LineageEntry]:
 def _run_subject(run_id: str) -> Subject:
     if experiments.get_run(run_id) is None:
         raise LookupError(f"{run_id} is neither a prediction in the log nor an MLflow run")
-    registered_versions = _find_versions(lambda version: version.run_id == run_id)
-    if registered_versions:
-        return Subject(versions=registered_versions)
-    entry = LineageEntry("version", "this run was never registered", True)
-    return Subject([entry], run_ids=[run_id])
+    problem = "this run was never registered"
+    return _registered_subject(lambda version: version.run_id == run_id, problem, [run_id])
 
 
 def _report_subject(pipeline_run_id: str) -> Subject:
@@ -145,22 +142,26 @@ def _report_subject(pipeline_run_id: str) -> Subject:
         report = version.tags.get("report", "")
         return pipeline_run_id in (version.tags.get("training"), _extract_run_id(report))
 
-    registered_versions = _find_versions(mentions_run)
-    if registered_versions:
-        return Subject(versions=registered_versions)
     run_ids = experiments.find_run_ids(pipeline_run_id)
-    if not run_ids:
+    problem = f"the run {pipeline_run_id} registered none"
+    subject = _registered_subject(mentions_run, problem, run_ids)
+    if not (subject.versions or run_ids):
         raise LookupError(f"no version and no MLflow run names the pipeline run {pipeline_run_id}")
-    entry = LineageEntry("version", f"the run {pipeline_run_id} registered none", True)
-    return Subject([entry], run_ids=run_ids)
+    return subject
 
 
-def _find_versions(predicate: Callable[[ModelVersion], bool]) -> list[ModelVersion]:
-    """Return every version, of any registered model, that the predicate accepts."""
-    listed_versions = chain.from_iterable(
-        map(versions.list_versions, versions.MODEL_NAMES.values())
-    )
-    return list(filter(predicate, listed_versions))
+def _registered_subject(
+    predicate: Callable[[ModelVersion], bool], problem: str, run_ids: list[str]
+) -> Subject:
+    """Return every version, of any model, that the predicate accepts; else the problem and runs."""
+    accepted_versions = [
+        version
+        for name in versions.MODEL_NAMES.values()
+        for version in filter(predicate, versions.list_versions(name))
+    ]
+    if accepted_versions:
+        return Subject(versions=accepted_versions)
+    return Subject([LineageEntry("version", problem, True)], run_ids=run_ids)
 
 
 def _version_entries(version: ModelVersion, history: History) -> list[LineageEntry]:
