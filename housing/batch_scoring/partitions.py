@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -66,7 +66,10 @@ def plan_scoring(source: Path, target: Path, version: ModelVersion) -> ScoringPl
         targets = {source: target / source.name}
     if not targets:
         raise LookupError(f"there is no Parquet file (*.parquet) at {source}")
-    _check_files(targets)
+    problems = [f"{file}: {problem}" for file in targets for problem in _find_problems(file)]
+    if problems:
+        omission = omission_text(len(problems), MAX_PLAN_PROBLEMS, "problems")
+        raise ValueError("\n".join(filter(None, [*problems[:MAX_PLAN_PROBLEMS], omission])))
     partitions = [
         Partition(file, target_file, compute_fingerprint(file, version))
         for file, target_file in targets.items()
@@ -86,13 +89,6 @@ def parquet_files(folder: Path) -> list[Path]:
         for file in folder.rglob("*.parquet")
         if not any(name.startswith((".", "_")) for name in file.relative_to(folder).parts)
     )
-
-
-def _check_files(files: Iterable[Path]) -> None:
-    problems = [f"{file}: {problem}" for file in files for problem in _find_problems(file)]
-    if problems:
-        omission = omission_text(len(problems), MAX_PLAN_PROBLEMS, "problems")
-        raise ValueError("\n".join(filter(None, [*problems[:MAX_PLAN_PROBLEMS], omission])))
 
 
 def _find_problems(path: Path) -> Iterator[str]:

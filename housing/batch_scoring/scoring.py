@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from housing.training.executors import TaskRunner
 
 SCORING_BATCH_ROWS = 65_536  # in memory at once, and in a row group of the output: 20 MB
-IS_VALID, IS_MISSING, IS_OUT_OF_RANGE = 0, 1, 2  # what is wrong with a value
 
 
 def score_partitions(
@@ -47,9 +46,8 @@ def score_partition(
     try:
         # not pre-buffered: a row group may be larger than the memory
         with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as file:
-            schema = file.schema_arrow
-            for field in PREDICTION_COLUMNS:
-                schema = schema.append(field)
+            metadata = file.schema_arrow.metadata
+            schema = pa.schema([*file.schema_arrow, *PREDICTION_COLUMNS], metadata)
             with paths.atomic_path(target) as path, pq.ParquetWriter(path, schema) as writer:
                 for batch in file.iter_batches(SCORING_BATCH_ROWS, use_threads=False):
                     predictions = predict_record_batch(model, batch)
@@ -92,22 +90,12 @@ def predict_record_batch(model: served_model.ServedModel, batch: pa.RecordBatch)
 
 def _problem_column(rows: np.ndarray, is_valid: np.ndarray) -> pa.Array:
     """Return the text of each row's problems, null for a valid row."""
-    if is_valid.all():
-        return pa.nulls(len(rows), pa.string())
-    out_of_range = (rows < LOWER_LIMITS) | (rows > UPPER_LIMITS)
-    codes = np.where(np.isnan(rows), IS_MISSING, np.where(out_of_range, IS_OUT_OF_RANGE, IS_VALID))
-    # few different rows of codes, however many rows there are
-    unique_codes, indices = np.unique(codes, axis=0, return_inverse=True)
-    texts = pa.array([_problem_text(row) for row in unique_codes], pa.string())
-    return texts.take(pa.array(indices))
-
-
-def _problem_text(problem_codes: np.ndarray) -> str | None:
-    problems = []
-    for code, (name, feature) in zip(problem_codes, FEATURES.items(), strict=True):
-        if code == IS_MISSING:
-            problems.append(f"{name} is missing")
-        elif code == IS_OUT_OF_RANGE:
-            accepted_range = f"{feature.low:,g} to {feature.high:,g}"
-            problems.append(f"{name} is outside {accepted_range} ({feature.unit})")
-    return "; ".join(problems) or None
+    no_text, problems = pa.scalar(None, pa.string()), []
+    for values, (name, feature) in zip(rows[~is_valid].T, FEATURES.items(), strict=True):
+        is_outside = pa.array((values < feature.low) | (values > feature.high))
+        accepted_range = f"{feature.low:,g} to {feature.high:,g} ({feature.unit})"
+        outside_texts = pc.if_else(is_outside, f"{name} is outside {accepted_range}", no_text)
+        is_missing = pa.array(np.isnan(values))
+        problems.append(pc.if_else(is_missing, f"{name} is missing", outside_texts))
+    texts = pc.binary_join_element_wise(*problems, "; ", null_handling="skip")
+    return pc.replace_with_mask(pa.nulls(len(rows), pa.string()), pa.array(~is_valid), texts)

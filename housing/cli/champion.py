@@ -4,8 +4,9 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from housing.registry.alias_changes import AliasChange, version_text
+
 if TYPE_CHECKING:
-    from housing.registry.alias_changes import AliasChange
     from housing.registry.provenance import NotebookHasher
 
 
@@ -63,11 +64,10 @@ def show_champions(model: str | None = None, all: bool = False) -> int:
     return 0
 
 
-def _print_change(change: "AliasChange") -> None:
+def _print_change(change: AliasChange) -> None:
     """Print an alias change: when and what, the reason, and where the version is from."""
     alias = "" if change.alias == "champion" else f"{change.alias}: "
-    old_version = f"version {change.old_version}" if change.old_version else "none"
-    new_version = f"version {change.new_version}" if change.new_version else "none"
+    versions = f"{version_text(change.old_version)} -> {version_text(change.new_version)}"
     time = change.changed_at[:16].replace("T", " ")
     author = f"{change.action} by {change.changed_by}"
     details = {
@@ -76,7 +76,7 @@ def _print_change(change: "AliasChange") -> None:
         "MLflow run": change.run_id,
         "report": change.report,
     }
-    _print_line(f"{time} UTC  {alias}{old_version} -> {new_version}, {author}", "cyan")
+    _print_line(f"{time} UTC  {alias}{versions}, {author}", "cyan")
     for label, text in details.items():
         if text:
             print(f"  {label}: {text}")
@@ -120,7 +120,7 @@ def make_trace_command(hash_notebook: "NotebookHasher | None" = None) -> Callabl
     return trace
 
 
-def _report_change(change: "AliasChange") -> int:
+def _report_change(change: AliasChange) -> int:
     _print_change(change)
     print("the service follows within seconds; `champions` prints the history")
     return 0

@@ -5,12 +5,12 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
+from housing import paths
 from housing.cli import standalone
-
-if TYPE_CHECKING:
-    from housing.prediction_log.filters import LogFilters
+from housing.prediction_log import archive, filters, formatting, reader, summary
+from housing.prediction_log.filters import LogFilters
 
 LOGS_DESCRIPTION = """
 Prints the newest answers of the service, refused requests too, one a line: time (UTC), status,
@@ -29,26 +29,15 @@ ARCHIVE_OPTIONS = {"to", "compact"}
 DEFAULT_LIMIT = 20
 
 
-class OptionConflict(NamedTuple):
-    """An option, those that cannot be used with it, and why."""
-
-    option: str
-    excluded: set[str]
-    reason: str
-
-
-OPTION_CONFLICTS = (
-    OptionConflict(
-        "archive",
-        FILTER_OPTIONS | DISPLAY_OPTIONS,
-        "--archive moves all that is older than its time, out of the log that HOUSING_DATABASE "
-        "names",
-    ),
-    OptionConflict("follow", {"summary", "until"}, "--follow has no end"),
-    OptionConflict(
-        "summary", {"limit"}, "--summary is of all answers; --since leaves the older ones out"
-    ),
+ARCHIVE_REASON = (
+    "--archive moves all that is older than its time, out of the log that HOUSING_DATABASE names"
 )
+# option -> those that cannot be used with it, and why
+EXCLUDED_OPTIONS = {
+    "archive": (FILTER_OPTIONS | DISPLAY_OPTIONS, ARCHIVE_REASON),
+    "follow": ({"summary", "until"}, "--follow has no end"),
+    "summary": ({"limit"}, "--summary is of all answers; --since leaves the older ones out"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,24 +101,20 @@ def _check_options(options: argparse.Namespace) -> None:
     used = {
         name for name, value in vars(options).items() if value is not None and value is not False
     }
-    problems = [
-        (name, conflict.reason)
-        for conflict in OPTION_CONFLICTS
-        if conflict.option in used
-        for name in sorted(used & conflict.excluded)
+    conflicts = [
+        (used & names, why) for name, (names, why) in EXCLUDED_OPTIONS.items() if name in used
     ]
     if "archive" not in used:
-        problems += [(name, "it belongs to --archive") for name in sorted(used & ARCHIVE_OPTIONS)]
-    for name, reason in problems:
-        option = "from" if name == "source" else name.replace("_", "-")
-        raise ValueError(f"--{option} cannot be used here: {reason}")
+        conflicts.append((used & ARCHIVE_OPTIONS, "it belongs to --archive"))
+    for names, reason in conflicts:
+        for name in sorted(names):
+            option = "from" if name == "source" else name.replace("_", "-")
+            raise ValueError(f"--{option} cannot be used here: {reason}")
     if options.limit is not None and options.limit < 0:
         raise ValueError(f"--limit is {options.limit}, expected 0 or more")
 
 
 def _print_log(options: argparse.Namespace) -> int:
-    from housing.prediction_log import filters, reader
-
     log_filters = filters.parse_filters(vars(options))
     file = options.source or reader.log_path()
     if options.source and not file.is_file():
@@ -148,18 +133,14 @@ def _print_log(options: argparse.Namespace) -> int:
 
 def _print_rows(rows: Iterable[Mapping[str, Any]], as_json: bool) -> int:
     """Print each row as it comes; return how many there were."""
-    from housing.prediction_log import formatting
-
-    row_count = 0
+    row_count, format_row = 0, formatting.to_json if as_json else formatting.to_text
     for row in rows:
-        print(formatting.to_json(row) if as_json else formatting.to_text(row), flush=True)
+        print(format_row(row), flush=True)
         row_count += 1
     return row_count
 
 
 def _no_rows_message(file: Path) -> str:
-    from housing.prediction_log import reader
-
     times = reader.query(
         file,
         "SELECT (SELECT min(asked_at) FROM prediction) AS first, "
@@ -168,15 +149,13 @@ def _no_rows_message(file: Path) -> str:
     if not times or times[0]["first"] is None:
         return f"{file}: nothing is logged yet; the service (`make serve`) logs what it answers"
     first, last = times[0]["first"], times[0]["last"]
-    months = ", ".join(archive.name for archive in reader.archive_paths())
+    months = ", ".join(month.name for month in reader.archive_paths())
     archives = f"; archived months, for --from: {months}" if months else ""
     return f"{file}: no answer matches; it has those from {first} to {last}{archives}"
 
 
-def _print_summary(file: Path, filters: "LogFilters", as_json: bool) -> int:
-    from housing.prediction_log import formatting, summary
-
-    log_summary = summary.summarize(file, filters)
+def _print_summary(file: Path, log_filters: LogFilters, as_json: bool) -> int:
+    log_summary = summary.summarize(file, log_filters)
     if as_json:
         print(json.dumps(log_summary))
     elif log_summary["rows"]:
@@ -187,9 +166,6 @@ def _print_summary(file: Path, filters: "LogFilters", as_json: bool) -> int:
 
 
 def _archive_log(options: argparse.Namespace) -> int:
-    from housing import paths
-    from housing.prediction_log import archive, filters, reader
-
     cutoff = filters.parse_time(options.archive, "--archive")
     if cutoff > filters.parse_time("0s", "now"):
         raise ValueError(f"--archive is {options.archive!r}, expected a time in the past")

@@ -82,11 +82,6 @@ def find_commit(data_md5: str) -> str:
     return ""
 
 
-def has_git() -> bool:
-    """Return whether the pointer lies in a git checkout."""
-    return bool(run_git(pointer_file().parent, "rev-parse", "--git-dir"))
-
-
 def _has_history() -> bool:
     """Return whether the checkout has its history.
 

@@ -49,8 +49,10 @@ def load_dataset(source: str = "auto", n_rows: int = 20_640, seed: int = 0) -> D
         return _load_file(paths.invocation_folder() / source)
     failed_attempts: list[str] = []
     for load in (_load_raw_file, _load_from_dvc, _load_from_sklearn):
-        dataset = load(failed_attempts)
-        if dataset is None:
+        try:
+            dataset = load()
+        except LookupError as error:
+            failed_attempts.append(str(error))
             continue
         if dataset.is_modified and source == CALIFORNIA_SOURCE:
             raise ValueError(
@@ -78,11 +80,10 @@ def source_files(source: str) -> list[Path]:
     return [paths.invocation_folder() / source]
 
 
-def _load_raw_file(failed_attempts: list[str]) -> Dataset | None:
+def _load_raw_file() -> Dataset:
     path = paths.raw_data()
     if not path.exists():
-        failed_attempts.append(f"{path} is missing")
-        return None
+        raise LookupError(f"{path} is missing")
     content = path.read_bytes()
     file_md5, recorded_md5 = data_versions.md5(content), data_versions.recorded_md5()
     try:
@@ -102,25 +103,25 @@ def _load_raw_file(failed_attempts: list[str]) -> Dataset | None:
     return Dataset(frame, CALIFORNIA_SOURCE, description, _sha256(content), file_md5, is_modified)
 
 
-def _load_from_dvc(failed_attempts: list[str]) -> Dataset | None:
+def _load_from_dvc() -> Dataset:
     folder = paths.home()
     if not (folder / ".dvc").exists():
-        failed_attempts.append(f"dvc pull: {folder} has no DVC configuration")
-        return None
+        raise LookupError(f"dvc pull: {folder} has no DVC configuration")
     dvc = [sys.executable, "-m", "dvc"]
     environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    if not data_versions.has_git():  # without this setting DVC fails outside of git
+    pointer_folder = data_versions.pointer_file().parent
+    # without this setting DVC fails outside of git
+    if not data_versions.run_git(pointer_folder, "rev-parse", "--git-dir"):
         disable_git = [*dvc, "config", "--local", "core.no_scm", "true"]
         _run_command(disable_git, DVC_TIMEOUT_SECONDS, folder, environment)
     pull = [*dvc, "pull", "--quiet", f"{paths.raw_data()}.dvc"]
     failure = _run_command(pull, DVC_TIMEOUT_SECONDS, folder, environment)
     if failure is None and paths.raw_data().exists():
-        return _load_raw_file(failed_attempts)
-    failed_attempts.append(f"dvc pull: {failure or 'it brought nothing'}")
-    return None
+        return _load_raw_file()
+    raise LookupError(f"dvc pull: {failure or 'it brought nothing'}")
 
 
-def _load_from_sklearn(failed_attempts: list[str]) -> Dataset | None:
+def _load_from_sklearn() -> Dataset:
     """Load scikit-learn's copy, downloaded if need be, in a subprocess that has a time limit."""
     download = paths.raw_data().with_name(".fetched.csv")
     download.parent.mkdir(parents=True, exist_ok=True)
@@ -131,11 +132,10 @@ def _load_from_sklearn(failed_attempts: list[str]) -> Dataset | None:
         recorded_md5 = data_versions.recorded_md5()
         if file_md5 == recorded_md5:
             download.replace(paths.raw_data())
-            return _load_raw_file(failed_attempts)
+            return _load_raw_file()
         failure = f"its copy has md5 {file_md5}, expected {recorded_md5}"
     download.unlink(missing_ok=True)
-    failed_attempts.append(f"scikit-learn's cache or download: {failure}")
-    return None
+    raise LookupError(f"scikit-learn's cache or download: {failure}")
 
 
 def _run_command(

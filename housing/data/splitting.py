@@ -44,7 +44,7 @@ def write_split(dataset: Dataset, test_size: float = 0.2, seed: int = 42) -> dic
     train, test = split_train_test(validate(dataset.frame)[COLUMNS], test_size, seed)
     sha256 = {"raw": dataset.sha256}
     for name, frame in (("train", train), ("test", test)):
-        content = _to_parquet(frame)
+        content = frame.to_parquet()
         paths.atomic_write(paths.processed_data() / f"{name}.parquet", content)
         sha256[name] = hashlib.sha256(content).hexdigest()
     manifest = {
@@ -83,9 +83,3 @@ def read_split() -> TrainTestSplit:
             )
         frames[name] = pd.read_parquet(BytesIO(content))
     return TrainTestSplit(frames["train"], frames["test"], manifest)
-
-
-def _to_parquet(frame: pd.DataFrame) -> bytes:
-    buffer = BytesIO()
-    frame.to_parquet(buffer)
-    return buffer.getvalue()

@@ -77,12 +77,8 @@ def _draw_locations(n_rows: int, rng: np.random.Generator) -> tuple[np.ndarray, 
 def _is_in_california(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
     west = _interpolate_longitude(SYNTHETIC_COASTLINE, latitude)
     east = _interpolate_longitude(SYNTHETIC_EASTERN_BORDER, latitude)
-    return (
-        (longitude > west)
-        & (longitude < east)
-        & (latitude >= SYNTHETIC_SOUTH)
-        & (latitude <= SYNTHETIC_NORTH)
-    )
+    is_inland = (west < longitude) & (longitude < east)
+    return is_inland & (latitude >= SYNTHETIC_SOUTH) & (latitude <= SYNTHETIC_NORTH)
 
 
 def _interpolate_longitude(line: np.ndarray, latitude: np.ndarray) -> np.ndarray:

@@ -12,12 +12,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from housing.prediction_log import table
 from housing.prediction_log.lock import FileLock
 from housing.prediction_log.reader import open_log
 
+# a row without an id, which the service never writes, could not be told from another
+OLDEST_ROWS_QUERY = (
+    "SELECT * FROM prediction WHERE asked_at < ? AND id IS NOT NULL "
+    "ORDER BY asked_at, rowid LIMIT ?"
+)
 ARCHIVE_CHUNK_ROWS = 5_000  # rows that are added to an archive at once
 DELETE_CHUNK_ROWS = 500  # rows deleted from the log at once: the service waits for some 10 ms
 ARCHIVE_PRAGMAS = (
@@ -50,39 +55,17 @@ def archive_rows(
     with open_log(log, "rw") as connection:
         for setting in ARCHIVE_PRAGMAS:
             connection.execute(f"PRAGMA {setting}")
-        while True:
-            columns, oldest_rows = _select_oldest(connection, cutoff)
-            for month, rows in groupby(oldest_rows, lambda row: _row_month(row, log)):
-                file = folder / f"logs-{month}.db"
-                batch = list(rows)
-                _append_to_month(file, _create_statements(connection), columns, batch)
-                moved_rows[file] = moved_rows.get(file, 0) + len(batch)
-            if not oldest_rows:
-                return moved_rows
+        if not table.column_types(connection):
+            return {}
+        arguments = (cutoff, ARCHIVE_CHUNK_ROWS)
+        while oldest_rows := connection.execute(OLDEST_ROWS_QUERY, arguments).fetchall():
+            for month, group in groupby(oldest_rows, lambda row: _row_month(row, log)):
+                file, rows = folder / f"logs-{month}.db", list(group)
+                _append_to_month(file, connection, rows)
+                moved_rows[file] = moved_rows.get(file, 0) + len(rows)
             _delete_rows(log, connection, [row["id"] for row in oldest_rows])
             on_progress(sum(moved_rows.values()))
-
-
-def _select_oldest(
-    connection: sqlite3.Connection, cutoff: str
-) -> tuple[dict[str, str], list[sqlite3.Row]]:
-    """Return the table's columns and its oldest rows.
-
-    Both in one transaction, as the service may add columns.
-    """
-    connection.execute("BEGIN")
-    try:
-        columns = table.column_types(connection)
-        if not columns:
-            return {}, []
-        # a row without an id, which the service never writes, could not be told from another
-        query = (
-            "SELECT * FROM prediction WHERE asked_at < ? AND id IS NOT NULL "
-            "ORDER BY asked_at, rowid LIMIT ?"
-        )
-        return columns, connection.execute(query, (cutoff, ARCHIVE_CHUNK_ROWS)).fetchall()
-    finally:
-        connection.execute("COMMIT")
+    return moved_rows
 
 
 def _row_month(row: sqlite3.Row, log: Path) -> str:
@@ -104,21 +87,21 @@ def _create_statements(connection: sqlite3.Connection) -> list[str]:
     return [row["sql"] for row in connection.execute(query)]
 
 
-def _append_to_month(
-    file: Path, create_statements: list[str], column_types: dict[str, str], rows: list[Any]
-) -> None:
+def _append_to_month(file: Path, log: sqlite3.Connection, rows: list[sqlite3.Row]) -> None:
     """Add rows to a month; they are on the disk on return. Rows that it has already are skipped."""
+    columns = rows[0].keys()
     with open_log(file, "rwc") as month:
         month.execute("PRAGMA synchronous = EXTRA")  # FULL, and the file's entry in its folder
         month.execute("BEGIN IMMEDIATE")
         if not table.column_types(month):
-            for statement in create_statements:
+            for statement in _create_statements(log):
                 month.execute(statement)
         # a month that an older service began lacks columns
-        for name in column_types.keys() - table.column_types(month).keys():
-            month.execute(f'ALTER TABLE prediction ADD COLUMN "{name}" {column_types[name]}')
-        names = ", ".join(f'"{name}"' for name in column_types)
-        placeholders = ", ".join("?" * len(column_types))
+        for name in set(columns) - table.column_types(month).keys():
+            sql_type = table.column_types(log)[name]
+            month.execute(f'ALTER TABLE prediction ADD COLUMN "{name}" {sql_type}')
+        names = ", ".join(f'"{name}"' for name in columns)
+        placeholders = ", ".join("?" * len(columns))
         # only conflicts of the id are ignored: OR IGNORE would drop a row for any other, too
         month.executemany(
             f"INSERT INTO prediction ({names}) VALUES ({placeholders}) ON CONFLICT (id) DO NOTHING",

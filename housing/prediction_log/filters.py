@@ -41,41 +41,30 @@ class LogFilters(NamedTuple):
     request_id: str | None = None
 
 
-def parse_filters(options: Mapping[str, Any], current_time: datetime | None = None) -> LogFilters:
+def parse_filters(options: Mapping[str, Any]) -> LogFilters:
     """Return the filters among the options of a command line.
 
-    current_time: what `2h` ago is counted from. Raises ValueError that names a wrong option.
+    Raises ValueError that names a wrong option.
     """
-
-    def parse_option(option_name: str, parse: Callable[[str, str], Any]) -> Any:
-        text = options.get(option_name.replace("-", "_"))
-        return None if text is None else parse(text, f"--{option_name}")
-
-    def parse_option_time(text: str, option: str) -> str:
-        return parse_time(text, option, current_time)
-
+    values = {
+        name: parse(options[name], f"--{name.replace('_', '-')}")
+        for name, parse in OPTION_PARSERS.items()
+        if options.get(name) is not None
+    }
     filters = LogFilters(
-        since=parse_option("since", parse_option_time),
-        until=parse_option("until", parse_option_time),
-        status=parse_option("status", _parse_status),
-        version=parse_option("version", _parse_version),
         model=options.get("model"),
         only_errors=bool(options.get("problem")),
         only_with_warnings=bool(options.get("warned")),
-        area=parse_option("place", _parse_area),
-        min_usd=parse_option("min-usd", _parse_usd),
-        max_usd=parse_option("max-usd", _parse_usd),
+        area=values.pop("place", None),
         request_id=options.get("request"),
+        **values,
     )
-    _check_order("--since, --until", filters.since, filters.until)
-    _check_order("--min-usd, --max-usd", filters.min_usd, filters.max_usd)
+    for names in (("since", "until"), ("min_usd", "max_usd")):
+        low, high = (getattr(filters, name) for name in names)
+        if low is not None and high is not None and low > high:
+            options_text = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+            raise ValueError(f"{options_text} are {low} and {high}, expected the lesser one first")
     return filters
-
-
-def _check_order(options: str, low: Any, high: Any) -> None:
-    """Raise ValueError if both ends of a range are given and it is empty."""
-    if low is not None and high is not None and low > high:
-        raise ValueError(f"{options} are {low} and {high}, expected the lesser one first")
 
 
 def parse_time(text: str, option: str, current_time: datetime | None = None) -> str:
@@ -140,13 +129,24 @@ def _parse_area(text: str, option: str) -> tuple[float, float, float]:
     return latitude, longitude, radius_km
 
 
-def filter_clauses(filters: LogFilters, columns: Collection[str]) -> list[Clause]:
-    """Return the conditions except that on the request.
+OPTION_PARSERS: dict[str, Callable[[str, str], Any]] = {
+    "since": parse_time,
+    "until": parse_time,
+    "status": _parse_status,
+    "version": _parse_version,
+    "place": _parse_area,
+    "min_usd": _parse_usd,
+    "max_usd": _parse_usd,
+}
+
+
+def where_clause(filters: LogFilters, columns: Collection[str]) -> Clause:
+    """Return all filters as one condition.
 
     columns: those of the table, which may lack the newer ones.
     """
     warnings = "warnings" if "warnings" in columns else "NULL"
-    clauses = {
+    clauses_by_filter = {
         "since": Clause("asked_at >= ?", (filters.since,)),
         "until": Clause("asked_at < ?", (filters.until,)),
         "status": Clause("status BETWEEN ? AND ?", filters.status or ()),
@@ -157,10 +157,15 @@ def filter_clauses(filters: LogFilters, columns: Collection[str]) -> list[Clause
         "area": _distance_clause(*filters.area) if filters.area else Clause(""),
         "min_usd": Clause(f"prediction * {USD_PER_UNIT} >= ?", (filters.min_usd,)),
         "max_usd": Clause(f"prediction * {USD_PER_UNIT} <= ?", (filters.max_usd,)),
+        "request_id": _request_clause(filters.request_id or "", columns),
     }
-    return [
-        clause for name, clause in clauses.items() if getattr(filters, name) not in (None, False)
+    clauses = [
+        clause
+        for name, clause in clauses_by_filter.items()
+        if getattr(filters, name) not in (None, False)
     ]
+    condition = " AND ".join(f"({clause.sql})" for clause in clauses)
+    return Clause(condition or "TRUE", _all_values(clauses))
 
 
 def _distance_clause(latitude: float, longitude: float, radius_km: float) -> Clause:
@@ -169,33 +174,31 @@ def _distance_clause(latitude: float, longitude: float, radius_km: float) -> Cla
 
     north = "CAST(json_extract(input, '$.Latitude') AS REAL) - ?"
     east = "CAST(json_extract(input, '$.Longitude') AS REAL) - ?"
-    longitude_scale = math.cos(math.radians(latitude))
-    radius = radius_km / KM_PER_DEGREE
-    inside = f"abs({north}) <= ? AND ({north}) * ({north}) + ({east}) * ({east}) * ? <= ?"
-    values = (
-        latitude,
-        radius,
-        latitude,
-        latitude,
-        longitude,
-        longitude,
-        longitude_scale**2,
-        radius**2,
-    )
+    longitude_scale, radius = math.cos(math.radians(latitude)), radius_km / KM_PER_DEGREE
+    inside = f"({north}) * ({north}) + ({east}) * ({east}) * ? <= ?"
+    values = (latitude, latitude, longitude, longitude, longitude_scale**2, radius**2)
     # the body of a refused request may be no JSON
-    return Clause(
-        f"CASE WHEN prediction IS NOT NULL OR json_valid(input) THEN {inside} END", values
-    )
+    sql = f"CASE WHEN prediction IS NOT NULL OR json_valid(input) THEN {inside} END"
+    return Clause(sql, values)
 
 
-def request_clauses(request_id: str, columns: Collection[str]) -> list[Clause]:
-    """Return the conditions of which a row of a request meets one, each answered by an index.
+def _request_clause(request_id: str, columns: Collection[str]) -> Clause:
+    """Return the condition that a row is of a request.
 
     The id may be that of the row, that of the request (its rows are `ID-0`, `ID-1`, ...) or the one
-    that the client sent.
+    that the client sent. Each of the three is answered by an index.
     """
-    row_clause = Clause("id = ?", (request_id,))
-    # a range, as LIKE would not use the index; "." is the character after "-"
-    request_clause = Clause("id > ? AND id < ?", (f"{request_id}-", f"{request_id}."))
-    client_clause = Clause("caller_id = ?", (request_id,))
-    return [row_clause, request_clause, *([client_clause] if "caller_id" in columns else [])]
+    clauses = [
+        Clause("id = ?", (request_id,)),
+        # a range, as LIKE would not use the index; "." is the character after "-"
+        Clause("id > ? AND id < ?", (f"{request_id}-", f"{request_id}.")),
+    ]
+    if "caller_id" in columns:
+        clauses.append(Clause("caller_id = ?", (request_id,)))
+    selects = (f"SELECT rowid FROM prediction WHERE {clause.sql}" for clause in clauses)
+    sql = f"rowid IN ({' UNION ALL '.join(selects)})"
+    return Clause(sql, _all_values(clauses))
+
+
+def _all_values(clauses: list[Clause]) -> tuple[Any, ...]:
+    return tuple(value for clause in clauses for value in clause.values)

@@ -11,7 +11,6 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 POLL_INTERVAL_SECONDS = 0.0002  # a batch of rows takes about as long to write
 
@@ -62,12 +61,7 @@ class FileLock:
     def __enter__(self) -> None:
         self.acquire()
 
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception_details: object) -> None:
         self.release()
 
     def _open(self) -> int:

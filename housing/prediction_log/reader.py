@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from housing import paths
-from housing.prediction_log.filters import Clause, LogFilters, filter_clauses, request_clauses
+from housing.prediction_log.filters import LogFilters, where_clause
 from housing.prediction_log.table import MIGRATED_COLUMNS, column_types
 
 FOLLOW_INTERVAL_SECONDS = 0.25  # between two looks for new rows
@@ -99,33 +99,6 @@ def _select_list(columns: Collection[str]) -> str:
     return ", ".join([*present, *absent])
 
 
-def where_clause(
-    filters: LogFilters, columns: Collection[str], new_rows_only: bool = False
-) -> Clause:
-    """Return all filters as one condition on a table with these columns.
-
-    new_rows_only: whether the query reads few rows, all of them, and needs no index.
-    """
-    clauses = filter_clauses(filters, columns)
-    if filters.request_id is not None:
-        alternatives = request_clauses(filters.request_id, columns)
-        values = _all_values(alternatives)
-        if new_rows_only:
-            condition = " OR ".join(clause.sql for clause in alternatives)
-        else:  # each alternative by its own index
-            selects = " UNION ALL ".join(
-                f"SELECT rowid FROM prediction WHERE {clause.sql}" for clause in alternatives
-            )
-            condition = f"rowid IN ({selects})"
-        clauses.append(Clause(condition, values))
-    all_conditions = " AND ".join(f"({clause.sql})" for clause in clauses)
-    return Clause(all_conditions or "TRUE", _all_values(clauses))
-
-
-def _all_values(clauses: list[Clause]) -> tuple[Any, ...]:
-    return tuple(value for clause in clauses for value in clause.values)
-
-
 def follow(file: Path, filters: LogFilters, limit: int) -> Iterator[LogRow]:
     """Yield the newest rows and then, without an end, each new one."""
     tail = LogTail(file, filters)
@@ -149,24 +122,23 @@ class LogTail:
 
     def start(self, limit: int) -> list[LogRow]:
         """Return the newest rows; `poll` goes on from here."""
-        return self._read_transaction(
-            lambda connection: list(select_newest(connection, self.filters, limit))
-        )
+        return self._read(limit)
 
     def poll(self) -> list[LogRow]:
         """Return the rows since the last call."""
-        return self._read_transaction(self._select_new)
+        return self._read(None)
 
-    def _read_transaction(
-        self, select_rows: Callable[[sqlite3.Connection], list[LogRow]]
-    ) -> list[LogRow]:
+    def _read(self, newest: int | None) -> list[LogRow]:
         if not self.file.exists():
             return []
         with open_log(self.file) as connection:
             connection.execute("BEGIN")  # so that all queries below see the same rows
             if not column_types(connection):
                 return []
-            rows = select_rows(connection)
+            if newest is None:
+                rows = self._select_new(connection)
+            else:
+                rows = list(select_newest(connection, self.filters, newest))
             last_row = connection.execute(
                 "SELECT rowid, id FROM prediction ORDER BY rowid DESC LIMIT 1"
             ).fetchone()
@@ -176,7 +148,7 @@ class LogTail:
 
     def _select_new(self, connection: sqlite3.Connection) -> list[LogRow]:
         columns = column_types(connection)
-        condition, values = where_clause(self.filters, columns, new_rows_only=True)
+        condition, values = where_clause(self.filters, columns)
         rows = connection.execute(
             f"SELECT {_select_list(columns)} FROM prediction NOT INDEXED "
             f"WHERE rowid > ? AND {condition} ORDER BY rowid",

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 APPLIED = "yes"  # the value of the tag `done`; empty before
 
-# field of AliasChange -> the tag of the history entry that stores it
+# field of AliasChange -> the tag that stores it, where their names differ
 TAG_KEYS = {
-    "alias": "alias",
     "old_version": "before",
     "new_version": "after",
-    "action": "action",
-    "reason": "reason",
     "changed_at": "at",
     "changed_by": "who",
-    "run_id": "run_id",
-    "report": "report",
-    "verdict": "verdict",
     "applied": "done",
 }
 
@@ -42,13 +36,13 @@ class AliasChange(NamedTuple):
     @classmethod
     def from_tags(cls, number: int, tags: Mapping[str, str]) -> AliasChange:
         """Return the change that the tags of a history entry record."""
-        values: dict[str, Any] = {field: tags.get(key, "") for field, key in TAG_KEYS.items()}
-        return cls(number, **values | {"applied": values["applied"] == APPLIED})
+        texts = {field: tags.get(TAG_KEYS.get(field, field), "") for field in cls._fields[1:-1]}
+        return cls(number, **texts, applied=tags.get(TAG_KEYS["applied"]) == APPLIED)
 
     def to_tags(self) -> dict[str, str]:
         """Return the tags that record the change."""
         values = self._asdict() | {"applied": APPLIED if self.applied else ""}
-        return {key: values[field] for field, key in TAG_KEYS.items()}
+        return {TAG_KEYS.get(field, field): values[field] for field in self._fields[1:]}
 
 
 class History(NamedTuple):
@@ -75,6 +69,11 @@ class History(NamedTuple):
         """Return the version that the alias was last changed to; "" for none."""
         changes = self.of_alias(alias)
         return changes[-1].new_version if changes else ""
+
+
+def version_text(number: str) -> str:
+    """Return how a text names a version; "" is none."""
+    return f"version {number}" if number else "none"
 
 
 def champion_stack(changes: list[AliasChange]) -> list[str]:

@@ -18,7 +18,7 @@ import socket
 import time
 from datetime import UTC, datetime
 
-from housing.registry.alias_changes import APPLIED, TAG_KEYS, AliasChange, History
+from housing.registry.alias_changes import APPLIED, TAG_KEYS, AliasChange, History, version_text
 from housing.tracking import store
 from housing.tracking.mlflow_env import load_mlflow, suppress_errors
 from housing.tracking.store import raises_unreachable
@@ -37,13 +37,8 @@ class ConcurrentUpdateError(RuntimeError):
 @raises_unreachable
 def read(name: str) -> History:
     """Read the history of a registered model."""
-    client = store.client()
-    condition = f"name = '{_log_name(name)}'"
-    page = client.search_model_versions(condition)
-    entries = list(page)
-    while page.token:
-        page = client.search_model_versions(condition, page_token=page.token)
-        entries += page
+    store.client()
+    entries = load_mlflow().search_model_versions(filter_string=f"name = '{_log_name(name)}'")
     return History.from_changes(
         AliasChange.from_tags(int(entry.version), entry.tags) for entry in entries
     )
@@ -183,12 +178,11 @@ def _log_name(name: str) -> str:
 
 def _conflict_message(name: str, alias: str, expected_version: str | None, history: History) -> str:
     changes = history.of_alias(alias)
-    current, author = "none", ""
+    author = ""
     if changes:
         last_change = changes[-1]
-        current = f"version {last_change.new_version}" if last_change.new_version else "none"
         author = f", {last_change.action} by {last_change.changed_by} ({last_change.reason})"
-    expected = f"version {expected_version}" if expected_version else "none"
+    expected, current = version_text(expected_version or ""), version_text(history.version(alias))
     return (
         f"the {alias} of {name} was {expected}, and is {current} now{author}: nothing was changed"
     )

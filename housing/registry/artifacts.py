@@ -1,25 +1,36 @@
-"""The files of a registered version: its model, and what the service needs to answer with it."""
+"""A registered version and its files: its model, and what the service needs to answer with it."""
 
 from __future__ import annotations  # the service reads the registry without pandas or scikit-learn
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from housing import paths
+from housing.inference import training_domain
+from housing.schema import FEATURE_NAMES
 from housing.tracking import experiments, store
 from housing.tracking.mlflow_env import load_mlflow
 from housing.tracking.store import raises_unreachable
 
 if TYPE_CHECKING:
     import numpy as np
-    from mlflow import MlflowClient
 
-    from housing.registry.types import ModelVersion
+    from housing.data.splitting import TrainTestSplit
+    from housing.evaluation.calibration import IntervalPrediction
     from housing.tracking.experiments import Candidate
+
+
+class ModelVersion(NamedTuple):
+    """A registered model version, and where it came from."""
+
+    name: str
+    version: str
+    run_id: str
+    tags: dict[str, str]
+    created_at: str = ""  # UTC, ISO 8601
 
 
 def sha256_hex(content: bytes) -> str:
@@ -28,23 +39,26 @@ def sha256_hex(content: bytes) -> str:
 
 
 def add_serving_files(
-    client: MlflowClient,
     candidate: Candidate,
+    split: TrainTestSplit,
     onnx_model: bytes,
-    example_rows: np.ndarray,
-    example_predictions: Mapping[str, np.ndarray],
-    domain_json: bytes,
+    example_predictions: np.ndarray | IntervalPrediction,
 ) -> dict[str, str]:
     """Add the ONNX graph to the candidate's model folder and declare it in the MLmodel file.
 
-    example_predictions: the model's predictions for the rows, by their names in examples.json.
-    domain_json: the training domain, as `training_domain.fit` writes it. The folder is named by a
-    hash of its content, so the serving files of an earlier version of the same model stay as they
-    were. Returns the tags that say where the files are, and the sha256 of each file of the model.
+    Examples and the training domain are added beside it. example_predictions: as in
+    `versions.register`. The folder is named by a hash of its content, so the serving files of an
+    earlier version of the same model stay as they were. Returns the tags that say where the files
+    are, and the sha256 of each file of the model.
     """
-    arrays = {"rows": example_rows, **example_predictions}
-    examples = json.dumps({name: array.tolist() for name, array in arrays.items()}).encode()
-    contents = {"model.onnx": onnx_model, "examples.json": examples, "domain.json": domain_json}
+    columns = (
+        example_predictions if isinstance(example_predictions, tuple) else (example_predictions,)
+    )
+    rows = split.test[FEATURE_NAMES][: len(columns[0])].to_numpy()
+    arrays = zip(("rows", "predictions", "lows", "highs"), (rows, *columns), strict=False)
+    examples = json.dumps({name: array.tolist() for name, array in arrays}).encode()
+    domain = training_domain.fit(split.train)
+    contents = {"model.onnx": onnx_model, "examples.json": examples, "domain.json": domain}
     serving_path = f"served/{sha256_hex(b''.join(contents.values()))[:12]}"
     model_folder = experiments.model_folder(candidate)
     mlmodel = load_mlflow().models.Model.load(str(model_folder))
@@ -53,7 +67,7 @@ def add_serving_files(
         mlmodel.save(Path(upload_folder) / "MLmodel")
         for name, content in contents.items():
             paths.atomic_write(Path(upload_folder) / serving_path / name, content)
-        client.log_model_artifacts(candidate.model_id, upload_folder)
+        store.client().log_model_artifacts(candidate.model_id, upload_folder)
     digests = {file.name: sha256_hex(file.read_bytes()) for file in model_folder.glob("*.skops")}
     digests |= {f"{serving_path}/{name}": sha256_hex(data) for name, data in contents.items()}
     return {"served": serving_path, "sha256": json.dumps(digests, sort_keys=True)}

@@ -96,22 +96,31 @@ def run_checks(
     (`promotion.previous_rollbacks`). intervals: those that the graph must predict, if any.
     """
     predictions, baseline_predictions = predict_test_rows(model, champion_model, split)
-    is_finite = np.isfinite(predictions)
     checks = [
-        _lower_limit_check("test rows", len(predictions), limits.min_test_rows),
-        Check("share of finite predictions", float(is_finite.mean()), 1.0, bool(is_finite.all())),
-        _lower_limit_check(
+        Check.at_least("test rows", len(predictions), limits.min_test_rows),
+        Check.at_least("share of finite predictions", np.isfinite(predictions).mean(), 1),
+        Check.at_least(
             "share of predictions near the training values",
             _share_in_range(predictions, split, limits),
             1,
         ),
-        _upper_limit_check(
+        Check.at_most(
             "signature columns that differ from the schema",
             _count_signature_mismatches(signature_columns),
             0,
         ),
-        *_serving_checks(model, onnx_model, split, limits, intervals),
-        _upper_limit_check("earlier rollbacks of this very model", n_rollbacks, 0),
+        Check.at_most(
+            "served graph differs from the model by",
+            graph_verification.max_relative_difference(model, onnx_model, split, intervals),
+            RELATIVE_TOLERANCE,
+        ),
+        Check.at_most(
+            "median latency of one row, ms",
+            graph_verification.median_latency_ms(onnx_model, split),
+            limits.max_latency_ms,
+        ),
+        Check.at_most("size of the served graph, MB", len(onnx_model) / 1e6, limits.max_size_mb),
+        Check.at_most("earlier rollbacks of this very model", n_rollbacks, 0),
     ]
     if champion_model is not None:
         checks.append(_check_worst_slice(predictions, baseline_predictions, split, limits))
@@ -143,52 +152,14 @@ def rmse_on_test_rows_usd(model: RegressorMixin | None, split: TrainTestSplit) -
     return float(root_mean_squared_error(split.test[TARGET], predictions)) * USD_PER_UNIT
 
 
-def _serving_checks(
-    model: RegressorMixin,
-    onnx_model: bytes,
-    split: TrainTestSplit,
-    limits: GateLimits,
-    intervals: IntervalModel | None,
-) -> list[Check]:
-    """Check that the graph predicts what the model does, quickly, and in little memory."""
-    difference = graph_verification.max_relative_difference(model, onnx_model, split, intervals)
-    latency = graph_verification.median_latency_ms(onnx_model, split)
-    return [
-        _upper_limit_check(
-            "served graph differs from the model by", difference, RELATIVE_TOLERANCE
-        ),
-        _upper_limit_check("median latency of one row, ms", latency, limits.max_latency_ms),
-        _upper_limit_check(
-            "size of the served graph, MB", len(onnx_model) / 1e6, limits.max_size_mb
-        ),
-    ]
-
-
 def _gain_checks(gain: RmseGain, gain_check: str, limits: GateLimits) -> list[Check]:
     """Check that the gain in test RMSE is large enough, and unlikely to be chance."""
     value, low = (round(dollars, 2) + 0.0 for dollars in (gain.value, gain.low))  # never -0
+    interval_name = f"{GAIN_INTERVAL_CHECK} {limits.confidence_level:.0%} interval, $"
     return [
-        Check(
-            f"{GAIN_INTERVAL_CHECK} {limits.confidence_level:.0%} interval, $",
-            low,
-            0.0,
-            low > 0,
-        ),
-        Check(
-            gain_check,
-            value,
-            limits.min_gain_usd,
-            value > limits.min_gain_usd,
-        ),
+        Check(interval_name, low, 0.0, low > 0),
+        Check(gain_check, value, limits.min_gain_usd, value > limits.min_gain_usd),
     ]
-
-
-def _upper_limit_check(name: str, value: float, limit: float) -> Check:
-    return Check(name, float(value), float(limit), bool(value <= limit))
-
-
-def _lower_limit_check(name: str, value: float, limit: float) -> Check:
-    return Check(name, float(value), float(limit), bool(value >= limit))
 
 
 def _share_in_range(predictions: np.ndarray, split: TrainTestSplit, limits: GateLimits) -> float:
@@ -220,7 +191,7 @@ def _check_worst_slice(
     except LookupError:  # the test part has few rows, or no prediction is a number
         return Check("groups large enough to compare", 0.0, 1.0, False)
     slice_name, group = worst_group.name
-    return _upper_limit_check(
+    return Check.at_most(
         f"RMSE increase of {slice_name} {group}, %",
         worst_group["worse by, %"],
         limits.max_slice_loss_percent,

@@ -22,6 +22,16 @@ class Check(NamedTuple):
     limit: float
     passed: bool
 
+    @classmethod
+    def at_least(cls, name: str, value: float, limit: float) -> "Check":
+        """Check that a value is not below the limit."""
+        return cls(name, float(value), float(limit), bool(value >= limit))
+
+    @classmethod
+    def at_most(cls, name: str, value: float, limit: float) -> "Check":
+        """Check that a value is not above the limit."""
+        return cls(name, float(value), float(limit), bool(value <= limit))
+
 
 def describe_failure(check: Check) -> str:
     """Say why a check failed: the gain in a sentence, any other with its value and limit."""

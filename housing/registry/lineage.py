@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 from housing.prediction_log import reader
+from housing.prediction_log.filters import LogFilters
+from housing.prediction_log.reader import LogRow
 from housing.registry import alias_history, versions
 from housing.registry.alias_changes import History
 from housing.registry.provenance import (
@@ -27,7 +30,17 @@ ACCEPTED_IDENTIFIERS = (
     "a prediction's id, a version (3, NAME/3, champion), an MLflow run's id, or a report "
     "(its path, or the id of its run)"
 )
-MAX_LISTED_PREDICTIONS = 10  # of one request
+MAX_TRACED_PREDICTIONS = 10_000  # of one request
+MAX_LISTED_PREDICTIONS = 10
+
+
+class Subject(NamedTuple):
+    """What an identifier names: predictions, versions or runs."""
+
+    entries: Sequence[LineageEntry] = ()  # of the predictions, or what is missing
+    versions: Sequence[ModelVersion] = ()  # those of one model follow each other
+    history: History | None = None  # of the versions, if it was read already
+    run_ids: Sequence[str] = ()  # of MLflow runs that were never registered
 
 
 def trace(
@@ -39,21 +52,33 @@ def trace(
     hash of a notebook's code, to say whether it is still the one that ran. Raises LookupError for
     an unknown identifier.
     """
+    subject = _find_subject(identifier, name)
+    entries = list(subject.entries)
+    for model_name, model_versions in groupby(subject.versions, lambda version: version.name):
+        history = subject.history or alias_history.read(model_name)
+        for version in model_versions:
+            if not subject.entries:
+                entries.append(LineageEntry("predictions", _usage_text(version)))
+            entries += _version_entries(version, history)
+            entries += origin_entries("registration", version.tags, hash_notebook)
+            entries += _training_entries(version.run_id, hash_notebook)
+    for run_id in subject.run_ids:
+        entries += _training_entries(run_id, hash_notebook)
+    return entries
+
+
+def _find_subject(identifier: str, name: str) -> Subject:
     if HEX_ID_PATTERN.fullmatch(identifier):
         rows = _find_predictions(identifier)
-        if rows:
-            return _prediction_lineage(rows, hash_notebook)
-        return _run_lineage(identifier, hash_notebook)
+        return _prediction_subject(rows) if rows else _run_subject(identifier)
     pipeline_run_id = _extract_run_id(identifier)
     if pipeline_run_id:
-        return _report_lineage(pipeline_run_id, hash_notebook)
-    return _identified_version_lineage(identifier, name, hash_notebook)
+        return _report_subject(pipeline_run_id)
+    return _version_subject(identifier, name)
 
 
-def _identified_version_lineage(
-    identifier: str, default_name: str, hash_notebook: NotebookHasher | None
-) -> list[LineageEntry]:
-    """Return the lineage of the version `3`, `champion`, `NAME/3` or `NAME/champion`."""
+def _version_subject(identifier: str, default_name: str) -> Subject:
+    """Find the version `3`, `champion`, `NAME/3` or `NAME/champion`."""
     given_name, _, number = identifier.rpartition("/")
     name, history = given_name or default_name, None
     if number in (versions.CHAMPION, versions.CHALLENGER):
@@ -61,49 +86,38 @@ def _identified_version_lineage(
         number = history.version(number)
     if not number.isdigit():
         raise LookupError(f"nothing is known of {identifier!r}: expected {ACCEPTED_IDENTIFIERS}")
-    version = versions.get_version(name, number)
-    history = history or alias_history.read(name)
-    return _version_lineage(version, history, hash_notebook, count_predictions=True)
+    return Subject(versions=[versions.get_version(name, number)], history=history)
 
 
-def _find_predictions(prediction_id: str) -> list[dict[str, Any]]:
-    """Return the logged rows of a prediction or a request, from the log or else the archives.
-
-    The rows of a request have its id, or its id with -0, -1, ...
-    """
-    query = "SELECT * FROM prediction WHERE id = ? OR id > ? AND id < ? ORDER BY id LIMIT 10000"
-    # a range, because SQLite does not use the index for LIKE
-    arguments = (prediction_id, f"{prediction_id}-", f"{prediction_id}.")
+def _find_predictions(prediction_id: str) -> list[LogRow]:
+    """Return the logged rows of a prediction or a request, from the log or else the archives."""
+    filters = LogFilters(request_id=prediction_id)
     for file in [reader.log_path(), *reader.archive_paths()]:
-        rows = reader.query(file, query, *arguments)
+        rows = list(reader.read_newest(file, filters, MAX_TRACED_PREDICTIONS))
         if rows:
             return rows
     return []
 
 
-def _prediction_lineage(
-    rows: list[dict[str, Any]], hash_notebook: NotebookHasher | None
-) -> list[LineageEntry]:
-    entries = _prediction_entries(rows)
-    first_row = rows[0]
+def _prediction_subject(rows: list[LogRow]) -> Subject:
+    entries, first_row = _prediction_entries(rows), rows[0]
     if not first_row["model_name"]:
-        text = "the request was refused, so no model answered"
-        return [*entries, LineageEntry("version", text, True)]
+        problem = "the request was refused, so no model answered"
+        return Subject([*entries, LineageEntry("version", problem, True)])
     try:
         version = versions.get_version(first_row["model_name"], first_row["model_version"])
     except LookupError as error:
-        return [*entries, LineageEntry("version", str(error), True)]
+        return Subject([*entries, LineageEntry("version", str(error), True)])
     if version.created_at > first_row["asked_at"]:
-        text = (
+        problem = (
             f"{_version_label(version)} was registered after the prediction: this is another "
             "registry"
         )
-        return [*entries, LineageEntry("version", text, True)]
-    history = alias_history.read(version.name)
-    return [*entries, *_version_lineage(version, history, hash_notebook)]
+        return Subject([*entries, LineageEntry("version", problem, True)])
+    return Subject(entries, [version])
 
 
-def _prediction_entries(rows: list[dict[str, Any]]) -> list[LineageEntry]:
+def _prediction_entries(rows: list[LogRow]) -> list[LineageEntry]:
     entries = []
     for row in rows[:MAX_LISTED_PREDICTIONS]:
         value = row["prediction"]
@@ -116,68 +130,53 @@ def _prediction_entries(rows: list[dict[str, Any]]) -> list[LineageEntry]:
     return entries
 
 
-def _run_lineage(run_id: str, hash_notebook: NotebookHasher | None) -> list[LineageEntry]:
-    run = experiments.get_run(run_id)
-    if run is None:
+def _run_subject(run_id: str) -> Subject:
+    if experiments.get_run(run_id) is None:
         raise LookupError(f"{run_id} is neither a prediction in the log nor an MLflow run")
-    entries = _matching_versions_lineage(lambda version: version.run_id == run_id, hash_notebook)
-    return entries or [
-        LineageEntry("version", "this run was never registered", True),
-        *_training_entries(run_id, hash_notebook),
-    ]
+    problem = "this run was never registered"
+    return _registered_subject(lambda version: version.run_id == run_id, problem, [run_id])
 
 
-def _report_lineage(
-    pipeline_run_id: str, hash_notebook: NotebookHasher | None
-) -> list[LineageEntry]:
+def _report_subject(pipeline_run_id: str) -> Subject:
     def mentions_run(version: ModelVersion) -> bool:
         report = version.tags.get("report", "")
         return pipeline_run_id in (version.tags.get("training"), _extract_run_id(report))
 
-    entries = _matching_versions_lineage(mentions_run, hash_notebook)
-    if entries:
-        return entries
     run_ids = experiments.find_run_ids(pipeline_run_id)
-    if not run_ids:
+    problem = f"the run {pipeline_run_id} registered none"
+    subject = _registered_subject(mentions_run, problem, run_ids)
+    if not (subject.versions or run_ids):
         raise LookupError(f"no version and no MLflow run names the pipeline run {pipeline_run_id}")
-    return [
-        LineageEntry("version", f"the run {pipeline_run_id} registered none", True),
-        *(entry for run_id in run_ids for entry in _training_entries(run_id, hash_notebook)),
+    return subject
+
+
+def _registered_subject(
+    predicate: Callable[[ModelVersion], bool], problem: str, run_ids: list[str]
+) -> Subject:
+    """Return every version, of any model, that the predicate accepts; else the problem and runs."""
+    accepted_versions = [
+        version
+        for name in versions.MODEL_NAMES.values()
+        for version in filter(predicate, versions.list_versions(name))
     ]
+    if accepted_versions:
+        return Subject(versions=accepted_versions)
+    return Subject([LineageEntry("version", problem, True)], run_ids=run_ids)
 
 
-def _matching_versions_lineage(
-    predicate: Callable[[ModelVersion], bool], hash_notebook: NotebookHasher | None
-) -> list[LineageEntry]:
-    """Return the lineage of every version, of any registered model, that the predicate accepts."""
-    entries = []
-    for name in versions.MODEL_NAMES.values():
-        history = None
-        for version in filter(predicate, versions.list_versions(name)):
-            history = history or alias_history.read(name)
-            entries += _version_lineage(version, history, hash_notebook, count_predictions=True)
-    return entries
-
-
-def _version_lineage(
-    version: ModelVersion,
-    history: History,
-    hash_notebook: NotebookHasher | None,
-    count_predictions: bool = False,
-) -> list[LineageEntry]:
-    entries = [LineageEntry("predictions", _usage_text(version))] if count_predictions else []
+def _version_entries(version: ModelVersion, history: History) -> list[LineageEntry]:
     verdict, reason = version.tags.get("verdict", "never judged"), version.tags.get("reason", "")
-    entries.append(LineageEntry("version", f"{_version_label(version)}, {verdict}: {reason}"))
     promotions = [
         f"from {change.changed_at[:16].replace('T', ' ')} UTC ({change.action} by "
         f"{change.changed_by})"
         for change in history.of_alias(versions.CHAMPION)
         if change.new_version == version.version
     ]
-    entries.append(LineageEntry("champion", "; ".join(promotions) or "never"))
-    entries.append(files_entry(version))
-    entries += origin_entries("registration", version.tags, hash_notebook)
-    return [*entries, *_training_entries(version.run_id, hash_notebook)]
+    return [
+        LineageEntry("version", f"{_version_label(version)}, {verdict}: {reason}"),
+        LineageEntry("champion", "; ".join(promotions) or "never"),
+        files_entry(version),
+    ]
 
 
 def _training_entries(run_id: str, hash_notebook: NotebookHasher | None) -> list[LineageEntry]:

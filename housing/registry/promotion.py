@@ -108,22 +108,20 @@ def verify_version(version: ModelVersion) -> None:
             examples = json.loads((serving_folder / "examples.json").read_text())
             rows = np.array(examples["rows"])
             session = served_model.load(serving_folder / "model.onnx")
-            graph_predictions = served_model.predict(session, rows)
-            model_predictions = persistence.load_model(model_folder).predict(
-                pd.DataFrame(rows, columns=FEATURE_NAMES)
-            )
-            interval_ends: dict[str, np.ndarray] = {}
+            model = persistence.load_model(model_folder)
+            frame = pd.DataFrame(rows, columns=FEATURE_NAMES)
+            checks = [
+                ("served graph", "predictions", served_model.predict(session, rows)),
+                ("model", "predictions", model.predict(frame)),
+            ]
             if "lows" in examples:
                 _, lows, highs = served_model.predict_intervals(session, rows).T
-                interval_ends = {"lows": lows, "highs": highs}
+                checks += [("interval", "lows", lows), ("interval", "highs", highs)]
     except (ValueError, OSError, KeyError) as error:
         raise PromotionError(f"{label} may not become champion: {error}") from error
-    subject = f"{label} may not become champion: its"
-    expected = np.array(examples["predictions"])
-    _check_predictions(f"{subject} served graph", graph_predictions, expected)
-    _check_predictions(f"{subject} model", model_predictions, expected)
-    for name, values in interval_ends.items():
-        _check_predictions(f"{subject} interval", values, np.array(examples[name]))
+    for part, name, values in checks:
+        subject = f"{label} may not become champion: its {part}"
+        _check_predictions(subject, values, np.array(examples[name]))
 
 
 def _check_predictions(subject: str, predictions: np.ndarray, expected: np.ndarray) -> None:

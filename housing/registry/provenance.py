@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from housing import paths
 from housing.data import data_versions
 from housing.registry import artifacts
+from housing.tracking.tags import file_sha256
 
 if TYPE_CHECKING:
     from housing.registry.versions import ModelVersion
@@ -67,14 +67,10 @@ def _commit_entry(commit: str) -> LineageEntry:
     if commit.endswith("-dirty"):
         text = f"{sha}, and files differed from it: their content was not recorded"
         return LineageEntry("commit", text, True)
-    command = ["git", "cat-file", "-e", f"{sha}^{{commit}}"]
-    try:
-        result = subprocess.run(command, cwd=paths.PROJECT_ROOT, capture_output=True)
-    except FileNotFoundError:
+    if not shutil.which("git"):
         return LineageEntry("commit", f"{sha}: there is no git here to look for it", True)
-    if result.returncode:
-        return LineageEntry("commit", f"{sha}: not in this checkout", True)
-    return LineageEntry("commit", sha)
+    is_here = data_versions.run_git(paths.PROJECT_ROOT, "cat-file", "-t", sha) == "commit"
+    return LineageEntry("commit", sha if is_here else f"{sha}: not in this checkout", not is_here)
 
 
 def files_entry(version: ModelVersion) -> LineageEntry:
@@ -94,7 +90,7 @@ def data_entries(tags: Mapping[str, str]) -> Iterator[LineageEntry]:
     """Yield the raw data, and the training part that was split from it."""
     yield _raw_data_entry(tags)
     train_sha256 = tags.get("train_sha256", "")
-    is_here = _file_sha256(paths.processed_data() / "train.parquet") == train_sha256
+    is_here = file_sha256(paths.processed_data() / "train.parquet") == train_sha256
     status = "here" if is_here else "not here; 01_prep makes it again"
     yield LineageEntry("training part", f"sha256 {train_sha256[:12]}…: {status}", not is_here)
 
@@ -108,7 +104,7 @@ def _raw_data_entry(tags: Mapping[str, str]) -> LineageEntry:
         text = f"a file with sha256 {digest}: given by its path, and not kept"
         return LineageEntry("data", text, True)
     file = paths.raw_data()
-    is_here = _file_sha256(file) == digest
+    is_here = file_sha256(file) == digest
     version = f", {tags['data_version']}" if tags.get("data_version") else ""
     status = "the same" if is_here else f"another; {_restore_instructions(tags)}"
     text = f"{source}, sha256 {digest[:12]}…{version}: data/raw/{file.name} here is {status}"
@@ -124,8 +120,3 @@ def _restore_instructions(tags: Mapping[str, str]) -> str:
     if md5:
         return f"no commit here has a pointer with its md5, {md5}"
     return "`dvc checkout` at the commit above restores it"
-
-
-def _file_sha256(path: Path) -> str:
-    """Return the sha256 of a file; empty if it does not exist."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""

@@ -10,12 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from housing import paths
-from housing.inference import training_domain
 from housing.models import persistence
 from housing.registry import alias_history, artifacts
 from housing.registry.alias_history import MISSING_VERSION_CODES
-from housing.registry.types import ModelVersion
-from housing.schema import FEATURE_NAMES
+from housing.registry.artifacts import ModelVersion
 from housing.tracking import probe, store
 from housing.tracking import tags as run_tags
 from housing.tracking.mlflow_env import suppress_errors
@@ -24,7 +22,6 @@ from housing.tracking.tags import NO_ORIGIN
 
 if TYPE_CHECKING:
     import numpy as np
-    from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion as MlflowModelVersion
     from sklearn.base import RegressorMixin
 
@@ -119,7 +116,7 @@ def register(
     version. origin: as in `tags.lineage_tags`.
     """
     client, name = store.client(), MODEL_NAMES[split.manifest["source"]]
-    serving_tags = _add_serving_files(client, candidate, split, onnx_model, example_predictions)
+    serving_tags = artifacts.add_serving_files(candidate, split, onnx_model, example_predictions)
     with suppress_errors("RESOURCE_ALREADY_EXISTS"):
         client.create_registered_model(name)
     tags = run_tags.lineage_tags(split.manifest, origin) | {
@@ -141,25 +138,6 @@ def register(
         model_id=candidate.model_id,
     )
     return _assign_alias(_from_mlflow(mlflow_version)._replace(tags=tags), compared_champion)
-
-
-def _add_serving_files(
-    client: MlflowClient,
-    candidate: Candidate,
-    split: TrainTestSplit,
-    onnx_model: bytes,
-    example_predictions: np.ndarray | IntervalPrediction,
-) -> dict[str, str]:
-    """Add graph, examples and training domain to the model folder; return the tags of them."""
-    columns = (
-        example_predictions if isinstance(example_predictions, tuple) else (example_predictions,)
-    )
-    named_columns = dict(zip(("predictions", "lows", "highs"), columns, strict=False))
-    rows = split.test[FEATURE_NAMES][: len(columns[0])].to_numpy()
-    domain_json = training_domain.fit(split.train)
-    return artifacts.add_serving_files(
-        client, candidate, onnx_model, rows, named_columns, domain_json
-    )
 
 
 def _assign_alias(version: ModelVersion, compared_champion: ModelVersion | None) -> ModelVersion:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
-SUFFIXES = {".py", ".c", ".css", ".js", ".mplstyle", ".sql"}
+SUFFIXES = {".py", ".c", ".css", ".js", ".mplstyle", ".sql", ".jinja"}
 ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # a constant: the same content gives the same file
 
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.data.dataset import Dataset
     from mlflow.entities import RunInfo
-    from mlflow.models import ModelSignature
 
 # named here, because MLflow needs six seconds to infer them
 MODEL_REQUIREMENTS = ("scikit-learn", "lightgbm", "pykdtree", "skops", "numpy", "pandas")
@@ -85,11 +84,8 @@ def _log_candidate(
     test_scores = regression_scores(
         split.test[TARGET], search_result.model.predict(split.test[FEATURE_NAMES])
     )
-    with mlflow.start_run(
-        experiment_id=store.experiment_id(),
-        run_name=search_result.family,
-        tags=tags,
-    ) as run:
+    family, experiment_id = search_result.family, store.experiment_id()
+    with mlflow.start_run(experiment_id=experiment_id, run_name=family, tags=tags) as run:
         mlflow.log_params(search_result.params)
         mlflow.log_metrics({"cv_rmse": search_result.rmse, "cv_rmse_std": search_result.rmse_std})
         mlflow.log_metrics({f"test_{name}": value for name, value in test_scores.items()})
@@ -120,12 +116,14 @@ def _log_extras(extras: CandidateExtras) -> None:
 
 def _log_model(model: RegressorMixin, split: TrainTestSplit, wheel_name: str) -> str:
     """Log the model to the active run; return its id."""
-    logged_model = load_mlflow().sklearn.log_model(
+    mlflow, rows = load_mlflow(), split.train[FEATURE_NAMES][:5]
+    requirements = [f"{name}=={version(name)}" for name in MODEL_REQUIREMENTS]
+    logged_model = mlflow.sklearn.log_model(
         model,
         name="model",
-        signature=_infer_signature(model, split),
+        signature=mlflow.models.infer_signature(rows, model.predict(rows)),
         input_example=split.test[FEATURE_NAMES][:3],
-        pip_requirements=[*_pip_requirements(), f"wheels/{wheel_name}"],
+        pip_requirements=[*requirements, f"wheels/{wheel_name}"],
         skops_trusted_types=persistence.TRUSTED_TYPES,
     )
     return logged_model.model_id
@@ -157,32 +155,16 @@ def _mlflow_dataset(split: TrainTestSplit, subset: str) -> Dataset:
     )
 
 
-def _infer_signature(model: RegressorMixin, split: TrainTestSplit) -> ModelSignature:
-    rows = split.train[FEATURE_NAMES][:5]
-    return load_mlflow().models.infer_signature(rows, model.predict(rows))
-
-
-def _pip_requirements() -> list[str]:
-    return [f"{name}=={version(name)}" for name in MODEL_REQUIREMENTS]
-
-
 def _log_trials(client: MlflowClient, parent_run: RunInfo, search_result: SearchResult) -> None:
     """Log every trial as a nested run, after the search, so that no trial waits for the store."""
-    entities = load_mlflow().entities
+    mlflow = load_mlflow()
     # "records" keeps integers integers
     for number, trial in enumerate(search_result.trials.to_dict("records")):
         tags = {"mlflow.parentRunId": parent_run.run_id, "mlflow.runName": f"trial {number}"}
-        run = client.create_run(parent_run.experiment_id, tags=tags).info
         scores = {name: trial.pop(name) for name in ("rmse", "first_fold", "seconds")}
-        is_pruned = scores["rmse"] != scores["rmse"]  # NaN
-        client.log_batch(
-            run.run_id,
-            metrics=[
-                entities.Metric(name, value, run.start_time, 0)
-                for name, value in scores.items()
-                if value == value
-            ],
-            params=[entities.Param(name, str(value)) for name, value in trial.items()],
-            tags=[entities.RunTag("pruned", str(is_pruned).lower())],
-        )
-        client.set_terminated(run.run_id)
+        tags["pruned"] = str(scores["rmse"] != scores["rmse"]).lower()  # NaN
+        run_id = client.create_run(parent_run.experiment_id, tags=tags).info.run_id
+        mlflow.log_params(trial, run_id=run_id)
+        valid_scores = {name: value for name, value in scores.items() if value == value}
+        mlflow.log_metrics(valid_scores, run_id=run_id)
+        client.set_terminated(run_id)

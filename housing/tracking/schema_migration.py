@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -49,18 +48,24 @@ def prepare_sqlite_file(path: Path) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
-        for leftover in path.parent.glob(f".{path.name}.making-*"):  # of a killed process
-            leftover.unlink()
-        schema = _read_file_schema(path)  # another process may have prepared it meanwhile
-        if _is_up_to_date(schema):
-            return
         temporary_path = path.with_name(f".{path.name}.making-{os.getpid()}")
-        with _remove_on_failure(temporary_path):
+        _remove_unfinished(path)  # a process that was killed has left it
+        try:
+            schema = _read_file_schema(path)  # another process may have prepared it meanwhile
+            if _is_up_to_date(schema):
+                return
             if schema.tables:
                 _upgrade(path, temporary_path, schema)
             else:
                 _create_tables(f"sqlite:///{temporary_path}")
                 temporary_path.replace(path)
+        finally:
+            _remove_unfinished(path)
+
+
+def _remove_unfinished(path: Path) -> None:
+    for file in path.parent.glob(f".{path.name}.making-*"):
+        file.unlink()
 
 
 def _read_file_schema(path: Path) -> SchemaState:
@@ -112,21 +117,10 @@ def _migrations() -> ScriptDirectory:
 def _create_tables(uri: str) -> None:
     """Let MLflow create its tables, and our experiment."""
     location = probe.artifact_location()
-    store = load_submodule("store.tracking.sqlalchemy_store").SqlAlchemyStore(uri, location)
-    store.create_experiment(probe.EXPERIMENT_NAME, artifact_location=location)
-    store.engine.dispose()
-
-
-@contextlib.contextmanager
-def _remove_on_failure(temporary_path: Path) -> Iterator[None]:
-    """Suppress warnings, and remove the temporary database if the block fails."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    except BaseException:
-        for ending in ("", "-journal"):
-            temporary_path.with_name(temporary_path.name + ending).unlink(missing_ok=True)
-        raise
+    with warnings.catch_warnings(action="ignore"):
+        store = load_submodule("store.tracking.sqlalchemy_store").SqlAlchemyStore(uri, location)
+        store.create_experiment(probe.EXPERIMENT_NAME, artifact_location=location)
+        store.engine.dispose()
 
 
 def _upgrade(path: Path, temporary_path: Path, schema: SchemaState) -> None:
@@ -211,8 +205,7 @@ def prepare_database_server(uri: str) -> None:
         initial_tables = set(load_submodule("store.db.utils").InitialBase.metadata.tables)
         if schema.revision is None and schema.tables <= initial_tables:
             # empty, or left incomplete by a killed process: MLflow continues where that one stopped
-            with warnings.catch_warnings(action="ignore"):
-                _create_tables(uri)
+            _create_tables(uri)
         elif not _is_up_to_date(schema):
             raise ValueError(
                 f"the tracking store {errors.redacted_uri(uri)} has revision "

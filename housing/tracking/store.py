@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from housing.tracking import errors, probe, schema_migration
 from housing.tracking.errors import StoreUnreachableError
 from housing.tracking.mlflow_env import load_mlflow, suppress_errors
+from housing.tracking.probe import EXPERIMENT_NAME, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-EXPERIMENT_NAME = probe.EXPERIMENT_NAME
 LOCAL_UI_URL = "http://127.0.0.1:5000"
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,11 +43,6 @@ def raises_unreachable(function: Callable[P, R]) -> Callable[P, R]:
             raise errors.unreachable_error(tracking_uri(), error) from None
 
     return wrapper
-
-
-def tracking_uri() -> str:
-    """Return MLFLOW_TRACKING_URI, else the sqlite file in var/, with an absolute path."""
-    return probe.tracking_uri()
 
 
 def ui_url() -> str:

@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -28,12 +28,10 @@ def lineage_tags(
         "raw_md5": manifest.get("md5", ""),
         "raw_sha256": manifest["sha256"]["raw"],
         "train_sha256": manifest["sha256"]["train"],
-        "report": origin.get("report", ""),
-        "notebook": origin.get("notebook", ""),
-        "notebook_code_sha256": origin.get("notebook_code_sha256", ""),
+        **{name: origin.get(name, "") for name in ("report", "notebook", "notebook_code_sha256")},
         "pipeline.command": origin.get("command", ""),
         "mlflow.source.git.commit": git_commit(),
-        "lock_sha256": lock_file_sha256(),
+        "lock_sha256": file_sha256(paths.PROJECT_ROOT / "requirements.txt"),
     }
 
 
@@ -42,15 +40,11 @@ def git_commit() -> str:
 
     Without git, returns the environment variable SOURCE_COMMIT.
     """
-    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
-        result = subprocess.run(command, cwd=paths.PROJECT_ROOT, capture_output=True, text=True)
-    except FileNotFoundError:
-        return os.environ.get("SOURCE_COMMIT", "")
-    return result.stdout.strip() or os.environ.get("SOURCE_COMMIT", "")
+    arguments = ("describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+    commit = data_versions.run_git(paths.PROJECT_ROOT, *arguments)
+    return commit or os.environ.get("SOURCE_COMMIT", "")
 
 
-def lock_file_sha256() -> str:
-    """Return the sha256 of the checkout's requirements.txt as it is now; empty without one."""
-    path = paths.PROJECT_ROOT / "requirements.txt"
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file as it is now; empty if it does not exist."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
