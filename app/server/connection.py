@@ -18,9 +18,7 @@ from typing import Any, NamedTuple, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 65_536  # of a request's line and headers
-# of a body since the application got the last part of it: uvicorn stops reading at 65,536 bytes,
-# uvloop reads up to 262,144 at once; what is beyond frames its chunks
-MAX_UNSEEN_BYTES = 393_216
+MAX_UNSEEN_BYTES = 393_216  # of a body, parsed since the application got the last part of it
 READ_CHUNK_BYTES = 16_384  # of headers, parsed at once: a few hundred pipelined requests at most
 SWEEP_SECONDS = 0.25  # between two looks for connections whose time is over
 STOP_GRACE_SECONDS = 0.5  # for clients to learn that a connection is closed after its response
@@ -157,13 +155,14 @@ class Connection(asyncio.Protocol):
         self._protocol.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._held:  # they are parsed once the application has the request before them
-            self._held += data
-            if self._is_answering:
-                self._pause()
-        elif not self._is_refused:
-            self._held = data
+        if self._is_refused:
+            return
+        was_empty = not self._held
+        self._held += data
+        if was_empty:
             self._parse_held()
+        else:
+            self._pause()
 
     def pause_writing(self) -> None:
         self._protocol.pause_writing()
@@ -200,6 +199,7 @@ class Connection(asyncio.Protocol):
     def receive_body(self, more_body: bool) -> None:
         """Note that the application has a part of the body."""
         self._unseen_bytes, self._is_answering = 0, not more_body
+        self._parse_held_soon()
 
     def close_request(self, scope: Any) -> None:
         """Note that the application has done with a request; the next may have begun already."""
@@ -226,20 +226,25 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._parse_held)
 
     def _parse_held(self) -> None:
-        """Parse what was received; requests behind one that is not answered yet have to wait."""
+        """Parse some of what was received, unless the application has to answer or to read first.
+
+        The rest is parsed in the next step of the event loop: by then the application has a request
+        whose headers are complete.
+        """
         if not self._held or self._transport.is_closing():
             return
-        if self._is_answering:
-            self._pause()
-            return
-        limit = min(READ_CHUNK_BYTES, MAX_HEAD_BYTES - self._unseen_bytes)
-        size = limit if self.is_idle else MAX_UNSEEN_BYTES - self._unseen_bytes
-        if size <= 0:
+        size = (MAX_HEAD_BYTES if self.is_idle else MAX_UNSEEN_BYTES) - self._unseen_bytes
+        if size <= 0 and self.is_idle:
             self._refuse()
             return
+        if size <= 0 or self._is_answering:
+            self._pause()
+            return
+        if self.is_idle:
+            size = min(size, READ_CHUNK_BYTES)
         data, self._held = self._held[:size], self._held[size:]
         self._parse(data)
-        self._parse_held_soon()  # by then the application has a request if its headers are complete
+        self._parse_held_soon()
         if self._is_paused and not self._held:
             self._is_paused = False
             self._transport.resume_reading()
@@ -256,17 +261,14 @@ class Connection(asyncio.Protocol):
 
     def _pause(self) -> None:
         """Read no further; uvicorn may resume it, for a client that sends without end."""
-        if len(self._held) > MAX_UNSEEN_BYTES:
+        if self._is_answering and len(self._held) > MAX_UNSEEN_BYTES:
             self.abort()
         self._is_paused = True
         self._transport.pause_reading()
 
     def _refuse(self) -> None:
-        """Disconnect a client whose headers, or whose frames of a body's chunks, have no end."""
+        """Disconnect a client whose headers have no end."""
         self._is_refused, self._held = True, b""
-        if self.is_idle:
-            self._transport.write(HEAD_TOO_LARGE_RESPONSE)
-            self._transport.write_eof()
-            self._deadline = self._loop.time() + LINGER_SECONDS
-        else:
-            self.abort()
+        self._transport.write(HEAD_TOO_LARGE_RESPONSE)
+        self._transport.write_eof()
+        self._deadline = self._loop.time() + LINGER_SECONDS

@@ -16,19 +16,23 @@ from app.server.connection import MAX_HEAD_BYTES, Connection
 MAX_CONNECTIONS = 20
 HEALTH_REQUEST = b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n"
 LIMITS = {"HEADER_SECONDS": 0.5, "BODY_SECONDS": 0.5, "MAX_CONTENT_LENGTH": 100_000}
+RECEIVE_BUFFER_BYTES = 4_000_000
+LARGE_BODY = b" " * 3_000_000 + b"{}"
 
 
 class Worker:
     """A worker of the service in a thread."""
 
-    def __init__(self) -> None:
-        self.app = AsgiApp(create_app(LIMITS), MAX_CONNECTIONS)
+    def __init__(self, **settings: int) -> None:
+        self.app = AsgiApp(create_app({**LIMITS, **settings}), MAX_CONNECTIONS)
         self.listener = socket.create_server(("127.0.0.1", 0))
         config = uvicorn.Config(
             self.app, http=Connection, loop="uvloop", ws="none", lifespan="on", log_config=None
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
+
+    def start(self) -> None:
         self.thread.start()
 
     def connect(self, *parts: bytes) -> socket.socket:
@@ -48,6 +52,7 @@ def worker(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOUSING_HOME", str(tmp_path_factory.mktemp("home")))
         worker = Worker()
+        worker.start()
         yield worker
         worker.stop()
 
@@ -140,6 +145,32 @@ def test_a_body_that_is_too_large_is_refused_in_words(worker, path, framing):
     assert b"the body is larger than 100,000 bytes" in received
 
 
+@pytest.mark.parametrize("chunk_bytes", [0, 100, 1_000_000])
+def test_a_large_body_is_read_to_its_end(tmp_path, monkeypatch, chunk_bytes):
+    monkeypatch.setenv("HOUSING_HOME", str(tmp_path))
+    framing, body = b"content-length: %d" % len(LARGE_BODY), LARGE_BODY
+    if chunk_bytes:
+        framing = b"transfer-encoding: chunked"
+        chunks = [
+            LARGE_BODY[at : at + chunk_bytes] for at in range(0, len(LARGE_BODY), chunk_bytes)
+        ]
+        body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in [*chunks, b""])
+    worker = Worker(MAX_CONTENT_LENGTH=len(LARGE_BODY), BODY_SECONDS=10)
+    worker.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    try:
+        head = b"POST /nothing HTTP/1.1\r\nhost: here\r\n%b\r\n\r\n" % framing
+        requests = (head + body) * 2 + with_close(HEALTH_REQUEST)
+        client = worker.connect()
+        sending = threading.Thread(target=client.sendall, args=(requests,))
+        sending.start()
+        time.sleep(0.3)
+        worker.start()  # by now there is much to be read at once
+        assert statuses(read_all(client)) == [404, 404, 200]
+        sending.join()
+    finally:
+        worker.stop()
+
+
 @pytest.mark.parametrize(
     ("size", "status"), [(MAX_HEAD_BYTES, 200), (MAX_HEAD_BYTES + 1, 431), (500_000, 431)]
 )
@@ -193,6 +224,7 @@ def test_an_idle_connection_makes_room_for_another(worker):
 def test_a_worker_that_stops_answers_what_is_sent_meanwhile_and_closes(tmp_path, monkeypatch):
     monkeypatch.setenv("HOUSING_HOME", str(tmp_path))
     worker = Worker()
+    worker.start()
     client = worker.connect(HEALTH_REQUEST)
     assert read_health(client) == 200
     worker.app.pool.is_stopping = True
