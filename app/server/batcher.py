@@ -101,7 +101,8 @@ class InlineBatcher:
         future: asyncio.Future[HttpResponse] = self._loop.create_future()
         self._pending.append((request, future))
         if len(self._pending) == 1:
-            # after one more look for what has arrived by now, while the last responses were sent
+            # one pass of the event loop later: a request that arrived while the responses of the
+            # last batch were sent is read and submitted before
             self._loop.call_soon(self._loop.call_soon, self._run_next_batch)
         return future
 

@@ -269,6 +269,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self) -> None:
         """Disconnect a client whose headers have no end."""
         self._is_refused, self._held = True, b""
+        self._transport.resume_reading()  # and discard what still comes
         self._transport.write(HEAD_TOO_LARGE_RESPONSE)
         self._transport.write_eof()
         self._deadline = self._loop.time() + LINGER_SECONDS

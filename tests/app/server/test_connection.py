@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import socket
 import threading
 import time
@@ -85,6 +86,26 @@ def statuses(received):
     return [int(part[:3]) for part in received.split(b"HTTP/1.1 ")[1:]]
 
 
+def post_request(path, body):
+    head = b"POST %b HTTP/1.1\r\nhost: here\r\ncontent-length: %d\r\n\r\n"
+    return head % (path, len(body)) + body
+
+
+def send_in_parts(client, requests, generator):
+    """Send the requests one behind the other, with pauses, most of them before a body."""
+    unsent = b""
+    for request in requests:
+        head_size = request.index(b"\r\n\r\n") + 4
+        cut = generator.choice([head_size, head_size, generator.randrange(len(request))])
+        for part in (request[:cut], request[cut:]):
+            unsent += part
+            if generator.random() < 0.5:
+                client.sendall(unsent)
+                unsent = b""
+                time.sleep(generator.choice([0, 0.001, 0.02]))
+    client.sendall(unsent)
+
+
 def with_close(request):
     return request.replace(b"host: here", b"host: here\r\nconnection: close")
 
@@ -119,6 +140,27 @@ def test_a_body_may_arrive_after_the_response_before_it(worker, path):
     received += read_all(client)
     assert len(set(statuses(received)[:2])) == 1
     assert statuses(received)[2:] == [200]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_how_the_bytes_of_requests_arrive_changes_no_response(worker, seed):
+    generator = random.Random(seed)
+    kinds = [
+        HEALTH_REQUEST,
+        post_request(b"/predict", b"{}"),
+        post_request(b"/predict", b" " * 90_000 + b"{}"),
+        post_request(b"/nothing", b" " * 90_000),
+        post_request(b"/nothing", b"{}").replace(b"2\r\n\r\n{}", b"2\r\nupgrade: h2c\r\n\r\n{}"),
+    ]
+    expected = [statuses(read_all(worker.connect(with_close(kind)))) for kind in kinds]
+    choices = generator.choices(range(len(kinds)), k=25)
+    requests = [*(kinds[index] for index in choices), with_close(HEALTH_REQUEST)]
+    client = worker.connect()
+    sending = threading.Thread(target=send_in_parts, args=(client, requests, generator))
+    sending.start()
+    received = statuses(read_all(client))
+    sending.join()
+    assert received == [status for index in choices for status in expected[index]] + [200]
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET", HEALTH_REQUEST[:-2], b"\r\n"])
@@ -172,7 +214,7 @@ def test_a_large_body_is_read_to_its_end(tmp_path, monkeypatch, chunk_bytes):
 
 
 @pytest.mark.parametrize(
-    ("size", "status"), [(MAX_HEAD_BYTES, 200), (MAX_HEAD_BYTES + 1, 431), (500_000, 431)]
+    ("size", "status"), [(MAX_HEAD_BYTES, 200), (MAX_HEAD_BYTES + 1, 431), (10_000_000, 431)]
 )
 def test_headers_are_limited_to_the_byte(worker, size, status):
     request = with_close(HEALTH_REQUEST).replace(b"\r\n\r\n", b"\r\nx: \r\n\r\n")
