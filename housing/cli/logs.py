@@ -5,12 +5,12 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from housing import paths
 from housing.cli import standalone
-from housing.prediction_log import archive, filters, formatting, reader, summary
-from housing.prediction_log.filters import LogFilters
+
+if TYPE_CHECKING:  # every command of the runner reads this module; few of them read the log
+    from housing.prediction_log.filters import LogFilters
 
 LOGS_DESCRIPTION = """
 Prints the newest answers of the service, refused requests too, one a line: time (UTC), status,
@@ -27,8 +27,6 @@ FILTER_OPTIONS = {
 DISPLAY_OPTIONS = {"limit", "follow", "json", "summary", "source"}
 ARCHIVE_OPTIONS = {"to", "compact"}
 DEFAULT_LIMIT = 20
-
-
 ARCHIVE_REASON = (
     "--archive moves all that is older than its time, out of the log that HOUSING_DATABASE names"
 )
@@ -115,6 +113,8 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _print_log(options: argparse.Namespace) -> int:
+    from housing.prediction_log import filters, reader
+
     log_filters = filters.parse_filters(vars(options))
     file = options.source or reader.log_path()
     if options.source and not file.is_file():
@@ -133,6 +133,8 @@ def _print_log(options: argparse.Namespace) -> int:
 
 def _print_rows(rows: Iterable[Mapping[str, Any]], as_json: bool) -> int:
     """Print each row as it comes; return how many there were."""
+    from housing.prediction_log import formatting
+
     row_count, format_row = 0, formatting.to_json if as_json else formatting.to_text
     for row in rows:
         print(format_row(row), flush=True)
@@ -141,6 +143,8 @@ def _print_rows(rows: Iterable[Mapping[str, Any]], as_json: bool) -> int:
 
 
 def _no_rows_message(file: Path) -> str:
+    from housing.prediction_log import reader
+
     times = reader.query(
         file,
         "SELECT (SELECT min(asked_at) FROM prediction) AS first, "
@@ -154,7 +158,9 @@ def _no_rows_message(file: Path) -> str:
     return f"{file}: no answer matches; it has those from {first} to {last}{archives}"
 
 
-def _print_summary(file: Path, log_filters: LogFilters, as_json: bool) -> int:
+def _print_summary(file: Path, log_filters: "LogFilters", as_json: bool) -> int:
+    from housing.prediction_log import formatting, summary
+
     log_summary = summary.summarize(file, log_filters)
     if as_json:
         print(json.dumps(log_summary))
@@ -166,6 +172,9 @@ def _print_summary(file: Path, log_filters: LogFilters, as_json: bool) -> int:
 
 
 def _archive_log(options: argparse.Namespace) -> int:
+    from housing import paths
+    from housing.prediction_log import archive, filters, reader
+
     cutoff = filters.parse_time(options.archive, "--archive")
     if cutoff > filters.parse_time("0s", "now"):
         raise ValueError(f"--archive is {options.archive!r}, expected a time in the past")
