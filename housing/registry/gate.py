@@ -109,17 +109,7 @@ def run_checks(
             _count_signature_mismatches(signature_columns),
             0,
         ),
-        Check.at_most(
-            "served graph differs from the model by",
-            graph_verification.max_relative_difference(model, onnx_model, split, intervals),
-            RELATIVE_TOLERANCE,
-        ),
-        Check.at_most(
-            "median latency of one row, ms",
-            graph_verification.median_latency_ms(onnx_model, split),
-            limits.max_latency_ms,
-        ),
-        Check.at_most("size of the served graph, MB", len(onnx_model) / 1e6, limits.max_size_mb),
+        *_serving_checks(model, onnx_model, split, limits, intervals),
         Check.at_most("earlier rollbacks of this very model", n_rollbacks, 0),
     ]
     if champion_model is not None:
@@ -150,6 +140,24 @@ def rmse_on_test_rows_usd(model: RegressorMixin | None, split: TrainTestSplit) -
     if not np.isfinite(predictions).all():
         return float("inf")
     return float(root_mean_squared_error(split.test[TARGET], predictions)) * USD_PER_UNIT
+
+
+def _serving_checks(
+    model: RegressorMixin,
+    onnx_model: bytes,
+    split: TrainTestSplit,
+    limits: GateLimits,
+    intervals: IntervalModel | None,
+) -> list[Check]:
+    """Check that the graph predicts what the model does, quickly, and in little memory."""
+    difference = graph_verification.max_relative_difference(model, onnx_model, split, intervals)
+    latency = graph_verification.median_latency_ms(onnx_model, split)
+    size_mb = len(onnx_model) / 1e6
+    return [
+        Check.at_most("served graph differs from the model by", difference, RELATIVE_TOLERANCE),
+        Check.at_most("median latency of one row, ms", latency, limits.max_latency_ms),
+        Check.at_most("size of the served graph, MB", size_mb, limits.max_size_mb),
+    ]
 
 
 def _gain_checks(gain: RmseGain, gain_check: str, limits: GateLimits) -> list[Check]:

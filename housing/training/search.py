@@ -1,7 +1,7 @@
 """The hyper-parameter search: Optuna proposes, cross-validation on the training part decides."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -78,27 +78,34 @@ def tune_families(
             for family in families
         }
         on_progress(f"training the best of {len(families)} families on all {len(train):,} rows")
-        best = {family: _select_trial(study).user_attrs for family, study in studies.items()}
-        models = cross_validation.refit([(family, best[family]["params"]) for family in best])
-        results = {
-            family: SearchResult(
-                family=family,
-                params=best[family]["params"],
-                model=model,
-                rmse=float(np.mean(best[family]["folds"])),
-                rmse_std=float(np.std(best[family]["folds"])),
-                trials=_trials_table(studies[family]),
-                out_of_fold_predictions=cross_validation.out_of_fold_predictions(
-                    family, best[family]["params"]
-                ),
-                n_folds=budget.n_folds,
-            )
-            for family, model in zip(best, models, strict=True)
-        }
+        results = _train_best(studies, cross_validation, budget.n_folds)
     total_trials = sum(len(study.trials) for study in studies.values())
     seconds = time.monotonic() - started_at
     on_progress(f"{len(families)} families, {total_trials} trials, {seconds:,.0f} s")
     return results
+
+
+def _train_best(
+    studies: Mapping[str, optuna.Study], cross_validation: CrossValidation, n_folds: int
+) -> dict[str, SearchResult]:
+    """Train each family's best settings on the whole training part."""
+    best = {family: _select_trial(study).user_attrs for family, study in studies.items()}
+    models = cross_validation.refit([(family, best[family]["params"]) for family in best])
+    return {
+        family: SearchResult(
+            family=family,
+            params=best[family]["params"],
+            model=model,
+            rmse=float(np.mean(best[family]["folds"])),
+            rmse_std=float(np.std(best[family]["folds"])),
+            trials=_trials_table(studies[family]),
+            out_of_fold_predictions=cross_validation.out_of_fold_predictions(
+                family, best[family]["params"]
+            ),
+            n_folds=n_folds,
+        )
+        for family, model in zip(best, models, strict=True)
+    }
 
 
 def _check_arguments(families: Sequence[str], budget: str | Budget, n_trials: int) -> Budget:
