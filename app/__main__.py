@@ -6,7 +6,6 @@ champion's alias in the registry.
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import logging
 import multiprocessing
@@ -28,11 +27,10 @@ from app.auth import api_keys
 from app.model import registry_sync
 from app.prediction_log import writer
 from app.prediction_log.writer import PredictionLogError
-from app.server import lifecycle
+from app.server import lifecycle, listening
 from app.settings import load_settings, removed_setting_messages
 
 CHECKPOINT_INTERVAL_SECONDS = 0.1  # seconds between two checkpoints of the log's journal
-ACCEPT_DRAIN_SECONDS = 0.1  # seconds for the workers to accept the connections that still wait
 
 logger = logging.getLogger("app")
 
@@ -47,7 +45,7 @@ def main() -> int:
             logger.warning(message)
         host, port = settings["HOST"], settings["PORT"]
         _check_network_exposure(host, settings)
-        listening_socket = _listen(host, port)
+        shared_port = listening.take_port(host, port)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -59,24 +57,16 @@ def main() -> int:
     print(f"the service is at http://{host}:{port}", flush=True)
     # replaces a worker that dies or hangs. SIGHUP restarts the workers one by one; SIGTERM stops
     # the service once they have ended
-    WorkerSupervisor(lifecycle.uvicorn_config(settings), [listening_socket]).run()
+    WorkerSupervisor(lifecycle.uvicorn_config(settings), [shared_port]).run()
     return 0
 
 
 class WorkerSupervisor(Multiprocess):
-    """uvicorn's supervisor of workers, which stops accepting connections before it stops them."""
+    """uvicorn's supervisor of workers, which heeds a stop signal in the middle of a restart."""
 
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
         self.should_exit = StopEvent(self.signal_queue)
-
-    def terminate_all(self) -> None:
-        for listening_socket in self.sockets:
-            lifecycle.stop_accepting(listening_socket)
-        time.sleep(ACCEPT_DRAIN_SECONDS)
-        for listening_socket in self.sockets:
-            listening_socket.close()
-        super().terminate_all()
 
 
 class StopEvent(threading.Event):
@@ -124,22 +114,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket that the workers inherit. Raises OSError naming host and port."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening_socket = socket.socket(family)
-        listening_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening_socket.bind((host, port))
-        listening_socket.listen(lifecycle.LISTEN_BACKLOG)
-        listening_socket.set_inheritable(True)
-        return listening_socket
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise OSError(f"cannot listen at {host} port {port}: {error.strerror}") from None
-        raise OSError(f"port {port} is taken; choose another: HOUSING_PORT={port + 1}") from None
 
 
 if __name__ == "__main__":

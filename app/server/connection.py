@@ -17,11 +17,14 @@ from typing import Any, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.server import listening
+
 MAX_HEAD_BYTES = 65_536  # of a request's line and headers
 MAX_UNSEEN_BYTES = 393_216  # of a body, parsed since the application got the last part of it
 READ_CHUNK_BYTES = 16_384  # of headers, parsed at once: a few hundred pipelined requests at most
 SWEEP_SECONDS = 0.25  # between two looks for connections whose time is over
 STOP_GRACE_SECONDS = 0.5  # for clients to learn that a connection is closed after its response
+ACCEPT_DRAIN_SECONDS = 0.05  # the last of them, to accept the connections that still wait
 LINGER_SECONDS = 2.0  # for a refused client to stop sending: a reset would lose its response
 HEAD_TOO_LARGE = f"the request's line and headers are longer than {MAX_HEAD_BYTES:,} bytes"
 HEAD_TOO_LARGE_RESPONSE = (
@@ -77,6 +80,8 @@ class ConnectionPool:
         loop = asyncio.get_running_loop()
         delay = 0 if self.is_stopping else STOP_GRACE_SECONDS
         self.is_stopping = True
+        drain_delay = max(0, delay - ACCEPT_DRAIN_SECONDS)
+        loop.call_soon_threadsafe(loop.call_later, drain_delay, listening.stop_accepting)
         loop.call_soon_threadsafe(loop.call_later, delay, handler, *arguments)
 
     def _sweep(self) -> None:

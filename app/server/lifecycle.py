@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import os
 import resource
 import signal
-import socket
-import struct
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from uvicorn import Config
@@ -22,18 +18,14 @@ from uvicorn import Config
 from app import create_app
 from app.server import memory
 from app.server.connection import Connection
+from app.server.listening import LISTEN_BACKLOG
 
 if TYPE_CHECKING:
     from app.server.asgi import AsgiApp
 
-LISTEN_BACKLOG = 2_048  # connections that wait to be accepted
 GC_THRESHOLDS = 50_000, 20, 50  # new objects between two garbage collections, and so on
 THREAD_SWITCH_SECONDS = 0.001  # time a thread may take while the event loop has something to do
 PARENT_CHECK_SECONDS = 0.5
-SO_ATTACH_FILTER = 26  # the kernel's number; Python's socket module has no name for it
-DROP_ALL_FILTER = struct.pack(
-    "HBBI", 0x06, 0, 0, 0
-)  # its one instruction: keep 0 bytes of a packet
 HEALTHCHECK_SECONDS = 30  # for a worker to start and to reply, however busy the machine is
 MAX_OPEN_FILES = 65_536
 RESERVED_FILE_DESCRIPTORS = 100  # for other things than connections: the log, the model, threads
@@ -83,19 +75,6 @@ def configure_logging() -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # no line for each invalid request and for each client that has left; AsgiApp logs real failures
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-
-
-def stop_accepting(listening_socket: socket.socket) -> None:
-    """Make the kernel drop new connections, on Linux; those that wait to be accepted stay.
-
-    A connection that came after a worker's last accept would be reset when the socket is closed,
-    with a request under way.
-    """
-    if sys.platform == "linux":
-        instructions = ctypes.create_string_buffer(DROP_ALL_FILTER)
-        program = struct.pack("HP", 1, ctypes.addressof(instructions))  # struct sock_fprog
-        with suppress(OSError):  # a sandbox may forbid filters; the service stops all the same
-            listening_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 
 def _raise_open_file_limit() -> int:
