@@ -6,9 +6,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline import Step, main
-from pipeline.staleness.folder_listing import describe_folder_change, folder_signature
+from pipeline.staleness.folder_listing import (
+    FolderSignature,
+    describe_folder_change,
+    folder_signature,
+)
 from tests.pipeline.conftest import write_notebook
 
 
@@ -207,3 +213,30 @@ def test_thousands_of_files_take_little_space(incoming):
     for number in range(5_000):
         (incoming / f"{number}.csv").touch()
     assert len(json.dumps(folder_signature(incoming, (), set).to_dict())) < 200_000
+
+
+FILE_NAMES = st.from_regex(r"[a-z0-9_ -]{1,8}\.(csv|parquet)", fullmatch=True)
+IGNORED_FILE_NAMES = st.sampled_from([".hidden", "a.csv~", "log.db-wal", "x.pyc", "plot.ipynb"])
+
+
+@given(st.sets(FILE_NAMES, max_size=4), st.sets(FILE_NAMES, max_size=4))
+def test_a_folder_has_changed_if_its_names_have(old_names, new_names):
+    old, new = (FolderSignature(1, frozenset(names)) for names in (old_names, new_names))
+    change = describe_folder_change(old, new)
+    assert bool(change) == (old_names != new_names)
+    assert ("has" in change and "new" in change) == bool(new_names - old_names)
+    assert ("no longer has" in change) == bool(old_names - new_names)
+
+
+@given(st.sets(FILE_NAMES, max_size=4), st.sets(IGNORED_FILE_NAMES), st.sets(FILE_NAMES))
+def test_a_signature_has_the_names_of_data_alone(names, ignored_names, expected_names):
+    """expected_names: of files that steps write there."""
+    with tempfile.TemporaryDirectory() as folder_name:
+        folder = Path(folder_name)
+        for name in names | ignored_names | expected_names:
+            (folder / name).touch()
+        expected_paths = {str(folder / name) for name in expected_names}
+        signature = folder_signature(folder, ["skip-*.csv"], lambda: expected_paths)
+    assert signature.names == {
+        name for name in names - expected_names if not name.startswith("skip-")
+    }

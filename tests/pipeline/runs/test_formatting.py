@@ -1,0 +1,40 @@
+"""Durations as text, and shortened lists."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.runs.formatting import format_duration, join_limited
+
+SECONDS_PER_UNIT = {"s": 1, "min": 60, "h": 3600}
+
+
+def parse_duration(text):
+    """Return the seconds that the text says, and those of its smallest step."""
+    parts = re.findall(r"(\d+(?:\.\d)?) (s|min|h)", text)
+    assert " ".join(f"{number} {unit}" for number, unit in parts) == text
+    step = 0.1 if "." in text else SECONDS_PER_UNIT[parts[-1][1]]
+    return sum(float(number) * SECONDS_PER_UNIT[unit] for number, unit in parts), step
+
+
+@given(st.floats(0, 1e7))
+def test_a_duration_says_the_seconds_to_its_last_digit(seconds):
+    text_seconds, step = parse_duration(format_duration(seconds))
+    assert abs(text_seconds - seconds) <= step * 1.0001
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(4.24, "4.2 s"), (72, "1 min 12 s"), (7_500, "2 h 5 min"), (3_600, "1 h 0 min")],
+)
+def test_a_duration_has_at_most_two_units(seconds, text):
+    assert format_duration(seconds) == text
+
+
+@given(st.lists(st.from_regex(r"[a-z]{1,5}", fullmatch=True)), st.integers(0, 5))
+def test_a_shortened_list_counts_what_it_leaves_out(items, limit):
+    shown, _, hidden = join_limited(items, limit, ", ").partition(" and ")
+    assert shown.split(", ") == (items[:limit] or [""])
+    assert (int(hidden.split()[0]) if hidden else 0) == max(0, len(items) - limit)
