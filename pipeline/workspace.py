@@ -77,11 +77,6 @@ class Workspace:
         """The folder of the runs' records and executed notebooks."""
         return self.var_folder / "runs"
 
-    @property
-    def run_index_cache(self) -> Path:
-        """The file that caches the rows of the index page."""
-        return self.runs_folder / "index.json"
-
     def run_folder(self, run_id: str) -> Path:
         """Return the folder of a run's record and executed notebooks."""
         return self.runs_folder / run_id

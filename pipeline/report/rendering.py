@@ -1,6 +1,5 @@
 """What all pages share: the Jinja templates and their filters, the style sheet and the script."""
 
-import base64
 import hashlib
 import re
 from functools import cache
@@ -8,11 +7,11 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from pipeline.report.model import PageContext
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.formatting import format_duration, hidden_items_suffix, join_limited
+from pipeline.runs.records import RunRecord
 from pipeline.runs.results import Metric, format_metric
 from pipeline.runs.status import StepStatus
 from pipeline.workspace import Workspace
@@ -26,25 +25,13 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def render_page(template_name: str, root_href: str, context: PageContext, **variables: Any) -> str:
+def render_page(template_name: str, context: PageContext, **variables: Any) -> str:
     """Return the HTML of a page.
 
-    root_href: the relative URL from the page to reports/. variables: the template's, besides the
-    fields of the context.
+    variables: those of its template, besides the fields of the context.
     """
-    assets = _asset_tags(root_href, context.single_file)
-    return render_fragment(template_name, asset_tags=assets, **context._asdict(), **variables)
-
-
-def render_fragment(template_name: str, **variables: Any) -> str:
-    """Return the HTML of a template that is only a part of a page."""
-    return _jinja_environment().get_template(template_name).render(**variables)
-
-
-@cache
-def template_digest(template_name: str) -> str:
-    """Return a short hash of the template's text; it changes when the template does."""
-    return _digest((TEMPLATE_DIR / template_name).read_text())
+    template = _jinja_environment().get_template(template_name)
+    return template.render(**context._asdict(), **variables)
 
 
 @cache
@@ -55,7 +42,10 @@ def _jinja_environment() -> Environment:
 
 
 def configure(environment: Environment) -> None:
-    """Add to the environment what our templates need; a page is a single file unless it says."""
+    """Add to the environment what our templates need.
+
+    A page is a single file unless it says; root_href is the relative URL from it to reports/.
+    """
     environment.autoescape = True
     environment.undefined = StrictUndefined
     environment.globals |= {
@@ -63,13 +53,16 @@ def configure(environment: Environment) -> None:
         "policy": CONTENT_SECURITY_POLICY,
         "live": False,
         "single_file": True,
-        "asset_tags": _asset_tags("", single_file=True),
+        "root_href": "../",
+        "assets": shared_assets(),
+        "assets_digest": hashlib.sha256("".join(shared_assets().values()).encode()).hexdigest()[:8],
     }
     environment.filters |= {
         "duration": format_duration,
         "format_metric": format_metric,
         "metric_change": metric_change,
         "format_time": format_time,
+        "parameter_items": parameter_items,
         "join_limited": join_limited,
         "hidden_items_suffix": hidden_items_suffix,
         "capitalize_first": capitalize_first,
@@ -80,6 +73,15 @@ def configure(environment: Environment) -> None:
 def format_time(timestamp: str) -> str:
     """Return an ISO 8601 time as 2026-11-23 16:02 UTC; empty if the timestamp is."""
     return f"{timestamp[:16].replace('T', ' ')} UTC" if timestamp else ""
+
+
+def parameter_items(run: RunRecord) -> list[tuple[str, Any]]:
+    """Return (step.parameter, value) for each parameter that the run has set."""
+    return [
+        (f"{step.name}.{name}", value)
+        for step in run.steps
+        for name, value in step.parameters.items()
+    ]
 
 
 def capitalize_first(text: str) -> str:
@@ -129,24 +131,6 @@ def format_percent_change(relative_change: float) -> str:
     if text == "0.00%" or size >= 10:
         return ""
     return f"{'−' if relative_change < 0 else '+'}{text}"
-
-
-@cache
-def _asset_tags(root_href: str, single_file: bool) -> Markup:
-    if single_file:
-        style, script = shared_assets().values()
-        return Markup(f"<style>{style}</style>\n<script>{script}</script>")
-    css_url, js_url = (
-        f"{root_href}assets/{name}?{_digest(text)}" for name, text in shared_assets().items()
-    )
-    return Markup(
-        f'<link rel="stylesheet" href="{css_url}">\n<script src="{js_url}" defer></script>'
-    )
-
-
-def _digest(text: str) -> str:
-    """Return a short hash; in a URL it keeps browsers from using a cached older version."""
-    return base64.b32encode(hashlib.sha256(text.encode()).digest())[:8].decode().lower()
 
 
 @cache

@@ -50,7 +50,6 @@ def comparison_page(
     is_data_changed = old_run.fact(project.grouping_fact) != new_run.fact(project.grouping_fact)
     return rendering.render_page(
         "comparison.html.j2",
-        "../",
         PageContext(project, single_file),
         old_run=old_run,
         new_run=new_run,
@@ -105,11 +104,7 @@ def _compare_values(
 def _parameter_rows(old_run: RunRecord, new_run: RunRecord) -> list[ComparedValue]:
     """Return the parameters that either run has set, by name."""
     old_values, new_values = (
-        {
-            f"{step.name}.{name}": str(value)
-            for step in run.steps
-            for name, value in step.parameters.items()
-        }
+        {name: str(value) for name, value in rendering.parameter_items(run)}
         for run in (old_run, new_run)
     )
     return sorted(_compare_values(old_values, new_values, "the default"))

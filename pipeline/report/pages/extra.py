@@ -24,7 +24,6 @@ def render_extra_page(
     steps, linked_steps = navigation_steps(run, step, context.single_file)
     return rendering.render_page(
         "extra.html.j2",
-        "../",
         context._replace(live=False),
         run=run,
         step=step,

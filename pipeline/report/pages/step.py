@@ -24,7 +24,6 @@ def step_page(
     steps, linked_steps = navigation_steps(run, step, context.single_file)
     return rendering.render_page(
         "step.html.j2",
-        "../",
         context,
         run=run,
         step=step,
@@ -90,7 +89,6 @@ def run_page(
     """
     return rendering.render_page(
         "run.html.j2",
-        "../",
         context,
         run=run,
         shown_steps=run.steps[:MAX_RUN_PAGE_STEPS],

@@ -2,8 +2,9 @@ import jinja2
 import pytest
 
 from pipeline.report import rendering
+from pipeline.report.model import PageContext
 
 
-def test_a_missing_variable_of_a_template_is_named():
+def test_a_missing_variable_of_a_template_is_named(project):
     with pytest.raises(jinja2.UndefinedError, match="'run' is undefined"):
-        rendering.render_fragment("row.html.j2")
+        rendering.render_page("run.html.j2", PageContext(project))
