@@ -10,14 +10,17 @@ from typing import Any
 import nbformat.v4
 from markupsafe import Markup
 from nbconvert.exporters import HTMLExporter, TemplateExporter
-from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
-from traitlets import default
 from traitlets.config import Config
 
 from pipeline.report import markdown, outputs, rendering
 from pipeline.report.model import RenderedNotebook
-from pipeline.report.preprocessors import OutlinePreprocessor, OutputPreprocessor, TagPreprocessor
+from pipeline.report.preprocessors import (
+    REMOVE_CELL_TAGS,
+    TagPreprocessor,
+    describe_notebook,
+    render_outputs,
+)
 
 
 class ReportExporter(HTMLExporter):
@@ -35,26 +38,18 @@ class ReportExporter(HTMLExporter):
             "render_latex": outputs.render_latex,
         }
 
-    @default("preprocessors")
-    def _report_preprocessors(self) -> list[type[Preprocessor]]:
-        return [TagPreprocessor, OutlinePreprocessor, OutputPreprocessor]
-
-    @default("template_name")
-    def _report_template(self) -> str:
-        return "report"
-
-    @default("extra_template_basedirs")
-    def _template_basedirs(self) -> list[str]:
-        return [str(rendering.TEMPLATE_DIR)]
-
-    @default("extra_template_paths")
-    def _shared_template_paths(self) -> list[str]:
-        return [str(rendering.TEMPLATE_DIR)]
-
     @property
     def default_config(self) -> Config:
+        template_folders = [str(rendering.TEMPLATE_DIR)]
         config = super().default_config
         config.NbConvertBase.display_data_priority = ["text/html", *outputs.TEXT_MIME_TYPES]
+        config.Exporter.preprocessors = [TagPreprocessor, describe_notebook, render_outputs]
+        config.TemplateExporter.template_name = "report"
+        config.TemplateExporter.extra_template_basedirs = template_folders
+        config.TemplateExporter.extra_template_paths = template_folders
+        config.TagPreprocessor.remove_cell_tags = REMOVE_CELL_TAGS
+        config.TagPreprocessor.remove_input_tags = {"remove-input"}
+        config.TagPreprocessor.remove_all_outputs_tags = {"remove-output"}
         return config
 
     def from_notebook_node(  # type: ignore[override]

@@ -6,9 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 from nbconvert.filters.ansi import strip_ansi
-from nbconvert.preprocessors import Preprocessor, TagRemovePreprocessor
+from nbconvert.preprocessors import TagRemovePreprocessor
 from nbformat import NotebookNode
-from traitlets import default
 
 from pipeline.report import markdown, outputs
 from pipeline.report.model import RenderedCell, RenderedNotebook
@@ -28,18 +27,6 @@ class TagPreprocessor(TagRemovePreprocessor):
     The older spelling with underscores counts too. Each cell keeps its number, as failures name it.
     """
 
-    @default("remove_cell_tags")
-    def _cell_tags(self) -> set[str]:
-        return REMOVE_CELL_TAGS
-
-    @default("remove_input_tags")
-    def _input_tags(self) -> set[str]:
-        return {"remove-input"}
-
-    @default("remove_all_outputs_tags")
-    def _outputs_tags(self) -> set[str]:
-        return {"remove-output"}
-
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         for number, cell in enumerate(nb.cells, start=1):
             tags = [tag.replace("_", "-") for tag in cell.metadata.get("tags", [])]
@@ -48,39 +35,37 @@ class TagPreprocessor(TagRemovePreprocessor):
         return super().preprocess(nb, resources)
 
 
-class OutlinePreprocessor(Preprocessor):
+def describe_notebook(nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
     """Describe the notebook in resources["notebook"]: title, summary, headings and cells."""
-
-    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
-        source_path = nb.metadata.get("papermill", {}).get("input_path", "")
-        language = nb.metadata.get("language_info", {})
-        notebook = RenderedNotebook(
-            source_path=source_path,
-            language=language.get("pygments_lexer") or language.get("name") or "python",
-        )
-        resources["notebook"] = notebook
-        folder = Path(source_path).parent if source_path else resources["metadata"].get("path")
-        image_dir = None if folder is None else Path(folder)
-        for cell in nb.cells:
-            rendered_cell: RenderedCell = cell.metadata["report"]
-            notebook.cells[rendered_cell.number] = rendered_cell
-            if cell.cell_type == "markdown":
-                attachments = cell.get("attachments")
-                html = markdown.markdown_to_html(cell.source, image_dir, attachments)
-                title = None if notebook.title else TITLE_PATTERN.fullmatch(html)
-                if title:
-                    notebook.title = Markup(title[1]).striptags()
-                    notebook.question = Markup(title[2])
-                else:
-                    rendered_cell.html = notebook.add_headings(html)
-            elif cell.cell_type == "code":
-                _describe_execution(cell, rendered_cell)
-                if notebook.headings and notebook.headings[-1].text.lower() == SUMMARY_HEADING:
-                    notebook.summary += Markup("").join(map(_summary_html, cell.outputs))
-            if notebook.headings:
-                rendered_cell.section = notebook.headings[-1].text
-        notebook.title = notebook.title or resources["metadata"]["name"]
-        return nb, resources
+    source_path = nb.metadata.get("papermill", {}).get("input_path", "")
+    language = nb.metadata.get("language_info", {})
+    notebook = RenderedNotebook(
+        source_path=source_path,
+        language=language.get("pygments_lexer") or language.get("name") or "python",
+    )
+    resources["notebook"] = notebook
+    folder = Path(source_path).parent if source_path else resources["metadata"].get("path")
+    image_dir = None if folder is None else Path(folder)
+    for cell in nb.cells:
+        rendered_cell: RenderedCell = cell.metadata["report"]
+        notebook.cells[rendered_cell.number] = rendered_cell
+        if cell.cell_type == "markdown":
+            attachments = cell.get("attachments")
+            html = markdown.markdown_to_html(cell.source, image_dir, attachments)
+            title = None if notebook.title else TITLE_PATTERN.fullmatch(html)
+            if title:
+                notebook.title = Markup(title[1]).striptags()
+                notebook.question = Markup(title[2])
+            else:
+                rendered_cell.html = notebook.add_headings(html)
+        elif cell.cell_type == "code":
+            _describe_execution(cell, rendered_cell)
+            if notebook.headings and notebook.headings[-1].text.lower() == SUMMARY_HEADING:
+                notebook.summary += Markup("").join(map(_summary_html, cell.outputs))
+        if notebook.headings:
+            rendered_cell.section = notebook.headings[-1].text
+    notebook.title = notebook.title or resources["metadata"]["name"]
+    return nb, resources
 
 
 def _describe_execution(cell: NotebookNode, rendered_cell: RenderedCell) -> None:
@@ -107,16 +92,14 @@ def _summary_html(output: NotebookNode) -> Markup:
     return Markup("<p>{}</p>").format(text) if is_sentence else Markup("")
 
 
-class OutputPreprocessor(Preprocessor):
+def render_outputs(nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
     """Replace widgets, HTML and figures by sanitized HTML that loads nothing from elsewhere."""
-
-    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
-        widgets = nb.metadata.get("widgets", {}).get(WIDGET_STATE_MIME_TYPE, {}).get("state", {})
-        for cell in nb.cells:
-            for output in cell.get("outputs", []):
-                if "data" in output:
-                    section = cell.metadata["report"].section
-                    rendered = outputs.render_rich_output(output, widgets, section)
-                    if rendered:
-                        output.data["text/html"] = rendered
-        return nb, resources
+    widgets = nb.metadata.get("widgets", {}).get(WIDGET_STATE_MIME_TYPE, {}).get("state", {})
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            if "data" in output:
+                section = cell.metadata["report"].section
+                rendered = outputs.render_rich_output(output, widgets, section)
+                if rendered:
+                    output.data["text/html"] = rendered
+    return nb, resources
