@@ -2,13 +2,17 @@
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.definition.project import Project
-from pipeline.report.run_pages import RunPages
+from pipeline.report.model import MAX_NAVIGATION_STEPS
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.status import StepStatus
+
+if TYPE_CHECKING:
+    from pipeline.report.run_pages import RunPages
 
 MIN_REFRESH_SECONDS = 1.0  # between two versions of the page of a running step
 WRITE_PAUSE_FACTOR = 10  # a page is rewritten after 10 times the seconds that writing it took
@@ -25,20 +29,24 @@ class ReportWriter:
     """
 
     def __init__(self, project: Project, run: RunRecord, single_file: bool = False) -> None:
-        self.run, self.workspace = run, project.workspace
-        self.pages = RunPages(project, run, single_file)
+        self.project, self.run, self.single_file = project, run, single_file
         self.pending_steps: list[StepRecord] = []
         self.next_write_at: dict[str, float] = {}  # step name or INDEX_KEY -> time.monotonic()
         self.rendered_mtimes: dict[str, float] = {}  # step name -> mtime of the notebook shown
 
+    @cached_property
+    def pages(self) -> "RunPages":
+        """The pages of the run; their templates are imported when the first is due."""
+        from pipeline.report.run_pages import RunPages
+
+        return RunPages(self.project, self.run, self.single_file)
+
     def create_report_dir(self) -> None:
         """Create the folder of the run's pages. Raises OSError if that fails."""
-        self.workspace.report_folder(self.run.id).mkdir(parents=True)
+        self.project.workspace.report_folder(self.run.id).mkdir(parents=True)
 
     def write_initial_pages(self) -> Exception | None:
         """Write the pages as they are before any step has run."""
-        from pipeline.report.pages.step import MAX_NAVIGATION_STEPS
-
         error = self._capture_error(self.pages.update_latest_link)
         return self._write_run(self.run.steps[:MAX_NAVIGATION_STEPS]) or error
 
@@ -78,8 +86,6 @@ class ReportWriter:
 
     def write_final_pages(self) -> Exception | None:
         """Write the last version of all pages, the comparison with the previous run, the index."""
-        from pipeline.report.pages.step import MAX_NAVIGATION_STEPS
-
         self.pages.finish()
         error = self._capture_error(self.pages.update_latest_link)
         has_new_results = any(step.status is StepStatus.DONE for step in self.run.steps)

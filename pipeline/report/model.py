@@ -9,6 +9,7 @@ from markupsafe import Markup
 from pipeline.definition.project import Project
 from pipeline.runs.status import CellStatus
 
+MAX_NAVIGATION_STEPS = 12  # of a run with more, a page names the previous and the next step only
 NO_HTML = Markup("")
 HEADING_PATTERN = re.compile(r'<h([1-6]) id="([^"]*)">(.*?)</h\1>', re.DOTALL)
 

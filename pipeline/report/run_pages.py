@@ -2,27 +2,25 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from pipeline.definition.project import Project
 from pipeline.kernels.slow_imports import skip_rfc3987_syntax
+from pipeline.report.model import PageContext, RenderedNotebook
+from pipeline.report.pages.index import RunIndex, find_comparisons
+from pipeline.report.pages.step import run_page, step_page
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.results import PublishedResults
 from pipeline.runs.status import StepStatus
 from pipeline.workspace import RUN_PAGE_NAME
 
-# The rest of pipeline.report is imported where it is needed, so that a run that writes no page does
-# not pay for it, and the first pages do not wait for nbconvert.
-if TYPE_CHECKING:
-    from pipeline.report.model import PageContext, RenderedNotebook
-    from pipeline.report.pages.index import RunIndex
-
 
 class RunPages:
     """The pages of one run; each method writes one, or raises what went wrong.
+
+    What imports nbconvert is imported when a notebook is rendered: the first pages do not wait.
 
     single_file: each page contains its style sheet and script and links to no other page.
     """
@@ -53,8 +51,6 @@ class RunPages:
 
     def write_step(self, step: StepRecord) -> None:
         """Write the report of the step, and the pages that it has published."""
-        from pipeline.report.pages.step import step_page
-
         try:  # first, as the report links to them
             for page_name in step.pages:
                 self._write_extra_page(step, page_name)
@@ -63,20 +59,16 @@ class RunPages:
             self.summaries[step.name] = notebook.summary
             self._write(step.report, step_page(self.run, step, notebook, self._context(step)))
 
-    def _render_notebook(self, step: StepRecord) -> "RenderedNotebook":
+    def _render_notebook(self, step: StepRecord) -> RenderedNotebook:
         """Render the step's notebook, or an empty one if it has no outputs yet.
 
         The page of a running step does not wait for `preload`: that takes a second.
         """
-        from pipeline.report.model import RenderedNotebook
-
         path = self.executed_notebook(step)
-        if step.status is StepStatus.NOT_RUN or not path.exists():
+        must_wait = step.status is StepStatus.RUNNING and not self.can_render_notebooks
+        if step.status is StepStatus.NOT_RUN or must_wait or not path.exists():
             return RenderedNotebook(step.name)
-        if not self.can_render_notebooks:
-            if step.status is StepStatus.RUNNING:
-                return RenderedNotebook(step.name)
-            self.preload()
+        self.preload()
         from pipeline.report import exporter
 
         return exporter.render_notebook(exporter.read_notebook(path), step.name)
@@ -96,8 +88,6 @@ class RunPages:
 
     def write_run(self) -> None:
         """Write the page of the run."""
-        from pipeline.report.pages.step import run_page
-
         pin_reason = self._load_pin_reasons().get(self.run.id, "")
         page = run_page(self.run, self.summaries, self._context(), pin_reason)
         self._write(RUN_PAGE_NAME, page)
@@ -129,11 +119,8 @@ class RunPages:
             page = f'<meta http-equiv="refresh" content="0;url={url}"><a href="{url}">here</a>'
             atomic_write(latest / RUN_PAGE_NAME, page, durable=False)
 
-    def _context(self, step: StepRecord | None = None) -> "PageContext":
+    def _context(self, step: StepRecord | None = None) -> PageContext:
         """Return the context of the step's page, or of the run's page without a step."""
-        from pipeline.report.model import PageContext
-        from pipeline.report.pages.index import find_comparisons
-
         comparison = find_comparisons(self.workspace).get(self.run.id)
         may_change = step is None or step.status in (StepStatus.RUNNING, StepStatus.NOT_RUN)
         return PageContext(
@@ -145,10 +132,8 @@ class RunPages:
         )
 
     @cached_property
-    def index(self) -> "RunIndex":
+    def index(self) -> RunIndex:
         """All recorded runs."""
-        from pipeline.report.pages.index import RunIndex
-
         return RunIndex(self.project)
 
     def _load_pin_reasons(self) -> dict[str, str]:

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from pipeline.report import rendering
-from pipeline.report.model import Field, PageContext, RenderedNotebook
+from pipeline.report.model import MAX_NAVIGATION_STEPS, Field, PageContext, RenderedNotebook
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.status import StepStatus
 
 if TYPE_CHECKING:
     from pipeline.report.pages.failure import FailureDescription
 
-MAX_NAVIGATION_STEPS = 12  # of a run with more, a page names the previous and the next step only
 MAX_RUN_PAGE_STEPS = 100  # that the page of a run lists
 
 
