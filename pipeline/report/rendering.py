@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.report.model import PageContext
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.formatting import format_duration, hidden_items_suffix, join_limited
 from pipeline.runs.records import RunRecord
@@ -25,13 +24,9 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def render_page(template_name: str, context: PageContext, **variables: Any) -> str:
-    """Return the HTML of a page.
-
-    variables: those of its template, besides the fields of the context.
-    """
-    template = _jinja_environment().get_template(template_name)
-    return template.render(**context._asdict(), **variables)
+def render_template(template_name: str, **variables: Any) -> str:
+    """Return the HTML of a page, whose variables include a PageContext's fields, or of a part."""
+    return _jinja_environment().get_template(template_name).render(variables)
 
 
 @cache

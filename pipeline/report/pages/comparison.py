@@ -1,6 +1,5 @@
 """The page that compares two runs: parameters, facts, results, tables, figures and code."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,22 +34,12 @@ def write_comparison(
     old_run, new_run = (
         records.load(workspace.run_folder(run_id)) for run_id in (old_run_id, new_run_id)
     )
-    path = workspace.comparison_page(old_run_id, new_run_id)
-    rendering.write_assets(workspace)
-    atomic_write(path, comparison_page(project, old_run, new_run, single_file))
-    return path
-
-
-def comparison_page(
-    project: Project, old_run: RunRecord, new_run: RunRecord, single_file: bool = False
-) -> str:
-    """Return the HTML of the comparison."""
-    steps = compare_steps(project.workspace, old_run, new_run)
+    steps = compare_steps(workspace, old_run, new_run)
     commit_changes = _compare_commits(project, old_run, new_run)
     is_data_changed = old_run.fact(project.grouping_fact) != new_run.fact(project.grouping_fact)
-    return rendering.render_page(
+    page = rendering.render_template(
         "comparison.html.j2",
-        PageContext(project, single_file),
+        **PageContext(project, single_file)._asdict(),
         old_run=old_run,
         new_run=new_run,
         steps=steps,
@@ -63,6 +52,10 @@ def comparison_page(
         summary=_summary_sentences(project, old_run, new_run, steps, commit_changes),
         command=project.command("compare", old_run.id, new_run.id),
     )
+    path = workspace.comparison_page(old_run_id, new_run_id)
+    rendering.write_assets(workspace)
+    atomic_write(path, page)
+    return path
 
 
 def _compare_commits(
@@ -91,12 +84,12 @@ def _commit_notes(
 
 
 def _compare_values(
-    old_values: Mapping[str, str], new_values: Mapping[str, str], default: str
+    old_values: dict[str, str], new_values: dict[str, str], default: str
 ) -> list[ComparedValue]:
     """Return what at least one of the runs has."""
     rows = [
         ComparedValue(name, old_values.get(name, default), new_values.get(name, default))
-        for name in dict.fromkeys([*old_values, *new_values])
+        for name in old_values | new_values
     ]
     return [row for row in rows if row.old_text or row.new_text]
 

@@ -13,9 +13,8 @@ from bs4 import BeautifulSoup
 from markupsafe import Markup
 from PIL import Image, ImageChops, ImageFilter
 
+from pipeline.report import rendering
 from pipeline.report.images import figure_html
-from pipeline.report.markdown import scrolling_table
-from pipeline.report.rendering import format_percent_change
 
 CONTEXT_LINES = 3  # unchanged lines around a difference
 MAX_DIFF_CHARS = 20_000  # of one difference that a page shows
@@ -31,7 +30,12 @@ FADED_SHARE = 0.6  # of white in the new figure, below the highlights
 
 
 def text_diff(old_text: str, new_text: str) -> Markup:
-    """Return the lines that differ, old ones above new ones, and in them the words that differ."""
+    """Return the lines that differ, old ones above new ones, and in them the words that differ.
+
+    Empty if none differs.
+    """
+    if old_text == new_text:
+        return Markup("")
     old_lines, new_lines = old_text.splitlines(True), new_text.splitlines(True)
     matcher = SequenceMatcher(None, old_lines, new_lines, autojunk=False)
     blocks: list[Markup] = []
@@ -107,48 +111,21 @@ def table_diff(old_html: str, new_html: str) -> Markup:
     old_table, new_table = parse_table(old_html), parse_table(new_html)
     if old_table == new_table:
         return Markup("")
-    columns = list(dict.fromkeys([*new_table.columns, *old_table.columns]))
-    header = Markup("").join(
-        Markup("<th>{}</th>").format(name) for name in (*new_table.index_names, *columns)
+    rows = [
+        (names, old_table.rows.get(names, {}), new_table.rows.get(names, {}))
+        for names in new_table.rows | old_table.rows
+    ]
+    is_long = len(new_table.rows) > MAX_FULL_TABLE_ROWS
+    shown_rows = [row for row in rows if row[1] != row[2] or not is_long]
+    table_html = rendering.render_template(
+        "table_diff.html.j2",
+        index_names=new_table.index_names,
+        columns=list(dict.fromkeys(new_table.columns + old_table.columns)),
+        rows=shown_rows,
+        n_same=len(rows) - len(shown_rows),
+        percent_change=_percent_change,
     )
-    rows, n_same = [], 0
-    for name in dict.fromkeys([*new_table.rows, *old_table.rows]):
-        old_cells, new_cells = old_table.rows.get(name, {}), new_table.rows.get(name, {})
-        if old_cells == new_cells and len(new_table.rows) > MAX_FULL_TABLE_ROWS:
-            n_same += 1
-        else:
-            rows.append(_row_diff(name, columns, old_cells, new_cells))
-    table = Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>")
-    note = Markup('<p class="same">{:,} more rows are the same.</p>').format(n_same)
-    region = Markup(scrolling_table(table.format(header, Markup("").join(rows))))
-    return region + (note if n_same else "")
-
-
-def _row_diff(
-    name: tuple[str, ...],
-    columns: list[str],
-    old_cells: Mapping[str, str],
-    new_cells: Mapping[str, str],
-) -> Markup:
-    """Return the HTML of a row; its old or new cells are empty if only one table has it."""
-    css_class = "" if old_cells and new_cells else "new" if new_cells else "old"
-    header = Markup('<th class="{}">{}</th>')
-    cells = [header.format(css_class, text) for text in name if not text.startswith("#")]
-    for column in columns:
-        old_text, new_text = old_cells.get(column), new_cells.get(column)
-        if old_text is None or new_text is None:
-            cell_class = css_class or ("new" if old_text is None else "old")
-            cell = Markup('<td class="{}">{}</td>').format(cell_class, new_text or old_text or "")
-        elif old_text == new_text:
-            cell = Markup("<td>{}</td>").format(new_text)
-        else:
-            changed = (
-                '<td class="changed" data-sort="{0}">{0}<span class="was">was {1}{2}</span></td>'
-            )
-            percent = _percent_change(old_text, new_text)
-            cell = Markup(changed).format(new_text, old_text, percent)
-        cells.append(cell)
-    return Markup("<tr>{}</tr>").format(Markup("").join(cells))
+    return Markup(table_html)
 
 
 def _percent_change(old_text: str, new_text: str) -> str:
@@ -160,7 +137,7 @@ def _percent_change(old_text: str, new_text: str) -> str:
     except ValueError:
         return ""
     change = (new_value - old_value) / abs(old_value) if old_value else math.nan
-    percent = format_percent_change(change) if math.isfinite(change) else ""
+    percent = rendering.format_percent_change(change) if math.isfinite(change) else ""
     return f", {percent}" if percent else ""
 
 

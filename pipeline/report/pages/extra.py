@@ -22,9 +22,9 @@ def render_extra_page(
     html = content.add_headings(markdown.markdown_to_html(text))
     content.html = Markup('<div class="text">{}</div>').format(html)
     steps, linked_steps = navigation_steps(run, step, context.single_file)
-    return rendering.render_page(
+    return rendering.render_template(
         "extra.html.j2",
-        context._replace(live=False),
+        **context._replace(live=False)._asdict(),
         run=run,
         step=step,
         notebook=content,

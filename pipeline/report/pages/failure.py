@@ -22,7 +22,7 @@ class FailureDescription(NamedTuple):
     stderr: Markup
 
 
-def describe(step: StepRecord, notebook: RenderedNotebook) -> FailureDescription:
+def describe_failure(step: StepRecord, notebook: RenderedNotebook) -> FailureDescription:
     """Return the description of a step that failed, timed out, was killed or was stopped."""
     ended_badly = [
         number

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from pipeline.definition.project import Project
 from pipeline.report import rendering
-from pipeline.report.model import PageContext
 from pipeline.report.pages.sparkline import comparable_metrics, make_sparkline
 from pipeline.runs import records
 from pipeline.runs.atomic_write import atomic_write
@@ -73,12 +72,11 @@ class RunIndex:
         """
         runs, workspace = self.runs, self.workspace
         metric_name = next((name for run in runs for name in comparable_metrics(run)), "")
-        page = rendering.render_page(
+        page = rendering.render_template(
             "index.html.j2",
-            PageContext(
-                self.project,
-                live=any(run.status is StepStatus.RUNNING and not run.ended for run in runs[:1]),
-            ),
+            project=self.project,
+            live=any(run.status is StepStatus.RUNNING and not run.ended for run in runs[:1]),
+            single_file=False,
             root_href="",
             runs=runs,
             max_row_items=MAX_ROW_ITEMS,

@@ -1,16 +1,11 @@
 """The report of a step, and the page of the run it belongs to."""
 
-from typing import TYPE_CHECKING
-
 from markupsafe import Markup
 
 from pipeline.report import rendering
 from pipeline.report.model import MAX_NAVIGATION_STEPS, Field, PageContext, RenderedNotebook
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.status import StepStatus
-
-if TYPE_CHECKING:
-    from pipeline.report.pages.failure import FailureDescription
 
 MAX_RUN_PAGE_STEPS = 100  # that the page of a run lists
 
@@ -21,16 +16,21 @@ def step_page(
     """Return the HTML of a step's report."""
     index = run.steps.index(step)
     steps, linked_steps = navigation_steps(run, step, context.single_file)
-    return rendering.render_page(
+    failure = None
+    if step.status.is_failure:
+        from pipeline.report.pages.failure import describe_failure  # imports nbconvert: a second
+
+        failure = describe_failure(step, notebook)
+    return rendering.render_template(
         "step.html.j2",
-        context,
+        **context._asdict(),
         run=run,
         step=step,
         notebook=notebook,
         navigation_steps=steps,
         linked_steps=linked_steps,
         failed_step=next((each for each in run.steps if each.status.is_failure), None),
-        failure=_describe_failure(step, notebook) if step.status.is_failure else None,
+        failure=failure,
         extra_pages=_extra_pages(run, step, context),
         previous_step=_step_at(run, index - 1, linked_steps),
         next_step=_step_at(run, index + 1, linked_steps),
@@ -49,12 +49,6 @@ def navigation_steps(
 def _has_page(run: RunRecord, step: StepRecord) -> bool:
     """Return whether the step has a page: in a run of many steps, only once it has started."""
     return len(run.steps) <= MAX_NAVIGATION_STEPS or step.status is not StepStatus.NOT_RUN
-
-
-def _describe_failure(step: StepRecord, notebook: RenderedNotebook) -> "FailureDescription":
-    from pipeline.report.pages import failure  # imports nbconvert, which takes most of a second
-
-    return failure.describe(step, notebook)
 
 
 def _step_at(run: RunRecord, index: int, linked_steps: list[StepRecord]) -> StepRecord | None:
@@ -86,9 +80,9 @@ def run_page(
 
     summaries: by step name. pin_reason: why the run matters, or empty.
     """
-    return rendering.render_page(
+    return rendering.render_template(
         "run.html.j2",
-        context,
+        **context._asdict(),
         run=run,
         shown_steps=run.steps[:MAX_RUN_PAGE_STEPS],
         linked_steps=[]

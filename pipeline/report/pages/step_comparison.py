@@ -45,7 +45,7 @@ class StepComparison:
     sections: list[SectionChanges] = field(default_factory=list)
     results: list[ResultRow] = field(default_factory=list)
     unchanged_cells: int = 0
-    change_counts: Counter[str] = field(default_factory=Counter)  # of code cell, table, figure
+    change_counts: Counter[str] = field(default_factory=Counter)  # of code cell, table, figure, ...
 
 
 def compare_steps(
@@ -95,7 +95,7 @@ def _read_cells(notebook_path: Path) -> list[CodeCell]:
 
 
 def _result_rows(old_step: StepRecord, new_step: StepRecord) -> Iterator[ResultRow]:
-    for name in dict.fromkeys([*old_step.headline, *new_step.headline]):
+    for name in old_step.headline | new_step.headline:
         old_value, new_value = old_step.headline.get(name), new_step.headline.get(name)
         change = None
         if isinstance(old_value, Metric) and isinstance(new_value, Metric):
@@ -112,7 +112,9 @@ def _add_cell_changes(
 ) -> None:
     """Add the differences between a cell and its counterpart to the step's comparison."""
     if old_cell and new_cell:
-        blocks = list(_edited_cell_blocks(old_cell, new_cell, comparison))
+        changes = [(noun, html) for noun, html in _edited_cell(old_cell, new_cell) if html]
+        comparison.change_counts.update(noun for noun, _ in changes)
+        blocks = [html for _, html in changes]
     else:
         blocks = list(_single_cell_blocks(old_cell, new_cell))
         comparison.change_counts["code cell"] += 1
@@ -135,27 +137,18 @@ def _single_cell_blocks(old_cell: CodeCell | None, new_cell: CodeCell | None) ->
         yield from (figure_html(figure, {}) or Markup("") for figure in new_cell.figures)
 
 
-def _edited_cell_blocks(
-    old_cell: CodeCell, new_cell: CodeCell, comparison: StepComparison
-) -> Iterator[Markup]:
-    """Yield the HTML of each difference, and count it in the step's comparison."""
-    if old_cell.source != new_cell.source:
-        comparison.change_counts["code cell"] += 1
-        yield diffs.text_diff(old_cell.source, new_cell.source)
+def _edited_cell(old_cell: CodeCell, new_cell: CodeCell) -> Iterator[tuple[str, Markup]]:
+    """Yield (what may differ, the HTML of the difference); the HTML is empty without one."""
+    yield "code cell", diffs.text_diff(old_cell.source, new_cell.source)
     if old_cell.status != new_cell.status:
         phrases = old_cell.status.phrase, new_cell.status.phrase
-        yield Markup("<p>The cell {} before, and {} now.</p>").format(*phrases)
-    for old_text, new_text in zip_longest(old_cell.texts, new_cell.texts, fillvalue=""):
-        if old_text != new_text:
-            yield diffs.text_diff(old_text, new_text)
-    for old_table, new_table in zip_longest(old_cell.tables, new_cell.tables):
-        table = _table_comparison(old_table, new_table)
-        comparison.change_counts["table"] += bool(table)
-        yield from [table] if table else []
-    for old_figure, new_figure in zip_longest(old_cell.figures, new_cell.figures):
-        figure = diffs.figure_diff(old_figure, new_figure)
-        comparison.change_counts["figure"] += bool(figure)
-        yield from [figure] if figure else []
+        yield "status", Markup("<p>The cell {} before, and {} now.</p>").format(*phrases)
+    for texts in zip_longest(old_cell.texts, new_cell.texts, fillvalue=""):
+        yield "text", diffs.text_diff(*texts)
+    for tables in zip_longest(old_cell.tables, new_cell.tables):
+        yield "table", _table_comparison(*tables)
+    for figures in zip_longest(old_cell.figures, new_cell.figures):
+        yield "figure", diffs.figure_diff(*figures)
 
 
 def _table_comparison(old_table: str | None, new_table: str | None) -> Markup:

@@ -7,4 +7,4 @@ from pipeline.report.model import PageContext
 
 def test_a_missing_variable_of_a_template_is_named(project):
     with pytest.raises(jinja2.UndefinedError, match="'run' is undefined"):
-        rendering.render_page("run.html.j2", PageContext(project))
+        rendering.render_template("run.html.j2", **PageContext(project)._asdict())

@@ -274,6 +274,19 @@ def test_rows_of_one_name_and_columns_of_one_table_are_compared():
     assert "was 3, +100.0%" in page
 
 
+def test_a_long_table_is_shown_without_the_rows_that_are_the_same():
+    def table(*values):
+        rows = "".join(f"<tr><th>{n}</th><td>{value}</td></tr>" for n, value in enumerate(values))
+        return f"<table><tr><th></th><th>n</th></tr>{rows}</table>"
+
+    values = list(range(1, diffs.MAX_FULL_TABLE_ROWS + 3))
+    page = diffs.table_diff(table(*values, "&lt;b&gt;"), table(0, *values[1:]))
+    assert '0<span class="was">was 1, −100.0%</span>' in page
+    assert '<td class="old">&lt;b&gt;</td>' in page
+    assert page.count("<tr>") == 3
+    assert f"{len(values) - 1} more rows are the same." in page
+
+
 def test_a_long_difference_is_cut_and_keeps_its_context():
     lines = [f"line {number}" for number in range(9_000)]
     page = diffs.text_diff("\n".join(lines), "\n".join([*lines[:100], "odd", *lines[101:]]))
