@@ -31,8 +31,6 @@ ALLOWED_ATTRIBUTES = {
     "mi": {"mathvariant"},
     "progress": {"value", "max"},
     "details": {"open"},
-    "div": {"tabindex"},
-    "pre": {"tabindex"},
 }  # fmt: skip
 ALLOWED_STYLE_PROPERTIES = {
     "background", "background-color", "border", "border-bottom", "border-collapse",
@@ -68,6 +66,8 @@ def sanitize(source: str, id_prefix: str | None = "out-") -> str:
         tags=ALLOWED_TAGS,
         attributes=ALLOWED_ATTRIBUTES,
         attribute_filter=_filter_attribute,
+        # any other value would come before the page's own elements in the tab order
+        tag_attribute_values={tag: {"tabindex": {"0"}} for tag in ("div", "pre")},
         filter_style_properties=ALLOWED_STYLE_PROPERTIES,
         url_schemes={"http", "https", "mailto", "data"},
         clean_content_tags={"script", "style"},
@@ -83,11 +83,8 @@ def _filter_attribute(tag: str, name: str, value: str) -> str | None:
     scheme = urlsplit(value.strip()).scheme.lower() if name in ("src", "href") else ""
     if tag == "img" and name == "src":
         return value if value.strip().lower().startswith("data:image/") else None
-    if name == "tabindex" and value != "0":
-        return None  # it would come before the page's own elements in the tab order
-    if name == "style" and "url(" in value.lower():
-        return None
-    return None if scheme == "data" else value
+    has_url = name == "style" and "url(" in value.lower()
+    return None if has_url or scheme == "data" else value
 
 
 def render(source: str) -> str:
