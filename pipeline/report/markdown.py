@@ -71,7 +71,7 @@ def scrolling_table(table_html: str) -> str:
 
 def markdown_to_html(
     source: str,
-    image_dir: Path | None = None,
+    image_dir: Path | str | None = None,
     attachments: dict[str, Any] | None = None,
     id_prefix: str | None = None,
 ) -> Markup:

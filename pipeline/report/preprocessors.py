@@ -44,8 +44,7 @@ def describe_notebook(nb: NotebookNode, resources: Resources) -> tuple[NotebookN
         language=language.get("pygments_lexer") or language.get("name") or "python",
     )
     resources["notebook"] = notebook
-    folder = Path(source_path).parent if source_path else resources["metadata"].get("path")
-    image_dir = None if folder is None else Path(folder)
+    image_dir = Path(source_path).parent if source_path else resources["metadata"].get("path")
     for cell in nb.cells:
         rendered_cell: RenderedCell = cell.metadata["report"]
         notebook.cells[rendered_cell.number] = rendered_cell

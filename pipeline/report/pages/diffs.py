@@ -148,19 +148,18 @@ def figure_diff(
 
     old_bundle, new_bundle: MIME bundles of outputs; None if there is no such figure.
     """
+    if old_bundle == new_bundle:
+        return Markup("")
     figures = {"before": old_bundle, "now": new_bundle}
-    if old_bundle and new_bundle:
-        if old_bundle == new_bundle:
+    try:
+        images = _decode_png(old_bundle or {}), _decode_png(new_bundle or {})
+    except (KeyError, ValueError, OSError):  # no PNG to compare
+        pass
+    else:
+        overlay = _highlight_differences(*images)
+        if overlay is None:
             return Markup("")
-        try:
-            images = _decode_png(old_bundle), _decode_png(new_bundle)
-        except (KeyError, ValueError, OSError):  # no PNG to compare
-            pass
-        else:
-            overlay = _highlight_differences(*images)
-            if overlay is None:
-                return Markup("")
-            figures["what differs"] = overlay
+        figures["what differs"] = overlay
     columns = (
         Markup("<div><h4>{}</h4>{}</div>").format(
             title,

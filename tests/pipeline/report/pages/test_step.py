@@ -278,7 +278,7 @@ def test_a_page_that_cannot_be_rendered_is_reported_and_stops_nothing(
 def test_the_first_page_waits_for_no_import():
     """Rendering cells takes a second to import, which is done while the first kernel starts."""
     code = (
-        "import sys, pipeline.report.pages.step, pipeline.report.pages.index\n"
+        "import sys, pipeline.report.run_pages\n"
         "slow = ('nbconvert', 'nbformat', 'pygments', 'PIL', 'bs4')\n"
         "print([name for name in slow if name in sys.modules])"
     )
