@@ -41,9 +41,9 @@ class RunIndex:
         Empty if there is none.
         """
         for earlier_run in self.runs:
+            folder = self.workspace.report_folder(earlier_run.id)
             for step in earlier_run.steps if earlier_run.id < run.id else ():
                 is_done = step.name == step_name and step.status is StepStatus.DONE
-                folder = self.workspace.report_folder(earlier_run.id)
                 if is_done and (folder / step.report).exists():
                     return earlier_run.id
         return ""
@@ -62,6 +62,7 @@ class RunIndex:
             and step_names & {step.name for step in earlier_run.steps}
         ]
         group = self.project.group(run)
+        # a stable sort: the newest stays first
         candidates.sort(key=lambda candidate: self.project.group(candidate) != group)
         return candidates[0].id if candidates else ""
 
