@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    workspace = Workspace.at(paths.home())
+    workspace = Workspace(paths.home())
     runs = [run for run in records.load_all(workspace.runs_folder) if run.status is StepStatus.DONE]
     if not runs:
         raise SystemExit(f"there is no finished run in {workspace.home}: `make run` makes one")
@@ -55,7 +55,7 @@ def main() -> None:
 
 def project_at(folder: Path) -> Project:
     """Return a project in a folder, with the settings of this one."""
-    return Project(Workspace.at(folder), "run_pipeline.py", grouping_fact="data")
+    return Project(Workspace(folder), "run_pipeline.py", grouping_fact="data")
 
 
 def print_row(title: str, value: str) -> None:

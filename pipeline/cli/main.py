@@ -48,7 +48,7 @@ def main(
         if hasattr(stream, "reconfigure"):  # a character the terminal cannot show is no failure
             stream.reconfigure(errors="backslashreplace")
     project = Project(
-        workspace=Workspace.at(home, project_folder),
+        workspace=Workspace(home, project_folder),
         script=Path(sys.argv[0]).name,
         environment=environment or {},
         pinned_runs=pinned_runs,

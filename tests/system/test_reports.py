@@ -233,7 +233,7 @@ def test_an_index_of_a_thousand_runs_shows_the_rows_that_are_asked_for(browser, 
         folder.mkdir(parents=True)
         record["steps"][0]["parameters"] = {"rows": number}
         (folder / "run.json").write_text(json.dumps(record | {"id": name}))
-    index_page = RunIndex(Project(Workspace.at(tmp_path), "run_pipeline.py")).write_page({})
+    index_page = RunIndex(Project(Workspace(tmp_path), "run_pipeline.py")).write_page({})
     page, _, console_messages = open_page(browser, f"file://{index_page}", 1440)
     rows = page.locator(".runs tbody tr:not([hidden])")
     assert rows.count() == MAX_INITIAL_ROWS

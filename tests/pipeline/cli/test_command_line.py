@@ -183,7 +183,7 @@ def test_an_error_of_a_command_is_one_line_and_an_exit_code(
 @pytest.mark.slow
 def test_a_closed_pipe_ends_every_command_quietly(make_project, make_step):
     project = make_project(make_step("one", "1"))
-    run_folder = Workspace.at(project.folder).run_folder("20260101-000000-abcd")
+    run_folder = Workspace(project.folder).run_folder("20260101-000000-abcd")
     run_folder.mkdir(parents=True)
     RunRecordWriter(RunRecord(run_folder.name, "2026-01-01T00:00:00+00:00", []), run_folder).close()
     for command in ("runs", "show latest", "list", "explain", "--help", "runs --help"):

@@ -136,7 +136,7 @@ def test_a_slow_kernel_start_does_not_shorten_the_estimated_time_left(home):
     }
     for durations, seconds_left in seconds_left_by_durations.items():
         console = terminal()
-        progress = TerminalProgress(Workspace.at(home), console, {"one": list(durations)})
+        progress = TerminalProgress(Workspace(home), console, {"one": list(durations)})
         progress.live.start()
         progress(RunEvent.CELL, run, step)
         assert re.search(rf"about {seconds_left}\.[0-5] s left", console.file.getvalue())
@@ -146,7 +146,7 @@ def test_a_slow_kernel_start_does_not_shorten_the_estimated_time_left(home):
 def test_each_running_step_has_one_line_of_a_terminal(home, width):
     run, step = running_step(cells=3, cells_done=1, heading="a long heading " * 9)
     console = terminal(width)
-    progress = TerminalProgress(Workspace.at(home), console)
+    progress = TerminalProgress(Workspace(home), console)
     progress(RunEvent.RUN_STARTED, run, None)
     progress(RunEvent.STEP_STARTED, run, step)
     [last_line] = Text.from_ansi(console.file.getvalue().splitlines()[-1]).plain.splitlines()
@@ -158,7 +158,7 @@ def test_each_running_step_has_one_line_of_a_terminal(home, width):
 def test_a_terminal_shows_brackets_and_colons_as_they_are(home):
     run, step = running_step("[bold]x", heading="[red]a :smile: heading[/red]")
     console = terminal()
-    progress = TerminalProgress(Workspace.at(home), console)
+    progress = TerminalProgress(Workspace(home), console)
     progress(RunEvent.RUN_STARTED, run, None)
     step.failure = "[/bold] is no list[int]"
     step.status = StepStatus.FAILED
@@ -177,7 +177,7 @@ def test_a_long_line_above_the_running_steps_is_not_broken(home):
     """A path can be copied from a narrow terminal."""
     run, _ = running_step()
     console = terminal(20)
-    progress = TerminalProgress(Workspace.at(home), console)
+    progress = TerminalProgress(Workspace(home), console)
     progress(RunEvent.RUN_STARTED, run, None)
     page = home / "reports" / "a run" / "index.html"
     assert f"run a run: {page}\n" in console.file.getvalue()
@@ -188,7 +188,7 @@ def test_the_colours_of_a_terminal_are_left_out_on_request(home, monkeypatch):
     step.status = StepStatus.DONE
     for no_color in (True, False):
         console = terminal(color_system="truecolor", no_color=no_color)
-        TerminalProgress(Workspace.at(home), console)(RunEvent.STEP_ENDED, run, step)
+        TerminalProgress(Workspace(home), console)(RunEvent.STEP_ENDED, run, step)
         assert ("\x1b[32m" in console.file.getvalue()) is not no_color
 
 
@@ -196,7 +196,7 @@ def test_the_cursor_is_there_while_steps_run(home):
     """A runner that is killed could not bring it back."""
     run, _ = running_step()
     console = terminal()
-    TerminalProgress(Workspace.at(home), console)(RunEvent.RUN_STARTED, run, None)
+    TerminalProgress(Workspace(home), console)(RunEvent.RUN_STARTED, run, None)
     output = console.file.getvalue()
     assert output.rindex("\x1b[?25h") > output.rindex("\x1b[?25l")
 
@@ -205,7 +205,7 @@ def test_a_step_that_runs_for_many_reasons_names_three(home, capsys):
     reasons = [f"input {name} is altered" for name in "abcde"]
     step = StepRecord("one", "one.html", StepStatus.RUNNING, why=reasons)
     run = RunRecord("a run", "2026-01-01T00:00:00+00:00", [step])
-    PlainProgress(Workspace.at(home))(RunEvent.STEP_STARTED, run, step)
+    PlainProgress(Workspace(home))(RunEvent.STEP_STARTED, run, step)
     expected = "; ".join(reasons[:3]) + " and 2 more"
     assert capsys.readouterr().out == f"one        starts: {expected}\n"
 
@@ -214,7 +214,7 @@ def test_json_prints_a_metric_with_its_number(home, capsys):
     step = StepRecord("one", "one.html", StepStatus.DONE)
     step.headline = {"RMSE": Metric(9.5, "$9.5", "lower", 10), "family": "forest"}
     run = RunRecord("a run", "2026-01-01T00:00:00+00:00", [step])
-    JsonProgress(Workspace.at(home))(RunEvent.RUN_ENDED, run, None)
+    JsonProgress(Workspace(home))(RunEvent.RUN_ENDED, run, None)
     event = json.loads(capsys.readouterr().out)
     assert (event["event"], event["status"]) == ("run ended", "done")
     rmse = {"value": 9.5, "text": "$9.5", "better": "lower", "before": 10}
@@ -277,7 +277,7 @@ def ended_run(*steps):
 def test_plain_progress_is_a_line_for_each_start_and_each_result(home, capsys):
     step = StepRecord("one", "one.html", StepStatus.DONE, cells=2, cells_done=2)
     step.headline, step.why = {"RMSE": "$43,000"}, ["it has never run here"]
-    run, show_progress = ended_run(step), PlainProgress(Workspace.at(home))
+    run, show_progress = ended_run(step), PlainProgress(Workspace(home))
     for event in (RunEvent.RUN_STARTED, RunEvent.STEP_STARTED, RunEvent.CELL, RunEvent.TICK):
         show_progress(event, run, step)
     for event in (RunEvent.STEP_ENDED, RunEvent.STOPPING, RunEvent.RUN_ENDED):
@@ -296,7 +296,7 @@ def test_plain_progress_is_a_line_for_each_start_and_each_result(home, capsys):
 
 def test_quiet_progress_prints_what_went_wrong_on_stderr(home, capsys):
     step = StepRecord("one", "one.html", StepStatus.DONE, cells=2, cells_done=1)
-    show_progress = QuietProgress(Workspace.at(home))
+    show_progress = QuietProgress(Workspace(home))
     for event in RunEvent:
         show_progress(event, ended_run(step), step)
     assert capsys.readouterr() == ("", "")
@@ -308,7 +308,7 @@ def test_quiet_progress_prints_what_went_wrong_on_stderr(home, capsys):
 
 def test_json_progress_is_an_object_for_each_event(home, capsys):
     step = StepRecord("one", "one.html", StepStatus.DONE, cells=2, cells_done=1, heading="[a]")
-    show_progress = JsonProgress(Workspace.at(home))
+    show_progress = JsonProgress(Workspace(home))
     for event in RunEvent:
         is_about_step = event in (RunEvent.STEP_STARTED, RunEvent.CELL, RunEvent.STEP_ENDED)
         show_progress(event, ended_run(step), step if is_about_step else None)
@@ -333,7 +333,7 @@ def history(home):
     again = StepRecord("one", "one.html", StepStatus.UP_TO_DATE, reused="20260101-000000-abcd")
     for run_id, steps in (("20260101-000000-abcd", [good]), ("20260102-000000-abcd", [again, bad])):
         run = RunRecord(run_id, "2026-01-01T00:00:00+00:00", steps)
-        folder = Workspace.at(home).run_folder(run_id)
+        folder = Workspace(home).run_folder(run_id)
         folder.mkdir(parents=True)
         RunRecordWriter(run, folder).close()
     return home

@@ -41,7 +41,7 @@ def reproduction_commands(home, steps, *parameters, sweep=(), params=()):
     """Return label -> command of a run with these options, without the run."""
     pipeline = resolve_dependencies(steps)
     tasks = select_tasks(pipeline, list(parameters), list(params), list(sweep)).tasks
-    project = Project(Workspace.at(home), "run_pipeline.py")
+    project = Project(Workspace(home), "run_pipeline.py")
     return reproduce.reproduction_commands(project, pipeline, tasks)
 
 

@@ -20,7 +20,7 @@ RUN_ID = "20261128-100000-0001"
 
 @pytest.fixture
 def project(home):
-    return Project(Workspace.at(home), "run_pipeline.py")
+    return Project(Workspace(home), "run_pipeline.py")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ TASK = Task(Step("two", Path("two.ipynb")), "two", {}, ("one",), "two")
 
 @pytest.fixture
 def store(home):
-    return StateStore(Workspace.at(home))
+    return StateStore(Workspace(home))
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_step_that_succeeds_is_recorded_with_what_it_read_and_wrote(save_end, 
     stat = file_signature(home / "in").stat
     (run_folder / "two.trace").write_text(f"read {stat} {home}/in\nwritten 0 0 {home}/out\n")
     assert save_end(StepStatus.DONE).status is StepStatus.DONE
-    fingerprint = StateStore(Workspace.at(home)).load("two").fingerprint
+    fingerprint = StateStore(Workspace(home)).load("two").fingerprint
     assert list(fingerprint.inputs) == [f"{home}/in"]
     assert list(fingerprint.outputs) == [f"{home}/out"]
 

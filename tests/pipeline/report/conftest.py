@@ -66,7 +66,7 @@ def encode_png(color="red", size=(200, 100), square_position=None):
 @pytest.fixture
 def project(home):
     """A project whose runs are grouped by their data."""
-    return Project(Workspace.at(home), "run_pipeline.py", grouping_fact="data")
+    return Project(Workspace(home), "run_pipeline.py", grouping_fact="data")
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_rendering_does_not_import_the_slow_grammar_of_web_addresses():
         "from pipeline.report.live import ReportWriter\n"
         "from pipeline.runs.records import RunRecord\n"
         "from pipeline.workspace import Workspace\n"
-        "project = Project(Workspace.at(Path()), 'work.py')\n"
+        "project = Project(Workspace(Path()), 'work.py')\n"
         "ReportWriter(project, RunRecord('a', '', [])).preload()\n"
         "print('nbconvert' in sys.modules, sys.modules['rfc3987_syntax'])"
     )

@@ -18,7 +18,7 @@ def read_log(tmp_path):
         texts = (line.replace(" ", f" 1 2 {folder}/", 1) for line in lines)
         log.write_text("".join(f"{text}\n" for text in texts))
         step = Step("one", folder / "one.ipynb", ignore=ignore)
-        return read_access_log(log, step, Workspace.at(folder))
+        return read_access_log(log, step, Workspace(folder))
 
     read.folder = folder
     return read

@@ -26,7 +26,7 @@ def tasks(make_step):
 
 @pytest.fixture
 def store(home):
-    return StateStore(Workspace.at(home))
+    return StateStore(Workspace(home))
 
 
 def save_done(store, task, **entries):

@@ -40,7 +40,7 @@ def file(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(file, home):
-    store = StateStore(Workspace.at(home))
+    store = StateStore(Workspace(home))
     outputs = {str(file): file_signature(file)}
     store.save(StepState("one", "1", StepStatus.DONE, Fingerprint(outputs=outputs)))
     return store

@@ -41,7 +41,7 @@ FORMER_STATE = {
 
 def write_state(home, content, folder):
     """Write a state of an earlier version; {HOME} in its paths stands for the folder."""
-    states_folder = Workspace.at(home).states_folder
+    states_folder = Workspace(home).states_folder
     states_folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content).replace("{HOME}", str(folder))
     (states_folder / f"{content['label']}.json").write_text(text)
@@ -71,26 +71,26 @@ def full_state(folder):
 
 
 def test_a_state_is_read_as_it_was_written(tmp_path):
-    store = StateStore(Workspace.at(tmp_path))
+    store = StateStore(Workspace(tmp_path))
     state = full_state(tmp_path / "data")
     store.save(state)
     assert store.states == {"train[seed=1]": state}
-    assert StateStore(Workspace.at(tmp_path)).states == {"train[seed=1]": state}
+    assert StateStore(Workspace(tmp_path)).states == {"train[seed=1]": state}
 
 
 def test_a_state_moves_with_its_project(tmp_path):
     old_home, new_home = tmp_path / "old", tmp_path / "new"
-    StateStore(Workspace.at(old_home)).save(full_state(old_home / "data"))
+    StateStore(Workspace(old_home)).save(full_state(old_home / "data"))
     assert str(tmp_path) not in next((old_home / "var/steps").iterdir()).read_text()
     old_home.rename(new_home)
-    moved_state = StateStore(Workspace.at(new_home)).load("train[seed=1]")
+    moved_state = StateStore(Workspace(new_home)).load("train[seed=1]")
     assert moved_state == full_state(new_home / "data")
 
 
 def test_a_state_of_an_earlier_version_is_read(tmp_path):
     """Its entries had other names, its paths were absolute, others had no use."""
     write_state(tmp_path, FORMER_STATE, tmp_path)
-    state = StateStore(Workspace.at(tmp_path)).load("train")
+    state = StateStore(Workspace(tmp_path)).load("train")
     assert state.fingerprint == Fingerprint(
         code={"cell 2": "c2"},
         parameters={"seed": 1},
@@ -119,7 +119,7 @@ def test_steps_that_changed_a_file_in_turn_in_an_earlier_version_run_anew(tmp_pa
     for label in ("prep", "train", "apart"):
         changes = entries if label == "train" else {}
         write_state(tmp_path, {**FORMER_STATE, "label": label, **changes}, tmp_path)
-    assert list(StateStore(Workspace.at(tmp_path)).states) == ["apart"]
+    assert list(StateStore(Workspace(tmp_path)).states) == ["apart"]
 
 
 @pytest.mark.parametrize(
@@ -138,28 +138,28 @@ def test_steps_that_changed_a_file_in_turn_in_an_earlier_version_run_anew(tmp_pa
 )
 def test_a_state_that_cannot_be_read_counts_as_none(tmp_path, text):
     """The step then runs, which is never wrong."""
-    folder = Workspace.at(tmp_path).states_folder
+    folder = Workspace(tmp_path).states_folder
     folder.mkdir(parents=True)
     (folder / "train.json").write_text(text)
-    assert StateStore(Workspace.at(tmp_path)).states == {}
+    assert StateStore(Workspace(tmp_path)).states == {}
 
 
 @pytest.mark.parametrize("name", REQUIRED_ENTRIES)
 def test_a_finished_step_whose_dependencies_are_not_known_is_not_skipped(tmp_path, name):
     """A later version may have another name for what decides whether the step is up to date."""
-    store = StateStore(Workspace.at(tmp_path))
+    store = StateStore(Workspace(tmp_path))
     store.save(full_state(tmp_path))
     [path] = store.workspace.states_folder.iterdir()
     content = json.loads(path.read_text())
     del content[name]
     path.write_text(json.dumps(content))
-    assert StateStore(Workspace.at(tmp_path)).states == {}
+    assert StateStore(Workspace(tmp_path)).states == {}
 
 
 @pytest.mark.parametrize("status", ["running", "a status of a later version"])
 def test_entries_of_a_later_version_are_left_alone(tmp_path, status):
     content = {"label": "train", "run": "1", "status": status, "weather": "fine"}
     write_state(tmp_path, content, tmp_path)
-    store = StateStore(Workspace.at(tmp_path))
+    store = StateStore(Workspace(tmp_path))
     assert store.load("train") == StepState("train", "1", StepStatus(status))
     assert store.load("train").status is not StepStatus.DONE
