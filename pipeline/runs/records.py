@@ -2,11 +2,10 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +31,6 @@ class Attempt:
     cell_status: list[CellStatus] = field(default_factory=list)
     output: str = ""
     notebook: str = ""  # the file name of the executed notebook
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Attempt":
-        """Return the attempt that a record's JSON describes; unknown entries are dropped."""
-        entries = _known_entries(cls, content)
-        entries["status"] = StepStatus(content["status"])
-        entries["cell_status"] = [CellStatus(status) for status in content.get("cell_status", [])]
-        return cls(**entries)
 
 
 @dataclass
@@ -71,24 +62,6 @@ class StepRecord:
     peak_mb: int = 0  # memory
     attempts: list[Attempt] = field(default_factory=list)  # the earlier ones, if retried
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "StepRecord":
-        """Return the step that a record's JSON describes; unknown entries are dropped.
-
-        Raises KeyError, TypeError or ValueError if it is no record.
-        """
-        entries = _known_entries(cls, content)
-        entries["status"] = StepStatus(content.get("status", StepStatus.NOT_RUN))
-        entries["cell_status"] = [CellStatus(status) for status in content.get("cell_status", [])]
-        entries["headline"] = headline_from_dict(content.get("headline", {}))
-        entries["attempts"] = [
-            Attempt.from_dict(attempt) for attempt in content.get("attempts", [])
-        ]
-        if "facts" not in content:  # an earlier version had entries of their own for facts
-            texts = {name: text for name, text in content.items() if text and isinstance(text, str)}
-            entries["facts"] = {name: text for name, text in texts.items() if name not in entries}
-        return cls(**entries)
-
     @property
     def file_stem(self) -> str:
         """The name of its files, without a suffix."""
@@ -116,10 +89,9 @@ class RunRecord:
     def from_dict(cls, content: Mapping[str, Any]) -> "RunRecord":
         """Return the run that a record's JSON describes; unknown entries are dropped.
 
-        Raises KeyError, TypeError or ValueError if it is no record.
+        Raises AttributeError, KeyError, TypeError or ValueError if it is no record.
         """
-        steps = [StepRecord.from_dict(step) for step in content["steps"]]
-        return cls(**_known_entries(cls, content) | {"steps": steps})
+        return _decode(cls, content)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as `from_dict` takes it; its values need `json.dumps(default=str)`."""
@@ -156,15 +128,32 @@ class RunRecord:
         return next((step.facts[name] for step in self.steps if step.facts.get(name)), "")
 
 
-def _known_entries(record_class: type, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries that are fields of the class: a later version may have written others."""
-    names = _field_names(record_class)
-    return {name: value for name, value in content.items() if name in names}
+def _decode(record_class: type, content: Mapping[str, Any]) -> Any:
+    """Return a record from its JSON, without entries that only a later version knows."""
+    entries = {
+        name: ENTRY_DECODERS[name](value) if name in ENTRY_DECODERS else value
+        for name, value in content.items()
+        if name in record_class.__annotations__
+    }
+    return record_class(**entries)
 
 
-@cache  # the index of all runs parses thousands of records
-def _field_names(record_class: Any) -> frozenset[str]:
-    return frozenset(record_field.name for record_field in fields(record_class))
+def _decode_step(content: Mapping[str, Any]) -> StepRecord:
+    step = _decode(StepRecord, content)
+    if "facts" not in content:  # an earlier version had entries of their own for facts
+        texts = {name: text for name, text in content.items() if text and isinstance(text, str)}
+        step.facts = {name: text for name, text in texts.items() if name not in vars(step)}
+    return step
+
+
+# entries that are no plain JSON
+ENTRY_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "status": StepStatus,
+    "cell_status": lambda statuses: [CellStatus(status) for status in statuses],
+    "headline": headline_from_dict,
+    "attempts": lambda attempts: [_decode(Attempt, attempt) for attempt in attempts],
+    "steps": lambda steps: [_decode_step(step) for step in steps],
+}
 
 
 def new_run_id() -> str:

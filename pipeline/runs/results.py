@@ -6,18 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# the type of each entry of the file
-ENTRY_TYPES: dict[str, type] = {
-    "headline": dict,
-    "notice": str,
-    "facts": dict,
-    "links": dict,
-    "outputs": dict,
-    "input_files": list,
-    "output_files": list,
-    "pages": dict,
-}
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -27,18 +15,6 @@ class Metric:
     text: str  # the value with its unit, as pages show it
     better: str = ""  # lower, higher, or empty if neither is better
     before: float | None = None  # the value to compare with, if the notebook knows one
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Metric":
-        """Return the metric that JSON describes; unknown entries are dropped.
-
-        A missing text is the value itself. Raises ValueError if the value is no number.
-        """
-        value, before = content.get("value"), content.get("before")
-        if not isinstance(value, int | float) or not isinstance(before, int | float | None):
-            raise ValueError(f"{dict(content)!r}, expected a number as value")
-        text = str(content.get("text", value))
-        return cls(value, text, str(content.get("better") or ""), before)
 
 
 Headline = dict[str, Metric | str]  # name -> the result; a text cannot be compared
@@ -76,18 +52,18 @@ class PublishedResults:
         content = json.loads(path.read_text())
         if not isinstance(content, dict):
             raise ValueError(f"it published {type(content).__name__}, expected dict ({path})")
-        for name, entry_type in ENTRY_TYPES.items():
-            value = content.get(name, entry_type())
-            if not isinstance(value, entry_type):
+        entries: dict[str, Any] = {}
+        for name, empty in vars(cls()).items():
+            entries[name] = content.get(name, empty)
+            if not isinstance(entries[name], type(empty)):
                 raise ValueError(
-                    f"it published {name} as {type(value).__name__}, "
-                    f"expected {entry_type.__name__} ({path})"
+                    f"it published {name} as {type(entries[name]).__name__}, "
+                    f"expected {type(empty).__name__} ({path})"
                 )
-        entries = {name: content[name] for name in ENTRY_TYPES if name in content}
-        entries["facts"] = {name: str(text) for name, text in content.get("facts", {}).items()}
-        entries["headline"] = headline_from_dict(content.get("headline", {}))
+        entries["headline"] = headline_from_dict(entries["headline"])
+        entries["facts"] = {name: str(text) for name, text in entries["facts"].items()}
         entries["pages"] = {
-            name: _parse_page(name, page) for name, page in content.get("pages", {}).items()
+            name: _parse_page(name, page) for name, page in entries["pages"].items()
         }
         return cls(**entries)
 
@@ -97,14 +73,18 @@ def headline_from_dict(content: Mapping[str, Any]) -> Headline:
 
     Raises ValueError that names the result if a metric has no number.
     """
-    headline: Headline = {}
-    for name, value in content.items():
-        try:
-            is_metric = isinstance(value, Mapping)
-            headline[name] = Metric.from_dict(value) if is_metric else str(value)
-        except ValueError as error:
-            raise ValueError(f"it published {name} as {error}") from None
-    return headline
+    return {name: _parse_result(name, result) for name, result in content.items()}
+
+
+def _parse_result(name: str, content: Any) -> Metric | str:
+    """Return a result of a headline; the text of a metric that has none is its value."""
+    if not isinstance(content, Mapping):
+        return str(content)
+    value, before = content.get("value"), content.get("before")
+    if not isinstance(value, int | float) or not isinstance(before, int | float | None):
+        raise ValueError(f"it published {name} as {dict(content)!r}, expected a number as value")
+    text, better = str(content.get("text", value)), str(content.get("better") or "")
+    return Metric(value, text, better, before)
 
 
 def _parse_page(name: str, content: Any) -> ExtraPage:

@@ -1,5 +1,6 @@
 """What a notebook says to the runner, with a runner and without one."""
 
+import json
 import subprocess
 import sys
 
@@ -49,6 +50,16 @@ def test_a_notebook_that_was_never_executed_has_published_nothing(tmp_path):
     assert PublishedResults.load(tmp_path / "results.json") == PublishedResults()
 
 
+def test_values_that_are_no_texts_are_shown_as_texts_and_unknown_entries_are_dropped(tmp_path):
+    """As a program that is no notebook of ours may write them."""
+    headline = {"rows": 5, "RMSE": {"value": 2, "before": None, "unit": "$"}, "best": None}
+    content = {"headline": headline, "facts": {"rows": 5}, "weather": "fine"}
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    assert PublishedResults.load(tmp_path / "results.json") == PublishedResults(
+        headline={"rows": "5", "RMSE": Metric(2, "2"), "best": "None"}, facts={"rows": "5"}
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -56,6 +67,8 @@ def test_a_notebook_that_was_never_executed_has_published_nothing(tmp_path):
         ('{"headline": [1]}', "it published headline as list, expected dict"),
         ('{"input_files": null}', "it published input_files as NoneType, expected list"),
         ('{"headline": {"RMSE": {"text": "x"}}}', "it published RMSE as .*, expected a number"),
+        ('{"headline": {"RMSE": {"value": 1, "before": "x"}}}', "it published RMSE as .*a number"),
+        ('{"pages": {"card": []}}', "the page card, but not its title and its Markdown"),
         ('{"pages": {"card": {"title": "A"}}}', "the page card, but not its title and its Markdo"),
     ],
 )
