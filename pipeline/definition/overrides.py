@@ -70,12 +70,11 @@ def _file_overrides(path: Path) -> list[ParameterOverride]:
         raise ValueError(f"--params {path}: expected NAME: VALUE, or STEP: {{NAME: VALUE}}")
     overrides = []
     for key, value in content.items():
-        if isinstance(value, dict):
-            values_by_name = {f"{key}.{name}".rstrip("."): text for name, text in value.items()}
-        else:
-            values_by_name = {str(key).rstrip("."): value}
+        # STEP: {NAME: VALUE} is STEP.NAME, and NAME: VALUE is NAME, from which the dot is stripped
+        values_by_name = value if isinstance(value, dict) else {"": value}
         overrides += [
-            ParameterOverride(name, text, str(path)) for name, text in values_by_name.items()
+            ParameterOverride(f"{key}.{name}".rstrip("."), text, str(path))
+            for name, text in values_by_name.items()
         ]
     return overrides
 

@@ -1,6 +1,7 @@
 """Parse the source of the cell tagged `parameters`, without running it."""
 
 import ast
+import contextlib
 import io
 import re
 import tokenize
@@ -138,16 +139,13 @@ def _parse_plain(name: str, value: ast.expr, comment: str) -> Parameter:
     type_comment = TYPE_COMMENT.fullmatch(comment)
     if type_comment:
         comment = type_comment["help"]
-        try:
+        with contextlib.suppress(SyntaxError):
             annotation = ast.parse(type_comment["annotation"].strip("\"'"), mode="eval").body
-        except SyntaxError:
-            type_comment = None
-        else:
             if not _unknown_name(annotation):
                 return Parameter(name, ast.unparse(annotation), default, comment)
     types = (kind.__name__ for kind in BUILT_IN_TYPES if isinstance(default, kind))
-    is_known = default is not None and not isinstance(default, Expression)
-    return Parameter(name, next(types, "Any") if is_known else "Any", default, comment)
+    type_name = "Any" if isinstance(default, Expression) else next(types, "Any")
+    return Parameter(name, type_name, default, comment)
 
 
 def _evaluate(expression: ast.expr) -> Any:

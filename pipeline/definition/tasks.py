@@ -47,10 +47,7 @@ def build_tasks(
     # the sort is stable: the order of the origins remains
     ordered_overrides = sorted(overrides, key=lambda override: "." in override.name)
     texts_by_step = _texts_by_step(parameters_by_step, ordered_overrides, problems)
-    sweep_values: dict[str, dict[str, list[str]]] = {step.name: {} for step in steps}
-    for sweep in sweeps:
-        for step_name, name in _matching_parameters(parameters_by_step, sweep, problems):
-            sweep_values[step_name][name] = _split_sweep_values(sweep.value)
+    sweeps_by_step = _texts_by_step(parameters_by_step, sweeps, problems)
     tasks_by_step: dict[str, list[Task]] = {}
     stems = [step.notebook.stem for step in steps]
     for step in steps:
@@ -59,8 +56,9 @@ def build_tasks(
         needs = _task_needs(step, tasks_by_step)
         stem = step.notebook.stem if stems.count(step.notebook.stem) == 1 else step.name
         tasks_by_step[step.name] = []
-        for combination in product(*sweep_values[step.name].values()):
-            variant = dict(zip(sweep_values[step.name], combination, strict=True))
+        swept_texts = sweeps_by_step[step.name]
+        for combination in product(*map(_split_sweep_values, swept_texts.values())):
+            variant = dict(zip(swept_texts, combination, strict=True))
             texts = step_texts | variant
             values, value_problems = (
                 parameters.validate(step_parameters, texts) if texts else ({}, [])
@@ -116,41 +114,34 @@ def _texts_by_step(
     overrides: list[ParameterOverride],
     problems: list[str],
 ) -> dict[str, dict[str, Any]]:
-    texts: dict[str, dict[str, Any]] = {step_name: {} for step_name in parameters_by_step}
-    for override in overrides:
-        for step_name, name in _matching_parameters(parameters_by_step, override, problems):
-            texts[step_name][name] = override.value
-    return texts
+    """Return step -> parameter -> text, for each step that declares an overridden parameter.
 
-
-def _matching_parameters(
-    parameters_by_step: dict[str, list[parameters.Parameter]],
-    override: ParameterOverride,
-    problems: list[str],
-) -> list[tuple[str, str]]:
-    """Return (step, parameter) for each step that declares the parameter.
-
-    Appends an error message to `problems` if there is none.
+    Appends an error message to `problems` for each override whose parameter no step declares.
     """
-    target_step, _, parameter_name = override.name.rpartition(".")
     names_by_step = {
         step_name: [parameter.name for parameter in step_parameters]
         for step_name, step_parameters in parameters_by_step.items()
     }
-    matches = [
-        (step_name, parameter_name)
-        for step_name, names in names_by_step.items()
-        if target_step in ("", step_name) and parameter_name in names
-    ]
-    if not matches:
-        candidates = {name for names in names_by_step.values() for name in names}
-        candidates |= {f"{step}.{name}" for step, names in names_by_step.items() for name in names}
-        origin = "" if override.origin == "-p" else f" ({override.origin})"
-        problems.append(
-            f"there is no parameter {override.name!r}{origin}"
-            f"{suggest_name(override.name, sorted(candidates))}"
-        )
-    return matches
+    texts: dict[str, dict[str, Any]] = {step_name: {} for step_name in parameters_by_step}
+    for override in overrides:
+        target_step, _, name = override.name.rpartition(".")
+        declaring_steps = [step for step, names in names_by_step.items() if name in names]
+        target_steps = [step for step in declaring_steps if target_step in ("", step)]
+        for step_name in target_steps:
+            texts[step_name][name] = override.value
+        if not target_steps:
+            problems.append(_unknown_parameter_message(override, names_by_step))
+    return texts
+
+
+def _unknown_parameter_message(
+    override: ParameterOverride, names_by_step: dict[str, list[str]]
+) -> str:
+    candidates = {name for names in names_by_step.values() for name in names}
+    candidates |= {f"{step}.{name}" for step, names in names_by_step.items() for name in names}
+    origin = "" if override.origin == "-p" else f" ({override.origin})"
+    suggestion = suggest_name(override.name, sorted(candidates))
+    return f"there is no parameter {override.name!r}{origin}{suggestion}"
 
 
 def _split_sweep_values(text: str) -> list[str]:
