@@ -27,7 +27,11 @@ def file_version(path: Path) -> FileVersion:
 
 def json_digest(content: Mapping[str, Any]) -> str:
     """Return a short hash of JSON content; values that JSON does not know count as their text."""
-    text = json.dumps(content, sort_keys=True, default=str)
+    return text_digest(json.dumps(content, sort_keys=True, default=str))
+
+
+def text_digest(text: str) -> str:
+    """Return a short hash of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -1,9 +1,6 @@
 """Take the present state of what a step depends on."""
 
-import platform
-from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +8,7 @@ from pipeline.definition.parameters import read_parameters
 from pipeline.definition.steps import Step
 from pipeline.definition.tasks import Task
 from pipeline.staleness import source_code
-from pipeline.staleness.file_signature import file_signature
+from pipeline.staleness.file_signature import FileSignature, file_signature
 from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.folder_listing import folder_signature
 from pipeline.staleness.state_store import StateStore
@@ -37,11 +34,6 @@ def take_fingerprint(task: Task, recorded: Fingerprint, state_store: StateStore)
 
     A file or a folder is read only if its time or size differs from that in `recorded`.
     """
-    sign_folder = partial(
-        folder_signature,
-        ignore=task.step.ignore,
-        get_expected_paths=lambda: state_store.expected_paths(task),
-    )
     return replace(
         source_fingerprint(task, state_store),
         runtime_modules={
@@ -49,21 +41,21 @@ def take_fingerprint(task: Task, recorded: Fingerprint, state_store: StateStore)
             for path in recorded.runtime_modules
             if Path(path).exists()
         },
-        packages=_installed_versions(recorded.packages),
-        inputs={
-            path: file_signature(Path(path), signature)
-            for path, signature in recorded.inputs.items()
-        },
-        outputs={
-            path: file_signature(Path(path), signature)
-            for path, signature in recorded.outputs.items()
-        },
+        packages={name: source_code.installed_version(name) for name in recorded.packages},
+        inputs=_sign_again(recorded.inputs),
+        outputs=_sign_again(recorded.outputs),
         folders={
-            path: sign_folder(Path(path), recorded=signature)
+            path: folder_signature(
+                Path(path), task.step.ignore, lambda: state_store.expected_paths(task), signature
+            )
             for path, signature in recorded.folders.items()
         },
         external_state=read_external_state(task.step),
     )
+
+
+def _sign_again(recorded: dict[str, FileSignature | None]) -> dict[str, FileSignature | None]:
+    return {path: file_signature(Path(path), signature) for path, signature in recorded.items()}
 
 
 def to_json_value(value: Any) -> Any:
@@ -87,11 +79,5 @@ def read_external_state(step: Step) -> dict[str, str]:
 def environment_versions(notebook: Path) -> dict[str, str]:
     """Return the version of Python and of each distribution that the notebook's modules import."""
     modules = source_code.resolve_imports(notebook)[1]
-    return _installed_versions(["python", *source_code.providing_distributions(modules)])
-
-
-def _installed_versions(names: Iterable[str]) -> dict[str, str]:
-    return {
-        name: platform.python_version() if name == "python" else source_code.installed_version(name)
-        for name in names
-    }
+    names = ["python", *source_code.providing_distributions(modules)]
+    return {name: source_code.installed_version(name) for name in names}

@@ -13,6 +13,9 @@ from pipeline.staleness.reasons import Reason, ReasonKind
 from pipeline.staleness.state_store import StateStore
 from pipeline.staleness.step_state import StepState
 
+# reasons for which a step must run, as it has not written the results that later steps read
+UNACCEPTABLE_KINDS = (ReasonKind.UNFINISHED, ReasonKind.OUTPUT)
+
 
 class PlannedTask(NamedTuple):
     """A task, and why it must run."""
@@ -82,14 +85,10 @@ def accept(task: Task, state_store: StateStore) -> str:
 
     Raises ValueError if there are no results of the step, or its outputs have changed.
     """
-    state = state_store.load(task.label)
-    obstacle = _missing_results(task, state, state_store)
-    if state is None or obstacle:
-        raise ValueError(f"step {task.label} cannot be accepted: {obstacle}")
-    fingerprint = dependencies.take_fingerprint(task, state.fingerprint, state_store)
-    changes = fingerprint.diff(state.fingerprint)
-    changed_outputs = [str(reason) for reason in changes if reason.kind is ReasonKind.OUTPUT]
-    if changed_outputs:
-        raise ValueError(f"step {task.label} cannot be accepted: {join_limited(changed_outputs)}")
-    state_store.save(replace(state, fingerprint=fingerprint))
-    return join_limited([*map(str, changes)]) or "nothing had changed"
+    planned = plan_task(task, state_store)
+    obstacles = [str(reason) for reason in planned.reasons if reason.kind in UNACCEPTABLE_KINDS]
+    if obstacles:
+        raise ValueError(f"step {task.label} cannot be accepted: {join_limited(obstacles)}")
+    state = replace(state_store.states[task.label], fingerprint=planned.fingerprint)
+    state_store.save(state)
+    return join_limited([*map(str, planned.reasons)]) or "nothing had changed"

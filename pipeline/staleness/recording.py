@@ -101,12 +101,11 @@ def find_changed_file(
     Writing it with equal content is no error; but if the other task ended while this one ran, this
     one must have opened it thereafter: else the other may have recorded what this one wrote.
     """
-    opened = {**accesses.appended, **accesses.written}
+    opened = {str(path): stat for path, stat in (accesses.appended | accesses.written).items()}
     owners = _file_owners(other_tasks, state_store)
-    written_paths = set(map(str, opened))
-    for path in sorted(owners.keys() & written_paths):
+    for path in sorted(owners.keys() & opened.keys()):
         owner, signature = owners[path]
-        is_race = owner in other_tasks.concurrent and opened.get(Path(path)) != signature.stat
+        is_race = owner in other_tasks.concurrent and opened[path] != signature.stat
         if is_race or describe_file_change(signature, file_signature(Path(path), signature)):
             is_same_step = owner.partition("[")[0] == task.step.name
             remedy = (

@@ -6,6 +6,7 @@ Code is compared as Python's syntax tree, so that formatting and comments do not
 import ast
 import contextlib
 import hashlib
+import platform
 import sys
 import tokenize
 from collections.abc import Iterable, Iterator
@@ -13,14 +14,8 @@ from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
-from pipeline.definition import magics, parameters_cell
-from pipeline.definition.notebook_file import (
-    is_parameters_cell,
-    is_python,
-    kernel_name,
-    read_cells,
-)
-from pipeline.runs.digests import FileVersion, file_version
+from pipeline.definition import magics, notebook_file, parameters_cell
+from pipeline.runs.digests import FileVersion, file_version, text_digest
 from pipeline.staleness.access_kinds import PACKAGE_FOLDERS, RUNNER_PACKAGE
 
 
@@ -30,11 +25,11 @@ def cell_hashes(notebook: Path, kernel: str = "") -> dict[str, str]:
     The kernel's name is the first entry; `kernel` replaces the one that the notebook names. Of the
     parameters cell only what is no parameter counts: the values are compared by name.
     """
-    hashes, heading = {"the kernel's name": kernel or kernel_name(notebook)}, ""
-    python = is_python(notebook)
-    for number, cell in enumerate(read_cells(notebook), 1):
+    hashes, heading = {"the kernel's name": kernel or notebook_file.kernel_name(notebook)}, ""
+    python = notebook_file.is_python(notebook)
+    for number, cell in enumerate(notebook_file.read_cells(notebook), 1):
         source = cell["source"]
-        if python and is_parameters_cell(cell):
+        if python and notebook_file.is_parameters_cell(cell):
             source = parameters_cell.parse(source, notebook.name).other_code
         if cell["cell_type"] == "markdown":
             headings = [line for line in source.splitlines() if line.startswith("#")]
@@ -64,13 +59,13 @@ def _source_hash(source: str) -> str:
         content = ast.dump(magics.parse_cell(source))
     except SyntaxError:
         content = "\n".join(line.rstrip() for line in source.strip().splitlines())
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    return text_digest(content)
 
 
 def imported_modules(notebook: Path) -> list[str]:
     """Return the modules that the notebook's cells import, in order, without duplicates."""
     names: list[str] = []
-    for cell in read_cells(notebook):
+    for cell in notebook_file.read_cells(notebook):
         if cell["cell_type"] == "code":
             with contextlib.suppress(SyntaxError):
                 names += _iter_imports(magics.parse_cell(cell["source"]), "")
@@ -166,12 +161,10 @@ def _scan_module(path: Path, package: str) -> tuple[str, list[str]]:
 def _scan_version(path: Path, package: str, _version: FileVersion) -> tuple[str, list[str]]:
     try:
         with tokenize.open(path) as file:
-            source = file.read()
-        tree = ast.parse(source)
+            tree = ast.parse(file.read())
     except (SyntaxError, UnicodeDecodeError):
-        source = path.read_bytes().decode(errors="replace")
-        return _source_hash(source), []
-    return _source_hash(source), list(_iter_imports(tree, package))
+        return _source_hash(path.read_bytes().decode(errors="replace")), []
+    return text_digest(ast.dump(tree)), list(_iter_imports(tree, package))
 
 
 def _iter_imports(tree: ast.AST, package: str) -> Iterator[str]:
@@ -223,7 +216,9 @@ def _installed_distributions() -> list[tuple[metadata.Distribution, str]]:
 
 
 def installed_version(distribution: str) -> str:
-    """Return the installed version of a distribution; "none" if it is not installed."""
+    """Return the version of python or of a distribution; "none" if it is not installed."""
+    if distribution == "python":
+        return platform.python_version()
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -10,12 +10,12 @@ from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.folder_listing import FolderSignature
 from pipeline.workspace import Workspace
 
-# name of an entry -> its name in files of earlier versions
+# the name of an entry in files of earlier versions -> its name now
 FORMER_NAMES = {
-    "runtime_modules": "dynamic",
-    "earlier_outputs": "left",
-    "external_state": "watched",
-    "output_digest": "wrote",
+    "dynamic": "runtime_modules",
+    "left": "earlier_outputs",
+    "watched": "external_state",
+    "wrote": "output_digest",
 }
 # entries of a fingerprint: their paths are stored relative to the project
 PATH_ENTRIES = ("modules", "runtime_modules", "inputs", "outputs", "folders")
@@ -48,7 +48,8 @@ class StepState:
         REQUIRED_ENTRIES, as it must not be skipped because they are unknown. Raises KeyError,
         TypeError, ValueError or AttributeError if it is no state.
         """
-        content = {**content, **_present_names(content)}
+        renamed = {FORMER_NAMES[name]: content[name] for name in FORMER_NAMES if name in content}
+        content = {**renamed, **content}
         status = StepStatus(content["status"])
         missing_names = [name for name in REQUIRED_ENTRIES if name not in content]
         if status is StepStatus.DONE and missing_names:
@@ -69,9 +70,7 @@ class StepState:
 
     def to_dict(self, workspace: Workspace) -> dict[str, Any]:
         """Return the state as `from_dict` takes it."""
-        entries = {
-            entry.name: getattr(self.fingerprint, entry.name) for entry in fields(Fingerprint)
-        }
+        entries = dict(vars(self.fingerprint))
         for name in SIGNATURE_TYPES:
             entries[name] = {
                 path: signature and signature.to_dict() for path, signature in entries[name].items()
@@ -88,15 +87,6 @@ class StepState:
             "earlier_outputs": [workspace.to_portable(path) for path in self.earlier_outputs],
             "output_digest": self.output_digest,
         }
-
-
-def _present_names(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries of a file of an earlier version under their present names."""
-    return {
-        name: content[former_name]
-        for name, former_name in FORMER_NAMES.items()
-        if former_name in content and name not in content
-    }
 
 
 def _decode_entry(name: str, values: Any, workspace: Workspace) -> dict[str, Any]:

@@ -60,6 +60,23 @@ def test_a_module_with_a_syntax_error_is_compared_as_text(make_notebook, tmp_pat
     assert resolved_modules(make_notebook("one", "import broken"), tmp_path)[0] == {"broken.py"}
 
 
+@pytest.mark.parametrize(
+    ("content", "imported"),
+    [
+        (b"import helper\nNAME = '\xc3\xbc'", {"helper.py"}),
+        (b"# coding: latin-1\nimport helper\nNAME = '\xfc'", {"helper.py"}),
+        (b"import helper\nNAME = '\xfc'", set()),  # Python could not import it
+    ],
+)
+def test_a_module_is_read_in_the_encoding_that_it_declares(
+    make_notebook, tmp_path, content, imported
+):
+    (tmp_path / "encoded.py").write_bytes(content)
+    write(tmp_path, "helper.py")
+    our_modules, _ = resolved_modules(make_notebook("one", "import encoded"), tmp_path)
+    assert our_modules == {"encoded.py"} | imported
+
+
 def test_packages_have_the_name_of_their_distribution():
     names = source_code.providing_distributions(["yaml", "sklearn.svm", "no_such_module"])
     assert [name.lower() for name in names] == ["pyyaml", "scikit-learn"]
