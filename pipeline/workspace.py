@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 RUN_RECORD_NAME = "run.json"  # in the folder of each run
 RUN_PAGE_NAME = "index.html"  # in the folder of the pages of each run, and of all runs
-HOME_MARK, PROJECT_MARK, ENVIRONMENT_MARK = "{home}", "{project}", "{environment}"
 
 
 class TaskFiles(NamedTuple):
@@ -45,9 +44,9 @@ class Workspace:
         # the folders that only the runner writes
         self.runner_folders = (self.states_folder, self.runs_folder, self.reports_folder)
         roots = {
-            PROJECT_MARK: str(self.project),
-            HOME_MARK: str(self.home),
-            ENVIRONMENT_MARK: sys.prefix,
+            "{project}": str(self.project),
+            "{home}": str(self.home),
+            "{environment}": sys.prefix,
         }
         # (mark in a portable path, folder), the innermost folder first
         self._roots = sorted(roots.items(), key=lambda root: len(root[1]), reverse=True)

@@ -9,7 +9,7 @@ from pipeline.cli.commands import RunnerCommands
 from pipeline.cli.parser import AddCommand, CommandLine, Option
 from pipeline.definition.project import CommitComparison, Project
 from pipeline.definition.steps import Step
-from pipeline.runs.prune import PinnedRuns, no_pinned_runs
+from pipeline.runs.prune import PinnedRuns
 from pipeline.workspace import Workspace
 
 CTRL_C_EXIT_CODE = 130
@@ -24,7 +24,7 @@ def main(
     commands: Sequence[Callable[[AddCommand], None]] = (),
     environment: Mapping[str, str] | None = None,
     options: Mapping[str, Option] | None = None,
-    pinned_runs: PinnedRuns = no_pinned_runs,
+    pinned_runs: PinnedRuns = dict,
     grouping_fact: str = "",
     compare_commits: CommitComparison | None = None,
 ) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from pipeline.runs.prune import PinnedRuns, no_pinned_runs
+from pipeline.runs.prune import PinnedRuns
 from pipeline.runs.records import RunRecord
 from pipeline.workspace import Workspace
 
@@ -45,7 +45,7 @@ class Project(NamedTuple):
     workspace: Workspace
     script: str  # the name of the script that users run
     environment: Mapping[str, str] = MappingProxyType({})  # defaults for the kernels
-    pinned_runs: PinnedRuns = no_pinned_runs
+    pinned_runs: PinnedRuns = dict  # no run is pinned
     grouping_fact: str = ""  # only runs with the same value of this fact are compared by default
     compare_commits: CommitComparison | None = None
 

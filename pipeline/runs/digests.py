@@ -9,7 +9,6 @@ from typing import Any
 
 MAX_SLUG_CHARS = 100
 
-
 FileVersion = tuple[int, int, int]  # inode, size, mtime: the key of what was read from a file
 
 

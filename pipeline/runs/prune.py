@@ -13,11 +13,6 @@ from pipeline.workspace import Workspace
 PinnedRuns = Callable[[], dict[str, str]]  # run id -> why it matters, e.g. what of it is in use
 
 
-def no_pinned_runs() -> dict[str, str]:
-    """Return that no run is pinned."""
-    return {}
-
-
 class PrunePlan(NamedTuple):
     """Which of the old runs can be deleted."""
 

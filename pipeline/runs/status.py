@@ -11,6 +11,11 @@ class _Status(StrEnum):
     def _missing_(cls, value: object) -> Self | None:
         return cls["UNKNOWN"] if isinstance(value, str) else None
 
+    @property
+    def phrase(self) -> str:
+        """How a step or a cell ended, as a verb phrase: "failed", "was killed"."""
+        return str(self) if self in ("ran", "failed", "timed out") else f"was {self}"
+
 
 class StepStatus(_Status):
     """The status of a step in a run, and of the run as a whole."""
@@ -35,11 +40,6 @@ class StepStatus(_Status):
     def is_success(self) -> bool:
         """Whether the step's results can be used."""
         return self in (StepStatus.DONE, StepStatus.UP_TO_DATE)
-
-    @property
-    def phrase(self) -> str:
-        """The status of a failed step as a verb phrase: "failed", "was killed"."""
-        return f"was {self}" if self in (StepStatus.KILLED, StepStatus.STOPPED) else str(self)
 
 
 # the status of a run is the first of these that one of its steps has
@@ -75,12 +75,6 @@ class CellStatus(_Status):
     def papermill(self) -> str:
         """The name of the status in an executed notebook: papermill's, where it has one."""
         return "completed" if self is CellStatus.RAN else str(self)
-
-    @property
-    def phrase(self) -> str:
-        """The status as a verb phrase: "ran", "was killed"."""
-        is_verb = self in (CellStatus.RAN, CellStatus.FAILED, CellStatus.TIMED_OUT)
-        return str(self) if is_verb else f"was {self}"
 
     def after_kernel_death(self) -> "CellStatus":
         """Return the status of the cell once its kernel is gone."""
