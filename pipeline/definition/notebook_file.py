@@ -48,8 +48,8 @@ def _load_version(notebook: Path, _version: FileVersion) -> dict[str, Any]:
         content = json.loads(notebook.read_bytes())
     except ValueError as error:
         raise ValueError(f"{notebook.name} is not a notebook: it is not JSON ({error})") from None
-    if not isinstance(content, dict) or content.get("nbformat") != 4 or "cells" not in content:
-        nbformat = content.get("nbformat") if isinstance(content, dict) else None
+    nbformat = content.get("nbformat") if isinstance(content, dict) else None
+    if nbformat != 4 or "cells" not in content:
         raise ValueError(
             f"{notebook.name} has notebook format {nbformat}, expected 4; to bring it up to date: "
             f"jupyter nbconvert --to notebook --inplace {notebook.name}"

@@ -30,9 +30,8 @@ def load_overrides(
             overrides += _file_overrides(path)
         except ValueError as error:
             problems.append(str(error))
-    unselected_names = set(names_by_lowercase.values()) - set(
-        _parameter_names(selected_steps).values()
-    )
+    selected_names = _parameter_names(selected_steps).values()
+    unselected_names = set(names_by_lowercase.values()).difference(selected_names)
     return [override for override in overrides if override.name not in unselected_names]
 
 

@@ -119,13 +119,11 @@ def _parse_literal(content: Any) -> Any:
 
 
 def _secret_problems(parameter: Parameter, secret: Secret) -> list[str]:
+    subject = f"{parameter.name} is {str(secret)!r}"
     if "str" not in parameter.annotation:
-        return [f"{parameter.name} is {str(secret)!r}, a secret, expected {parameter.annotation}"]
+        return [f"{subject}, a secret, expected {parameter.annotation}"]
     if not os.environ.get(secret.variable):
-        return [
-            f"{parameter.name} is {str(secret)!r}, but {secret.variable} is not set in the "
-            "environment"
-        ]
+        return [f"{subject}, but {secret.variable} is not set in the environment"]
     return []
 
 

@@ -6,7 +6,6 @@ import io
 import re
 import tokenize
 import typing
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,6 @@ STANDARD_ANNOTATIONS = {annotation.__name__: annotation for annotation in BUILT_
 # of annotated_types, which is imported only to check values
 CONSTRAINT_NAMES = ("Ge", "Gt", "Le", "Len", "Lt", "MaxLen", "MinLen", "MultipleOf")
 ANNOTATION_NAMES = (*STANDARD_ANNOTATIONS, *CONSTRAINT_NAMES)  # what an annotation may use
-LITERAL_CONSTRUCTORS: dict[str, Callable[..., Any]] = {"date": date, "Path": Path}
 # papermill's way to annotate: x = 3  # type: int  what it is for
 TYPE_COMMENT = re.compile(r"type:\s*(?P<annotation>\S+)\s*(?P<help>.*)")
 # modules whose import in the parameters cell only serves the annotations
@@ -152,10 +150,10 @@ def _evaluate(expression: ast.expr) -> Any:
     """Return a literal's value, date(2026, 11, 23) and Path("a") among them; else an Expression."""
     try:
         match expression:
-            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if (
-                name in LITERAL_CONSTRUCTORS
-            ):
-                return LITERAL_CONSTRUCTORS[name](*map(ast.literal_eval, args))
+            case ast.Call(func=ast.Name(id="date"), args=args, keywords=[]):
+                return date(*map(ast.literal_eval, args))
+            case ast.Call(func=ast.Name(id="Path"), args=args, keywords=[]):
+                return Path(*map(ast.literal_eval, args))
         return ast.literal_eval(expression)
     except (ValueError, TypeError):
         return Expression(ast.unparse(expression))

@@ -30,10 +30,14 @@ def resolve_dependencies(steps: list[Step]) -> list[Step]:
     steps of one name, a step that needs an unknown one, or steps that need each other.
     """
     names = [step.name for step in steps]
-    graph = {
-        step.name: tuple(names[:index][-1:]) if step.needs is None else tuple(step.needs)
+    resolved_steps = {
+        step.name: step._replace(
+            needs=tuple(names[:index][-1:] if step.needs is None else step.needs),
+            notebook=step.notebook.resolve(),
+        )
         for index, step in enumerate(steps)
     }
+    graph = {name: step.needs or () for name, step in resolved_steps.items()}
     duplicates = [name for name in names if names.count(name) > 1]
     if duplicates:
         raise ValueError(f"there are two steps {duplicates[0]!r}")
@@ -42,13 +46,7 @@ def resolve_dependencies(steps: list[Step]) -> list[Step]:
             raise ValueError(
                 f"step {step!r} needs {need!r}, which is no step{suggest_name(need, names)}"
             )
-    steps_by_name = {step.name: step for step in steps}
-    return [
-        steps_by_name[name]._replace(
-            needs=graph[name], notebook=steps_by_name[name].notebook.resolve()
-        )
-        for name in _sort_topologically(graph)
-    ]
+    return [resolved_steps[name] for name in _sort_topologically(graph)]
 
 
 def _sort_topologically(graph: Mapping[str, Iterable[str]]) -> Iterator[str]:
