@@ -36,11 +36,7 @@ def take_fingerprint(task: Task, recorded: Fingerprint, state_store: StateStore)
     """
     return replace(
         source_fingerprint(task, state_store),
-        runtime_modules={
-            path: source_code.module_hash(Path(path))
-            for path in recorded.runtime_modules
-            if Path(path).exists()
-        },
+        runtime_modules=source_code.module_hashes(recorded.runtime_modules),
         packages={name: source_code.installed_version(name) for name in recorded.packages},
         inputs=_sign_again(recorded.inputs),
         outputs=_sign_again(recorded.outputs),

@@ -69,9 +69,8 @@ def explain(planned_tasks: list[PlannedTask]) -> list[str]:
         if planned.reasons:
             verdict = f"run   {join_limited([*map(str, planned.reasons)])}"
         elif running_needs:
-            verdict = (
-                f"run   if {join_limited(running_needs, separator=' or ')} writes something new"
-            )
+            writers = join_limited(running_needs, separator=" or ")
+            verdict = f"run   if {writers} writes something new"
         else:
             verdict = f"skip  nothing has changed since run {planned.last_run}"
         if planned.reasons or running_needs:

@@ -65,11 +65,9 @@ def record_success(
     expected_paths = state_store.expected_paths(task) | outputs.keys()
     recorded = replace(
         fingerprint,
-        runtime_modules={
-            str(path): source_code.module_hash(path)
-            for path in sorted(accesses.module)
-            if str(path) not in fingerprint.modules and path.exists()
-        },
+        runtime_modules=source_code.module_hashes(
+            path for path in map(str, sorted(accesses.module)) if path not in fingerprint.modules
+        ),
         inputs=inputs,
         outputs=outputs,
         folders={
@@ -107,12 +105,9 @@ def find_changed_file(
         owner, signature = owners[path]
         is_race = owner in other_tasks.concurrent and opened[path] != signature.stat
         if is_race or describe_file_change(signature, file_signature(Path(path), signature)):
-            is_same_step = owner.partition("[")[0] == task.step.name
-            remedy = (
-                "give each value a file of its own"
-                if is_same_step
-                else "write another file, or merge the two steps"
-            )
+            remedy = "write another file, or merge the two steps"
+            if owner.partition("[")[0] == task.step.name:  # another value of a sweep
+                remedy = "give each value a file of its own"
             return (
                 f"step {task.label} has changed {display_path(path)}, which step {owner} wrote; "
                 f"{remedy}"
@@ -142,22 +137,13 @@ def _output_digest(
     for them.
     """
     to_portable = state_store.workspace.to_portable
-    visible_results = {
-        "files": {
-            to_portable(path): file and file.sha256 for path, file in fingerprint.outputs.items()
-        },
-        "outputs": results.outputs,
-        "headline": results.headline,
-    }
+    files = {to_portable(path): file and file.sha256 for path, file in fingerprint.outputs.items()}
+    visible_results = {"files": files, "outputs": results.outputs, "headline": results.headline}
     if fingerprint.outputs or results.outputs:
         return json_digest(visible_results)
-    inputs = {path: file and file.sha256 for path, file in fingerprint.inputs.items()}
-    folders = {
-        path: folder and sorted(folder.names) for path, folder in fingerprint.folders.items()
-    }
     modules = {to_portable(path): digest for path, digest in fingerprint.modules.items()}
-    return json_digest(
-        visible_results
-        | {"code": fingerprint.code, "parameters": fingerprint.parameters, "modules": modules}
-        | {"read": {to_portable(path): content for path, content in (inputs | folders).items()}}
-    )
+    code = {"code": fingerprint.code, "parameters": fingerprint.parameters, "modules": modules}
+    contents = {path: file and file.sha256 for path, file in fingerprint.inputs.items()}
+    names = {path: folder and sorted(folder.names) for path, folder in fingerprint.folders.items()}
+    read = {to_portable(path): content for path, content in (contents | names).items()}
+    return json_digest(visible_results | code | {"read": read})

@@ -147,9 +147,9 @@ def _source_files(module_name: str, root: Path) -> Iterator[tuple[Path, str]]:
             yield path.with_suffix(".py"), package
 
 
-def module_hash(path: Path) -> str:
-    """Return the hash of a module of ours. Raises OSError if there is no such file."""
-    return _scan_module(path, "")[0]
+def module_hashes(paths: Iterable[str]) -> dict[str, str]:
+    """Return path -> hash of those of our modules that exist."""
+    return {path: _scan_module(Path(path), "")[0] for path in paths if Path(path).exists()}
 
 
 def _scan_module(path: Path, package: str) -> tuple[str, list[str]]:

@@ -34,9 +34,8 @@ class StepState:
     label: str
     run: str  # the id of the run that executed it last
     status: StepStatus
-    fingerprint: Fingerprint = field(
-        default_factory=Fingerprint
-    )  # empty unless the step has succeeded
+    # empty unless the step has succeeded
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
     earlier_outputs: list[str] = field(default_factory=list)  # of earlier runs, that still exist
     output_digest: str = "nothing"  # of its own results
 
