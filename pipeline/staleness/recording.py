@@ -45,19 +45,17 @@ def record_success(
     results that are no files. fingerprint: of before the step ran, as the code may have changed
     since.
     """
-    workspace = state_store.workspace
     owners = _file_owners(other_tasks, state_store)
-    written_paths = accesses.written.keys()
-    # a log that steps only append to grows with every run: neither input nor output
-    logs = accesses.appended.keys() - written_paths
     signatures = {
-        str(path): file_signature(path) for path in sorted(written_paths) if path.is_file()
+        str(path): file_signature(path) for path in sorted(accesses.written) if path.is_file()
     }
     outputs = {path: file for path, file in signatures.items() if path not in owners}
+    # a log that steps only append to grows with every run: neither input nor output
+    changed_paths = accesses.written.keys() | accesses.appended.keys()
     inputs = {
         str(path): signature_when_read(path, recorded_stat)
         for path, recorded_stat in sorted(accesses.read.items())
-        if path not in written_paths | logs and not path.is_dir()
+        if path not in changed_paths and not path.is_dir()
     }
     # a file of another step that was written with equal content
     inputs |= {path: file for path, file in signatures.items() if path in owners}
@@ -72,7 +70,7 @@ def record_success(
         outputs=outputs,
         folders={
             str(path): folder_signature(path, task.step.ignore, lambda: expected_paths)
-            for path in access_log.listed_folders(accesses, workspace)
+            for path in access_log.listed_folders(accesses, state_store.workspace)
         },
         external_state=dependencies.read_external_state(task.step),
     )

@@ -42,6 +42,11 @@ def test_a_failure_is_told_in_words(status, phrase):
     assert status.phrase == phrase
 
 
+def test_the_status_of_a_cell_in_words():
+    phrases = [status.phrase for status in (CellStatus.RAN, CellStatus.NOT_RUN, CellStatus.KILLED)]
+    assert phrases == ["ran", "was not run", "was killed"]
+
+
 def test_a_status_of_a_later_version_is_unknown_but_no_success():
     assert StepStatus("postponed") is StepStatus.UNKNOWN
     assert not StepStatus("postponed").is_success
