@@ -11,7 +11,6 @@ from matplotlib.container import BarContainer
 from matplotlib.ticker import MaxNLocator
 
 from housing.models.families import FAMILIES
-from housing.plots.contributions import plot_contribution_spread, plot_contributions
 from housing.plots.style import (
     CAPPED_COLOR,
     MUTED_COLOR,
@@ -19,33 +18,9 @@ from housing.plots.style import (
     add_legend_above,
     dollar_formatter,
     finish_horizontal_plot,
-    use_style,
-)
-from housing.plots.uncertainty import (
-    plot_coverage,
-    plot_error_by_distance,
-    plot_intervals,
-    plot_learning_curve,
 )
 from housing.schema import FEATURES, HOUSE_VALUE, HOUSE_VALUE_CAP, TARGET, USD_PER_UNIT
 
-__all__ = [
-    "dollar_formatter",
-    "plot_contribution_spread",
-    "plot_contributions",
-    "plot_coverage",
-    "plot_error_by_distance",
-    "plot_family_comparison",
-    "plot_group_errors",
-    "plot_histograms",
-    "plot_importance",
-    "plot_intervals",
-    "plot_learning_curve",
-    "plot_residuals",
-    "plot_search_progress",
-    "plot_value_cap",
-    "use_style",
-]
 FIGURE_WIDTH_INCHES = 7.2
 HISTOGRAM_MAX_QUANTILE = 0.99  # a few block groups have values far above the others
 

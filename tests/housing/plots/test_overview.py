@@ -143,9 +143,9 @@ def test_the_comparison_is_in_dollars():
 
 
 CELLS = [
-    "from housing.plots import overview\n"
+    "from housing.plots import overview, style\n"
     "from housing.data.synthetic import generate_sample\n"
-    "overview.use_style()",
+    "style.use_style()",
     "overview.plot_value_cap(generate_sample(200));",
 ]
 

@@ -1,4 +1,4 @@
-"""The figures of trust in predictions, as `plots.overview` offers them to notebooks."""
+"""The figures of trust in predictions."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from housing.data.synthetic import generate_sample
-from housing.plots import overview, style
+from housing.plots import style, uncertainty
 from housing.schema import TARGET
 
 
@@ -29,7 +29,7 @@ def test_errors_by_distance_are_grouped_by_band():
     y_true = pd.Series(np.ones(100))
     y_pred = y_true.to_numpy() + np.tile([0.1, 0.1, 0.1, 0.3], 25)
     distance_km = np.repeat([0.0, 1.5], [60, 40])
-    axes = overview.plot_error_by_distance(
+    axes = uncertainty.plot_error_by_distance(
         y_true,
         {"near": y_pred, "far": y_pred},
         {"near": distance_km, "far": distance_km + 4},
@@ -47,7 +47,7 @@ def test_errors_by_distance_are_grouped_by_band():
 
 def test_a_band_of_few_block_groups_has_no_point():
     y_true, distance_km = pd.Series(np.ones(50)), np.repeat([0.0, 30.0], [45, 5])
-    axes = overview.plot_error_by_distance(y_true, {"near": y_true + 0.1}, {"near": distance_km})
+    axes = uncertainty.plot_error_by_distance(y_true, {"near": y_true + 0.1}, {"near": distance_km})
     assert [list(line.get_xdata()) for line in axes.get_lines()] == [[0], [0]]
 
 
@@ -58,7 +58,7 @@ def learning_curve(spread):
 
 
 def test_a_learning_curve_is_labelled_with_the_gain_of_a_doubling():
-    axes = overview.plot_learning_curve(learning_curve(0.0))
+    axes = uncertainty.plot_learning_curve(learning_curve(0.0))
     assert list(axes.get_lines()[0].get_ydata()) == [63_000, 58_000, 53_000, 50_000]
     start, end = axes.texts
     assert start.get_text() == "$63,000"
@@ -69,8 +69,8 @@ def test_a_learning_curve_is_labelled_with_the_gain_of_a_doubling():
 
 
 def test_a_learning_curve_shows_the_spread_over_folds_if_it_has_one():
-    assert overview.plot_learning_curve(learning_curve(0.0)).get_legend() is None
-    legend_texts = overview.plot_learning_curve(learning_curve(500.0)).get_legend().get_texts()
+    assert uncertainty.plot_learning_curve(learning_curve(0.0)).get_legend() is None
+    legend_texts = uncertainty.plot_learning_curve(learning_curve(500.0)).get_legend().get_texts()
     assert [text.get_text() for text in legend_texts] == ["standard deviation over the folds"]
 
 
@@ -83,7 +83,7 @@ def test_a_group_that_clearly_misses_the_coverage_has_another_color():
         },
         pd.Index(["all", "small", "$1 to $2", "wide"], name="region"),
     )
-    axes = overview.plot_coverage(table, target_coverage=0.9)
+    axes = uncertainty.plot_coverage(table, target_coverage=0.9)
     *group_lines, target_line = axes.get_lines()
     bars, markers = group_lines[::2], group_lines[1::2]
     assert list(target_line.get_xdata()) == [90, 90]
@@ -100,7 +100,7 @@ def test_a_group_that_clearly_misses_the_coverage_has_another_color():
 def test_intervals_are_ordered_by_prediction_and_misses_are_counted():
     y_true = generate_sample(300)[TARGET]
     y_pred = y_true.to_numpy() + np.random.default_rng(0).normal(0, 0.3, 300)
-    axes = overview.plot_intervals(y_true, y_pred, y_pred - 0.4, y_pred + 0.4, max_rows=60)
+    axes = uncertainty.plot_intervals(y_true, y_pred, y_pred - 0.4, y_pred + 0.4, max_rows=60)
     bars, predictions, inside, outside = axes.get_lines()
     low, high, gap = bars.get_ydata().reshape(60, 3).T
     assert high - low == pytest.approx(80_000)
@@ -118,5 +118,5 @@ def test_intervals_are_ordered_by_prediction_and_misses_are_counted():
 def test_intervals_of_fewer_rows_than_the_maximum_can_be_drawn():
     y_true = pd.Series([1.0, 2.0])
     y_pred = y_true.to_numpy()
-    axes = overview.plot_intervals(y_true, y_pred, y_pred - 1, y_pred + 1)
+    axes = uncertainty.plot_intervals(y_true, y_pred, y_pred - 1, y_pred + 1)
     assert axes.get_title() == "2 of 2 true values lie inside"
