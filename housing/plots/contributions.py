@@ -12,7 +12,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from housing.plots.style import CAPPED_COLOR, MUTED_COLOR, ZERO_LINE_COLOR, finish_horizontal_plot
+from housing.plots.style import (
+    CAPPED_COLOR,
+    MUTED_COLOR,
+    ZERO_LINE_COLOR,
+    finish_horizontal_plot,
+    format_dollars,
+)
 from housing.schema import FEATURES
 
 FIGURE_WIDTH_INCHES = 6.0
@@ -64,11 +70,8 @@ def _annotate_amounts(
     axes: Axes, base: float, amounts: np.ndarray, prediction: float, right_ends: np.ndarray
 ) -> None:
     """Write each amount to the right of its bar, the first and the last in bold."""
-    texts = [
-        f"${base:,.0f}",
-        *(_format_signed_dollars(amount) for amount in amounts),
-        f"${prediction:,.0f}",
-    ]
+    texts = [format_dollars(amount, "+") for amount in amounts]
+    texts = [format_dollars(base), *texts, format_dollars(prediction)]
     for row, (text, x) in enumerate(zip(texts, right_ends, strict=True)):
         is_total = row in (0, len(texts) - 1)
         axes.annotate(
@@ -117,7 +120,3 @@ def plot_contribution_spread(contributions_usd: pd.DataFrame) -> Axes:
 def _wrapped_label(name: str) -> str:
     """Return the meaning of a feature, in lines short enough for a narrow figure."""
     return fill(FEATURES[name].meaning if name in FEATURES else name, LABEL_WIDTH_CHARS)
-
-
-def _format_signed_dollars(amount: float) -> str:
-    return f"{'−' if amount < 0 else '+'}${abs(amount):,.0f}"

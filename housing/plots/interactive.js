@@ -1,4 +1,4 @@
-(payload, elementId) => {
+async (payload, elementId) => {
   "use strict";
   const root = document.querySelector(`#${elementId}:not([data-ready])`);
   if (!root) return;
@@ -9,28 +9,10 @@
     root.querySelector(selector),
   );
   const { width, height } = picture.viewBox.baseVal;
-  // the inverse of _encode_numbers in interactive.py
-  const decode = ({ data, bytes, offset, step, decimals }) => {
-    const buffer = Uint8Array.from(atob(data), (character) => character.charCodeAt(0)).buffer;
-    const codes = new { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array }[bytes](buffer);
-    return Float64Array.from(codes, (code) => (offset + step * code) / 10 ** decimals);
-  };
-  const x = decode(payload.x).map((value) => (value / 65535) * width);
-  const y = decode(payload.y).map((value) => (value / 65535) * height);
-  const fields = payload.fields.map((field) => ({ ...field, values: decode(field) }));
+  const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const { x, y, texts, tooltip_style } = await new Response(stream).json();
   let selected = -1;
-
-  function formatValue(field, dot) {
-    const value = field.values[dot];
-    if (field.categories) return field.categories[value];
-    const { decimals } = field;
-    const digits = Math.abs(value).toLocaleString("en-US", {
-      minimumFractionDigits: decimals,
-      maximumFractionDigits: decimals,
-    });
-    const sign = value < 0 ? "\u2212" : field.sign && value > 0 ? "+" : "";
-    return sign + field.prefix + digits + field.suffix;
-  }
 
   function createElement(tag, text, className) {
     const node = document.createElement(tag);
@@ -52,9 +34,9 @@
     marker.setAttribute("cy", y[dot]);
     const list = document.createElement("dl");
     const content = [];
-    for (const field of fields) {
-      const text = formatValue(field, dot);
-      if (field.label) list.append(createElement("dt", field.label), createElement("dd", text));
+    for (const [label, column] of Object.entries(texts)) {
+      const text = column[dot];
+      if (label) list.append(createElement("dt", label), createElement("dd", text));
       else content.push(createElement("p", text));
     }
     content.push(list);
@@ -126,6 +108,6 @@
     event.stopPropagation(); // JupyterLab has shortcuts for these keys
   });
   showHint();
-  tooltip.style.cssText = payload.tooltip_style;
+  tooltip.style.cssText = tooltip_style;
   tooltip.hidden = false;
 };

@@ -1,15 +1,15 @@
 """An interactive figure: a tooltip shows the data of the dot nearest to the pointer.
 
-One piece of HTML without dependencies: the figure as SVG, the data as packed numbers, and a script.
-It works as a notebook's output and inside `<iframe sandbox="allow-scripts" srcdoc>` under a content
-security policy that forbids every request.
+One piece of HTML without dependencies: the figure as SVG, compressed data, and a script. It works
+as a notebook's output and inside `<iframe sandbox="allow-scripts" srcdoc>` under a content security
+policy that forbids every request.
 """
 
 import hashlib
 import json
 import re
+import zlib
 from base64 import b64encode
-from collections.abc import Mapping
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +18,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -26,10 +25,7 @@ from PIL import Image
 from housing.plots import svg
 
 ASSETS_FOLDER = Path(__file__).parent
-# the formats that interactive.js can apply: prefix, sign, decimals, suffix
-NUMBER_FORMAT_PATTERN = re.compile(r"([^{]*)\{:(\+?),?\.(\d)f\}(.*)")
-MAX_COORDINATE_CODE = 65_535  # the width and the height of the figure in codes of two bytes
-CODE_DTYPES = ("<u1", "<u2", "<u4")
+POINTS_PER_INCH = 72  # the unit of the SVG markup
 
 
 class InteractiveFigure:
@@ -51,39 +47,34 @@ class InteractiveFigure:
 
 
 def build_interactive_figure(
-    axes: Axes,
-    x: pd.Series,
-    y: pd.Series,
-    tooltip_data: pd.DataFrame,
-    formats: Mapping[str, str],
-    alt_text: str,
+    axes: Axes, x: pd.Series, y: pd.Series, tooltip_texts: pd.DataFrame, alt_text: str
 ) -> InteractiveFigure:
     """Turn the axes' figure into one with a tooltip for the dot nearest to the pointer.
 
-    x, y: (n,) positions of the dots, in the axes' data coordinates. tooltip_data: (n, m); a text
-    column is shown as it is, a column of numbers by its entry in `formats` ("${:,.0f}"), packed
-    with as many decimals. alt_text: what the figure shows, for screen readers. The figure is
-    closed, so that the cell does not show it twice. Raises ValueError for a format that cannot be
-    packed, or a number column without one.
+    x, y: (n,) positions of the dots, in the axes' data coordinates. tooltip_texts: (n, m); a column
+    without a name is shown as a heading. alt_text: what the figure shows, for screen readers. The
+    figure is closed, so that the cell does not show it twice.
     """
     figure = _figure_of(axes)
     figure.canvas.draw()
+    figure.set_layout_engine("none")  # the layout stays as it was drawn
     positions = figure.transFigure.inverted().transform(
         axes.transData.transform(np.column_stack([x, y]))
     )
-    payload = {
-        "x": _encode_numbers(np.round(positions[:, 0] * MAX_COORDINATE_CODE), 0),
-        "y": _encode_numbers(np.round((1 - positions[:, 1]) * MAX_COORDINATE_CODE), 0),
+    width, height = figure.get_size_inches() * POINTS_PER_INCH
+    data = {
+        "x": np.round(positions[:, 0] * width, 2).tolist(),
+        "y": np.round((1 - positions[:, 1]) * height, 2).tolist(),
+        "texts": tooltip_texts.to_dict("list"),
         "tooltip_style": _tooltip_position(axes),
-        "fields": [
-            {"label": name, **_encode_column(tooltip_data[name], formats)} for name in tooltip_data
-        ],
     }
+    payload = b64encode(zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)).decode()
+    png = _render_png(figure)
     figure.patch.set_visible(False)  # the page's background shows through
-    svg_markup, png = svg.render(figure, bbox_inches=None), _render_png(figure)
+    svg_markup = svg.render(figure, bbox_inches=None)
     figure.patch.set_visible(True)
     plt.close(figure)
-    digest = hashlib.sha256((svg_markup + json.dumps(payload)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256((svg_markup + payload).encode()).hexdigest()[:12]
     html = _render_html(f"figure-{digest}", svg_markup, payload, alt_text)
     return InteractiveFigure(html, png, alt_text)
 
@@ -101,53 +92,17 @@ def _tooltip_position(axes: Axes) -> str:
     return f"right: {102 - 100 * box.x1:.1f}%; top: {102 - 100 * box.y1:.1f}%"
 
 
-def _encode_column(column: pd.Series, formats: Mapping[str, str]) -> dict[str, Any]:
-    """Encode a column of texts as categories, a column of numbers with its format."""
-    if not pd.api.types.is_numeric_dtype(column):
-        codes, categories = pd.factorize(column.astype(str), sort=True)
-        return {"categories": list(categories), **_encode_numbers(codes.astype(float), 0)}
-    number_format = formats.get(str(column.name), "")
-    match = NUMBER_FORMAT_PATTERN.fullmatch(number_format)
-    if not match:
-        raise ValueError(
-            f"{column.name} has format {number_format!r}, expected one like '${{:,.0f}}'"
-        )
-    prefix, sign, decimals, suffix = match.groups()
-    packed = _encode_numbers(column.to_numpy(float), int(decimals))
-    return {"prefix": prefix, "sign": sign, "suffix": suffix, **packed}
-
-
-def _encode_numbers(values: np.ndarray, decimals: int) -> dict[str, Any]:
-    """Encode numbers as (offset + step * code) / 10**decimals, in codes of the fewest bytes."""
-    integers = np.round(values * 10**decimals).astype(np.int64)
-    offset = int(integers.min())
-    step = int(np.gcd.reduce(integers - offset)) or 1
-    codes = (integers - offset) // step
-    dtype = next(dtype for dtype in CODE_DTYPES if codes.max() <= np.iinfo(dtype).max)
-    return {
-        "decimals": decimals,
-        "offset": offset,
-        "step": step,
-        "bytes": np.dtype(dtype).itemsize,
-        "data": b64encode(codes.astype(dtype).tobytes()).decode(),
-    }
-
-
 def _render_png(figure: Figure) -> bytes:
     """Render the figure without its tooltip, for viewers that show no HTML."""
     rendered, compressed = BytesIO(), BytesIO()
-    with rc_context({"savefig.facecolor": "white"}):
-        figure.savefig(rendered, format="png", dpi=svg.RASTER_DPI)
-    image = Image.open(rendered)
-    background = Image.new("RGBA", image.size, "white")
-    background.alpha_composite(image.convert("RGBA"))
-    background.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+    figure.savefig(rendered, format="png", dpi=svg.RASTER_DPI, facecolor="white")
+    Image.open(rendered).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
         compressed, "png", optimize=True, dpi=(svg.RASTER_DPI, svg.RASTER_DPI)
     )
     return compressed.getvalue()
 
 
-def _render_html(element_id: str, svg_markup: str, payload: dict[str, Any], alt_text: str) -> str:
+def _render_html(element_id: str, svg_markup: str, payload: str, alt_text: str) -> str:
     """Render figure, data, style and script as one element of that id."""
     view_box = re.search(r'viewBox="([^"]*)"', svg_markup)
     if view_box is None:
@@ -160,7 +115,6 @@ def _render_html(element_id: str, svg_markup: str, payload: dict[str, Any], alt_
     svg_markup = re.sub(r"(?<=: )#(?:333333|555555)", "currentColor", svg_markup)
     style = (ASSETS_FOLDER / "interactive.css").read_text().replace("#figure-id", f"#{element_id}")
     script = (ASSETS_FOLDER / "interactive.js").read_text().strip().removesuffix(";")
-    data = json.dumps(payload, separators=(",", ":")).replace("</", "<\\/")
     label = escape(alt_text)
     return (
         f'<div id="{element_id}" class="interactive-figure" role="group" aria-label="{label}">\n'
@@ -172,5 +126,5 @@ def _render_html(element_id: str, svg_markup: str, payload: dict[str, Any], alt_
         f"{svg_markup.strip().removesuffix('</svg>')}"
         '<circle class="marker" r="6" visibility="hidden"/></svg>\n'
         '<div class="tooltip" role="status" aria-live="polite" hidden></div>\n</div>\n'
-        f'<script>\n({script})({data}, "{element_id}");\n</script>\n</div>'
+        f'<script>\n({script})("{payload}", "{element_id}");\n</script>\n</div>'
     )

@@ -20,7 +20,7 @@ from housing.geography import (
     describe_locations,
 )
 from housing.plots.interactive import InteractiveFigure, build_interactive_figure
-from housing.plots.style import dollar_formatter
+from housing.plots.style import dollar_formatter, format_dollars
 from housing.schema import TARGET, USD_PER_UNIT
 
 # what the axes show, in degrees
@@ -82,29 +82,27 @@ def interactive_error_map(axes: Axes, frame: pd.DataFrame, y_pred: np.ndarray) -
     """
     error = y_pred - frame[TARGET]
     order = np.argsort(-error.abs(), kind="stable")  # of dots at one place the top one comes first
-    tooltip_data = pd.DataFrame(
+    tooltip_texts = pd.DataFrame(
         {
             "": describe_locations(frame),
-            "prediction": (y_pred * USD_PER_UNIT).round(-2),
-            "true value": (frame[TARGET] * USD_PER_UNIT).round(-2),
-            "error": (error * USD_PER_UNIT).round(-2),
-            "income": (frame.MedInc * 10_000).round(-2),
-            "people": frame.Population,
+            "prediction": _hundreds_texts(pd.Series(y_pred, frame.index)),
+            "true value": _hundreds_texts(frame[TARGET]),
+            "error": _hundreds_texts(error, plus_sign="+"),
+            "income": _hundreds_texts(frame.MedInc / 10) + " a year",
+            "people": frame.Population.map("{:,.0f}".format),
         }
     ).iloc[order]
-    formats = {
-        "prediction": "${:,.0f}",
-        "true value": "${:,.0f}",
-        "error": "${:+,.0f}",
-        "income": "${:,.0f} a year",
-        "people": "{:,.0f}",
-    }
     alt_text = (
         f"Map of California: {len(frame):,} block groups as dots, colored by how many dollars "
         "the prediction is above the true value (red) or below it (blue)"
     )
     longitude, latitude = frame.Longitude.iloc[order], frame.Latitude.iloc[order]
-    return build_interactive_figure(axes, longitude, latitude, tooltip_data, formats, alt_text)
+    return build_interactive_figure(axes, longitude, latitude, tooltip_texts, alt_text)
+
+
+def _hundreds_texts(values: pd.Series, plus_sign: str = "") -> pd.Series:
+    """Return values in $100,000 as texts in dollars, rounded to hundreds."""
+    return (values * USD_PER_UNIT).round(-2).map(lambda usd: format_dollars(usd, plus_sign))
 
 
 def _draw_dots(

@@ -18,6 +18,7 @@ from housing.plots.style import (
     add_legend_above,
     dollar_formatter,
     finish_horizontal_plot,
+    format_dollars,
 )
 from housing.schema import FEATURES, HOUSE_VALUE, HOUSE_VALUE_CAP, TARGET, USD_PER_UNIT
 
@@ -188,7 +189,7 @@ def plot_importance(table: pd.DataFrame) -> Axes:
     names = [FEATURES[name].meaning for name in rmse_lost.index]
     error_style = {"ecolor": "#444444", "elinewidth": 1.2, "capsize": 3}
     bars = axes.barh(names, rmse_lost, 0.66, xerr=spread, error_kw=error_style)
-    labels = [f"{'−' if usd < 0 else ''}${abs(usd):,.0f}" for usd in rmse_lost]
+    labels = [format_dollars(usd) for usd in rmse_lost]
     axes.bar_label(bars, labels, padding=5, fontsize=9.5)
     axes.margins(x=0.13)
     xlabel = "test RMSE lost when the feature is shuffled"

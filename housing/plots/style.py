@@ -47,10 +47,16 @@ def add_legend_above(
 
 def dollar_formatter(decimals: int = 0) -> FuncFormatter:
     """Return the formatter of a dollar axis: $0, $85k, −$150k; decimals for close ticks."""
-    return FuncFormatter(lambda value, _: _format_dollars(value, decimals))
+    return FuncFormatter(lambda value, _: _format_thousands(value, decimals))
 
 
-def _format_dollars(value: float, decimals: int) -> str:
+def format_dollars(value: float, plus_sign: str = "") -> str:
+    """Return an amount as text: $12,300, −$150; with `plus_sign` before an amount above 0."""
+    sign = "−" if value < 0 else plus_sign if value > 0 else ""
+    return f"{sign}${abs(value):,.0f}"
+
+
+def _format_thousands(value: float, decimals: int) -> str:
     return f"{'−' if value < 0 else ''}${abs(value) / 1000:,.{decimals}f}k" if value else "$0"
 
 

@@ -1,4 +1,3 @@
-import json
 import re
 from base64 import b64decode
 from html import escape
@@ -11,80 +10,71 @@ import pytest
 from PIL import Image
 
 from housing.plots.interactive import build_interactive_figure
+from tests.support.interactive_payload import read_payload
 
-FORMATS = {"error": "${:+,.0f}", "share": "{:.2f} %"}
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 
 
 @pytest.fixture
 def dots():
-    """Return positions, a text and two numbers of 300 dots."""
+    """Return positions and three texts of 300 dots."""
     rng = np.random.default_rng(0)
     return pd.DataFrame(
         {
             "x": rng.uniform(0, 10, 300),
             "y": rng.uniform(0, 10, 300),
             "": rng.choice(["near Fresno", "near <Chico> & co"], 300),
-            "error": rng.normal(0, 60_000, 300).round(-2),
-            "share": rng.uniform(0, 100, 300),
+            "error": [f"${error:,.0f}" for error in rng.normal(0, 60_000, 300).round(-2)],
+            "share": [f"{share:.2f} %" for share in rng.uniform(0, 100, 300)],
         }
     )
 
 
-def draw(dots, formats=FORMATS):
+def draw(dots):
     """Return the Axes with the dots drawn, and the interactive figure."""
     axes = plt.figure(figsize=(5, 4)).gca()
     axes.scatter(dots.x, dots.y, rasterized=True)
     axes.set_title("Dots")
-    tooltip_data = dots.drop(columns=["x", "y"])
-    return axes, build_interactive_figure(
-        axes, dots.x, dots.y, tooltip_data, formats, "Three hundred dots"
-    )
+    tooltip_texts = dots.drop(columns=["x", "y"])
+    return axes, build_interactive_figure(axes, dots.x, dots.y, tooltip_texts, "Three hundred dots")
 
 
 def html_of(dots):
     return draw(dots)[1].html
 
 
-def read_payload(html):
-    """Return the data that the script is called with."""
-    script = html[html.rindex("<script>") : html.rindex("</script>")]
-    return json.loads(re.search(r'\}\)\((\{.*\}), "figure-\w+"\);', script)[1])
+def view_box_size(html):
+    """Return width and height of the figure, the units of the positions."""
+    return [float(side) for side in re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', html).groups()]
 
 
-def decode(packed):
-    """Decode packed numbers as the script does."""
-    codes = np.frombuffer(b64decode(packed["data"]), f"<u{packed['bytes']}")
-    return (packed["offset"] + packed["step"] * codes.astype(float)) / 10 ** packed["decimals"]
+def test_the_data_has_the_texts_of_each_dot(dots):
+    texts = read_payload(html_of(dots))["texts"]
+    assert list(texts) == ["", "error", "share"]
+    for name in texts:
+        assert texts[name] == list(dots[name])
 
 
-def test_every_number_is_decoded_with_the_decimals_of_its_format(dots):
-    location, error, share = read_payload(html_of(dots))["fields"]
-    texts = [location["categories"][int(code)] for code in decode(location)]
-    assert texts == list(dots[""])
-    assert decode(error) == pytest.approx(dots["error"].to_numpy(), abs=1e-6)
-    assert decode(share) == pytest.approx(dots["share"].to_numpy(), abs=0.005)
-    assert (error["prefix"], error["sign"], share["suffix"]) == ("$", "+", " %")
-
-
-def test_hundreds_of_dollars_take_two_bytes(dots):
-    error = read_payload(html_of(dots))["fields"][1]
-    assert (error["step"], error["bytes"]) == (100, 2)
+def test_the_data_is_smaller_than_its_texts(dots):
+    many_dots = pd.concat([dots] * 10)
+    html_sizes = [len(html_of(frame)) for frame in (many_dots, many_dots.head(1))]
+    n_characters = many_dots[["", "error", "share"]].map(len).sum().sum()
+    assert html_sizes[0] - html_sizes[1] < 0.5 * n_characters
 
 
 def test_the_positions_are_where_the_dots_are_drawn(dots):
     axes, figure = draw(dots)
     payload = read_payload(figure.html)
-    drawn = axes.transData.transform(dots[["x", "y"]].to_numpy())
-    width, height = axes.figure.bbox.size
-    assert decode(payload["x"]) / 65_535 * width == pytest.approx(drawn[:, 0], abs=0.01)
-    assert (1 - decode(payload["y"]) / 65_535) * height == pytest.approx(drawn[:, 1], abs=0.01)
+    width, height = view_box_size(figure.html)
+    drawn = axes.transData.transform(dots[["x", "y"]].to_numpy()) / axes.figure.bbox.size
+    assert payload["x"] == pytest.approx(drawn[:, 0] * width, abs=0.01)
+    assert payload["y"] == pytest.approx((1 - drawn[:, 1]) * height, abs=0.01)
 
 
 def test_the_same_dots_give_the_same_bytes_and_others_another_id(dots):
     html = html_of(dots)
     assert html_of(dots) == html
-    other_html = html_of(dots.assign(error=0.0))
+    other_html = html_of(dots.assign(error="$0"))
     first, second = (re.search(r'<div id="(figure-\w+)"', page)[1] for page in (html, other_html))
     assert first != second
 
@@ -110,14 +100,9 @@ def test_the_figure_displays_as_html_with_a_png_as_fallback(dots):
     assert data["text/plain"] == "Three hundred dots"
 
 
-def test_a_format_that_cannot_be_packed_is_named(dots):
-    with pytest.raises(ValueError, match=r"share has format '\{:e\}'"):
-        draw(dots, FORMATS | {"share": "{:e}"})
-
-
-def test_a_single_dot_can_be_packed(dots):
+def test_a_single_dot_has_a_tooltip_too(dots):
     payload = read_payload(html_of(dots.head(1)))
-    assert decode(payload["fields"][1]) == dots["error"].head(1).to_numpy()
+    assert payload["texts"]["error"] == list(dots["error"].head(1))
 
 
 @pytest.fixture
@@ -139,23 +124,22 @@ def page(browser, dots, tmp_path):
 
 
 def expected_tooltip(dot):
-    error = dot["error"]
-    sign = "\u2212" if error < 0 else "+" if error > 0 else ""
-    return f"{dot['']}\nerror\n{sign}${abs(error):,.0f}\nshare\n{dot['share']:.2f} %"
+    return f"{dot['']}\nerror\n{dot['error']}\nshare\n{dot['share']}"
 
 
 @pytest.mark.slow
 def test_pointing_at_a_dot_shows_its_data(page, dots):
     payload = read_payload(html_of(dots))
-    x, y = decode(payload["x"]) / 65_535, decode(payload["y"]) / 65_535
     box = page.figure.locator("svg").bounding_box()
+    scale = box["width"] / view_box_size(html_of(dots))[0]
     for dot in (0, 17):
-        page.mouse.move(box["x"] + box["width"] * x[dot], box["y"] + box["height"] * y[dot])
+        x, y = payload["x"][dot] * scale, payload["y"][dot] * scale
+        page.mouse.move(box["x"] + x, box["y"] + y)
         tooltip = page.figure.locator(".tooltip").inner_text().replace("\n\n", "\n")
         assert tooltip == expected_tooltip(dots.iloc[dot])
         marker = page.figure.locator(".marker").bounding_box()
         center = marker["x"] + marker["width"] / 2
-        assert center == pytest.approx(box["x"] + box["width"] * x[dot], abs=1)
+        assert center == pytest.approx(box["x"] + x, abs=1)
     assert page.messages == []
 
 
@@ -167,10 +151,11 @@ def test_clicking_a_dot_again_shows_the_next_one_at_the_same_place(browser, dots
     page.goto((tmp_path / "page.html").as_uri())
     box = page.locator("svg").bounding_box()
     payload = read_payload(html_of(coincident))
-    x, y = decode(payload["x"])[0] / 65_535, decode(payload["y"])[0] / 65_535
+    scale = box["width"] / view_box_size(html_of(coincident))[0]
+    x, y = payload["x"][0] * scale, payload["y"][0] * scale
     hints = []
     for _ in range(4):
-        page.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+        page.mouse.click(box["x"] + x, box["y"] + y)
         hints.append(page.locator(".hint").inner_text().partition(" at this place")[0])
     page.close()
     # the pointer selects the first dot when it arrives, so that the first click goes on

@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from housing.data.synthetic import generate_sample
 from housing.plots import maps
 from housing.schema import TARGET
+from tests.support.interactive_payload import read_payload
 
 
 @pytest.fixture(autouse=True)
@@ -90,10 +91,18 @@ def test_a_map_of_few_block_groups_can_be_drawn():
 
 
 def test_the_tooltips_have_prediction_true_value_and_error(frame):
-    y_pred = frame[TARGET].to_numpy() + 0.123
+    errors_usd = np.tile([-12_300, 0, 51_200], 1_000)
+    errors_usd[7] = 80_000
+    y_pred = frame[TARGET].to_numpy() + errors_usd / 100_000
     axes = maps.plot_error_map(frame, (y_pred - frame[TARGET]) * 100_000)
     html = maps.interactive_error_map(axes, frame, y_pred).html
-    for label in ("prediction", "true value", "error", "income", "people"):
-        assert f'"label":"{label}"' in html
+    tooltips = pd.DataFrame(read_payload(html)["texts"])
+    assert list(tooltips)[1:] == ["prediction", "true value", "error", "income", "people"]
+    assert set(tooltips.error) == {"−$12,300", "$0", "+$51,200", "+$80,000"}
+    first, row = tooltips.iloc[0], 7  # the largest error is on top
+    assert first["prediction"] == f"${round(y_pred[row] * 1_000) * 100:,}"
+    assert first["true value"] == f"${round(frame[TARGET].iloc[row] * 1_000) * 100:,}"
+    assert first["income"] == f"${round(frame.MedInc.iloc[row] * 100) * 100:,} a year"
+    assert first["people"] == f"{frame.Population.iloc[row]:,.0f}"
     assert "Map of California: 3,000 block groups" in html
     assert plt.get_fignums() == []  # else the cell would show the map twice
