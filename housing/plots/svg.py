@@ -25,7 +25,6 @@ def render(figure: Figure, bbox_inches: str | None = "tight") -> str:
             dpi=RASTER_DPI,
             bbox_inches=bbox_inches,
             metadata={"Date": None},
-            facecolor=figure.get_facecolor(),
         )
     return _compress(buffer.getvalue())
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from scipy.stats import binomtest
 
 from housing.evaluation.learning_curves import rmse_drop_per_doubling
 from housing.plots.style import (
@@ -34,7 +35,6 @@ DISTANCE_BANDS_KM = {  # the label of each band and its upper end
     "to 50": 50,
 }
 MIN_BAND_ROWS = 30  # block groups that a point of `plot_error_by_distance` stands for
-Z_SCORE_90 = 1.645  # standard deviations to either side that hold 90% of a normal distribution
 
 
 def plot_error_by_distance(
@@ -92,8 +92,11 @@ def plot_learning_curve(curve: pd.DataFrame) -> Axes:
     _annotate_curve_ends(axes, curve)
     axes.set_ylim(rmse.min() - 0.35 * np.ptp(rmse), rmse.max() + 0.15 * np.ptp(rmse))
     axes.yaxis.set_major_formatter(dollar_formatter(1 if np.ptp(rmse) < 5_000 else 0))
-    axes.set(xlabel="training rows (log scale)", ylabel="RMSE on held-out rows")
-    axes.set_title("What more data brings")
+    axes.set(
+        title="What more data brings",
+        xlabel="training rows (log scale)",
+        ylabel="RMSE on held-out rows",
+    )
     return axes
 
 
@@ -124,10 +127,11 @@ def plot_coverage(table: pd.DataFrame, target_coverage: float = 0.9) -> Axes:
     """
     axes = plt.figure(figsize=(FIGURE_WIDTH_INCHES, 1.4 + 0.4 * len(table))).gca()
     share, count = table["inside, %"] / 100, table["block groups"]
-    low, high = _wilson_interval(share, count)
     for row, name in enumerate(table.index):
-        color = MISSED_COLOR if high[name] < target_coverage else "C0"
-        axes.plot([low[name] * 100, high[name] * 100], [row, row], color=color, linewidth=1.6)
+        n_inside = round(share[name] * count[name])
+        low, high = binomtest(n_inside, int(count[name])).proportion_ci(0.9, "wilson")
+        color = MISSED_COLOR if high < target_coverage else "C0"
+        axes.plot([low * 100, high * 100], [row, row], color=color, linewidth=1.6)
         axes.plot(share[name] * 100, row, "o", ms=9 if row == 0 else 7, color=color)
     axes.axvline(target_coverage * 100, color=ZERO_LINE_COLOR, linewidth=1.2, linestyle="--")
     labels = [f"{name}  ({n_rows:,.0f})" for name, n_rows in count.items()]
@@ -166,15 +170,7 @@ def plot_intervals(
     table = table.sort_values("predicted") * USD_PER_UNIT
     ranks = np.arange(len(table))
     is_inside = (table.low <= table.true) & (table.true <= table.high)
-    gaps = np.full(len(table), np.nan)  # between the intervals, so that one path holds them all
-    axes.plot(
-        np.repeat(ranks, 3),
-        np.stack([table.low, table.high, gaps], axis=1).ravel(),
-        color=MUTED_COLOR,
-        linewidth=3.4,
-        solid_capstyle="butt",
-        label="interval",
-    )
+    axes.vlines(ranks, table.low, table.high, MUTED_COLOR, linewidth=3.4, label="interval")
     axes.plot(ranks, table.predicted, "_", color="C0", ms=6, mew=2, label="prediction")
     for in_group, marker, color, label in (
         (is_inside, "o", "C0", "true value inside"),
@@ -188,12 +184,3 @@ def plot_intervals(
     title = f"{is_inside.sum()} of {len(table)} true values lie inside"
     add_legend_above(axes, title, 4, marker_scale=1.4)
     return axes
-
-
-def _wilson_interval(share: pd.Series, count: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Return the ends of the 90% interval of a true share, of which `share` of `count` was seen."""
-    z_squared = Z_SCORE_90**2
-    center = (share + z_squared / (2 * count)) / (1 + z_squared / count)
-    half_width = np.sqrt(share * (1 - share) / count + z_squared / (4 * count**2)) * Z_SCORE_90
-    half_width = half_width / (1 + z_squared / count)
-    return center - half_width, center + half_width
