@@ -17,32 +17,26 @@ from housing.training.search import SearchResult
 
 def learning_curve(
     build_model: Callable[[], RegressorMixin],
-    train: pd.DataFrame,
-    held_out: pd.DataFrame | FoldIndices,
+    frame: pd.DataFrame,
+    fold_indices: FoldIndices,
     train_sizes: Sequence[int],
     seed: int = 42,
 ) -> pd.DataFrame:
     """Return a row for each number of training rows, with the RMSE on held-out rows, in dollars.
 
-    build_model: returns an unfitted model. held_out: other block groups, or folds of the training
-    part, whose mean and standard deviation are returned. The rows of each size are the first ones
-    of one random order, so that a larger set contains the smaller one. Raises ValueError if a size
-    is larger than the number of rows to train on.
+    build_model: returns an unfitted model. fold_indices: (train, held-out) row numbers of the
+    frame; the mean and the standard deviation over the folds are returned. The rows of each size
+    are the first ones of one random order, so that a larger set contains the smaller one. Raises
+    ValueError if a size is larger than the number of rows to train on.
     """
-    if isinstance(held_out, pd.DataFrame):
-        pairs = [(train, held_out)]
-    else:
-        pairs = [
-            (train.iloc[train_index], train.iloc[held_out_index])
-            for train_index, held_out_index in held_out
-        ]
-    max_size = min(len(train_rows) for train_rows, _ in pairs)
+    max_size = min(len(train_index) for train_index, _ in fold_indices)
     if not 0 < min(train_sizes) <= max(train_sizes) <= max_size:
         raise ValueError(
             f"train_sizes are {list(train_sizes)}, expected numbers of rows from 1 to {max_size:,}"
         )
     shuffled = [
-        (train_rows.sample(frac=1, random_state=seed), test_rows) for train_rows, test_rows in pairs
+        (frame.iloc[train_index].sample(frac=1, random_state=seed), frame.iloc[held_out_index])
+        for train_index, held_out_index in fold_indices
     ]
     largest_first = sorted(train_sizes, reverse=True)  # else the longest task would run last, alone
     tasks = [
@@ -67,15 +61,9 @@ def search_learning_curve(
     The sizes double from an eighth of the other rows up to all of them.
     """
     family = FAMILIES[result.family]
-    train_index, held_out_index = folds.random_folds(len(train), 4, seed)[0]
-    sizes = [len(train_index) >> halvings for halvings in (3, 2, 1, 0)]
-    return learning_curve(
-        lambda: family.build(result.params, seed),
-        train.iloc[train_index],
-        train.iloc[held_out_index],
-        sizes,
-        seed,
-    )
+    first_fold = folds.random_folds(len(train), 4, seed)[:1]
+    sizes = [len(first_fold[0][0]) >> halvings for halvings in (3, 2, 1, 0)]
+    return learning_curve(lambda: family.build(result.params, seed), train, first_fold, sizes, seed)
 
 
 def rmse_drop_per_doubling(curve: pd.DataFrame) -> float:

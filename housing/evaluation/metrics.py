@@ -1,5 +1,7 @@
 """Scores of predictions in the units a person thinks in: dollars, and percent of the true value."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from sklearn.base import RegressorMixin
@@ -53,17 +55,20 @@ def scores_with_intervals(
 
 def compare_families(results: dict[str, SearchResult], test: pd.DataFrame) -> pd.DataFrame:
     """Return a row a family, the best in cross-validation first; errors in dollars, R2 on test."""
-    rows = {}
-    for family, result in results.items():
-        scores = regression_scores(test[TARGET], result.model.predict(test[FEATURE_NAMES]))
-        rows[family] = {
-            "cross-validation RMSE, $": result.rmse * USD_PER_UNIT,
-            "test RMSE, $": scores["rmse"] * USD_PER_UNIT,
-            "mean error, $": scores["mae"] * USD_PER_UNIT,
-            "typical error, $": scores["median_error"] * USD_PER_UNIT,
-            "R2": scores["r2"],
-        }
-    return pd.DataFrame(rows).T.sort_values("cross-validation RMSE, $")
+    predictions = {
+        family: result.model.predict(test[FEATURE_NAMES]) for family, result in results.items()
+    }
+    table = _scores_table(test[TARGET], predictions).rename(columns={"RMSE, $": "test RMSE, $"})
+    cross_validation_rmse = [result.rmse * USD_PER_UNIT for result in results.values()]
+    table.insert(0, "cross-validation RMSE, $", cross_validation_rmse)
+    return table.sort_values("cross-validation RMSE, $")
+
+
+def _scores_table(y_true: pd.Series, predictions: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return a row for each of the predictions, with errors in dollars, and R2."""
+    rows = {name: regression_scores(y_true, y_pred) for name, y_pred in predictions.items()}
+    table = pd.DataFrame(rows).T * [USD_PER_UNIT, USD_PER_UNIT, USD_PER_UNIT, 1]
+    return table.set_axis(["RMSE, $", "mean error, $", "typical error, $", "R2"], axis=1)
 
 
 def feature_importance(
@@ -98,23 +103,21 @@ def scores_by_cap(y_true: pd.Series, y_pred: np.ndarray) -> pd.DataFrame:
     the share of predictions of $450,000 or more. The true value of a capped block group is unknown,
     so its error is the one against the cap.
     """
-    true_values, y_pred = np.asarray(y_true, float), np.asarray(y_pred, float)
-    is_capped = true_values >= HOUSE_VALUE_CAP
+    is_capped = y_true >= HOUSE_VALUE_CAP
+    table = pd.DataFrame({"error": y_pred - y_true, "is near cap": y_pred >= NEAR_CAP_THRESHOLD})
     groups = {
-        "all": np.ones_like(is_capped),
-        "below the cap": ~is_capped,
-        "at the cap": is_capped,
+        "all": table,
+        "below the cap": table[~is_capped],
+        "at the cap": table[is_capped],
     }
     rows = {}
-    for name, in_group in groups.items():
-        error = y_pred[in_group] - true_values[in_group]
-        near_cap = y_pred[in_group] >= NEAR_CAP_THRESHOLD
+    for name, group in groups.items():
         rows[name] = {
-            "block groups": in_group.sum(),
-            "share, %": in_group.mean() * 100,
-            "RMSE, $": _root_mean_square(error) * USD_PER_UNIT,
-            "bias, $": _mean_or_nan(error) * USD_PER_UNIT,
-            "predicted $450k or more, %": _mean_or_nan(near_cap) * 100,
+            "block groups": len(group),
+            "share, %": len(group) / len(table) * 100,
+            "RMSE, $": (group["error"] ** 2).mean() ** 0.5 * USD_PER_UNIT,
+            "bias, $": group["error"].mean() * USD_PER_UNIT,
+            "predicted $450k or more, %": group["is near cap"].mean() * 100,
         }
     return pd.DataFrame(rows).T
 
@@ -127,18 +130,8 @@ def random_vs_spatial_scores(
     y_true: (n,) in $100,000. random_fold_pred, spatial_fold_pred: (n,) out-of-fold predictions, of
     `folds.random_folds` and of `folds.spatial_folds`. Errors in dollars, and R2.
     """
-    rows = {}
-    for label, y_pred in (
-        (RANDOM_FOLDS_LABEL, random_fold_pred),
-        (SPATIAL_FOLDS_LABEL, spatial_fold_pred),
-    ):
-        scores = regression_scores(y_true, y_pred)
-        rows[label] = {
-            "RMSE, $": scores["rmse"] * USD_PER_UNIT,
-            "typical error, $": scores["median_error"] * USD_PER_UNIT,
-            "R2": scores["r2"],
-        }
-    return pd.DataFrame(rows).T
+    predictions = {RANDOM_FOLDS_LABEL: random_fold_pred, SPATIAL_FOLDS_LABEL: spatial_fold_pred}
+    return _scores_table(y_true, predictions)[["RMSE, $", "typical error, $", "R2"]]
 
 
 def interval_coverage(
@@ -150,20 +143,16 @@ def interval_coverage(
     is in percent, the mean width in dollars.
     """
     true_values = y_true.to_numpy()
-    is_inside = pd.Series((low <= true_values) & (true_values <= high), y_true.index)
-    width = pd.Series(high - low, y_true.index) * USD_PER_UNIT
-    all_rows = pd.Series("all", y_true.index)
-    tables = [
-        pd.DataFrame(
-            {
-                "block groups": is_inside.groupby(names, observed=True).size(),
-                "inside, %": is_inside.groupby(names, observed=True).mean() * 100,
-                "mean width, $": width.groupby(names, observed=True).mean(),
-            }
-        )
-        for names in (all_rows, groups)
-    ]
-    return pd.concat(tables).rename_axis(groups.name)
+    is_inside = (low <= true_values) & (true_values <= high)
+    table = pd.DataFrame(
+        {"inside, %": is_inside * 100.0, "mean width, $": (high - low) * USD_PER_UNIT}, y_true.index
+    )
+    parts = []
+    for names in (pd.Series("all", y_true.index), groups):
+        by_group = table.groupby(names, observed=True)
+        parts.append(by_group.mean().assign(**{"block groups": by_group.size()}))
+    columns = ["block groups", "inside, %", "mean width, $"]
+    return pd.concat(parts)[columns].rename_axis(groups.name)
 
 
 def summary_metrics(
@@ -204,12 +193,3 @@ def _score_columns(true_values: np.ndarray, errors: np.ndarray, axis: int = -1) 
         1 - mean_square / true_values.var(axis),
     )
     return np.stack(scores)
-
-
-def _root_mean_square(error: np.ndarray) -> float:
-    return _mean_or_nan(error**2) ** 0.5
-
-
-def _mean_or_nan(values: np.ndarray) -> float:
-    """Return the mean, or NaN without a warning of no value: a sample may have no capped row."""
-    return float(values.mean()) if len(values) else float("nan")

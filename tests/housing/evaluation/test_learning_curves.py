@@ -25,11 +25,16 @@ class RecordingRegressor(DummyRegressor):
         return np.full(len(X), self.n_rows / 100)
 
 
+def split_at(n_train_rows, n_rows):
+    """Return one fold, which holds the last rows out."""
+    return [(np.arange(n_train_rows), np.arange(n_train_rows, n_rows))]
+
+
 def test_a_larger_training_set_contains_the_smaller_one(single_process):
     frame = generate_sample(300)
     fitted_rows.clear()
     table = learning_curves.learning_curve(
-        RecordingRegressor, frame[:200], frame[200:], [50, 100, 200]
+        RecordingRegressor, frame, split_at(200, 300), [50, 100, 200]
     )
     assert [len(rows) for rows in fitted_rows] == [200, 100, 50]  # the longest task starts first
     assert fitted_rows[2] < fitted_rows[1] < fitted_rows[0] == set(range(200))
@@ -56,7 +61,7 @@ def test_a_learning_curve_over_folds_is_their_mean(single_process):
 def test_more_rows_help_a_tree_in_worker_processes_too():
     frame = generate_sample(2_000)
     build = lambda: DecisionTreeRegressor(min_samples_leaf=5, random_state=0)  # noqa: E731
-    table = learning_curves.learning_curve(build, frame[:1_500], frame[1_500:], [100, 400, 1_500])
+    table = learning_curves.learning_curve(build, frame, split_at(1_500, 2_000), [100, 400, 1_500])
     assert table["RMSE, $"].is_monotonic_decreasing
 
 
@@ -66,7 +71,7 @@ def test_a_training_size_above_the_number_of_rows_is_an_error(sizes):
         ValueError, match=r"train_sizes are .*, expected numbers of rows from 1 to 300"
     ):
         learning_curves.learning_curve(
-            RecordingRegressor, generate_sample(300), generate_sample(50), sizes
+            RecordingRegressor, generate_sample(350), split_at(300, 350), sizes
         )
 
 
