@@ -6,7 +6,6 @@ The tasks read the data by themselves, so they can run in any process that sees 
 import hashlib
 import time
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,9 +68,7 @@ class CrossValidation:
 
 def _save_training_rows(train: pd.DataFrame) -> Path:
     """Save the rows in a file named after their content, for the tasks; return its path."""
-    buffer = BytesIO()
-    train[[*FEATURE_NAMES, TARGET]].to_parquet(buffer)
-    content = buffer.getvalue()
+    content = train[[*FEATURE_NAMES, TARGET]].to_parquet()
     file = cache.folder() / f"{hashlib.sha256(content).hexdigest()[:16]}.parquet"
     if not file.exists():
         paths.atomic_write(file, content)

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any
 
 LINE_WIDTH_CHARS = 100
 
@@ -16,32 +15,15 @@ def display_callback() -> Callable[[str], None]:
     """
     if "IPython" in sys.modules:
         from IPython import get_ipython
+        from IPython.display import DisplayHandle
 
         if get_ipython() is not None:
-            return _NotebookDisplay()
-    return _overwrite_line if sys.stderr.isatty() else _discard_line
-
-
-class _NotebookDisplay:
-    """An output of the running cell, created with the first line."""
-
-    def __init__(self) -> None:
-        self.display_handle: Any = None
-
-    def __call__(self, line: str) -> None:
-        from IPython.display import display
-
-        data = {"text/plain": line}
-        if self.display_handle is None:
-            self.display_handle = display(data, raw=True, display_id=True)
-        else:
-            self.display_handle.update(data, raw=True)
+            handle = DisplayHandle()
+            handle.display({"text/plain": "starting"}, raw=True)
+            return lambda line: handle.update({"text/plain": line}, raw=True)
+    return _overwrite_line if sys.stderr.isatty() else lambda line: None
 
 
 def _overwrite_line(line: str) -> None:
     sys.stderr.write(f"\r{line[:LINE_WIDTH_CHARS]:{LINE_WIDTH_CHARS}}")
     sys.stderr.flush()
-
-
-def _discard_line(line: str) -> None:
-    pass
