@@ -62,7 +62,7 @@ def plot_contributions(
     axes.invert_yaxis()
     low, high = steps.min(), steps.max()
     axes.set_xlim(low - 0.06 * (high - low), high + 0.3 * (high - low))  # room for the numbers
-    finish_horizontal_plot(axes, "What makes this prediction", "house value")
+    finish_horizontal_plot(axes, "house value", "What makes this prediction")
     return axes
 
 
@@ -110,8 +110,8 @@ def plot_contribution_spread(contributions_usd: pd.DataFrame) -> Axes:
     axes.set_xlim(min(1.1 * low, 0), max(1.1 * high, 0))
     finish_horizontal_plot(
         axes,
-        "How much each feature moves a prediction",
         "added to the prediction\n(line: 80% of the block groups; ±: mean size)",
+        "How much each feature moves a prediction",
     )
     axes.xaxis.set_major_locator(MaxNLocator(6))  # as many as do not overlap
     return axes

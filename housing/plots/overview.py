@@ -80,10 +80,7 @@ def plot_family_comparison(table: pd.DataFrame) -> Axes:
         if isinstance(bars, BarContainer):
             axes.bar_label(bars, fmt="${:,.0f}", padding=4)
     axes.margins(x=0.15)
-    axes.xaxis.set_major_formatter(dollar_formatter())
-    axes.set(xlabel="RMSE (lower is better)", ylabel="")
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
+    finish_horizontal_plot(axes, "RMSE (lower is better)")
     add_legend_above(axes, "How far off each family is")
     return axes
 
@@ -193,7 +190,7 @@ def plot_importance(table: pd.DataFrame) -> Axes:
     axes.bar_label(bars, labels, padding=5, fontsize=9.5)
     axes.margins(x=0.13)
     xlabel = "test RMSE lost when the feature is shuffled"
-    finish_horizontal_plot(axes, "What the model leans on", xlabel)
+    finish_horizontal_plot(axes, xlabel, "What the model leans on")
     return axes
 
 

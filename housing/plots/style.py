@@ -60,10 +60,9 @@ def _format_thousands(value: float, decimals: int) -> str:
     return f"{'−' if value < 0 else ''}${abs(value) / 1000:,.{decimals}f}k" if value else "$0"
 
 
-def finish_horizontal_plot(axes: Axes, title: str, xlabel: str) -> None:
+def finish_horizontal_plot(axes: Axes, xlabel: str, title: str = "") -> None:
     """Finish a figure with one item on each row and dollars along the x axis."""
     axes.xaxis.set_major_formatter(dollar_formatter())
-    axes.set(xlabel=xlabel)
+    axes.set(title=title, xlabel=xlabel, ylabel="")
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    axes.set_title(title)

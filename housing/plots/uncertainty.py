@@ -152,12 +152,7 @@ def plot_coverage(table: pd.DataFrame, target_coverage: float = 0.9) -> Axes:
 
 
 def plot_intervals(
-    y_true: pd.Series,
-    y_pred: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    max_rows: int = 60,
-    seed: int = 0,
+    y_true: pd.Series, y_pred: np.ndarray, low: np.ndarray, high: np.ndarray, max_rows: int = 60
 ) -> Axes:
     """Draw predictions with their intervals and the true values, the lowest prediction first.
 
@@ -166,7 +161,7 @@ def plot_intervals(
     """
     axes = plt.figure(figsize=(FIGURE_WIDTH_INCHES, 4.4)).gca()
     table = pd.DataFrame({"true": y_true.to_numpy(), "predicted": y_pred, "low": low, "high": high})
-    table = table.sample(min(max_rows, len(table)), random_state=seed)
+    table = table.sample(min(max_rows, len(table)), random_state=0)
     table = table.sort_values("predicted") * USD_PER_UNIT
     ranks = np.arange(len(table))
     is_inside = (table.low <= table.true) & (table.true <= table.high)
