@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,25 +13,11 @@ import pyarrow.parquet as pq
 
 from housing import paths
 from housing.accepted_ranges import LOWER_LIMITS, UPPER_LIMITS
-from housing.batch_scoring.partitions import PREDICTION_COLUMNS, RowCounts, ScoringPlan
+from housing.batch_scoring.partitions import PREDICTION_COLUMNS, RowCounts
 from housing.inference import served_model
 from housing.schema import FEATURE_NAMES, FEATURES, USD_PER_UNIT
 
-if TYPE_CHECKING:
-    from housing.training.executors import TaskRunner
-
 SCORING_BATCH_ROWS = 65_536  # in memory at once, and in a row group of the output: 20 MB
-
-
-def score_partitions(
-    scoring_plan: ScoringPlan, model_file: Path, run: TaskRunner
-) -> Iterator[RowCounts]:
-    """Score the pending partitions by `run`, which distributes them; yield the counts of each.
-
-    model_file: the graph, which the workers can read. Raises RuntimeError that names a partition
-    that could not be scored; those that are completed stay, and the next plan leaves them out.
-    """
-    return run(score_partition, [(*partition, model_file) for partition in scoring_plan.pending])
 
 
 def score_partition(
@@ -40,7 +25,8 @@ def score_partition(
 ) -> RowCounts:
     """Score one partition in batches; its file is there complete or not at all.
 
-    Raises RuntimeError if it cannot be read or written.
+    source, target, fingerprint: of the `partitions.Partition`. model_file: the graph, which the
+    workers can read. Raises RuntimeError that names the partition if it cannot be read or written.
     """
     model, rows, refused_rows = _load_model(model_file), 0, 0
     try:

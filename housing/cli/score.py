@@ -88,8 +88,9 @@ def _score(source: Path, target: Path, dask: str | None, model: str | None, jobs
             folder_name = f"{champion.name}-{champion.version}-{champion.run_id[:8]}"
             folder = target.resolve() / "_model" / folder_name
             versions.export_for_serving(champion, folder)
-            results = scoring.score_partitions(plan, folder / "model.onnx", run)
-            new_counts = list(_show_progress(results, len(plan.pending)))
+            tasks = [(*partition, folder / "model.onnx") for partition in plan.pending]
+            results = run(scoring.score_partition, tasks)
+            new_counts = list(_show_progress(results, len(tasks)))
     elapsed_seconds = time.perf_counter() - started_at
     print(f"model: {champion.name} version {champion.version}")
     if champion.tags["data_source"] == "sample":
