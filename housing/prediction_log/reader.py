@@ -102,10 +102,10 @@ def _select_list(columns: Collection[str]) -> str:
 def follow(file: Path, filters: LogFilters, limit: int) -> Iterator[LogRow]:
     """Yield the newest rows and then, without an end, each new one."""
     tail = LogTail(file, filters)
-    yield from tail.start(limit)
+    yield from tail.read(newest=limit)
     while True:
         time.sleep(FOLLOW_INTERVAL_SECONDS)
-        yield from tail.poll()
+        yield from tail.read()
 
 
 class LogTail:
@@ -120,15 +120,8 @@ class LogTail:
         # the id of the row with that number: SQLite reuses the number once the last row is deleted
         self._last_id = ""
 
-    def start(self, limit: int) -> list[LogRow]:
-        """Return the newest rows; `poll` goes on from here."""
-        return self._read(limit)
-
-    def poll(self) -> list[LogRow]:
-        """Return the rows since the last call."""
-        return self._read(None)
-
-    def _read(self, newest: int | None) -> list[LogRow]:
+    def read(self, newest: int | None = None) -> list[LogRow]:
+        """Return so many of the newest rows, or else those since the last call."""
         if not self.file.exists():
             return []
         with open_log(self.file) as connection:

@@ -137,43 +137,43 @@ def test_the_newest_rows_are_found_by_an_index(file, options):
 class TestTail:
     def test_each_new_row_comes_once_in_the_order_of_its_commit(self, file):
         tail = LogTail(file, LogFilters())
-        assert len(tail.start(3)) == 3
-        assert tail.poll() == []
+        assert len(tail.read(newest=3)) == 3
+        assert tail.read() == []
         write_log(file, [prediction_row(9), prediction_row(8)])
-        assert [row_number(row) for row in tail.poll()] == [9, 8]
-        assert tail.poll() == []
+        assert [row_number(row) for row in tail.read()] == [9, 8]
+        assert tail.read() == []
 
     def test_only_rows_that_match_come(self, file):
         tail = LogTail(file, parse_filters({"status": "4xx"}))
-        tail.start(20)
+        tail.read(newest=20)
         write_log(file, [prediction_row(8), refused_row(9)])
-        assert [row["status"] for row in tail.poll()] == [422]
+        assert [row["status"] for row in tail.read()] == [422]
         tail = LogTail(file, parse_filters({"request": "checkout 17"}))
-        tail.start(20)
+        tail.read(newest=20)
         write_log(file, [prediction_row(10), prediction_row(11, caller_id="checkout 17")])
-        assert [row_number(row) for row in tail.poll()] == [11]
+        assert [row_number(row) for row in tail.read()] == [11]
 
     def test_a_log_that_is_created_later_is_followed(self, tmp_path):
         tail = LogTail(tmp_path / "logs.db", LogFilters())
-        assert tail.start(20) == tail.poll() == []
+        assert tail.read(newest=20) == tail.read() == []
         write_log(tmp_path / "logs.db", [prediction_row(0)])
-        assert len(tail.poll()) == 1
+        assert len(tail.read()) == 1
 
     def test_a_log_that_was_emptied_is_followed_further(self, file):
         """SQLite starts its row numbers anew then."""
         tail = LogTail(file, LogFilters())
-        tail.start(20)
+        tail.read(newest=20)
         with sqlite3.connect(file) as database:
             database.execute("DELETE FROM prediction")
         write_log(file, [prediction_row(8)])
-        assert [row_number(row) for row in tail.poll()] == [8]
+        assert [row_number(row) for row in tail.read()] == [8]
 
     def test_a_log_that_was_started_anew_is_followed_further(self, file):
         tail = LogTail(file, LogFilters())
-        tail.start(20)
+        tail.read(newest=20)
         file.replace(file.with_suffix(".old"))
         write_log(file, [prediction_row(number) for number in range(20, 30)])
-        assert len(tail.poll()) == 10
+        assert len(tail.read()) == 10
 
 
 def test_the_summary_counts_what_was_asked_answered_and_refused(tmp_path):
