@@ -72,15 +72,13 @@ def errors_by_slice(
     return pd.concat(tables, names=["slice", "group"])
 
 
-def worst_groups(
-    table: pd.DataFrame, error_column: str = "RMSE, $", min_rows: int = 50
-) -> pd.DataFrame:
-    """Return the group with the largest error of each slice, the worst of them first.
+def worst_groups(table: pd.DataFrame, min_rows: int = 50) -> pd.DataFrame:
+    """Return the group with the largest RMSE of each slice, the worst of them first.
 
     table: from `errors_by_slice`. Groups of fewer than `min_rows` block groups are left out: a few
     rows say more about themselves than about the model.
     """
-    large = table[table["block groups"] >= min_rows].sort_values(error_column, ascending=False)
+    large = table[table["block groups"] >= min_rows].sort_values("RMSE, $", ascending=False)
     return large.groupby(level="slice", sort=False).head(1)
 
 

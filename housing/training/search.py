@@ -122,17 +122,13 @@ def _check_arguments(families: Sequence[str], budget: str | Budget, n_trials: in
 
 
 def predict_out_of_fold(
-    result: SearchResult,
-    train: pd.DataFrame,
-    fold_indices: folds.FoldIndices,
-    seed: int = 42,
-    executor_address: str | None = None,
+    result: SearchResult, train: pd.DataFrame, fold_indices: folds.FoldIndices, seed: int = 42
 ) -> np.ndarray:
     """Return the (n,) prediction of each training row by the result's settings, without its fold.
 
     fold_indices: (train, held-out) row numbers; each row is held out in one fold.
     """
-    with executors.executor(executor_address) as run_tasks:
+    with executors.executor() as run_tasks:
         cross_validation = CrossValidation(train, fold_indices, seed, run_tasks)
         return cross_validation.out_of_fold_predictions(result.family, result.params)
 
