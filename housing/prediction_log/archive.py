@@ -78,25 +78,14 @@ def _row_month(row: sqlite3.Row, log: Path) -> str:
     return month
 
 
-def _create_statements(connection: sqlite3.Connection) -> list[str]:
-    """Return the SQL that created the table and its indexes."""
-    query = (
-        "SELECT sql FROM sqlite_master WHERE tbl_name = 'prediction' AND sql IS NOT NULL "
-        "AND type IN ('table', 'index') ORDER BY type = 'index'"
-    )
-    return [row["sql"] for row in connection.execute(query)]
-
-
 def _append_to_month(file: Path, log: sqlite3.Connection, rows: list[sqlite3.Row]) -> None:
     """Add rows to a month; they are on the disk on return. Rows that it has already are skipped."""
     columns = rows[0].keys()
     with open_log(file, "rwc") as month:
         month.execute("PRAGMA synchronous = EXTRA")  # FULL, and the file's entry in its folder
+        table.create_or_migrate(month)
         month.execute("BEGIN IMMEDIATE")
-        if not table.column_types(month):
-            for statement in _create_statements(log):
-                month.execute(statement)
-        # a month that an older service began lacks columns
+        # the log of a newer service may have more columns
         for name in set(columns) - table.column_types(month).keys():
             sql_type = table.column_types(log)[name]
             month.execute(f'ALTER TABLE prediction ADD COLUMN "{name}" {sql_type}')

@@ -18,7 +18,7 @@ import pytest
 
 from housing import paths
 from housing.paths import PROJECT_ROOT
-from housing.prediction_log import archive, filters, reader
+from housing.prediction_log import archive, filters, reader, table
 from tests.support.commands import run_command
 from tests.support.logged_predictions import (
     FIRST_LOG_SCHEMA,
@@ -72,7 +72,9 @@ def test_a_row_without_an_id_stays_and_holds_up_nothing(log, home):
     assert sum(count_ids(home).values()) == 10
 
 
-def test_a_month_is_the_same_table_with_its_indexes(log, home):
+def test_a_month_is_the_same_table_as_the_services_with_its_indexes(log, home):
+    with closing(sqlite3.connect(log)) as database:
+        table.create_or_migrate(database)
     run_command("logs", ["--archive", "1d", "--to", str(home / "months")])
     schemas = []
     for file in (log, home / "months" / "logs-2026-08.db"):
@@ -97,6 +99,15 @@ def test_a_month_that_an_older_service_began_gets_the_new_columns(home):
     run_command("logs", ["--archive", "1d"])
     [old, new] = reader.read_newest(home / "var/archive/logs-2026-08.db", filters.LogFilters(), 20)
     assert (old["warnings"], new["warnings"], new["run_id"]) == (None, '["far"]', "f" * 32)
+
+
+def test_the_columns_of_a_newer_service_are_archived_too(home):
+    log, row = home / "var" / "logs.db", row_of_month(8, 1, price_index="1990")
+    write_log(log, [row], extra_columns=["price_index"])
+    run_command("logs", ["--archive", "1d"])
+    month = home / "var/archive/logs-2026-08.db"
+    [archived_row] = reader.read_newest(month, filters.LogFilters(), 20)
+    assert archived_row["price_index"] == "1990"
 
 
 def test_a_row_that_cannot_be_archived_stays(log, home):
