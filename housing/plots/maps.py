@@ -40,9 +40,7 @@ def plot_value_map(frame: pd.DataFrame) -> Axes:
     """Draw a dot a block group, colored by its house value in dollars."""
     axes = _draw_base_map(frame)
     edges = np.arange(6) * USD_PER_UNIT
-    shuffled = frame.sample(
-        frac=1, random_state=0
-    )  # else whole counties would hide their neighbors
+    shuffled = frame.sample(frac=1, random_state=0)  # else counties would hide their neighbors
     dots = _draw_dots(
         axes, shuffled, shuffled[TARGET] * USD_PER_UNIT, VALUE_COLORS, edges, size=2.4, extend="max"
     )

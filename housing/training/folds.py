@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold
 
 from housing import geography
-from housing.schema import COORDINATE_INDICES, COORDINATE_NAMES
+from housing.schema import COORDINATE_NAMES
 
 FoldIndices = list[tuple[np.ndarray, np.ndarray]]  # (train, held-out) row numbers of each fold
 
@@ -15,20 +15,14 @@ def random_folds(n_rows: int, n_folds: int = 5, seed: int = 42) -> FoldIndices:
     return list(KFold(n_folds, shuffle=True, random_state=seed).split(np.empty(n_rows)))
 
 
-def spatial_folds(
-    locations: pd.DataFrame | np.ndarray, n_folds: int = 5, cell_degrees: float = 0.5
-) -> FoldIndices:
+def spatial_folds(frame: pd.DataFrame, n_folds: int = 5, cell_degrees: float = 0.5) -> FoldIndices:
     """Hold out each row once, with its whole map cell: no neighbor of it is learnt from.
 
-    locations: a frame with latitude and longitude, or (n, 8) features in the order of
-    `schema.FEATURE_NAMES`. A cell is `cell_degrees` wide and high, 56 km by 45 km by default.
-    Roberts et al. (2017), "Cross-validation strategies for data with temporal, spatial,
+    frame: with latitude and longitude. A cell is `cell_degrees` wide and high, 56 km by 45 km by
+    default. Roberts et al. (2017), "Cross-validation strategies for data with temporal, spatial,
     hierarchical, or phylogenetic structure". Raises ValueError if there are fewer cells than folds.
     """
-    if isinstance(locations, pd.DataFrame):
-        points = locations[COORDINATE_NAMES].to_numpy()
-    else:
-        points = locations[:, COORDINATE_INDICES]
+    points = frame[COORDINATE_NAMES].to_numpy()
     cells, cell_ids = np.unique(np.floor(points / cell_degrees), axis=0, return_inverse=True)
     if len(cells) < n_folds:
         raise ValueError(

@@ -3,7 +3,6 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 from housing.data.synthetic import generate_sample
-from housing.schema import FEATURE_NAMES
 from housing.training import folds
 
 
@@ -44,12 +43,6 @@ def test_the_default_folds_are_group_k_fold_of_half_degree_cells(frame):
     for fold, expected_fold in zip(folds.spatial_folds(frame), expected, strict=True):
         for rows, expected_rows in zip(fold, expected_fold, strict=True):
             assert (rows == expected_rows).all()
-
-
-def test_folds_of_a_feature_array_are_those_of_the_frame(frame):
-    from_array = folds.spatial_folds(frame[FEATURE_NAMES].to_numpy())
-    for fold, array_fold in zip(folds.spatial_folds(frame), from_array, strict=True):
-        assert (fold[1] == array_fold[1]).all()
 
 
 def test_fewer_cells_than_folds_are_an_error(frame):
