@@ -1,6 +1,6 @@
 """The served form of a model: a double-precision ONNX graph, and the index of each row's neighbors.
 
-Needs numpy and pykdtree; onnxruntime only where native.c was not compiled.
+Needs numpy, protobuf and pykdtree; onnxruntime only where native.c was not compiled.
 """
 
 import json

@@ -73,3 +73,27 @@ def test_a_number_that_never_ends_is_refused():
     assert number in content
     with pytest.raises(ValueError, match="not a readable ONNX graph"):
         reader.parse_graph(content.replace(number, b"\x80" * 9))
+
+
+def test_an_attribute_of_another_type_is_refused():
+    node = onnx.helper.make_node("Gemm", ["in"], ["out"], alpha=0.5)
+    content = onnx.helper.make_model(onnx.helper.make_graph([node], "some", [], []))
+    with pytest.raises(ValueError, match="not a readable ONNX graph: the attribute alpha"):
+        reader.parse_graph(content.SerializeToString())
+
+
+def test_a_name_that_is_not_utf8_is_refused():
+    node = onnx.helper.make_node("Identity", ["rows"], ["out"])
+    content = onnx.helper.make_model(onnx.helper.make_graph([node], "some", [], []))
+    with pytest.raises(ValueError, match="not a readable ONNX graph"):
+        reader.parse_graph(content.SerializeToString().replace(b"rows", b"\xff\xfews"))
+
+
+def test_no_part_of_a_graph_is_read_as_a_graph():
+    node = onnx.helper.make_node("Identity", ["rows"], ["house_value"], axes=[1, 2], axis=1)
+    table = onnx.helper.make_tensor("table", onnx.TensorProto.DOUBLE, [2], [0.5, 1.5])
+    graph = onnx.helper.make_graph([node], "some", [], [], [table])
+    content, part = onnx.helper.make_model(graph).SerializeToString(), graph.SerializeToString()
+    for size in range(content.index(part) + len(part)):
+        with pytest.raises(ValueError, match="not a readable ONNX graph"):
+            reader.parse_graph(content[:size])
