@@ -1,7 +1,7 @@
 """The families of models: how each is built, and which hyperparameters a search tries.
 
-A family is a function of its hyperparameters and a seed, and stands beside its search space. To add
-one, write both and an entry in `FAMILIES`; housing/export/onnx_export.py must be able to export it.
+A family is a function of its hyperparameters and a seed, and a search space. To add one, write the
+function and an entry in `FAMILIES`; housing/export/onnx_export.py must be able to export it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
-from sklearn.base import RegressorMixin
+from optuna.distributions import FloatDistribution, IntDistribution
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import Ridge
@@ -31,14 +32,31 @@ from housing.models.features import (
 from housing.models.mlp import ClippedMLPRegressor
 from housing.schema import FEATURE_NAMES
 
+SearchSpace = dict[str, IntDistribution | FloatDistribution]
+
 
 class Family(NamedTuple):
     """A kind of model, and how to build and tune it."""
 
     title: str
     build: Callable[[dict[str, Any], int], RegressorMixin]  # (params, seed) -> an unfitted model
-    suggest_params: Callable[[optuna.Trial], dict[str, Any]]
     initial_params: dict[str, Any]  # worth trying before any search
+    # the parameters that a search tries, in the order in which it draws them
+    search_space: SearchSpace
+
+    def suggest_params(self, trial: optuna.Trial) -> dict[str, Any]:
+        """Return the initial parameters, with a trial's value of each in the search space."""
+        params = dict(self.initial_params)
+        for name, space in self.search_space.items():
+            if isinstance(space, IntDistribution):
+                params[name] = trial.suggest_int(name, space.low, space.high, log=space.log)
+            else:
+                params[name] = trial.suggest_float(name, space.low, space.high, log=space.log)
+        return params
+
+
+def _pipeline(**steps: BaseEstimator) -> Pipeline:
+    return Pipeline(list(steps.items()))
 
 
 def build_linear(params: dict[str, Any], seed: int) -> Pipeline:
@@ -48,21 +66,12 @@ def build_linear(params: dict[str, Any], seed: int) -> Pipeline:
     logs = ColumnTransformer(
         [("log", FunctionTransformer(np.log1p), columns)], remainder="passthrough"
     )
-    return Pipeline(
-        [
-            ("log", logs),
-            ("scale", StandardScaler()),
-            ("products", PolynomialFeatures(params["degree"], include_bias=False)),
-            ("ridge", Ridge(params["alpha"])),
-        ]
+    return _pipeline(
+        log=logs,
+        scale=StandardScaler(),
+        products=PolynomialFeatures(params["degree"], include_bias=False),
+        ridge=Ridge(params["alpha"]),
     )
-
-
-def _suggest_linear_params(trial: optuna.Trial) -> dict[str, Any]:
-    return {
-        "degree": trial.suggest_int("degree", 1, 2),
-        "alpha": trial.suggest_float("alpha", 1e-3, 1e3, log=True),
-    }
 
 
 def build_tree(params: dict[str, Any], seed: int) -> DecisionTreeRegressor:
@@ -70,55 +79,24 @@ def build_tree(params: dict[str, Any], seed: int) -> DecisionTreeRegressor:
     return DecisionTreeRegressor(**params, random_state=seed)
 
 
-def _suggest_tree_params(trial: optuna.Trial) -> dict[str, Any]:
-    return {
-        "max_depth": trial.suggest_int("max_depth", 4, 20),
-        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 2, 50, log=True),
-    }
-
-
 def build_forest(params: dict[str, Any], seed: int) -> Pipeline:
     """Build extremely randomized trees (Geurts et al., 2006) on the location features."""
     trees = ExtraTreesRegressor(**params, random_state=seed)
-    return Pipeline([("places", LocationFeatures()), ("trees", trees)])
-
-
-def _suggest_forest_params(trial: optuna.Trial) -> dict[str, Any]:
-    return {
-        "n_estimators": 40,
-        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 3, 12),
-        "max_features": trial.suggest_float("max_features", 0.3, 1.0),
-    }
+    return _pipeline(places=LocationFeatures(), trees=trees)
 
 
 def build_boosting(params: dict[str, Any], seed: int) -> Pipeline:
     """Build gradient boosting on the location features, without any house value as a feature."""
-    return Pipeline([("places", LocationFeatures()), ("trees", build_boosted_trees(params, seed))])
+    return _pipeline(places=LocationFeatures(), trees=build_boosted_trees(params, seed))
 
 
 def build_neighbor_boosting(params: dict[str, Any], seed: int) -> Pipeline:
     """Build gradient boosting that also sees the house values of the nearest training rows."""
-    trees = build_boosted_trees(params, seed)
-    return Pipeline(
-        [
-            ("places", LocationFeatures()),
-            ("neighbours", NeighborFeatures(NEIGHBOR_SPACES)),
-            ("trees", trees),
-        ]
+    return _pipeline(
+        places=LocationFeatures(),
+        neighbours=NeighborFeatures(NEIGHBOR_SPACES),
+        trees=build_boosted_trees(params, seed),
     )
-
-
-def _suggest_boosting_params(trial: optuna.Trial, n_trees: int = 400) -> dict[str, Any]:
-    """Suggest all but the number and depth of the trees: more and deeper ones serve slower."""
-    return {
-        "trees": n_trees,
-        "depth": BOOSTING_PARAMS["depth"],
-        "learning_rate": trial.suggest_float("learning_rate", 0.04, 0.14, log=True),
-        "leaves": trial.suggest_int("leaves", 12, 48),
-        "rows_a_leaf": trial.suggest_int("rows_a_leaf", 5, 40, log=True),
-        "l2": trial.suggest_float("l2", 0.1, 50, log=True),
-        "columns": trial.suggest_float("columns", 0.25, 0.7),
-    }
 
 
 # the keys are hyperparameter names in MLflow, Optuna and the cache of cross-validations
@@ -140,7 +118,14 @@ FAR_BOOSTING_PARAMS = BOOSTING_PARAMS | {
     "leaves": 32,
     "columns": 0.7,
 }
-FIXED_BLEND_PARAMS = {"networks": 1, "narrow_trees": FAR_BOOSTING_PARAMS["trees"], "reach": 0.08}
+# all but the number and depth of the trees: more and deeper ones serve slower
+BOOSTING_SPACE: SearchSpace = {
+    "learning_rate": FloatDistribution(0.04, 0.14, log=True),
+    "leaves": IntDistribution(12, 48),
+    "rows_a_leaf": IntDistribution(5, 40, log=True),
+    "l2": FloatDistribution(0.1, 50, log=True),
+    "columns": FloatDistribution(0.25, 0.7),
+}
 
 
 def build_blend(params: dict[str, Any], seed: int) -> Pipeline:
@@ -171,49 +156,44 @@ def build_blend(params: dict[str, Any], seed: int) -> Pipeline:
         distance_column=nearest_distance_column(NEIGHBOR_SPACES, N_LOCATION_FEATURES),
         crossover_distance=params["reach"],
     )
-    return Pipeline(
-        [
-            ("places", LocationFeatures()),
-            ("neighbours", NeighborFeatures(NEIGHBOR_SPACES)),
-            ("blend", blend),
-        ]
+    return _pipeline(
+        places=LocationFeatures(), neighbours=NeighborFeatures(NEIGHBOR_SPACES), blend=blend
     )
-
-
-def _suggest_blend_params(trial: optuna.Trial) -> dict[str, Any]:
-    return _suggest_boosting_params(trial, NEAR_BOOSTING_PARAMS["trees"]) | {
-        "network": trial.suggest_float("network", 0.1, 0.4),
-        "narrow": trial.suggest_float("narrow", 0.1, 0.4),
-        **FIXED_BLEND_PARAMS,
-    }
 
 
 FAMILIES = {
     "linear": Family(
-        "ridge regression", build_linear, _suggest_linear_params, {"degree": 2, "alpha": 1.0}
+        "ridge regression",
+        build_linear,
+        {"degree": 2, "alpha": 1.0},
+        {"degree": IntDistribution(1, 2), "alpha": FloatDistribution(1e-3, 1e3, log=True)},
     ),
     "tree": Family(
-        "decision tree", build_tree, _suggest_tree_params, {"max_depth": 12, "min_samples_leaf": 10}
+        "decision tree",
+        build_tree,
+        {"max_depth": 12, "min_samples_leaf": 10},
+        {
+            "max_depth": IntDistribution(4, 20),
+            "min_samples_leaf": IntDistribution(2, 50, log=True),
+        },
     ),
     "forest": Family(
         "extra trees",
         build_forest,
-        _suggest_forest_params,
         {"n_estimators": 40, "min_samples_leaf": 4, "max_features": 0.7},
+        {"min_samples_leaf": IntDistribution(3, 12), "max_features": FloatDistribution(0.3, 1.0)},
     ),
-    "boosting": Family(
-        "gradient boosting", build_boosting, _suggest_boosting_params, BOOSTING_PARAMS
-    ),
+    "boosting": Family("gradient boosting", build_boosting, BOOSTING_PARAMS, BOOSTING_SPACE),
     "neighbours": Family(
-        "boosting with neighbours",
-        build_neighbor_boosting,
-        _suggest_boosting_params,
-        BOOSTING_PARAMS,
+        "boosting with neighbours", build_neighbor_boosting, BOOSTING_PARAMS, BOOSTING_SPACE
     ),
     "blend": Family(
         "blend of near and far",
         build_blend,
-        _suggest_blend_params,
-        NEAR_BOOSTING_PARAMS | {"network": 0.25, "narrow": 0.25} | FIXED_BLEND_PARAMS,
+        NEAR_BOOSTING_PARAMS
+        | {"network": 0.25, "narrow": 0.25, "networks": 1}
+        | {"narrow_trees": FAR_BOOSTING_PARAMS["trees"], "reach": 0.08},
+        BOOSTING_SPACE
+        | {"network": FloatDistribution(0.1, 0.4), "narrow": FloatDistribution(0.1, 0.4)},
     ),
 }

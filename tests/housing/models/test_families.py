@@ -1,3 +1,4 @@
+import optuna
 import pytest
 
 from housing.data.synthetic import generate_sample
@@ -31,3 +32,11 @@ def test_more_trees_without_neighbors_learn_at_a_lower_rate():
     assert (by_default.n_estimators, doubled.n_estimators) == (400, 800)
     assert by_default.learning_rate == pytest.approx(2 * doubled.learning_rate)
     assert by_default.learning_rate == pytest.approx(families.FAR_BOOSTING_PARAMS["learning_rate"])
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_a_trial_draws_the_search_space_in_its_order(family):
+    """Another order would be another search: the same seed must find the same model."""
+    trial = optuna.trial.FixedTrial(family.initial_params)
+    assert list(family.suggest_params(trial)) == list(family.initial_params)
+    assert list(trial.distributions.items()) == list(family.search_space.items())
