@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, Stand
 from sklearn.tree import DecisionTreeRegressor
 
 from housing.export import feature_converters, tree_converters
-from housing.export.graph_builder import GraphBuilder, make_value_info
+from housing.export.graph_builder import Tensor, add_node, concat
 from housing.models.blend import MIN_DISTANCE_DEGREES, Blend
 from housing.models.boosted_trees import lightgbm_regressor_class
 from housing.models.features import LocationFeatures, NeighborFeatures
@@ -28,9 +28,10 @@ from housing.models.intervals import MIN_SCALE, IntervalModel
 from housing.models.mlp import ClippedMLPRegressor
 from housing.schema import FEATURE_NAMES
 
-# adds an estimator, applied to the tensor of a name, and returns its output's name
-Converter = Callable[[Any, GraphBuilder, str], str]
-OPSET_VERSION, ML_OPSET_VERSION, IR_VERSION = 21, 5, 10
+# adds an estimator, applied to a tensor, and returns its output
+Converter = Callable[[Any, Tensor], Tensor]
+IR_VERSION = 10
+OPSET_VERSIONS = {"": 21, "ai.onnx.ml": 5}
 
 
 def to_onnx(model: BaseEstimator, interval_model: IntervalModel | None = None) -> bytes:
@@ -39,52 +40,40 @@ def to_onnx(model: BaseEstimator, interval_model: IntervalModel | None = None) -
     With an interval_model it has a second output, `scale`: by how much a prediction like this one
     is off, (n,) in $100,000. Raises TypeError for an estimator that cannot be exported.
     """
-    builder = GraphBuilder()
-    *steps, final_estimator = model if isinstance(model, Pipeline) else [model]
-    columns = "rows"
-    for step in steps:
-        columns = _add_estimator(step, builder, columns)
-    prediction = builder.add_node(
-        "Reshape", _add_estimator(final_estimator, builder, columns), np.array([-1, 1])
-    )
-    if interval_model:
-        _add_interval_model(interval_model, builder, columns, prediction)
-    builder.add_node("Reshape", prediction, np.array([-1]), output_name="house_value")
-    graph = helper.make_graph(
-        builder.nodes, "house_value", builder.inputs, builder.outputs, builder.constants
-    )
-    opsets = [
-        helper.make_opsetid("", OPSET_VERSION),
-        helper.make_opsetid("ai.onnx.ml", ML_OPSET_VERSION),
-    ]
+    rows = helper.make_tensor_value_info("rows", TensorProto.DOUBLE, [None, len(FEATURE_NAMES)])
+    house_value = helper.make_tensor_value_info("house_value", TensorProto.DOUBLE, [None])
+    graph = helper.make_graph([], "house_value", [rows], [house_value])
+    opsets = [helper.make_opsetid(domain, version) for domain, version in OPSET_VERSIONS.items()]
     onnx_model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
-    helper.set_model_props(onnx_model, builder.metadata)
+    *steps, final_estimator = model if isinstance(model, Pipeline) else [model]
+    columns = Tensor("rows", onnx_model)
+    for step in steps:
+        columns = _add_estimator(step, columns)
+    prediction = _add_estimator(final_estimator, columns).apply("Reshape", [-1, 1])
+    if interval_model:
+        _add_interval_model(interval_model, columns, prediction)
+    prediction.apply("Reshape", [-1], output_name="house_value")
     onnx.checker.check_model(onnx_model)
     return onnx_model.SerializeToString()
 
 
-def _add_interval_model(
-    interval_model: IntervalModel, builder: GraphBuilder, columns: str, prediction: str
-) -> None:
+def _add_interval_model(interval_model: IntervalModel, columns: Tensor, prediction: Tensor) -> None:
     """Add the output `scale`, computed from the model's columns and its prediction."""
-    uncertainty_features = tree_converters.round_to_float32(
-        builder, builder.add_node("Concat", columns, prediction, axis=1)
-    )
-    raw_scale = _add_estimator(interval_model.scale, builder, uncertainty_features)
-    scale = builder.add_node("Max", raw_scale, np.array(MIN_SCALE))
-    builder.add_node("Reshape", scale, np.array([-1]), output_name="scale")
-    builder.outputs.append(make_value_info("scale", TensorProto.DOUBLE, None))
-    builder.metadata["intervals"] = json.dumps(
-        {"lows": interval_model.lows.tolist(), "highs": interval_model.highs.tolist()}
-    )
+    uncertainty_features = tree_converters.round_to_float32(concat([columns, prediction]))
+    scale = _add_estimator(interval_model.scale, uncertainty_features).apply("Max", MIN_SCALE)
+    scale.apply("Reshape", [-1], output_name="scale")
+    output = helper.make_tensor_value_info("scale", TensorProto.DOUBLE, [None])
+    columns.model.graph.output.append(output)
+    quantiles = {"lows": interval_model.lows.tolist(), "highs": interval_model.highs.tolist()}
+    columns.model.metadata_props.add(key="intervals", value=json.dumps(quantiles))
 
 
-def _add_estimator(estimator: BaseEstimator, builder: GraphBuilder, input_name: str) -> str:
-    """Add the nodes of one estimator, applied to the tensor input_name; return its output's name.
+def _add_estimator(estimator: BaseEstimator, rows: Tensor) -> Tensor:
+    """Add the nodes of one estimator, applied to the rows; return its output.
 
     Raises TypeError for an estimator without a converter here.
     """
-    return _find_converter(estimator)(estimator, builder, input_name)
+    return _find_converter(estimator)(estimator, rows)
 
 
 def _find_converter(estimator: BaseEstimator) -> Converter:
@@ -100,64 +89,48 @@ def _find_converter(estimator: BaseEstimator) -> Converter:
     )
 
 
-def _add_pipeline(estimator: Pipeline, builder: GraphBuilder, input_name: str) -> str:
+def _add_pipeline(estimator: Pipeline, rows: Tensor) -> Tensor:
     for step in estimator:
-        input_name = _add_estimator(step, builder, input_name)
-    return input_name
+        rows = _add_estimator(step, rows)
+    return rows
 
 
-def _add_column_transformer(
-    estimator: ColumnTransformer, builder: GraphBuilder, input_name: str
-) -> str:
+def _add_column_transformer(estimator: ColumnTransformer, rows: Tensor) -> Tensor:
     outputs = []
     for _name, transformer, columns in estimator.transformers_:
         names = [FEATURE_NAMES[column] if isinstance(column, int) else column for column in columns]
-        indices = np.array([FEATURE_NAMES.index(name) for name in names])
-        selected = builder.add_node("Gather", input_name, indices, axis=1)
-        outputs.append(_add_estimator(transformer, builder, selected))
-    return builder.add_node("Concat", *outputs, axis=1)
+        selected = rows.gather([FEATURE_NAMES.index(name) for name in names])
+        outputs.append(_add_estimator(transformer, selected))
+    return concat(outputs)
 
 
-def _add_ridge(estimator: Ridge, builder: GraphBuilder, input_name: str) -> str:
-    product = builder.add_node("MatMul", input_name, estimator.coef_)
-    return builder.add_node("Add", product, np.asarray(estimator.intercept_))
+def _add_ridge(estimator: Ridge, rows: Tensor) -> Tensor:
+    return rows.apply("MatMul", estimator.coef_) + estimator.intercept_
 
 
-def _add_mlp(estimator: ClippedMLPRegressor, builder: GraphBuilder, input_name: str) -> str:
-    raised = builder.add_node("Max", input_name, estimator.clip_min_)
-    activations = builder.add_node("Min", raised, estimator.clip_max_)
-    *hidden_layers, (last_weights, last_biases) = zip(
-        estimator.weights_, estimator.biases_, strict=True
-    )
-    for weights, biases in hidden_layers:
-        product = builder.add_node("Gemm", activations, weights, biases)
-        activations = builder.add_node("Relu", product)
-    return builder.add_node("Gemm", activations, last_weights, last_biases)
+def _add_mlp(estimator: ClippedMLPRegressor, rows: Tensor) -> Tensor:
+    activations = rows.apply("Max", estimator.clip_min_).apply("Min", estimator.clip_max_)
+    *hidden_layers, last_layer = zip(estimator.weights_, estimator.biases_, strict=True)
+    for layer in hidden_layers:
+        activations = activations.apply("Gemm", *layer).apply("Relu")
+    return activations.apply("Gemm", *last_layer)
 
 
-def _add_blend(estimator: Blend, builder: GraphBuilder, input_name: str) -> str:
-    far_columns = builder.add_node("Gather", input_name, np.arange(estimator.n_far_columns), axis=1)
+def _add_blend(estimator: Blend, rows: Tensor) -> Tensor:
+    far_rows = rows.gather(np.arange(estimator.n_far_columns))
     n_near = len(estimator.near_models)
     predictions = [
-        _add_estimator(model, builder, input_name if number < n_near else far_columns)
+        _add_estimator(model, rows if number < n_near else far_rows)
         for number, model in enumerate(estimator.models_)
     ]
     weights = np.array([estimator.near_weights, estimator.far_weights]).T
-    sides = builder.add_node("MatMul", builder.add_node("Concat", *predictions, axis=1), weights)
-    distance_column = np.array([estimator.distance_column])
-    distance = builder.add_node(
-        "Max",
-        builder.add_node("Gather", input_name, distance_column, axis=1),
-        np.array(MIN_DISTANCE_DEGREES),
-    )
-    crossover_distance = np.array(float(estimator.crossover_distance))
-    ratio = builder.add_node("Div", crossover_distance, distance)
-    cube = builder.add_node("Mul", builder.add_node("Mul", ratio, ratio), ratio)
-    denominator = builder.add_node("Add", np.array(1.0), cube)
-    far_share = builder.add_node("Div", np.array(1.0), denominator)
-    near_share = builder.add_node("Sub", np.array(1.0), far_share)
-    shares = builder.add_node("Concat", near_share, far_share, axis=1)
-    return builder.add_node("ReduceSum", builder.add_node("Mul", sides, shares), np.array([1]))
+    sides = concat(predictions).apply("MatMul", weights)
+    distance = rows.gather([estimator.distance_column]).apply("Max", MIN_DISTANCE_DEGREES)
+    ratio = float(estimator.crossover_distance) / distance
+    far_share = 1.0 / (ratio * ratio * ratio + 1.0)
+    near_share = add_node(rows.model, "Sub", 1.0, far_share)
+    shares = concat([near_share, far_share])
+    return (sides * shares).apply("ReduceSum", [1])
 
 
 CONVERTERS: Mapping[type, Converter] = {  # LightGBM's is imported only where it can be loaded

@@ -13,80 +13,68 @@ from onnx import TensorProto
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-from housing.export.graph_builder import GraphBuilder, TreeNode, add_tree_ensemble
+from housing.export.graph_builder import TREE_NODE_DTYPE, Tensor, add_tree_ensemble
 
 if TYPE_CHECKING:
     from lightgbm import LGBMRegressor
 
 
-def add_decision_tree(
-    estimator: DecisionTreeRegressor, builder: GraphBuilder, input_name: str
-) -> str:
+def add_decision_tree(estimator: DecisionTreeRegressor, rows: Tensor) -> Tensor:
     """Add one tree, on rows rounded to float32, as scikit-learn's trees do; return its output."""
-    rounded = round_to_float32(builder, input_name)
-    return add_tree_ensemble([_tree_nodes(estimator)], builder, rounded)
+    return add_tree_ensemble([_tree_nodes(estimator)], round_to_float32(rows))
 
 
-def add_extra_trees(estimator: ExtraTreesRegressor, builder: GraphBuilder, input_name: str) -> str:
-    """Add the mean of some trees; return its output's name."""
+def add_extra_trees(estimator: ExtraTreesRegressor, rows: Tensor) -> Tensor:
+    """Add the mean of some trees; return its output."""
     trees = [_tree_nodes(tree) for tree in estimator.estimators_]
-    total = add_tree_ensemble(trees, builder, round_to_float32(builder, input_name))
-    return builder.add_node("Div", total, np.array(float(len(trees))))
+    return add_tree_ensemble(trees, round_to_float32(rows)) / float(len(trees))
 
 
-def add_hist_gradient_boosting(
-    estimator: HistGradientBoostingRegressor, builder: GraphBuilder, input_name: str
-) -> str:
-    """Add scikit-learn's boosting; return its output's name.
+def add_hist_gradient_boosting(estimator: HistGradientBoostingRegressor, rows: Tensor) -> Tensor:
+    """Add scikit-learn's boosting; return its output.
 
     The baseline is the first tree's only leaf: sums then run in scikit-learn's order.
     """
-    baseline = [TreeNode(True, value=float(estimator._baseline_prediction.item()))]
+    baseline = np.zeros(1, TREE_NODE_DTYPE)
+    baseline["is_leaf"], baseline["value"] = True, estimator._baseline_prediction.item()
     fields = ["is_leaf", "feature_idx", "num_threshold", "left", "right", "value"]
     trees = [
-        [TreeNode(*node) for node in predictor.nodes[fields].tolist()]
-        for [predictor] in estimator._predictors
+        predictor.nodes[fields].astype(TREE_NODE_DTYPE) for [predictor] in estimator._predictors
     ]
-    return add_tree_ensemble([baseline, *trees], builder, input_name)
+    return add_tree_ensemble([baseline, *trees], rows)
 
 
-def add_lightgbm(estimator: LGBMRegressor, builder: GraphBuilder, input_name: str) -> str:
-    """Add LightGBM's boosting; return its output's name."""
+def add_lightgbm(estimator: LGBMRegressor, rows: Tensor) -> Tensor:
+    """Add LightGBM's boosting; return its output."""
     trees = estimator.booster_.dump_model()["tree_info"]
-    nodes = [_flatten_tree(tree["tree_structure"]) for tree in trees]
-    return add_tree_ensemble(nodes, builder, input_name)
+    return add_tree_ensemble([_flatten_tree(tree["tree_structure"]) for tree in trees], rows)
 
 
-def round_to_float32(builder: GraphBuilder, input_name: str) -> str:
-    """Add the nodes that round a tensor to single precision; return the output's name."""
-    return builder.cast(builder.cast(input_name, TensorProto.FLOAT), TensorProto.DOUBLE)
+def round_to_float32(tensor: Tensor) -> Tensor:
+    """Add the nodes that round a tensor to single precision; return their output."""
+    return tensor.apply("Cast", to=TensorProto.FLOAT).apply("Cast", to=TensorProto.DOUBLE)
 
 
-def _tree_nodes(estimator: DecisionTreeRegressor) -> list[TreeNode]:
+def _tree_nodes(estimator: DecisionTreeRegressor) -> np.ndarray:
     tree = estimator.tree_
-    columns = zip(
-        tree.children_left == -1,
-        tree.feature,
-        tree.threshold,
-        tree.children_left,
-        tree.children_right,
-        tree.value.ravel(),
-        strict=True,
-    )
-    return [TreeNode(*fields) for fields in columns]
+    nodes = np.empty(tree.node_count, TREE_NODE_DTYPE)
+    nodes["is_leaf"], nodes["value"] = tree.children_left == -1, tree.value.ravel()
+    nodes["feature"], nodes["threshold"] = tree.feature, tree.threshold
+    nodes["left"], nodes["right"] = tree.children_left, tree.children_right
+    return nodes
 
 
-def _flatten_tree(root: dict[str, Any]) -> list[TreeNode]:
-    """Return LightGBM's nested nodes as a list, each before its children."""
-    nodes: list[TreeNode] = []
+def _flatten_tree(root: dict[str, Any]) -> np.ndarray:
+    """Return LightGBM's nested nodes as an array, each before its children."""
+    nodes: list[tuple] = []
 
     def append_subtree(node: dict[str, Any]) -> int:
         position = len(nodes)
-        nodes.append(TreeNode(True, value=node.get("leaf_value", 0.0)))
+        nodes.append((True, 0, 0.0, 0, 0, node.get("leaf_value", 0.0)))
         if "split_feature" in node:
             left, right = append_subtree(node["left_child"]), append_subtree(node["right_child"])
-            nodes[position] = TreeNode(False, node["split_feature"], node["threshold"], left, right)
+            nodes[position] = False, node["split_feature"], node["threshold"], left, right, 0.0
         return position
 
     append_subtree(root)
-    return nodes
+    return np.array(nodes, TREE_NODE_DTYPE)

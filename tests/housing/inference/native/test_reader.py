@@ -97,3 +97,19 @@ def test_no_part_of_a_graph_is_read_as_a_graph():
     for size in range(content.index(part) + len(part)):
         with pytest.raises(ValueError, match="not a readable ONNX graph"):
             reader.parse_graph(content[:size])
+
+
+@pytest.mark.parametrize("name", ["FLOAT", "DOUBLE", "UINT8", "BOOL", "INT32", "INT64"])
+@pytest.mark.parametrize("raw", [True, False], ids=["as bytes", "as numbers"])
+def test_a_tensor_of_each_type_is_read(name, raw):
+    """Graphs registered earlier have numbers where today's have bytes."""
+    element_type = onnx.TensorProto.DataType.Value(name)
+    expected = np.array([[1, 0, 1]], onnx.helper.tensor_dtype_to_np_dtype(element_type))
+    values = expected.tobytes() if raw else expected.ravel()
+    tensor = onnx.helper.make_tensor("numbers", element_type, [1, 3], values, raw)
+    node = onnx.helper.make_node("Some", [], ["out"], value=tensor)
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "some", [], [], [tensor]))
+    graph = reader.parse_graph(model.SerializeToString())
+    for numbers in (graph.constants["numbers"], graph.nodes[0].attributes["value"]):
+        assert numbers.dtype == expected.dtype
+        np.testing.assert_array_equal(numbers, expected)
