@@ -38,16 +38,10 @@ def load_library() -> ctypes.CDLL | None:
             library = ctypes.CDLL(str(path))
         except OSError:
             continue
-        pointer, integer = ctypes.c_void_p, ctypes.c_int64
+        pointer, integer, double = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
         library.housing_predict.argtypes = [pointer, integer, *[pointer] * 4]
-        library.housing_interval_bounds.argtypes = [
-            integer,
-            pointer,
-            integer,
-            pointer,
-            ctypes.c_double,
-            pointer,
-        ]
+        interval_bounds = library.housing_interval_bounds
+        interval_bounds.argtypes = [integer, pointer, integer, pointer, double, pointer]
         return library
     return None
 
@@ -58,9 +52,9 @@ class NativeGraph:
     def __init__(self, graph: CompiledGraph, library: ctypes.CDLL) -> None:
         trees = graph.trees
         self._arrays = [  # in the order of native.c's CompiledGraph
-            np.array(graph.operations, np.int64),
-            np.concatenate(graph.constants or [np.zeros(1)]),
-            np.concatenate(graph.index_maps).astype(np.int32),
+            np.stack(graph.operations),
+            np.array(graph.constants),
+            np.array(graph.index_maps),
             np.array(trees.roots, np.int32),
             np.array(trees.depths, np.int32),
             trees.nodes,

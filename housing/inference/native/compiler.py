@@ -5,6 +5,7 @@ Operators that only move numbers (Gather, Split, Reshape) become views of them, 
 
 from __future__ import annotations
 
+from array import array
 from typing import NamedTuple
 
 import numpy as np
@@ -12,16 +13,10 @@ import numpy as np
 from housing.inference.native.reader import GraphNode, OnnxGraph
 from housing.inference.native.tree_ensemble import TreeTable
 
+ELEMENTWISE_OPERATORS = ["Add", "Sub", "Mul", "Div", "Max", "Min", "Sqrt", "Log"]
 OPCODES = [  # in the order of native.c
     "Copy",
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "Max",
-    "Min",
-    "Sqrt",
-    "Log",
+    *ELEMENTWISE_OPERATORS,
     "Single",
     "ReduceSum",
     "CumSum",
@@ -30,9 +25,15 @@ OPCODES = [  # in the order of native.c
     "TreeEnsemble",
     "SmallTrees",
 ]
-OPERATION_INTEGERS = 14  # in native.c's Operation: the opcode and output, two operands, parameters
-OPERAND_INTEGERS = 3  # in native.c's Operand
-MAX_OPERANDS = 2
+OPERATION_DTYPE = np.dtype(  # native.c's Operation
+    [
+        ("opcode", np.int64),
+        ("output", np.int64, 3),  # the register's offset and stride, and the first number written
+        ("size", np.int64),
+        ("operands", np.int64, (2, 3)),  # for each the register's offset and stride, and its map
+        ("parameters", np.int64, 3),
+    ]
+)
 OUTPUT_NAMES = ["house_value", "scale"]  # the second one where a graph has it
 ONNX_DOUBLE_TYPE = 11  # TensorProto.DOUBLE
 CONSTANT_POOL = -1  # a view's register_offset if its numbers are constants
@@ -60,11 +61,10 @@ class CompiledGraph:
         self.n_columns = n_columns
         self.n_neighbor_values = int(np.prod(neighbor_shape)) if neighbor_shape else 0
         self.row_memory_size = 0
-        self.operations: list[list[int]] = []
-        self.constants: list[np.ndarray] = []
-        self.index_maps: list[np.ndarray] = []
+        self.operations: list[np.ndarray] = []  # of OPERATION_DTYPE
+        self.constants = array("d")
+        self.index_maps = array("i")
         self.trees = TreeTable()
-        self._pool_sizes = {"constants": 0, "index_maps": 0}
         self._initializers = graph.constants
         self._views = {"rows": self._allocate_register((n_columns,))}
         if neighbor_shape:
@@ -99,11 +99,12 @@ class CompiledGraph:
     def _view(self, name: str) -> TensorView:
         """Return the view of a tensor; a constant joins the pool when it is first used."""
         if name not in self._views:
-            value = self._constant(name)
-            start = self._append_to_pool("constants", value.astype(float).ravel())
-            indices = start + np.arange(value.size).reshape(value.shape)
-            self._views[name] = TensorView(CONSTANT_POOL, 0, indices)
+            self._views[name] = self._constant_view(self._constant(name))
         return self._views[name]
+
+    def _constant_view(self, value: np.ndarray) -> TensorView:
+        indices = self._append_constants(value) + np.arange(value.size).reshape(value.shape)
+        return TensorView(CONSTANT_POOL, 0, indices)
 
     def _constant(self, name: str) -> np.ndarray:
         if name not in self._initializers:
@@ -116,11 +117,10 @@ class CompiledGraph:
         self.row_memory_size += size
         return view
 
-    def _append_to_pool(self, pool: str, values: np.ndarray) -> int:
-        """Append values to "constants" or "index_maps"; return where they start in it."""
-        start = self._pool_sizes[pool]
-        self._pool_sizes[pool] += values.size
-        getattr(self, pool).append(values)
+    def _append_constants(self, values: np.ndarray) -> int:
+        """Append values to the constants; return where they start."""
+        start = len(self.constants)
+        self.constants.frombytes(values.astype(float).tobytes())
         return start
 
     # how an operation is written
@@ -143,30 +143,22 @@ class CompiledGraph:
         parameters: tuple = (),
     ) -> None:
         """Append an operation that writes `size` numbers per row to a register, from an offset."""
-        operand_integers = []
-        for operand in operands:
-            index_map = operand.indices.ravel().astype(np.int32)
-            start = self._append_to_pool("index_maps", index_map)
-            operand_integers += [operand.register_offset, operand.stride, start]
-        padding = [0] * (MAX_OPERANDS * OPERAND_INTEGERS - len(operand_integers))
-        operation = [
-            OPCODES.index(opcode),
-            output.register_offset,
-            output.stride,
-            offset,
-            size,
-            *operand_integers,
-            *padding,
-            *parameters,
-        ]
-        self.operations.append(operation + [0] * (OPERATION_INTEGERS - len(operation)))
+        operation = np.zeros((), OPERATION_DTYPE)
+        operation["opcode"], operation["size"] = OPCODES.index(opcode), size
+        operation["output"] = output.register_offset, output.stride, offset
+        for number, operand in enumerate(operands):
+            map_start = len(self.index_maps)
+            self.index_maps.frombytes(operand.indices.astype(np.intc).tobytes())
+            operation["operands"][number] = operand.register_offset, operand.stride, map_start
+        operation["parameters"][: len(parameters)] = parameters
+        self.operations.append(operation)
 
     def _make_contiguous(self, view: TensorView) -> TensorView:
         """Return the same numbers side by side, as GEMM and trees need them."""
         is_whole_register = np.array_equal(view.indices.ravel(), np.arange(view.stride))
         if view.register_offset != CONSTANT_POOL and is_whole_register:
             return view
-        return self._add_operation("Copy", view.indices.shape, view)
+        return self._add_elementwise("Copy", view)
 
     # operators that only move numbers
 
@@ -216,26 +208,22 @@ class CompiledGraph:
         view = self._view(node.inputs[0])
         if node.attributes["to"] == ONNX_DOUBLE_TYPE:
             return view
-        return self._add_operation("Single", view.indices.shape, view)
+        return self._add_elementwise("Single", view)
 
     # operators that compute numbers
 
-    def _binary_operator(self, node: GraphNode) -> TensorView:
-        return self._broadcast_operation(node.op_type, *map(self._view, node.inputs))
+    def _elementwise_operator(self, node: GraphNode) -> TensorView:
+        return self._add_elementwise(node.op_type, *map(self._view, node.inputs))
 
-    def _broadcast_operation(self, opcode: str, *views: TensorView) -> TensorView:
+    def _add_elementwise(self, opcode: str, *views: TensorView) -> TensorView:
         shape = np.broadcast_shapes(*(view.indices.shape for view in views))
         operands = (view._replace(indices=np.broadcast_to(view.indices, shape)) for view in views)
         return self._add_operation(opcode, shape, *operands)
 
-    def _unary_operator(self, node: GraphNode) -> TensorView:
-        view = self._view(node.inputs[0])
-        return self._add_operation(node.op_type, view.indices.shape, view)
-
     def _relu(self, node: GraphNode) -> TensorView:
-        zero_index = self._append_to_pool("constants", np.zeros(1))
-        zero = TensorView(CONSTANT_POOL, 0, np.array([zero_index]))
-        return self._broadcast_operation("Max", self._view(node.inputs[0]), zero)
+        return self._add_elementwise(
+            "Max", self._view(node.inputs[0]), self._constant_view(np.zeros(1))
+        )
 
     def _reduce_sum(self, node: GraphNode) -> TensorView:
         view, [axis] = self._view(node.inputs[0]), self._constant(node.inputs[1])
@@ -256,7 +244,7 @@ class CompiledGraph:
 
     def _lookup(self, table: np.ndarray) -> TensorView:
         """Return a row of the table for each neighbor."""
-        start = self._append_to_pool("constants", table.astype(float).ravel())
+        start = self._append_constants(table)
         n_rows, n_columns = table.shape
         shape = (*self._neighbor_shape, n_columns)
         return self._add_operation("Lookup", shape, parameters=(start, n_columns, n_rows))
@@ -264,7 +252,7 @@ class CompiledGraph:
     def _gemm(self, node: GraphNode) -> TensorView:
         """Return a matrix product, plus the third input where there is one."""
         weights = self._constant(node.inputs[1])
-        start = self._append_to_pool("constants", weights.astype(float).ravel())
+        start = self._append_constants(weights)
         row = self._make_contiguous(self._view(node.inputs[0]))
         if row.indices.shape != weights.shape[:1]:
             raise ValueError(f"{row.indices.shape} numbers per row, times {weights.shape}")
@@ -273,13 +261,12 @@ class CompiledGraph:
         )
         if len(node.inputs) < 3:
             return product
-        return self._broadcast_operation("Add", product, self._view(node.inputs[2]))
+        return self._add_elementwise("Add", product, self._view(node.inputs[2]))
 
     def _tree_ensemble(self, node: GraphNode) -> TensorView:
         row = self._make_contiguous(self._view(node.inputs[0]))
-        trees = self.trees.add_trees(node.attributes, row.indices.size)
-        opcode = "SmallTrees" if trees.are_small else "TreeEnsemble"
-        return self._add_operation(opcode, (1,), row, parameters=(trees.first_tree, trees.n_trees))
+        opcode, *tree_range = self.trees.add_trees(node.attributes, row.indices.size)
+        return self._add_operation(opcode, (1,), row, parameters=tuple(tree_range))
 
 
 OPERATOR_HANDLERS = {
@@ -296,8 +283,7 @@ OPERATOR_HANDLERS = {
     "MatMul": CompiledGraph._gemm,
     "Gemm": CompiledGraph._gemm,
     "TreeEnsemble": CompiledGraph._tree_ensemble,
-    **dict.fromkeys(["Sqrt", "Log"], CompiledGraph._unary_operator),
-    **dict.fromkeys(["Add", "Sub", "Mul", "Div", "Max", "Min"], CompiledGraph._binary_operator),
+    **dict.fromkeys(ELEMENTWISE_OPERATORS, CompiledGraph._elementwise_operator),
 }
 
 

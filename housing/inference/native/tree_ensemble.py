@@ -22,14 +22,6 @@ MAX_BITMASK_LEAVES = 48  # a tree with more leaves is walked
 MAX_BITMASK_FEATURES = 1 << 64 - MAX_BITMASK_LEAVES
 
 
-class AddedTrees(NamedTuple):
-    """Where the trees of one TreeEnsemble node are in a `TreeTable`."""
-
-    are_small: bool
-    first_tree: int  # its number among trees of its kind
-    n_trees: int
-
-
 class _EnsembleNodes(NamedTuple):
     """The nodes of an ensemble, splits and leaves together, level by level from all roots."""
 
@@ -58,9 +50,10 @@ class TreeTable:
         self.bitmask_offsets = [0]
         self.small_leaf_offsets = [0]
 
-    def add_trees(self, attributes: dict[str, Any], n_columns: int) -> AddedTrees:
+    def add_trees(self, attributes: dict[str, Any], n_columns: int) -> tuple[str, int, int]:
         """Add the trees of a TreeEnsemble node, in its order.
 
+        Return the opcode of their kind, the first one's number in that kind, and how many they are.
         Raises ValueError unless each of its nodes is reached once and reads one of the columns.
         """
         features, n_trees = attributes["nodes_featureids"], len(attributes["tree_roots"])
@@ -71,10 +64,12 @@ class TreeTable:
         leaf_counts, left_counts = _count_leaves(nodes)
         max_leaves = leaf_counts[:n_trees].max()
         if max_leaves <= MAX_BITMASK_LEAVES and n_columns <= MAX_BITMASK_FEATURES:
-            return self._add_small_trees(attributes, nodes, leaf_counts, left_counts)
-        return self._add_large_trees(attributes, nodes)
+            self._add_small_trees(attributes, nodes, leaf_counts, left_counts)
+            return "SmallTrees", len(self.bitmask_offsets) - 1 - n_trees, n_trees
+        self._add_large_trees(attributes, nodes)
+        return "TreeEnsemble", len(self.roots) - n_trees, n_trees
 
-    def _add_large_trees(self, attributes: dict[str, Any], nodes: _EnsembleNodes) -> AddedTrees:
+    def _add_large_trees(self, attributes: dict[str, Any], nodes: _EnsembleNodes) -> None:
         """Add trees that are walked: a tree's nodes side by side, level by level."""
         size, n_trees = len(nodes.numbers), len(nodes.depths)
         splits, leaves = np.flatnonzero(~nodes.is_leaf), np.flatnonzero(nodes.is_leaf)
@@ -91,7 +86,6 @@ class TreeTable:
         self.depths += nodes.depths.tolist()
         self.nodes = np.concatenate([self.nodes, rows[order]])
         self.leaf_values = np.concatenate([self.leaf_values, leaf_values[order]])
-        return AddedTrees(False, len(self.roots) - n_trees, n_trees)
 
     def _add_small_trees(
         self,
@@ -99,7 +93,7 @@ class TreeTable:
         nodes: _EnsembleNodes,
         leaf_counts: np.ndarray,
         left_counts: np.ndarray,
-    ) -> AddedTrees:
+    ) -> None:
         """Add trees whose splits are all compared. leaf_counts, left_counts: of `_count_leaves`."""
         n_trees = len(nodes.depths)
         splits, leaves = np.flatnonzero(~nodes.is_leaf), np.flatnonzero(nodes.is_leaf)
@@ -124,7 +118,6 @@ class TreeTable:
         self.small_leaf_offsets += (self.small_leaf_offsets[-1] + leaf_ends).tolist()
         self.bitmasks = np.concatenate([self.bitmasks, bitmasks[order]])
         self.small_leaf_values = np.concatenate([self.small_leaf_values, leaf_values])
-        return AddedTrees(True, len(self.bitmask_offsets) - 1 - n_trees, n_trees)
 
 
 def _nodes_by_level(attributes: dict[str, Any]) -> _EnsembleNodes:
