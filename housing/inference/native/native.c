@@ -66,31 +66,26 @@ typedef struct {
     const double *small_leaf_values;
 } CompiledGraph;
 
+/* for apply_elementwise: the operands' j-th numbers, and an opcode that computes each number alone */
+#define LEFT a[a_indices[j]]
+#define RIGHT b[b_indices[j]]
+#define CASE(opcode, value) case opcode: for (j = 0; j < size; j++) out[j] = (value); break
+
 static void apply_elementwise(const Operation *op, const double *a, const int32_t *a_indices,
                               const double *b, const int32_t *b_indices, double *out)
 {
     int64_t j, size = op->size;
     switch (op->opcode) {
-    case COPY: for (j = 0; j < size; j++) out[j] = a[a_indices[j]]; break;
-    case ADD: for (j = 0; j < size; j++) out[j] = a[a_indices[j]] + b[b_indices[j]]; break;
-    case SUB: for (j = 0; j < size; j++) out[j] = a[a_indices[j]] - b[b_indices[j]]; break;
-    case MUL: for (j = 0; j < size; j++) out[j] = a[a_indices[j]] * b[b_indices[j]]; break;
-    case DIV: for (j = 0; j < size; j++) out[j] = a[a_indices[j]] / b[b_indices[j]]; break;
-    case MAX:
-        for (j = 0; j < size; j++) {
-            double x = a[a_indices[j]], y = b[b_indices[j]];
-            out[j] = x < y ? y : x;
-        }
-        break;
-    case MIN:
-        for (j = 0; j < size; j++) {
-            double x = a[a_indices[j]], y = b[b_indices[j]];
-            out[j] = y < x ? y : x;
-        }
-        break;
-    case SQRT: for (j = 0; j < size; j++) out[j] = sqrt(a[a_indices[j]]); break;
-    case LOG: for (j = 0; j < size; j++) out[j] = log(a[a_indices[j]]); break;
-    case TO_FLOAT32: for (j = 0; j < size; j++) out[j] = (float)a[a_indices[j]]; break;
+    CASE(COPY, LEFT);
+    CASE(ADD, LEFT + RIGHT);
+    CASE(SUB, LEFT - RIGHT);
+    CASE(MUL, LEFT * RIGHT);
+    CASE(DIV, LEFT / RIGHT);
+    CASE(MAX, LEFT < RIGHT ? RIGHT : LEFT);
+    CASE(MIN, RIGHT < LEFT ? RIGHT : LEFT);
+    CASE(SQRT, sqrt(LEFT));
+    CASE(LOG, log(LEFT));
+    CASE(TO_FLOAT32, (float)LEFT);
     case REDUCE_SUM: {
         int64_t group_size = op->param0;
         for (j = 0; j < size; j++) {
@@ -103,8 +98,7 @@ static void apply_elementwise(const Operation *op, const double *a, const int32_
     case CUMSUM: {
         int64_t axis_size = op->param0, inner_size = op->param1;
         for (j = 0; j < size; j++) {
-            double number = a[a_indices[j]];
-            out[j] = (j / inner_size) % axis_size ? out[j - inner_size] + number : number;
+            out[j] = (j / inner_size) % axis_size ? out[j - inner_size] + LEFT : LEFT;
         }
         break;
     }
@@ -161,16 +155,14 @@ CPU_DISPATCH static void gemm(const Operation *op, int64_t n_rows, const double 
 static void walk_trees(const TreeNode *nodes, int32_t depth, const double *const x[LANES],
                        int32_t node_indices[LANES])
 {
-    int32_t n0 = node_indices[0], n1 = node_indices[1], n2 = node_indices[2], n3 = node_indices[3];
-    int32_t n4 = node_indices[4], n5 = node_indices[5], n6 = node_indices[6], n7 = node_indices[7];
-    const double *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3], *x4 = x[4], *x5 = x[5], *x6 = x[6], *x7 = x[7];
-#define STEP(n, x) n = nodes[n].left + (x[nodes[n].feature] > nodes[n].split)
+    int32_t n[LANES];
+    memcpy(n, node_indices, sizeof n);
+#define STEP(l) n[l] = nodes[n[l]].left + (x[l][nodes[n[l]].feature] > nodes[n[l]].split)
     while (depth-- > 0) { /* eight at once, without a branch: the waits for memory overlap */
-        STEP(n0, x0); STEP(n1, x1); STEP(n2, x2); STEP(n3, x3);
-        STEP(n4, x4); STEP(n5, x5); STEP(n6, x6); STEP(n7, x7);
+        STEP(0); STEP(1); STEP(2); STEP(3);
+        STEP(4); STEP(5); STEP(6); STEP(7);
     }
-    node_indices[0] = n0; node_indices[1] = n1; node_indices[2] = n2; node_indices[3] = n3;
-    node_indices[4] = n4; node_indices[5] = n5; node_indices[6] = n6; node_indices[7] = n7;
+    memcpy(node_indices, n, sizeof n);
 }
 
 static void eval_trees(const CompiledGraph *graph, const Operation *op, int64_t n_rows, const double *x,
@@ -277,26 +269,21 @@ static int run_block(const CompiledGraph *graph, double *memory, double *transpo
         const double *a = a_is_constant ? graph->constants : memory + op->a.register_offset * block_capacity;
         const double *b = b_is_constant ? graph->constants : memory + op->b.register_offset * block_capacity;
         int64_t a_stride = a_is_constant ? 0 : op->a.stride, b_stride = b_is_constant ? 0 : op->b.stride;
-        if (op->opcode == TREE_ENSEMBLE) {
+        if (op->opcode == TREE_ENSEMBLE)
             eval_trees(graph, op, n_rows, a, a_stride, out);
-            continue;
-        }
-        if (op->opcode == SMALL_TREES) {
+        else if (op->opcode == SMALL_TREES)
             eval_small_trees(graph, op, n_rows, a, a_stride, transposed, out);
-            continue;
-        }
-        if (op->opcode == GEMM) {
+        else if (op->opcode == GEMM)
             gemm(op, n_rows, a, a_stride, graph->constants + op->param1, out);
-            continue;
-        }
-        for (int64_t row = 0; row < n_rows; row++, out += op->output_stride, a += a_stride, b += b_stride) {
-            if (op->opcode == LOOKUP) {
+        else
+            for (int64_t row = 0; row < n_rows; row++, out += op->output_stride, a += a_stride, b += b_stride) {
                 const int64_t *row_indices = indices + row * graph->n_neighbor_values;
-                if (lookup_rows(op, graph->constants + op->param0, row_indices, out)) return ERROR_NO_NEIGHBOR;
-            } else
-                apply_elementwise(op, a, graph->index_maps + op->a.index_map, b,
-                                  graph->index_maps + op->b.index_map, out);
-        }
+                if (op->opcode != LOOKUP)
+                    apply_elementwise(op, a, graph->index_maps + op->a.index_map, b,
+                                      graph->index_maps + op->b.index_map, out);
+                else if (lookup_rows(op, graph->constants + op->param0, row_indices, out))
+                    return ERROR_NO_NEIGHBOR;
+            }
     }
     return 0;
 }
