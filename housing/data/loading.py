@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,15 +106,13 @@ def _load_from_dvc() -> Dataset:
     folder = paths.home()
     if not (folder / ".dvc").exists():
         raise LookupError(f"dvc pull: {folder} has no DVC configuration")
-    dvc = [sys.executable, "-m", "dvc"]
-    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    dvc = ["-m", "dvc", "--cd", str(folder)]
     pointer_folder = data_versions.pointer_file().parent
     # without this setting DVC fails outside of git
     if not data_versions.run_git(pointer_folder, "rev-parse", "--git-dir"):
-        disable_git = [*dvc, "config", "--local", "core.no_scm", "true"]
-        _run_command(disable_git, DVC_TIMEOUT_SECONDS, folder, environment)
+        _run_python([*dvc, "config", "--local", "core.no_scm", "true"], DVC_TIMEOUT_SECONDS)
     pull = [*dvc, "pull", "--quiet", f"{paths.raw_data()}.dvc"]
-    failure = _run_command(pull, DVC_TIMEOUT_SECONDS, folder, environment)
+    failure = _run_python(pull, DVC_TIMEOUT_SECONDS)
     if failure is None and paths.raw_data().exists():
         return _load_raw_file()
     raise LookupError(f"dvc pull: {failure or 'it brought nothing'}")
@@ -125,8 +122,7 @@ def _load_from_sklearn() -> Dataset:
     """Load scikit-learn's copy, downloaded if need be, in a subprocess that has a time limit."""
     download = paths.raw_data().with_name(".fetched.csv")
     download.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-c", SKLEARN_FETCH_CODE, str(download)]
-    failure = _run_command(command, SKLEARN_TIMEOUT_SECONDS)
+    failure = _run_python(["-c", SKLEARN_FETCH_CODE, str(download)], SKLEARN_TIMEOUT_SECONDS)
     if failure is None:
         file_md5 = data_versions.md5(download.read_bytes())
         recorded_md5 = data_versions.recorded_md5()
@@ -138,21 +134,15 @@ def _load_from_sklearn() -> Dataset:
     raise LookupError(f"scikit-learn's cache or download: {failure}")
 
 
-def _run_command(
-    command: list[str],
-    timeout_seconds: int,
-    folder: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> str | None:
-    """Run a command; return None, or in one line why it failed."""
+def _run_python(arguments: list[str], timeout_seconds: int) -> str | None:
+    """Run Python with some arguments; return None, or in one line why it failed."""
     try:
         completed = subprocess.run(
-            command,
+            [sys.executable, *arguments],
             capture_output=True,
             text=True,
             timeout=timeout_seconds,
-            cwd=folder,
-            env=environment,
+            env={**os.environ, "DVC_NO_ANALYTICS": "1"},
         )
     except subprocess.TimeoutExpired:
         return f"no answer in {timeout_seconds} s"

@@ -70,6 +70,21 @@ def test_data_from_scikit_learn_s_cache_becomes_the_raw_file(home, monkeypatch, 
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_the_raw_file_is_pulled_from_the_dvc_remote(home, tmp_path, offline, real_data):
+    """Outside of git, and from another folder than the home."""
+    raw_file, remote = paths.PROJECT_ROOT / "data/raw/california_housing.csv", tmp_path / "remote"
+    stored_file = remote / "files" / "md5" / real_data.md5[:2] / real_data.md5[2:]
+    stored_file.parent.mkdir(parents=True)
+    shutil.copy(raw_file, stored_file)
+    (home / ".dvc").mkdir()
+    config = f"[core]\n    remote = stored\n['remote \"stored\"']\n    url = {remote}\n"
+    (home / ".dvc" / "config").write_text(config)
+    paths.raw_data().parent.mkdir(parents=True)
+    shutil.copy(f"{raw_file}.dvc", f"{paths.raw_data()}.dvc")
+    assert loading.load_dataset("california").sha256 == real_data.sha256
+
+
 def test_california_offline_lists_the_failed_attempts_and_the_ways_out(offline):
     with pytest.raises(LookupError) as error:
         loading.load_dataset("california")
