@@ -133,8 +133,7 @@ def rename_stored_classes(content: bytes) -> bytes:
         schema_text = archive.read(SCHEMA_FILE)
         if not any(f'"{module}"'.encode() in schema_text for module, _ in CLASS_ALIASES):
             return content
-        schema = json.loads(schema_text)
-        _rename_nodes(schema)
+        schema = json.loads(schema_text, object_hook=_rename_class)
         renamed = BytesIO()
         with ZipFile(renamed, "w") as renamed_archive:
             for member in archive.infolist():
@@ -145,23 +144,17 @@ def rename_stored_classes(content: bytes) -> bytes:
     return renamed.getvalue()
 
 
-def _rename_nodes(node: Any) -> None:
-    """Rename in place every former class in a node of the schema and in all nodes below it."""
-    if isinstance(node, list):
-        for child in node:
-            _rename_nodes(child)
-    elif isinstance(node, dict):
-        alias = CLASS_ALIASES.get((str(node.get("__module__")), str(node.get("__class__"))))
-        if alias:
-            node["__module__"], node["__class__"] = alias.module, alias.name
-            _rename_attributes(node, alias.attributes)
-        for child in node.values():
-            _rename_nodes(child)
+def _rename_class(node: dict[str, Any]) -> dict[str, Any]:
+    """Return an object of the schema; one of a former class has today's class and attributes.
 
-
-def _rename_attributes(node: dict[str, Any], new_names: dict[str, str]) -> None:
-    """Rename in place the attributes of an object's node: the keys of the dictionary it holds."""
-    state = node.get("content")
-    if new_names and isinstance(state, dict) and isinstance(state.get("content"), dict):
-        attributes = state["content"]
-        state["content"] = {new_names.get(name, name): value for name, value in attributes.items()}
+    Its attributes are the keys of the dictionary that it holds.
+    """
+    alias = CLASS_ALIASES.get((str(node.get("__module__")), str(node.get("__class__"))))
+    if alias:
+        node |= {"__module__": alias.module, "__class__": alias.name}
+        state = node.get("content")
+        if alias.attributes and isinstance(state, dict) and isinstance(state.get("content"), dict):
+            state["content"] = {
+                alias.attributes.get(name, name): value for name, value in state["content"].items()
+            }
+    return node
