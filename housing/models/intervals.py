@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, cross_val_predict
 from skops import io
 from threadpoolctl import threadpool_limits
 
@@ -71,7 +71,9 @@ class IntervalModel(NamedTuple):
                 f"uncertainty_features has {features.shape[1]} columns, "
                 f"expected the {expected} it was calibrated on"
             )
-        return interval_bounds(y_pred, _predict_scales(self.scale, features), self.lows, self.highs)
+        with threadpool_limits(1, "openmp"):
+            scales = np.maximum(self.scale.predict(features), MIN_SCALE)
+        return interval_bounds(y_pred, scales, self.lows, self.highs)
 
     def dumps(self) -> bytes:
         """Return the model as a skops file, which `loads` reads."""
@@ -107,17 +109,19 @@ def calibrate(
         raise ValueError(
             f"there are {len(y_true)} rows, expected at least {MIN_ROWS_PER_BAND} to calibrate on"
         )
-    residuals = np.abs(y_true - y_pred)
-    scales = np.empty(len(y_true))  # each row's by a booster that has not seen its residual
+    residuals = np.minimum(np.abs(y_true - y_pred), MAX_RESIDUAL)
+    scale_model = HistGradientBoostingRegressor(**SCALE_MODEL_PARAMS)
     folds = KFold(CALIBRATION_FOLDS, shuffle=True, random_state=seed)
-    for fit_rows, held_out_rows in folds.split(features):
-        scale_model = _fit_scale_model(features[fit_rows], residuals[fit_rows])
-        scales[held_out_rows] = _predict_scales(scale_model, features[held_out_rows])
+    with threadpool_limits(1, "openmp"):  # two threads are slower than one, on a busy machine
+        # each row's scale by a booster that has not seen its residual
+        raw_scales = cross_val_predict(scale_model, features, residuals, cv=folds)
+        scale_model.fit(features, residuals)
+    scales = np.maximum(raw_scales, MIN_SCALE)
     scores = (y_true - y_pred) / scales
     band_rows = rows_by_band(y_true)
     miscoverage = _find_miscoverage(y_true, y_pred, scales, scores, band_rows, coverage)
     lows, highs = conformal_quantiles(scores, band_rows, miscoverage)
-    return IntervalModel(_fit_scale_model(features, residuals), lows, highs, miscoverage)
+    return IntervalModel(scale_model, lows, highs, miscoverage)
 
 
 def rows_by_band(y_true: np.ndarray) -> list[np.ndarray]:
@@ -173,22 +177,6 @@ def _find_miscoverage(
         else:
             highest = middle
     return lowest
-
-
-def _fit_scale_model(
-    uncertainty_features: np.ndarray, residuals: np.ndarray
-) -> HistGradientBoostingRegressor:
-    with threadpool_limits(1, "openmp"):  # two threads are slower than one, on a busy machine
-        return HistGradientBoostingRegressor(**SCALE_MODEL_PARAMS).fit(
-            uncertainty_features, np.minimum(residuals, MAX_RESIDUAL)
-        )
-
-
-def _predict_scales(
-    scale_model: HistGradientBoostingRegressor, uncertainty_features: np.ndarray
-) -> np.ndarray:
-    with threadpool_limits(1, "openmp"):
-        return np.maximum(scale_model.predict(uncertainty_features), MIN_SCALE)
 
 
 def _validate_features(uncertainty_features: np.ndarray) -> np.ndarray:
