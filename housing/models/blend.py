@@ -82,12 +82,9 @@ class Blend(RegressorMixin, BaseEstimator):
 
 def weighted_sum(predictions: list[np.ndarray], weights: list[float]) -> np.ndarray:
     """Return the (n,) sum of predictions times weights, in order, without those of weight 0."""
-    first_term, *later_terms = [
+    terms = [
         prediction * weight
         for prediction, weight in zip(predictions, weights, strict=True)
         if weight
     ]
-    total = first_term
-    for term in later_terms:
-        total = total + term
-    return total
+    return sum(terms[1:], terms[0])
