@@ -13,10 +13,11 @@ import numpy as np
 from housing.inference.native.reader import GraphNode, OnnxGraph
 from housing.inference.native.tree_ensemble import TreeTable
 
-ELEMENTWISE_OPERATORS = ["Add", "Sub", "Mul", "Div", "Max", "Min", "Sqrt", "Log"]
+BINARY_OPERATORS, UNARY_OPERATORS = ["Add", "Sub", "Mul", "Div", "Max", "Min"], ["Sqrt", "Log"]
 OPCODES = [  # in the order of native.c
     "Copy",
-    *ELEMENTWISE_OPERATORS,
+    *BINARY_OPERATORS,
+    *UNARY_OPERATORS,
     "Single",
     "ReduceSum",
     "CumSum",
@@ -213,6 +214,8 @@ class CompiledGraph:
     # operators that compute numbers
 
     def _elementwise_operator(self, node: GraphNode) -> TensorView:
+        if len(node.inputs) != (1 if node.op_type in UNARY_OPERATORS else 2):
+            raise ValueError(f"{node.op_type} of {len(node.inputs)} tensors is not supported here")
         return self._add_elementwise(node.op_type, *map(self._view, node.inputs))
 
     def _add_elementwise(self, opcode: str, *views: TensorView) -> TensorView:
@@ -283,7 +286,7 @@ OPERATOR_HANDLERS = {
     "MatMul": CompiledGraph._gemm,
     "Gemm": CompiledGraph._gemm,
     "TreeEnsemble": CompiledGraph._tree_ensemble,
-    **dict.fromkeys(ELEMENTWISE_OPERATORS, CompiledGraph._elementwise_operator),
+    **dict.fromkeys(BINARY_OPERATORS + UNARY_OPERATORS, CompiledGraph._elementwise_operator),
 }
 
 

@@ -115,6 +115,17 @@ def test_a_graph_with_an_operator_unknown_to_c_runs_in_onnxruntime(content):
     np.testing.assert_array_equal(served_model.predict(served, rows), expected)
 
 
+@pytest.mark.parametrize("inputs", [["before"], ["before", "before", "before"]])
+def test_the_maximum_of_another_count_than_two_runs_in_onnxruntime(content, inputs):
+    model = onnx.load_from_string(content)
+    model.graph.node[-1].output[0] = "before"
+    model.graph.node.append(onnx.helper.make_node("Max", inputs, ["house_value"]))
+    served, rows = served_model.load(model.SerializeToString()), served_model.random_rows(20)
+    assert not isinstance(served.run, bindings.NativeGraph)
+    expected = served_model.predict(served_model.load(content, use_native=False), rows)
+    np.testing.assert_array_equal(served_model.predict(served, rows), expected)
+
+
 def change_first_trees(content, **changes):
     """Return a graph with attributes of its first TreeEnsemble changed by functions."""
     model = onnx.load_from_string(content)
