@@ -12,7 +12,7 @@ from typing import Any
 
 from papermill.engines import NotebookExecutionManager
 
-from pipeline.execution.messages import CellEnded, CellStarted
+from pipeline.execution.messages import CellEvent
 from pipeline.execution.notebook_job import NotebookJob
 from pipeline.execution.output_capture import coalesce_streams
 from pipeline.runs.atomic_write import atomic_write
@@ -36,7 +36,7 @@ class ExecutionManager(NotebookExecutionManager):
     def __init__(self, notebook: Any, job: NotebookJob, **options: Any) -> None:
         super().__init__(notebook, job.request.executed_path, **options)
         self.job = job
-        self.heading, self.cell_index = "", 0
+        self.heading, self.progress, self.cell_index = "", "", 0
         self.has_changed, self.next_save_at = True, 0.0
 
     def notebook_start(self, **options: Any) -> None:
@@ -54,17 +54,18 @@ class ExecutionManager(NotebookExecutionManager):
         if cell.cell_type == "markdown":
             headings = [line for line in cell.source.splitlines() if line.startswith("#")]
             self.heading = headings[-1].lstrip("# ") if headings else self.heading
-        self.cell_index = cell_index
-        self._send_cell_started(self.heading)
+        self.progress, self.cell_index = self.heading, cell_index
+        self._send_event(CellStatus.RUNNING)
 
     def report_progress(self, line: str) -> None:
         """Send the line that an updated display shows, so that users see how far its cell is."""
-        self._send_cell_started(
-            self.job.secrets.mask(f"{self.heading}: {line}" if self.heading else line)
-        )
+        progress = f"{self.heading}: {line}" if self.heading else line
+        self.progress = self.job.secrets.mask(progress)
+        self._send_event(CellStatus.RUNNING)
 
-    def _send_cell_started(self, heading: str) -> None:
-        self.job.send_event(CellStarted(self.cell_index, len(self.nb.cells), heading))
+    def _send_event(self, status: CellStatus, seconds: float = 0.0) -> None:
+        n_cells = len(self.nb.cells)
+        self.job.send_event(CellEvent(self.cell_index, n_cells, self.progress, status, seconds))
 
     def cell_complete(
         self,
@@ -78,7 +79,7 @@ class ExecutionManager(NotebookExecutionManager):
         cell_state = cell.metadata.papermill
         cell_state.update(status=status.papermill, exception=status is not CellStatus.RAN)
         self.job.result.cell_status[cell_index] = status
-        self.job.send_event(CellEnded(cell_index, status, round(cell_state["duration"], 3)))
+        self._send_event(status, round(cell_state["duration"], 3))
 
     def notebook_complete(self, **options: Any) -> None:
         """Record how the notebook has ended, and save it for the last time."""
@@ -109,9 +110,7 @@ class ExecutionManager(NotebookExecutionManager):
         """Have the notebook saved soon; papermill calls this at each cell's start and end."""
         self.has_changed = True
 
-    def autosave_cell(self) -> None:
-        """Have the notebook saved soon; papermill calls this after each message of the kernel."""
-        self.has_changed = True
+    autosave_cell = save  # papermill calls it after each message of the kernel
 
     def save_if_due(self) -> None:
         """Save what has changed, unless the last save was too recent or the disk is full."""

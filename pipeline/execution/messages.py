@@ -34,20 +34,14 @@ class StopRequest(NamedTuple):
     reason: str  # a sentence
 
 
-class CellStarted(NamedTuple):
-    """Worker to runner: a cell has started, or has shown how far it is."""
+class CellEvent(NamedTuple):
+    """Worker to runner: a cell has started, has shown how far it is, or has ended."""
 
     cell_index: int
     n_cells: int
     heading: str  # the heading above the cell, or its progress
-
-
-class CellEnded(NamedTuple):
-    """Worker to runner: a cell has ended."""
-
-    cell_index: int
-    status: CellStatus
-    seconds: float
+    status: CellStatus = CellStatus.RUNNING
+    seconds: float = 0.0  # that the cell took, once it has ended
 
 
 @dataclass
@@ -64,4 +58,4 @@ class JobResult:
 
 
 Request = JobRequest | StopRequest
-Event = CellStarted | CellEnded | JobResult
+Event = CellEvent | JobResult

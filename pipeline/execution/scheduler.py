@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pipeline.definition.project import Project
 from pipeline.definition.tasks import Task
 from pipeline.execution import notebook_job, step_events, stop_signals, task_queue, worker_pool
-from pipeline.execution.messages import CellEnded, CellStarted, Event, JobResult, StopRequest
+from pipeline.execution.messages import Event, JobResult, StopRequest
 from pipeline.execution.task_queue import TaskQueue
 from pipeline.execution.worker_pool import Worker, WorkerPool
 from pipeline.report.live import ReportWriter
@@ -230,10 +230,7 @@ class Scheduler:
             task, worker.task = worker.task, None
             self._finish_task(task, step, event)
             return
-        if isinstance(event, CellStarted):
-            step_events.record_cell_start(step, event)
-        elif isinstance(event, CellEnded):
-            step_events.record_cell_end(step, event)
+        step_events.record_cell(step, event)
         self._notify(RunEvent.CELL, self.record, step)
 
     def _finish_task(self, task: Task, step: StepRecord, result: JobResult) -> None:

@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 from pipeline.definition.tasks import Task
-from pipeline.execution.messages import CellEnded, CellStarted, JobResult
+from pipeline.execution.messages import CellEvent, JobResult
 from pipeline.runs import records
 from pipeline.runs.records import Attempt, RunRecord, StepRecord
-from pipeline.runs.results import ExtraPage, PublishedResults
+from pipeline.runs.results import PublishedResults
 from pipeline.runs.status import CellStatus, StepStatus
 from pipeline.staleness import recording
 from pipeline.staleness.access_log import read_access_log
@@ -21,23 +21,14 @@ PAGE_NAME_PATTERN = re.compile(r"[a-z0-9_]{1,80}")
 MAX_STDERR_BYTES = 4_000
 
 
-def record_cell_start(step: StepRecord, event: CellStarted) -> None:
-    """Record that a cell has started."""
+def record_cell(step: StepRecord, event: CellEvent) -> None:
+    """Record that a cell has started, has shown how far it is, or has ended."""
     step.cells, step.heading = event.n_cells, event.heading
-    not_run, no_seconds = [CellStatus.NOT_RUN] * step.cells, [0.0] * step.cells
-    step.cell_status = (step.cell_status + not_run)[: step.cells]
-    step.cell_seconds = (step.cell_seconds + no_seconds)[: step.cells]
-    _set_cell_status(step, event.cell_index, CellStatus.RUNNING)
-
-
-def record_cell_end(step: StepRecord, event: CellEnded) -> None:
-    """Record that a cell has ended."""
+    if not step.cell_status:  # the first event of this attempt
+        step.cell_status = [CellStatus.NOT_RUN] * step.cells
+        step.cell_seconds = [0.0] * step.cells
+    step.cell_status[event.cell_index] = event.status
     step.cell_seconds[event.cell_index] = event.seconds
-    _set_cell_status(step, event.cell_index, event.status)
-
-
-def _set_cell_status(step: StepRecord, cell_index: int, status: CellStatus) -> None:
-    step.cell_status[cell_index] = status
     step.cells_done = step.cell_status.count(CellStatus.RAN)
 
 
@@ -49,7 +40,7 @@ def finish_step(step: StepRecord, result: JobResult, files: TaskFiles) -> None:
         status.after_kernel_death() for status in step.cell_status
     ]
     step.seconds = round(records.seconds_since(step.started), 3)
-    step.stderr = _read_tail(files.stderr)
+    step.stderr = _read_stderr(files.stderr)
 
 
 def save_step_state(
@@ -129,27 +120,18 @@ def copy_reused_record(step: StepRecord, source_run_folder: Path, run: RunRecord
 def _apply_published_results(step: StepRecord, results: PublishedResults, run: RunRecord) -> None:
     """Copy what the notebook published into the record.
 
-    The Markdown of its pages stays in the published file. Raises ValueError if a page cannot be
-    shown.
+    The Markdown of its pages stays in the published file. Raises ValueError if a page's name is no
+    file name, or another page of the run has it.
     """
-    _validate_page_names(results.pages, step, _reserved_page_names(run, step))
-    step.headline, step.notice = results.headline, results.notice
-    step.facts, step.links = results.facts, results.links
-    step.pages = {name: page.title for name, page in results.pages.items()}
-
-
-def _validate_page_names(
-    pages: dict[str, ExtraPage], step: StepRecord, reserved_names: set[str]
-) -> None:
-    """Raise ValueError if a page's name is no file name, or another page has it.
-
-    reserved_names: of HTML files of the run that the step must not replace.
-    """
-    for name in pages:
+    reserved_names = _reserved_page_names(run, step)
+    for name in results.pages:
         if not PAGE_NAME_PATTERN.fullmatch(name):
             raise ValueError(f"it published a page {name!r}, expected a name of a-z, 0-9 and _")
         if step.page_filename(name) in reserved_names:
             raise ValueError(f"it published the page {name}, but this run has another of that name")
+    step.headline, step.notice = results.headline, results.notice
+    step.facts, step.links = results.facts, results.links
+    step.pages = {name: page.title for name, page in results.pages.items()}
 
 
 def _reserved_page_names(run: RunRecord, step: StepRecord) -> set[str]:
@@ -163,10 +145,10 @@ def _reserved_page_names(run: RunRecord, step: StepRecord) -> set[str]:
     return {RUN_PAGE_NAME, *extra_pages, *(run_step.report.lower() for run_step in run.steps)}
 
 
-def _read_tail(path: Path, max_bytes: int = MAX_STDERR_BYTES) -> str:
-    """Return the end of a text file; empty if there is none."""
+def _read_stderr(path: Path) -> str:
+    """Return the end of what the kernel process wrote to stderr; empty if there is no file."""
     if not path.exists():
         return ""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - max_bytes))
+        file.seek(max(0, path.stat().st_size - MAX_STDERR_BYTES))
         return file.read().decode(errors="replace")

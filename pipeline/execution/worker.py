@@ -3,7 +3,8 @@
     python -P -m pipeline.execution.worker DESCRIPTOR
 
 Receives JobRequest and StopRequest over the connection that it inherits as DESCRIPTOR, whose end
-stops a running job too. Sends CellStarted and CellEnded, and JobResult when the notebook has ended.
+stops a running job too. Sends a CellEvent for each change of a cell, and JobResult when the
+notebook has ended.
 """
 
 import asyncio

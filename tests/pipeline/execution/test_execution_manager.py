@@ -10,7 +10,7 @@ import papermill  # noqa: F401 - loads our engine, which the modules below must 
 import pytest
 
 from pipeline.execution.execution_manager import ExecutionManager
-from pipeline.execution.messages import CellEnded, CellStarted, JobRequest
+from pipeline.execution.messages import JobRequest
 from pipeline.execution.notebook_job import NotebookJob
 from pipeline.execution.output_capture import OutputCapture, coalesce_streams
 from pipeline.runs.status import CellStatus, StepStatus
@@ -92,8 +92,12 @@ def test_a_cell_after_the_failed_one_is_recorded_as_not_run(make_manager, tmp_pa
     assert saved.metadata.papermill.exception is True
     statuses = [CellStatus.RAN, CellStatus.KILLED, CellStatus.NOT_RUN]
     assert manager.job.result.cell_status == statuses
-    kinds = [type(event) for event in manager.events]
-    assert kinds == [CellStarted, CellEnded, CellStarted, CellEnded]
+    assert [(event.cell_index, event.n_cells, event.status) for event in manager.events] == [
+        (0, 3, CellStatus.RUNNING),
+        (0, 3, CellStatus.RAN),
+        (1, 3, CellStatus.RUNNING),
+        (1, 3, CellStatus.KILLED),
+    ]
 
 
 def test_progress_stands_behind_the_heading_without_secrets(make_manager):
@@ -104,7 +108,9 @@ def test_progress_stands_behind_the_heading_without_secrets(make_manager):
     manager.notebook_start()
     manager.cell_start(title, 0)
     manager.report_progress("3 of 5 with hush-hush")
-    assert [event.heading for event in manager.events] == ["Fit", "Fit: 3 of 5 with •••"]
+    manager.cell_complete(title, 0)
+    progress = "Fit: 3 of 5 with •••"
+    assert [event.heading for event in manager.events] == ["Fit", progress, progress]
 
 
 def test_a_full_disk_fails_the_job_and_leaves_the_statuses(make_manager, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.definition.parameters import Secret
-from pipeline.execution.messages import CellEnded, CellStarted, JobRequest, JobResult, StopRequest
+from pipeline.execution.messages import CellEvent, JobRequest, JobResult, StopRequest
 from pipeline.execution.worker_pool import Worker
 from pipeline.runs.status import CellStatus, StepStatus
 
@@ -29,8 +29,8 @@ JOB_REQUEST = JobRequest(
     [
         JOB_REQUEST,
         StopRequest(StepStatus.STOPPED, "stopped by Ctrl-C"),
-        CellStarted(2, 5, "a heading\nof two lines"),
-        CellEnded(2, CellStatus.TIMED_OUT, 0.25),
+        CellEvent(2, 5, "a heading\nof two lines"),
+        CellEvent(2, 5, "a heading", CellStatus.TIMED_OUT, 0.25),
         JobResult(),
         JobResult(StepStatus.KILLED, "killed", cell_status=[CellStatus.RAN, CellStatus.KILLED]),
     ],
@@ -53,8 +53,8 @@ def test_a_secret_stays_a_reference():
 
 def test_the_last_event_of_a_dead_worker_is_none():
     runner_end, worker_end = Pipe()
-    worker_end.send(CellStarted(0, 1, ""))
+    worker_end.send(CellEvent(0, 1, ""))
     worker_end.close()
     worker = Worker(process=None, connection=runner_end)
-    assert worker.read_events() == [CellStarted(0, 1, ""), None]
+    assert worker.read_events() == [CellEvent(0, 1, ""), None]
     worker.send(StopRequest(StepStatus.STOPPED, "too late"))  # nobody is there, which is no error

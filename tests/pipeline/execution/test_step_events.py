@@ -7,8 +7,9 @@ import pytest
 from pipeline.definition.steps import Step
 from pipeline.definition.tasks import Task
 from pipeline.execution import step_events
+from pipeline.execution.messages import CellEvent
 from pipeline.runs.records import RunRecord, StepRecord
-from pipeline.runs.status import StepStatus
+from pipeline.runs.status import CellStatus, StepStatus
 from pipeline.staleness.file_signature import file_signature
 from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.recording import OtherTasks
@@ -56,6 +57,17 @@ def changed_file(store, run_folder, home):
     path.write_text("bb")
     (run_folder / "two.trace").write_text(f"written 1 1 {path}\n")
     return path
+
+
+def test_a_record_follows_the_cells_of_its_notebook():
+    step = StepRecord("two", "two.html")
+    step_events.record_cell(step, CellEvent(0, 3, "Fit"))
+    assert step.cell_status == ["running", "not run", "not run"]
+    step_events.record_cell(step, CellEvent(0, 3, "Fit", CellStatus.RAN, 1.5))
+    step_events.record_cell(step, CellEvent(1, 3, "Fit: trial 2"))
+    assert step.cell_status == ["ran", "running", "not run"]
+    assert step.cell_seconds == [1.5, 0.0, 0.0]
+    assert (step.cells, step.cells_done, step.heading) == (3, 1, "Fit: trial 2")
 
 
 @pytest.mark.parametrize("published", ['{"headline": [1]}', "[1]", '{"input_files": null}', "{"])
