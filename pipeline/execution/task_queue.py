@@ -1,6 +1,7 @@
 """The tasks of a run that are not running: which can start now, which later, which never."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from pipeline.definition.tasks import Task
@@ -9,30 +10,30 @@ from pipeline.runs.status import StepStatus
 
 
 class TaskQueue:
-    """Tasks in order, and tasks to retry after a delay.
+    """Tasks in order, after those to retry, which wait for their time.
 
     step_records: task label -> record; its status says whether the tasks that need it can start.
     """
 
     def __init__(self, tasks: list[Task], step_records: Mapping[str, StepRecord]) -> None:
-        self.pending, self.step_records = list(tasks), step_records
-        self.scheduled_retries: list[tuple[float, Task]] = []  # (earliest monotonic time, task)
+        self.tasks, self.step_records = list(tasks), step_records
+        self.retry_times: dict[str, float] = {}  # task label -> earliest monotonic time
 
     def __bool__(self) -> bool:
-        return bool(self.pending or self.scheduled_retries)
+        return bool(self.tasks)
 
     def schedule_retry(self, task: Task, delay_seconds: float) -> None:
         """Have the task started again after `delay_seconds` or later."""
-        self.scheduled_retries.append((time.monotonic() + delay_seconds, task))
+        self.retry_times[task.label] = time.monotonic() + delay_seconds
+        self.tasks.insert(0, task)
 
     def take_ready(self, has_idle_worker: Callable[[], bool], is_stopping: bool) -> Iterator[Task]:
         """Remove and yield each task whose dependencies are done, while a worker is idle.
 
         A task that needs one which failed or is skipped is removed and marked as skipped; with
-        `is_stopping`, every pending task is.
+        `is_stopping`, every task is.
         """
-        yield from self._take_due_retries(has_idle_worker)
-        for task in list(self.pending):
+        for task in list(self.tasks):
             statuses = [
                 self.step_records[label].status
                 for label in task.needs
@@ -42,24 +43,21 @@ class TaskQueue:
                 status.is_failure or status is StepStatus.SKIPPED for status in statuses
             )
             if is_stopping or is_blocked:
-                self.pending.remove(task)
+                self.tasks.remove(task)
                 self.step_records[task.label].status = StepStatus.SKIPPED
-            elif all(status.is_success for status in statuses) and has_idle_worker():
-                self.pending.remove(task)
+            elif (
+                all(status.is_success for status in statuses)
+                and self.retry_times.get(task.label, 0) <= time.monotonic()
+                and has_idle_worker()
+            ):
+                self.tasks.remove(task)
                 yield task
-
-    def _take_due_retries(self, has_idle_worker: Callable[[], bool]) -> Iterator[Task]:
-        now, retries, self.scheduled_retries = time.monotonic(), self.scheduled_retries, []
-        for retry_at, task in retries:
-            if retry_at <= now and has_idle_worker():
-                yield task
-            else:
-                self.scheduled_retries.append((retry_at, task))
 
     def cancel_retries(self) -> list[Task]:
         """Remove and return the tasks that were waiting to be retried."""
-        tasks, self.scheduled_retries = [task for _, task in self.scheduled_retries], []
-        return tasks
+        tasks = self.tasks
+        self.tasks = [task for task in tasks if task.label not in self.retry_times]
+        return [task for task in tasks if task.label in self.retry_times]
 
 
 def max_parallel_tasks(tasks: list[Task]) -> int:
@@ -71,4 +69,4 @@ def max_parallel_tasks(tasks: list[Task]) -> int:
     levels: dict[str, int] = {}
     for task in tasks:
         levels[task.label] = 1 + max((levels.get(label, 0) for label in task.needs), default=0)
-    return max(list(levels.values()).count(level) for level in levels.values())
+    return max(Counter(levels.values()).values())
