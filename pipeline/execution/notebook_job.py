@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -122,9 +121,7 @@ def build_plain_job(kernel_name: str, output_path: str | None, socket_folder: Pa
 @contextlib.contextmanager
 def _listen_for_signals(stop: StopCallback) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    numbers = [
-        number for number in stop_signals.STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN
-    ]
+    numbers = stop_signals.active_signals()
     for number in numbers:
         failure = f"stopped by {stop_signals.STOP_SIGNALS[number]}"
         loop.add_signal_handler(number, stop, StepStatus.STOPPED, failure)

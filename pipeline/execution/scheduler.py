@@ -1,9 +1,10 @@
 """A run: starts the tasks that must run, in parallel where possible; keeps records and reports."""
 
 import itertools
-import selectors
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from multiprocessing import connection
+from multiprocessing.connection import Connection
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -66,9 +67,9 @@ class Scheduler:
         self.run_folder = self.workspace.run_folder(run_id)
         self.report_writer = ReportWriter(project, self.record, options.single_file)
         self.queue = TaskQueue(tasks, self.step_records)
-        self.ended_meanwhile: dict[str, set[str]] = {}  # label -> tasks done since it started
+        self.ended_labels: list[str] = []  # of the tasks that have run, in the order of their ends
+        self.n_ended_before: dict[str, int] = {}  # label -> how many had ended when it started
         self.stop_signal: int | None = None
-        self.has_write_errors = False  # a record or a report could not be written
 
     def create_folders(self) -> None:
         """Create the run's folders. Raises OSError if that fails."""
@@ -85,29 +86,26 @@ class Scheduler:
             self.options.max_workers or worker_pool.available_cores(),
             task_queue.max_parallel_tasks(self.tasks),
         )
-        self._notify(RunEvent.RUN_STARTED, self.record, None)
+        self._notify(RunEvent.RUN_STARTED)
         self.worker_pool = WorkerPool(
             self.record.id,
             self.workspace.runner_log(self.record.id),
             lock_descriptor,
             self._kernel_environment(max_workers),
         )
-        self.selector = selectors.DefaultSelector()
         try:
-            with stop_signals.wakeup_socket() as self.wakeup_socket:
-                self.selector.register(self.wakeup_socket, selectors.EVENT_READ)
+            with stop_signals.receive_signals() as signal_receiver:
                 self.worker_pool.idle_worker()  # its imports take a while: meanwhile, plan
                 if not self.options.cold_start:
                     self.worker_pool.start_fork_server(self.tasks)
                 self._write_initial_record()
-                self._run_event_loop(max_workers)
+                self._run_event_loop(max_workers, signal_receiver)
         finally:
             self.worker_pool.close()
-            self.selector.close()
             self._finish_run()
         if self.stop_signal:
             return 128 + self.stop_signal
-        return 0 if self.record.status is StepStatus.DONE and not self.has_write_errors else 1
+        return 0 if self.record.status is StepStatus.DONE and not self.record.problems else 1
 
     def _kernel_environment(self, max_workers: int) -> dict[str, str]:
         return {
@@ -120,33 +118,32 @@ class Scheduler:
         """Record the notebooks' commit, and write pages to look at from the first second."""
         notebook_folder = self.tasks[0].step.notebook.parent
         self.record.commit, self.record.commit_link = git.commit_and_url(notebook_folder)
-        self._save_record()
-        self._add_report_error(self.report_writer.write_initial_pages())
+        self._write_record(self.record_writer.save)
+        self._add_problem("a report", self.report_writer.write_initial_pages())
 
-    def _run_event_loop(self, max_workers: int) -> None:
-        for worker in self.worker_pool.workers:
-            self.selector.register(worker.event_stream, selectors.EVENT_READ, worker)
+    def _run_event_loop(self, max_workers: int, signal_receiver: Connection) -> None:
         while True:
             # before tasks are started: recording a step's end may have taken a while
-            self._handle_signals(stop_signals.received_signals(self.wakeup_socket))
+            while signal_receiver.poll():
+                self._handle_signal(signal_receiver.recv())
             self._start_ready_tasks(max_workers)
-            self._add_report_error(self.report_writer.write_next())
+            self._add_problem("a report", self.report_writer.write_next())
             if not self.busy_workers and not self.queue:
                 return
-            ready_keys = self.selector.select(TICK_SECONDS)
-            for key, _ in ready_keys:
-                if key.data:  # a worker; the wakeup socket has no data
-                    for event in key.data.read_events():
-                        self._handle_event(key.data, event)
-            if not ready_keys:
+            workers = self.worker_pool.connected_workers()
+            connections = [signal_receiver, *(worker.connection for worker in workers)]
+            if not connection.wait(connections, TICK_SECONDS):
                 self.report_writer.preload()
+            for worker in workers:
+                for event in worker.read_events():
+                    self._handle_event(worker, event)
             self.worker_pool.ensure_watchdog()
-            self._notify(RunEvent.TICK, self.record, None)
+            self._notify(RunEvent.TICK)
 
-    def _notify(self, event: RunEvent, run: RunRecord, step: StepRecord | None) -> None:
+    def _notify(self, event: RunEvent, step: StepRecord | None = None) -> None:
         """Call the listener; go on without it if its terminal or pipe is closed."""
         try:
-            self.listener(event, run, step)
+            self.listener(event, self.record, step)
         except OSError:
             self.listener = lambda *_: None
 
@@ -166,18 +163,20 @@ class Scheduler:
                     self._save_start(task)
             except (OSError, ValueError) as error:
                 step.status, step.failure = StepStatus.FAILED, f"it could not start: {error}"
-                self._notify(RunEvent.STEP_ENDED, self.record, step)
+                self._end_step(step)
                 continue
             if reasons:
                 self._start_task(task, step, reasons)
             else:
-                self._reuse_previous_results(step, self.plan[task.label].last_run)
+                last_run_folder = self.workspace.run_folder(self.plan[task.label].last_run)
+                step_events.copy_reused_record(step, last_run_folder, self.record)
+                self._end_step(step)
 
     def _reasons_to_run(self, task: Task, step: StepRecord) -> list[str]:
         """Return why the task must run; empty if it is up to date."""
         if step.attempts:
             return [f"attempt {len(step.attempts) + 1}"]
-        if self.ended_meanwhile:  # a task that has started may change what the others depend on
+        if self.n_ended_before:  # a task that has started may change what the others depend on
             self.plan[task.label] = plan.plan_task(
                 task, self.state_store, self.options.forced_steps
             )
@@ -191,21 +190,18 @@ class Scheduler:
         self.plan[task.label] = planned._replace(fingerprint=fingerprint)
         self.state_store.mark_unfinished(task, self.record.id, StepStatus.RUNNING)
 
-    def _reuse_previous_results(self, step: StepRecord, run_id: str) -> None:
-        """Complete a step that is up to date with the results of the run that produced them."""
-        step_events.copy_reused_record(step, self.workspace.run_folder(run_id), self.record)
+    def _end_step(self, step: StepRecord) -> None:
+        """Have the page of a step written whose record is complete, and notify the listener."""
         self.report_writer.enqueue(step)
-        self._notify(RunEvent.STEP_ENDED, self.record, step)
+        self._notify(RunEvent.STEP_ENDED, step)
 
     def _start_task(self, task: Task, step: StepRecord, reasons: list[str]) -> None:
         """Record that the task starts, and send it to a worker."""
-        self.ended_meanwhile[task.label] = set()
+        self.n_ended_before[task.label] = len(self.ended_labels)
         step.status, step.why, step.started = StepStatus.RUNNING, reasons, records.utc_now()
         step.cells_done, step.cell_status, step.cell_seconds = 0, [], []
-        self._save_record()
+        self._write_record(self.record_writer.save)
         worker = self.worker_pool.idle_worker()
-        if worker.event_stream not in {key.fileobj for key in self.selector.get_map().values()}:
-            self.selector.register(worker.event_stream, selectors.EVENT_READ, worker)
         worker.task = task
         job_request = notebook_job.build_job_request(
             task,
@@ -215,12 +211,11 @@ class Scheduler:
             self.plan[task.label].fingerprint.code,
         )
         worker.send(job_request)
-        self._notify(RunEvent.STEP_STARTED, self.record, step)
+        self._notify(RunEvent.STEP_STARTED, step)
 
     def _handle_event(self, worker: Worker, event: Event | None) -> None:
         """Handle a worker's event; None means that its process has died."""
         if event is None:
-            self.selector.unregister(worker.event_stream)
             failure = "its worker process was killed"
             event = JobResult(StepStatus.KILLED, failure, retryable=True)
         if worker.task is None:
@@ -229,9 +224,9 @@ class Scheduler:
         if isinstance(event, JobResult):
             task, worker.task = worker.task, None
             self._finish_task(task, step, event)
-            return
-        step_events.record_cell(step, event)
-        self._notify(RunEvent.CELL, self.record, step)
+        else:
+            step_events.record_cell(step, event)
+            self._notify(RunEvent.CELL, step)
 
     def _finish_task(self, task: Task, step: StepRecord, result: JobResult) -> None:
         """Complete the record, or schedule another attempt if that may succeed."""
@@ -251,15 +246,12 @@ class Scheduler:
             delay_seconds = task.step.backoff * 2 ** len(step.attempts)
             step_events.archive_attempt(step, files)
             self.queue.schedule_retry(task, delay_seconds)
-            self._save_record()
-            self._notify(RunEvent.ATTEMPT_ENDED, self.record, step)
+            self._write_record(self.record_writer.save)
+            self._notify(RunEvent.ATTEMPT_ENDED, step)
             return
-        for worker in self.busy_workers:
-            if worker.task:
-                self.ended_meanwhile[worker.task.label].add(task.label)
-        self._save_record()
-        self.report_writer.enqueue(step)
-        self._notify(RunEvent.STEP_ENDED, self.record, step)
+        self.ended_labels.append(task.label)
+        self._write_record(self.record_writer.save)
+        self._end_step(step)
 
     def _other_tasks(self, task: Task) -> OtherTasks:
         """Return the tasks whose files this one must not change.
@@ -273,41 +265,35 @@ class Scheduler:
         labels += [name for name in earlier_names if name not in selected_names]
         return OtherTasks(
             tuple(label for label in labels if label != task.label),
-            frozenset(self.ended_meanwhile[task.label]),
+            frozenset(self.ended_labels[self.n_ended_before[task.label] :]),
         )
 
-    def _save_record(self) -> None:
+    def _write_record(self, write: Callable[[], None]) -> None:
         try:
-            self.record_writer.save()
+            write()
         except OSError as error:
-            self._add_write_error(f"the run's record could not be written: {error}")
+            self._add_problem("the run's record", error)
 
-    def _add_report_error(self, error: Exception | None) -> None:
-        if error:
-            self._add_write_error(f"a report could not be written: {error}")
-
-    def _add_write_error(self, message: str) -> None:
-        self.has_write_errors = True
-        if message not in self.record.problems:
+    def _add_problem(self, what: str, error: Exception | None) -> None:
+        """Record what could not be written, which is no reason to stop the run."""
+        message = f"{what} could not be written: {error}"
+        if error and message not in self.record.problems:
             self.record.problems.append(message)
 
-    def _handle_signals(self, signal_numbers: bytes) -> None:
+    def _handle_signal(self, number: int) -> None:
         """Interrupt the kernels at the first stop signal, kill them at the second."""
-        for number in signal_numbers:
-            if number not in stop_signals.STOP_SIGNALS:
-                continue
-            if self.stop_signal:
-                self.worker_pool.kill_workers()
-                continue
-            self.stop_signal = number
-            failure = f"stopped by {stop_signals.STOP_SIGNALS[number]}"
-            for task in self.queue.cancel_retries():
-                step = self.step_records[task.label]
-                step.status, step.failure = StepStatus.STOPPED, failure
-                self.report_writer.enqueue(step)
-            for worker in self.busy_workers:
-                worker.send(StopRequest(StepStatus.STOPPED, failure))
-            self._notify(RunEvent.STOPPING, self.record, None)
+        if self.stop_signal:
+            self.worker_pool.kill_workers()
+            return
+        self.stop_signal = number
+        failure = f"stopped by {stop_signals.STOP_SIGNALS[number]}"
+        for task in self.queue.cancel_retries():
+            step = self.step_records[task.label]
+            step.status, step.failure = StepStatus.STOPPED, failure
+            self.report_writer.enqueue(step)
+        for worker in self.busy_workers:
+            worker.send(StopRequest(StepStatus.STOPPED, failure))
+        self._notify(RunEvent.STOPPING)
 
     def _finish_run(self) -> None:
         """Complete the run's record and write its final pages, however the run ended."""
@@ -317,9 +303,6 @@ class Scheduler:
             if step.status is StepStatus.RUNNING:  # an error in the runner itself
                 step.status = StepStatus.KILLED
                 step.failure = "the runner ended before the step did"
-        try:
-            self.record_writer.close()
-        except OSError as error:
-            self._add_write_error(f"the run's record could not be written: {error}")
-        self._add_report_error(self.report_writer.write_final_pages())
-        self._notify(RunEvent.RUN_ENDED, self.record, None)
+        self._write_record(self.record_writer.close)
+        self._add_problem("a report", self.report_writer.write_final_pages())
+        self._notify(RunEvent.RUN_ENDED)

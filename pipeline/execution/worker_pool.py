@@ -47,9 +47,10 @@ class WorkerPool:
         # in the system's temporary folder, as the length of a socket's path is limited
         self.socket_folder = Path(tempfile.mkdtemp(prefix="run-"))
         self.workers: list[Worker] = []
-        self.fork_server: subprocess.Popen | None = None
+        self.processes: list[subprocess.Popen] = []
         self.run_id, self.lock_descriptor = run_id, lock_descriptor
-        self.watchdog = self._start_watchdog()
+        self.watchdog: subprocess.Popen | None = None
+        self.ensure_watchdog()
 
     def start_fork_server(self, tasks: list[Task]) -> None:
         """Start the process whose kernels have the tasks' imports done already.
@@ -62,27 +63,28 @@ class WorkerPool:
                 listener.listen(64)
                 descriptor = listener.fileno()
                 modules = json.dumps(_modules_to_preload(tasks))
-                self.fork_server = self._start_process(
+                self._start_process(
                     "kernels.fork_server", str(descriptor), modules, pass_fds=[descriptor]
                 )
 
-    def _start_watchdog(self) -> subprocess.Popen:
-        return self._start_process(
-            "execution.orphan_cleanup",
-            self.run_id,
-            str(self.socket_folder),
-            pass_fds=[self.lock_descriptor],
-            env=None,  # without the run's id, as it is no process of the run to be killed
-        )
-
     def ensure_watchdog(self) -> None:
-        """Start another watchdog if the last one has died."""
-        if self.watchdog.poll() is not None:
-            self.watchdog = self._start_watchdog()
+        """Start the watchdog, or another one if the last one has died."""
+        if self.watchdog is None or self.watchdog.poll() is not None:
+            self.watchdog = self._start_process(
+                "execution.orphan_cleanup",
+                self.run_id,
+                str(self.socket_folder),
+                pass_fds=[self.lock_descriptor],
+                env=None,  # without the run's id, as it is no process of the run to be killed
+            )
+
+    def connected_workers(self) -> list["Worker"]:
+        """Return the workers that have not died, as far as their events tell."""
+        return [worker for worker in self.workers if not worker.connection.closed]
 
     def idle_worker(self) -> "Worker":
         """Return a worker without a task; start one if there is none."""
-        for worker in self.workers:
+        for worker in self.connected_workers():
             if worker.task is None and worker.process.poll() is None:
                 return worker
         runner_end, worker_end = multiprocessing.Pipe()
@@ -97,13 +99,15 @@ class WorkerPool:
     def _start_process(
         self, module_name: str, *arguments: str, **popen_options: Any
     ) -> subprocess.Popen:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", f"pipeline.{module_name}", *arguments],
             **{"env": self.environment, "stdin": subprocess.PIPE, **popen_options},
             stdout=self.log_file,
             stderr=self.log_file,
             start_new_session=True,  # a Ctrl-C in the terminal is for the runner to handle
         )
+        self.processes.append(process)
+        return process
 
     def kill_workers(self) -> None:
         """Kill all workers at once; their kernels end with them."""
@@ -112,49 +116,41 @@ class WorkerPool:
                 os.killpg(worker.process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End all processes, in the order in which they depend on each other."""
+        """End all processes; the watchdog, which ends last, kills what is left of the run."""
         for worker in self.workers:
-            worker.close()
+            worker.connection.close()
         self.ensure_watchdog()
-        fork_servers = [self.fork_server] if self.fork_server else []
-        for process in (*fork_servers, self.watchdog):
+        for process in reversed(self.processes):  # the watchdog was the first
             if process.stdin:
                 process.stdin.close()
-        self.watchdog.wait()
-        for process in (*fork_servers, *(worker.process for worker in self.workers)):
+        for process in self.processes:
             process.wait()
         self.log_file.close()
         shutil.rmtree(self.socket_folder, ignore_errors=True)
 
 
 class Worker:
-    """A process that runs notebooks, one after the other.
-
-    event_stream: the connection to it, for a selector.
-    """
+    """A process that runs notebooks, one after the other, and the connection to it."""
 
     def __init__(self, process: subprocess.Popen, connection: Connection) -> None:
-        self.process, self.event_stream = process, connection
+        self.process, self.connection = process, connection
         self.task: Task | None = None
 
     def send(self, request: Request) -> None:
         """Send a job, or the request to stop the one that is running."""
         with contextlib.suppress(OSError):  # it has died: the end of its events tells so
-            self.event_stream.send(request)
+            self.connection.send(request)
 
     def read_events(self) -> list[Event | None]:
         """Return the events that have arrived; the last one is None if the process has died."""
         events: list[Event | None] = []
         try:
-            while self.event_stream.poll():
-                events.append(self.event_stream.recv())
+            while self.connection.poll():
+                events.append(self.connection.recv())
         except (EOFError, OSError):
+            self.connection.close()
             events.append(None)
         return events
-
-    def close(self) -> None:
-        """Close the connection, after which it ends by itself."""
-        self.event_stream.close()
 
 
 def _modules_to_preload(tasks: list[Task]) -> list[list[str]]:

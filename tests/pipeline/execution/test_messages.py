@@ -57,4 +57,5 @@ def test_the_last_event_of_a_dead_worker_is_none():
     worker_end.close()
     worker = Worker(process=None, connection=runner_end)
     assert worker.read_events() == [CellEvent(0, 1, ""), None]
+    assert worker.connection.closed
     worker.send(StopRequest(StepStatus.STOPPED, "too late"))  # nobody is there, which is no error
