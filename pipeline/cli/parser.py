@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -121,34 +122,27 @@ def _before_separator(arguments: list[str]) -> list[str]:
 
 def add_parameter_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that set parameters and kernels."""
-    parser.add_argument(
+    add = partial(parser.add_argument, action="append", default=[])
+    add(
         "-p",
         dest="parameters",
-        action="append",
-        default=[],
         metavar="[STEP.]NAME=VALUE",
         help="set a parameter of one step, or of all that declare it; env:NAME is a secret",
     )
-    parser.add_argument(
+    add(
         "--params",
-        action="append",
-        default=[],
         metavar="FILE",
         type=Path,
         help="read parameters from a YAML file: NAME: VALUE, or STEP: {NAME: VALUE}",
     )
-    parser.add_argument(
+    add(
         "--sweep",
-        action="append",
-        default=[],
         metavar="STEP.NAME=V1,V2,...",
         help="run the step once for each value, each with its own report",
     )
-    parser.add_argument(
+    add(
         "--kernel",
         dest="kernels",
-        action="append",
-        default=[],
         metavar="[STEP=]NAME",
         help="run with this installed Jupyter kernel instead of the notebook's own",
     )

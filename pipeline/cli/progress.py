@@ -66,14 +66,14 @@ class JsonProgress(PlainProgress):
             content |= {"step": step.name, "cells": step.cells, "cells_done": step.cells_done}
             content |= {"heading": step.heading}
         elif step:
-            content |= {"step": asdict(step)}
+            content |= {"step": step}
         else:
-            headline = {
-                name: asdict(result) if isinstance(result, Metric) else result
-                for name, result in run.headline.items()
-            }
-            content |= {"status": run.status, "headline": headline}
-        print(json.dumps(content, default=str), flush=True)
+            content |= {"status": run.status, "headline": run.headline}
+        print(json.dumps(content, default=_to_json), flush=True)
+
+
+def _to_json(value: Any) -> Any:
+    return asdict(value) if isinstance(value, StepRecord | Metric) else str(value)
 
 
 def _step_result(step: StepRecord) -> str:

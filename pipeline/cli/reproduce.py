@@ -29,7 +29,7 @@ def reproduction_commands(
     return {
         task.label: _command_line(
             project,
-            {**overrides_by_step, task.step.name: _task_overrides(task)},
+            {**overrides_by_step, task.step.name: _override_texts(task.step, task.values)},
             [step for step in pipeline if step.kernel],
         )
         for task in tasks
@@ -38,7 +38,7 @@ def reproduction_commands(
 
 def _step_overrides(step: Step, tasks: list[Task], state_store: StateStore) -> OverrideTexts:
     """Return the overrides of all variants of a step; of its last run if it has no task."""
-    variants = [_task_overrides(task) for task in tasks if task.step.name == step.name]
+    variants = [_override_texts(step, task.values) for task in tasks if task.step.name == step.name]
     if not variants:
         state = state_store.load(step.name)
         return _override_texts(step, state.fingerprint.parameters if state else {})
@@ -48,10 +48,6 @@ def _step_overrides(step: Step, tasks: list[Task], state_store: StateStore) -> O
         if any(name in variant for variant in variants)
     }
     return {name: list(dict.fromkeys(texts)) for name, texts in texts_by_name.items()}
-
-
-def _task_overrides(task: Task) -> OverrideTexts:
-    return _override_texts(task.step, task.values)
 
 
 def _override_texts(step: Step, values: dict[str, Any]) -> OverrideTexts:

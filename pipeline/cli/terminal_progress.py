@@ -17,7 +17,7 @@ from pipeline.runs.status import StepStatus
 from pipeline.workspace import Workspace
 
 MIN_REDRAW_SECONDS = 0.1
-MAX_RUNS_SEARCHED = 29  # for earlier durations of the cells
+MAX_RUNS_SEARCHED = 30  # for earlier durations of the cells; the present run is one of them
 
 
 @dataclass
@@ -42,7 +42,7 @@ class TerminalProgress(PlainProgress):
     def __call__(self, event: RunEvent, run: RunRecord, step: StepRecord | None) -> None:
         """Print the event and redraw the lines of the running steps."""
         if event is RunEvent.RUN_STARTED:
-            self.expected_cell_seconds = _previous_cell_seconds(self.workspace, run)
+            self.expected_cell_seconds = _previous_cell_seconds(self.workspace)
             self.live.start()
             self.console.show_cursor()  # a runner that is killed could not bring it back
         elif event is RunEvent.RUN_ENDED:
@@ -90,18 +90,11 @@ class TerminalProgress(PlainProgress):
         return max(remaining - (time.monotonic() - self.cell_start_times[step.name]), 0.0)
 
 
-def _previous_cell_seconds(workspace: Workspace, run: RunRecord) -> dict[str, list[float]]:
+def _previous_cell_seconds(workspace: Workspace) -> dict[str, list[float]]:
     """Return step -> seconds of each cell in the last run that completed the step."""
     seconds_by_step: dict[str, list[float]] = {}
-    earlier_run_ids = [run_id for run_id in workspace.run_ids() if run_id < run.id]
-    for run_id in earlier_run_ids[:MAX_RUNS_SEARCHED]:
-        try:
-            steps = records.load(workspace.run_folder(run_id)).steps
-        except (LookupError, ValueError, KeyError, TypeError):
-            continue
-        for step in steps:
+    for run in records.load_all(workspace.runs_folder, MAX_RUNS_SEARCHED):
+        for step in run.steps:
             if step.status is StepStatus.DONE and step.cell_seconds:
                 seconds_by_step.setdefault(step.name, step.cell_seconds)
-        if all(step.name in seconds_by_step for step in run.steps):
-            break
     return seconds_by_step
