@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.cli import execute, parser
+from pipeline.cli import execute, history, parser
 from pipeline.cli.parser import CommandLine, Option
 from pipeline.cli.selection import select_tasks
 from pipeline.definition import steps
 from pipeline.definition.project import Project
 from pipeline.definition.steps import Step
+from pipeline.execution import run_lock
+from pipeline.runs import records
+from pipeline.staleness import plan
+from pipeline.staleness.state_store import StateStore
 
 RUN_HELP = "the id of a run, the start of an id, or latest"
 
@@ -91,14 +95,13 @@ class RunnerCommands:
         pipeline = self._resolve_steps(kernels)
         selection = select_tasks(pipeline, jobs=jobs, **selection_options)
         args = Namespace(jobs=jobs, cold=cold, single_file=single_file, quiet=quiet, json=json)
-        return execute.run_tasks(
-            self.project, pipeline, selection.tasks, selection.forced_steps, environment, args
-        )
+        return execute.run_tasks(self.project, pipeline, selection, environment, args)
 
     def explain(self, kernels: list[str], **selection: Any) -> int:
         """Say which steps would run, and why."""
         tasks, forced_steps = select_tasks(self._resolve_steps(kernels), **selection)
-        print(execute.explain(self.project, tasks, forced_steps))
+        planned_tasks = plan.plan_tasks(tasks, StateStore(self.project.workspace), forced_steps)
+        print("\n".join(plan.explain(planned_tasks)))
         return 0
 
     def list_steps(self) -> int:
@@ -111,19 +114,22 @@ class RunnerCommands:
         pipeline = self._resolve_steps(kernels)
         steps.require_step(step, [known_step.name for known_step in pipeline])
         tasks = select_tasks(pipeline, **parameters).tasks
-        return execute.accept_step(self.project, tasks, step)
+        workspace = self.project.workspace
+        state_store = StateStore(workspace)
+        with run_lock.hold(workspace.lock_file, "accept", execute.print_waiting):
+            for task in tasks:
+                if task.step.name == step:
+                    changes = plan.accept(task, state_store)
+                    print(f"{task.label} is accepted as up to date: {changes}")
+        return 0
 
     def runs(self, last: int) -> int:
         """List the runs, newest first."""
-        from pipeline.cli import history
-
         history.print_runs(self.project.workspace, last)
         return 0
 
     def show(self, run: str) -> int:
         """Show one run in detail."""
-        from pipeline.cli import history
-
         history.print_run(self.project.workspace, run)
         return 0
 
@@ -132,10 +138,8 @@ class RunnerCommands:
         from pipeline.kernels.slow_imports import skip_rfc3987_syntax
 
         skip_rfc3987_syntax()
-        from pipeline.cli import history
         from pipeline.report.pages.comparison import write_comparison
         from pipeline.report.pages.index import RunIndex
-        from pipeline.runs import records
 
         project = self.project
         new_folder = history.find_run_folder(project.workspace, new_run)
@@ -151,9 +155,7 @@ class RunnerCommands:
 
     def render(self, run: str, single_file: bool) -> int:
         """Write the pages of a run again; with --single-file each is self-contained."""
-        from pipeline.cli import history
         from pipeline.report.live import ReportWriter
-        from pipeline.runs import records
 
         record = records.load(history.find_run_folder(self.project.workspace, run))
         if not record.ended:
@@ -166,7 +168,6 @@ class RunnerCommands:
 
     def prune(self, keep: int, dry_run: bool) -> int:
         """Delete old runs, except those whose results are in use or needed by the next run."""
-        from pipeline.execution import run_lock
         from pipeline.report.pages.index import RunIndex
         from pipeline.runs.prune import delete_runs, plan_pruning
 

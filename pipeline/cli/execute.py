@@ -1,13 +1,13 @@
-"""Run the tasks that must run, or say that there is nothing to do; declare steps up to date.
+"""Run the tasks that must run, or say that there is nothing to do.
 
 What only a run needs is imported by the functions: a command with nothing to do does not wait.
 """
 
 import argparse
 import sys
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from pipeline.cli.selection import Selection
 from pipeline.definition import parameters
 from pipeline.definition.parameters import read_parameters
 from pipeline.definition.project import Project
@@ -24,28 +24,10 @@ if TYPE_CHECKING:
     from pipeline.cli.progress import PlainProgress
 
 
-def explain(project: Project, tasks: list[Task], forced_steps: Collection[str]) -> str:
-    """Return a line per task: whether it would run, and why."""
-    state_store = StateStore(project.workspace)
-    return "\n".join(plan.explain(plan.plan_tasks(tasks, state_store, forced_steps)))
-
-
-def accept_step(project: Project, tasks: list[Task], step_name: str) -> int:
-    """Declare the tasks of a step up to date without running them; return exit code 0."""
-    state_store = StateStore(project.workspace)
-    with run_lock.hold(project.workspace.lock_file, "accept", _print_waiting):
-        for task in tasks:
-            if task.step.name == step_name:
-                changes = plan.accept(task, state_store)
-                print(f"{task.label} is accepted as up to date: {changes}")
-    return 0
-
-
 def run_tasks(
     project: Project,
     pipeline: list[Step],
-    tasks: list[Task],
-    forced_steps: Collection[str],
+    selection: Selection,
     environment: dict[str, str],
     args: argparse.Namespace,
 ) -> int:
@@ -54,7 +36,8 @@ def run_tasks(
     pipeline: all steps. environment: of the kernels. args: the options of the command line.
     """
     workspace, run_id = project.workspace, records.new_run_id()
-    with run_lock.hold(workspace.lock_file, run_id, _print_waiting) as lock_descriptor:
+    tasks, forced_steps = selection
+    with run_lock.hold(workspace.lock_file, run_id, print_waiting) as lock_descriptor:
         _recover_interrupted_run(project)
         state_store = StateStore(workspace)
         # not before the lock is held: another run may just have finished some of the steps
@@ -81,25 +64,19 @@ def run_tasks(
         try:
             scheduler.create_folders()
         except OSError as error:
-            print(f"the run could not start: {error}", file=sys.stderr)
-            return 2
+            raise ValueError(f"the run could not start: {error}") from None
         return scheduler.run(lock_descriptor)
 
 
 def _recover_interrupted_run(project: Project) -> None:
     """Complete the newest run if its runner was killed, and say so."""
-    run_ids = project.workspace.run_ids()
-    if not run_ids:
-        return
-    try:
-        run = records.load(project.workspace.run_folder(run_ids[0]))
-    except records.UnreadableRecordError:  # no reason for not running; `show` names it
-        return
-    if not run.ended:
-        from pipeline.execution import crash_recovery
+    # without one that is damaged, which is no reason for not running; `show` names it
+    for run in records.load_all(project.workspace.runs_folder, limit=1):
+        if not run.ended:
+            from pipeline.execution import crash_recovery
 
-        crash_recovery.recover(project, run)
-        print(f"run {run.id} was killed; its finished steps are kept", file=sys.stderr)
+            crash_recovery.recover(project, run)
+            print(f"run {run.id} was killed; its finished steps are kept", file=sys.stderr)
 
 
 def validate_defaults(tasks: list[Task]) -> None:
@@ -154,5 +131,6 @@ def _create_progress(project: Project, args: argparse.Namespace) -> "PlainProgre
     return progress.PlainProgress(project.workspace)
 
 
-def _print_waiting(holder: str) -> None:
+def print_waiting(holder: str) -> None:
+    """Say who holds the run lock."""
     print(f"another run is under way here ({holder}); waiting for its end", file=sys.stderr)
