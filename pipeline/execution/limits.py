@@ -9,7 +9,7 @@ import psutil
 from pipeline.execution.notebook_job import NotebookJob, StopCallback
 from pipeline.runs.status import StepStatus
 
-LIMIT_CHECK_INTERVAL_SECONDS = 0.2
+MEMORY_CHECK_INTERVAL_SECONDS = 0.2
 
 
 async def enforce(job: NotebookJob, kernel_manager: Any, stop: StopCallback) -> None:
@@ -19,24 +19,21 @@ async def enforce(job: NotebookJob, kernel_manager: Any, stop: StopCallback) -> 
     A job that takes too long is stopped with `stop`, which interrupts it first; one that uses too
     much memory is killed at once.
     """
-    loop = asyncio.get_running_loop()
     time_limit, memory_limit = job.request.time_limit, job.request.memory_limit
-    deadline = loop.time() + (time_limit or float("inf"))
-    interval = LIMIT_CHECK_INTERVAL_SECONDS
-    if time_limit and not memory_limit:
-        interval = min(interval, time_limit)
-    while job.is_running:
-        await asyncio.sleep(interval)
-        if loop.time() >= deadline:
-            failure = f"took longer than its limit of {time_limit:g} s"
-            job.finish(StepStatus.TIMED_OUT, failure, retryable=True)
-            stop(StepStatus.TIMED_OUT, failure)
-        pid = getattr(kernel_manager.provisioner, "pid", None)
-        used_gb = _memory_used_gb(pid) if memory_limit and pid else 0
-        if used_gb > (memory_limit or 0):
-            limit = f"its limit is {memory_limit:g} GB"
-            job.finish(StepStatus.KILLED, f"used {used_gb:.2f} GB of memory, {limit}")
-            await kernel_manager.provisioner.kill()
+    try:
+        async with asyncio.timeout(time_limit or None):
+            while job.is_running:
+                await asyncio.sleep(MEMORY_CHECK_INTERVAL_SECONDS)
+                pid = getattr(kernel_manager.provisioner, "pid", None)
+                used_gb = _memory_used_gb(pid) if memory_limit and pid else 0
+                if used_gb > (memory_limit or 0):
+                    limit = f"its limit is {memory_limit:g} GB"
+                    job.finish(StepStatus.KILLED, f"used {used_gb:.2f} GB of memory, {limit}")
+                    await kernel_manager.provisioner.kill()
+    except TimeoutError:
+        failure = f"took longer than its limit of {time_limit:g} s"
+        job.finish(StepStatus.TIMED_OUT, failure, retryable=True)
+        stop(StepStatus.TIMED_OUT, failure)
 
 
 def _memory_used_gb(pid: int) -> float:
