@@ -16,6 +16,8 @@ from pipeline.definition import steps
 from pipeline.definition.project import Project
 from pipeline.definition.steps import Step
 from pipeline.execution import run_lock
+from pipeline.kernels import kernel_choice
+from pipeline.kernels.slow_imports import skip_rfc3987_syntax
 from pipeline.runs import records
 from pipeline.staleness import plan
 from pipeline.staleness.state_store import StateStore
@@ -65,12 +67,7 @@ class RunnerCommands:
         prune.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
 
     def _resolve_steps(self, kernels: list[str]) -> list[Step]:
-        pipeline = steps.resolve_dependencies(self.steps)
-        if not kernels:
-            return pipeline
-        from pipeline.kernels import kernel_choice
-
-        return kernel_choice.apply(pipeline, kernels)
+        return kernel_choice.apply(steps.resolve_dependencies(self.steps), kernels)
 
     def run(
         self,
@@ -84,14 +81,12 @@ class RunnerCommands:
     ) -> int:
         """Run the notebooks of the steps for which something has changed; the default.
 
-        selection_options: the project's options by their variables, and those that select steps.
+        selection_options: those that select steps, and the project's by their variables, if given.
         """
-        option_values = {
-            option.variable: selection_options.pop(option.variable)
-            for option in self.options.values()
-        }
-        set_values = {name: value for name, value in option_values.items() if value is not None}
-        environment = {**self.project.environment, **os.environ, **set_values}
+        environment = {**self.project.environment, **os.environ}
+        for option in self.options.values():
+            if option.variable in selection_options:
+                environment[option.variable] = selection_options.pop(option.variable)
         pipeline = self._resolve_steps(kernels)
         selection = select_tasks(pipeline, jobs=jobs, **selection_options)
         args = Namespace(jobs=jobs, cold=cold, single_file=single_file, quiet=quiet, json=json)
@@ -135,8 +130,6 @@ class RunnerCommands:
 
     def compare(self, old_run: str | None, new_run: str, single_file: bool) -> int:
         """Compare two runs on one page; by default the newest and the one before it."""
-        from pipeline.kernels.slow_imports import skip_rfc3987_syntax
-
         skip_rfc3987_syntax()
         from pipeline.report.pages.comparison import write_comparison
         from pipeline.report.pages.index import RunIndex

@@ -14,6 +14,7 @@ from pipeline.definition.project import Project
 from pipeline.definition.steps import Step
 from pipeline.definition.tasks import Task
 from pipeline.execution import run_lock
+from pipeline.kernels import kernel_choice
 from pipeline.runs import records
 from pipeline.runs.events import RunEvent
 from pipeline.staleness import plan
@@ -46,7 +47,6 @@ def run_tasks(
             return _report_up_to_date(project, planned_tasks, args)
         from pipeline.cli import reproduce
         from pipeline.execution.scheduler import RunOptions, Scheduler
-        from pipeline.kernels import kernel_choice
 
         validate_defaults(tasks)
         kernel_choice.check_installed([task.step for task in tasks])

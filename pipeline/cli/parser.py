@@ -167,8 +167,9 @@ def add_run_options(parser: argparse.ArgumentParser, options: Mapping[str, Optio
     add("--single-file", action="store_true", help="write each report as one self-contained file")
     add("--quiet", action="store_true", help="print nothing unless something goes wrong")
     add("--json", action="store_true", help="print one JSON object per line for each event")
+    add_own = partial(add, default=argparse.SUPPRESS)  # no value without the option
     for name, option in options.items():
-        add(name, dest=option.variable, metavar=option.metavar, help=option.help)
+        add_own(name, dest=option.variable, metavar=option.metavar, help=option.help)
 
 
 def describe_steps(pipeline: list[Step]) -> str:

@@ -92,9 +92,9 @@ class TerminalProgress(PlainProgress):
 
 def _previous_cell_seconds(workspace: Workspace) -> dict[str, list[float]]:
     """Return step -> seconds of each cell in the last run that completed the step."""
-    seconds_by_step: dict[str, list[float]] = {}
-    for run in records.load_all(workspace.runs_folder, MAX_RUNS_SEARCHED):
-        for step in run.steps:
-            if step.status is StepStatus.DONE and step.cell_seconds:
-                seconds_by_step.setdefault(step.name, step.cell_seconds)
-    return seconds_by_step
+    return {
+        step.name: step.cell_seconds
+        for run in reversed(records.load_all(workspace.runs_folder, MAX_RUNS_SEARCHED))
+        for step in run.steps
+        if step.status is StepStatus.DONE and step.cell_seconds
+    }

@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
-from types import MappingProxyType
 from typing import NamedTuple
 
 from pipeline.definition.project import Project
@@ -30,13 +29,13 @@ TICK_SECONDS = 0.25  # the longest wait for an event
 class RunOptions(NamedTuple):
     """How to run."""
 
-    forced_steps: Collection[str] = ()  # names of steps that run in any case
-    step_names: tuple[str, ...] = ()  # of the whole pipeline, in order
-    max_workers: int = 0  # kernels in parallel; 0: as many as there are cores
-    cold_start: bool = False  # start each kernel as a new process, without the fork server
-    environment: Mapping[str, str] = MappingProxyType({})  # of the kernels
-    single_file: bool = False  # pages that contain their style and script
-    reproduction_commands: Mapping[str, str] = MappingProxyType({})  # label -> command line
+    forced_steps: Collection[str]  # names of steps that run in any case
+    step_names: tuple[str, ...]  # of the whole pipeline, in order
+    max_workers: int  # kernels in parallel; 0: as many as there are cores
+    cold_start: bool  # start each kernel as a new process, without the fork server
+    environment: Mapping[str, str]  # of the kernels
+    single_file: bool  # pages that contain their style and script
+    reproduction_commands: Mapping[str, str]  # task label -> command line
 
 
 class Scheduler:
@@ -91,7 +90,7 @@ class Scheduler:
             self.record.id,
             self.workspace.runner_log(self.record.id),
             lock_descriptor,
-            self._kernel_environment(max_workers),
+            {**self.options.environment, **worker_pool.thread_limits(max_workers)},
         )
         try:
             with stop_signals.receive_signals() as signal_receiver:
@@ -106,13 +105,6 @@ class Scheduler:
         if self.stop_signal:
             return 128 + self.stop_signal
         return 0 if self.record.status is StepStatus.DONE and not self.record.problems else 1
-
-    def _kernel_environment(self, max_workers: int) -> dict[str, str]:
-        return {
-            **self.options.environment,
-            **worker_pool.thread_limits(max_workers),
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else each kernel warns on stderr
-        }
 
     def _write_initial_record(self) -> None:
         """Record the notebooks' commit, and write pages to look at from the first second."""
@@ -207,7 +199,7 @@ class Scheduler:
             task,
             self.workspace,
             self.worker_pool,
-            self.options.reproduction_commands.get(task.label, ""),
+            self.options.reproduction_commands[task.label],
             self.plan[task.label].fingerprint.code,
         )
         worker.send(job_request)

@@ -42,7 +42,11 @@ class WorkerPool:
     def __init__(
         self, run_id: str, log_path: Path, lock_descriptor: int, environment: dict[str, str]
     ) -> None:
-        self.environment = {**environment, notebook.RUN_ID_VARIABLE: run_id}
+        self.environment = {
+            **environment,
+            notebook.RUN_ID_VARIABLE: run_id,
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else each kernel warns on stderr
+        }
         self.log_file = log_path.open("ab")
         # in the system's temporary folder, as the length of a socket's path is limited
         self.socket_folder = Path(tempfile.mkdtemp(prefix="run-"))
@@ -62,10 +66,12 @@ class WorkerPool:
                 listener.bind(str(self.socket_folder / FORK_SERVER_SOCKET_NAME))
                 listener.listen(64)
                 descriptor = listener.fileno()
-                modules = json.dumps(_modules_to_preload(tasks))
-                self._start_process(
-                    "kernels.fork_server", str(descriptor), modules, pass_fds=[descriptor]
-                )
+                # not the project's own modules, which each kernel imports itself: they may look at
+                # its folder, environment or files, and may be edited during the run
+                notebooks = dict.fromkeys(task.step.notebook for task in tasks)
+                packages = [source_code.resolve_imports(notebook)[1] for notebook in notebooks]
+                arguments = str(descriptor), json.dumps(packages)
+                self._start_process("kernels.fork_server", *arguments, pass_fds=[descriptor])
 
     def ensure_watchdog(self) -> None:
         """Start the watchdog, or another one if the last one has died."""
@@ -151,16 +157,6 @@ class Worker:
             self.connection.close()
             events.append(None)
         return events
-
-
-def _modules_to_preload(tasks: list[Task]) -> list[list[str]]:
-    """Return, for each notebook, what it and the project's modules import of installed packages.
-
-    The project's own modules are imported by each kernel itself: they may look at its folder,
-    environment or files, and may be edited during the run.
-    """
-    notebooks = dict.fromkeys(task.step.notebook for task in tasks)
-    return [source_code.resolve_imports(notebook)[1] for notebook in notebooks]
 
 
 def available_cores() -> int:
