@@ -35,13 +35,15 @@ class KernelSession(PapermillNotebookClient):
     def __init__(self, manager: ExecutionManager, **options: Any) -> None:
         super().__init__(manager, on_cell_executed=refuse_exit, **options)
         self.job = manager.job
-        self.cells_task: asyncio.Task | None = None
         self.stop_task: asyncio.Task | None = None
 
     async def run(self) -> None:
-        """Run all cells, or as many as possible. Raises what keeps the kernel from starting."""
+        """Run all cells, or as many as possible. Raises what keeps the kernel from starting.
+
+        The other tasks end with the event loop.
+        """
         self.cells_task = asyncio.ensure_future(self._run_cells())
-        save_task = asyncio.ensure_future(self._save_periodically())
+        self.save_task = asyncio.ensure_future(self._save_periodically())
         try:
             with self.job.listen_for_stop(self.stop):
                 await self.cells_task
@@ -50,10 +52,6 @@ class KernelSession(PapermillNotebookClient):
         except Exception as error:
             self.job.finish(StepStatus.FAILED, f"{type(error).__name__}: {error}".splitlines()[0])
             raise
-        finally:
-            save_task.cancel()
-            if self.stop_task:
-                self.stop_task.cancel()
 
     def create_kernel_manager(self) -> Any:
         """Create the manager of a kernel that our provisioner starts.
@@ -70,7 +68,6 @@ class KernelSession(PapermillNotebookClient):
     async def _run_cells(self) -> None:
         """Start the kernel, run the cells in order, and stop the kernel."""
         request = self.job.request
-        self.reset_execution_trackers()
         manager = self.create_kernel_manager()
         self.output_capture = OutputCapture(request.socket_folder)
         output_folder = {OUTPUT_FOLDER_VARIABLE: str(self.output_capture.folder)}
@@ -169,8 +166,7 @@ class KernelSession(PapermillNotebookClient):
 
     async def _interrupt_then_kill(self) -> None:
         if self.km is None or not self.km.has_kernel:
-            if self.cells_task:
-                self.cells_task.cancel()
+            self.cells_task.cancel()
             return
         await self.km.interrupt_kernel()
         await asyncio.sleep(INTERRUPT_GRACE_SECONDS)

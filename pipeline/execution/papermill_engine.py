@@ -34,14 +34,14 @@ class PipelineEngine(NBClientEngine):
         output_path: str | None = None,
         progress_bar: bool | dict = True,
         log_output: bool = False,
-        autosave_cell_every: int = 30,
         job: "NotebookJob | None" = None,
         **options: Any,
     ) -> Any:
         """Execute the notebook in place and return it.
 
         job: the runner's, which tells how it ended; without it the notebook runs as papermill's
-        command line says. autosave_cell_every: has no effect, as outputs are saved within seconds.
+        command line says. options: papermill's; autosave_cell_every has no effect, as outputs are
+        saved within seconds.
         """
         from pipeline.execution import notebook_job
         from pipeline.execution.execution_manager import ExecutionManager

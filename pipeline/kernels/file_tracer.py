@@ -42,8 +42,7 @@ class _FileTracer:
     def __init__(self, trace_descriptor: int) -> None:
         self.trace_descriptor, self.pid = trace_descriptor, os.getpid()
         self.recorded_accesses: set[tuple[AccessKind, str]] = set()
-        prefixes = {sys.prefix + os.sep, sys.base_prefix + os.sep}
-        self.ignored_prefixes = (*prefixes, *VIRTUAL_FILE_SYSTEMS)
+        self.ignored_prefixes = (f"{sys.prefix}/", f"{sys.base_prefix}/", *VIRTUAL_FILE_SYSTEMS)
         self.event_handlers: dict[str, Callable[..., None]] = {
             "open": self.on_open,
             "os.rename": self.on_rename,
@@ -68,11 +67,8 @@ class _FileTracer:
             return
         self.record_access(AccessKind.WRITTEN, target)
         source_path, target_path = (os.path.abspath(os.fsdecode(path)) for path in (source, target))  # noqa: PTH100
-        written_paths = [
-            path for kind, path in self.recorded_accesses if kind is AccessKind.WRITTEN
-        ]
-        for path in written_paths:
-            if path.startswith(source_path + os.sep):
+        for kind, path in list(self.recorded_accesses):
+            if kind is AccessKind.WRITTEN and path.startswith(source_path + os.sep):
                 moved_path = target_path + path.removeprefix(source_path)
                 self.record_access(AccessKind.WRITTEN, moved_path)
 

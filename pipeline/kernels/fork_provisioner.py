@@ -89,7 +89,17 @@ class ForkProvisioner(LocalProvisioner):
         if connection is None:
             await super().launch_kernel(cmd, **kwargs)
         else:
-            kernel = await _fork_kernel(connection, cmd[4:], **kwargs)
+            arguments, stderr_path = cmd[4:], kwargs["stderr"].name
+            connection.send(
+                KernelRequest(arguments, kwargs["env"], str(kwargs["cwd"]), stderr_path)
+            )
+            while not connection.poll():
+                await asyncio.sleep(POLL_INTERVAL_SECONDS)
+            try:
+                kernel = ForkedKernel(connection)
+            except EOFError:
+                message = "the fork server, which starts the kernels, has died"
+                raise RuntimeError(message) from None
             self.process, self.pid, self.pgid = kernel, kernel.pid, kernel.pid  # type: ignore[assignment]
         await self._wait_for_sockets()
         return self.connection_info
@@ -116,23 +126,6 @@ class ForkProvisioner(LocalProvisioner):
         while await self.poll() is None:
             await asyncio.sleep(POLL_INTERVAL_SECONDS)
         return await self.poll()
-
-
-async def _fork_kernel(
-    connection: Connection,
-    arguments: list[str],
-    env: dict[str, str],
-    cwd: Any,
-    stderr: Any,
-    **_options: Any,
-) -> ForkedKernel:
-    connection.send(KernelRequest(arguments, env, str(cwd), stderr.name))
-    while not connection.poll():
-        await asyncio.sleep(POLL_INTERVAL_SECONDS)
-    try:
-        return ForkedKernel(connection)
-    except EOFError:
-        raise RuntimeError("the fork server, which starts the kernels, has died") from None
 
 
 def is_own_interpreter(kernel_spec: KernelSpec) -> bool:

@@ -122,11 +122,7 @@ class _KernelForkServer:
         self.listener.close()
         for inherited in (connection, *self.connections.values()):
             inherited.close()
-        changed_variables = {
-            name: value
-            for name, value in os.environ.items()
-            if self.initial_environment.get(name) != value
-        }
+        changed_variables = dict(os.environ.items() - self.initial_environment.items())
         _set_up_child(request, parent_pid, changed_variables)
         from pipeline.kernels.kernel_main import run_kernel
 
