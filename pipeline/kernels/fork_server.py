@@ -37,12 +37,11 @@ def main(listener_descriptor: int, module_groups: list[list[str]]) -> None:
     import ipykernel.kernelapp
     import ipykernel.zmqshell  # noqa: F401
 
-    initial_environment = dict(os.environ)
+    server = _KernelForkServer(listener)
     first_modules, *later_groups = module_groups or [[]]
     for module_name in first_modules:
         _preload_module(module_name)
-    later_modules = [module_name for group in later_groups for module_name in group]
-    _KernelForkServer(listener, later_modules, initial_environment).serve()
+    server.serve([module_name for group in later_groups for module_name in group])
 
 
 def _exit_with_parent() -> None:
@@ -67,31 +66,27 @@ def _preload_module(module_name: str) -> None:
 class _KernelForkServer:
     """The process that forks kernels.
 
-    pending_modules: imported one by one while there is no request. initial_environment: the
-    environment before packages were imported; the variables they have set are kept in the kernels.
+    Create it before packages are imported: the variables that they set are kept in the kernels.
     """
 
-    def __init__(
-        self,
-        listener: socket.socket,
-        pending_modules: list[str],
-        initial_environment: dict[str, str],
-    ) -> None:
-        self.listener, self.pending_modules = listener, pending_modules
-        self.initial_environment = initial_environment
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener, self.initial_environment = listener, dict(os.environ)
         self.connections: dict[int, Connection] = {}  # of the running kernels, by process id
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ, self.accept_request)
         self.selector.register(sys.stdin, selectors.EVENT_READ, self.shut_down)
 
-    def serve(self) -> None:
-        """Handle requests and the ends of kernels; never returns, as `shut_down` exits."""
+    def serve(self, pending_modules: list[str]) -> None:
+        """Handle requests and the ends of kernels; never returns, as `shut_down` exits.
+
+        pending_modules: imported one by one while there is no request.
+        """
         while True:
-            ready_keys = self.selector.select(0 if self.pending_modules else None)
+            ready_keys = self.selector.select(0 if pending_modules else None)
             for key, _ in ready_keys:
                 key.data()
             if not ready_keys:
-                _preload_module(self.pending_modules.pop(0))
+                _preload_module(pending_modules.pop(0))
 
     def accept_request(self) -> None:
         """Accept a connection and start the kernel that it requests."""
