@@ -46,8 +46,7 @@ class RunnerCommands:
         accept = add("accept", self.accept)
         accept.add_argument("step", metavar="STEP", help="the name of the step")
         parser.add_parameter_options(accept)
-        runs = add("runs", self.runs)
-        runs.add_argument(
+        add("runs", self.runs).add_argument(
             "--last", type=int, default=20, metavar="N", help="list the newest N (default: 20)"
         )
         add("show", self.show).add_argument("run", metavar="RUN", help=RUN_HELP)

@@ -38,9 +38,9 @@ def _recover_step(step: StepRecord, executed_path: Path) -> None:
         notebook = json.loads(executed_path.read_text())
     except (OSError, ValueError):
         return  # killed before anything was saved
-    cell_states = [cell["metadata"]["papermill"] for cell in notebook["cells"]]
     step.cell_status, step.cell_seconds = [], []
-    for cell_state, cell in zip(cell_states, notebook["cells"], strict=True):
+    for cell in notebook["cells"]:
+        cell_state = cell["metadata"]["papermill"]
         status = CellStatus.from_papermill(cell_state["status"]).after_kernel_death()
         step.cell_status.append(status)
         step.cell_seconds.append(cell_state.get("duration") or 0.0)
@@ -48,6 +48,6 @@ def _recover_step(step: StepRecord, executed_path: Path) -> None:
             streams = [out["text"] for out in cell["outputs"] if out["output_type"] == "stream"]
             step.output = "".join(streams)[-MAX_LAST_OUTPUT_CHARS:]
         cell_state["status"] = status.papermill
-    step.cells, step.cells_done = len(cell_states), step.cell_status.count(CellStatus.RAN)
+    step.cells, step.cells_done = len(step.cell_status), step.cell_status.count(CellStatus.RAN)
     step.seconds = sum(step.cell_seconds)
     atomic_write(executed_path, json.dumps(notebook))

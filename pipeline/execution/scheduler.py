@@ -205,11 +205,7 @@ class Scheduler:
         worker.send(job_request)
         self._notify(RunEvent.STEP_STARTED, step)
 
-    def _handle_event(self, worker: Worker, event: Event | None) -> None:
-        """Handle a worker's event; None means that its process has died."""
-        if event is None:
-            failure = "its worker process was killed"
-            event = JobResult(StepStatus.KILLED, failure, retryable=True)
+    def _handle_event(self, worker: Worker, event: Event) -> None:
         if worker.task is None:
             return
         step = self.step_records[worker.task.label]

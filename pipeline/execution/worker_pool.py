@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -16,8 +15,9 @@ from typing import Any
 
 from pipeline import notebook
 from pipeline.definition.tasks import Task
-from pipeline.execution.messages import Event, Request
+from pipeline.execution.messages import Event, JobResult, Request
 from pipeline.kernels.protocol import FORK_SERVER_SOCKET_NAME
+from pipeline.runs.status import StepStatus
 from pipeline.staleness import source_code
 
 # each limits the threads that a library starts
@@ -118,8 +118,7 @@ class WorkerPool:
     def kill_workers(self) -> None:
         """Kill all workers at once; their kernels end with them."""
         for worker in self.workers:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(worker.process.pid, signal.SIGKILL)
+            worker.process.kill()
 
     def close(self) -> None:
         """End all processes; the watchdog, which ends last, kills what is left of the run."""
@@ -147,15 +146,16 @@ class Worker:
         with contextlib.suppress(OSError):  # it has died: the end of its events tells so
             self.connection.send(request)
 
-    def read_events(self) -> list[Event | None]:
-        """Return the events that have arrived; the last one is None if the process has died."""
-        events: list[Event | None] = []
+    def read_events(self) -> list[Event]:
+        """Return the events that have arrived; the last one tells if the process has died."""
+        events: list[Event] = []
         try:
             while self.connection.poll():
                 events.append(self.connection.recv())
         except (EOFError, OSError):
             self.connection.close()
-            events.append(None)
+            failure = "its worker process was killed"
+            events.append(JobResult(StepStatus.KILLED, failure, retryable=True))
         return events
 
 

@@ -51,11 +51,13 @@ def test_a_secret_stays_a_reference():
     assert worker_end.recv().values["token"].variable == "TOKEN"
 
 
-def test_the_last_event_of_a_dead_worker_is_none():
+def test_the_last_event_of_a_dead_worker_tells_of_its_death():
     runner_end, worker_end = Pipe()
     worker_end.send(CellEvent(0, 1, ""))
     worker_end.close()
     worker = Worker(process=None, connection=runner_end)
-    assert worker.read_events() == [CellEvent(0, 1, ""), None]
+    failure = "its worker process was killed"
+    death = JobResult(StepStatus.KILLED, failure, retryable=True)
+    assert worker.read_events() == [CellEvent(0, 1, ""), death]
     assert worker.connection.closed
     worker.send(StopRequest(StepStatus.STOPPED, "too late"))  # nobody is there, which is no error
