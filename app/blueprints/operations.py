@@ -6,9 +6,10 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.blueprints.responses import json_response
-from app.metrics.metrics import PROMETHEUS_CONTENT_TYPE, get_metrics
+from app.metrics.metrics import get_metrics
 from app.model.champion import Champion, champion_loader
 from app.openapi import document
 from app.prediction_log.writer import prediction_log
@@ -67,7 +68,7 @@ def model() -> Response:
 @bp.get("/metrics")
 def prometheus_metrics() -> Response:
     """Return the metrics in Prometheus' text format."""
-    return Response(get_metrics().exposition(), content_type=PROMETHEUS_CONTENT_TYPE)
+    return Response(get_metrics().exposition(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 @bp.get("/openapi.json")

@@ -15,72 +15,60 @@ DECILE_COUNT = 10
 LabelValues = tuple[str, ...]
 
 
-class CounterDefinition(NamedTuple):
-    """A counter's help text and label names."""
+class MetricDefinition(NamedTuple):
+    """A metric's help text and label names, and what only some kinds of metric need."""
 
     description: str
     label_names: tuple[str, ...] = ()
-
-
-class HistogramDefinition(NamedTuple):
-    """A histogram's help text, label names and the upper bounds of its buckets."""
-
-    description: str
-    label_names: tuple[str, ...]
-    bucket_bounds: tuple[float, ...]
-
-
-class GaugeDefinition(NamedTuple):
-    """A gauge's help text, label names, and how the values of the live workers are combined."""
-
-    description: str
-    label_names: tuple[str, ...]
-    aggregate: Callable[[np.ndarray], float]
+    bucket_bounds: tuple[float, ...] = ()  # of a histogram: the upper bounds of its buckets
+    aggregate: Callable[[np.ndarray], float] = (
+        np.max
+    )  # of a gauge: what of all live workers' values
 
 
 COUNTERS = {
-    "housing_requests": CounterDefinition("requests answered", ("endpoint", "status")),
-    "housing_model_swaps": CounterDefinition("champions loaded, summed over all workers"),
-    "housing_log_failures": CounterDefinition("batches of requests that could not be logged"),
-    "housing_unlogged_answers": CounterDefinition("responses sent unlogged, as LOG_POLICY allows"),
-    "housing_unusual_rows": CounterDefinition("rows unlike those the model was trained on"),
-    "housing_shed_requests": CounterDefinition(
+    "housing_requests": MetricDefinition("requests answered", ("endpoint", "status")),
+    "housing_model_swaps": MetricDefinition("champions loaded, summed over all workers"),
+    "housing_log_failures": MetricDefinition("batches of requests that could not be logged"),
+    "housing_unlogged_answers": MetricDefinition("responses sent unlogged, as LOG_POLICY allows"),
+    "housing_unusual_rows": MetricDefinition("rows unlike those the model was trained on"),
+    "housing_shed_requests": MetricDefinition(
         "requests refused because too many waited or an API key's limit was reached", ("why",)
     ),
-    "housing_input_decile": CounterDefinition(
+    "housing_input_decile": MetricDefinition(
         "rows by the decile of the training values", ("feature", "decile")
     ),
 }
 HISTOGRAMS = {
-    "housing_request_seconds": HistogramDefinition(
+    "housing_request_seconds": MetricDefinition(
         "seconds to answer a request", ("endpoint",), LATENCY_BUCKETS_SECONDS
     ),
-    "housing_prediction_usd": HistogramDefinition(
+    "housing_prediction_usd": MetricDefinition(
         "predicted house values in dollars",
         ("model", "version"),
         tuple(USD_PER_UNIT * half_units / 2 for half_units in range(1, 12)),
     ),
-    "housing_log_commit_seconds": HistogramDefinition(
+    "housing_log_commit_seconds": MetricDefinition(
         "seconds to log a batch of responses", (), LATENCY_BUCKETS_SECONDS
     ),
-    "housing_group_requests": HistogramDefinition(
+    "housing_group_requests": MetricDefinition(
         "requests answered and logged in one batch", (), (1, 2, 4, 8, 16, 32, 64, 128)
     ),
 }
 GAUGES = {
-    "housing_queue_requests": GaugeDefinition("requests that wait to be answered", (), np.sum),
-    "housing_model_info": GaugeDefinition(
-        "the model that is served", ("model", "version", "source"), np.max
+    "housing_queue_requests": MetricDefinition(
+        "requests that wait to be answered", aggregate=np.sum
     ),
-    "housing_model_refused": GaugeDefinition("1 while a new champion cannot be loaded", (), np.max),
-    "housing_model_swap_timestamp_seconds": GaugeDefinition(
-        "when a champion was last loaded", (), np.max
+    "housing_model_info": MetricDefinition(
+        "the model that is served", ("model", "version", "source")
     ),
-    "housing_model_load_seconds": GaugeDefinition(
-        "seconds that loading the champion took, in the background", (), np.max
+    "housing_model_refused": MetricDefinition("1 while a new champion cannot be loaded"),
+    "housing_model_swap_timestamp_seconds": MetricDefinition("when a champion was last loaded"),
+    "housing_model_load_seconds": MetricDefinition(
+        "seconds that loading the champion took, in the background"
     ),
-    "housing_registry_reached_timestamp_seconds": GaugeDefinition(
-        "when the champion's alias was last read", (), np.max
+    "housing_registry_reached_timestamp_seconds": MetricDefinition(
+        "when the champion's alias was last read"
     ),
 }
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from flask import current_app
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import Metric, generate_latest
+from prometheus_client.registry import Collector
 
-from app.metrics.collector import SharedCountersCollector
+from app.metrics import families
 from app.metrics.definitions import DECILE_COUNT, GAUGES, HISTOGRAMS, LabelValues, cell_names
 from app.metrics.shared_counters import CountersFullError, SharedCounters
 from housing.schema import FEATURE_NAMES
 
-PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MAX_VALUES_WITHOUT_NUMPY = 12  # up to so many values are counted faster by a Python loop
 
 
-class Metrics:
+class Metrics(Collector):
     """Count in one worker's slot of the shared file, and report the totals of all workers."""
 
     def __init__(self, path: Path) -> None:
@@ -28,13 +28,8 @@ class Metrics:
         self._lock = threading.Lock()
         # a memoryview: to add to one number takes a third of numpy's time
         self._own_values = self.shared_counters.own_values.data
-        self._names_lock = threading.Lock()  # two threads reading new names would add them twice
         self._offsets: dict[tuple[str, ...], int] = {}
         self._decile_edges_cache: tuple[np.ndarray, list[list[float]]] | None = None
-        self._collector_registry = CollectorRegistry()
-        self._collector_registry.register(
-            SharedCountersCollector(self.shared_counters, self._names_lock)
-        )
         for offset, ((name, *_), _) in enumerate(self.shared_counters.values_by_name()):
             if name in GAUGES:  # the value of a former worker in this slot
                 self.shared_counters.own_values[offset] = 0
@@ -107,24 +102,27 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
-        return generate_latest(self._collector_registry)
+        return generate_latest(self)
+
+    def collect(self) -> Iterator[Metric]:
+        live_pids = self.shared_counters.live_pids()
+        named_values = self.shared_counters.values_by_name()
+        yield from families.shared_families(named_values, sorted(live_pids))
+        yield from families.process_families(live_pids)
 
     def _offset(self, name: str, labels: LabelValues) -> int:
         """Return where the metric's first number stands in a worker's slot."""
         key = (name, *labels)
         offset = self._offsets.get(key)
         if offset is None:
-            with self._names_lock:
-                offset = self._offsets[key] = self._allocate_offsets(name, labels)
+            try:
+                offset = self.shared_counters.first_offset(cell_names(name, labels))
+            except CountersFullError:  # after hundreds of versions, others are counted together
+                if "other" in labels:
+                    raise
+                offset = self._offset(name, ("other",) * len(labels))
+            self._offsets[key] = offset
         return offset
-
-    def _allocate_offsets(self, name: str, labels: LabelValues) -> int:
-        try:
-            return self.shared_counters.first_offset(cell_names(name, labels))
-        except CountersFullError:  # after hundreds of versions, further ones are counted together
-            if "other" in labels:
-                raise
-            return self._allocate_offsets(name, ("other",) * len(labels))
 
 
 def get_metrics() -> Metrics:

@@ -13,6 +13,9 @@ import fcntl
 import json
 import mmap
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,8 @@ FILE_MAGIC = b"housing cells 1\n"
 MAX_WORKERS, MAX_VALUES_PER_WORKER = 64, 16_384  # the file is sparse: unused values take no disk
 NAMES_OFFSET_BYTES, MAX_NAMES_BYTES = 4_096, 2 << 20  # where the directory starts, and its size
 HEADER_DTYPE = np.dtype([("magic", "S16"), ("used", "<i8"), ("pids", "<i8", MAX_WORKERS)])
+
+NamedValues = list[tuple[tuple[str, ...], np.ndarray]]  # a name, and its number in every slot
 
 
 class CountersFullError(Exception):
@@ -34,15 +39,13 @@ class SharedCounters:
         path.parent.mkdir(parents=True, exist_ok=True)
         # never closed: closing any descriptor of a file releases all of the process's locks on it
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._lock(0)
-        try:
-            size = NAMES_OFFSET_BYTES + MAX_NAMES_BYTES + MAX_WORKERS * MAX_VALUES_PER_WORKER * 8
+        self._thread_lock = threading.Lock()
+        size = NAMES_OFFSET_BYTES + MAX_NAMES_BYTES + MAX_WORKERS * MAX_VALUES_PER_WORKER * 8
+        with self._exclusive():
             if os.fstat(self._fd).st_size != size or os.pread(self._fd, 16, 0) != FILE_MAGIC:
                 os.ftruncate(self._fd, 0)
                 os.ftruncate(self._fd, size)
                 os.pwrite(self._fd, FILE_MAGIC, 0)
-        finally:
-            self._unlock(0)
         self._mmap = mmap.mmap(self._fd, size)
         self._header = np.frombuffer(self._mmap, HEADER_DTYPE, 1)[0]
         self._values = np.frombuffer(
@@ -60,21 +63,18 @@ class SharedCounters:
 
         New names get new cells. Raises CountersFullError if there is no room for them.
         """
-        if names[0] not in self._offsets:
-            self._lock(0)
-            try:
-                self._read_names()
-                if names[0] not in self._offsets:
-                    self._append_names(names)
-            finally:
-                self._unlock(0)
+        with self._exclusive():
+            self._read_names()
+            if names[0] not in self._offsets:
+                self._append_names(names)
         return self._offsets[names[0]]
 
-    def values_by_name(self) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    def values_by_name(self) -> NamedValues:
         """Return each name with its number in all slots, (MAX_WORKERS,)."""
-        self._read_names()
-        numbers = self._values[:, : len(self._names)].T.copy()
-        return list(zip(self._names, numbers, strict=True))
+        with self._thread_lock:
+            self._read_names()
+            numbers = self._values[:, : len(self._names)].T.copy()
+            return list(zip(self._names, numbers, strict=True))
 
     def live_pids(self) -> dict[int, int]:
         """Return slot -> process id of the workers that are alive."""
@@ -119,11 +119,15 @@ class SharedCounters:
                 self._names.append(name)
             self._names_read_bytes = used
 
-    def _lock(self, byte: int) -> None:
-        fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, byte)
-
-    def _unlock(self, byte: int) -> None:
-        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, byte)
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Keep other threads and processes from adding names, which two would add twice."""
+        with self._thread_lock:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX, 1, 0)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, 0)
 
 
 def _is_alive(pid: int) -> bool:
