@@ -15,8 +15,8 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeGuard
 
 from flask import Flask
 
@@ -35,12 +35,26 @@ MISSING_KEY_MESSAGE = (
 logger = logging.getLogger(__name__)
 
 
-class ApiKey(NamedTuple):
-    """What the file holds of a key."""
+@dataclass(frozen=True)
+class ApiKey:
+    """What the file holds of a key. Raises ValueError for a value that it may not have."""
 
     name: str
     sha256: str
     per_minute: int  # requests; 0 for any number
+
+    def __post_init__(self) -> None:
+        name, limit = self.name, self.per_minute
+        # a name must fit on one line of the log
+        if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 100:
+            raise ValueError(f"the name is {name!r}, expected 1 to 100 characters on one line")
+        if not isinstance(self.sha256, str) or not SHA256_HEX_PATTERN.fullmatch(self.sha256):
+            raise ValueError(f"sha256 of {name} is not 64 hex digits")
+        if type(limit) is not int or not 0 <= limit <= MAX_REQUESTS_PER_MINUTE:
+            expected = f"a number from 0 to {MAX_REQUESTS_PER_MINUTE:,}"
+            raise ValueError(
+                f"the requests per minute of {name} are {limit!r}, expected {expected}"
+            )
 
 
 def hash_key(key: str) -> str:
@@ -59,29 +73,12 @@ def read_keys(keys_file: Path) -> list[ApiKey]:
         if not isinstance(records, list):
             raise ValueError("it is not a list")
         return [
-            _parse_key(record["name"], record["sha256"], record["per_minute"]) for record in records
+            ApiKey(record["name"], record["sha256"], record["per_minute"]) for record in records
         ]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{keys_file} cannot be read as a file of API keys: {error}") from error
-
-
-def is_valid_name(name: object) -> TypeGuard[str]:
-    """Return whether a key may have this name, which must fit on one line of the log."""
-    return isinstance(name, str) and name.isprintable() and 1 <= len(name) <= 100
-
-
-def _parse_key(name: object, sha256: object, per_minute: object) -> ApiKey:
-    if not is_valid_name(name):
-        raise ValueError("a name is not 1 to 100 characters on one line")
-    if not isinstance(sha256, str) or not SHA256_HEX_PATTERN.fullmatch(sha256):
-        raise ValueError(f"sha256 of {name} is not 64 hex digits")
-    if type(per_minute) is not int or not 0 <= per_minute <= MAX_REQUESTS_PER_MINUTE:
-        raise ValueError(
-            f"per_minute of {name} is not a number from 0 to {MAX_REQUESTS_PER_MINUTE:,}"
-        )
-    return ApiKey(name, sha256, per_minute)
 
 
 class ApiKeyAuth:

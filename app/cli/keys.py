@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from app.auth import api_keys
@@ -58,16 +59,9 @@ def _create_parser() -> argparse.ArgumentParser:
 def _add_key(keys_file: Path, options: argparse.Namespace) -> str:
     """Add a key to the file and return it. Raises ValueError for an invalid name or limit."""
     keys = api_keys.read_keys(keys_file)
-    if not api_keys.is_valid_name(options.name):
-        raise ValueError(f"the name is {options.name!r}, expected 1 to 100 characters on one line")
     if any(key.name == options.name for key in keys):
         raise ValueError(
             f"there is a key {options.name} already: revoke it first, or choose another name"
-        )
-    if not 0 <= options.per_minute <= api_keys.MAX_REQUESTS_PER_MINUTE:
-        raise ValueError(
-            f"--per-minute is {options.per_minute}, expected a number from 0 to "
-            f"{api_keys.MAX_REQUESTS_PER_MINUTE:,}"
         )
     new_key = secrets.token_urlsafe(32)
     record = ApiKey(options.name, api_keys.hash_key(new_key), options.per_minute)
@@ -100,7 +94,7 @@ def _list_keys(keys_file: Path, _options: argparse.Namespace) -> str:
 
 
 def _write_keys(keys_file: Path, keys: list[ApiKey]) -> None:
-    text = json.dumps([key._asdict() for key in keys], indent=2)
+    text = json.dumps([asdict(key) for key in keys], indent=2)
     paths.atomic_write(keys_file, text.encode())
     keys_file.chmod(0o600)
 

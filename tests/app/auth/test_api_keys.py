@@ -160,6 +160,20 @@ def test_a_key_s_limit_holds_across_all_workers(start_api, add_key):
     assert 'housing_shed_requests_total{why="limit"} 3.0' in page
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["a\nb"], "the name is 'a\\nb', expected 1 to 100 characters on one line"),
+        (["a" * 101], "expected 1 to 100 characters on one line"),
+        (["ann", "--per-minute", "-1"], "-1, expected a number from 0 to 1,000,000,000"),
+    ],
+)
+def test_a_key_with_an_invalid_name_or_limit_is_not_created(home, capsys, options, problem):
+    assert keys.main(["add", *options]) == 1
+    assert problem in capsys.readouterr().err
+    assert not (home / "var" / "keys.json").exists()
+
+
 def test_two_keys_cannot_have_the_same_name(add_key, capsys):
     add_key("ann")
     assert keys.main(["add", "ann"]) == 1
