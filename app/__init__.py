@@ -18,11 +18,11 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     limit_openmp_threads()
     # only now, as some of these modules load OpenMP
     from app import response_headers
-    from app.auth import api_keys
+    from app.auth.api_keys import ApiKeyAuth
     from app.blueprints import hooks, operations, pages, predictions, reports
     from app.metrics.metrics import Metrics
-    from app.model import champion
-    from app.prediction_log import writer
+    from app.model.champion import ChampionLoader
+    from app.prediction_log.writer import open_prediction_log
     from app.prediction_service import PredictionService
     from app.settings import load_settings, validate_settings
 
@@ -30,18 +30,18 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.config.update(load_settings())
     app.config.update(config or {})
     validate_settings(app.config)
-    app.extensions["metrics"] = Metrics(Path(app.config["COUNTS"]))
-    writer.init_app(app)
-    champion.init_app(app)
-    app.extensions["service"] = PredictionService(
-        app.extensions["log"],
-        app.extensions["champion"],
-        app.extensions["metrics"],
-        app.config,
-    )
+    metrics, log = Metrics(Path(app.config["COUNTS"])), open_prediction_log(app.config)
+    champion_loader = ChampionLoader(Path(app.config["SERVING"]), metrics)
+    champion_loader.reload_if_changed()  # the champion answers from the first request on
+    app.extensions |= {
+        "metrics": metrics,
+        "log": log,
+        "champion": champion_loader,
+        "service": PredictionService(log, champion_loader, metrics, app.config),
+        "api_key_auth": ApiKeyAuth(Path(app.config["KEYS"])),
+    }
     for blueprint in (predictions.bp, operations.bp, pages.bp, pages.swagger_ui, reports.bp):
         app.register_blueprint(blueprint)
-    api_keys.init_app(app)
     hooks.init_app(app)
     response_headers.init_app(app)
     return app

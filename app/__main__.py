@@ -24,7 +24,7 @@ from uvicorn.supervisors import Multiprocess
 
 from app import limit_openmp_threads
 from app.auth import api_keys
-from app.model import registry_sync
+from app.model import local_copy, registry_sync
 from app.prediction_log import writer
 from app.prediction_log.writer import PredictionLogError
 from app.server import lifecycle, listening
@@ -51,9 +51,9 @@ def main() -> int:
         return 1
     multiprocessing.set_start_method("spawn")
     _start_daemon_thread(_checkpoint_forever, settings)
-    serving_dir = settings["SERVING"]
-    if not registry_sync.is_baked(Path(serving_dir)):
-        _start_daemon_thread(registry_sync.sync_forever, serving_dir, settings["MODEL"] or None)
+    serving_folder = Path(settings["SERVING"])
+    if not local_copy.read_status(serving_folder).is_baked:
+        _start_daemon_thread(registry_sync.sync_forever, serving_folder, settings["MODEL"] or None)
     print(f"the service is at http://{host}:{port}", flush=True)
     # replaces a worker that dies or hangs. SIGHUP restarts the workers one by one; SIGTERM stops
     # the service once they have ended

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.codecs import json_body, tables
-from app.model import registry_sync
+from app.model import local_copy
 from app.prediction_log import json_lines
 from housing import paths
 
 
 class Setting(NamedTuple):
-    """The default of one setting, and its description in the README."""
+    """The default of one setting, its description in the README, and the values it may have."""
 
     default_factory: Callable[[], Any]
     description: str
+    choices: tuple[str, ...] = ()  # none: any number above 0, or any text
 
 
 def default_worker_count(cpu_limit_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
@@ -41,13 +42,12 @@ def default_serving_dir() -> str:
     The copy in the image if there is one and no tracking server is named to follow, else
     `var/serving`, which follows the registry.
     """
-    baked = os.environ.get("HOUSING_BAKED")
-    if baked and not os.environ.get("MLFLOW_TRACKING_URI") and registry_sync.is_baked(Path(baked)):
+    baked, tracking_uri = os.environ.get("HOUSING_BAKED"), os.environ.get("MLFLOW_TRACKING_URI")
+    if baked and not tracking_uri and local_copy.read_status(Path(baked)).is_baked:
         return baked
     return str(paths.var() / "serving")
 
 
-ALLOWED_VALUES = {"LOG_POLICY": ("strict", "available"), "LOG_SYNC": ("NORMAL", "FULL")}
 REMOVED_SETTINGS = {"ACCESS_LOG": "HOUSING_LOG_FILE has a line for every request"}
 SETTINGS = {
     "HOST": Setting(
@@ -69,9 +69,12 @@ SETTINGS = {
     "LOG_POLICY": Setting(
         lambda: "strict",
         "strict: answer only what could be logged; available: answer even if it could not be",
+        ("strict", "available"),
     ),
     "LOG_SYNC": Setting(
-        lambda: "NORMAL", "NORMAL: logged rows survive a crash; FULL: a power cut as well"
+        lambda: "NORMAL",
+        "NORMAL: logged rows survive a crash; FULL: a power cut as well",
+        ("NORMAL", "FULL"),
     ),
     "LOG_BYTES": Setting(
         lambda: json_lines.MAX_FILE_BYTES, "bytes of a JSON lines file before it is rotated"
@@ -121,14 +124,14 @@ def load_settings() -> dict[str, Any]:
 
 def validate_settings(settings: Mapping[str, Any]) -> None:
     """Raise ValueError for a value that is not among its choices, or a number below 1."""
-    for name, choices in ALLOWED_VALUES.items():
-        if settings[name] not in choices:
-            raise ValueError(
-                f"HOUSING_{name} is {settings[name]!r}, expected {' or '.join(choices)}"
-            )
     for name, setting in SETTINGS.items():
-        if type(setting.default_factory()) is int and settings[name] <= 0:
-            raise ValueError(f"HOUSING_{name} is {settings[name]!r}, expected a number above 0")
+        value, expected = settings[name], ""
+        if setting.choices and value not in setting.choices:
+            expected = " or ".join(setting.choices)
+        elif type(setting.default_factory()) is int and value <= 0:
+            expected = "a number above 0"
+        if expected:
+            raise ValueError(f"HOUSING_{name} is {value!r}, expected {expected}")
 
 
 def _read_variable(setting_name: str, default: Any) -> Any:

@@ -18,8 +18,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask import Flask
-
 from app.auth.rate_limit import RateLimiter
 from app.problem_details import RequestError, request_error
 
@@ -176,8 +174,3 @@ def _basic_auth_password(encoded_credentials: str) -> str:
         return base64.b64decode(encoded_credentials, validate=True).decode().partition(":")[2]
     except (binascii.Error, ValueError):
         return ""
-
-
-def init_app(app: Flask) -> None:
-    """Give the app the check of its API keys, for all of its requests."""
-    app.extensions["api_key_auth"] = ApiKeyAuth(Path(app.config["KEYS"]))

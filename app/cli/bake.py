@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from app import limit_openmp_threads
-from app.model import registry_sync
+from app.model import local_copy, registry_sync
 from app.prediction_service import NO_CHAMPION_MESSAGE
 from housing.cli.standalone import CommandParser, run_command
 
@@ -22,7 +22,7 @@ def _bake(folder: Path) -> int:
     limit_openmp_threads()
     summary = registry_sync.bake(folder, os.environ.get("HOUSING_MODEL") or None)
     if not summary:
-        raise LookupError(registry_sync.refusal_reason(folder) or NO_CHAMPION_MESSAGE)
+        raise LookupError(local_copy.read_status(folder).refusal or NO_CHAMPION_MESSAGE)
     print(summary)
     return 0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from flask import Flask, current_app
+from flask import current_app
 
 from app.model import local_copy
 from app.model.local_copy import ModelInfo, RegistryStatus
@@ -199,14 +199,6 @@ def _load_champion(folder_name: str, files: dict[str, bytes]) -> Champion:
     ):
         raise ValueError(f"{folder_name} does not answer its recorded examples as recorded")
     return champion
-
-
-def init_app(app: Flask) -> None:
-    """Give the app its loader, and load the champion now if its copy is there."""
-    app.extensions["champion"] = ChampionLoader(
-        Path(app.config["SERVING"]), app.extensions["metrics"]
-    )
-    app.extensions["champion"].reload_if_changed()
 
 
 def champion_loader() -> ChampionLoader:

@@ -22,14 +22,14 @@ SYNC_INTERVAL_SECONDS = 2.0  # between two looks at the alias
 logger = logging.getLogger(__name__)
 
 
-def sync_forever(serving_folder: str, model_name: str | None) -> None:
+def sync_forever(serving_folder: Path, model_name: str | None) -> None:
     """Bring the copy up to date every two seconds; leave it as it is while the registry is down."""
     while True:
         try:
-            sync_once(Path(serving_folder), model_name)
+            sync_once(serving_folder, model_name)
         except Exception as error:  # whatever the error, the service goes on with its copy
             logger.warning("the registry cannot be read, the copy stays: %s", error)
-            _write_status(Path(serving_folder), str(error))
+            _write_status(serving_folder, str(error))
         time.sleep(SYNC_INTERVAL_SECONDS)
 
 
@@ -79,16 +79,6 @@ def bake(folder: Path, model_name: str | None = None) -> str | None:
         status = RegistryStatus(is_baked=True)
         (folder / STATUS_FILE_NAME).write_text(local_copy.encode_status(status))
     return version_folder
-
-
-def refusal_reason(folder: Path) -> str:
-    """Return why the champion was not copied at the last look at the registry; empty if it was."""
-    return local_copy.read_status(folder).refusal
-
-
-def is_baked(folder: Path) -> bool:
-    """Return whether this folder was baked into an image and follows no registry."""
-    return local_copy.read_status(folder).is_baked
 
 
 def _write_status(serving_folder: Path, problem: str = "", refusal: str = "") -> None:

@@ -13,14 +13,8 @@ MAX_ROTATED_FILES = 5  # older files that are kept
 class RotatingFile:
     """Appends whole lines. The caller holds the lock that all writers share."""
 
-    def __init__(
-        self,
-        path: Path,
-        max_file_bytes: int = MAX_FILE_BYTES,
-        max_rotated_files: int = MAX_ROTATED_FILES,
-    ) -> None:
-        self.path = path
-        self.max_file_bytes, self.max_rotated_files = max_file_bytes, max_rotated_files
+    def __init__(self, path: Path, max_file_bytes: int) -> None:
+        self.path, self.max_file_bytes = path, max_file_bytes
         self._descriptor: int | None = None
         self._inode = self._size_before_append = 0
 
@@ -70,7 +64,7 @@ class RotatingFile:
         """Move each file to the next number, and return the descriptor of a new, empty one."""
         rotated_files = [
             self.path.with_name(f"{self.path.name}.{number}")
-            for number in range(1, self.max_rotated_files + 1)
+            for number in range(1, MAX_ROTATED_FILES + 1)
         ]
         for newer, older in reversed(list(pairwise(rotated_files))):
             if newer.exists():

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app
+from flask import current_app
 
 from app.prediction_log.json_lines import MAX_FILE_BYTES, RotatingFile
 from housing.prediction_log import table
@@ -249,11 +249,6 @@ def open_prediction_log(config: Mapping[str, Any]) -> PredictionLog:
     return PredictionLog(
         Path(config["DATABASE"]), Path(config["LOG_FILE"]), config["LOG_SYNC"], config["LOG_BYTES"]
     )
-
-
-def init_app(app: Flask) -> None:
-    """Give the app its log."""
-    app.extensions["log"] = open_prediction_log(app.config)
 
 
 def prediction_log() -> PredictionLog:

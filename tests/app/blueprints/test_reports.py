@@ -48,8 +48,11 @@ def test_a_folder_redirects_to_its_page(reports, api):
 
 @pytest.mark.parametrize(
     "path",
-    ["nothing.html", ".secret", "../mlflow.db", "latest/../../mlflow.db", "%2e%2e/mlflow.db"],
-)
+    [
+        "nothing.html", ".secret", "../mlflow.db", "latest/../../mlflow.db", "%2e%2e/mlflow.db",
+        "a" * 1_000, "latest/" + "a" * 1_000, "%00", "latest/%00",
+    ],
+)  # fmt: skip
 def test_nothing_but_the_reports_is_shown(reports, api, path):
     response = api.get(f"/reports/{path}")
     assert (response.status_code, response.json["status"]) == (404, 404)

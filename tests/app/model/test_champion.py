@@ -7,7 +7,7 @@ import pytest
 
 from app.cli import bake
 from app.metrics.metrics import Metrics
-from app.model import champion, registry_sync
+from app.model import champion, local_copy, registry_sync
 from app.model.champion import ChampionLoader
 from housing.inference.native import bindings
 from housing.registry import promotion, versions
@@ -107,7 +107,7 @@ def test_a_baked_copy_is_complete_and_follows_no_registry(two_version_home, tmp_
     version_folder = registry_sync.bake(folder)
     names = sorted(file.name for file in folder.iterdir())
     assert names == [version_folder, "current.json", "registry.json"]
-    assert registry_sync.is_baked(folder)
+    assert local_copy.read_status(folder).is_baked
     loader = ChampionLoader(folder, Metrics(two_version_home / "counts"))
     loader.reload_if_changed()
     assert loader.champion.model_info.version == "2"
@@ -115,7 +115,7 @@ def test_a_baked_copy_is_complete_and_follows_no_registry(two_version_home, tmp_
 
 def test_without_a_champion_nothing_is_baked(home, tmp_path):
     assert registry_sync.bake(tmp_path) is None
-    assert not registry_sync.is_baked(tmp_path)
+    assert not local_copy.read_status(tmp_path).is_baked
 
 
 def test_a_model_that_cannot_be_run_here_is_refused_by_name(serving, loader, monkeypatch):
@@ -137,5 +137,5 @@ def test_a_copy_that_could_not_be_baked_again_does_not_count_as_baked(
     (tmp_path / "broken.db").write_text("no database")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/broken.db")
     assert bake.main([str(folder)]) == 1
-    assert not registry_sync.is_baked(folder)
+    assert not local_copy.read_status(folder).is_baked
     assert capsys.readouterr().err
