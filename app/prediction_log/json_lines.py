@@ -62,13 +62,10 @@ class RotatingFile:
 
     def _rotate(self) -> int:
         """Move each file to the next number, and return the descriptor of a new, empty one."""
-        rotated_files = [
-            self.path.with_name(f"{self.path.name}.{number}")
-            for number in range(1, MAX_ROTATED_FILES + 1)
-        ]
-        for newer, older in reversed(list(pairwise(rotated_files))):
+        numbers = range(1, MAX_ROTATED_FILES + 1)
+        rotated_files = [self.path.with_name(f"{self.path.name}.{number}") for number in numbers]
+        for newer, older in reversed([*pairwise([self.path, *rotated_files])]):
             if newer.exists():
                 newer.replace(older)
-        self.path.replace(rotated_files[0])
         self._size_before_append = 0
         return self._ensure_open()

@@ -111,14 +111,12 @@ class PredictionLog:
             for start in range(0, len(entries), ROWS_PER_INSERT):
                 rows = entries[start : start + ROWS_PER_INSERT]
                 connection.execute(_insert_statement(len(rows)), [*chain.from_iterable(rows)])
-            pending_lines = [*self._pending_lines] if json_lines else []
-            if json_lines:
-                self._json_lines.append(b"".join([*pending_lines, json_lines]))
+            pending_lines = [*self._pending_lines]
+            self._json_lines.append(b"".join([*pending_lines, json_lines]))
             try:
                 connection.execute("COMMIT")
             except sqlite3.Error:
-                if json_lines:
-                    self._json_lines.undo_append()
+                self._json_lines.undo_append()
                 raise
             self._drop_pending(len(pending_lines))
 
