@@ -54,9 +54,18 @@ class RequestError(Exception):
             self.headers = [("retry-after", f"{math.ceil(retry_after_seconds)}")]
 
 
+def field_error(problem: str, field_name: str | None = None, row: int | None = None) -> FieldError:
+    """Return an error whose sentence begins with the row, if it is about one."""
+    return FieldError(
+        field=field_name and field_name[:MAX_FIELD_NAME_LENGTH],
+        row=row,
+        problem=problem if row is None else f"row {row}: {problem}",
+    )
+
+
 def request_error(status: int, message: str) -> RequestError:
     """Return an error with one problem that is about no field."""
-    return RequestError(status, [FieldError(field=None, row=None, problem=message)])
+    return RequestError(status, [field_error(message)])
 
 
 def body_too_large_error(max_body_bytes: int) -> RequestError:
@@ -74,27 +83,19 @@ def check_row_count(row_count: int, max_rows: int) -> None:
 
 def invalid_value_error(field_name: str, row: int, actual: str) -> FieldError:
     """Return the error of a value that its field may not have; actual: the value in words."""
-    return FieldError(
-        field=field_name,
-        row=row,
-        problem=f"row {row}: {_invalid_value_message(field_name, actual)}",
-    )
+    return field_error(_invalid_value_message(field_name, actual), field_name, row)
 
 
 def unknown_field_error(field_name: str) -> FieldError:
     """Return the error of a field that a block group does not have."""
-    return FieldError(
-        field=field_name[:MAX_FIELD_NAME_LENGTH],
-        row=None,
-        problem=_unknown_field_message(field_name),
-    )
+    return field_error(_unknown_field_message(field_name), field_name)
 
 
 def truncate_errors(errors: list[FieldError], total_count: int) -> list[FieldError]:
     """Return the errors, with a last one that counts those left out."""
     omission = omission_text(total_count, MAX_REPORTED_ERRORS, "problems")
     if omission:
-        errors.append(FieldError(field=None, row=None, problem=omission))
+        errors.append(field_error(omission))
     return errors
 
 
@@ -103,12 +104,7 @@ def to_field_error(pydantic_error: Mapping[str, Any]) -> FieldError:
     location = pydantic_error["loc"]
     row = next((key for key in location if isinstance(key, int)), None)
     field_name = next((key for key in location if isinstance(key, str)), None)
-    sentence = _describe_error(pydantic_error, field_name)
-    return FieldError(
-        field=field_name and field_name[:MAX_FIELD_NAME_LENGTH],
-        row=row,
-        problem=sentence if row is None else f"row {row}: {sentence}",
-    )
+    return field_error(_describe_error(pydantic_error, field_name), field_name, row)
 
 
 def _describe_error(pydantic_error: Mapping[str, Any], field_name: str | None) -> str:

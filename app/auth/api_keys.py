@@ -7,7 +7,6 @@ file holds hashes only. `python -m app.cli.keys` writes it; the service rereads 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -128,21 +127,16 @@ class ApiKeyAuth:
         self._next_check_at = current_time + KEY_FILE_CHECK_SECONDS
         try:
             stat = self.keys_file.stat()
+            signature = stat.st_mtime_ns, stat.st_ino
+            if signature != self._file_signature:
+                self.required = True
+                self._keys = read_keys(self.keys_file)
+                self._file_signature = signature
         except FileNotFoundError:  # if keys were required before, none is valid any more
             self._keys, self._file_signature = [], None
-            return
-        except OSError as error:
+        except (OSError, ValueError) as error:  # no key is valid until the file is repaired
             self._keys, self._file_signature, self.required = [], None, True
-            logger.error("%s cannot be read: %s", self.keys_file, error.strerror)
-            return
-        if (stat.st_mtime_ns, stat.st_ino) != self._file_signature:
-            self.required = True
-            try:
-                self._keys = read_keys(self.keys_file)
-                self._file_signature = stat.st_mtime_ns, stat.st_ino
-            except ValueError as error:  # no key is valid until the file is repaired
-                self._keys, self._file_signature = [], None
-                logger.error("%s", error)
+            logger.error("the API keys cannot be read: %s", error)
 
 
 class RateLimitExceededError(RequestError):
@@ -172,5 +166,5 @@ def _key_from_headers(headers: Mapping[str, str]) -> str:
 def _basic_auth_password(encoded_credentials: str) -> str:
     try:
         return base64.b64decode(encoded_credentials, validate=True).decode().partition(":")[2]
-    except (binascii.Error, ValueError):
+    except ValueError:  # of base64's, too
         return ""

@@ -30,13 +30,10 @@ DENSITY_CELL_UNITS = 8  # width of the map's squares, 9 km
 # training rows of a square of the two lighter shades; the darkest shade has more
 LIGHT_SHADE_MAX_POINTS, MEDIUM_SHADE_MAX_POINTS = 3, 12
 SHADE_COUNT = 3
-MAP_CITIES = {  # degrees north and east, and the side of its mark on which each name is written
-    name: (*TOWNS[name], side) for name, side in PAGE_CITY_LABEL_SIDES.items()
-}
 
 
 class MapCity(NamedTuple):
-    """A city whose name is on the map, for orientation."""
+    """A city whose name is on the map, for orientation: left or right of its mark."""
 
     name: str
     latitude: float
@@ -51,14 +48,14 @@ class CaliforniaMap(NamedTuple):
 
     width: float
     height: float
-    west: float  # the left edge, in degrees
-    north: float  # the top edge, in degrees
-    units_per_degree: float  # of latitude
-    longitude_scale: float  # degrees of latitude of one degree of longitude
     land_path: str  # an SVG path
     density_paths: tuple[str, ...]  # SVG paths to be stroked: squares with few, some and many rows
-    cell_size: int  # width of their strokes
     cities: list[MapCity]
+    west: float = MAP_WEST  # the left edge, in degrees
+    north: float = MAP_NORTH  # the top edge, in degrees
+    units_per_degree: int = UNITS_PER_DEGREE  # of latitude
+    longitude_scale: float = MAP_LONGITUDE_SCALE  # degrees of latitude of one degree of longitude
+    cell_size: int = DENSITY_CELL_UNITS  # width of the strokes
 
 
 def california_map(champion: Champion | None) -> CaliforniaMap:
@@ -68,13 +65,8 @@ def california_map(champion: Champion | None) -> CaliforniaMap:
     return CaliforniaMap(
         width=round(width),
         height=round(height),
-        west=MAP_WEST,
-        north=MAP_NORTH,
-        units_per_degree=UNITS_PER_DEGREE,
-        longitude_scale=MAP_LONGITUDE_SCALE,
         land_path=_land_path(),
         density_paths=_density_paths(training_domain.location_index) if training_domain else (),
-        cell_size=DENSITY_CELL_UNITS,
         cities=_map_cities(),
     )
 
@@ -115,7 +107,8 @@ def _land_path() -> str:
 
 def _map_cities() -> list[MapCity]:
     cities = []
-    for name, (latitude, longitude, label_side) in MAP_CITIES.items():
+    for name, label_side in PAGE_CITY_LABEL_SIDES.items():
+        latitude, longitude = TOWNS[name]
         x, y = _project(latitude, longitude)
         cities.append(MapCity(name, latitude, longitude, label_side, round(x), round(y)))
     return cities

@@ -7,6 +7,7 @@ from app.problem_details import (
     MAX_REPORTED_ERRORS,
     FieldError,
     RequestError,
+    field_error,
     invalid_value_error,
     request_error,
     unknown_field_error,
@@ -68,9 +69,9 @@ def check_no_missing_values(first_missing_rows: Mapping[str, int]) -> None:
 def _column_count_error(name: str, count: int) -> FieldError:
     actual = "there more than once" if count else "missing"
     sentence = f"the column {name} is {actual}, expected {', '.join(FEATURE_NAMES)}"
-    return FieldError(field=name, row=None, problem=sentence)
+    return field_error(sentence, name)
 
 
 def _non_numeric_error(name: str, type_name: str) -> FieldError:
     sentence = f"{name} is a column of {type_name}, expected numbers ({FEATURES[name].unit})"
-    return FieldError(field=name, row=None, problem=sentence)
+    return field_error(sentence, name)

@@ -201,7 +201,7 @@ def test_the_arrow_keys_move_the_location_and_send_one_request(open_page):
 
 
 def test_typed_numbers_move_the_marker_and_mark_the_prediction_as_stale(open_page):
-    latitude, longitude, _ = outline.MAP_CITIES["Redding"]
+    latitude, longitude = outline.TOWNS["Redding"]
     open_page.page.fill("#Latitude", str(latitude))
     open_page.page.fill("#Longitude", str(longitude))
     assert open_page.page.inner_text("#place").endswith(": Redding")
