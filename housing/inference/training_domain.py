@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from housing.geography import KM_PER_DEGREE, LONGITUDE_SCALE
-from housing.inference.neighbors import NeighborIndex
+from housing.inference.neighbors import DistanceSpace, NeighborIndex, project
 from housing.inference.shapley import reference_row
 from housing.schema import COORDINATE_INDICES, FEATURE_NAMES, FEATURES
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # of the real block groups held back, 1 in 200 is as far from those the model was trained on
 MAX_DISTANCE_KM = 20.0
+LOCATION_SPACE = DistanceSpace(COORDINATE_INDICES, np.array([1.0, LONGITUDE_SCALE]))
 
 
 class TrainingDomain(NamedTuple):
@@ -27,9 +28,7 @@ class TrainingDomain(NamedTuple):
 
     feature_min: np.ndarray  # (8,)
     feature_max: np.ndarray  # (8,)
-    reference_row: (
-        np.ndarray
-    )  # (8,) an ordinary block group to compare with: `shapley.reference_row`
+    reference_row: np.ndarray  # (8,) an ordinary block group: `shapley.reference_row`
     location_index: NeighborIndex  # their locations, longitude scaled
     deciles: np.ndarray | None = None  # (9, 8) edges between tenths of the training values
 
@@ -54,7 +53,7 @@ def from_json(content: bytes) -> TrainingDomain:
         np.array(fields["low"]),
         np.array(fields["high"]),
         np.array(fields["typical"]),
-        NeighborIndex(_scale_longitude(np.array(fields["places"]))),
+        NeighborIndex(np.array(fields["places"]) * LOCATION_SPACE.scales),
         np.array(fields["deciles"]) if "deciles" in fields else None,  # older versions have none
     )
 
@@ -63,11 +62,11 @@ def out_of_domain_warnings(domain: TrainingDomain, rows: np.ndarray) -> list[lis
     """Return for each of (n, 8) rows a sentence for each way in which it differs from training."""
     warnings: list[list[str]] = [[] for _ in rows]
     is_outside = (rows < domain.feature_min) | (rows > domain.feature_max)
-    for row, column in zip(*np.nonzero(is_outside), strict=True):
+    for row, column in np.argwhere(is_outside).tolist():
         warnings[row].append(_range_warning(domain, column, rows[row, column]))
-    nearest = domain.location_index.query(_scale_longitude(rows[:, COORDINATE_INDICES]), 1)
+    nearest = domain.location_index.query(project(rows, LOCATION_SPACE), 1)
     distances_km = nearest.distances[:, 0] * KM_PER_DEGREE
-    for row in np.flatnonzero(distances_km > MAX_DISTANCE_KM):
+    for row in np.flatnonzero(distances_km > MAX_DISTANCE_KM).tolist():
         warnings[row].append(
             f"the nearest block group that the model learnt from is {distances_km[row]:.0f} km away"
         )
@@ -79,8 +78,3 @@ def _range_warning(domain: TrainingDomain, column: int, value: float) -> str:
     trained_range = f"{domain.feature_min[column]:,.6g} to {domain.feature_max[column]:,.6g}"
     unit = FEATURES[feature].unit
     return f"{feature} is {value:,.6g}, and the model has seen {trained_range} ({unit})"
-
-
-def _scale_longitude(coordinates: np.ndarray) -> np.ndarray:
-    """Return (n, 2) latitudes and longitudes in degrees of the same length."""
-    return np.ascontiguousarray(coordinates * [1.0, LONGITUDE_SCALE])
