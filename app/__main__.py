@@ -62,11 +62,18 @@ def main() -> int:
 
 
 class WorkerSupervisor(Multiprocess):
-    """uvicorn's supervisor of workers, which heeds a stop signal in the middle of a restart."""
+    """uvicorn's supervisor of workers, which also notices what happens while it waits for one."""
 
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
         self.should_exit = StopEvent(self.signal_queue)
+
+    def keep_subprocess_alive(self) -> None:
+        for process in self.processes:
+            # the worker's end of the pipe, held here too: a worker that dies before it answers a
+            # health check would be waited for
+            process.child_conn.close()
+        super().keep_subprocess_alive()
 
 
 class StopEvent(threading.Event):

@@ -248,6 +248,7 @@ def test_no_damaged_parquet_file_ends_more_than_its_reader(client, table):
     assert post_predict(client, PARQUET_MEDIA_TYPE, files[0]).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_parquet_file_that_unpacks_to_gigabytes_is_refused(client, table):
     long_table = pa.table({name: np.zeros(3_000_000) for name in FEATURE_NAMES})
     response = post_predict(client, PARQUET_MEDIA_TYPE, encode(PARQUET_MEDIA_TYPE, long_table))

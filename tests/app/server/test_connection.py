@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from app import create_app
+from app.server import asgi, connection
 from app.server.asgi import AsgiApp
 from app.server.connection import MAX_HEAD_BYTES, Connection
 
@@ -52,6 +53,8 @@ class Worker:
 def worker(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOUSING_HOME", str(tmp_path_factory.mktemp("home")))
+        for module in (asgi, connection):
+            patch.setattr(module, "LINGER_SECONDS", LIMITS["BODY_SECONDS"])
         worker = Worker()
         worker.start()
         yield worker

@@ -85,6 +85,7 @@ def test_the_raw_file_is_pulled_from_the_dvc_remote(home, tmp_path, offline, rea
     assert loading.load_dataset("california").sha256 == real_data.sha256
 
 
+@pytest.mark.slow
 def test_california_offline_lists_the_failed_attempts_and_the_ways_out(offline):
     with pytest.raises(LookupError) as error:
         loading.load_dataset("california")

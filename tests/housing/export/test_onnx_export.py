@@ -113,8 +113,7 @@ def test_a_model_that_cannot_be_served_is_named():
 
 
 @pytest.mark.parametrize("family", ["linear", "tree", "blend"])
-@pytest.mark.parametrize("use_native", [True, False], ids=["native", "onnxruntime"])
-def test_the_graph_gives_the_model_s_intervals(family, use_native, fitted, train):
+def test_the_graph_gives_the_model_s_intervals(family, fitted, train):
     model, _ = fitted(family)
     y_pred = model.predict(train[FEATURE_NAMES])
     columns = (
@@ -124,15 +123,17 @@ def test_the_graph_gives_the_model_s_intervals(family, use_native, fitted, train
     )
     uncertainty_features = np.column_stack([columns, y_pred])
     interval_model = intervals.calibrate(uncertainty_features, train[TARGET].to_numpy(), y_pred)
-    served = served_model.load(onnx_export.to_onnx(model, interval_model), use_native)
+    content = onnx_export.to_onnx(model, interval_model)
     rows = np.vstack([train[FEATURE_NAMES], served_model.random_rows(5_000)])
     expected = calibration.predict_with_interval(
         model, interval_model, pd.DataFrame(rows, columns=FEATURE_NAMES)
     )
-    predictions, low, high = served_model.predict_intervals(served, rows).T
-    np.testing.assert_allclose([predictions, low, high], expected, rtol=1e-12, atol=1e-12)
-    np.testing.assert_array_equal(served_model.predict(served, rows), predictions)
-    assert (low < high)[: len(train)].mean() > 0.9
+    for use_native in (True, False):  # onnxruntime
+        served = served_model.load(content, use_native)
+        predictions, low, high = served_model.predict_intervals(served, rows).T
+        np.testing.assert_allclose([predictions, low, high], expected, rtol=1e-12, atol=1e-12)
+        np.testing.assert_array_equal(served_model.predict(served, rows), predictions)
+        assert (low < high)[: len(train)].mean() > 0.9
 
 
 def test_predicting_intervals_without_them_is_refused(fitted, train):

@@ -1,8 +1,12 @@
 """The filters that a person types."""
 
+import re
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from housing.prediction_log.filters import parse_filters, parse_time
 
@@ -25,6 +29,27 @@ CURRENT_TIME = datetime(2026, 11, 25, 4, 16, 30, tzinfo=UTC)
 )
 def test_times_are_as_the_log_stores_them(text, expected):
     assert parse_time(text, "--since", CURRENT_TIME) == expected
+
+
+@given(st.datetimes(min_value=datetime(1990, 1, 1), timezones=st.timezones()))
+def test_every_time_is_found_again_to_the_millisecond(moment):
+    logged = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    assert f"{parse_time(moment.isoformat(), '--since', CURRENT_TIME)}+00:00" == logged
+
+
+@given(st.floats(0, 1e7), st.sampled_from(["{:.2f}", "{:,.2f}", "${:,.2f}", "$ {:.2f}"]))
+def test_dollars_are_read_as_people_write_them(usd, style):
+    filters = parse_filters({"min_usd": style.format(usd)})
+    assert filters.min_usd == pytest.approx(usd, abs=0.0051)
+
+
+@given(st.text(max_size=12), st.sampled_from(["since", "status", "version", "place", "max_usd"]))
+def test_any_text_is_understood_or_named(text, option):
+    with suppress(ValueError):
+        parse_filters({option: text})
+        return
+    with pytest.raises(ValueError, match=re.escape(f"is {text!r}, expected ")):
+        parse_filters({option: text})
 
 
 def test_a_time_sorts_before_the_row_of_that_time():

@@ -58,7 +58,10 @@ def kill_a_worker(folder, victim=None):
     return thread
 
 
-@pytest.fixture(scope="module", params=["", "local"], ids=["joblib", "dask"])
+LOCAL_CLUSTER = pytest.param("local", id="dask", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=[pytest.param("", id="joblib"), LOCAL_CLUSTER])
 def run(request):
     """Return a function that runs tasks on two processes of this machine."""
     with executor(request.param, 2) as run:
@@ -180,6 +183,7 @@ def test_a_killed_local_worker_is_an_error():
         list(run(kill_own_process, [(0,), (1,)]))
 
 
+@pytest.mark.slow
 def test_the_local_cluster_opens_no_port_to_others():
     with executor("local", 1):
         parent = psutil.Process()

@@ -13,6 +13,8 @@ from pipeline import main
 from pipeline.definition import overrides
 from pipeline.runs.records import load_all
 
+pytestmark = pytest.mark.slow
+
 
 def report_text(home, name):
     """Return the newest report of a step, unescaped."""
@@ -96,7 +98,6 @@ def test_a_missing_notebook_is_named(make_step, home, capsys):
     assert f"there is no notebook {step.notebook}" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_an_older_minor_format_and_empty_cells_work(make_step, home):
     step = make_step("one", "", "print('fine')")
     content = json.loads(step.notebook.read_text())
@@ -108,7 +109,6 @@ def test_an_older_minor_format_and_empty_cells_work(make_step, home):
     assert "fine" in report_text(home, "one")
 
 
-@pytest.mark.slow
 def test_magics_and_shell_commands_work(make_step, home):
     step = make_step("one", "%matplotlib inline\n!echo from the shell", "%%bash\necho from bash")
     assert main([step], home, []) == 0
@@ -116,7 +116,6 @@ def test_magics_and_shell_commands_work(make_step, home):
     assert main([step], home, []) == 0
 
 
-@pytest.mark.slow
 def test_a_cell_tagged_raises_exception_may_fail(make_step, home):
     step = make_step("one", "1 / 0", "print('on')")
     notebook = nbformat.read(step.notebook, as_version=4)
@@ -141,7 +140,7 @@ def test_a_module_beside_the_notebook_is_found(make_step, home, tmp_path):
     assert "from beside" in report_text(home, "one")
 
 
-@pytest.mark.parametrize("flag", [[], pytest.param(["--cold"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("flag", [[], ["--cold"]])
 def test_warm_and_cold_kernels_see_the_same_environment(make_step, home, flag):
     """The environment, the folder, the path, a clean __main__, and matplotlib's inline figures."""
     step = make_step(
@@ -171,7 +170,6 @@ def test_warm_kernels_do_not_share_random_numbers(make_step, home):
     assert numbers[0] != numbers[1]
 
 
-@pytest.mark.slow
 def test_a_kernel_of_another_kind_is_started_by_its_own_command(
     make_step, home, tmp_path, monkeypatch
 ):
@@ -218,7 +216,6 @@ def test_a_read_only_reports_folder_is_named(
     assert "the run could not start: [Errno 30] Read-only file system" in completed.stderr
 
 
-@pytest.mark.slow
 def test_a_large_output_is_kept_in_full(make_step, home):
     step = make_step("one", "print('x' * 50_000_000)", "print('after')")
     assert main([step], home, []) == 0
@@ -252,14 +249,12 @@ def test_a_secret_that_is_not_set_stops_before_anything_starts(
     assert "TOKEN is not set" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["with space", "ünïcode's"])
 def test_unusual_notebook_names_work(make_step, home, name):
     assert main([make_step(name, "print('fine')")], home, []) == 0
     assert "fine" in report_text(home, name)
 
 
-@pytest.mark.slow
 def test_the_runner_works_inside_a_notebook_that_it_runs(make_step, home, tmp_path, make_notebook):
     """A pipeline may be run from a kernel that another run started."""
     inner = make_notebook("inner", "print('within')")
@@ -275,7 +270,6 @@ def test_the_runner_works_inside_a_notebook_that_it_runs(make_step, home, tmp_pa
     assert os.environ.get("PIPELINE_RUN_ID") is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("flag", [[], ["--cold"]])
 def test_our_modules_are_imported_by_the_kernel_itself(
     make_step, home, tmp_path, flag, monkeypatch
@@ -307,7 +301,6 @@ def test_a_display_may_be_updated_after_prints(make_step, home):
     assert "OLD" not in report_text(home, "one").split("code</summary>")[0]
 
 
-@pytest.mark.slow
 def test_malformed_published_results_fail_only_their_step(make_step, home, capsys):
     cell = "import os; open(os.environ['PIPELINE_RESULTS'], 'w').write('{')"
     assert main([make_step("one", cell)], home, []) == 1
@@ -315,7 +308,6 @@ def test_malformed_published_results_fail_only_their_step(make_step, home, capsy
     assert main([make_step("one", "1")], home, []) == 0
 
 
-@pytest.mark.slow
 def test_notebooks_of_one_name_and_unusual_values_get_separate_files(make_step, home, tmp_path):
     first_step = make_step("one", "print('this is', n)", parameters="n: str = ''")
     (tmp_path / "other").mkdir()
@@ -338,7 +330,6 @@ def test_lists_of_dates_reach_the_notebook(make_step, home):
     assert "[2026, 1990]" in report_text(home, "one")
 
 
-@pytest.mark.slow
 def test_a_secret_is_hidden_in_results_stderr_tables_and_defaults(
     make_step, home, monkeypatch, capfd
 ):
@@ -367,7 +358,6 @@ def test_too_few_jobs_are_refused(make_step, home, capsys):
     assert "--jobs is 0, expected at least 1" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_a_closed_output_pipe_does_not_stop_the_run(make_project, make_step):
     project = make_project(make_step("one", "1"), make_step("two", "2"))
     command = f"{sys.executable} run_pipeline.py | head -1"
