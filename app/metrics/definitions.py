@@ -21,9 +21,7 @@ class MetricDefinition(NamedTuple):
     description: str
     label_names: tuple[str, ...] = ()
     bucket_bounds: tuple[float, ...] = ()  # of a histogram: the upper bounds of its buckets
-    aggregate: Callable[[np.ndarray], float] = (
-        np.max
-    )  # of a gauge: what of all live workers' values
+    aggregate: Callable[[np.ndarray], float] = np.max  # of a gauge: over all live workers
 
 
 COUNTERS = {
