@@ -234,13 +234,9 @@ def test_a_notebook_runs_by_papermill_alone(sample_home, tmp_path):
 def test_the_pipeline_runs_on_a_machine_without_lightgbm_s_library(home, tmp_path):
     """On a Debian without libgomp1 the package is installed and cannot be loaded."""
     (tmp_path / "lightgbm.py").write_text("raise OSError('libgomp.so.1: cannot open')")
-    families = ["-p", 'families=["boosting","blend"]']
-    command = [
-        sys.executable,
-        str(PROJECT_ROOT / "run_pipeline.py"),
-        *SMALL_SAMPLE_ARGUMENTS,
-        *families,
-    ]
+    arguments = ["source=sample", "sample_rows=1000", "budget=quick", 'families=["blend"]']
+    options = [word for argument in arguments for word in ("-p", argument)]
+    command = [sys.executable, str(PROJECT_ROOT / "run_pipeline.py"), *options]
     completed = subprocess.run(
         command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
     )
