@@ -58,7 +58,7 @@ slow: .venv/dev.done  ## the whole-system tests, the real data among them
 	$(PY) $(COVERAGE) -m pytest -m slow -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 coverage: .venv/dev.done  ## branch coverage of the fast and the whole-system tests together; at least 90 %
-	rm -rf var/coverage && mkdir -p var/coverage
+	rm -rf "$${TMPDIR:-/tmp}/california-housing-coverage" && mkdir -p "$${TMPDIR:-/tmp}/california-housing-coverage"
 	$(MAKE) test slow COVERAGE="-m coverage run"
 	$(PY) -m coverage combine --quiet 2>/dev/null  # a process that a test killed leaves half a file
 	$(PY) -m coverage report

@@ -81,15 +81,12 @@ def test_malformed_results_are_named(tmp_path, content, message):
 def test_importing_it_brings_no_other_package():
     """A notebook imports it first: nothing that is not the standard library's may slow it down."""
     code = (
-        "import sys; import pipeline.notebook; "
-        "print([name for name in sys.modules if 'site-packages' in "
+        "import sys; before = set(sys.modules); import pipeline.notebook; "
+        "print([name for name in set(sys.modules) - before if 'site-packages' in "
         "(getattr(sys.modules[name], '__file__', None) or '')])"
     )
     result = subprocess.run(
-        [sys.executable, "-c", f"import sys; before = set(sys.modules); {code}"],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     imported = eval(result.stdout)
     assert [name for name in imported if not name.startswith("_")] == []
