@@ -43,7 +43,8 @@ def take_port(host: str, port: int) -> SharedPort:
         if error.errno != errno.EADDRINUSE:
             raise OSError(f"cannot listen at {host} port {port}: {error.strerror}") from None
         raise OSError(f"port {port} is taken; choose another: HOUSING_PORT={port + 1}") from None
-    # only now: no other service can have bound it, and the workers can
+    # only now, so that no other service shares it: neither one that runs, nor one that starts later
+    shared_port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     shared_port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     return shared_port
 
