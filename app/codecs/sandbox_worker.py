@@ -12,6 +12,7 @@ import os
 import resource
 import struct
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
@@ -111,17 +112,21 @@ def read_columns(body: bytes, request: ReadRequest) -> tuple[TableSummary, bytes
     table.validate(full=True)  # pyarrow trusts the lengths and offsets of what it reads
     if table.num_rows != summary.row_count:
         raise ValueError("the file does not have as many rows as its metadata says")
-    summary.first_missing_rows.update(first_missing_rows(table, request.column_names))
+    columns = {name: table[name] for name in request.column_names}
+    summary.first_missing_rows.update(first_missing_rows(columns))
     if summary.first_missing_rows:
         return summary, b""
-    values = [table[name].to_numpy().astype(np.float64).tobytes() for name in request.column_names]
-    return summary, b"".join(values)
+    values = np.array([column.to_numpy() for column in columns.values()], dtype=np.float64)
+    return summary, values.tobytes()
 
 
-def first_missing_rows(table: pa.Table, column_names: list[str]) -> dict[str, int]:
+def first_missing_rows(columns: Mapping[str, pa.ChunkedArray]) -> dict[str, int]:
     """Return the first row without a value, by the name of each column that lacks values."""
-    incomplete_columns = [name for name in column_names if table[name].null_count]
-    return {name: table[name].is_null().to_pylist().index(True) for name in incomplete_columns}
+    incomplete_columns = {name: column for name, column in columns.items() if column.null_count}
+    return {
+        name: column.is_null().to_pylist().index(True)
+        for name, column in incomplete_columns.items()
+    }
 
 
 def _read_parquet(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.Table | None]:
@@ -150,13 +155,14 @@ def _read_arrow(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.Tab
     """Return a summary of an Arrow IPC stream, and its columns unless it breaks a limit."""
     import pyarrow as pa
 
-    schema = pa.ipc.open_stream(body).schema
-    summary = _summarize(schema, 0, 0, request)
+    stream = pa.ipc.open_stream(body, options=pa.ipc.IpcReadOptions(use_threads=False))
+    summary = _summarize(stream.schema, 0, 0, request)
     if not _has_columns(summary, request):
         return summary, None
-    indices = [schema.get_field_index(name) for name in request.column_names]
-    options = pa.ipc.IpcReadOptions(included_fields=indices, use_threads=False)
-    stream = pa.ipc.open_stream(body, options=options)
+    if summary.column_count > len(request.column_names):
+        indices = [stream.schema.get_field_index(name) for name in request.column_names]
+        options = pa.ipc.IpcReadOptions(included_fields=indices, use_threads=False)
+        stream = pa.ipc.open_stream(body, options=options)
     batches: list[pa.RecordBatch] = []
     for batch in stream:
         batches.append(batch)

@@ -80,7 +80,12 @@ def encode_table(media_type: str, columns_by_name: dict[str, list | np.ndarray])
     """Return columns as a table of the media type; CSV has the warnings of a row as one text."""
     import pyarrow as pa
 
-    table, file = pa.table(columns_by_name), io.BytesIO()
+    # with its type given, the schema is the same whether or not there are warnings
+    types = {"warnings": pa.list_(pa.string())}
+    table = pa.table(
+        {name: pa.array(values, types.get(name)) for name, values in columns_by_name.items()}
+    )
+    file = pa.BufferOutputStream()
     if media_type == ARROW_MEDIA_TYPE:
         with pa.ipc.new_stream(file, table.schema) as stream:
             stream.write_table(table)
@@ -95,7 +100,7 @@ def encode_table(media_type: str, columns_by_name: dict[str, list | np.ndarray])
             texts = ["; ".join(warnings) for warnings in columns_by_name["warnings"]]
             table = table.set_column(table.schema.get_field_index("warnings"), "warnings", [texts])
         pyarrow.csv.write_csv(table, file)
-    return file.getvalue()
+    return file.getvalue().to_pybytes()
 
 
 def _decode_csv(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
@@ -107,8 +112,9 @@ def _decode_csv(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.nda
     columns.check_columns([(name, "") for name in names], allow_extra_columns)
     table = _parse_csv(body, names)
     check_row_count(table.num_rows, max_rows)
-    columns.check_no_missing_values(first_missing_rows(table, FEATURE_NAMES))
-    return np.column_stack([table[name].to_numpy() for name in FEATURE_NAMES])
+    features = {name: table[name] for name in FEATURE_NAMES}
+    columns.check_no_missing_values(first_missing_rows(features))
+    return np.column_stack([column.to_numpy() for column in features.values()])
 
 
 def _parse_csv(body: bytes, column_names: list[str]) -> pa.Table:

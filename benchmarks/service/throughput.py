@@ -1,14 +1,16 @@
 """Throughput and latency of the service, beside other servers of the same registered model.
 
-.venv/bin/python -m benchmarks.service.throughput [--rounds 3] [--seconds 3] [--only NAME ...]
+.venv/bin/python -m benchmarks.service.throughput [--rounds 10] [--seconds 1] [--only NAME ...]
 .venv/bin/python -m benchmarks.service.throughput {--quick,--profile}
 .venv/bin/python -m benchmarks.service.throughput --against ../older --only "ours"
 
 Serves the champion of HOUSING_HOME's store: `make run` first. Each peer gets an environment below
 var/peers/, created at its first use. All servers run at the same time and get closed-loop load in
-turn, round after round; the medians of the rounds are printed. All have OMP_NUM_THREADS=1: with two
-threads LitServe answers a quarter as many single rows, and no peer more. A server that uses
-processor time while idle is paused while others are measured. The service's logs are discarded.
+turn, round after round; the means of the rounds are printed. Each round opens new connections: one
+of a server's two processes may get them all, so that a single round says little. All servers have
+OMP_NUM_THREADS=1: with two threads LitServe answers a quarter as many single rows, and no peer
+more. A server that uses processor time while idle is paused while others are measured. The
+service's logs are discarded.
 --against measures the service of another checkout too, with that checkout's environment; both serve
 the same store, so the older of the two must have made it.
 """
@@ -39,10 +41,11 @@ BATCH_CONNECTIONS = 2
 PROFILE_CONNECTIONS = 8
 N_SINGLES = 500  # different single rows
 N_CHECKED_ROWS = 50
+N_STARTS = 3  # of each server
 IDLE_SECONDS = 3
 MAX_IDLE_SHARE = 0.05  # of a core; a server that uses more while idle is paused
 
-Results = dict[tuple[str, str], LoadResult]  # (server, scenario) -> medians
+Results = dict[tuple[str, str], LoadResult]  # (server, scenario) -> means
 
 
 class Measurement(NamedTuple):
@@ -59,8 +62,8 @@ class Measurement(NamedTuple):
 def main() -> None:
     """Print Markdown tables."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=1, help="of each measurement")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[""], help="or a part of it")
     parser.add_argument("--quick", action="store_true", help="one round of half a second each")
     parser.add_argument("--profile", action="store_true", help="where a request's time goes")
@@ -87,7 +90,7 @@ def compare(workload: Workload, stack: ExitStack, options: argparse.Namespace) -
         for server in (OURS, *older, *PEERS, *FLOORS)
         if any(pattern.lower() in server.name.lower() for pattern in options.only)
     ]
-    starts = [_start(server, workload, stack, max(2, options.rounds)) for server in selected]
+    starts = [_start(server, workload, stack, N_STARTS) for server in selected]
     starts = [runs for runs in starts if runs]
     running = [runs[-1] for runs in starts]
     idle_shares = _measure_idle(running)
@@ -201,7 +204,7 @@ def _measure(
     options: argparse.Namespace,
     restless: Mapping[int, RunningServer],
 ) -> Results:
-    """Return the medians of the rounds, and the sum of their errors.
+    """Return the means of the rounds, and the sum of their errors.
 
     restless: port -> server that is paused while others are measured.
     """
@@ -223,8 +226,8 @@ def _measure(
 
 
 def _summarize_rounds(results: Sequence[LoadResult]) -> LoadResult:
-    medians = np.median([(result.rate, result.p50, result.p99) for result in results], 0)
-    return LoadResult(*medians, sum(result.errors for result in results))
+    means = np.mean([(result.rate, result.p50, result.p99) for result in results], 0)
+    return LoadResult(*means, sum(result.errors for result in results))
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

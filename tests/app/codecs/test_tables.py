@@ -62,6 +62,20 @@ def test_a_table_gets_a_table_with_the_predictions_of_json(client, table, media_
     assert logged["input"] == table.slice(3, 1).to_pylist()[0]
 
 
+@pytest.mark.parametrize("media_type", [ARROW_MEDIA_TYPE, PARQUET_MEDIA_TYPE])
+def test_the_schema_of_an_answer_does_not_depend_on_the_warnings(client, table, media_type):
+    unusual = table.set_column(
+        table.schema.get_field_index("HouseAge"), "HouseAge", pa.array([99.0] * len(table))
+    )
+    usual, warned = (
+        decode(media_type, post_predict(client, media_type, encode(media_type, rows)).data)
+        for rows in (table.slice(0, 1), unusual)
+    )
+    assert usual["warnings"].to_pylist() == [[]]
+    assert all(warned["warnings"].to_pylist())
+    assert pa.concat_tables([usual, warned]).num_rows == 1 + len(table)
+
+
 def test_the_accept_header_chooses_the_format(client, table):
     response = post_predict(
         client,
