@@ -38,6 +38,7 @@ from housing.schema import FEATURE_NAMES
 CONNECTIONS = {"1 connection": 1, "8 connections": 8, "64 connections": 64}
 BATCHES = {"100 rows": 100, "1,000 rows": 1_000, "10,000 rows": 10_000}
 BATCH_CONNECTIONS = 2
+MIN_WARM_UP_CONNECTIONS = 16  # so that each process of a server gets some
 PROFILE_CONNECTIONS = 8
 N_SINGLES = 500  # different single rows
 N_CHECKED_ROWS = 50
@@ -216,8 +217,9 @@ def _measure(
         for name, scenario, port, requests, connections, rows in in_order:
             resumed = [restless[port]] if port in restless else []
             server_process.send_signal(signal.SIGCONT, resumed)
-            if not number:  # warm-up: what a server does only once
-                closed_loop_load.run(port, requests, connections, options.seconds / 4)
+            if not number:  # what a process does only once, such as starting a reader of tables
+                warm_up_connections = max(connections, MIN_WARM_UP_CONNECTIONS)
+                closed_loop_load.run(port, requests, warm_up_connections, options.seconds / 4)
             result = closed_loop_load.run(port, requests, connections, options.seconds)
             rounds[name, scenario].append(result._replace(rate=result.rate * rows))
             server_process.send_signal(signal.SIGSTOP, resumed)
