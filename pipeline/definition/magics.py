@@ -5,11 +5,17 @@ IPython's own parser takes half a second to import, which a run with nothing to 
 
 import ast
 import contextlib
+import io
 import re
+import tokenize
 
 MAGIC_LINE = re.compile(r"(?P<prefix>\s*(?:[\w\s.,*\[\]'\"]+=\s*)?)(?P<magic>[%!].*)")  # x = !ls
 HELP_LINE = re.compile(r"(?P<prefix>\s*)(?P<magic>\?.*|[\w.*]+\?{1,2})\s*")  # ?print, print?
 PYTHON_CELL_MAGICS = {"capture", "memit", "prun", "time", "timeit"}  # %%NAME, followed by Python
+NO_CODE_TOKENS = (
+    *(tokenize.ENDMARKER, tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT),
+    *(tokenize.INDENT, tokenize.DEDENT),
+)
 
 
 def parse_cell(source: str) -> ast.Module:
@@ -31,6 +37,18 @@ def parse_cell(source: str) -> ast.Module:
         with contextlib.suppress(SyntaxError):
             tree.body += ast.parse(_replace_magics(body)).body
         return tree
+
+
+def ends_with_semicolon(source: str) -> bool:
+    """Return whether IPython shows no value of a cell, as its last token is a semicolon."""
+    if ";" not in source:
+        return False
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(_replace_magics(source)).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return source.rstrip().endswith(";")
+    code = [token.string for token in tokens if token.type not in NO_CODE_TOKENS]
+    return code[-1:] == [";"]
 
 
 def _replace_magics(source: str) -> str:

@@ -18,7 +18,7 @@ from pipeline.definition.tasks import Task
 from pipeline.execution.messages import Event, JobResult, Request
 from pipeline.kernels.protocol import FORK_SERVER_SOCKET_NAME
 from pipeline.runs.status import StepStatus
-from pipeline.staleness import source_code
+from pipeline.staleness.static_analysis import imports
 
 # each limits the threads that a library starts
 THREAD_COUNT_VARIABLES = (
@@ -69,7 +69,9 @@ class WorkerPool:
                 # not the project's own modules, which each kernel imports itself: they may look at
                 # its folder, environment or files, and may be edited during the run
                 notebooks = dict.fromkeys(task.step.notebook for task in tasks)
-                packages = [source_code.resolve_imports(notebook)[1] for notebook in notebooks]
+                packages = [
+                    imports.resolve_imports(notebook).installed_modules for notebook in notebooks
+                ]
                 arguments = str(descriptor), json.dumps(packages)
                 self._start_process("kernels.fork_server", *arguments, pass_fds=[descriptor])
 

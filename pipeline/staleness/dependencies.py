@@ -12,6 +12,7 @@ from pipeline.staleness.file_signature import FileSignature, file_signature
 from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.folder_listing import folder_signature
 from pipeline.staleness.state_store import StateStore
+from pipeline.staleness.static_analysis import imports, installed_packages, module_code
 
 
 def source_fingerprint(task: Task, state_store: StateStore) -> Fingerprint:
@@ -21,10 +22,15 @@ def source_fingerprint(task: Task, state_store: StateStore) -> Fingerprint:
     """
     notebook = task.step.notebook
     defaults = {parameter.name: parameter.default for parameter in read_parameters(notebook)}
+    values = defaults | task.values
+    notebook_imports = imports.resolve_imports(notebook)
     return Fingerprint(
         code=source_code.cell_hashes(notebook, task.step.kernel),
-        parameters={name: to_json_value(value) for name, value in (defaults | task.values).items()},
-        modules=source_code.resolve_imports(notebook)[0],
+        cell_details=source_code.cell_details(notebook),
+        parameters={name: to_json_value(value) for name, value in values.items()},
+        parameter_types={name: type_name(value) for name, value in values.items()},
+        modules=notebook_imports.full_hashes,
+        bare_modules=notebook_imports.hashes_without_docstrings,
         upstream=state_store.upstream_digests(task.needs),
     )
 
@@ -34,10 +40,12 @@ def take_fingerprint(task: Task, recorded: Fingerprint, state_store: StateStore)
 
     A file or a folder is read only if its time or size differs from that in `recorded`.
     """
+    present = source_fingerprint(task, state_store)
     return replace(
-        source_fingerprint(task, state_store),
-        runtime_modules=source_code.module_hashes(recorded.runtime_modules),
-        packages={name: source_code.installed_version(name) for name in recorded.packages},
+        present,
+        bare_modules={} if _may_read_docstrings(recorded) else present.bare_modules,
+        runtime_modules=module_code.full_hashes(recorded.runtime_modules),
+        packages=_present_versions(recorded.packages, task.step.notebook.parent),
         inputs=_sign_again(recorded.inputs),
         outputs=_sign_again(recorded.outputs),
         folders={
@@ -50,6 +58,25 @@ def take_fingerprint(task: Task, recorded: Fingerprint, state_store: StateStore)
     )
 
 
+def _may_read_docstrings(recorded: Fingerprint) -> bool:
+    """Return whether code that only a run found may read the docstrings of our modules."""
+    paths = map(Path, (*recorded.runtime_modules, *recorded.inputs))
+    return any(
+        module_code.scan(path).reads_docstrings
+        for path in paths
+        if path.suffix == module_code.SOURCE_SUFFIX and path.exists()
+    )
+
+
+def _present_versions(recorded: dict[str, str], notebook_folder: Path) -> dict[str, str]:
+    return {
+        name: version
+        if installed_packages.is_listed(name, version)
+        else installed_packages.package_version(name, notebook_folder)
+        for name, version in recorded.items()
+    }
+
+
 def _sign_again(recorded: dict[str, FileSignature | None]) -> dict[str, FileSignature | None]:
     return {path: file_signature(Path(path), signature) for path, signature in recorded.items()}
 
@@ -59,6 +86,22 @@ def to_json_value(value: Any) -> Any:
     if isinstance(value, list):
         return [to_json_value(element) for element in value]
     return value if isinstance(value, bool | int | float | None) else str(value)
+
+
+def type_name(value: Any) -> str:
+    """Return the name of a value's type, with those of its elements."""
+    name = type(value).__name__
+    match value:
+        case dict():
+            elements = [f"{type_name(key)}: {type_name(item)}" for key, item in value.items()]
+        case list() | tuple():
+            elements = [*map(type_name, value)]
+        case set() | frozenset():
+            elements = sorted(map(type_name, value))
+        case _:
+            return name
+    unique_elements = set(elements)
+    return f"{name}[{', '.join(unique_elements if len(unique_elements) == 1 else elements)}]"
 
 
 def read_external_state(step: Step) -> dict[str, str]:
@@ -73,7 +116,15 @@ def read_external_state(step: Step) -> dict[str, str]:
 
 
 def environment_versions(notebook: Path) -> dict[str, str]:
-    """Return the version of Python and of each distribution that the notebook's modules import."""
-    modules = source_code.resolve_imports(notebook)[1]
-    names = ["python", *source_code.providing_distributions(modules)]
-    return {name: source_code.installed_version(name) for name in names}
+    """Return the version of Python, and of each package that the notebook's modules import.
+
+    Those that are not installed are among them, as code may do without.
+    """
+    notebook_imports = imports.resolve_imports(notebook)
+    names = [
+        "python",
+        *installed_packages.providing_distributions(notebook_imports.installed_modules),
+        *notebook_imports.distributions,
+        *notebook_imports.missing_modules,
+    ]
+    return {name: installed_packages.package_version(name, notebook.parent) for name in names}

@@ -2,13 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.staleness.file_signature import FileSignature, describe_file_change
 from pipeline.staleness.folder_listing import FolderSignature, describe_folder_change
 from pipeline.staleness.reasons import Reason, ReasonKind
+from pipeline.staleness.source_code import EXECUTION_TAGS, NO_CODE_HASH
 
 ABSENT = "none"  # the value of a parameter, package or external state on one side only
+
+
+class CellCode(NamedTuple):
+    """What a cell does and shows."""
+
+    hash: str
+    details: str
 
 
 @dataclass(frozen=True)
@@ -19,8 +27,14 @@ class Fingerprint:
     """
 
     code: dict[str, str] = field(default_factory=dict)  # location of a cell -> hash
+    # as `source_code.cell_details` returns them; empty in a state of an earlier version
+    cell_details: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)  # name -> value, as JSON holds it
+    # name -> the name of the value's type, as JSON has few; empty in a state of an earlier version
+    parameter_types: dict[str, str] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)  # path of a module of ours -> hash
+    # path -> hash without docstrings; empty if these count, or in a state of an earlier version
+    bare_modules: dict[str, str] = field(default_factory=dict)
     runtime_modules: dict[str, str] = field(default_factory=dict)  # found at run time only
     packages: dict[str, str] = field(default_factory=dict)  # distribution -> version
     inputs: dict[str, FileSignature | None] = field(default_factory=dict)  # path -> signature
@@ -31,12 +45,12 @@ class Fingerprint:
 
     def diff(self, recorded: "Fingerprint") -> list[Reason]:
         """Return how this fingerprint differs from an earlier one; empty if it does not."""
-        old_modules = recorded.modules | recorded.runtime_modules
-        modules = self.modules | self.runtime_modules
+        has_details = bool(recorded.cell_details)
         return [
-            *_changed_cells(recorded.code, self.code),
+            *_changed_cells(recorded.cells(has_details), self.cells(has_details)),
             *_changed_values(ReasonKind.PARAMETER, recorded.parameters, self.parameters),
-            *_changes(ReasonKind.MODULE, old_modules, modules, _describe_module_change),
+            *self._changed_types(recorded),
+            *self._changed_modules(recorded),
             *_changed_values(ReasonKind.PACKAGE, recorded.packages, self.packages),
             *_changes(ReasonKind.INPUT, recorded.inputs, self.inputs, describe_file_change),
             *_changes(ReasonKind.OUTPUT, recorded.outputs, self.outputs, describe_file_change),
@@ -45,6 +59,39 @@ class Fingerprint:
             *_changed_values(
                 ReasonKind.EXTERNAL_STATE, recorded.external_state, self.external_state
             ),
+        ]
+
+    def cells(self, with_details: bool) -> dict[str, CellCode]:
+        """Return location -> code of the cells that are more than comments."""
+        details = self.cell_details if with_details else dict.fromkeys(self.code, "")
+        cells = {
+            location: CellCode(self.code.get(location, NO_CODE_HASH), details.get(location, ""))
+            for location in details | self.code
+        }
+        return {
+            location: cell for location, cell in cells.items() if cell != CellCode(NO_CODE_HASH, "")
+        }
+
+    def _changed_types(self, recorded: "Fingerprint") -> list[Reason]:
+        """Return the parameters whose value has another type but the same text."""
+        return [
+            Reason(ReasonKind.PARAMETER, name, f"{old_type} {value} -> {new_type} {value}")
+            for name, value in self.parameters.items()
+            if repr(recorded.parameters.get(name)) == repr(value)
+            and (old_type := recorded.parameter_types.get(name))
+            and (new_type := self.parameter_types.get(name, ABSENT)) != old_type
+        ]
+
+    def _changed_modules(self, recorded: "Fingerprint") -> list[Reason]:
+        """Return the modules that have changed in more than docstrings."""
+        old_modules = recorded.modules | recorded.runtime_modules
+        modules = self.modules | self.runtime_modules
+        changes = _changes(ReasonKind.MODULE, old_modules, modules, _describe_module_change)
+        old_code, code = recorded.bare_modules, self.bare_modules
+        return [
+            reason
+            for reason in changes
+            if reason.name not in code or code[reason.name] != old_code.get(reason.name)
         ]
 
 
@@ -74,7 +121,11 @@ def _changed_values(
 
 def _describe_value_change(recorded: Any, current: Any) -> str:
     # repr: NaN must equal NaN here, and 1 must differ from True
-    return f"{recorded} -> {current}" if repr(recorded) != repr(current) else ""
+    if repr(recorded) == repr(current):
+        return ""
+    if str(recorded) == str(current):
+        return f"{recorded!r} -> {current!r}"
+    return f"{recorded} -> {current}"
 
 
 def _describe_module_change(recorded: str | None, current: str | None) -> str:
@@ -87,22 +138,33 @@ def _describe_new_results(recorded: str | None, current: str | None) -> str:
     return "wrote new results" if recorded != current else ""
 
 
-def _changed_cells(recorded: dict[str, str], current: dict[str, str]) -> list[Reason]:
-    """Return which cells were edited, added, removed or reordered: location -> hash."""
-    old_hashes, new_hashes = list(recorded.values()), list(current.values())
-    if old_hashes == new_hashes:
+def _changed_cells(recorded: dict[str, CellCode], current: dict[str, CellCode]) -> list[Reason]:
+    """Return which cells were edited, added, removed or reordered."""
+    old_cells, new_cells = list(recorded.values()), list(current.values())
+    if old_cells == new_cells:
         return []
     if len(recorded) == len(current):
-        pairs = zip(current, old_hashes, new_hashes, strict=True)
-        changes = [(location, "was edited") for location, old, new in pairs if old != new]
+        pairs = zip(current, old_cells, new_cells, strict=True)
+        changes = [
+            (location, _describe_cell_change(old, new))
+            for location, old, new in pairs
+            if old != new
+        ]
     else:
         changes = [
-            (location, "is new") for location, code in current.items() if code not in old_hashes
+            (location, "is new") for location, cell in current.items() if cell not in old_cells
         ]
         changes += [
             (location, "was removed")
-            for location, code in recorded.items()
-            if code not in new_hashes
+            for location, cell in recorded.items()
+            if cell not in new_cells
         ]
     changes = changes or [("its cells", "are in another order")]
     return [Reason(ReasonKind.CELL, location, change) for location, change in changes]
+
+
+def _describe_cell_change(old: CellCode, new: CellCode) -> str:
+    changed_words = set(old.details.split()) ^ set(new.details.split())
+    if old.hash == new.hash and changed_words <= EXECUTION_TAGS:
+        return "has other tags"
+    return "was edited"

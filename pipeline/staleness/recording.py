@@ -8,7 +8,7 @@ from pipeline.definition.tasks import Task
 from pipeline.runs.digests import json_digest
 from pipeline.runs.results import PublishedResults
 from pipeline.runs.status import StepStatus
-from pipeline.staleness import access_log, dependencies, source_code
+from pipeline.staleness import access_log, dependencies
 from pipeline.staleness.access_log import FileAccesses
 from pipeline.staleness.file_signature import (
     FileSignature,
@@ -20,6 +20,7 @@ from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.folder_listing import folder_signature
 from pipeline.staleness.reasons import display_path
 from pipeline.staleness.state_store import StateStore
+from pipeline.staleness.static_analysis import module_code
 from pipeline.staleness.step_state import StepState
 
 
@@ -63,7 +64,7 @@ def record_success(
     expected_paths = state_store.expected_paths(task) | outputs.keys()
     recorded = replace(
         fingerprint,
-        runtime_modules=source_code.module_hashes(
+        runtime_modules=module_code.full_hashes(
             path for path in map(str, sorted(accesses.module)) if path not in fingerprint.modules
         ),
         inputs=inputs,

@@ -18,7 +18,7 @@ FORMER_NAMES = {
     "wrote": "output_digest",
 }
 # entries of a fingerprint: their paths are stored relative to the project
-PATH_ENTRIES = ("modules", "runtime_modules", "inputs", "outputs", "folders")
+PATH_ENTRIES = ("modules", "bare_modules", "runtime_modules", "inputs", "outputs", "folders")
 SIGNATURE_TYPES: dict[str, type[FileSignature] | type[FolderSignature]] = {
     "inputs": FileSignature,
     "outputs": FileSignature,

@@ -118,6 +118,34 @@ def test_a_module_edited_since_is_noticed_without_clearing_anything(make_step, s
     assert replace(store.load("one").fingerprint, modules={}) != Fingerprint()
 
 
+@pytest.mark.parametrize(
+    ("default", "new_default", "change"),
+    [
+        ("Path('a')", "'a'", "PosixPath a -> str a"),
+        ("date(2026, 3, 1)", "'2026-03-01'", "date 2026-03-01 -> str 2026-03-01"),
+        ("(1, 2)", "'(1, 2)'", "tuple[int] (1, 2) -> str (1, 2)"),
+        ("f(1)", "'f(1)'", "Expression f(1) -> str f(1)"),
+        ("[Path('a'), 'b']", "['a', 'b']", "[Path('a'), 'b'] -> ['a', 'b']"),
+        ("{1: Path('a')}", "{1: 'a'}", "{1: Path('a')} -> {1: 'a'}"),
+        ("(1,)", "[1]", "(1,) -> [1]"),
+        ("1", "1.0", "1 -> 1.0"),
+        ("1", "True", "1 -> True"),
+        ("True", "'True'", "True -> 'True'"),
+        ("None", "'None'", "None -> 'None'"),
+        ("b'a'", "\"b'a'\"", "bytes b'a' -> str b'a'"),
+    ],
+)
+def test_a_default_of_another_type_is_noticed(make_step, store, default, new_default, change):
+    def build_task(source):
+        [task] = build_tasks(resolve_dependencies([make_step("one", parameters=source)]), [], [])
+        return task
+
+    save_done(store, build_task(f"p = {default}"))
+    [sentence] = sentences(plan.plan_task(build_task(f"p = {new_default}"), store))
+    assert sentence.startswith("parameter p: ")
+    assert change in sentence
+
+
 COUNT_READS = """
 import os, sys
 from pathlib import Path

@@ -90,7 +90,7 @@ def test_an_unchanged_pipeline_does_nothing(run_pair, folder):
 def test_prose_formatting_and_outputs_do_not_count(run_pair, folder):
     def change(notebook):
         notebook.cells[0].source = "# Another title\n\nAnd prose."
-        notebook.cells[3].source = WRITE_OUTPUT.replace("(", "( ").rstrip(";") + "  # why"
+        notebook.cells[3].source = WRITE_OUTPUT.replace("(", "( ") + "  # why"
         notebook.cells[3].outputs = [nbformat.v4.new_output("stream", text="old")]
         notebook.cells[3].metadata["anything"] = "else"
         notebook.cells.append(nbformat.v4.new_markdown_cell("The end."))

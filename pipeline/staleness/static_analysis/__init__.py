@@ -1,0 +1,1 @@
+"""What a notebook imports, read without running it: our modules, docstrings, installed packages."""
