@@ -54,16 +54,16 @@ def find_names(tree: ast.AST, package: str) -> ImportedNames:
 
 
 def _iter_executed_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes below a tree in order, without what only type checkers see."""
-    for node in ast.iter_child_nodes(tree):
+    """Yield the nodes of a tree in order, without what only type checkers see."""
+    pending_nodes = [tree]
+    while pending_nodes:
+        node = pending_nodes.pop()
+        yield node
         match node:
             case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
-                for statement in node.orelse:
-                    yield statement
-                    yield from _iter_executed_nodes(statement)
+                pending_nodes += reversed(node.orelse)
             case _:
-                yield node
-                yield from _iter_executed_nodes(node)
+                pending_nodes += reversed([*ast.iter_child_nodes(node)])
 
 
 def _absolute_name(name: str, package: str) -> str:

@@ -11,11 +11,10 @@ from pipeline.staleness.static_analysis import (
     docstrings,
     imported_names,
     module_code,
-    module_search,
 )
 from pipeline.staleness.static_analysis.imported_names import ImportedNames
 from pipeline.staleness.static_analysis.module_code import ModuleCode
-from pipeline.staleness.static_analysis.module_search import ModuleLocation
+from pipeline.staleness.static_analysis.module_search import ModuleLocation, ModuleSearch
 
 
 @dataclass
@@ -77,7 +76,7 @@ class _ImportResolver:
     """Follows names to the files of our modules, and tells the others that can be imported."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.imports = folder, NotebookImports()
+        self.search, self.imports = ModuleSearch(folder), NotebookImports()
         self.locations: dict[str, ModuleLocation | None] = {}  # of top-level modules of ours
         self.other_locations: dict[str, ModuleLocation | None] = {}  # of those that are not ours
 
@@ -95,10 +94,10 @@ class _ImportResolver:
     def resolve(self, name: str) -> list[str]:
         """Add a module to the imports; return what its files import that were not read so far."""
         top_level_name = name.partition(".")[0]
-        if top_level_name == RUNNER_PACKAGE.name and module_search.is_runner(self.folder):
+        if top_level_name == RUNNER_PACKAGE.name and self.search.is_runner():
             return []  # what a notebook publishes does not depend on how the runner does it
         if top_level_name not in self.locations:
-            location = module_search.find_ours(top_level_name, self.folder)
+            location = self.search.find_ours(top_level_name)
             self.locations[top_level_name] = location
         location = self.locations[top_level_name]
         if location is None or location.file is None:
@@ -106,7 +105,7 @@ class _ImportResolver:
         if location is None:
             return []
         imported_modules: list[str] = []
-        for path, package in module_search.iter_files(name, location):
+        for path, package in self.search.iter_files(name, location):
             if str(path) not in self.imports.our_modules:
                 code = module_code.scan(path, package)
                 self.imports.our_modules[str(path)] = code
@@ -121,11 +120,11 @@ class _ImportResolver:
         if top_level_name in sys.stdlib_module_names:
             return
         if top_level_name not in self.other_locations:
-            location = module_search.locate(top_level_name, self.folder)
+            location = self.search.locate(top_level_name)
             self.other_locations[top_level_name] = location
         location = self.other_locations[top_level_name]
         if location and not location.file:  # a namespace, to which several distributions may add
-            location = module_search.locate(name, self.folder)
+            location = self.search.locate(name)
         if location is None:
             self.imports.missing_modules.append(name)
         elif location.file or self.locations[top_level_name] is None:

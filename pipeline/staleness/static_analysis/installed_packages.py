@@ -9,7 +9,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from pipeline.staleness.static_analysis import module_search
+from pipeline.staleness.static_analysis.module_search import ModuleSearch
 
 ABSENT = "none"  # the version of what is not installed
 METADATA_SUFFIXES = (".dist-info", ".egg-info", ".egg-link")
@@ -58,11 +58,12 @@ def package_version(name: str, notebook_folder: Path) -> str:
 
 
 def _module_version(name: str, notebook_folder: Path) -> str:
-    location = module_search.locate(name, notebook_folder)
+    search = ModuleSearch(notebook_folder)
+    location = search.locate(name)
     if location is None or location.file is None:
         return ABSENT
     versions: list[str] = []
-    if module_search.is_installed(location.file, notebook_folder):
+    if search.is_installed(location.file):
         versions = [metadata.version(name) for name in providing_distributions([name])]
     return ", ".join(versions) or str(location.file)
 
