@@ -1,0 +1,70 @@
+"""What is no part of a cell's syntax tree, and what is not there yet, in real runs."""
+
+import os
+
+import nbformat
+import pytest
+
+pytestmark = pytest.mark.slow
+
+OPTIONAL_IMPORT = """
+import helper
+try:
+    import late_package
+except ImportError:
+    late_package = None
+print(late_package)
+"""
+
+
+def edit_cell(path, index, **changes):
+    """Change the source or the tags of a cell; add a cell if there is none of that index."""
+    notebook = nbformat.read(path, as_version=4)
+    if index == len(notebook.cells):
+        notebook.cells.append(nbformat.v4.new_code_cell())
+    cell = notebook.cells[index]
+    cell.source = changes.get("source", cell.source)
+    cell.metadata.tags = changes.get("tags", [])
+    nbformat.write(notebook, path)
+
+
+def test_a_change_beside_the_syntax_tree_is_noticed_and_then_settled(
+    make_step, make_project, tmp_path
+):
+    (tmp_path / "helper.py").write_text('"""Old."""\n')
+    packages = tmp_path / "env" / "site-packages"
+    packages.mkdir(parents=True)
+    step = make_step("one", OPTIONAL_IMPORT, "40 + 2;", "1 / 1")
+    project = make_project(step)
+    environment = {"PYTHONPATH": f"{packages}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+
+    def run(*arguments):
+        exit_code, output = project.run(*arguments, **environment)
+        assert exit_code == 0, output
+        return output
+
+    run()
+    assert "nothing to do" in run()
+
+    edit_cell(step.notebook, 4, source="# only a comment")
+    (tmp_path / "helper.py").write_text('"""New."""\n')
+    assert "nothing to do" in run()
+
+    edit_cell(step.notebook, 2, source="40 + 2")
+    edit_cell(step.notebook, 3, tags=["skip-execution"])
+    (packages / "late_package.py").write_text("")
+    metadata = packages / "late_package-1.2.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Name: late-package\nVersion: 1.2\n")
+    (metadata / "RECORD").write_text("late_package.py,,\n")
+    explanation = run("explain")
+    assert "cell 3 (The one report) was edited" in explanation
+    assert "cell 4 (The one report) has other tags" in explanation
+    assert "package late_package: none -> 1.2" in explanation
+
+    run()
+    assert "nothing to do" in run()
+    cells = project.executed_notebook("one").cells
+    assert cells[2].outputs[0].data["text/plain"] == "42"
+    assert not cells[3].outputs
+    assert "late_package.py" in cells[1].outputs[0].text
