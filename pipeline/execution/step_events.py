@@ -10,7 +10,8 @@ from pipeline.runs import records
 from pipeline.runs.records import Attempt, RunRecord, StepRecord
 from pipeline.runs.results import PublishedResults
 from pipeline.runs.status import CellStatus, StepStatus
-from pipeline.staleness import recording
+from pipeline.staleness import dependencies, recording
+from pipeline.staleness.access_kinds import missing_modules_path
 from pipeline.staleness.access_log import read_access_log
 from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.recording import OtherTasks
@@ -58,6 +59,9 @@ def save_step_state(
     results that are malformed, or a changed file of another step make it a failed step.
     """
     accesses = read_access_log(files.access_log, task.step, state_store.workspace)
+    fingerprint = dependencies.add_missing_modules(
+        fingerprint, missing_modules_path(files.access_log), task.step.notebook.parent
+    )
     try:
         results = PublishedResults()
         if step.status is StepStatus.DONE:

@@ -8,13 +8,15 @@ The environment tells it where to record accesses and output; notebooks do not s
 import io
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from ipykernel.kernelapp import IPKernelApp
 from IPython.core.autocall import ZMQExitAutocall
 
-from pipeline.kernels import file_tracer
+from pipeline.kernels import file_tracer, import_tracer
 from pipeline.kernels.protocol import ACCESS_LOG_VARIABLE, OUTPUT_FOLDER_VARIABLE
+from pipeline.staleness.access_kinds import missing_modules_path
 
 
 class KernelApp(IPKernelApp):
@@ -65,6 +67,7 @@ def run_kernel(arguments: list[str]) -> None:
     trace_path = os.environ.pop(ACCESS_LOG_VARIABLE, "")
     if trace_path:
         file_tracer.start_tracing(trace_path)
+        import_tracer.start_tracing(missing_modules_path(Path(trace_path)))
     sys.argv = ["ipykernel_launcher", *arguments]
     if "" not in sys.path:  # modules beside the notebook; Python's -P leaves them out
         sys.path.insert(0, "")

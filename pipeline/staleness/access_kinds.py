@@ -18,3 +18,8 @@ class AccessKind(StrEnum):
     MODULE = "module"  # a module of the project that is imported
     LISTED = "listed"  # a folder, by a cell or by a module of the project
     LISTED_BY_PACKAGE = "listed-by-package"  # a folder, by an installed package
+
+
+def missing_modules_path(access_log: Path) -> Path:
+    """Return the file of the modules that a kernel did not find, beside its log of accesses."""
+    return access_log.with_suffix(".missing")

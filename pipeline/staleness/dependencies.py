@@ -128,3 +128,15 @@ def environment_versions(notebook: Path) -> dict[str, str]:
         *notebook_imports.missing_modules,
     ]
     return {name: installed_packages.package_version(name, notebook.parent) for name in names}
+
+
+def add_missing_modules(
+    fingerprint: Fingerprint, names_path: Path, notebook_folder: Path
+) -> Fingerprint:
+    """Return the fingerprint with the modules that the kernel did not find as packages.
+
+    names_path: a file of their names; there is none from a kernel that is not traced.
+    """
+    names = names_path.read_text().split() if names_path.exists() else []
+    versions = {name: installed_packages.package_version(name, notebook_folder) for name in names}
+    return replace(fingerprint, packages=versions | fingerprint.packages)

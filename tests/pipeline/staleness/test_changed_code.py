@@ -15,6 +15,14 @@ except ImportError:
     late_package = None
 print(late_package)
 """
+SEARCH_PLUGINS = """
+import importlib
+for number in (1, 2):
+    try:
+        importlib.import_module(f"late_plugin_{number}")
+    except ImportError:
+        pass
+"""
 
 
 def edit_cell(path, index, **changes):
@@ -34,7 +42,7 @@ def test_a_change_beside_the_syntax_tree_is_noticed_and_then_settled(
     (tmp_path / "helper.py").write_text('"""Old."""\n')
     packages = tmp_path / "env" / "site-packages"
     packages.mkdir(parents=True)
-    step = make_step("one", OPTIONAL_IMPORT, "40 + 2;", "1 / 1")
+    step = make_step("one", OPTIONAL_IMPORT, "40 + 2;", "1 / 1", SEARCH_PLUGINS)
     project = make_project(step)
     environment = {"PYTHONPATH": f"{packages}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 
@@ -46,21 +54,25 @@ def test_a_change_beside_the_syntax_tree_is_noticed_and_then_settled(
     run()
     assert "nothing to do" in run()
 
-    edit_cell(step.notebook, 4, source="# only a comment")
+    edit_cell(step.notebook, 5, source="# only a comment")
     (tmp_path / "helper.py").write_text('"""New."""\n')
     assert "nothing to do" in run()
 
-    edit_cell(step.notebook, 2, source="40 + 2")
-    edit_cell(step.notebook, 3, tags=["skip-execution"])
     (packages / "late_package.py").write_text("")
+    (tmp_path / "late_plugin_2.py").write_text("")
     metadata = packages / "late_package-1.2.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Name: late-package\nVersion: 1.2\n")
     (metadata / "RECORD").write_text("late_package.py,,\n")
     explanation = run("explain")
+    assert "package late_package: none -> 1.2" in explanation
+    assert f"package late_plugin_2: none -> {tmp_path / 'late_plugin_2.py'}" in explanation
+
+    edit_cell(step.notebook, 2, source="40 + 2")
+    edit_cell(step.notebook, 3, tags=["skip-execution"])
+    explanation = run("explain")
     assert "cell 3 (The one report) was edited" in explanation
     assert "cell 4 (The one report) has other tags" in explanation
-    assert "package late_package: none -> 1.2" in explanation
 
     run()
     assert "nothing to do" in run()
