@@ -32,6 +32,7 @@ class Workspace:
 
         self.var_folder = self.home / "var"  # what is generated and is no report
         self.lock_file = self.var_folder / "pipeline.lock"  # whose lock a run holds
+        self.cold_starts_file = self.var_folder / "cold_starts.json"  # steps that need one, and why
         self.states_folder = self.var_folder / "steps"  # the steps' states
         self.runs_folder = self.var_folder / "runs"  # the runs' records and executed notebooks
 

@@ -32,6 +32,8 @@ class PlainProgress:
             self.print_line(run_summary(run, self.workspace), run.status)
         elif step and event is RunEvent.STEP_STARTED:
             self.print_line(f"{step.name:10} starts: {join_limited(step.why)}")
+        elif step and event is RunEvent.COLD_START:
+            self.print_line(f"{step.name:10} starts again, cold: {step.cold_start}")
         elif step and event is RunEvent.ATTEMPT_ENDED:
             attempt = step.attempts[-1]
             line = f"{step.name:10} {attempt.status}: {attempt.failure}; retrying"
@@ -80,7 +82,8 @@ def _step_result(step: StepRecord) -> str:
     if step.status is StepStatus.UP_TO_DATE:
         return f"{step.name:10} up to date since run {step.reused}"
     cells = f"{step.cells_done:3}/{step.cells or '?'} cells"
-    return f"{step.name:10} {cells}  {format_duration(step.seconds):>8}  {step.status}"
+    line = f"{step.name:10} {cells}  {format_duration(step.seconds):>8}  {step.status}"
+    return f"{line}  (started cold: {step.cold_start})" if step.cold_start else line
 
 
 def run_summary(run: RunRecord, workspace: Workspace) -> str:

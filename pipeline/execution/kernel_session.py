@@ -59,7 +59,11 @@ class KernelSession(PapermillNotebookClient):
         A specification that names a provisioner keeps it. Raises jupyter_client's NoSuchKernel.
         """
         self.km: Any = AsyncKernelManager(kernel_name=self.kernel_name, client_factory=ReadyClient)
-        config = {"socket_folder": str(self.job.request.socket_folder)}
+        request = self.job.request
+        config = {
+            "socket_folder": str(request.socket_folder),
+            "start_cold": bool(request.cold_start),
+        }
         provisioner = {"provisioner_name": PROVISIONER_NAME, "config": config}
         kernel_spec: Any = self.km.kernel_spec
         kernel_spec.metadata.setdefault("kernel_provisioner", provisioner)
@@ -94,6 +98,7 @@ class KernelSession(PapermillNotebookClient):
             await self._shut_down(manager)
             self.output_capture.close()
             self.job.result.peak_mb = getattr(manager.provisioner, "peak_mb", 0)
+            self.job.cold_start_reason = getattr(manager.provisioner, "cold_start_reason", "")
 
     async def _shut_down(self, manager: Any) -> None:
         """Stop the kernel and its children, and close its sockets.

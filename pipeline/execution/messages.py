@@ -25,6 +25,7 @@ class JobRequest:
     # environment variables whose values are masked in outputs
     secret_variables: list[str] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)  # of the overridden parameters
+    cold_start: str = ""  # why its kernel must be a new process; empty: it may be a warm one
 
 
 class StopRequest(NamedTuple):
@@ -44,6 +45,12 @@ class CellEvent(NamedTuple):
     seconds: float = 0.0  # that the cell took, once it has ended
 
 
+class ColdStart(NamedTuple):
+    """Worker to runner: the notebook is started again, in a kernel that is a new process."""
+
+    reason: str  # a sentence without its full stop
+
+
 @dataclass
 class JobResult:
     """Worker to runner: the notebook has ended."""
@@ -58,4 +65,4 @@ class JobResult:
 
 
 Request = JobRequest | StopRequest
-Event = CellEvent | JobResult
+Event = CellEvent | ColdStart | JobResult

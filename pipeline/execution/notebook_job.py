@@ -29,12 +29,13 @@ def build_job_request(
     worker_pool: WorkerPool,
     reproduction_command: str,
     code_hashes: dict[str, str],
+    cold_start: str,
 ) -> JobRequest:
     """Return what a worker needs to run `task`.
 
     reproduction_command: the command that produces the report again. code_hashes: as
-    `source_code.cell_hashes` returns them. Deletes the published results and the access log of an
-    earlier attempt.
+    `source_code.cell_hashes` returns them. cold_start: why its kernel must be a new process, or
+    empty. Deletes the published results and the access log of an earlier attempt.
     """
     files = workspace.task_files(worker_pool.run_id, task.file_stem)
     for path in (files.results, files.access_log):
@@ -62,6 +63,7 @@ def build_job_request(
         memory_limit=task.step.memory_limit,
         secret_variables=[secret.variable for secret in secrets],
         values=task.values,
+        cold_start=cold_start,
     )
 
 
@@ -79,6 +81,7 @@ class NotebookJob:
         listen_for_stop: Callable[[StopCallback], AbstractContextManager],
     ) -> None:
         self.request, self.result = request, JobResult()
+        self.cold_start_reason = ""  # why a warm kernel has ended to be started cold
         self.send_event, self.listen_for_stop = send_event, listen_for_stop
         self.secrets = SecretMask(os.environ[variable] for variable in request.secret_variables)
 
@@ -92,6 +95,11 @@ class NotebookJob:
         if self.is_running:
             self.result.status, self.result.failure = status, failure
             self.result.retryable = retryable
+
+    def delete_traces(self) -> None:
+        """Delete the files that the kernel wrote, as the notebook will be started again."""
+        for suffix in (".stderr", ".json", ".trace"):
+            Path(self.request.executed_path).with_suffix(suffix).unlink(missing_ok=True)
 
     def mask_secrets(self) -> None:
         """Mask secrets in the result, and in the files that the kernel wrote."""

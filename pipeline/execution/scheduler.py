@@ -10,9 +10,10 @@ from typing import NamedTuple
 from pipeline.definition.project import Project
 from pipeline.definition.tasks import Task
 from pipeline.execution import notebook_job, step_events, stop_signals, task_queue, worker_pool
-from pipeline.execution.messages import Event, JobResult, StopRequest
+from pipeline.execution.messages import ColdStart, Event, JobResult, StopRequest
 from pipeline.execution.task_queue import TaskQueue
 from pipeline.execution.worker_pool import Worker, WorkerPool
+from pipeline.kernels.cold_starts import ColdStarts
 from pipeline.report.live import ReportWriter
 from pipeline.runs import git, records
 from pipeline.runs.events import Listener, RunEvent
@@ -66,6 +67,7 @@ class Scheduler:
         self.run_folder = self.workspace.run_folder(run_id)
         self.report_writer = ReportWriter(project, self.record, options.single_file)
         self.queue = TaskQueue(tasks, self.step_records)
+        self.cold_starts = ColdStarts(self.workspace)
         self.ended_labels: list[str] = []  # of the tasks that have run, in the order of their ends
         self.n_ended_before: dict[str, int] = {}  # label -> how many had ended when it started
         self.stop_signal: int | None = None
@@ -192,6 +194,8 @@ class Scheduler:
         self.n_ended_before[task.label] = len(self.ended_labels)
         step.status, step.why, step.started = StepStatus.RUNNING, reasons, records.utc_now()
         step.cells_done, step.cell_status, step.cell_seconds = 0, [], []
+        if not self.options.cold_start:
+            step.cold_start = self.cold_starts.find_reason(task, self.plan[task.label].fingerprint)
         self._write_record(self.record_writer.save)
         worker = self.worker_pool.idle_worker()
         worker.task = task
@@ -201,6 +205,7 @@ class Scheduler:
             self.worker_pool,
             self.options.reproduction_commands[task.label],
             self.plan[task.label].fingerprint.code,
+            step.cold_start,
         )
         worker.send(job_request)
         self._notify(RunEvent.STEP_STARTED, step)
@@ -212,6 +217,11 @@ class Scheduler:
         if isinstance(event, JobResult):
             task, worker.task = worker.task, None
             self._finish_task(task, step, event)
+        elif isinstance(event, ColdStart):
+            step_events.record_cold_start(step, event.reason)
+            fingerprint = self.plan[worker.task.label].fingerprint
+            self.cold_starts.remember(worker.task, fingerprint, event.reason)
+            self._notify(RunEvent.COLD_START, step)
         else:
             step_events.record_cell(step, event)
             self._notify(RunEvent.CELL, step)

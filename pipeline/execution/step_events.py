@@ -33,6 +33,12 @@ def record_cell(step: StepRecord, event: CellEvent) -> None:
     step.cells_done = step.cell_status.count(CellStatus.RAN)
 
 
+def record_cold_start(step: StepRecord, reason: str) -> None:
+    """Record that the step starts again, in a kernel that is a new process."""
+    step.cold_start, step.heading = reason, ""
+    step.cells_done, step.cell_status, step.cell_seconds = 0, [], []
+
+
 def finish_step(step: StepRecord, result: JobResult, files: TaskFiles) -> None:
     """Record that the step has ended."""
     step.status, step.failure = result.status, result.failure

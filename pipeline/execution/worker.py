@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 
-from pipeline.execution.messages import Event, JobRequest
+from pipeline.execution.messages import ColdStart, Event, JobRequest, JobResult
 from pipeline.execution.notebook_job import NotebookJob, StopCallback
 from pipeline.kernels.slow_imports import skip_rfc3987_syntax
 from pipeline.runs.status import StepStatus
@@ -28,10 +29,19 @@ def main(descriptor: int) -> None:
         while True:
             request = connection.recv()
             if isinstance(request, JobRequest):  # else a stop request after the job's end
-                listen_for_stop = partial(_listen_for_stop, connection)
-                job = NotebookJob(request, partial(_send_event, connection), listen_for_stop)
-                _execute_notebook(job)
-                connection.send(job.result)
+                connection.send(_run_job(request, connection))
+
+
+def _run_job(request: JobRequest, connection: Connection) -> JobResult:
+    """Run a notebook, once more if its kernel must be started cold; return how it ended."""
+    send_event = partial(_send_event, connection)
+    job = NotebookJob(request, send_event, partial(_listen_for_stop, connection))
+    _execute_notebook(job)
+    if not job.cold_start_reason or job.result.status is StepStatus.STOPPED:
+        return job.result
+    job.delete_traces()
+    send_event(ColdStart(job.cold_start_reason))
+    return _run_job(replace(request, cold_start=job.cold_start_reason), connection)
 
 
 def _prepare_papermill() -> None:

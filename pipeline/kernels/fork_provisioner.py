@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning import LocalProvisioner
-from traitlets import Unicode
+from traitlets import Bool, Unicode
 
 from pipeline.kernels.protocol import FORK_SERVER_SOCKET_NAME, KernelEnded, KernelRequest
 
@@ -60,11 +60,19 @@ class ForkProvisioner(LocalProvisioner):
     """
 
     socket_folder = Unicode(help="gets the kernel's sockets, and has the fork server's")
+    start_cold = Bool(False, help="whether the kernel must be a new process")
 
     @property
     def peak_mb(self) -> int:
         """The kernel's largest memory, where it is known; else 0."""
         return getattr(self.process, "peak_mb", 0)
+
+    @property
+    def cold_start_reason(self) -> str:
+        """Why a warm kernel has ended to be started cold; empty if it has not."""
+        with contextlib.suppress(OSError):
+            return Path(f"{self.connection_info.get('ip')}.cold").read_text()
+        return ""
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Prepare the start: Unix sockets and our own entry point for our own interpreter."""
@@ -90,8 +98,11 @@ class ForkProvisioner(LocalProvisioner):
             await super().launch_kernel(cmd, **kwargs)
         else:
             arguments, stderr_path = cmd[4:], kwargs["stderr"].name
+            reason_path = f"{self.connection_info['ip']}.cold"
             connection.send(
-                KernelRequest(arguments, kwargs["env"], str(kwargs["cwd"]), stderr_path)
+                KernelRequest(
+                    arguments, kwargs["env"], str(kwargs["cwd"]), stderr_path, reason_path
+                )
             )
             while not connection.poll():
                 await asyncio.sleep(POLL_INTERVAL_SECONDS)
@@ -106,7 +117,7 @@ class ForkProvisioner(LocalProvisioner):
 
     def _connect_to_fork_server(self) -> Connection | None:
         """Return None if it was never started, has died, or could not fork this kernel."""
-        if is_own_interpreter(self.kernel_spec):
+        if is_own_interpreter(self.kernel_spec) and not self.start_cold:
             with contextlib.suppress(OSError):
                 return Client(str(Path(self.socket_folder, FORK_SERVER_SOCKET_NAME)), "AF_UNIX")
         return None

@@ -11,8 +11,6 @@ kernel starts, the others while there is no request.
 import contextlib
 import ctypes
 import gc
-import importlib
-import io
 import json
 import os
 import selectors
@@ -22,7 +20,11 @@ import sys
 import warnings
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, cast
 
+from pipeline.kernels.import_handover import HandoverFinder
+from pipeline.kernels.module_stash import ModuleStash
 from pipeline.kernels.protocol import KernelEnded, KernelRequest
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that this process gets when its parent dies
@@ -30,17 +32,21 @@ PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that this process gets when
 
 def main(listener_descriptor: int, module_groups: list[list[str]]) -> None:
     """Serve requests for kernels until stdin closes."""
+    variables = dict(os.environ)
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     os.environ["JPY_PARENT_PID"] = str(os.getpid())  # ipykernel reads it when it is imported
     _exit_with_parent()
     listener = socket.socket(fileno=listener_descriptor)
-    import ipykernel.kernelapp
-    import ipykernel.zmqshell  # noqa: F401
+    os.chdir(Path(listener.getsockname()).parent)  # no folder whose files packages would read
+    from ipykernel.zmqshell import ZMQInteractiveShell
 
-    server = _KernelForkServer(listener)
+    from pipeline.kernels import kernel_main  # noqa: F401 - each kernel has it
+
+    ZMQInteractiveShell.init_environment(cast(Any, None))  # as each kernel does it
+    server = _KernelForkServer(listener, ModuleStash(), variables)
     first_modules, *later_groups = module_groups or [[]]
     for module_name in first_modules:
-        _preload_module(module_name)
+        server.stash.preload(module_name)
     server.serve([module_name for group in later_groups for module_name in group])
 
 
@@ -50,27 +56,17 @@ def _exit_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _preload_module(module_name: str) -> None:
-    """Import a module silently; an error will occur in the notebook again and be reported there."""
-    discarded = io.StringIO()
-    with (
-        contextlib.suppress(BaseException),
-        contextlib.redirect_stdout(discarded),
-        contextlib.redirect_stderr(discarded),
-    ):
-        importlib.import_module(module_name)
-    # importing it tells the shell to show figures, which each kernel must do for itself
-    sys.modules.pop("matplotlib_inline.backend_inline", None)
-
-
 class _KernelForkServer:
     """The process that forks kernels.
 
-    Create it before packages are imported: the variables that they set are kept in the kernels.
+    stash: gets the packages that are imported in advance. variables: the environment at the start.
     """
 
-    def __init__(self, listener: socket.socket) -> None:
-        self.listener, self.initial_environment = listener, dict(os.environ)
+    def __init__(
+        self, listener: socket.socket, stash: ModuleStash, variables: dict[str, str]
+    ) -> None:
+        self.listener, self.stash = listener, stash
+        self.variables, self.initial_path = variables, list(sys.path)
         self.connections: dict[int, Connection] = {}  # of the running kernels, by process id
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ, self.accept_request)
@@ -86,7 +82,7 @@ class _KernelForkServer:
             for key, _ in ready_keys:
                 key.data()
             if not ready_keys:
-                _preload_module(pending_modules.pop(0))
+                self.stash.preload(pending_modules.pop(0))
 
     def accept_request(self) -> None:
         """Accept a connection and start the kernel that it requests."""
@@ -117,11 +113,15 @@ class _KernelForkServer:
         self.listener.close()
         for inherited in (connection, *self.connections.values()):
             inherited.close()
-        changed_variables = dict(os.environ.items() - self.initial_environment.items())
-        _set_up_child(request, parent_pid, changed_variables)
+        _set_up_child(request, parent_pid)
+        if "numpy.random" in self.stash.modules:  # else all forks draw the same numbers
+            self.stash.modules["numpy.random"].seed()
+        sys.path[:] = self.initial_path
+        finder = HandoverFinder(self.stash, self.initial_path, self.variables, request.reason_path)
+        finder.install()
         from pipeline.kernels.kernel_main import run_kernel
 
-        run_kernel(request.arguments)
+        run_kernel(request.arguments, finder.start_checks)
         sys.exit()
 
     def report_exit(self, pid: int, exit_descriptor: int) -> None:
@@ -143,13 +143,10 @@ class _KernelForkServer:
         sys.exit()
 
 
-def _set_up_child(
-    request: KernelRequest, parent_pid: int, changed_variables: dict[str, str]
-) -> None:
-    """Make the fork like a new process: its own session, folder, environment, files, random seed.
+def _set_up_child(request: KernelRequest, parent_pid: int) -> None:
+    """Make the fork like a new process: its own session, folder, environment and files.
 
-    parent_pid: of the fork server; the child exits if that has died meanwhile. changed_variables:
-    what packages set in the environment when they were imported, which the request may override.
+    parent_pid: of the fork server; the child exits if that has died meanwhile.
     """
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -159,14 +156,17 @@ def _set_up_child(
         os._exit(1)
     os.chdir(request.working_folder)
     os.environ.clear()
-    os.environ.update(changed_variables | request.environment)
+    os.environ.update(request.environment)
     stderr_descriptor = os.open(request.stderr_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(stderr_descriptor, 1)
-    os.dup2(stderr_descriptor, 2)
-    for module_name in ("numpy.random", "torch"):  # else all forks draw the same numbers
-        if module_name in sys.modules:
-            sys.modules[module_name].seed()
+    null_descriptor = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, target in (
+        (null_descriptor, 0),
+        (stderr_descriptor, 1),
+        (stderr_descriptor, 2),
+    ):
+        os.dup2(descriptor, target)
+    os.close(null_descriptor)
+    os.close(stderr_descriptor)
 
 
 def _kill_group(process_group: int) -> None:

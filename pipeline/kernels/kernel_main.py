@@ -8,6 +8,7 @@ The environment tells it where to record accesses and output; notebooks do not s
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,20 @@ from pipeline.staleness.access_kinds import missing_modules_path
 class KernelApp(IPKernelApp):
     """ipykernel, which keeps a copy of what is printed, and ends a cell that calls exit()."""
 
+    # called when the kernel is ready, before any of the user's code runs
+    before_user_code: Callable[[], None] = staticmethod(lambda: None)
+
     def initialize(self, argv: list[str] | None = None) -> None:
         """Prepare the kernel."""
         super().initialize(argv)
         shell: Any = self.shell
         end_cell = _EndCell(shell)
         shell.push({"exit": end_cell, "quit": end_cell}, interactive=False)
+
+    def init_extensions(self) -> None:
+        """Load the user's extensions, whose code is the first of the user's that runs."""
+        self.before_user_code()
+        super().init_extensions()
 
     def init_io(self) -> None:
         """Have what is printed written to files too, at once: a killed kernel's messages get lost.
@@ -62,8 +71,13 @@ class _EndCell(ZMQExitAutocall):
         raise SystemExit("a cell called exit()" if code is None else code)
 
 
-def run_kernel(arguments: list[str]) -> None:
-    """Run the kernel until it is told to stop; then end the process."""
+def run_kernel(arguments: list[str], before_user_code: Callable[[], None] | None = None) -> None:
+    """Run the kernel until it is told to stop; then end the process.
+
+    before_user_code: called when the kernel is ready.
+    """
+    if before_user_code:
+        KernelApp.before_user_code = staticmethod(before_user_code)
     trace_path = os.environ.pop(ACCESS_LOG_VARIABLE, "")
     if trace_path:
         file_tracer.start_tracing(trace_path)

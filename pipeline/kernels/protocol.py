@@ -15,6 +15,7 @@ class KernelRequest(NamedTuple):
     environment: dict[str, str]
     working_folder: str
     stderr_path: str  # the file that gets what the kernel process prints
+    reason_path: str = ""  # the file that gets the reason why the kernel must be started cold
 
 
 class KernelEnded(NamedTuple):

@@ -13,6 +13,7 @@ class RunEvent(StrEnum):
     STEP_STARTED = "step started"
     CELL = "cell"  # a cell has started or ended, or has displayed its progress
     ATTEMPT_ENDED = "attempt ended"  # of a step that is retried
+    COLD_START = "cold start"  # of a step whose warm kernel could not take over an import
     STEP_ENDED = "step ended"
     STOPPING = "stopping"
     TICK = "tick"  # at regular intervals

@@ -55,6 +55,7 @@ class StepRecord:
     pages: dict[str, str] = field(default_factory=dict)  # extra pages: name -> title
     why: list[str] = field(default_factory=list)  # the step was run: what had changed
     reused: str = ""  # the run that produced the results, if the step was up to date
+    cold_start: str = ""  # why it was not run in a warm kernel, as a clause: "it sets ..."
     failure: str = ""  # one sentence
     traceback: str = ""  # with terminal colours
     output: str = ""  # the end of the output of the cell that did not end well

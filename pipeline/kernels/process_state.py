@@ -1,0 +1,154 @@
+"""The state of a process that an import may depend on, and what a notebook has changed in it."""
+
+import builtins
+import ctypes
+import locale
+import logging
+import mmap
+import os
+import resource
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+# a kernel replaces them whenever a cell runs
+VARYING_FUNCTIONS = {
+    *(("builtins", name) for name in ("input", "exit", "quit", "display", "get_ipython")),
+    ("getpass", "getpass"),
+}
+VARYING_MODULES = ("sys", "__main__")
+MIN_SUFFIX_LENGTH = 6  # of a variable's name without its prefix
+
+
+class ProcessState(NamedTuple):
+    """What packages may look at when they are imported."""
+
+    variables: dict[str, str]
+    c_variables: dict[str, str]  # the same, as code in C sees them
+    working_folder: str
+    logging: tuple
+    random: tuple
+    filters: list[tuple]  # of warnings
+    settings: dict[str, Any]  # how the notebook changes it -> the present value
+
+    @classmethod
+    def take(cls) -> "ProcessState":
+        """Return the present state of this process."""
+        import random
+
+        root = logging.getLogger()
+        return cls(
+            dict(os.environ),
+            c_environment(),
+            os.getcwd(),  # noqa: PTH109
+            (root.level, tuple(root.handlers), root.manager.disable, logging.getLoggerClass()),
+            random.getstate()[1][:-1],  # the same after a few draws, but not after a new seed
+            list(warnings.filters),
+            {
+                "changes sys.meta_path": list(sys.meta_path),
+                "changes sys.path_hooks": list(sys.path_hooks),
+                "disables loggers": _disabled_loggers(),
+                "sets the recursion limit": sys.getrecursionlimit(),
+                "sets the locale": locale.setlocale(locale.LC_ALL),
+                "sets the threads' stack size": threading.stack_size(),
+                "sets a timeout for sockets": socket.getdefaulttimeout(),
+                "sets the cores it may use": sorted(os.sched_getaffinity(0)),
+                "sets a limit of resources": [
+                    resource.getrlimit(limit)
+                    for limit in (resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_CPU)
+                ],
+            },
+        )
+
+    def changed_variables(self, earlier: "ProcessState") -> list[str]:
+        """Return the names of environment variables that differ."""
+        pairs = ((self.variables, earlier.variables), (self.c_variables, earlier.c_variables))
+        return sorted(
+            {
+                name
+                for now, before in pairs
+                for name in now.keys() | before.keys()
+                if now.get(name) != before.get(name)
+            }
+        )
+
+    def changed_settings(self, earlier: "ProcessState") -> list[str]:
+        """Return how the notebook has changed the settings."""
+        return [name for name, value in self.settings.items() if value != earlier.settings[name]]
+
+    def may_show_more_warnings(self, earlier: "ProcessState") -> bool:
+        """Return whether a warning may be shown or raised that was hidden earlier."""
+        return any(
+            entry[0] != "ignore" for entry in self.filters if entry not in earlier.filters
+        ) or any(entry not in self.filters for entry in earlier.filters)
+
+
+def _disabled_loggers() -> list[str]:
+    loggers = logging.getLogger().manager.loggerDict
+    return sorted(name for name, logger in loggers.items() if getattr(logger, "disabled", False))
+
+
+def c_environment() -> dict[str, str]:
+    """Return the environment as C sees it: os.putenv and C libraries do not tell Python."""
+    entries: dict[str, str] = {}
+    pointer = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
+    index = 0
+    while pointer and pointer[index]:
+        name, _, value = os.fsdecode(pointer[index]).partition("=")
+        entries[name], index = value, index + 1
+    return entries
+
+
+def public_functions(modules: Iterable[ModuleType]) -> Iterator[tuple[ModuleType, str, Any]]:
+    """Yield the functions and classes of modules, which nothing but a notebook replaces."""
+    for module in modules:
+        if module.__name__ not in VARYING_MODULES:
+            for name, value in list(vars(module).items()):
+                is_varying = (module.__name__, name) in VARYING_FUNCTIONS
+                if not name.startswith("_") and callable(value) and not is_varying:
+                    yield module, name, value
+
+
+def standard_modules() -> list[ModuleType]:
+    """Return the modules of the standard library that are imported."""
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if isinstance(module, ModuleType)
+        and name.partition(".")[0] in sys.stdlib_module_names
+        and module is not builtins
+    ] + [builtins]
+
+
+def libraries_mention(variable: str) -> bool:
+    """Return whether a native library of a package has the name of an environment variable.
+
+    It may have it without its prefix, as libgomp does.
+    """
+    names = [variable]
+    suffix = variable.partition("_")[2]
+    if len(suffix) >= MIN_SUFFIX_LENGTH:
+        names.append(suffix)
+    return any(_file_contains(path, names) for path in _native_libraries())
+
+
+def _native_libraries() -> set[str]:
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    paths = {line.split(maxsplit=5)[-1] for line in lines if "/" in line}
+    return {path for path in paths if ".so" in path and "lib-dynload" not in path}
+
+
+def _file_contains(path: str, texts: list[str]) -> bool:
+    try:
+        with (
+            Path(path).open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            return any(content.find(text.encode()) >= 0 for text in texts)
+    except (OSError, ValueError):  # it was deleted or is empty
+        return False
