@@ -44,7 +44,7 @@ def run_tasks(
         # not before the lock is held: another run may just have finished some of the steps
         planned_tasks = plan.plan_tasks(tasks, state_store, forced_steps)
         if not any(planned.reasons for planned in planned_tasks):
-            return _report_up_to_date(project, planned_tasks, args)
+            return _report_up_to_date(project, planned_tasks, state_store, args)
         from pipeline.cli import reproduce
         from pipeline.execution.scheduler import RunOptions, Scheduler
 
@@ -88,11 +88,15 @@ def validate_defaults(tasks: list[Task]) -> None:
 
 
 def _report_up_to_date(
-    project: Project, planned_tasks: list[PlannedTask], args: argparse.Namespace
+    project: Project,
+    planned_tasks: list[PlannedTask],
+    state_store: StateStore,
+    args: argparse.Namespace,
 ) -> int:
     """Say that there is nothing to do, after writing deleted reports again; return exit code 0."""
     workspace = project.workspace
     for planned in planned_tasks:
+        plan.refresh_state(planned, state_store)
         if not (workspace.report_folder(planned.last_run) / planned.task.report).exists():
             _write_deleted_report(project, planned.last_run, planned.task.label)
     newest_run_id = max(planned.last_run for planned in planned_tasks)

@@ -162,6 +162,7 @@ class Scheduler:
             if reasons:
                 self._start_task(task, step, reasons)
             else:
+                plan.refresh_state(self.plan[task.label], self.state_store)
                 last_run_folder = self.workspace.run_folder(self.plan[task.label].last_run)
                 step_events.copy_reused_record(step, last_run_folder, self.record)
                 self._end_step(step)

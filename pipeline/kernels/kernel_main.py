@@ -80,7 +80,7 @@ def run_kernel(arguments: list[str], before_user_code: Callable[[], None] | None
         KernelApp.before_user_code = staticmethod(before_user_code)
     trace_path = os.environ.pop(ACCESS_LOG_VARIABLE, "")
     if trace_path:
-        file_tracer.start_tracing(trace_path)
+        file_tracer.start_tracing(trace_path, ignored_paths=arguments)
         import_tracer.start_tracing(missing_modules_path(Path(trace_path)))
     sys.argv = ["ipykernel_launcher", *arguments]
     if "" not in sys.path:  # modules beside the notebook; Python's -P leaves them out

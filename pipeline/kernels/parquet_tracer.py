@@ -74,6 +74,16 @@ def _wrap_function(
         for path in paths if isinstance(paths, list) else [paths]:
             if isinstance(path, str | os.PathLike):
                 record_access(kind, os.fspath(path))
+                if kind is AccessKind.READ:
+                    _record_partitions(os.fspath(path), record_access)
         return function(*arguments, **options)
 
     return wrapper
+
+
+def _record_partitions(path: str, record_access: AccessRecorder) -> None:
+    """Record the files below a folder that is read as one table, and each folder in it."""
+    for folder, _, names in os.walk(path):
+        record_access(AccessKind.LISTED, folder)
+        for name in names:
+            record_access(AccessKind.READ, os.path.join(folder, name))  # noqa: PTH118

@@ -3,10 +3,14 @@
 from enum import StrEnum
 from pathlib import Path
 
-# files that the interpreter and its libraries read for themselves
-IGNORED_SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".lock")
+# files that tools leave beside their results: caches of Python's, and locks
+BYPRODUCT_SUFFIXES = (".pyc", ".pyd", ".lock")
 PACKAGE_FOLDERS = ("site-packages", "dist-packages")  # of installed packages
 RUNNER_PACKAGE = Path(__file__).resolve().parents[1]
+
+# the log has the line "STARTED_MARK TIME_NS", then "KIND SIZE MTIME_NS CTIME_NS INODE PATH" each
+STARTED_MARK = "started"
+MISSING_STAT = "0 0 0 0"  # the numbers of a path that did not exist
 
 
 class AccessKind(StrEnum):
@@ -15,9 +19,12 @@ class AccessKind(StrEnum):
     READ = "read"
     WRITTEN = "written"
     APPENDED = "appended"
-    MODULE = "module"  # a module of the project that is imported
+    MODULE = "module"  # source code that Python's import system loads
     LISTED = "listed"  # a folder, by a cell or by a module of the project
     LISTED_BY_PACKAGE = "listed-by-package"  # a folder, by an installed package
+    MADE = "made"  # a new folder
+    PROBED = "probed"  # a path whose existence matters: missing when opened, or asked for
+    PASSED = "passed"  # a file that the command line of another program names
 
 
 def missing_modules_path(access_log: Path) -> Path:

@@ -1,20 +1,30 @@
-"""Read the log of the files and folders a kernel opened, and keep those that are data."""
+"""Read the log of the files and folders a kernel accessed, and tell which of them are data."""
 
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.definition.steps import Step
-from pipeline.staleness.access_kinds import RUNNER_PACKAGE, AccessKind
+from pipeline.staleness.access_kinds import (
+    BYPRODUCT_SUFFIXES,
+    MISSING_STAT,
+    STARTED_MARK,
+    AccessKind,
+)
+from pipeline.staleness.path_scopes import PathScope, PathScopes
 from pipeline.workspace import Workspace
 
-IGNORED_FOLDERS = {"__pycache__", ".git", ".ipynb_checkpoints"}  # never an input
+CHANGING_KINDS = (AccessKind.WRITTEN, AccessKind.APPENDED)
+# of untracked paths, those that say nothing about a notebook's data
+UNREMARKABLE_FILES = (
+    *("/etc/localtime", "/etc/mime.types", "/etc/os-release", "/etc/timezone"),
+    *("/usr/lib/os-release", "/usr/share/fonts", "/usr/share/zoneinfo"),
+)
 
 
 @dataclass
 class FileAccesses:
-    """The data files and folders a kernel accessed: path -> "SIZE MTIME_NS" at that moment.
+    """The data files and folders a kernel accessed: path -> `FileSignature.stat` at that moment.
 
     There is an entry for each `AccessKind`.
     """
@@ -25,18 +35,50 @@ class FileAccesses:
     module: dict[Path, str] = field(default_factory=dict)  # our modules, imported
     listed: dict[Path, str] = field(default_factory=dict)  # folders
     listed_by_package: dict[Path, str] = field(default_factory=dict)  # folders
+    made: dict[Path, str] = field(default_factory=dict)  # folders and databases
+    probed: dict[Path, str] = field(default_factory=dict)  # paths that may exist or not
+    passed: dict[Path, str] = field(default_factory=dict)  # to other programs
+    scratch: set[Path] = field(default_factory=set)  # temporary and hidden files that it wrote
+    untracked: set[Path] = field(default_factory=set)  # read, but of the system or of a tool
 
 
 def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAccesses:
     """Return the accesses to data that `pipeline.kernels.file_tracer` logged; none if no log."""
     accesses = FileAccesses()
+    scopes = PathScopes(step, workspace)
+    started_ns = sys.maxsize
+    made_folders: set[Path] = set()  # temporary ones
     lines = log_path.read_text(errors="surrogateescape").splitlines() if log_path.exists() else []
     for line in lines:
-        kind, size, mtime_ns, path_text = line.split(" ", 3)
-        path = Path(path_text)
-        if _is_data(path, step, workspace):
-            vars(accesses)[AccessKind(kind).name.lower()][path] = f"{size} {mtime_ns}"
+        kind_text, _, rest = line.partition(" ")
+        if kind_text == STARTED_MARK:
+            started_ns = int(rest)
+            continue
+        *numbers, path_text = rest.split(" ", 4)
+        kind, path, stat = AccessKind(kind_text), Path(path_text), " ".join(numbers)
+        scope = scopes.find_scope(path)
+        if scope is PathScope.UNTRACKED:
+            if kind is AccessKind.READ and not path_text.startswith(UNREMARKABLE_FILES):
+                accesses.untracked.add(path)
+        elif scope is PathScope.SCRATCH and kind in CHANGING_KINDS:
+            accesses.scratch.add(path)
+        elif scope is PathScope.SCRATCH and kind is AccessKind.MADE:
+            if stat == MISSING_STAT:
+                made_folders.add(path)
+        elif scope is PathScope.SCRATCH and (
+            int(numbers[2]) > started_ns
+            or scopes.is_temporary_folder(path)
+            or made_folders.intersection(path.parents)
+        ):
+            continue  # the step has made it, or any program may have
+        elif scope is not PathScope.IGNORED and not _is_byproduct(kind, path):
+            vars(accesses)[kind.name.lower()][path] = stat
     return accesses
+
+
+def _is_byproduct(kind: AccessKind, path: Path) -> bool:
+    """Return whether a step leaves a file that is no result, such as a lock."""
+    return kind in CHANGING_KINDS and path.suffix in BYPRODUCT_SUFFIXES
 
 
 def listed_folders(accesses: FileAccesses, workspace: Workspace) -> list[Path]:
@@ -54,26 +96,22 @@ def listed_folders(accesses: FileAccesses, workspace: Workspace) -> list[Path]:
     return sorted(folder for folder in folders if not folder.is_relative_to(workspace.var_folder))
 
 
-def _is_data(path: Path, step: Step, workspace: Workspace) -> bool:
-    """Return whether a file is data: not the runner's, a cache, a temporary or a system file."""
-    runner_folders = (*workspace.runner_folders, RUNNER_PACKAGE)
-    if IGNORED_FOLDERS & set(path.parts) or any(map(path.is_relative_to, runner_folders)):
-        return False
-    if set(step.ignore).intersection(_project_parts(path, step, workspace)):
-        return False
-    if path.is_relative_to(sys.prefix) or any(map(path.match, (*step.ignore, "*.ipynb"))):
-        return False
-    if path.is_relative_to(workspace.home) or path.is_relative_to(step.notebook.parent):
-        return True
-    if path.is_relative_to(tempfile.gettempdir()):  # may be the user's home in a container
-        return False
-    if path.is_relative_to(Path.home()):  # ~/.cache, ~/.config and the like
-        return not path.relative_to(Path.home()).parts[0].startswith(".")
-    return not any(map(path.is_relative_to, ("/usr", "/etc", "/run", sys.base_prefix)))
+def probed_paths(accesses: FileAccesses, workspace: Workspace) -> list[Path]:
+    """Return the paths whose existence matters and that nothing else of the accesses tells of.
 
-
-def _project_parts(path: Path, step: Step, workspace: Workspace) -> tuple[str, ...]:
-    """Return the names in a path below the project; empty for a path elsewhere."""
-    roots = (workspace.home, workspace.project, step.notebook.parent)
-    root = next((root for root in roots if path.is_relative_to(root)), None)
-    return path.relative_to(root).parts if root else ()
+    What the step itself has made is no news to it, nor what comes into a folder that it listed.
+    """
+    explained_paths = (
+        accesses.written.keys()
+        | accesses.appended.keys()
+        | accesses.made.keys()
+        | accesses.module.keys()
+        | accesses.read.keys()
+        | accesses.listed.keys()
+        | accesses.scratch
+    )
+    return sorted(
+        path
+        for path in accesses.probed.keys() - explained_paths
+        if path.parent not in accesses.listed and not path.is_relative_to(workspace.var_folder)
+    )

@@ -54,6 +54,7 @@ def take_fingerprint(task: Task, recorded: Fingerprint, state_store: StateStore)
             )
             for path, signature in recorded.folders.items()
         },
+        existence=_look_again(recorded.existence, task, state_store),
         external_state=read_external_state(task.step),
     )
 
@@ -75,6 +76,16 @@ def _present_versions(recorded: dict[str, str], notebook_folder: Path) -> dict[s
         else installed_packages.package_version(name, notebook_folder)
         for name, version in recorded.items()
     }
+
+
+def _look_again(recorded: dict[str, bool], task: Task, state_store: StateStore) -> dict[str, bool]:
+    """Return which of the paths exist; files that steps wrote are no news, as in a folder."""
+    existence = {path: Path(path).exists() for path in recorded}
+    if any(existence[path] and not recorded[path] for path in recorded):
+        expected_paths = state_store.expected_paths(task)
+        for path in recorded:
+            existence[path] = existence[path] and (recorded[path] or path not in expected_paths)
+    return existence
 
 
 def _sign_again(recorded: dict[str, FileSignature | None]) -> dict[str, FileSignature | None]:

@@ -9,6 +9,7 @@ from pipeline.staleness.folder_listing import FolderSignature, describe_folder_c
 from pipeline.staleness.reasons import Reason, ReasonKind
 from pipeline.staleness.source_code import EXECUTION_TAGS, NO_CODE_HASH
 
+UNKNOWN_CODE = ""  # equals no hash: a module was edited after it had been loaded
 ABSENT = "none"  # the value of a parameter, package or external state on one side only
 
 
@@ -40,6 +41,7 @@ class Fingerprint:
     inputs: dict[str, FileSignature | None] = field(default_factory=dict)  # path -> signature
     outputs: dict[str, FileSignature | None] = field(default_factory=dict)
     folders: dict[str, FolderSignature | None] = field(default_factory=dict)  # that it has listed
+    existence: dict[str, bool] = field(default_factory=dict)  # path it looked for -> whether it is
     upstream: dict[str, str] = field(default_factory=dict)  # needed step -> digest of its results
     external_state: dict[str, str] = field(default_factory=dict)
 
@@ -53,6 +55,9 @@ class Fingerprint:
             *self._changed_modules(recorded),
             *_changed_values(ReasonKind.PACKAGE, recorded.packages, self.packages),
             *_changes(ReasonKind.INPUT, recorded.inputs, self.inputs, describe_file_change),
+            *_changes(
+                ReasonKind.INPUT, recorded.existence, self.existence, _describe_existence_change
+            ),
             *_changes(ReasonKind.OUTPUT, recorded.outputs, self.outputs, describe_file_change),
             *_changes(ReasonKind.FOLDER, recorded.folders, self.folders, describe_folder_change),
             *_changes(ReasonKind.UPSTREAM, recorded.upstream, self.upstream, _describe_new_results),
@@ -131,7 +136,15 @@ def _describe_value_change(recorded: Any, current: Any) -> str:
 def _describe_module_change(recorded: str | None, current: str | None) -> str:
     if recorded is None or current is None:
         return "is gone" if current is None else "is new"
+    if recorded == UNKNOWN_CODE:
+        return "was edited while the step ran"
     return "was edited" if recorded != current else ""
+
+
+def _describe_existence_change(recorded: bool | None, current: bool | None) -> str:
+    if recorded == current:
+        return ""
+    return "has appeared" if current else "is gone"
 
 
 def _describe_new_results(recorded: str | None, current: str | None) -> str:

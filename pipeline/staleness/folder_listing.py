@@ -1,17 +1,25 @@
 """Compare the content of the folders a step listed with what it was then."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.runs.formatting import join_limited
-from pipeline.staleness.access_kinds import IGNORED_SUFFIXES
+from pipeline.staleness.access_kinds import BYPRODUCT_SUFFIXES
+from pipeline.staleness.file_signature import is_recent_change
 
 # of caches, editors, databases and the runner; names that begin with a dot are ignored too
-IGNORED_NAME_ENDINGS = (*IGNORED_SUFFIXES, ".ipynb", "~", "-journal", "-wal", "-shm", "__pycache__")
-MTIME_RESOLUTION_NS = 100_000_000  # a folder changed again within 100 ms may keep its mtime
+IGNORED_NAME_ENDINGS = (
+    *BYPRODUCT_SUFFIXES,
+    ".ipynb",
+    "~",
+    "-journal",
+    "-wal",
+    "-shm",
+    "__pycache__",
+)
+FORMERLY_IGNORED_SUFFIXES = (".py", ".so")  # in signatures without ctime, of an earlier version
 
 
 class FolderSignature(NamedTuple):
@@ -19,15 +27,18 @@ class FolderSignature(NamedTuple):
 
     mtime_ns: int  # 0 if it does not tell whether the folder has changed since
     names: frozenset[str]
+    ctime_ns: int = 0  # of the last change, which no program can set; 0 if not recorded
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "FolderSignature":
         """Return the signature that JSON describes; unknown entries are dropped."""
-        return cls(content["mtime_ns"], frozenset(content["names"].splitlines()))
+        names = frozenset(content["names"].splitlines())
+        return cls(content["mtime_ns"], names, content.get("ctime_ns", 0))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the signature as `from_dict` takes it, with one name per line."""
-        return {"mtime_ns": self.mtime_ns, "names": "\n".join(sorted(self.names))}
+        names = "\n".join(sorted(self.names))
+        return {"mtime_ns": self.mtime_ns, "names": names, "ctime_ns": self.ctime_ns}
 
 
 def folder_signature(
@@ -39,23 +50,29 @@ def folder_signature(
     """Return the present content of a folder; None if there is no such folder.
 
     ignore: patterns of names that do not count. get_expected_paths: returns the files written by
-    steps, which are no news. recorded: an earlier signature, returned if the folder's mtime is as
-    it was then; its names count in any case. Reading the folder only if its mtime differs,
-    and calling `get_expected_paths` only if a name is new, keep a run with nothing to do fast.
+    steps, which are no news. recorded: an earlier signature, returned if the folder's times are as
+    they were then; its names count in any case. Reading the folder only if its times differ, and
+    calling `get_expected_paths` only if a name is new, keep a run with nothing to do fast.
     """
     try:
-        mtime_ns = path.stat().st_mtime_ns
-        if recorded and mtime_ns == recorded.mtime_ns:
+        stat = path.stat()
+        if recorded and _is_unchanged(recorded, stat):
             return recorded
         names = _entry_names(path, ignore)
     except OSError:
         return None
-    is_recent = time.time_ns() - mtime_ns < MTIME_RESOLUTION_NS
+    mtime_ns = 0 if is_recent_change(stat.st_ctime_ns) else stat.st_mtime_ns
+    if recorded and not recorded.ctime_ns:
+        names = {name for name in names if not name.endswith(FORMERLY_IGNORED_SUFFIXES)}
     new_names = names - recorded.names if recorded else names
     if new_names:
         expected_paths = get_expected_paths()
         names -= {name for name in new_names if f"{path}{os.sep}{name}" in expected_paths}
-    return FolderSignature(0 if is_recent else mtime_ns, frozenset(names))
+    return FolderSignature(mtime_ns, frozenset(names), stat.st_ctime_ns)
+
+
+def _is_unchanged(recorded: FolderSignature, stat: os.stat_result) -> bool:
+    return stat.st_mtime_ns == recorded.mtime_ns and recorded.ctime_ns in (0, stat.st_ctime_ns)
 
 
 def describe_folder_change(

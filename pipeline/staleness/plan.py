@@ -16,6 +16,8 @@ from pipeline.staleness.step_state import StepState
 # reasons for which a step must run, as it has not written the results that later steps read
 UNACCEPTABLE_KINDS = (ReasonKind.UNFINISHED, ReasonKind.OUTPUT)
 
+MAX_EXPLAINED_FILES = 5  # that `explain` names of each task
+
 
 class PlannedTask(NamedTuple):
     """A task, and why it must run."""
@@ -24,6 +26,7 @@ class PlannedTask(NamedTuple):
     reasons: tuple[Reason, ...]  # empty if it is up to date
     fingerprint: Fingerprint  # the present one
     last_run: str  # the id of the run that executed it last; empty if none did
+    untracked_reads: tuple[str, ...] = ()  # files it read that are not compared
 
 
 def plan_tasks(
@@ -46,7 +49,23 @@ def plan_task(
     else:
         fingerprint = dependencies.take_fingerprint(task, state.fingerprint, state_store)
         changes = fingerprint.diff(state.fingerprint)
-    return PlannedTask(task, (*forced, *changes), fingerprint, state.run if state else "")
+    return PlannedTask(
+        task,
+        (*forced, *changes),
+        fingerprint,
+        state.run if state else "",
+        tuple(state.untracked_reads) if state else (),
+    )
+
+
+def refresh_state(planned: PlannedTask, state_store: StateStore) -> None:
+    """Save the new times of the files of a task that is up to date, if any differ.
+
+    So the content of a file that was copied or touched is read once only. Call under the run lock.
+    """
+    state = state_store.load(planned.task.label)
+    if state and state.fingerprint != planned.fingerprint:
+        state_store.save(replace(state, fingerprint=planned.fingerprint))
 
 
 def _missing_results(task: Task, state: StepState | None, state_store: StateStore) -> str:
@@ -76,6 +95,9 @@ def explain(planned_tasks: list[PlannedTask]) -> list[str]:
         if planned.reasons or running_needs:
             running_labels.add(planned.task.label)
         lines.append(f"{planned.task.label:10} {verdict}")
+        if planned.untracked_reads:
+            files = join_limited(planned.untracked_reads, limit=MAX_EXPLAINED_FILES)
+            lines.append(f"{'':10}       reads, not tracked: {files}")
     return lines
 
 

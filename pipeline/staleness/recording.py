@@ -1,5 +1,6 @@
 """Record what a step depended on and wrote, once it has ended."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -14,14 +15,19 @@ from pipeline.staleness.file_signature import (
     FileSignature,
     describe_file_change,
     file_signature,
+    format_stat,
     signature_when_read,
 )
-from pipeline.staleness.fingerprint import Fingerprint
+from pipeline.staleness.fingerprint import UNKNOWN_CODE, Fingerprint
 from pipeline.staleness.folder_listing import folder_signature
 from pipeline.staleness.reasons import display_path
 from pipeline.staleness.state_store import StateStore
 from pipeline.staleness.static_analysis import module_code
+from pipeline.staleness.static_analysis.module_code import ModuleCode
 from pipeline.staleness.step_state import StepState
+
+UNKNOWN_MODULE = ModuleCode(UNKNOWN_CODE, UNKNOWN_CODE)  # edited after it had been loaded
+MAX_LISTED_FILES = 1_000  # of those that a state names but does not compare
 
 
 class OtherTasks(NamedTuple):
@@ -51,27 +57,22 @@ def record_success(
         str(path): file_signature(path) for path in sorted(accesses.written) if path.is_file()
     }
     outputs = {path: file for path, file in signatures.items() if path not in owners}
-    # a log that steps only append to grows with every run: neither input nor output
-    changed_paths = accesses.written.keys() | accesses.appended.keys()
-    inputs = {
-        str(path): signature_when_read(path, recorded_stat)
-        for path, recorded_stat in sorted(accesses.read.items())
-        if path not in changed_paths and not path.is_dir()
-    }
+    inputs = _input_signatures(accesses, state_store.scratch_files())
     # a file of another step that was written with equal content
     inputs |= {path: file for path, file in signatures.items() if path in owners}
     inputs |= {path: file_signature(Path(path)) for path in results.input_files}
     expected_paths = state_store.expected_paths(task) | outputs.keys()
+    workspace = state_store.workspace
     recorded = replace(
-        fingerprint,
-        runtime_modules=module_code.full_hashes(
-            path for path in map(str, sorted(accesses.module)) if path not in fingerprint.modules
-        ),
+        _with_executed_modules(fingerprint, accesses),
         inputs=inputs,
         outputs=outputs,
         folders={
             str(path): folder_signature(path, task.step.ignore, lambda: expected_paths)
-            for path in access_log.listed_folders(accesses, state_store.workspace)
+            for path in access_log.listed_folders(accesses, workspace)
+        },
+        existence={
+            str(path): path.exists() for path in access_log.probed_paths(accesses, workspace)
         },
         external_state=dependencies.read_external_state(task.step),
     )
@@ -83,7 +84,64 @@ def record_success(
             recorded,
             state_store.existing_outputs(task.label),
             _output_digest(recorded, results, state_store),
+            sorted(map(str, accesses.untracked))[:MAX_LISTED_FILES],
+            sorted(str(path) for path in accesses.scratch if path.exists())[:MAX_LISTED_FILES],
         )
+    )
+
+
+def _input_signatures(
+    accesses: FileAccesses, scratch_files: Collection[str]
+) -> dict[str, FileSignature | None]:
+    """Return path -> signature of the files that a step has read and not written.
+
+    A log that steps only append to grows with every run: it is neither input nor output, but one
+    that the step reads, too, counts as the step has left it. scratch_files: which steps wrote.
+    """
+    inputs: dict[str, FileSignature | None] = {}
+    for path, stat in sorted(accesses.read.items()):
+        is_own = path in accesses.written or path in accesses.scratch or str(path) in scratch_files
+        if not is_own and not path.is_dir():
+            is_appended = path in accesses.appended
+            signature = file_signature(path) if is_appended else signature_when_read(path, stat)
+            inputs[str(path)] = signature
+    for path, stat in sorted(accesses.passed.items()):
+        is_changed = path in accesses.written or path in accesses.appended
+        if not is_changed and str(path) not in inputs and _has_stat(path, stat):
+            inputs[str(path)] = file_signature(path)
+    return inputs
+
+
+def _has_stat(path: Path, stat: str) -> bool:
+    """Return whether a file is as it was when another program got its name."""
+    return path.is_file() and format_stat(path.stat()) == stat
+
+
+def _executed_modules(accesses: FileAccesses) -> dict[str, ModuleCode]:
+    """Return path -> code of the modules that were loaded, as they were at that moment."""
+    existing = {path: stat for path, stat in sorted(accesses.module.items()) if path.is_file()}
+    return {
+        str(path): module_code.scan(path) if _has_stat(path, stat) else UNKNOWN_MODULE
+        for path, stat in existing.items()
+    }
+
+
+def _with_executed_modules(fingerprint: Fingerprint, accesses: FileAccesses) -> Fingerprint:
+    """Return the fingerprint with the hashes of the modules as the kernel loaded them."""
+    executed = _executed_modules(accesses)
+    full_hashes = {path: code.full_hash for path, code in executed.items()}
+    bare_hashes = {path: code.hash_without_docstrings for path, code in executed.items()}
+    return replace(
+        fingerprint,
+        modules={
+            path: full_hashes.get(path, digest) for path, digest in fingerprint.modules.items()
+        },
+        bare_modules={
+            path: bare_hashes.get(path, digest) for path, digest in fingerprint.bare_modules.items()
+        },
+        runtime_modules={
+            path: digest for path, digest in full_hashes.items() if path not in fingerprint.modules
+        },
     )
 
 

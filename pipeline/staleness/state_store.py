@@ -61,6 +61,10 @@ class StateStore:
             for path in (*state.fingerprint.outputs, *state.earlier_outputs)
         }
 
+    def scratch_files(self) -> set[str]:
+        """Return the temporary and hidden files that steps wrote, and that are nobody's input."""
+        return {path for state in self.states.values() for path in state.scratch_files}
+
     def _ancestors(self, needs: Iterable[str]) -> set[str]:
         """Return the needed steps and all steps that those need in turn."""
         labels: set[str] = set()

@@ -18,7 +18,10 @@ FORMER_NAMES = {
     "wrote": "output_digest",
 }
 # entries of a fingerprint: their paths are stored relative to the project
-PATH_ENTRIES = ("modules", "bare_modules", "runtime_modules", "inputs", "outputs", "folders")
+PATH_ENTRIES = (
+    *("modules", "bare_modules", "runtime_modules"),
+    *("inputs", "outputs", "folders", "existence"),
+)
 SIGNATURE_TYPES: dict[str, type[FileSignature] | type[FolderSignature]] = {
     "inputs": FileSignature,
     "outputs": FileSignature,
@@ -38,6 +41,9 @@ class StepState:
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
     earlier_outputs: list[str] = field(default_factory=list)  # of earlier runs, that still exist
     output_digest: str = "nothing"  # of its own results
+    # files that it read and that are not compared, as they are of the system or of a tool
+    untracked_reads: list[str] = field(default_factory=list)
+    scratch_files: list[str] = field(default_factory=list)  # temporary and hidden ones it wrote
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], workspace: Workspace) -> "StepState":
@@ -65,6 +71,8 @@ class StepState:
             Fingerprint(**entries),
             [workspace.from_portable(path) for path in content.get("earlier_outputs", [])],
             content.get("output_digest", "nothing"),
+            list(content.get("untracked_reads", [])),
+            list(content.get("scratch_files", [])),
         )
 
     def to_dict(self, workspace: Workspace) -> dict[str, Any]:
@@ -85,6 +93,8 @@ class StepState:
             **entries,
             "earlier_outputs": [workspace.to_portable(path) for path in self.earlier_outputs],
             "output_digest": self.output_digest,
+            "untracked_reads": self.untracked_reads,
+            "scratch_files": self.scratch_files,
         }
 
 

@@ -55,7 +55,7 @@ def changed_file(store, run_folder, home):
     outputs = {str(path): file_signature(path)}
     store.save(StepState("one", "1", StepStatus.DONE, Fingerprint(outputs=outputs)))
     path.write_text("bb")
-    (run_folder / "two.trace").write_text(f"written 1 1 {path}\n")
+    (run_folder / "two.trace").write_text(f"written 1 1 1 1 {path}\n")
     return path
 
 
@@ -83,7 +83,7 @@ def test_a_step_that_succeeds_is_recorded_with_what_it_read_and_wrote(save_end, 
     for name in ("in", "out"):
         (home / name).write_text(name)
     stat = file_signature(home / "in").stat
-    (run_folder / "two.trace").write_text(f"read {stat} {home}/in\nwritten 0 0 {home}/out\n")
+    (run_folder / "two.trace").write_text(f"read {stat} {home}/in\nwritten 0 0 0 0 {home}/out\n")
     assert save_end(StepStatus.DONE).status is StepStatus.DONE
     fingerprint = StateStore(Workspace(home)).load("two").fingerprint
     assert list(fingerprint.inputs) == [f"{home}/in"]

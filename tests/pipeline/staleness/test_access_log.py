@@ -15,7 +15,7 @@ def read_log(tmp_path):
 
     def read(*lines, ignore=()):
         log = tmp_path / "log"
-        texts = (line.replace(" ", f" 1 2 {folder}/", 1) for line in lines)
+        texts = (line.replace(" ", f" 1 2 3 4 {folder}/", 1) for line in lines)
         log.write_text("".join(f"{text}\n" for text in texts))
         step = Step("one", folder / "one.ipynb", ignore=ignore)
         return read_access_log(log, step, Workspace(folder))

@@ -23,6 +23,7 @@ BEFORE = Fingerprint(
     inputs={"raw.csv": FILE, "late.csv": None},
     outputs={"train.csv": FILE},
     folders={"data": FOLDER, "later": None},
+    existence={"override.csv": False, "flag": True},
     upstream={"prep": "d1"},
     external_state={"champion": "3"},
 )
