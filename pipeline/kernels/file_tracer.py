@@ -60,8 +60,8 @@ class _FileTracer:
             "import": self.on_import,
             "ctypes.dlopen": self.on_load_library,
             "os.rename": self.on_rename,
-            "os.mkdir": self.on_make,
-            "sqlite3.connect": self.on_make,
+            "os.mkdir": self.on_create,
+            "sqlite3.connect": self.on_create,
             "os.listdir": self.on_list,
             "os.scandir": self.on_list,
             "os.system": self.on_command,
@@ -114,10 +114,10 @@ class _FileTracer:
                 moved_path = target_path + path.removeprefix(source_path)
                 self.record_access(AccessKind.WRITTEN, moved_path)
 
-    def on_make(self, path: Any, *_options: int) -> None:
+    def on_create(self, path: Any, *_options: int) -> None:
         """Record a folder or a database that may be made now."""
         if isinstance(path, str | bytes | os.PathLike):
-            self.record_access(AccessKind.MADE, path)
+            self.record_access(AccessKind.CREATED, path)
 
     def on_list(self, path: Any) -> None:
         """Record a folder that is listed, if data may depend on it."""
@@ -146,6 +146,8 @@ class _FileTracer:
 
     def record_probe(self, path: Any) -> None:
         """Record a path whose existence or state our code asks for."""
+        if isinstance(path, str) and (AccessKind.PROBED, path) in self.recorded_accesses:
+            return
         if isinstance(path, str | bytes | os.PathLike) and callers.is_probed_by_our_code(
             sys._getframe(2)
         ):

@@ -22,7 +22,7 @@ class AccessKind(StrEnum):
     MODULE = "module"  # source code that Python's import system loads
     LISTED = "listed"  # a folder, by a cell or by a module of the project
     LISTED_BY_PACKAGE = "listed-by-package"  # a folder, by an installed package
-    MADE = "made"  # a new folder
+    CREATED = "created"  # a new folder
     PROBED = "probed"  # a path whose existence matters: missing when opened, or asked for
     PASSED = "passed"  # a file that the command line of another program names
 

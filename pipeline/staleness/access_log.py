@@ -35,7 +35,7 @@ class FileAccesses:
     module: dict[Path, str] = field(default_factory=dict)  # our modules, imported
     listed: dict[Path, str] = field(default_factory=dict)  # folders
     listed_by_package: dict[Path, str] = field(default_factory=dict)  # folders
-    made: dict[Path, str] = field(default_factory=dict)  # folders and databases
+    created: dict[Path, str] = field(default_factory=dict)  # folders and databases
     probed: dict[Path, str] = field(default_factory=dict)  # paths that may exist or not
     passed: dict[Path, str] = field(default_factory=dict)  # to other programs
     scratch: set[Path] = field(default_factory=set)  # temporary and hidden files that it wrote
@@ -47,7 +47,7 @@ def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAcc
     accesses = FileAccesses()
     scopes = PathScopes(step, workspace)
     started_ns = sys.maxsize
-    made_folders: set[Path] = set()  # temporary ones
+    created_folders: set[Path] = set()  # temporary ones
     lines = log_path.read_text(errors="surrogateescape").splitlines() if log_path.exists() else []
     for line in lines:
         kind_text, _, rest = line.partition(" ")
@@ -62,13 +62,13 @@ def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAcc
                 accesses.untracked.add(path)
         elif scope is PathScope.SCRATCH and kind in CHANGING_KINDS:
             accesses.scratch.add(path)
-        elif scope is PathScope.SCRATCH and kind is AccessKind.MADE:
+        elif scope is PathScope.SCRATCH and kind is AccessKind.CREATED:
             if stat == MISSING_STAT:
-                made_folders.add(path)
+                created_folders.add(path)
         elif scope is PathScope.SCRATCH and (
             int(numbers[2]) > started_ns
             or scopes.is_temporary_folder(path)
-            or made_folders.intersection(path.parents)
+            or created_folders.intersection(path.parents)
         ):
             continue  # the step has made it, or any program may have
         elif scope is not PathScope.IGNORED and not _is_byproduct(kind, path):
@@ -104,7 +104,7 @@ def probed_paths(accesses: FileAccesses, workspace: Workspace) -> list[Path]:
     explained_paths = (
         accesses.written.keys()
         | accesses.appended.keys()
-        | accesses.made.keys()
+        | accesses.created.keys()
         | accesses.module.keys()
         | accesses.read.keys()
         | accesses.listed.keys()
