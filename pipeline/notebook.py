@@ -3,15 +3,14 @@
 Works without a runner too, as in JupyterLab: then nothing is published. Imports nothing slow.
 """
 
-import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.results import ExtraPage, Metric, PublishedResults, format_metric
+from pipeline.runs.strict_json import encode_json
 
 __all__ = ["Metric", "origin", "publish", "report_path", "run_id"]
 
@@ -83,5 +82,5 @@ def publish(
     )
     results_file = os.environ.get(RESULTS_VARIABLE)
     if results_file:
-        atomic_write(Path(results_file), json.dumps(asdict(results), indent=1))
+        atomic_write(Path(results_file), encode_json(results, indent=1))
     return {name: format_metric(value) for name, value in headline.items()}

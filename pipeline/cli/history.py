@@ -90,6 +90,7 @@ def _step_details(workspace: Workspace, run: RunRecord, step: StepRecord) -> lis
     for number, attempt in enumerate(step.attempts, 1):
         duration = format_duration(attempt.seconds)
         lines.append(f"  attempt {number} {attempt.status} after {duration}: {attempt.failure}")
+    lines += [f"  note: {note}" for note in step.notes]
     lines += [f"  {step.failure}"] if step.failure else []
     output_lines = step.output.strip().splitlines()
     lines += [f"  last output: {line}" for line in output_lines[-MAX_OUTPUT_LINES:]]

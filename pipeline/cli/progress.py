@@ -1,8 +1,7 @@
 """Report the progress of a run: in plain lines, as JSON events, or errors only."""
 
-import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ from pipeline.runs import records
 from pipeline.runs.events import RunEvent
 from pipeline.runs.formatting import format_duration, join_limited
 from pipeline.runs.records import RunRecord, StepRecord
-from pipeline.runs.results import Metric, format_metric
+from pipeline.runs.results import format_metric
 from pipeline.runs.status import StepStatus
+from pipeline.runs.strict_json import encode_json
 from pipeline.workspace import RUN_PAGE_NAME, Workspace
 
 
@@ -71,11 +71,7 @@ class JsonProgress(PlainProgress):
             content |= {"step": step}
         else:
             content |= {"status": run.status, "headline": run.headline}
-        print(json.dumps(content, default=_to_json), flush=True)
-
-
-def _to_json(value: Any) -> Any:
-    return asdict(value) if isinstance(value, StepRecord | Metric) else str(value)
+        print(encode_json(content), flush=True)
 
 
 def _step_result(step: StepRecord) -> str:
@@ -83,7 +79,9 @@ def _step_result(step: StepRecord) -> str:
         return f"{step.name:10} up to date since run {step.reused}"
     cells = f"{step.cells_done:3}/{step.cells or '?'} cells"
     line = f"{step.name:10} {cells}  {format_duration(step.seconds):>8}  {step.status}"
-    return f"{line}  (started cold: {step.cold_start})" if step.cold_start else line
+    if step.cold_start:
+        line += f"  (started cold: {step.cold_start})"
+    return "\n".join([line, *(f"{'':10} note: {note}" for note in step.notes)])
 
 
 def run_summary(run: RunRecord, workspace: Workspace) -> str:

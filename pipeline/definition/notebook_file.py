@@ -1,22 +1,25 @@
 """Read a notebook's file: its cells and the kernel it asks for."""
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipeline.runs.digests import FileVersion, file_version
+from pipeline.runs.strict_json import decode_json
+
+INJECTED_TAG = "injected-parameters"
+PAPERMILL_TAGS = {INJECTED_TAG, "papermill-error-cell-tag"}  # of the cells that papermill adds
 
 
 def kernel_name(notebook: Path) -> str:
     """Return the name of the kernel the notebook asks for; python3 if it names none."""
-    metadata = _load_notebook(notebook).get("metadata", {})
+    metadata = _load_notebook(notebook)["metadata"]
     return metadata.get("kernelspec", {}).get("name") or "python3"
 
 
 def language(notebook: Path) -> str:
     """Return the programming language of the notebook; python if it names none."""
-    metadata = _load_notebook(notebook).get("metadata", {})
+    metadata = _load_notebook(notebook)["metadata"]
     language_info = metadata.get("language_info", {})
     return metadata.get("kernelspec", {}).get("language") or language_info.get("name") or "python"
 
@@ -27,12 +30,29 @@ def is_python(notebook: Path) -> bool:
 
 
 def read_cells(notebook: Path) -> list[dict[str, Any]]:
-    """Return the notebook's cells, each with its source as one text.
+    """Return the cells that are executed, each with its source as one text.
 
     Raises ValueError if the file is missing or is not a notebook of format 4.
     """
-    cells = _load_notebook(notebook)["cells"]
+    cells = load_executable(notebook)["cells"]
     return [{**cell, "source": "".join(cell["source"])} for cell in cells]
+
+
+def load_executable(notebook: Path) -> dict[str, Any]:
+    """Return the notebook's JSON without what an earlier execution by papermill has left in it.
+
+    Its cells with parameters would set them to their values of then, and its error markers are no
+    part of the notebook. Raises ValueError if the file is missing or is no notebook of format 4.
+    """
+    content = _load_notebook(notebook)
+    cells = [cell for cell in content["cells"] if not _tags(cell) & PAPERMILL_TAGS]
+    metadata = {name: value for name, value in content["metadata"].items() if name != "papermill"}
+    return {**content, "metadata": metadata, "cells": cells}
+
+
+def count_injected_cells(notebook: Path) -> int:
+    """Return how many cells with parameters an earlier execution by papermill has left."""
+    return sum(INJECTED_TAG in _tags(cell) for cell in _load_notebook(notebook)["cells"])
 
 
 def _load_notebook(notebook: Path) -> dict[str, Any]:
@@ -40,23 +60,63 @@ def _load_notebook(notebook: Path) -> dict[str, Any]:
         return _load_version(notebook, file_version(notebook))
     except FileNotFoundError:
         raise ValueError(f"there is no notebook {notebook}") from None
+    except OSError as error:  # a folder, or a file of another user
+        raise ValueError(f"the notebook {notebook} cannot be read: {error.strerror}") from None
 
 
 @cache  # a command asks for parameters, code, imports and the kernel: it reads the file once
 def _load_version(notebook: Path, _version: FileVersion) -> dict[str, Any]:
+    raw = notebook.read_bytes()
     try:
-        content = json.loads(notebook.read_bytes())
+        content = decode_json(raw)
     except ValueError as error:
-        raise ValueError(f"{notebook.name} is not a notebook: it is not JSON ({error})") from None
+        hint = "it has the marks of a merge conflict" if b"\n<<<<<<< " in raw else error
+        raise ValueError(f"{notebook.name} is not a notebook: it is not JSON ({hint})") from None
     nbformat = content.get("nbformat") if isinstance(content, dict) else None
-    if nbformat != 4 or "cells" not in content:
+    if isinstance(nbformat, int) and nbformat < 4:
         raise ValueError(
             f"{notebook.name} has notebook format {nbformat}, expected 4; to bring it up to date: "
             f"jupyter nbconvert --to notebook --inplace {notebook.name}"
         )
+    if nbformat != 4:
+        raise ValueError(f"{notebook.name} has notebook format {nbformat}, expected 4")
+    return _check_structure(content, notebook.name)
+
+
+def _check_structure(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the notebook with metadata everywhere. Raises ValueError if it has no proper cells."""
+    cells = content.get("cells")
+    if not isinstance(cells, list):
+        raise ValueError(f"{name} is not a notebook: it has no list of cells")
+    for number, cell in enumerate(cells, 1):
+        is_cell = isinstance(cell, dict) and isinstance(cell.get("cell_type"), str)
+        if not is_cell or not _is_source(cell.get("source")):
+            raise ValueError(f"{name} is not a notebook: its cell {number} has no type or source")
+        _check_metadata(cell, f"cell {number} of {name}")
+        if not isinstance(cell["metadata"].get("tags", []), list):
+            raise ValueError(f"cell {number} of {name}: its tags are no list")
+    _check_metadata(content, name)
+    for entry in ("kernelspec", "language_info"):
+        if not isinstance(content["metadata"].get(entry, {}), dict):
+            raise ValueError(f"{name} is not a notebook: its {entry} is no object of JSON")
     return content
+
+
+def _check_metadata(content: dict[str, Any], name: str) -> None:
+    if not isinstance(content.setdefault("metadata", {}), dict):
+        raise ValueError(f"{name}: its metadata is no object of JSON")
+
+
+def _is_source(source: Any) -> bool:
+    """Return whether this is the source of a cell: a text, or a list of texts."""
+    lines = source if isinstance(source, list) else [source]
+    return all(isinstance(line, str) for line in lines)
 
 
 def is_parameters_cell(cell: dict[str, Any]) -> bool:
     """Return whether a cell is tagged `parameters`."""
-    return "parameters" in cell.get("metadata", {}).get("tags", [])
+    return "parameters" in _tags(cell)
+
+
+def _tags(cell: dict[str, Any]) -> set[str]:
+    return set(cell["metadata"].get("tags", []))

@@ -1,6 +1,5 @@
 """Completing the record of a run whose runner was killed or lost power."""
 
-import json
 from pathlib import Path
 
 from pipeline.definition.project import Project
@@ -9,6 +8,7 @@ from pipeline.report.live import ReportWriter
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.records import MAX_LAST_OUTPUT_CHARS, RunRecord, RunRecordWriter, StepRecord
 from pipeline.runs.status import CellStatus, StepStatus
+from pipeline.runs.strict_json import decode_json, encode_json
 
 CRASH_MESSAGE = "the runner was killed, or the machine lost power"
 
@@ -35,7 +35,7 @@ def _recover_step(step: StepRecord, executed_path: Path) -> None:
     """Complete a step's record and its executed notebook from what the notebook last saved."""
     step.status, step.failure = StepStatus.KILLED, CRASH_MESSAGE
     try:
-        notebook = json.loads(executed_path.read_text())
+        notebook = decode_json(executed_path.read_bytes())
     except (OSError, ValueError):
         return  # killed before anything was saved
     step.cell_status, step.cell_seconds = [], []
@@ -50,4 +50,4 @@ def _recover_step(step: StepRecord, executed_path: Path) -> None:
         cell_state["status"] = status.papermill
     step.cells, step.cells_done = len(step.cell_status), step.cell_status.count(CellStatus.RAN)
     step.seconds = sum(step.cell_seconds)
-    atomic_write(executed_path, json.dumps(notebook))
+    atomic_write(executed_path, encode_json(notebook))

@@ -5,7 +5,6 @@ a killed kernel never ran.
 """
 
 import contextlib
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pipeline.execution.notebook_job import NotebookJob
 from pipeline.execution.output_capture import coalesce_streams
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.status import CellStatus, StepStatus
+from pipeline.runs.strict_json import encode_json, to_json_content
 
 # A notebook that keeps changing is saved again after a pause of at least MIN_SAVE_INTERVAL_SECONDS
 # and SAVE_PAUSE_FACTOR times the last save's duration, so that saving takes a bounded share of the
@@ -45,8 +45,10 @@ class ExecutionManager(NotebookExecutionManager):
         self.job.result.cell_status = [CellStatus.NOT_RUN for _ in self.nb.cells]
         state = self.nb.metadata.papermill
         state["output_path"] = self.output_path
+        if self.job.request.notebook.name:  # else papermill has read the file, and knows it
+            state["input_path"] = str(self.job.request.notebook)
         values = state.get("parameters")  # JSON has no dates and paths
-        state["parameters"] = json.loads(json.dumps(values, default=str))
+        state["parameters"] = to_json_content(values)
 
     def cell_start(self, cell: Any, cell_index: int = 0, **options: Any) -> None:
         """Record that a cell has started."""
@@ -135,7 +137,7 @@ class ExecutionManager(NotebookExecutionManager):
             super().save()
         elif self.output_path:
             content = {**self.nb, "cells": [_cell_to_save(cell) for cell in self.nb.cells]}
-            text = json.dumps(self.job.secrets.mask(content))
+            text = encode_json(self.job.secrets.mask(content))
             atomic_write(Path(self.output_path), text + "\n", durable)
 
 

@@ -2,15 +2,20 @@
 
 import asyncio
 import contextlib
-import signal
 from queue import Empty
 from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import (
+    CellControlSignal,
+    CellExecutionError,
+    CellTimeoutError,
+    DeadKernelError,
+)
+from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient
 
-from pipeline.execution import limits
+from pipeline.execution import cell_errors, limits
 from pipeline.execution.execution_manager import ExecutionManager
 from pipeline.execution.output_capture import OutputCapture
 from pipeline.kernels.fork_provisioner import PROVISIONER_NAME
@@ -21,6 +26,7 @@ from pipeline.runs.status import CellStatus, StepStatus
 
 INTERRUPT_GRACE_SECONDS = 5.0  # the time that an interrupted kernel has before it is killed
 SAVE_CHECK_INTERVAL_SECONDS = 0.1
+REPLY_GRACE_SECONDS = 2.0  # the time between a cell's end and its reply
 # a job that was stopped or reached a limit ended its cell, which may look as if it failed
 FORCED_ENDS = {
     StepStatus.STOPPED: CellStatus.KILLED,
@@ -33,9 +39,16 @@ class KernelSession(PapermillNotebookClient):
     """Execute a notebook's cells in one kernel; the manager's job tells how that ended."""
 
     def __init__(self, manager: ExecutionManager, **options: Any) -> None:
-        super().__init__(manager, on_cell_executed=refuse_exit, **options)
+        super().__init__(
+            manager,
+            on_cell_executed=cell_errors.raise_exit,
+            on_cell_error=cell_errors.add_reply_error,
+            **options,
+        )
         self.job = manager.job
         self.stop_task: asyncio.Task | None = None
+        self.has_exited = False  # by a cell that called exit() or sys.exit(0)
+        self.is_reply_lost = False  # of a cell that has failed
 
     async def run(self) -> None:
         """Run all cells, or as many as possible. Raises what keeps the kernel from starting.
@@ -90,8 +103,9 @@ class KernelSession(PapermillNotebookClient):
             self.output_capture.unlink_files()
             limits_task = asyncio.ensure_future(limits.enforce(self.job, manager, self.stop))
             for cell_index, cell in enumerate(self.nb.cells):
-                if self.job.is_running:
-                    await self._run_cell(cell, cell_index)
+                if not self.job.is_running or self.has_exited:
+                    break
+                await self._run_cell(cell, cell_index)
         finally:
             if limits_task:
                 limits_task.cancel()
@@ -126,22 +140,48 @@ class KernelSession(PapermillNotebookClient):
         try:
             await self.async_execute_cell(cell, cell_index)
         except CellExecutionError as error:
-            status = CellStatus.FAILED
-            job.result.traceback = _last_traceback(cell)
-            job.finish(StepStatus.FAILED, f"{error.ename}: {error.evalue}".strip().splitlines()[0])
+            status = self._end_cell_by_error(cell, cell_index, error.ename, error.evalue)
         except CellTimeoutError as error:  # papermill's --execution-timeout
             status = CellStatus.TIMED_OUT
             job.finish(StepStatus.TIMED_OUT, str(error).splitlines()[0])
         except DeadKernelError:
-            await self._drain_outputs(cell, cell_index)
-            cell.outputs += self.output_capture.missing_outputs(cell.outputs)
-            exit_code = await self.km.provisioner.poll()
-            job.finish(StepStatus.KILLED, describe_kernel_exit(exit_code), retryable=True)
-            status = CellStatus.KILLED
+            error_output = self.is_reply_lost and cell_errors.last_error(cell)
+            if error_output:
+                name, value = error_output.ename, error_output.evalue
+                status = self._end_cell_by_error(cell, cell_index, name, value)
+            else:
+                await self._drain_outputs(cell, cell_index)
+                cell.outputs += self.output_capture.missing_outputs(cell.outputs)
+                failure = cell_errors.describe_kernel_exit(await self.km.provisioner.poll())
+                job.finish(StepStatus.KILLED, failure, retryable=True)
+                status = CellStatus.KILLED
+        # a cell may catch the interrupt and end as if nothing had happened
+        status = FORCED_ENDS.get(job.result.status, status)
         if status is not CellStatus.RAN:
             job.result.output = _last_output(cell)
-            status = FORCED_ENDS.get(job.result.status, status)
         self.nb_man.cell_complete(cell, cell_index, status=status)
+
+    def _end_cell_by_error(
+        self, cell: Any, cell_index: int, error_name: str, error_value: str
+    ) -> CellStatus:
+        """Finish the job, or end it well after an exception that is no failure."""
+        if cell_errors.is_successful_exit(error_name, error_value):
+            self._end_early(cell_index)
+            return CellStatus.RAN
+        error_output = cell_errors.last_error(cell)
+        self.job.result.traceback = "\n".join(error_output.traceback) if error_output else ""
+        self.job.finish(StepStatus.FAILED, cell_errors.describe_error(error_name, error_value))
+        return CellStatus.FAILED
+
+    def _end_early(self, cell_index: int) -> None:
+        """Run no further cell, as this one has ended the notebook well."""
+        self.has_exited = True
+        n_left = sum(cell.cell_type == "code" for cell in self.nb.cells[cell_index + 1 :])
+        rest = f"; the {n_left} code cells after it were not run" if n_left else ""
+        self.job.result.notes.append(
+            f"the notebook ended by its own decision in cell {cell_index + 1}, "
+            f"which called exit() or sys.exit(0){rest}"
+        )
 
     async def _drain_outputs(self, cell: Any, cell_index: int) -> None:
         """Process the messages that a dead kernel sent before its end."""
@@ -161,7 +201,29 @@ class KernelSession(PapermillNotebookClient):
             line = "".join(text).strip()  # the message holds a text, or a list of its lines
             if line and "\n" not in line:
                 self.nb_man.report_progress(line)
-        return super().process_message(message, cell, cell_index)
+        if message["msg_type"] == "error":
+            message["content"].update(cell_errors.normalize_error(message["content"]))
+        try:
+            return super().process_message(message, cell, cell_index)
+        except CellControlSignal:  # the cell has ended
+            asyncio.get_running_loop().call_later(
+                REPLY_GRACE_SECONDS, self._give_up_reply, self.task_poll_for_reply, cell
+            )
+            raise
+        except Exception as error:  # whatever a kernel sends, its cell is the one that runs
+            problem = cell_errors.describe_error(type(error).__name__, str(error))
+            text = f"an output cannot be shown, as it is not valid ({problem})\n"
+            cell.outputs.append(new_output("stream", name="stderr", text=text))
+            return None
+
+    def _give_up_reply(self, reply_task: asyncio.Task, cell: Any) -> None:
+        """Wait no longer for the reply of a cell that has failed and ended.
+
+        IPython sends none if it cannot report the exception, as one whose traceback is no text.
+        """
+        if not reply_task.done() and cell_errors.last_error(cell):
+            self.is_reply_lost = True
+            reply_task.cancel()
 
     def stop(self, status: StepStatus, failure: str) -> None:
         """Finish the job; interrupt the kernel, so that its cell shows where it was, then kill."""
@@ -181,31 +243,6 @@ class KernelSession(PapermillNotebookClient):
         while True:
             self.nb_man.save_if_due()
             await asyncio.sleep(SAVE_CHECK_INTERVAL_SECONDS)
-
-
-def refuse_exit(execute_reply: Any, **_cell: Any) -> None:
-    """Fail a cell that called exit(). Raises CellExecutionError.
-
-    A kernel of another interpreter only asks its client to stop it, and runs the cell to its end.
-    """
-    payloads = execute_reply["content"].get("payload") or []
-    if any(payload.get("source") == "ask_exit" for payload in payloads):
-        raise CellExecutionError("", "SystemExit", "a cell called exit()")
-
-
-def describe_kernel_exit(exit_code: int | None) -> str:
-    """Return how the kernel ended, as a sentence. exit_code: negative for a signal."""
-    if exit_code is None or exit_code >= 0:
-        return f"the kernel exited with code {exit_code}"
-    name = signal.Signals(-exit_code).name
-    hint = "; often the machine has run out of memory" if -exit_code == signal.SIGKILL else ""
-    return f"the kernel was killed by {name}{hint}"
-
-
-def _last_traceback(cell: Any) -> str:
-    """Return the traceback of the cell's last error, with terminal colours; empty without one."""
-    tracebacks = [output.traceback for output in cell.outputs if output.output_type == "error"]
-    return "\n".join(tracebacks[-1]) if tracebacks else ""
 
 
 def _last_output(cell: Any) -> str:

@@ -62,6 +62,7 @@ class JobResult:
     cell_status: list[CellStatus] = field(default_factory=list)  # empty if it is not known
     peak_mb: int = 0  # memory
     retryable: bool = False  # whether another attempt may succeed
+    notes: list[str] = field(default_factory=list)  # what readers should know of the execution
 
 
 Request = JobRequest | StopRequest

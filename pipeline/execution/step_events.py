@@ -47,7 +47,7 @@ def finish_step(step: StepRecord, result: JobResult, files: TaskFiles) -> None:
         status.after_kernel_death() for status in step.cell_status
     ]
     step.seconds = round(records.seconds_since(step.started), 3)
-    step.stderr = _read_stderr(files.stderr)
+    step.stderr, step.notes = _read_stderr(files.stderr), result.notes
 
 
 def save_step_state(

@@ -9,12 +9,15 @@ notebook has ended.
 
 import asyncio
 import contextlib
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
+from typing import Any
 
+from pipeline.definition import notebook_file
 from pipeline.execution.messages import ColdStart, Event, JobRequest, JobResult
 from pipeline.execution.notebook_job import NotebookJob, StopCallback
 from pipeline.kernels.slow_imports import skip_rfc3987_syntax
@@ -91,7 +94,7 @@ def _execute_notebook(job: NotebookJob) -> None:
     request = job.request
     try:
         papermill.execute_notebook(
-            request.notebook,
+            _load_source(job),
             None,
             request.values,
             engine_name=ENGINE_NAME,
@@ -105,6 +108,22 @@ def _execute_notebook(job: NotebookJob) -> None:
     except (Exception, KeyboardInterrupt) as error:
         job.finish(StepStatus.FAILED, f"{type(error).__name__}: {error}".splitlines()[0])
     job.mask_secrets()
+
+
+def _load_source(job: NotebookJob) -> Any:
+    """Return the notebook to execute, as papermill takes it; note what is left out of it."""
+    import nbformat
+
+    notebook = job.request.notebook
+    n_injected = notebook_file.count_injected_cells(notebook)
+    if n_injected:
+        cells, verb = ("a cell", "was") if n_injected == 1 else (f"{n_injected} cells", "were")
+        job.result.notes.append(
+            f"{cells} tagged injected-parameters in {notebook.name} {verb} ignored: an earlier "
+            "execution by papermill has left it there, with the parameters of then"
+        )
+    content = json.dumps(notebook_file.load_executable(notebook))
+    return nbformat.reads(content, as_version=nbformat.NO_CONVERT)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from pipeline.definition import magics, notebook_file
 from pipeline.definition.tasks import Task
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.digests import json_digest
-from pipeline.staleness import source_code
 from pipeline.staleness.fingerprint import Fingerprint
+from pipeline.staleness.static_analysis import imports
 from pipeline.workspace import Workspace
 
 # read when a package is imported
@@ -66,7 +66,9 @@ def find_reason(notebook: Path) -> str:
 
     As a clause: "it sets OMP_NUM_THREADS before it imports numpy".
     """
-    installed_names = {name.partition(".")[0] for name in source_code.resolve_imports(notebook)[1]}
+    installed_names = {
+        name.partition(".")[0] for name in imports.resolve_imports(notebook).installed_modules
+    }
     change = ""
     imported_names: set[str] = set()
     for statement in _iter_statements(_cell_trees(notebook)):

@@ -68,7 +68,7 @@ class _EndCell(ZMQExitAutocall):
     """
 
     def __call__(self, code: Any = None) -> None:
-        raise SystemExit("a cell called exit()" if code is None else code)
+        raise SystemExit() if code is None else SystemExit(code)
 
 
 def run_kernel(arguments: list[str], before_user_code: Callable[[], None] | None = None) -> None:

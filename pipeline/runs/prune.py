@@ -1,6 +1,5 @@
 """Deleting old runs: records, executed notebooks and reports, but none that is still needed."""
 
-import json
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.runs import records
+from pipeline.runs.strict_json import decode_json
 from pipeline.workspace import Workspace
 
 PinnedRuns = Callable[[], dict[str, str]]  # run id -> why it matters, e.g. what of it is in use
@@ -57,7 +57,7 @@ def _runs_with_current_results(workspace: Workspace) -> dict[str, str]:
     reasons: dict[str, str] = {}
     for path in workspace.states_folder.glob("*.json"):
         with suppress(ValueError, KeyError, TypeError, OSError):
-            run_id = json.loads(path.read_text())["run"]
+            run_id = decode_json(path.read_bytes())["run"]
             reasons[run_id] = f"{path.stem} is up to date since this run"
     return reasons
 

@@ -1,6 +1,5 @@
 """The record of a run: the file run.json in its folder, rewritten whenever something has ended."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.digests import slug
 from pipeline.runs.results import Headline, headline_from_dict
 from pipeline.runs.status import FAILED_STATUSES, CellStatus, StepStatus
+from pipeline.runs.strict_json import decode_json, encode_json
 from pipeline.workspace import RUN_RECORD_NAME
 
 MAX_LAST_OUTPUT_CHARS = 2_000  # of StepRecord.output
@@ -57,6 +57,7 @@ class StepRecord:
     reused: str = ""  # the run that produced the results, if the step was up to date
     cold_start: str = ""  # why it was not run in a warm kernel, as a clause: "it sets ..."
     failure: str = ""  # one sentence
+    notes: list[str] = field(default_factory=list)  # of the runner, on how it was executed
     traceback: str = ""  # with terminal colours
     output: str = ""  # the end of the output of the cell that did not end well
     stderr: str = ""  # the end of what the kernel process wrote to stderr
@@ -95,7 +96,7 @@ class RunRecord:
         return _decode(cls, content)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as `from_dict` takes it; its values need `json.dumps(default=str)`."""
+        """Return the record as `from_dict` takes it; its values need `encode_json`."""
         return asdict(self)
 
     @property
@@ -188,7 +189,7 @@ class RunRecordWriter:
 
     def save(self) -> None:
         """Write run.json atomically. Raises OSError if it cannot be written."""
-        text = json.dumps(self.run.to_dict(), indent=1, default=str)
+        text = encode_json(self.run.to_dict(), indent=1)
         try:
             atomic_write(self.folder / RUN_RECORD_NAME, text)
         except OSError:
@@ -223,7 +224,7 @@ def load(run_folder: Path) -> RunRecord:
     """
     path = run_folder / RUN_RECORD_NAME
     try:
-        return RunRecord.from_dict(json.loads(path.read_text()))
+        return RunRecord.from_dict(decode_json(path.read_bytes()))
     except OSError:
         raise LookupError(f"there is no run {run_folder.name}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:

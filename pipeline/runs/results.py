@@ -1,10 +1,11 @@
 """The results that a notebook publishes to the runner, as they stand in a file of the run."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pipeline.runs.strict_json import NON_FINITE_TEXTS, decode_json
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class PublishedResults:
         """
         if not path.exists():
             return cls()
-        content = json.loads(path.read_text())
+        content = decode_json(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError(f"it published {type(content).__name__}, expected dict ({path})")
         entries: dict[str, Any] = {}
@@ -80,11 +81,16 @@ def _parse_result(name: str, content: Any) -> Metric | str:
     """Return a result of a headline; the text of a metric that has none is its value."""
     if not isinstance(content, Mapping):
         return str(content)
-    value, before = content.get("value"), content.get("before")
+    value, before = _parse_number(content.get("value")), _parse_number(content.get("before"))
     if not isinstance(value, int | float) or not isinstance(before, int | float | None):
         raise ValueError(f"it published {name} as {dict(content)!r}, expected a number as value")
     text, better = str(content.get("text", value)), str(content.get("better") or "")
     return Metric(value, text, better, before)
+
+
+def _parse_number(content: Any) -> Any:
+    """Return NaN or infinity for its text in JSON; other content as it is."""
+    return float(content) if content in NON_FINITE_TEXTS else content
 
 
 def _parse_page(name: str, content: Any) -> ExtraPage:

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.definition.parameters import read_parameters
 from pipeline.definition.steps import Step
 from pipeline.definition.tasks import Task
+from pipeline.runs.strict_json import to_json_content
 from pipeline.staleness import source_code
 from pipeline.staleness.file_signature import FileSignature, file_signature
 from pipeline.staleness.fingerprint import Fingerprint
@@ -96,7 +97,7 @@ def to_json_value(value: Any) -> Any:
     """Return a parameter's value in a form that JSON can hold."""
     if isinstance(value, list):
         return [to_json_value(element) for element in value]
-    return value if isinstance(value, bool | int | float | None) else str(value)
+    return to_json_content(value if isinstance(value, bool | int | float | None) else str(value))
 
 
 def type_name(value: Any) -> str:

@@ -3,7 +3,6 @@
 A state is written when its step starts and when it has ended.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from pipeline.definition.tasks import Task
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.digests import slug
 from pipeline.runs.status import StepStatus
+from pipeline.runs.strict_json import decode_json, encode_json
 from pipeline.staleness.step_state import StepState
 from pipeline.workspace import Workspace
 
@@ -35,7 +35,7 @@ class StateStore:
         """Write the state of a step atomically."""
         path = self.workspace.states_folder / f"{slug(state.label)}.json"
         content = state.to_dict(self.workspace)
-        atomic_write(path, json.dumps(content, indent=1, default=str))
+        atomic_write(path, encode_json(content, indent=1))
         self.states[state.label] = state
 
     def upstream_digests(self, needs: Iterable[str]) -> dict[str, str]:
@@ -89,7 +89,7 @@ def _load_states(workspace: Workspace) -> dict[str, StepState]:
     outdated_labels: set[str] = set()
     for path in sorted(workspace.states_folder.glob("*.json")):
         try:
-            content = {"label": path.stem, **json.loads(path.read_text())}
+            content = {"label": path.stem, **decode_json(path.read_bytes())}
             state = StepState.from_dict(content, workspace)
             outdated_labels |= _chained_labels(content)
         except (OSError, KeyError, TypeError, ValueError, AttributeError):

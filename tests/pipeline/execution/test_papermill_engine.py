@@ -81,7 +81,8 @@ def test_ctrl_c_is_recorded_with_the_place_where_the_cell_was(run_papermill):
     [
         ("print(x)", [], ["completed"] * 5),
         ("1 / 0", [], ["completed"] * 3 + ["failed", "not run"]),
-        ("exit()", [], ["completed"] * 3 + ["failed", "not run"]),
+        ("exit()", [], ["completed"] * 4 + ["not run"]),
+        ("exit(1)", [], ["completed"] * 3 + ["failed", "not run"]),
         (
             "import time; time.sleep(60)",
             ["--execution-timeout", "1"],
