@@ -5,6 +5,7 @@ What only a run needs is imported by the functions: a command with nothing to do
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli.selection import Selection
@@ -17,9 +18,11 @@ from pipeline.execution import run_lock
 from pipeline.kernels import kernel_choice
 from pipeline.runs import records
 from pipeline.runs.events import RunEvent
+from pipeline.runs.records import RunRecord
 from pipeline.staleness import plan
 from pipeline.staleness.plan import PlannedTask
 from pipeline.staleness.state_store import StateStore
+from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
     from pipeline.cli.progress import PlainProgress
@@ -36,10 +39,12 @@ def run_tasks(
 
     pipeline: all steps. environment: of the kernels. args: the options of the command line.
     """
-    workspace, run_id = project.workspace, records.new_run_id()
+    workspace = project.workspace
+    run_id = records.new_run_id(_newest_run_id(workspace))
     tasks, forced_steps = selection
     with run_lock.hold(workspace.lock_file, run_id, print_waiting) as lock_descriptor:
         _recover_interrupted_run(project)
+        run_id = max(run_id, records.new_run_id(_newest_run_id(workspace)))
         state_store = StateStore(workspace)
         # not before the lock is held: another run may just have finished some of the steps
         planned_tasks = plan.plan_tasks(tasks, state_store, forced_steps)
@@ -68,15 +73,18 @@ def run_tasks(
         return scheduler.run(lock_descriptor)
 
 
-def _recover_interrupted_run(project: Project) -> None:
-    """Complete the newest run if its runner was killed, and say so."""
-    # without one that is damaged, which is no reason for not running; `show` names it
-    for run in records.load_all(project.workspace.runs_folder, limit=1):
-        if not run.ended:
-            from pipeline.execution import crash_recovery
+def _newest_run_id(workspace: Workspace) -> str:
+    return next(iter(workspace.run_ids()), "")
 
-            crash_recovery.recover(project, run)
-            print(f"run {run.id} was killed; its finished steps are kept", file=sys.stderr)
+
+def _recover_interrupted_run(project: Project) -> None:
+    """Complete the runs whose runners were killed, and say so."""
+    # without one that is damaged, which is no reason for not running; `show` names it
+    for run in records.load_unfinished(project.workspace.runs_folder):
+        from pipeline.execution import crash_recovery
+
+        crash_recovery.recover(project, run)
+        print(f"run {run.id} was killed; its finished steps are kept", file=sys.stderr)
 
 
 def validate_defaults(tasks: list[Task]) -> None:
@@ -101,7 +109,7 @@ def _report_up_to_date(
             _write_deleted_report(project, planned.last_run, planned.task.label)
     newest_run_id = max(planned.last_run for planned in planned_tasks)
     if args.json:
-        newest_run = records.load(workspace.run_folder(newest_run_id))
+        newest_run = _load_or_empty(workspace.run_folder(newest_run_id))
         newest_run.steps = [step for step in newest_run.steps if not step.status.is_failure]
         _create_progress(project, args)(RunEvent.NOTHING_TO_DO, newest_run, None)
     elif not args.quiet:
@@ -114,12 +122,23 @@ def _report_up_to_date(
 def _write_deleted_report(project: Project, run_id: str, label: str) -> None:
     from pipeline.report.live import ReportWriter
 
-    run = records.load(project.workspace.run_folder(run_id))
+    run = _load_or_empty(project.workspace.run_folder(run_id))
+    if not run.steps:
+        return
     report_writer = ReportWriter(project, run)
     for step in run.steps:
         if step.name == label:
             report_writer.enqueue(step)
     report_writer.write_final_pages()
+
+
+def _load_or_empty(run_folder: Path) -> RunRecord:
+    """Return a run's record; if it is damaged or gone, say so and return one without steps."""
+    try:
+        return records.load(run_folder)
+    except (LookupError, records.UnreadableRecordError) as error:
+        print(error.args[0], file=sys.stderr)
+        return RunRecord(run_folder.name, records.utc_now(), [])
 
 
 def _create_progress(project: Project, args: argparse.Namespace) -> "PlainProgress":

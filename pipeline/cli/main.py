@@ -44,6 +44,7 @@ def main(
     to a comma, are compared by default. compare_commits: adds a table to the page that compares two
     runs.
     """
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a character the terminal cannot show is no failure
             stream.reconfigure(errors="backslashreplace")
@@ -75,3 +76,17 @@ def main(
         print("stopped by Ctrl-C", file=sys.stderr)
         return CTRL_C_EXIT_CODE
     return exit_code
+
+
+def _open_closed_streams() -> None:
+    """Open standard streams that the caller has closed, as by >&-; what is printed is discarded.
+
+    Else the next file that is opened would get the number of a standard stream.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)

@@ -1,8 +1,6 @@
 """Read parameter overrides from the environment, from YAML files and from the command line."""
 
-import codecs
 import os
-import shlex
 from pathlib import Path
 
 from pipeline.definition.parameters import read_parameters
@@ -25,9 +23,11 @@ def load_overrides(
     """
     names_by_lowercase = _parameter_names(pipeline)
     overrides = _environment_overrides(names_by_lowercase)
+    step_names = {step.name for step in pipeline}
+    dictionary_names = set(names_by_lowercase.values()) - step_names
     for path in parameter_files:
         try:
-            overrides += _file_overrides(path)
+            overrides += _file_overrides(path, dictionary_names)
         except ValueError as error:
             problems.append(str(error))
     selected_names = _parameter_names(selected_steps).values()
@@ -55,43 +55,26 @@ def _environment_overrides(parameter_names: dict[str, str]) -> list[ParameterOve
     return overrides
 
 
-def _file_overrides(path: Path) -> list[ParameterOverride]:
-    import yaml
+def _file_overrides(path: Path, dictionary_names: set[str]) -> list[ParameterOverride]:
+    """Return the overrides of a file: STEP: {NAME: VALUE} is STEP.NAME.
 
-    try:
-        # BaseLoader keeps every scalar as text: what 007 means is up to the annotation
-        content = yaml.load(_read_text(path), yaml.BaseLoader) or {}
-    except OSError as error:
-        raise ValueError(f"--params {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"--params {path} is not valid YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"--params {path}: expected NAME: VALUE, or STEP: {{NAME: VALUE}}")
-    overrides = []
-    for key, value in content.items():
-        # STEP: {NAME: VALUE} is STEP.NAME, and NAME: VALUE is NAME, from which the dot is stripped
-        values_by_name = value if isinstance(value, dict) else {"": value}
-        overrides += [
-            ParameterOverride(f"{key}.{name}".rstrip("."), text, str(path))
-            for name, text in values_by_name.items()
-        ]
-    return overrides
+    dictionary_names: names that are parameters and no steps; a mapping is the value of theirs.
+    Raises ValueError for a parameter that is set twice.
+    """
+    from pipeline.definition.parameter_file import read_parameter_file
 
-
-def _read_text(path: Path) -> str:
-    raw = path.read_bytes()
-    is_utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return raw.decode("utf-16" if is_utf16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        source = shlex.quote(str(path))
-        target = shlex.quote(str(path.with_stem(f"{path.stem}-utf8")))
-        raise ValueError(
-            f"--params {path}, line {line}: expected UTF-8, but the byte 0x{raw[error.start]:02x} "
-            "is not valid there; if the file is Latin-1, as older editors write it, convert it "
-            f"with: iconv -f LATIN1 -t UTF-8 {source} > {target}"
-        ) from None
+    overrides: dict[str, ParameterOverride] = {}
+    for key, value in read_parameter_file(path).items():
+        is_step = isinstance(value, dict) and key not in dictionary_names
+        values_by_name = value if is_step else {"": value}
+        for name, text in values_by_name.items():
+            full_name = f"{key}.{name}" if name else key
+            if full_name in overrides:
+                raise ValueError(
+                    f"--params {path}: {full_name} is set twice; delete one of the two"
+                )
+            overrides[full_name] = ParameterOverride(full_name, text, str(path))
+    return list(overrides.values())
 
 
 def parse_overrides(texts: list[str], option: str, problems: list[str]) -> list[ParameterOverride]:

@@ -3,9 +3,11 @@
 import ast
 import json
 import os
+import re
 from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pipeline.definition import notebook_file, parameters_cell
 from pipeline.definition.parameters_cell import (
@@ -15,6 +17,10 @@ from pipeline.definition.parameters_cell import (
     Parameter,
 )
 
+# the source of an object, by the name of its class: Decimal("1"), pd.Timestamp(0), Mode.FAST
+CONSTRUCTOR = re.compile(r"(\w+\.)*([A-Z]\w*(\(|\.)|(datetime|time|timedelta)\()")
+PLAIN_COLLECTIONS = ("list", "dict", "List", "Dict", "tuple", "set")
+
 
 class Secret(str):
     """`env:NAME`: a value that only the kernel looks up, so that it is never written to disk."""
@@ -23,6 +29,10 @@ class Secret(str):
     def variable(self) -> str:
         """The name of the environment variable."""
         return self.removeprefix("env:")
+
+
+class QuotedText(str):
+    """A text that is meant as one, such as "null" in quotes in a file of parameters."""
 
 
 def read_parameters(notebook: Path) -> list[Parameter]:
@@ -49,10 +59,12 @@ def validate(
     defaults are validated too.
     """
     import annotated_types
-    from pydantic import ConfigDict, ValidationError, create_model
+    from pydantic import BeforeValidator, ConfigDict, ValidationError, create_model
 
     constraints = {name: getattr(annotated_types, name) for name in CONSTRAINT_NAMES}
-    namespace = STANDARD_ANNOTATIONS | constraints
+    # pydantic would take 20260301 and 0 for the seconds since 1970
+    dates = {"date": Annotated[date, BeforeValidator(_parse_date)]}
+    namespace = STANDARD_ANNOTATIONS | constraints | dates
     parameters_by_name = {parameter.name: parameter for parameter in parameters}
     fields: dict[str, Any] = {
         parameter.name: (
@@ -72,6 +84,7 @@ def validate(
             problems += _secret_problems(parameters_by_name[name], secrets[name])
         else:
             inputs[name] = _parse_text(text, parameters_by_name[name].annotation)
+            problems += _type_problems(parameters_by_name[name], inputs[name])
     try:
         values = model.model_validate(inputs).model_dump(include=set(inputs))
     except ValidationError as error:
@@ -84,10 +97,13 @@ def validate(
 
 def _parse_text(text: Any, annotation: str) -> Any:
     """Parse what pydantic would not: None, lists, dictionaries, and the numbers of a Literal."""
-    if annotation in ("Any", "list", "dict", "List", "Dict"):
-        return _parse_literal(text)
+    if annotation in ("Any", *PLAIN_COLLECTIONS):
+        is_text = isinstance(text, QuotedText) and annotation == "Any"
+        return str(text) if is_text else _parse_literal(text)
     if not isinstance(text, str):
         return text
+    if isinstance(text, QuotedText):
+        return str(text)
     is_optional = "None" in annotation or "Optional" in annotation
     if is_optional and text in ("None", "null"):
         return None
@@ -99,6 +115,35 @@ def _parse_text(text: Any, annotation: str) -> Any:
     return text
 
 
+def _type_problems(parameter: Parameter, value: Any) -> list[str]:
+    """Return an error if a text would replace a default of a type that no text can give."""
+    default = parameter.default
+    is_object = isinstance(default, tuple | set | frozenset | complex | bytes)
+    if isinstance(default, Expression):
+        is_object = CONSTRUCTOR.match(default) is not None
+    if parameter.annotation != "Any" or not is_object or not isinstance(value, str):
+        return []
+    return [
+        f"{parameter.name} is {value!r}, expected a value like its default {default!r}, whose type "
+        "the runner cannot make from a text; annotate the parameter with the type that you want "
+        "to pass, such as str, and convert it in a later cell"
+    ]
+
+
+def _parse_date(value: Any) -> Any:
+    """Return the date of a text in ISO 8601; a value of another type as it is.
+
+    Raises ValueError for another text or a number, which pydantic would take for seconds.
+    """
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("write it as 2026-03-01 or 20260301") from None
+
+
 def _parse_literal(content: Any) -> Any:
     """Return the value of a literal of Python or JSON, such as 3 or [1, 2]; else the text itself.
 
@@ -108,6 +153,8 @@ def _parse_literal(content: Any) -> Any:
         return [_parse_literal(item) for item in content]
     if isinstance(content, dict):
         return {key: _parse_literal(item) for key, item in content.items()}
+    if content is None:
+        return None
     for parse in (json.loads, ast.literal_eval):
         try:
             value = parse(content)
@@ -135,6 +182,9 @@ def _error_message(
     """Return the message for one entry of pydantic's ValidationError.errors()."""
     name = error_details["loc"][0]
     value = texts.get(name, parameters_by_name[name].default)
-    reason = error_details["msg"].removeprefix("Input ")
+    reason = error_details["msg"].removeprefix("Input ").removeprefix("Value error, ")
     subject = name if name in texts else f"{name}'s default"
-    return f"{subject} is {value!r}, expected {parameters_by_name[name].annotation} ({reason})"
+    expected = parameters_by_name[name].annotation
+    if value is None and name in texts:
+        return f'{subject} is null, expected {expected}; an empty text is written ""'
+    return f"{subject} is {value!r}, expected {expected} ({reason})"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.definition.project import Project
@@ -111,9 +112,17 @@ class Scheduler:
     def _write_initial_record(self) -> None:
         """Record the notebooks' commit, and write pages to look at from the first second."""
         notebook_folder = self.tasks[0].step.notebook.parent
-        self.record.commit, self.record.commit_link = git.commit_and_url(notebook_folder)
+        self.record.commit, self.record.commit_link = git.commit_and_url(
+            notebook_folder, self._source_files()
+        )
         self._write_record(self.record_writer.save)
         self._add_problem("a report", self.report_writer.write_initial_pages())
+
+    def _source_files(self) -> list[Path]:
+        """Return the notebooks of the run, and our modules that they import."""
+        modules = [path for planned in self.plan.values() for path in planned.fingerprint.modules]
+        notebooks = [task.step.notebook for task in self.tasks]
+        return [*dict.fromkeys([*notebooks, *map(Path, modules)])]
 
     def _run_event_loop(self, max_workers: int, signal_receiver: Connection) -> None:
         while True:

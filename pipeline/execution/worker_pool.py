@@ -33,6 +33,10 @@ THREAD_COUNT_VARIABLES = (
 )
 
 
+# a socket's path may have 107 bytes; the folder and the names in it take up to 50 of them
+MAX_TMPDIR_BYTES = 55
+
+
 class WorkerPool:
     """All processes that a run starts. They end with it, whatever happens to the runner.
 
@@ -49,7 +53,7 @@ class WorkerPool:
         }
         self.log_file = log_path.open("ab")
         # in the system's temporary folder, as the length of a socket's path is limited
-        self.socket_folder = Path(tempfile.mkdtemp(prefix="run-"))
+        self.socket_folder = make_socket_folder()
         self.workers: list[Worker] = []
         self.processes: list[subprocess.Popen] = []
         self.run_id, self.lock_descriptor = run_id, lock_descriptor
@@ -159,6 +163,16 @@ class Worker:
             failure = "its worker process was killed"
             events.append(JobResult(StepStatus.KILLED, failure, retryable=True))
         return events
+
+
+def make_socket_folder() -> Path:
+    """Make a temporary folder whose sockets have paths that the system takes.
+
+    In TMPDIR if that is short enough, else in /tmp. Raises OSError.
+    """
+    folder = tempfile.gettempdir()
+    is_short = len(os.fsencode(folder)) <= MAX_TMPDIR_BYTES
+    return Path(tempfile.mkdtemp(prefix="run-", dir=folder if is_short else "/tmp"))
 
 
 def available_cores() -> int:

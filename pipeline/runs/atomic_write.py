@@ -13,7 +13,7 @@ def atomic_write(path: Path, content: str | bytes, durable: bool = True) -> None
     temporary_path = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary_path.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(_encode(content) if isinstance(content, str) else content)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
@@ -23,6 +23,11 @@ def atomic_write(path: Path, content: str | bytes, durable: bool = True) -> None
         raise
     if durable:
         _sync_folder(path.parent)
+
+
+def _encode(text: str) -> bytes:
+    """Return a text as UTF-8; half characters, as of an undecodable file name, as escapes."""
+    return text.encode(errors="backslashreplace")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,10 +1,11 @@
 """The record of a run: the file run.json in its folder, rewritten whenever something has ended."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from pipeline.workspace import RUN_RECORD_NAME
 MAX_LAST_OUTPUT_CHARS = 2_000  # of StepRecord.output
 FORCED_REASON = "it was forced"  # an entry of StepRecord.why
 RESERVE_BYTES = 1 << 17  # enough to write a record on a full disk
+RESERVE_NAME = ".reserve"  # a file of a run that has not ended
+RUN_ID_PATTERN = re.compile(r"(\d{8}-\d{6})-([0-9a-f]{4})")
 
 
 @dataclass
@@ -158,10 +161,21 @@ ENTRY_DECODERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def new_run_id() -> str:
-    """Return an id that sorts by time, within a second too: it ends in 65,536ths of a second."""
+def new_run_id(newest_id: str = "") -> str:
+    """Return an id that sorts by time, within a second too: it ends in 65,536ths of a second.
+
+    newest_id: that of the newest run. The id sorts after it even if the clock was set back.
+    """
     now = datetime.now(UTC)
-    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond * 65_536 // 1_000_000:04x}"
+    run_id = f"{now:%Y%m%d-%H%M%S}-{now.microsecond * 65_536 // 1_000_000:04x}"
+    match = RUN_ID_PATTERN.fullmatch(newest_id)
+    if match is None or run_id > newest_id:
+        return run_id
+    second, fraction = match[1], int(match[2], 16) + 1
+    if fraction <= 0xFFFF:
+        return f"{second}-{fraction:04x}"
+    next_second = datetime.strptime(second, "%Y%m%d-%H%M%S") + timedelta(seconds=1)
+    return f"{next_second:%Y%m%d-%H%M%S}-0000"
 
 
 def seconds_since(started: str) -> float:
@@ -183,7 +197,7 @@ class RunRecordWriter:
 
     def __init__(self, run: RunRecord, folder: Path) -> None:
         self.run, self.folder = run, folder
-        self.reserve_path = folder / ".reserve"
+        self.reserve_path = folder / RESERVE_NAME
         atomic_write(self.reserve_path, os.urandom(RESERVE_BYTES))
         self.save()
 
@@ -215,6 +229,20 @@ def load_all(runs_folder: Path, limit: int | None = None) -> list[RunRecord]:
         with suppress(LookupError, UnreadableRecordError):
             runs.append(load(path.parent))
     return runs
+
+
+def load_unfinished(runs_folder: Path) -> list[RunRecord]:
+    """Return the runs that have not ended; skip those whose record cannot be read.
+
+    Call it under the run lock: then their runners were killed. A clock that was set back may have
+    made them older than others.
+    """
+    folders = {path.parent for path in runs_folder.glob(f"*/{RESERVE_NAME}")}
+    runs = load_all(runs_folder, limit=1)  # on a full disk its reserve may have been used up
+    for folder in sorted(folders - {runs_folder / run.id for run in runs}):
+        with suppress(LookupError, UnreadableRecordError):
+            runs.append(load(folder))
+    return [run for run in runs if not run.ended]
 
 
 def load(run_folder: Path) -> RunRecord:

@@ -246,3 +246,64 @@ def test_a_notebook_in_another_language_has_unknown_parameters(make_notebook):
     assert task.values == {"x": [3, 4]}
     with pytest.raises(ValueError, match="there is no parameter 'x'"):
         build_tasks([step], [ParameterOverride("x", "3", "-p")], [])
+
+
+def check_override(assignment, text):
+    """Return the value of parameter x, and the errors."""
+    declared = parameters_cell.parse(assignment).parameters
+    values, problems = parameters.validate(declared, {"x": text})
+    return values.get("x"), problems
+
+
+@pytest.mark.parametrize("annotation", ["date", "date | None", "Optional[date]"])
+def test_a_date_is_read_as_iso_8601_and_never_as_seconds(annotation):
+    assignment = f"x: {annotation} = date(2026, 1, 1)"
+    for text in ("2026-03-01", "20260301", " 2026-03-01 "):
+        assert check_override(assignment, text) == (date(2026, 3, 1), [])
+    for text in ("0", "1", "1767225600", "2026-02-30", "1e3", "tomorrow", "", "2026-03-01T10:00"):
+        value, [problem, *_] = check_override(assignment, text)
+        assert value is None
+        assert f"x is {text!r}, expected {annotation}" in problem
+    assert check_override("x: list[date] = []", "[20260301]") == ([date(2026, 3, 1)], [])
+    assert check_override("x: list[date] = []", ["0"])[1]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "text"),
+    [
+        ("x = True", "maybe"),
+        ("x = 1", "one"),
+        ("x = 1", "1.5"),
+        ("x = 1.0", "1,5"),
+        ("x = [1]", "a"),
+        ("x = {'a': 1}", "[1]"),
+        ("x = date(2026, 1, 1)", "0"),
+        ("x: str = 'a'", None),
+        ("x: int = 1", None),
+        ("x = (1, 2)", "a"),
+        ("x = {1, 2}", "a"),
+        ("x = 1j", "a"),
+        ("x = b'a'", "a"),
+        ("x = datetime(2026, 1, 1)", "2026-03-01"),
+        ("x = timedelta(days=1)", "3 days"),
+        ("x = Decimal('1')", "a"),
+        ("x = pd.Timestamp('2026')", "2027-01-01"),
+        ("x = Mode.FAST", "SLOW"),
+        ("x = Path.home()", "/tmp"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_an_error_that_names_both(assignment, text):
+    value, [problem, *_] = check_override(assignment, text)
+    assert value is None
+    assert problem.startswith("x is ")
+    assert "expected" in problem
+
+
+def test_a_text_in_quotes_stays_a_text():
+    quoted = parameters.QuotedText
+    assert check_override("x: str | None = None", "null") == (None, [])
+    assert check_override("x: str | None = None", quoted("null")) == ("null", [])
+    assert check_override("x = None", "1") == (1, [])
+    value, problems = check_override("x = None", quoted("1"))
+    assert (value, type(value), problems) == ("1", str, [])
+    assert check_override("x = None", None) == (None, [])

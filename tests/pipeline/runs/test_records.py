@@ -89,3 +89,24 @@ def test_a_step_that_was_never_going_to_run_is_read_from_a_run_that_was_killed()
     step = {"name": "two", "report": "two.html", "status": "skipped"}
     run = records.RunRecord.from_dict({"id": "1", "started": "", "steps": [step]})
     assert run.steps[0].status is StepStatus.SKIPPED
+
+
+def test_a_run_after_one_of_the_future_is_the_newest():
+    """The clock may have been set back."""
+    newest = "20991231-235959-fffe"
+    for expected in ("20991231-235959-ffff", "21000101-000000-0000", "21000101-000000-0001"):
+        newest = records.new_run_id(newest)
+        assert newest == expected
+    assert records.new_run_id("20200101-000000-0000") > "2026"
+    assert records.new_run_id("by-hand") > "2026"
+
+
+def test_each_run_that_has_not_ended_is_found(tmp_path):
+    for run_id in ("1", "2", "3"):
+        run = records.RunRecord(run_id, "2026-11-28T10:00:00+00:00", [])
+        writer = records.RunRecordWriter(run, tmp_path / run_id)
+        if run_id != "1":
+            writer.close()
+    (tmp_path / "4").mkdir()
+    (tmp_path / "4" / "run.json").write_text("")
+    assert [run.id for run in records.load_unfinished(tmp_path)] == ["1"]
