@@ -15,9 +15,10 @@ from nbclient.exceptions import (
 from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient
 
-from pipeline.execution import cell_errors, limits
+from pipeline.execution import limits
 from pipeline.execution.execution_manager import ExecutionManager
 from pipeline.execution.output_capture import OutputCapture
+from pipeline.kernels import cell_errors
 from pipeline.kernels.fork_provisioner import PROVISIONER_NAME
 from pipeline.kernels.protocol import OUTPUT_FOLDER_VARIABLE
 from pipeline.kernels.ready_client import ReadyClient

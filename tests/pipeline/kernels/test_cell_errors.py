@@ -6,8 +6,8 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from pipeline.execution import cell_errors
-from pipeline.execution.cell_errors import describe_error, is_successful_exit, normalize_error
+from pipeline.kernels import cell_errors
+from pipeline.kernels.cell_errors import describe_error, is_successful_exit, normalize_error
 from pipeline.runs.status import CellStatus, StepStatus
 
 # the body of an exception's class -> the start of the failure
