@@ -13,13 +13,14 @@ from nbconvert.exporters import HTMLExporter, TemplateExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from pipeline.report import markdown, outputs, rendering
+from pipeline.report import markdown, rendering
+from pipeline.report.local_files import NO_FILES, LocalFiles
 from pipeline.report.model import RenderedNotebook
 from pipeline.report.preprocessors import (
     REMOVE_CELL_TAGS,
     TagPreprocessor,
-    describe_notebook,
-    render_outputs,
+    render_cells,
+    resolve_links,
 )
 
 
@@ -34,16 +35,13 @@ class ReportExporter(HTMLExporter):
         self.environment.filters |= {
             "ansi_to_html": markdown.ansi_to_html,
             "highlight_code": markdown.highlight_code,
-            "markdown_to_html": markdown.markdown_to_html,
-            "render_latex": outputs.render_latex,
         }
 
     @property
     def default_config(self) -> Config:
         template_folders = [str(rendering.TEMPLATE_DIR)]
         config = super().default_config
-        config.NbConvertBase.display_data_priority = ["text/html", *outputs.TEXT_MIME_TYPES]
-        config.Exporter.preprocessors = [TagPreprocessor, describe_notebook, render_outputs]
+        config.Exporter.preprocessors = [TagPreprocessor, render_cells, resolve_links]
         config.TemplateExporter.template_name = "report"
         config.TemplateExporter.extra_template_basedirs = template_folders
         config.TemplateExporter.extra_template_paths = template_folders
@@ -65,13 +63,16 @@ def read_notebook(path: Path) -> NotebookNode:
     return nbformat.v4.reads(path.read_text())
 
 
-def render_notebook(notebook: NotebookNode, default_title: str) -> RenderedNotebook:
+def render_notebook(
+    notebook: NotebookNode, default_title: str, files: LocalFiles = NO_FILES
+) -> RenderedNotebook:
     """Return the parts of a page that come from the notebook.
 
-    default_title: the title if the notebook has none.
+    default_title: the title if the notebook has none. files: where its relative URLs lead; the
+    notebook itself says in which folder.
     """
-    metadata = {"name": default_title}
-    html, resources = _cells_exporter().from_notebook_node(notebook, {"metadata": metadata})
+    resources: dict[str, Any] = {"metadata": {"name": default_title}, "files": files}
+    html, resources = _cells_exporter().from_notebook_node(notebook, resources)
     rendered: RenderedNotebook = resources["notebook"]
     rendered.html = Markup(html)
     return rendered

@@ -2,66 +2,86 @@
 
 import html
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
+from urllib.parse import quote, unquote
 
 from markupsafe import Markup
 from nbconvert.filters.ansi import ansi2html
 from nbconvert.filters.highlight import Highlight2HTML
-from nbconvert.filters.markdown_mistune import (
-    InvalidNotebook,
-    IPythonRenderer,
-    MarkdownWithMath,
-    MathInlineParser,
-)
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from pipeline.report import sanitize
+from pipeline.report.formulas import Formula, Macros, formula_html, mark_formulas, replace_marks
+from pipeline.report.local_files import NO_FILES, LocalFiles
 
 MAX_OUTPUT_CHARS = 60_000  # of one output that a page shows; the executed notebook has all
+ATTACHMENT_SCHEME = "attachment:"
 
 
 class _MarkdownRenderer(IPythonRenderer):
-    """Render formulas as MathML, headings with ids, and images embedded."""
+    """Render Markdown whose formulas are marked; `mark_formulas` explains why.
+
+    Where a formula is no formula, such as in code or in a URL, it is written as it was.
+    """
+
+    def __init__(self, formulas: list[Formula], attachments: dict[str, Any]) -> None:
+        super().__init__(escape=False, attachments=attachments)
+        self.formulas = formulas
+
+    def _restore(self, text: str) -> str:
+        return replace_marks(text, self.formulas, lambda formula: formula.source)
 
     def heading(self, text: str, level: int, **_attributes: Any) -> str:
-        # the id that JupyterLab gives it, so that links within a notebook work here too
-        anchor = html.escape(Markup(text).striptags().replace(" ", "-"))
-        return f'<h{level} id="{anchor}">{text}</h{level}>\n'
+        return f"<h{level}>{text}</h{level}>\n"
 
     def table(self, text: str) -> str:
         return scrolling_table(f"<table>\n{text}</table>")
 
     def block_code(self, code: str, info: str | None = None) -> str:
-        return super().block_code(code, info).replace("<pre>", '<pre tabindex="0">', 1)
+        code_html = super().block_code(self._restore(code), info)
+        return code_html.replace("<pre>", '<pre tabindex="0">', 1)
 
-    def block_math(self, body: str) -> str:
-        return sanitize.latex_to_mathml(body, block=True)
+    def codespan(self, text: str) -> str:
+        return super().codespan(self._restore(text))
 
-    def inline_math(self, body: str) -> str:
-        return sanitize.latex_to_mathml(body, block=False)
+    def block_html(self, html: str) -> str:
+        return super().block_html(self._restore_attributes(html))
 
-    def latex_environment(self, name: str, body: str) -> str:
-        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+    def inline_html(self, html: str) -> str:
+        return super().inline_html(self._restore_attributes(html))
+
+    def _restore_attributes(self, source: str) -> str:
+        return sanitize.TAG_PATTERN.sub(
+            lambda match: replace_marks(
+                match[0], self.formulas, lambda formula: html.escape(formula.source)
+            ),
+            source,
+        )
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        return super().link(text, self._restore(url), title and self._restore(title))
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
-        image_html = super().image(text, url, title)
-        if "data:image/" in image_html:
-            return image_html
-        return f"<em>[image, not part of the report: {html.escape(text or url)}]</em>"
+        description, url = self._restore(text), self._restore(url)
+        if url.startswith(ATTACHMENT_SCHEME):
+            name = unquote(url.removeprefix(ATTACHMENT_SCHEME))
+            url = _attachment_data_uri(self.attachments, name)
+            if not url:
+                return f"<em>[missing attachment: {html.escape(name)}]</em>"
+        title_attribute = f' title="{html.escape(self._restore(title))}"' if title else ""
+        return f'<img src="{html.escape(url)}" alt="{html.escape(description)}"{title_attribute}>'
 
 
-class _InlineMathParser(MathInlineParser):
-    """Tell formulas from prices by pandoc's rule.
-
-    A $ opens a formula if no space follows; it closes one if no space precedes it and no digit
-    follows, within the same paragraph.
-    """
-
-    SPECIFICATION: ClassVar[dict[str, str]] = {
-        **MathInlineParser.SPECIFICATION,
-        "inline_math_tex": r"(?<![$\\])\$(?=[^\s$])(?P<math_inline_tex>(?:[^$\n]|\n(?!\s*\n))+?)"
-        r"(?<![\s\\])\$(?![\d$])",
-    }
+def _attachment_data_uri(attachments: dict[str, Any], name: str) -> str:
+    """Return the data: URL of an image that is attached to a cell; empty if there is none."""
+    mime_bundle = attachments.get(name) or attachments.get(quote(name)) or {}
+    for mime_type, content in mime_bundle.items():
+        if mime_type.startswith("image/"):
+            text = "".join(content).strip()
+            if text.startswith("<"):
+                return f"data:{mime_type},{quote(text)}"
+            return f"data:{mime_type};base64,{''.join(text.split())}"
+    return ""
 
 
 def scrolling_table(table_html: str) -> str:
@@ -71,28 +91,24 @@ def scrolling_table(table_html: str) -> str:
 
 def markdown_to_html(
     source: str,
-    image_dir: Path | str | None = None,
+    files: LocalFiles = NO_FILES,
     attachments: dict[str, Any] | None = None,
     id_prefix: str | None = None,
+    macros: Macros | None = None,
 ) -> Markup:
     """Convert Markdown to sanitized HTML.
 
-    image_dir: the folder of the images that it names; None embeds none of them. attachments: those
-    of its cell. id_prefix: is put before each id.
+    files: where its relative URLs lead. attachments: those of its cell. id_prefix: is put before
+    each id. macros: those of the formulas above, to which its own are added.
     """
-    renderer = _MarkdownRenderer(
-        escape=False,
-        embed_images=image_dir is not None,
-        path=str(image_dir or ""),
-        attachments=attachments,
+    marked_source, formulas = mark_formulas(source)
+    renderer = _MarkdownRenderer(formulas, attachments or {})
+    unsafe_html = MarkdownWithMath(renderer).render(marked_source)
+    clean_html = sanitize.sanitize(unsafe_html, id_prefix, files)
+    known_macros = macros if macros is not None else Macros()
+    return Markup(
+        replace_marks(clean_html, formulas, lambda formula: formula_html(formula, known_macros))
     )
-    try:
-        unsafe_html = MarkdownWithMath(renderer, inline=_InlineMathParser()).render(source)
-    except InvalidNotebook as error:  # an attachment is missing
-        unsafe_html = (
-            f"<pre>{html.escape(source)}</pre><p class=faint>{html.escape(str(error))}</p>"
-        )
-    return Markup(sanitize.sanitize(unsafe_html, id_prefix))
 
 
 def ansi_to_html(text: str) -> Markup:

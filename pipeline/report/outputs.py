@@ -1,45 +1,134 @@
 """Turn the outputs of a code cell into what a page can show safely: the richest format of each."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.report import images, markdown, sanitize
+from pipeline.report import images, markdown, plot_libraries, sandbox
+from pipeline.report.formulas import Macros, latex_text_html
+from pipeline.report.local_files import NO_FILES, LocalFiles
+from pipeline.report.widgets import WIDGET_MIME_TYPE, WidgetRenderer
 
 MAX_TABLE_ROWS = 500  # of one table that a page shows
-WIDGET_MIME_TYPE = "application/vnd.jupyter.widget-view+json"
-# formats that the template shows if an output has neither HTML nor a figure, the richest first
-TEXT_MIME_TYPES = ["text/markdown", "text/latex", "text/plain", "application/json"]
+NO_HTML = Markup("")
 
 
-def render_rich_output(
-    output: Any, widget_states: Mapping[str, Any], section: str
-) -> Markup | None:
-    """Return the HTML of a widget, of HTML or of a figure; None if a text is the best there is.
+@dataclass
+class OutputRenderer:
+    """Render the outputs of a notebook, cell by cell."""
 
-    widget_states: model id -> state, from the notebook's metadata. section: the heading above
-    the cell, which describes a figure without a title.
-    """
-    mime_bundle = output["data"]
-    if WIDGET_MIME_TYPE in mime_bundle:
-        widget_html = render_widget(
-            mime_bundle[WIDGET_MIME_TYPE].get("model_id", ""), widget_states
+    widget_states: Mapping[str, Any] = field(default_factory=dict)
+    files: LocalFiles = NO_FILES  # where the relative URLs in its HTML and Markdown lead
+    macros: Macros = field(default_factory=Macros)  # of the formulas so far
+    section: str = ""  # the heading above the cell, which describes a figure without a title
+
+    def __post_init__(self) -> None:
+        self.widgets = WidgetRenderer(self.widget_states, self.render)
+
+    def render(self, output: Any, id_prefix: str = "out-") -> Markup:
+        """Return the HTML of an output; empty if it has nothing to show.
+
+        id_prefix: is put before each id in Markdown.
+        """
+        if output["output_type"] == "stream":
+            return markdown.ansi_to_html(output["text"])
+        if output["output_type"] == "error":
+            traceback = "\n".join(output["traceback"]) or f"{output['ename']}: {output['evalue']}"
+            return Markup('<div class="traceback">{}</div>').format(
+                markdown.ansi_to_html(traceback)
+            )
+        if "data" not in output:
+            return NO_HTML
+        return self._render_data(output["data"], output.get("metadata", {}), id_prefix)
+
+    def _render_data(
+        self, mime_bundle: Mapping[str, Any], metadata: Mapping[str, Any], id_prefix: str
+    ) -> Markup:
+        """Return the HTML of the richest format that a page can show."""
+        if WIDGET_MIME_TYPE in mime_bundle:
+            return self._render_widget(mime_bundle, metadata)
+        library = plot_libraries.library_of_bundle(mime_bundle)
+        if library:
+            return self._render_plot(library, mime_bundle, metadata)
+        if "text/html" in mime_bundle:
+            return render_html(mime_bundle["text/html"], self.files)
+        figure_html = images.figure_html(mime_bundle, metadata, self.section)
+        return figure_html or self.render_text(mime_bundle, id_prefix)
+
+    def render_text(self, mime_bundle: Mapping[str, Any], id_prefix: str = "out-") -> Markup:
+        """Return the HTML of the richest text, or a note on an output that a page cannot show."""
+        if "text/markdown" in mime_bundle:
+            text_html = markdown.markdown_to_html(
+                mime_bundle["text/markdown"], self.files, None, id_prefix, self.macros
+            )
+            return Markup('<div class="text">{}</div>').format(text_html)
+        if "text/latex" in mime_bundle:
+            return self._render_latex(mime_bundle["text/latex"])
+        if "application/javascript" in mime_bundle:
+            return Markup('<p class="faint">a script, which a report does not run</p>')
+        if "text/plain" in mime_bundle:
+            return markdown.ansi_to_html(mime_bundle["text/plain"])
+        if "application/json" in mime_bundle:
+            text = json.dumps(mime_bundle["application/json"], indent=1, ensure_ascii=False)
+            return markdown.ansi_to_html(text)
+        note = Markup('<p class="faint">An output that a page cannot show: {}</p>')
+        return note.format(", ".join(mime_bundle) or "no data")
+
+    def _render_latex(self, source: str) -> Markup:
+        """Return a text in LaTeX with its formulas as MathML; a table in LaTeX stays text."""
+        if source.strip().startswith("\\begin{tabular"):
+            return markdown.ansi_to_html(source)
+        return Markup(latex_text_html(source, self.macros))
+
+    def _render_widget(self, mime_bundle: Mapping[str, Any], metadata: Mapping[str, Any]) -> Markup:
+        """Return a widget's last state, else its picture, else a note and its text."""
+        model_id = mime_bundle[WIDGET_MIME_TYPE].get("model_id", "")
+        widget_html = self.widgets.render(model_id)
+        if widget_html:
+            return widget_html
+        figure_html = images.figure_html(mime_bundle, metadata, self.section)
+        if figure_html:
+            return figure_html
+        if "text/html" in mime_bundle:
+            return render_html(mime_bundle["text/html"], self.files)
+        reason = "a report cannot show it" if model_id in self.widget_states else ""
+        note = Markup('<p class="faint">a widget; {}</p>').format(
+            reason or "its state was not kept"
         )
-        note = Markup('<p class="faint">a widget; its state was not kept</p>')
-        return widget_html or note + markdown.ansi_to_html(mime_bundle.get("text/plain", ""))
-    if "text/html" in mime_bundle:
-        return render_html(mime_bundle["text/html"])
-    figure_html = images.figure_html(mime_bundle, output.get("metadata", {}), section)
-    if figure_html or any(mime_type in mime_bundle for mime_type in TEXT_MIME_TYPES):
-        return figure_html
-    note = Markup('<p class="faint">An output that a page cannot show: {}</p>')
-    return note.format(", ".join(mime_bundle) or "no data")
+        return note + markdown.ansi_to_html(mime_bundle.get("text/plain", ""))
+
+    def _render_plot(
+        self,
+        library: plot_libraries.PlotLibrary,
+        mime_bundle: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+    ) -> Markup:
+        """Return a plot's picture, or the plot in a frame, or what is missing to show it."""
+        figure_html = images.figure_html(mime_bundle, metadata, self.section)
+        if figure_html:
+            return figure_html
+        source = mime_bundle.get("text/html", "")
+        if source and plot_libraries.find_needed_library(source) is None:
+            return render_html(source, self.files)  # the script is in it
+        figure = next(
+            (content for name, content in mime_bundle.items() if name.startswith("application/")),
+            None,
+        )
+        script = library.read_script()
+        if script and isinstance(figure, Mapping):
+            title = f"a plot by {library.name}"
+            return sandbox.frame(
+                sandbox.script_element(library, script) + library.drawing_html(figure), title
+            )
+        return Markup('<p class="faint">{}</p>').format(library.note)
 
 
-def render_html(source: str) -> Markup:
+def render_html(source: str, files: LocalFiles = NO_FILES) -> Markup:
     """Return the safe HTML of an output; a table is put into a scrolling region."""
-    rendered = sanitize.render(_truncate_table(source))
+    rendered = sandbox.render(_truncate_table(source), files)
     return Markup(markdown.scrolling_table(rendered) if "<table" in rendered else rendered)
 
 
@@ -51,37 +140,3 @@ def _truncate_table(source: str) -> str:
     hidden_count = len(rows) - MAX_TABLE_ROWS - 1
     note = f"<p>… {hidden_count:,} more rows; the executed notebook has them all</p>"
     return "</tr>".join(rows[:MAX_TABLE_ROWS]) + f"</tr></tbody></table>{note}"
-
-
-def render_latex(source: str) -> Markup:
-    """Return the formula of an output as MathML; a table in LaTeX stays text."""
-    latex = source.strip()
-    if latex.startswith("\\begin{tabular"):
-        return markdown.ansi_to_html(source)
-    return Markup(f"<p>{sanitize.latex_to_mathml(latex.strip('$'), block=True)}</p>")
-
-
-def render_widget(model_id: str, widget_states: Mapping[str, Any]) -> Markup:
-    """Return the HTML of a widget's last state: its progress, texts and values.
-
-    Empty if the notebook holds no state of it.
-    """
-    state = widget_states.get(model_id, {}).get("state", {})
-    model_name = state.get("_model_name", "")
-    if "children" in state:
-        children = Markup("").join(
-            render_widget(str(reference).removeprefix("IPY_MODEL_"), widget_states)
-            for reference in state["children"]
-        )
-        return children and Markup('<div class="widget">{}</div>').format(children)
-    if "Progress" in model_name:
-        value, maximum = float(state.get("value", 0)), float(state.get("max", 100) or 1)
-        bar = Markup('<progress value="{:g}" max="{:g}" aria-label="progress"></progress>')
-        return bar.format(value, maximum)
-    value = state.get("value")
-    if value is None or model_name.endswith("StyleModel"):
-        return Markup("")
-    if model_name.startswith("HTML"):
-        return Markup(f"<span>{sanitize.sanitize(str(value))}</span>")
-    label = f"{state['description']}: " if state.get("description") else ""
-    return Markup("<span>{}{}</span>").format(label, value)

@@ -9,14 +9,18 @@ from nbconvert.filters.ansi import strip_ansi
 from nbconvert.preprocessors import TagRemovePreprocessor
 from nbformat import NotebookNode
 
-from pipeline.report import markdown, outputs
+from pipeline.report import markdown
+from pipeline.report.local_files import LocalFiles
 from pipeline.report.model import RenderedCell, RenderedNotebook
+from pipeline.report.outputs import OutputRenderer
+from pipeline.report.widgets import widget_states
 from pipeline.runs.status import CellStatus
 
 SUMMARY_HEADING = "the bottom line"  # the section whose outputs are the summary of the report
+SUMMARY_HEADING_PATTERN = re.compile(rf"(?:[\d.]+\)?\s*)?{SUMMARY_HEADING}\W*", re.IGNORECASE)
 REMOVE_CELL_TAGS = {"remove-cell", "injected-parameters"}
-TITLE_PATTERN = re.compile(r"\s*<h[1-6][^>]*>(.*?)</h[1-6]>\n?(.*)", re.DOTALL)
-WIDGET_STATE_MIME_TYPE = "application/vnd.jupyter.widget-state+json"
+# formats of a sentence in the summary; a cell's table or figure stays below
+SENTENCE_MIME_TYPES = {"text/plain", "text/markdown", "text/latex"}
 
 Resources = dict[str, Any]
 
@@ -35,8 +39,12 @@ class TagPreprocessor(TagRemovePreprocessor):
         return super().preprocess(nb, resources)
 
 
-def describe_notebook(nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
-    """Describe the notebook in resources["notebook"]: title, summary, headings and cells."""
+def render_cells(nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+    """Render the cells in order, and describe the notebook in resources["notebook"].
+
+    It has the title, the summary, the headings and the cells. The HTML of each output is in
+    output["html"].
+    """
     source_path = nb.metadata.get("papermill", {}).get("input_path", "")
     language = nb.metadata.get("language_info", {})
     notebook = RenderedNotebook(
@@ -44,26 +52,44 @@ def describe_notebook(nb: NotebookNode, resources: Resources) -> tuple[NotebookN
         language=language.get("pygments_lexer") or language.get("name") or "python",
     )
     resources["notebook"] = notebook
-    image_dir = Path(source_path).parent if source_path else resources["metadata"].get("path")
+    folder = str(Path(source_path).parent) if source_path else resources["metadata"].get("path")
+    files: LocalFiles = resources.get("files", LocalFiles())
+    renderer = OutputRenderer(
+        widget_states(nb.metadata), files._replace(folder=Path(folder) if folder else None)
+    )
     for cell in nb.cells:
         rendered_cell: RenderedCell = cell.metadata["report"]
         notebook.cells[rendered_cell.number] = rendered_cell
         if cell.cell_type == "markdown":
-            attachments = cell.get("attachments")
-            html = markdown.markdown_to_html(cell.source, image_dir, attachments)
-            title = None if notebook.title else TITLE_PATTERN.fullmatch(html)
-            if title:
-                notebook.title = Markup(title[1]).striptags()
-                notebook.question = Markup(title[2])
-            else:
-                rendered_cell.html = notebook.add_headings(html)
+            html = markdown.markdown_to_html(
+                cell.source, renderer.files, cell.get("attachments"), macros=renderer.macros
+            )
+            rendered_cell.html = notebook.add_headings(html)
         elif cell.cell_type == "code":
             _describe_execution(cell, rendered_cell)
-            if notebook.headings and notebook.headings[-1].text.lower() == SUMMARY_HEADING:
-                notebook.summary += Markup("").join(map(_summary_html, cell.outputs))
+            for output in cell.outputs:
+                output["html"] = renderer.render(output)
+            if SUMMARY_HEADING_PATTERN.fullmatch(renderer.section):
+                notebook.summary += Markup("").join(
+                    _summary_html(output, renderer) for output in cell.outputs
+                )
         if notebook.headings:
-            rendered_cell.section = notebook.headings[-1].text
+            renderer.section = rendered_cell.section = notebook.headings[-1].text
+    notebook.take_title()
     notebook.title = notebook.title or resources["metadata"]["name"]
+    return nb, resources
+
+
+def resolve_links(nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+    """Make the links within the notebook lead to its headings, those further down included."""
+    notebook: RenderedNotebook = resources["notebook"]
+    notebook.question = notebook.resolve_links(notebook.question)
+    notebook.summary = notebook.resolve_links(notebook.summary)
+    for cell in notebook.cells.values():
+        cell.html = notebook.resolve_links(cell.html)
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            output["html"] = notebook.resolve_links(output["html"])
     return nb, resources
 
 
@@ -79,26 +105,20 @@ def _describe_execution(cell: NotebookNode, rendered_cell: RenderedCell) -> None
             rendered_cell.failing_line = int(line[1] or line[2]) if line else None
 
 
-def _summary_html(output: NotebookNode) -> Markup:
+def _summary_html(output: NotebookNode, renderer: OutputRenderer) -> Markup:
     """Return the HTML of an output in the summary section; empty if it is no sentence."""
     mime_bundle = output.get("data", {})
-    if "text/html" in mime_bundle or "image/png" in mime_bundle:
+    if not mime_bundle or set(mime_bundle) - SENTENCE_MIME_TYPES:
         return Markup("")
     if "text/markdown" in mime_bundle:
-        return markdown.markdown_to_html(mime_bundle["text/markdown"], id_prefix="answer-")
+        return markdown.markdown_to_html(
+            mime_bundle["text/markdown"],
+            renderer.files,
+            id_prefix="answer-",
+            macros=renderer.macros,
+        )
+    if "text/latex" in mime_bundle:
+        return renderer.render_text(mime_bundle)
     text = mime_bundle.get("text/plain", "")
     is_sentence = text not in ("", "True", "False", "None")
     return Markup("<p>{}</p>").format(text) if is_sentence else Markup("")
-
-
-def render_outputs(nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
-    """Replace widgets, HTML and figures by sanitized HTML that loads nothing from elsewhere."""
-    widgets = nb.metadata.get("widgets", {}).get(WIDGET_STATE_MIME_TYPE, {}).get("state", {})
-    for cell in nb.cells:
-        for output in cell.get("outputs", []):
-            if "data" in output:
-                section = cell.metadata["report"].section
-                rendered = outputs.render_rich_output(output, widgets, section)
-                if rendered:
-                    output.data["text/html"] = rendered
-    return nb, resources

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline.report.local_files import page_url
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.formatting import format_duration, hidden_items_suffix, join_limited
 from pipeline.runs.records import RunRecord
@@ -61,6 +62,7 @@ def configure(environment: Environment) -> None:
         "join_limited": join_limited,
         "hidden_items_suffix": hidden_items_suffix,
         "capitalize_first": capitalize_first,
+        "page_url": page_url,
         "basename": lambda path: PurePath(path).name,
     }
 

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from pipeline.definition.project import Project
 from pipeline.kernels.slow_imports import skip_rfc3987_syntax
+from pipeline.report.local_files import LocalFiles, page_url
 from pipeline.report.model import PageContext, RenderedNotebook
 from pipeline.report.pages.index import RunIndex, find_comparisons
 from pipeline.report.pages.step import run_page, step_page
@@ -32,6 +33,7 @@ class RunPages:
         self.live = True  # the run goes on
         self.can_render_notebooks = False  # what it needs has been imported
         self._pin_reasons: dict[str, str] | None = None
+        self._source_paths: dict[str, Path] = {}  # step name -> the notebook that it executed
 
     def preload(self) -> None:
         """Import what rendering a notebook needs."""
@@ -71,7 +73,34 @@ class RunPages:
         self.preload()
         from pipeline.report import exporter
 
-        return exporter.render_notebook(exporter.read_notebook(path), step.name)
+        # a function, and no method, as nbconvert copies what it is given
+        files = LocalFiles(root=self.workspace.project, report_url=lambda path: self._url_of(path))
+        return exporter.render_notebook(exporter.read_notebook(path), step.name, files)
+
+    def _url_of(self, notebook_path: Path) -> str:
+        """Return the URL of the report of a notebook in this run; empty if it has none."""
+        if self.single_file:
+            return ""
+        stem = notebook_path.stem
+        for step in self.run.steps:
+            source = self._source_path(step)
+            is_variant = step.file_stem == stem or step.file_stem.startswith(f"{stem}-")
+            if source == notebook_path or (source is None and is_variant):
+                return page_url(step.report)
+        return ""
+
+    def _source_path(self, step: StepRecord) -> Path | None:
+        """Return the notebook that the step has executed; None before its start."""
+        if step.name not in self._source_paths:
+            from pipeline.report import exporter
+
+            try:
+                notebook = exporter.read_notebook(self.executed_notebook(step))
+                source = Path(notebook.metadata["papermill"]["input_path"])
+            except (OSError, ValueError, KeyError):
+                return None
+            self._source_paths[step.name] = source.resolve()
+        return self._source_paths[step.name]
 
     def _write_extra_page(self, step: StepRecord, page_name: str) -> None:
         """Write a page that the step has published. Raises LookupError if it is gone."""

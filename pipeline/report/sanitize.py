@@ -1,16 +1,15 @@
-"""Show the HTML of a notebook without letting it affect the page around it.
+"""Clean the HTML of a notebook, so that it cannot affect the page around it.
 
-Plain HTML (text, tables, images) is sanitized and put into the page. HTML with scripts, drawings or
-styles goes into a frame of its own: there it can run, but it has no origin, and the page's content
-security policy blocks every network request.
+Text is escaped by Jinja and markupsafe; HTML goes through `sanitize`, or into a sandbox.
 """
 
 import html
 import re
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import nh3
-from latex2mathml import converter
+
+from pipeline.report.local_files import NO_FILES, LocalFiles
 
 MATHML_TAGS = {
     "math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mfrac", "msqrt", "mroot",
@@ -21,14 +20,16 @@ ALLOWED_TAGS = nh3.ALLOWED_TAGS | MATHML_TAGS | {"progress", "section", "tfoot"}
 ALLOWED_ATTRIBUTES = {
     **nh3.ALLOWED_ATTRIBUTES,
     "*": {"class", "id", "style", "title", "lang", "dir", "role", "aria-label"},
-    "math": {"display", "xmlns"},
+    "a": {"href", "hreflang", "name"},
+    "math": {"alttext", "display", "xmlns"},
     "mo": {"stretchy", "fence", "form", "movablelimits", "lspace", "rspace", "minsize", "maxsize"},
     "mspace": {"width"},
-    "mstyle": {"displaystyle", "scriptlevel"},
+    "mstyle": {"displaystyle", "mathcolor", "scriptlevel"},
     "mtable": {"displaystyle", "rowspacing", "columnspacing", "columnalign"},
     "mtd": {"columnalign"},
     "mfrac": {"linethickness"},
     "mi": {"mathvariant"},
+    "mn": {"mathvariant"},
     "progress": {"value", "max"},
     "details": {"open"},
 }  # fmt: skip
@@ -39,33 +40,39 @@ ALLOWED_STYLE_PROPERTIES = {
     "margin-left", "margin-right", "margin-top", "max-width", "min-width", "opacity",
     "padding", "text-align", "text-decoration", "vertical-align", "white-space", "width",
 }  # fmt: skip
-ACTIVE_CONTENT_PATTERN = re.compile(
-    r"<(script|svg|iframe|canvas|form|input|button|select|textarea|video|audio|object|embed|link)\b"
-    r"|\son[a-z]+\s*=",
-    re.IGNORECASE,
-)
-STYLE_ELEMENT_PATTERN = re.compile(r"<style[^>]*>(.*?)</style>", re.IGNORECASE | re.DOTALL)
-# the style sheet of a pandas Styler: rules for its own table that load nothing
-PANDAS_STYLER_PATTERN = re.compile(
-    r"(\s*(#T_[\w-]+[^{}<>@\\]*)\{[^{}<>@\\(]*(\([^{}<>@\\():/]*\)[^{}<>@\\(]*)*\})*\s*"
-)
-# a URL that a tag other than <a> would load from another host
-REMOTE_URL_PATTERN = re.compile(
-    r"""(<(?!a\s)[a-z][^>]*?\s)(?:src|href|srcset|data)\s*=\s*(["']?(?:https?:)?)//([^/"'\s>]+)""",
-    re.IGNORECASE,
-)
+# functions that a style may call; others load something, such as url() and image-set()
+ALLOWED_STYLE_FUNCTIONS = {
+    "calc", "clamp", "color-mix", "hsl", "hsla", "light-dark", "linear-gradient", "max", "min",
+    "oklch", "radial-gradient", "rgb", "rgba", "var",
+}  # fmt: skip
+NEGATIVE_MARGIN_PATTERN = re.compile(r"margin[\w-]*\s*:[^;]*-\s*[\d.]", re.IGNORECASE)
+TAG_PATTERN = re.compile(r"</?[a-zA-Z](?:\"[^\"]*\"|'[^']*'|[^\"'>])*>")
+MISSING_IMAGE_URL = "data:image/missing,"  # followed by the URL of an image that is not embedded
+MISSING_IMAGE_PATTERN = re.compile(rf'<img\b[^>]*?\ssrc="{MISSING_IMAGE_URL}([^"]*)"[^>]*>')
 
 
-def sanitize(source: str, id_prefix: str | None = "out-") -> str:
+def sanitize(source: str, id_prefix: str | None = "out-", files: LocalFiles = NO_FILES) -> str:
     """Return the HTML without anything that could run, load, or cover the rest of the page.
 
-    id_prefix: is put before each id, so that none equals an id of the page itself.
+    id_prefix: is put before each id, so that none equals an id of the page itself. files: where
+    relative URLs lead.
     """
-    return nh3.clean(
+
+    def filter_attribute(tag: str, name: str, value: str) -> str | None:
+        if tag == "img" and name == "src":
+            return _image_url(value, files)
+        if name == "href":
+            is_data = urlsplit(value.strip()).scheme.lower() == "data"
+            return None if is_data else files.link(value)
+        is_dropped = name == "style" and not is_harmless_style(value)
+        is_dropped |= name == "name" and id_prefix is not None  # a prefix is for ids only
+        return None if is_dropped else value
+
+    clean = nh3.clean(
         source,
         tags=ALLOWED_TAGS,
         attributes=ALLOWED_ATTRIBUTES,
-        attribute_filter=_filter_attribute,
+        attribute_filter=filter_attribute,
         # any other value would come before the page's own elements in the tab order
         tag_attribute_values={tag: {"tabindex": {"0"}} for tag in ("div", "pre")},
         filter_style_properties=ALLOWED_STYLE_PROPERTIES,
@@ -73,66 +80,28 @@ def sanitize(source: str, id_prefix: str | None = "out-") -> str:
         clean_content_tags={"script", "style"},
         id_prefix=id_prefix,
     )
+    return MISSING_IMAGE_PATTERN.sub(_describe_missing_image, clean)
 
 
-def _filter_attribute(tag: str, name: str, value: str) -> str | None:
-    """Return the attribute's value, or None to drop it.
-
-    An image must be embedded in the page; a data: URL is allowed for images only.
-    """
-    scheme = urlsplit(value.strip()).scheme.lower() if name in ("src", "href") else ""
-    if tag == "img" and name == "src":
-        return value if value.strip().lower().startswith("data:image/") else None
-    has_url = name == "style" and "url(" in value.lower()
-    return None if has_url or scheme == "data" else value
+def _image_url(url: str, files: LocalFiles) -> str:
+    """Return the data: URL of an image, as an image must be embedded in the page."""
+    if url.strip().lower().startswith("data:image/"):
+        return url
+    return files.image_data_uri(url) or MISSING_IMAGE_URL + quote(url)
 
 
-def render(source: str) -> str:
-    """Return the HTML of an output for the page: inline if it is plain, else in a frame."""
-    styles = STYLE_ELEMENT_PATTERN.findall(source)
-    styler_rules = [style for style in styles if PANDAS_STYLER_PATTERN.fullmatch(style)]
-    only_pandas_styles = all(".dataframe" in style for style in styles if style not in styler_rules)
-    if ACTIVE_CONTENT_PATTERN.search(source) or not only_pandas_styles:
-        return sandboxed_iframe(source)
-    # sanitize() prefixes the ids, so the selectors need the same prefix
-    style_elements = "".join(
-        f"<style>{style.replace('#T_', '#out-T_')}</style>" for style in styler_rules
+def _describe_missing_image(match: re.Match[str]) -> str:
+    """Return what stands in place of an image that is not embedded."""
+    alt = re.search(r'\salt="([^"]+)"', match[0])
+    url = html.escape(unquote(html.unescape(match[1])))
+    return f"<em>[image, not part of the report: {alt[1] if alt else url}]</em>"
+
+
+def is_harmless_style(declarations: str) -> bool:
+    """Return whether the values of CSS declarations load nothing and stay in their place."""
+    functions = {name.lower() for name in re.findall(r"([\w-]*)\(", declarations)}
+    return not (
+        "\\" in declarations
+        or functions - ALLOWED_STYLE_FUNCTIONS - {""}
+        or NEGATIVE_MARGIN_PATTERN.search(declarations)
     )
-    return style_elements + sanitize(source)
-
-
-def sandboxed_iframe(source: str) -> str:
-    """Return the HTML in a frame without an origin: its scripts run, but reach nothing."""
-    hosts = sorted({match[2] for match in REMOTE_URL_PATTERN.findall(source)})
-    source = REMOTE_URL_PATTERN.sub(r"\1data-left-out=\2//\3", source)
-    blocked_hosts_note = (
-        f'<p class="faint">This output requests {html.escape(", ".join(hosts))}; '
-        "a report loads nothing from elsewhere.</p>"
-        if hosts
-        else ""
-    )
-    document = (
-        "<!doctype html><meta charset=utf-8><meta name=color-scheme content='light dark'>"
-        "<style>body{margin:0;font:15px/1.5 system-ui,sans-serif}</style>"
-        f"{source}<script>new ResizeObserver(()=>parent.postMessage("
-        "{height:document.documentElement.offsetHeight},'*')).observe(document.documentElement)"
-        "</script>"
-    )
-    label = re.search(r'aria-label="([^"]*)"', source)
-    title = label[1] if label else "an interactive output"
-    return (
-        f'{blocked_hosts_note}<iframe class="output" title="{title}" '
-        f'sandbox="allow-scripts" srcdoc="{html.escape(document)}"></iframe>'
-    )
-
-
-def latex_to_mathml(latex: str, block: bool) -> str:
-    """Convert LaTeX to MathML, which browsers render without a script.
-
-    LaTeX that cannot be parsed is returned as code.
-    """
-    try:
-        mathml = converter.convert(latex, display="block" if block else "inline")
-    except Exception:  # latex2mathml's errors have no common base class
-        return f'<code class="formula">{html.escape(latex)}</code>'
-    return sanitize(mathml)  # the content of \text{} comes out unescaped

@@ -19,7 +19,7 @@ def render_extra_page(
     text = page.markdown.lstrip()
     text = text.partition("\n")[2] if text.startswith("# ") else text
     content = RenderedNotebook(page.title)
-    html = content.add_headings(markdown.markdown_to_html(text))
+    html = content.resolve_links(content.add_headings(markdown.markdown_to_html(text)))
     content.html = Markup('<div class="text">{}</div>').format(html)
     steps, linked_steps = navigation_steps(run, step, context.single_file)
     return rendering.render_template(

@@ -3,6 +3,7 @@
 from markupsafe import Markup
 
 from pipeline.report import rendering
+from pipeline.report.local_files import page_url
 from pipeline.report.model import MAX_NAVIGATION_STEPS, Field, PageContext, RenderedNotebook
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.status import StepStatus
@@ -69,7 +70,7 @@ def _extra_pages(run: RunRecord, step: StepRecord, context: PageContext) -> list
         text = suffix if suffix and prefix.lower() == label else title
         filename = step.page_filename(name)
         is_linked = not context.single_file and (folder / filename).exists()
-        fields.append(Field(label, text, filename if is_linked else ""))
+        fields.append(Field(label, text, page_url(filename) if is_linked else ""))
     return fields
 
 

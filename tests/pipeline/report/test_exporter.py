@@ -51,6 +51,74 @@ def test_title_question_summary_and_contents_are_found():
     assert 'id="The-data"' in rendered.html
 
 
+def render_texts(*texts):
+    return exporter.render_notebook(executed_notebook(*texts), "train")
+
+
+def test_headings_keep_their_numbers_and_equal_ones_have_anchors_of_their_own():
+    rendered = render_texts(
+        "# T\n\nWhy?\n\n## 1. Data\n\nx", "## 1. Data", "## 2. Über $x^2$ & `code`", "## 训练 🚀"
+    )
+    assert rendered.question == "<p>Why?</p>\n"
+    anchors = ["1.-Data", "1.-Data-2", "2.-Über-x^2-&-code", "训练-🚀"]
+    assert [heading.anchor for heading in rendered.headings] == anchors
+    assert [heading.text for heading in rendered.contents][:2] == ["1. Data", "1. Data"]
+    assert rendered.headings[2].href == "#2.-%C3%9Cber-x%5E2-%26-code"
+    assert all(rendered.html.count(f'id="{a}"') == 1 for a in anchors[:2])
+
+
+def test_headings_of_every_kind_are_in_the_contents_and_empty_ones_are_not():
+    text = "### \n\n> ### Quoted\n\n- ### Listed\n\nSetext\n------\n\n<h3>HTML</h3>\n\n###### Deep"
+    rendered = render_texts(text)
+    texts = ["Quoted", "Listed", "Setext", "HTML", "Deep"]
+    assert [heading.text for heading in rendered.headings] == texts
+    assert [heading.text for heading in rendered.contents] == texts[:-1]
+
+
+def test_a_first_section_is_no_title_and_several_titles_stay_in_the_contents():
+    assert render_texts("## 1. Data", "## 2. Model").title == "train"
+    rendered = render_texts("# 1. Data", "# 2. Model")
+    assert (rendered.title, rendered.title_anchor) == ("1. Data", "1.-Data")
+    assert [heading.text for heading in rendered.contents] == ["1. Data", "2. Model"]
+
+
+@pytest.mark.parametrize(
+    "link", ["1.-My-Data", "#1.-My-Data", "1-my-data", "1.%20My%20Data", "1.-my-data", "1_my_data"]
+)
+def test_links_to_headings_work_as_jupyter_and_github_write_them(link):
+    link = link.removeprefix("#")
+    rendered = render_texts("# T", f"[up](#T) [x](#{link})", "## 1. My Data")
+    expected = "1.-My-Data" if "_" not in link else link
+    assert f'href="#{expected}"' in rendered.html
+    assert 'href="#T"' in rendered.html
+
+
+def test_targets_of_the_author_work_and_take_no_id_of_the_page():
+    rendered = render_texts(
+        '# T\n\n[a](#x) [b](#y) [m](#main)\n\n<a id="x"></a> <a name="y"></a>', "## main"
+    )
+    assert {'href="#x"', 'href="#y"', 'href="#main-2"'} <= set(rendered.question.split()) | {
+        part.split(" rel")[0] for part in rendered.question.split("<a ")
+    }
+    assert 'id="main-2"' in rendered.html
+    assert 'id="main"' not in rendered.html + rendered.question
+
+
+def test_macros_of_a_cell_hold_in_those_below_and_their_outputs():
+    rendered = exporter.render_notebook(
+        executed_notebook(
+            "# T\n\n$\\R$",
+            "$\\newcommand{\\R}{\\mathbb{R}}$",
+            "$\\R^n$",
+            executed_cell("1", display_output(latex="In $\\R$ it costs \\$5.")),
+        ),
+        "train",
+    )
+    assert "\u211d" not in rendered.question
+    assert rendered.html.count("\u211d") + rendered.html.count("double-struck") == 2
+    assert "it costs $5." in rendered.html
+
+
 def test_a_notebook_without_a_title_is_called_by_its_step():
     assert exporter.render_notebook(executed_notebook(executed_cell("1")), "train").title == "train"
 
@@ -136,7 +204,7 @@ def test_nbconvert_makes_the_page_of_the_runner_from_any_notebook(export, tmp_pa
         warnings.simplefilter("error")
         page = export(notebook)
     for text in (
-        "<h1>An analysis</h1>",
+        '<h1 id="An-analysis">An analysis</h1>',
         "It is <strong>good</strong>.</p>",
         '<a href="#The-end">The end</a>',
         "a &lt;raw&gt; cell",
@@ -231,4 +299,4 @@ def test_the_command_of_nbconvert_writes_the_page(tmp_path):
     command = [sys.executable, "-m", "nbconvert", "--to", "report", "a.ipynb", "--execute"]
     completed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert completed.returncode == 0, completed.stderr
-    assert "<h1>An analysis</h1>" in (tmp_path / "a.html").read_text()
+    assert ">An analysis</h1>" in (tmp_path / "a.html").read_text()

@@ -1,5 +1,9 @@
+import html
+
+import pytest
+
 from pipeline.report import exporter, outputs
-from pipeline.report.preprocessors import WIDGET_STATE_MIME_TYPE
+from pipeline.report.widgets import WIDGET_MIME_TYPE, WIDGET_STATE_MIME_TYPE
 from tests.pipeline.report.conftest import (
     display_output,
     encode_png,
@@ -67,7 +71,7 @@ def test_a_progress_bar_shows_its_last_state():
         "bar": widget_state("FloatProgressModel", value=50.0, max=50.0),
     }
     page = render(
-        display_output(**{outputs.WIDGET_MIME_TYPE: {"model_id": "box"}, "plain": "HBox()"}),
+        display_output(**{WIDGET_MIME_TYPE: {"model_id": "box"}, "plain": "HBox()"}),
         widget_states=widget_states,
     )
     assert '<progress value="50" max="50"' in page
@@ -77,9 +81,7 @@ def test_a_progress_bar_shows_its_last_state():
 
 def test_a_widget_without_state_shows_its_text():
     page = render(
-        display_output(
-            **{outputs.WIDGET_MIME_TYPE: {"model_id": "gone"}, "plain": "IntSlider(value=3)"}
-        )
+        display_output(**{WIDGET_MIME_TYPE: {"model_id": "gone"}, "plain": "IntSlider(value=3)"})
     )
     assert "IntSlider(value=3)" in page
     assert "not kept" in page
@@ -89,3 +91,80 @@ def test_an_error_is_shown_with_its_colors():
     traceback = ["\x1b[31mE\x1b[0m"]
     page = render({"output_type": "error", "ename": "E", "evalue": "", "traceback": traceback})
     assert "ansi-red-fg" in page
+
+
+def widget_model(model_name, **values):
+    return {"state": {"_model_name": model_name, **values}}
+
+
+def widget_output(model_id, **formats):
+    return display_output(**{WIDGET_MIME_TYPE: {"model_id": model_id}, "plain": "W()", **formats})
+
+
+def test_the_outputs_captured_by_a_widget_are_shown_with_exceptions():
+    captured = [
+        {"output_type": "stream", "name": "stdout", "text": "x is 3 <b>\n"},
+        {"output_type": "stream", "name": "stderr", "text": "careful"},
+        {"output_type": "display_data", "metadata": {}, "data": {"image/png": encode_png()}},
+        {"output_type": "error", "ename": "E", "evalue": "bad", "traceback": ["E: bad"]},
+        dict(widget_output("slider"), metadata={}),
+        dict(widget_output("out"), metadata={}),  # in itself
+    ]
+    states = {
+        "box": widget_model(
+            "TabModel", children=["IPY_MODEL_slider", "IPY_MODEL_out"], titles=["A", "B"]
+        ),
+        "slider": widget_model("IntSliderModel", description="n", value=7),
+        "out": widget_model("OutputModel", outputs=captured, msg_id=""),
+    }
+    page = render(widget_output("box"), widget_states=states)
+    for text in ("x is 3 &lt;b&gt;", "careful", "data:image/png", "E: bad", "n: <span>7</span>"):
+        assert text in page, text
+    assert page.count("x is 3") == 1
+
+
+def test_a_widget_without_contents_shows_its_picture_or_says_why_not():
+    states = {"out": widget_model("OutputModel", outputs=[]), "odd": widget_model("OddModel")}
+    assert "not kept" not in render(widget_output("out"), widget_states=states)
+    assert "a report cannot show it" in render(widget_output("odd"), widget_states=states)
+    assert "data:image/png" in render(widget_output("gone", png=encode_png()))
+
+
+def test_choices_and_passwords_are_shown_as_a_reader_sees_them():
+    states = {
+        "choice": widget_model(
+            "DropdownModel", _options_labels=["a", "b"], index=1, description="pick"
+        ),
+        "password": widget_model("PasswordModel", value="hunter2"),
+    }
+    assert "pick: <span>b</span>" in render(widget_output("choice"), widget_states=states)
+    assert "hunter2" not in render(widget_output("password"), widget_states=states)
+
+
+PLOTS = {
+    "application/vnd.plotly.v1+json": {"data": [], "layout": {}, "config": {}},
+    "application/vnd.vegalite.v5+json": {"mark": "bar"},
+    "application/vnd.vega.v5+json": {"marks": []},
+    "application/vnd.bokehjs_exec.v0+json": "",
+}
+
+
+@pytest.mark.parametrize("mime_type", PLOTS)
+def test_a_plot_is_shown_as_a_picture_or_says_what_is_missing(mime_type):
+    plot = {mime_type: PLOTS[mime_type], "plain": "If you see this message"}
+    page = render(display_output(**plot))
+    assert "a report loads nothing" in page
+    assert "If you see" not in page
+    assert "data:image/png" in render(display_output(**plot, png=encode_png()))
+
+
+def test_a_plot_is_drawn_by_an_installed_library(tmp_path, monkeypatch):
+    package = tmp_path / "plotly" / "package_data"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "plotly.min.js").write_text("window.Plotly = {}")
+    monkeypatch.syspath_prepend(tmp_path)
+    figure = {"data": [{"name": "</script><script>"}], "layout": {}}
+    page = render(display_output(**{"application/vnd.plotly.v1+json": figure}))
+    assert "window.Plotly.newPlot" in page
+    assert "\\u003c/script>" in html.unescape(page)
