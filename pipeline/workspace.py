@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.secret_marks import SecretMarks
+
 RUN_RECORD_NAME = "run.json"  # in the folder of each run
 RUN_PAGE_NAME = "index.html"  # in the folder of the pages of each run, and of all runs
 
@@ -29,8 +31,10 @@ class Workspace:
 
     def __init__(self, home: Path, project: Path | None = None) -> None:
         self.home, self.project = home.resolve(), (project or home).resolve()
+        self.secrets = SecretMarks()  # that no stored path contains
 
         self.var_folder = self.home / "var"  # what is generated and is no report
+        self.secret_key_file = self.var_folder / "secret.key"  # of the hashes of secrets
         self.lock_file = self.var_folder / "pipeline.lock"  # whose lock a run holds
         self.cold_starts_file = self.var_folder / "cold_starts.json"  # steps that need one, and why
         self.states_folder = self.var_folder / "steps"  # the steps' states
@@ -90,15 +94,17 @@ class Workspace:
     def to_portable(self, path: str) -> str:
         """Return a path in the form that is stored: relative to project, home or environment.
 
-        A path elsewhere stays absolute.
+        A path elsewhere stays absolute. Secrets are replaced by marks.
         """
+        path = self.secrets.hide(path)
         for mark, folder in self._roots:
             if path == folder or path.startswith(f"{folder}/"):
                 return mark + path[len(folder) :]
         return path
 
     def from_portable(self, stored: str) -> str:
-        """Return the absolute path of a stored one."""
+        """Return the absolute path of a stored one, with secrets in place of their marks."""
+        stored = self.secrets.reveal(stored)
         for mark, folder in self._roots:
             if stored == mark or stored.startswith(f"{mark}/"):
                 return folder + stored[len(mark) :]

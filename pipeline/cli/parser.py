@@ -127,7 +127,8 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
         "-p",
         dest="parameters",
         metavar="[STEP.]NAME=VALUE",
-        help="set a parameter of one step, or of all that declare it; env:NAME is a secret",
+        help="set a parameter of one step, or of all that declare it; env:NAME is a secret, "
+        "the value of an environment variable, which is written nowhere; \\env:NAME is that text",
     )
     add(
         "--params",

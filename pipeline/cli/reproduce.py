@@ -29,7 +29,7 @@ def reproduction_commands(
     return {
         task.label: _command_line(
             project,
-            {**overrides_by_step, task.step.name: _override_texts(task.step, task.values)},
+            {**overrides_by_step, task.step.name: _override_texts(task.step, task.written_values)},
             [step for step in pipeline if step.kernel],
         )
         for task in tasks
@@ -38,7 +38,8 @@ def reproduction_commands(
 
 def _step_overrides(step: Step, tasks: list[Task], state_store: StateStore) -> OverrideTexts:
     """Return the overrides of all variants of a step; of its last run if it has no task."""
-    variants = [_override_texts(step, task.values) for task in tasks if task.step.name == step.name]
+    step_tasks = [task for task in tasks if task.step.name == step.name]
+    variants = [_override_texts(step, task.written_values) for task in step_tasks]
     if not variants:
         state = state_store.load(step.name)
         return _override_texts(step, state.fingerprint.parameters if state else {})

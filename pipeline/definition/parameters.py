@@ -4,7 +4,7 @@ import ast
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,10 @@ from pipeline.definition.parameters_cell import (
     Expression,
     Parameter,
 )
+from pipeline.runs.secret_strength import describe_weakness
+
+# a secret, or, after backslashes of which one is taken away, a text that looks like one
+REFERENCE_PATTERN = re.compile(r"\\*env:.*", re.DOTALL)
 
 # the source of an object, by the name of its class: Decimal("1"), pd.Timestamp(0), Mode.FAST
 CONSTRUCTOR = re.compile(r"(\w+\.)*([A-Z]\w*(\(|\.)|(datetime|time|timedelta)\()")
@@ -50,13 +54,24 @@ def read_parameters(notebook: Path) -> list[Parameter]:
     return parameters_cell.parse(cells[0]["source"], notebook.name).parameters
 
 
+def is_reference(value: Any) -> bool:
+    """Return whether a value as written is a secret, env:NAME, or the text \\env:NAME."""
+    return isinstance(value, str) and bool(REFERENCE_PATTERN.fullmatch(value))
+
+
+def escape_reference(value: Any) -> Any:
+    """Return a value as one writes it: a text env:NAME, which is no secret, as \\env:NAME."""
+    is_text = not isinstance(value, Secret) and is_reference(value)
+    return f"\\{value}" if is_text else value
+
+
 def validate(
-    parameters: list[Parameter], texts: Mapping[str, Any]
+    parameters: list[Parameter], texts: Mapping[str, Any], step_names: Collection[str] = ()
 ) -> tuple[dict[str, Any], list[str]]:
     """Convert texts to the types of their annotations; return the values and all error messages.
 
     texts: name -> text as typed, or a list of texts. The annotations become a pydantic model, whose
-    defaults are validated too.
+    defaults are validated too. step_names: which no secret may equal, as reports show them.
     """
     import annotated_types
     from pydantic import BeforeValidator, ConfigDict, ValidationError, create_model
@@ -81,8 +96,11 @@ def validate(
     for name, text in texts.items():
         if isinstance(text, str) and text.startswith("env:"):
             secrets[name] = Secret(text)
-            problems += _secret_problems(parameters_by_name[name], secrets[name])
+            reserved_names = {*step_names, *parameters_by_name, secrets[name].variable}
+            problems += _secret_problems(parameters_by_name[name], secrets[name], reserved_names)
         else:
+            if is_reference(text):  # \\env:NAME is the text env:NAME
+                text = text[1:]
             inputs[name] = _parse_text(text, parameters_by_name[name].annotation)
             problems += _type_problems(parameters_by_name[name], inputs[name])
     try:
@@ -165,12 +183,24 @@ def _parse_literal(content: Any) -> Any:
     return content
 
 
-def _secret_problems(parameter: Parameter, secret: Secret) -> list[str]:
+def _secret_problems(
+    parameter: Parameter, secret: Secret, reserved_names: Collection[str]
+) -> list[str]:
+    """Return why a secret cannot be used, in no or one sentence."""
     subject = f"{parameter.name} is {str(secret)!r}"
     if "str" not in parameter.annotation:
         return [f"{subject}, a secret, expected {parameter.annotation}"]
-    if not os.environ.get(secret.variable):
-        return [f"{subject}, but {secret.variable} is not set in the environment"]
+    value = os.environ.get(secret.variable)
+    if not value:
+        name = secret.variable or "a variable without a name"
+        return [f"{subject}, but {name} is not set in the environment"]
+    weakness = describe_weakness(value, reserved_names)
+    if weakness:
+        return [
+            f"{subject}, a secret, but the value of {secret.variable} {weakness}: it could not be "
+            f"masked; choose a longer one, or if it is no secret, set it as a plain value: "
+            f'-p {parameter.name}="${secret.variable}"'
+        ]
     return []
 
 

@@ -4,7 +4,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from pipeline.definition import notebook_file, parameters
-from pipeline.definition.parameters import read_parameters
+from pipeline.definition.parameters import Secret, is_reference, read_parameters
 from pipeline.definition.steps import Step, suggest_name
 from pipeline.runs.digests import slug
 
@@ -17,6 +17,17 @@ class Task(NamedTuple):
     values: dict[str, Any]  # typed values of the overridden parameters
     needs: tuple[str, ...]  # labels of the tasks it waits for
     file_stem: str  # name of its files, without a suffix
+
+    @property
+    def secret_variables(self) -> list[str]:
+        """The environment variables whose values are its secrets."""
+        secrets = [value for value in self.values.values() if isinstance(value, Secret)]
+        return sorted({secret.variable for secret in secrets})
+
+    @property
+    def written_values(self) -> dict[str, Any]:
+        """The values, with a text that looks like a secret as one writes it."""
+        return {name: parameters.escape_reference(value) for name, value in self.values.items()}
 
     @property
     def report(self) -> str:
@@ -49,6 +60,7 @@ def build_tasks(
     texts_by_step = _texts_by_step(parameters_by_step, ordered_overrides, problems)
     sweeps_by_step = _texts_by_step(parameters_by_step, sweeps, problems)
     tasks_by_step: dict[str, list[Task]] = {}
+    step_names = [step.name for step in steps]
     stems = [step.notebook.stem for step in steps]
     for step in steps:
         step_parameters = parameters_by_step[step.name]
@@ -61,7 +73,7 @@ def build_tasks(
             variant = dict(zip(swept_texts, combination, strict=True))
             texts = step_texts | variant
             values, value_problems = (
-                parameters.validate(step_parameters, texts) if texts else ({}, [])
+                parameters.validate(step_parameters, texts, step_names) if texts else ({}, [])
             )
             problems += value_problems
             tasks_by_step[step.name].append(_build_task(step, variant, values, needs, stem))
@@ -101,11 +113,14 @@ def _task_needs(step: Step, tasks_by_step: dict[str, list[Task]]) -> tuple[str, 
 
 
 def _secret_defaults(step_parameters: list[parameters.Parameter]) -> dict[str, str]:
-    """Return the defaults that name a secret: the notebook itself would take them as plain text."""
+    """Return the defaults that name a secret, or a text that looks so.
+
+    The notebook itself would take them as they stand.
+    """
     return {
         parameter.name: parameter.default
         for parameter in step_parameters
-        if isinstance(parameter.default, str) and parameter.default.startswith("env:")
+        if is_reference(parameter.default)
     }
 
 

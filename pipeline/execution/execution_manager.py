@@ -61,13 +61,13 @@ class ExecutionManager(NotebookExecutionManager):
 
     def report_progress(self, line: str) -> None:
         """Send the line that an updated display shows, so that users see how far its cell is."""
-        progress = f"{self.heading}: {line}" if self.heading else line
-        self.progress = self.job.secrets.mask(progress)
+        self.progress = f"{self.heading}: {line}" if self.heading else line
         self._send_event(CellStatus.RUNNING)
 
     def _send_event(self, status: CellStatus, seconds: float = 0.0) -> None:
         n_cells = len(self.nb.cells)
-        self.job.send_event(CellEvent(self.cell_index, n_cells, self.progress, status, seconds))
+        progress = self.job.secrets.mask(self.progress)
+        self.job.send_event(CellEvent(self.cell_index, n_cells, progress, status, seconds))
 
     def cell_complete(
         self,
@@ -137,7 +137,7 @@ class ExecutionManager(NotebookExecutionManager):
             super().save()
         elif self.output_path:
             content = {**self.nb, "cells": [_cell_to_save(cell) for cell in self.nb.cells]}
-            text = encode_json(self.job.secrets.mask(content))
+            text = encode_json(self.job.secrets.mask_notebook(content))
             atomic_write(Path(self.output_path), text + "\n", durable)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from queue import Empty
-from typing import Any
+from typing import Any, BinaryIO
 
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import (
@@ -20,6 +20,7 @@ from pipeline.execution.execution_manager import ExecutionManager
 from pipeline.execution.output_capture import OutputCapture
 from pipeline.kernels import cell_errors
 from pipeline.kernels.fork_provisioner import PROVISIONER_NAME
+from pipeline.kernels.kernel_stderr import open_stderr
 from pipeline.kernels.protocol import OUTPUT_FOLDER_VARIABLE
 from pipeline.kernels.ready_client import ReadyClient
 from pipeline.runs.records import MAX_LAST_OUTPUT_CHARS
@@ -84,6 +85,12 @@ class KernelSession(PapermillNotebookClient):
         return self.km
 
     async def _run_cells(self) -> None:
+        """Run the cells in a kernel whose stderr is kept."""
+        request = self.job.request
+        with open_stderr(request.stderr_path, self.job.secrets, request.socket_folder) as stderr:
+            await self._run_kernel(stderr)
+
+    async def _run_kernel(self, stderr: BinaryIO | None) -> None:
         """Start the kernel, run the cells in order, and stop the kernel."""
         request = self.job.request
         manager = self.create_kernel_manager()
@@ -91,13 +98,12 @@ class KernelSession(PapermillNotebookClient):
         output_folder = {OUTPUT_FOLDER_VARIABLE: str(self.output_capture.folder)}
         limits_task: asyncio.Task | None = None
         try:
-            stderr_file = request.stderr_path and request.stderr_path.open("ab")
-            with stderr_file or contextlib.nullcontext() as stderr:
-                await self.async_start_new_kernel(
-                    cwd=str(request.working_folder),
-                    env={**request.environment, **output_folder},
-                    stderr=stderr,
-                )
+            await self.async_start_new_kernel(
+                cwd=str(request.working_folder),
+                env={**request.environment, **output_folder},
+                stdout=stderr,
+                stderr=stderr,
+            )
             await self.async_start_new_kernel_client()
             reply = await self.async_wait_for_reply(self.kc.kernel_info())
             self.nb.metadata.language_info = reply["content"]["language_info"]
@@ -159,7 +165,7 @@ class KernelSession(PapermillNotebookClient):
         # a cell may catch the interrupt and end as if nothing had happened
         status = FORCED_ENDS.get(job.result.status, status)
         if status is not CellStatus.RAN:
-            job.result.output = _last_output(cell)
+            job.result.output = job.secrets.mask(_output_text(cell))[-MAX_LAST_OUTPUT_CHARS:]
         self.nb_man.cell_complete(cell, cell_index, status=status)
 
     def _end_cell_by_error(
@@ -171,7 +177,8 @@ class KernelSession(PapermillNotebookClient):
             return CellStatus.RAN
         error_output = cell_errors.last_error(cell)
         self.job.result.traceback = "\n".join(error_output.traceback) if error_output else ""
-        self.job.finish(StepStatus.FAILED, cell_errors.describe_error(error_name, error_value))
+        value = self.job.secrets.mask(error_value)  # before it is shortened
+        self.job.finish(StepStatus.FAILED, cell_errors.describe_error(error_name, value))
         return CellStatus.FAILED
 
     def _end_early(self, cell_index: int) -> None:
@@ -246,7 +253,7 @@ class KernelSession(PapermillNotebookClient):
             await asyncio.sleep(SAVE_CHECK_INTERVAL_SECONDS)
 
 
-def _last_output(cell: Any) -> str:
-    """Return the end of what the cell printed."""
+def _output_text(cell: Any) -> str:
+    """Return what the cell printed."""
     streams = [output.text for output in cell.outputs if output.output_type == "stream"]
-    return "".join(streams)[-MAX_LAST_OUTPUT_CHARS:]
+    return "".join(streams)

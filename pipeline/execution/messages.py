@@ -18,6 +18,8 @@ class JobRequest:
     socket_folder: Path  # short, as a socket's path is limited: the fork server's and the kernels'
     kernel_name: str
     language: str = "python"  # of the notebook
+    # of the results that the notebook publishes, while its kernel runs; None: nowhere
+    unmasked_results: Path | None = None
     # of what the kernel process prints; None: this process's
     stderr_path: Path | None = None
     time_limit: float | None = None  # seconds

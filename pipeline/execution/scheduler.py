@@ -62,7 +62,7 @@ class Scheduler:
         self.record = RunRecord(
             run_id,
             records.utc_now(),
-            [StepRecord(task.label, task.report, parameters=task.values) for task in tasks],
+            [StepRecord(task.label, task.report, parameters=task.written_values) for task in tasks],
         )
         self.step_records = {step.name: step for step in self.record.steps}
         self.run_folder = self.workspace.run_folder(run_id)

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.definition.tasks import Task
@@ -73,6 +74,12 @@ def save_step_state(
         if step.status is StepStatus.DONE:
             results = PublishedResults.load(files.results)
             _apply_published_results(step, results, run)
+            secrets = state_store.workspace.secrets
+            results = replace(
+                results,
+                input_files=secrets.reveal(results.input_files),
+                output_files=secrets.reveal(results.output_files),
+            )
             accesses.written.update(dict.fromkeys(map(Path, results.output_files), ""))
         error = recording.find_changed_file(task, accesses, other_tasks, state_store)
         if error:
@@ -87,6 +94,7 @@ def save_step_state(
     except (OSError, ValueError) as error:
         step.status = StepStatus.FAILED
         step.failure = f"its result could not be recorded: {error}"
+    step.failure = state_store.workspace.secrets.hide(step.failure)
 
 
 def archive_attempt(step: StepRecord, files: TaskFiles) -> None:

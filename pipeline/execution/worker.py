@@ -21,6 +21,7 @@ from pipeline.definition import notebook_file
 from pipeline.execution.messages import ColdStart, Event, JobRequest, JobResult
 from pipeline.execution.notebook_job import NotebookJob, StopCallback
 from pipeline.kernels.slow_imports import skip_rfc3987_syntax
+from pipeline.runs.secret_mask import MaskedStream, SecretMask
 from pipeline.runs.status import StepStatus
 
 
@@ -39,7 +40,8 @@ def _run_job(request: JobRequest, connection: Connection) -> JobResult:
     """Run a notebook, once more if its kernel must be started cold; return how it ended."""
     send_event = partial(_send_event, connection)
     job = NotebookJob(request, send_event, partial(_listen_for_stop, connection))
-    _execute_notebook(job)
+    with _mask_stderr(job.secrets):
+        _execute_notebook(job)
     if not job.cold_start_reason or job.result.status is StepStatus.STOPPED:
         return job.result
     job.delete_traces()
@@ -106,7 +108,12 @@ def _execute_notebook(job: NotebookJob) -> None:
     except PapermillExecutionError:
         pass  # a cell failed, which the job has recorded in more detail
     except (Exception, KeyboardInterrupt) as error:
-        job.finish(StepStatus.FAILED, f"{type(error).__name__}: {error}".splitlines()[0])
+        message = job.secrets.mask(f"{type(error).__name__}: {error}")
+        job.finish(StepStatus.FAILED, message.splitlines()[0])
+    try:
+        job.publish_results()
+    except OSError as error:
+        job.finish(StepStatus.FAILED, f"its published results could not be saved: {error}")
     job.mask_secrets()
 
 
@@ -124,6 +131,20 @@ def _load_source(job: NotebookJob) -> Any:
         )
     content = json.dumps(notebook_file.load_executable(notebook))
     return nbformat.reads(content, as_version=nbformat.NO_CONVERT)
+
+
+@contextlib.contextmanager
+def _mask_stderr(secrets: SecretMask) -> Iterator[None]:
+    """Mask secrets in what libraries log, such as an output that they reject."""
+    if not secrets:
+        yield
+        return
+    stream = MaskedStream(sys.stderr, secrets)
+    try:
+        with contextlib.redirect_stderr(stream):
+            yield
+    finally:
+        stream.finish()
 
 
 if __name__ == "__main__":

@@ -25,13 +25,18 @@ SHARED_MEMORY_FOLDER = "/dev/shm/"
 os_stat = os.stat  # `path_probes` replaces the function in its module
 
 
-def start_tracing(trace_path: str, ignored_paths: Iterable[str] = ()) -> None:
+def start_tracing(
+    trace_path: str,
+    hide_secrets: Callable[[str], str] = lambda path: path,
+    ignored_paths: Iterable[str] = (),
+) -> None:
     """Record all accesses from now on, until this process ends.
 
     trace_path: the file that gets a line for each access, as `access_kinds` describes it.
-    ignored_paths: files that the kernel reads for itself.
+    hide_secrets: replaces them by marks in a path that is written. ignored_paths: files that the
+    kernel reads for itself.
     """
-    tracer = _FileTracer(trace_path, ignored_paths)
+    tracer = _FileTracer(trace_path, hide_secrets, ignored_paths)
     sys.addaudithook(tracer.handle_audit_event)
     parquet_tracer.install(tracer.record_access)
     path_probes.install(tracer.record_probe)
@@ -42,8 +47,11 @@ def start_tracing(trace_path: str, ignored_paths: Iterable[str] = ()) -> None:
 class _FileTracer:
     """A recorder of each path and kind of access, once, with the file's size and times then."""
 
-    def __init__(self, trace_path: str, ignored_paths: Iterable[str]) -> None:
+    def __init__(
+        self, trace_path: str, hide_secrets: Callable[[str], str], ignored_paths: Iterable[str]
+    ) -> None:
         self.trace_path, self.pid = trace_path, os.getpid()
+        self.hide_secrets = hide_secrets
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         self.trace_descriptor = os.open(trace_path, flags, 0o644)
         started_ns = os.fstat(self.trace_descriptor).st_ctime_ns
@@ -165,7 +173,7 @@ class _FileTracer:
         stat = _format_stat(path)
         if kind is AccessKind.READ and stat == MISSING_STAT:
             kind = AccessKind.PROBED
-        line = f"{kind} {stat} " + path.replace("\n", "?") + "\n"
+        line = f"{kind} {stat} " + self.hide_secrets(path).replace("\n", "?") + "\n"
         self._write(line.encode(errors="surrogateescape"))
 
     def _write(self, line: bytes) -> None:

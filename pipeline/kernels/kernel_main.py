@@ -16,7 +16,12 @@ from ipykernel.kernelapp import IPKernelApp
 from IPython.core.autocall import ZMQExitAutocall
 
 from pipeline.kernels import file_tracer, import_tracer
-from pipeline.kernels.protocol import ACCESS_LOG_VARIABLE, OUTPUT_FOLDER_VARIABLE
+from pipeline.kernels.protocol import (
+    ACCESS_LOG_VARIABLE,
+    OUTPUT_FOLDER_VARIABLE,
+    SECRETS_VARIABLE,
+)
+from pipeline.secret_marks import SecretMarks
 from pipeline.staleness.access_kinds import missing_modules_path
 
 
@@ -79,8 +84,9 @@ def run_kernel(arguments: list[str], before_user_code: Callable[[], None] | None
     if before_user_code:
         KernelApp.before_user_code = staticmethod(before_user_code)
     trace_path = os.environ.pop(ACCESS_LOG_VARIABLE, "")
+    secret_variables = os.environ.pop(SECRETS_VARIABLE, "").split("=")
     if trace_path:
-        file_tracer.start_tracing(trace_path, ignored_paths=arguments)
+        file_tracer.start_tracing(trace_path, SecretMarks(secret_variables).hide, arguments)
         import_tracer.start_tracing(missing_modules_path(Path(trace_path)))
     sys.argv = ["ipykernel_launcher", *arguments]
     if "" not in sys.path:  # modules beside the notebook; Python's -P leaves them out

@@ -5,6 +5,7 @@ from typing import NamedTuple
 FORK_SERVER_SOCKET_NAME = "fork"  # in the run's folder of sockets
 # variables of a kernel's environment, which notebooks do not see
 ACCESS_LOG_VARIABLE = "PIPELINE_TRACE"  # the file that gets a line for each access: file_tracer
+SECRETS_VARIABLE = "PIPELINE_SECRETS"  # names of variables whose values are secret, joined by "="
 OUTPUT_FOLDER_VARIABLE = "PIPELINE_TEE"  # of the files stdout and stderr, written at once
 
 

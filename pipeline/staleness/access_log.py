@@ -55,6 +55,7 @@ def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAcc
             started_ns = int(rest)
             continue
         *numbers, path_text = rest.split(" ", 4)
+        path_text = workspace.secrets.reveal(path_text)
         kind, path, stat = AccessKind(kind_text), Path(path_text), " ".join(numbers)
         scope = scopes.find_scope(path)
         if scope is PathScope.UNTRACKED:

@@ -12,6 +12,7 @@ from pipeline.staleness import source_code
 from pipeline.staleness.file_signature import FileSignature, file_signature
 from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.folder_listing import folder_signature
+from pipeline.staleness.secret_hash import hash_secrets
 from pipeline.staleness.state_store import StateStore
 from pipeline.staleness.static_analysis import imports, installed_packages, module_code
 
@@ -28,8 +29,11 @@ def source_fingerprint(task: Task, state_store: StateStore) -> Fingerprint:
     return Fingerprint(
         code=source_code.cell_hashes(notebook, task.step.kernel),
         cell_details=source_code.cell_details(notebook),
-        parameters={name: to_json_value(value) for name, value in values.items()},
+        parameters={
+            name: to_json_value(value) for name, value in (defaults | task.written_values).items()
+        },
         parameter_types={name: type_name(value) for name, value in values.items()},
+        secrets=hash_secrets(task.secret_variables, state_store.workspace.secret_key_file),
         modules=notebook_imports.full_hashes,
         bare_modules=notebook_imports.hashes_without_docstrings,
         upstream=state_store.upstream_digests(task.needs),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.staleness.file_signature import FileSignature, describe_file_change
 from pipeline.staleness.folder_listing import FolderSignature, describe_folder_change
 from pipeline.staleness.reasons import Reason, ReasonKind
+from pipeline.staleness.secret_hash import describe_secret_change
 from pipeline.staleness.source_code import EXECUTION_TAGS, NO_CODE_HASH
 
 UNKNOWN_CODE = ""  # equals no hash: a module was edited after it had been loaded
@@ -33,6 +34,7 @@ class Fingerprint:
     parameters: dict[str, Any] = field(default_factory=dict)  # name -> value, as JSON holds it
     # name -> the name of the value's type, as JSON has few; empty in a state of an earlier version
     parameter_types: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)  # variable -> keyed hash of its value
     modules: dict[str, str] = field(default_factory=dict)  # path of a module of ours -> hash
     # path -> hash without docstrings; empty if these count, or in a state of an earlier version
     bare_modules: dict[str, str] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class Fingerprint:
         return [
             *_changed_cells(recorded.cells(has_details), self.cells(has_details)),
             *_changed_values(ReasonKind.PARAMETER, recorded.parameters, self.parameters),
+            *_changed_secrets(recorded, self),
             *self._changed_types(recorded),
             *self._changed_modules(recorded),
             *_changed_values(ReasonKind.PACKAGE, recorded.packages, self.packages),
@@ -122,6 +125,25 @@ def _changed_values(
     kind: ReasonKind, recorded: dict[str, Any], current: dict[str, Any]
 ) -> list[Reason]:
     return _changes(kind, recorded, current, _describe_value_change, ABSENT)
+
+
+def _changed_secrets(recorded: Fingerprint, current: Fingerprint) -> list[Reason]:
+    """Return the parameters env:NAME whose variable has another value.
+
+    Only those that were recorded: earlier versions had no hashes.
+    """
+    references = {name: str(value) for name, value in current.parameters.items()}
+    changes = [
+        (name, variable, recorded.secrets[variable], current.secrets[variable])
+        for name, reference in references.items()
+        for variable in recorded.secrets.keys() & current.secrets.keys()
+        if reference == f"env:{variable}"
+    ]
+    return [
+        Reason(ReasonKind.PARAMETER, name, change)
+        for name, variable, old_hash, new_hash in changes
+        if (change := describe_secret_change(variable, old_hash, new_hash))
+    ]
 
 
 def _describe_value_change(recorded: Any, current: Any) -> str:

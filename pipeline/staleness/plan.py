@@ -33,13 +33,17 @@ def plan_tasks(
     tasks: list[Task], state_store: StateStore, forced_steps: Collection[str] = ()
 ) -> list[PlannedTask]:
     """Return the tasks with the reasons to run them. forced_steps: those that the user forces."""
+    for task in tasks:
+        state_store.workspace.secrets.add(task.secret_variables)
     return [plan_task(task, state_store, forced_steps) for task in tasks]
 
 
 def plan_task(
     task: Task, state_store: StateStore, forced_steps: Collection[str] = ()
 ) -> PlannedTask:
-    """Return a task with the reasons to run it now."""
+    """Return a task with the reasons to run it now, which contain no secret."""
+    secrets = state_store.workspace.secrets
+    secrets.add(task.secret_variables)
     state = state_store.load(task.label)
     forced = [reasons.FORCED] if task.step.name in forced_steps else []
     obstacle = _missing_results(task, state, state_store)
@@ -49,12 +53,13 @@ def plan_task(
     else:
         fingerprint = dependencies.take_fingerprint(task, state.fingerprint, state_store)
         changes = fingerprint.diff(state.fingerprint)
+    hidden = [Reason(reason.kind, *map(secrets.hide, reason[1:])) for reason in changes]
     return PlannedTask(
         task,
-        (*forced, *changes),
+        (*forced, *hidden),
         fingerprint,
         state.run if state else "",
-        tuple(state.untracked_reads) if state else (),
+        tuple(map(secrets.hide, state.untracked_reads)) if state else (),
     )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pipeline.definition.tasks import Task
 from pipeline.runs.digests import json_digest
 from pipeline.runs.results import PublishedResults
+from pipeline.runs.secret_mask import SECRET_MASK
 from pipeline.runs.status import StepStatus
 from pipeline.staleness import access_log, dependencies
 from pipeline.staleness.access_log import FileAccesses
@@ -196,6 +197,8 @@ def _output_digest(
     to_portable = state_store.workspace.to_portable
     files = {to_portable(path): file and file.sha256 for path, file in fingerprint.outputs.items()}
     visible_results = {"files": files, "outputs": results.outputs, "headline": results.headline}
+    if SECRET_MASK in str(visible_results) or "{env:" in str(visible_results):
+        visible_results["secrets"] = fingerprint.secrets  # another value may mean other results
     if fingerprint.outputs or results.outputs:
         return json_digest(visible_results)
     modules = {to_portable(path): digest for path, digest in fingerprint.modules.items()}

@@ -34,7 +34,7 @@ class StateStore:
     def save(self, state: StepState) -> None:
         """Write the state of a step atomically."""
         path = self.workspace.states_folder / f"{slug(state.label)}.json"
-        content = state.to_dict(self.workspace)
+        content = self.workspace.secrets.hide(state.to_dict(self.workspace))
         atomic_write(path, encode_json(content, indent=1))
         self.states[state.label] = state
 
@@ -89,7 +89,11 @@ def _load_states(workspace: Workspace) -> dict[str, StepState]:
     outdated_labels: set[str] = set()
     for path in sorted(workspace.states_folder.glob("*.json")):
         try:
-            content = {"label": path.stem, **decode_json(path.read_bytes())}
+            text = path.read_text(encoding="utf-8")
+            content = {"label": path.stem, **decode_json(text)}
+            workspace.secrets.add(content.get("secrets", {}))
+            if "{env:" in text:
+                content = workspace.secrets.reveal(content)
             state = StepState.from_dict(content, workspace)
             outdated_labels |= _chained_labels(content)
         except (OSError, KeyError, TypeError, ValueError, AttributeError):

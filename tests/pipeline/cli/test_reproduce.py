@@ -62,7 +62,7 @@ def test_the_defaults_need_no_more_than_the_command(home, make_step):
 def test_the_command_reproduces_the_run_for_values_of_every_type(
     home, make_step, capsys, monkeypatch
 ):
-    monkeypatch.setenv("TOKEN", "hush")
+    monkeypatch.setenv("TOKEN", "hush-hush")
     cell = (
         "from datetime import date\nfrom pathlib import Path\nfrom typing import Literal\n"
         "words: str = ''\nrate: float = 0.5\nloud: bool = False\nday: date = date(2026, 1, 1)\n"

@@ -89,7 +89,7 @@ def test_a_default_that_breaks_its_own_bounds_is_named():
 
 
 def test_the_value_of_a_secret_is_its_reference(monkeypatch):
-    monkeypatch.setenv("TOKEN", "hush")
+    monkeypatch.setenv("TOKEN", "hush-hush")
     values, problems = parameters.validate(x_parameter("str", ""), {"x": "env:TOKEN"})
     assert (values, problems) == ({"x": "env:TOKEN"}, [])
     assert values["x"].variable == "TOKEN"
@@ -306,3 +306,32 @@ def test_a_text_in_quotes_stays_a_text():
     value, problems = check_override("x = None", quoted("1"))
     assert (value, type(value), problems) == ("1", str, [])
     assert check_override("x = None", None) == (None, [])
+
+
+@pytest.mark.parametrize(
+    "value", ["1", "abc", " ab \n", "stream", "STDOUT", "python3", "true", "localhost", "------"]
+)
+def test_a_secret_that_is_short_or_common_is_refused_without_naming_it(monkeypatch, value):
+    monkeypatch.setenv("TOKEN", value)
+    _, [problem] = parameters.validate(x_parameter("str", ""), {"x": "env:TOKEN"})
+    assert problem.startswith("x is 'env:TOKEN', a secret, but the value of TOKEN ")
+    assert problem.endswith(
+        'choose a longer one, or if it is no secret, set it as a plain value: -p x="$TOKEN"'
+    )
+
+
+def test_a_secret_that_equals_a_name_is_refused(monkeypatch):
+    monkeypatch.setenv("TOKEN", "train-all")
+    parameter = x_parameter("str", "")
+    _, [problem] = parameters.validate(parameter, {"x": "env:TOKEN"}, ["train-all"])
+    assert "is the name of a step" in problem
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [("\\env:NAME", "env:NAME"), ("\\\\env:", "\\env:"), ("\\other", "\\other"), ("env", "env")],
+)
+def test_a_text_that_looks_like_a_secret_is_written_with_a_backslash(written, text):
+    values, problems = parameters.validate(x_parameter("str", ""), {"x": written})
+    assert (values, problems) == ({"x": text}, [])
+    assert parameters.escape_reference(values["x"]) == written

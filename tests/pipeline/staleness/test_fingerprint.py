@@ -32,8 +32,9 @@ hashes = st.text("01", min_size=1, max_size=3)
 files = st.none() | st.builds(FileSignature, hashes, st.integers(0, 3), st.integers(0, 3))
 folders = st.none() | st.builds(FolderSignature, st.integers(0, 3), st.frozensets(names))
 values = st.sampled_from([None, True, 1, 1.0, float("nan"), "1", "None", [], ["a"]])
-# these refine another entry, and states of earlier versions have none
-REFINEMENTS = ("cell_details", "parameter_types", "bare_modules")
+# these refine another entry, and states of earlier versions have none; secrets are compared by the
+# parameters that name them
+REFINEMENTS = ("cell_details", "parameter_types", "bare_modules", "secrets")
 COMPARED_ENTRIES = sorted(Fingerprint.__dataclass_fields__.keys() - set(REFINEMENTS))
 entry_values = {
     **dict.fromkeys(COMPARED_ENTRIES, hashes),
@@ -168,3 +169,10 @@ def test_a_cell_of_comments_is_neither_new_nor_removed():
         now = Fingerprint(code={"cell 2": "c2"}, cell_details={"cell 2": ""})
         assert now.diff(before) == []
         assert before.diff(now) == []
+
+
+def test_another_value_of_a_secret_is_a_reason_that_names_parameter_and_variable():
+    before = Fingerprint(parameters={"key": "env:TOKEN"}, secrets={"TOKEN": "key-id:1"})
+    [reason] = replace(before, secrets={"TOKEN": "key-id:2"}).diff(before)
+    assert str(reason) == "parameter key: the value of TOKEN has changed"
+    assert before.diff(replace(before, secrets={})) == []  # of an earlier version
