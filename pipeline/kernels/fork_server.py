@@ -23,8 +23,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
-from pipeline.kernels.import_handover import HandoverFinder
-from pipeline.kernels.module_stash import ModuleStash
+from pipeline.kernels.preload.import_handover import HandoverFinder
+from pipeline.kernels.preload.module_stash import ModuleStash
 from pipeline.kernels.protocol import KernelEnded, KernelRequest
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that this process gets when its parent dies

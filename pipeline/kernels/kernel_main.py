@@ -15,12 +15,12 @@ from typing import Any
 from ipykernel.kernelapp import IPKernelApp
 from IPython.core.autocall import ZMQExitAutocall
 
-from pipeline.kernels import file_tracer, import_tracer
 from pipeline.kernels.protocol import (
     ACCESS_LOG_VARIABLE,
     OUTPUT_FOLDER_VARIABLE,
     SECRETS_VARIABLE,
 )
+from pipeline.kernels.tracing import file_tracer, import_tracer
 from pipeline.secret_marks import SecretMarks
 from pipeline.staleness.access_kinds import missing_modules_path
 

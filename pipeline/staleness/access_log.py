@@ -43,7 +43,7 @@ class FileAccesses:
 
 
 def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAccesses:
-    """Return the accesses to data that `pipeline.kernels.file_tracer` logged; none if no log."""
+    """Return the accesses to data that a kernel's file tracer logged; none if there is no log."""
     accesses = FileAccesses()
     scopes = PathScopes(step, workspace)
     started_ns = sys.maxsize

@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from pipeline.kernels.preload_guard import NOT_PRELOADED_MODULES, PreloadRefused
+from pipeline.kernels.preload.preload_guard import NOT_PRELOADED_MODULES, PreloadRefused
 
 WORKING_FOLDER, LOGGING, RANDOM = "working folder", "logging", "random"  # entries of `reads`
 WARNINGS, IMPORTER_WARNING, REFUSED = "warnings", "importer's warning", "refused"

@@ -7,8 +7,8 @@ from importlib.machinery import ExtensionFileLoader
 from types import ModuleType
 from typing import Any
 
-from pipeline.kernels.import_recorder import REFUSED, ImportRecord, ImportRecorder
-from pipeline.kernels.preload_guard import PreloadGuard
+from pipeline.kernels.preload.import_recorder import REFUSED, ImportRecord, ImportRecorder
+from pipeline.kernels.preload.preload_guard import PreloadGuard
 
 
 class ModuleStash:

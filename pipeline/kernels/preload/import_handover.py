@@ -17,8 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pipeline.kernels import process_state
-from pipeline.kernels.import_recorder import (
+from pipeline.kernels.preload import process_state
+from pipeline.kernels.preload.import_recorder import (
     ALL_VARIABLES,
     IMPORTER_WARNING,
     LOGGING,
@@ -27,9 +27,9 @@ from pipeline.kernels.import_recorder import (
     WARNINGS,
     WORKING_FOLDER,
 )
-from pipeline.kernels.module_stash import ModuleStash
-from pipeline.kernels.process_state import ProcessState
-from pipeline.kernels.search_path import SearchPath
+from pipeline.kernels.preload.module_stash import ModuleStash
+from pipeline.kernels.preload.process_state import ProcessState
+from pipeline.kernels.preload.search_path import SearchPath
 
 # in the notebook's folder; read when the package is imported
 CONFIGURATION_FILES = {

@@ -12,7 +12,7 @@ import sysconfig
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pipeline.kernels import callers, command_line, parquet_tracer, path_probes
+from pipeline.kernels.tracing import callers, command_line, parquet_tracer, path_probes
 from pipeline.staleness.access_kinds import (
     MISSING_STAT,
     RUNNER_PACKAGE,

@@ -1,0 +1,1 @@
+"""Recording, inside a kernel, which files and modules its code looks for."""
