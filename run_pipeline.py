@@ -25,7 +25,8 @@ STEPS = [
         NOTEBOOK_FOLDER / "02_train.ipynb",
         retries=1,
         external_state=probe.store_identity,
-        ignore=IGNORED_FILES,
+        # the package is stored beside the model; of its modules, those that are imported count
+        ignore=(*IGNORED_FILES, "*.py"),
     ),
     Step(
         "register",

@@ -18,7 +18,8 @@ class Step(NamedTuple):
     retries: int = 0  # after a dead kernel or a timeout, which may be transient
     backoff: float = 5.0  # seconds before the first retry, doubled for each later one
     external_state: Callable[[], Mapping[str, str]] | None = None  # dependencies that are no files
-    # patterns of files that are neither input nor output; a folder's name stands for all in it
+    # patterns of files that are neither input nor output; a folder's name stands for all in it.
+    # An imported module counts in any case
     ignore: tuple[str, ...] = ()
     kernel: str = ""  # in place of the kernel that the notebook names
 

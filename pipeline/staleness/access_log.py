@@ -1,5 +1,6 @@
 """Read the log of the files and folders a kernel accessed, and tell which of them are data."""
 
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ UNREMARKABLE_FILES = (
     *("/etc/localtime", "/etc/mime.types", "/etc/os-release", "/etc/timezone"),
     *("/usr/lib/os-release", "/usr/share/fonts", "/usr/share/zoneinfo"),
 )
+SHARED_LIBRARY = re.compile(r"\.(so|dylib)(\.\d+)*$")
 
 
 @dataclass
@@ -57,9 +59,9 @@ def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAcc
         *numbers, path_text = rest.split(" ", 4)
         path_text = workspace.secrets.reveal(path_text)
         kind, path, stat = AccessKind(kind_text), Path(path_text), " ".join(numbers)
-        scope = scopes.find_scope(path)
+        scope = scopes.find_scope(path, kind is AccessKind.MODULE)
         if scope is PathScope.UNTRACKED:
-            if kind is AccessKind.READ and not path_text.startswith(UNREMARKABLE_FILES):
+            if kind is AccessKind.READ and not _is_unremarkable(path_text):
                 accesses.untracked.add(path)
         elif scope is PathScope.SCRATCH and kind in CHANGING_KINDS:
             accesses.scratch.add(path)
@@ -75,6 +77,11 @@ def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAcc
         elif scope is not PathScope.IGNORED and not _is_byproduct(kind, path):
             vars(accesses)[kind.name.lower()][path] = stat
     return accesses
+
+
+def _is_unremarkable(path: str) -> bool:
+    """Return whether a file that is not tracked need not even be named."""
+    return path.startswith(UNREMARKABLE_FILES) or bool(SHARED_LIBRARY.search(path))
 
 
 def _is_byproduct(kind: AccessKind, path: Path) -> bool:

@@ -68,14 +68,14 @@ class PathScopes:
         folders |= {*SYSTEM_FOLDERS, *DATA_FOLDERS}
         self.folders = sorted(folders, key=len, reverse=True)  # the innermost first
 
-    def find_scope(self, path: Path) -> PathScope:
-        """Return the scope of an absolute path."""
+    def find_scope(self, path: Path, is_module: bool = False) -> PathScope:
+        """Return the scope of an absolute path. is_module: whether it is code that was imported."""
         text = str(path)
         if text.startswith(self.runner_prefixes) or IGNORED_FOLDERS & set(path.parts):
             return PathScope.IGNORED
         if path == self.step.notebook:  # its code is compared cell by cell
             return PathScope.IGNORED
-        if self.step.ignore and self._is_ignored_by_step(path):
+        if self.step.ignore and not is_module and self._is_ignored_by_step(path):
             return PathScope.IGNORED
         folder = next((folder for folder in self.folders if _is_below(text, folder)), "")
         return self._scope_below(folder, text.removeprefix(folder).strip(os.sep))

@@ -1,5 +1,7 @@
 """Which of the files that a kernel opened are data."""
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.definition.steps import Step
@@ -48,6 +50,19 @@ def test_the_name_of_an_ignored_folder_stands_for_all_in_it(read_log):
     lines = ("read .cache/deep/a.csv", "read in.csv", "read model.db")
     accesses = read_log(*lines, ignore=(".cache", "*.db"))
     assert list(accesses.read) == [read_log.folder / "in.csv"]
+
+
+def test_a_module_counts_where_reading_source_code_is_ignored(read_log):
+    accesses = read_log("read other.py", "module helper.py", ignore=("*.py",))
+    assert (accesses.read, list(accesses.module)) == ({}, [read_log.folder / "helper.py"])
+
+
+def test_shared_libraries_are_not_named_among_what_is_not_tracked(tmp_path):
+    log = tmp_path / "log"
+    paths = ("/usr/lib/libc.so.6", "/usr/lib/libz.so", "/etc/localtime", "/usr/share/dict/words")
+    log.write_text("".join(f"read 1 2 3 4 {path}\n" for path in paths))
+    accesses = read_access_log(log, Step("one", tmp_path / "one.ipynb"), Workspace(tmp_path))
+    assert (accesses.untracked, accesses.read) == ({Path("/usr/share/dict/words")}, {})
 
 
 def test_only_folders_of_the_project_are_ignored_by_name(read_log):
