@@ -5,12 +5,17 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from housing import paths
-from housing.cli import champion, logs, score
-from housing.data import dvc_changes
-from housing.tracking import probe
-from pipeline import Option, Step, main
-from pipeline.staleness.source_code import notebook_digest
+from pipeline import startup
+
+try:
+    from housing import paths
+    from housing.cli import champion, logs, score
+    from housing.data import dvc_changes
+    from housing.tracking import probe
+    from pipeline import Option, Step, main
+    from pipeline.staleness.source_code import notebook_digest
+except Exception as error:  # a missing package, or the syntax of a newer Python
+    startup.explain_import_error(error)
 
 NOTEBOOK_FOLDER = paths.PROJECT_ROOT / "notebooks"
 # neither inputs nor outputs: MLflow adds a note to a model's folder when the model is loaded, and
@@ -62,5 +67,6 @@ if __name__ == "__main__":
             pinned_runs=probe.pinned_runs,
             grouping_fact="data",
             compare_commits=dvc_changes.compare_data_files,
+            variables=("HOUSING_HOME",),
         )
     )

@@ -10,7 +10,14 @@ __all__ = ["Option", "Step", "main"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use: the processes the runner starts need none of them."""
+    """Import a public name on first use: the processes the runner starts need none of them.
+
+    Exits with a sentence if this Python is too old for the package.
+    """
+    if name in __all__:
+        from pipeline.startup import require_python
+
+        require_python()
     if name == "Step":
         from pipeline.definition.steps import Step
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline import startup
 from pipeline.cli import execute, history, parser
 from pipeline.cli.parser import CommandLine, Option
 from pipeline.cli.selection import select_tasks
@@ -82,6 +83,7 @@ class RunnerCommands:
 
         selection_options: those that select steps, and the project's by their variables, if given.
         """
+        startup.require_packages()
         environment = {**self.project.environment, **os.environ}
         for option in self.options.values():
             if option.variable in selection_options:

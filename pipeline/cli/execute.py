@@ -105,8 +105,13 @@ def _report_up_to_date(
     workspace = project.workspace
     for planned in planned_tasks:
         plan.refresh_state(planned, state_store)
-        if not (workspace.report_folder(planned.last_run) / planned.task.report).exists():
-            _write_deleted_report(project, planned.last_run, planned.task.label)
+    run_ids = {
+        planned.last_run
+        for planned in planned_tasks
+        if not (workspace.report_folder(planned.last_run) / planned.task.report).exists()
+    }
+    for run_id in sorted(run_ids, reverse=True):
+        _write_deleted_reports(project, run_id)
     newest_run_id = max(planned.last_run for planned in planned_tasks)
     if args.json:
         newest_run = _load_or_empty(workspace.run_folder(newest_run_id))
@@ -119,17 +124,12 @@ def _report_up_to_date(
     return 0
 
 
-def _write_deleted_report(project: Project, run_id: str, label: str) -> None:
+def _write_deleted_reports(project: Project, run_id: str) -> None:
     from pipeline.report.live import ReportWriter
 
     run = _load_or_empty(project.workspace.run_folder(run_id))
-    if not run.steps:
-        return
-    report_writer = ReportWriter(project, run)
-    for step in run.steps:
-        if step.name == label:
-            report_writer.enqueue(step)
-    report_writer.write_final_pages()
+    if run.steps:
+        ReportWriter(project, run).restore_pages()
 
 
 def _load_or_empty(run_folder: Path) -> RunRecord:

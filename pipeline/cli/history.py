@@ -34,6 +34,7 @@ def print_runs(workspace: Workspace, limit: int) -> None:
 def _run_row(run: RunRecord) -> tuple[str, str, str, str, str]:
     marked_names = [STATUS_MARKS.get(step.status, FAILURE_MARK) + step.name for step in run.steps]
     steps = join_limited(marked_names, MAX_STEPS_IN_ROW, " ")
+    duration = format_duration(run.seconds) if run.ended else "-"
     results = [f"{name}: {format_metric(value)}" for name, value in run.headline.items()]
     results += [
         f"{step.name}.{name}={value}"
@@ -41,7 +42,7 @@ def _run_row(run: RunRecord) -> tuple[str, str, str, str, str]:
         if step.status is not StepStatus.UP_TO_DATE
         for name, value in step.parameters.items()
     ]
-    return run.id, run.status, format_duration(run.seconds), steps, "; ".join(results)
+    return run.id, run.status, duration, steps, "; ".join(results)
 
 
 def print_run(workspace: Workspace, run_ref: str) -> None:
@@ -50,14 +51,16 @@ def print_run(workspace: Workspace, run_ref: str) -> None:
     Raises LookupError as `find_run_folder` does.
     """
     run = records.load(find_run_folder(workspace, run_ref))
-    duration = format_duration(run.seconds)
-    text = f"run {run.id}: {run.status}, started {run.started[:19]} UTC, {duration}"
+    duration = f", {format_duration(run.seconds)}" if run.ended else ""
+    text = f"run {run.id}: {run.status}, started {run.started[:19]} UTC{duration}"
     tables.print_line(text, run.status)
     for step in run.steps:
         first_line, *lines = _step_details(workspace, run, step)
         tables.print_line(f"\n{first_line}", step.status)
         for line in lines:
             print(line)
+    if run.ended and run.status is not StepStatus.DONE and run.invocation:
+        print(f"\nto go on from there: {run.resume_line()}")
 
 
 def find_run_folder(workspace: Workspace, run_ref: str) -> Path:
@@ -80,9 +83,13 @@ def find_run_folder(workspace: Workspace, run_ref: str) -> Path:
 
 
 def _step_details(workspace: Workspace, run: RunRecord, step: StepRecord) -> list[str]:
-    cells = f"{step.cells_done}/{step.cells} cells, " if step.cells else ""
-    since = f" since run {step.reused}" if step.reused else ""
-    lines = [f"{step.name}: {step.status}{since}, {cells}{format_duration(step.seconds)}"]
+    status = f"{step.status} since run {step.reused}" if step.reused else str(step.status)
+    facts = [status, f"{step.cells_done}/{step.cells} cells" if step.cells else ""]
+    if step.status is StepStatus.RUNNING:
+        facts.append(f"since {step.started[11:19]} UTC")
+    elif step.status is not StepStatus.NOT_RUN:
+        facts.append(format_duration(step.seconds))
+    lines = [f"{step.name}: {', '.join(filter(None, facts))}"]
     lines += [f"  why: {reason}" for reason in step.why]
     lines += [f"  {name} = {value}" for name, value in step.parameters.items()]
     lines += [f"  {name}: {format_metric(value)}" for name, value in step.headline.items()]
@@ -91,9 +98,15 @@ def _step_details(workspace: Workspace, run: RunRecord, step: StepRecord) -> lis
         duration = format_duration(attempt.seconds)
         lines.append(f"  attempt {number} {attempt.status} after {duration}: {attempt.failure}")
     lines += [f"  note: {note}" for note in step.notes]
-    lines += [f"  {step.failure}"] if step.failure else []
+    if step.blocked_by and step.status is StepStatus.NOT_RUN:
+        lines.append(f"  it did not run, as {step.blocked_by} did not succeed")
+    cell = f"in cell {step.failed_cell}: " if step.failed_cell else ""
+    lines += [f"  {cell}{step.failure}"] if step.failure else []
     output_lines = step.output.strip().splitlines()
     lines += [f"  last output: {line}" for line in output_lines[-MAX_OUTPUT_LINES:]]
+    if not step.cells_done and step.status.is_failure:  # else it holds the libraries' warnings
+        stderr_lines = step.stderr.strip().splitlines()
+        lines += [f"  stderr: {line}" for line in stderr_lines[-MAX_OUTPUT_LINES:]]
     lines += [f"  peak memory: {step.peak_mb:,} MB"] if step.peak_mb else []
     filenames = {"report": step.report} | {name: step.page_filename(name) for name in step.pages}
     report_folder = workspace.report_folder(run.id)

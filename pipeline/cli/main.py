@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.cli.commands import RunnerCommands
+from pipeline.cli.invocation import current_invocation
 from pipeline.cli.parser import AddCommand, CommandLine, Option
 from pipeline.definition.project import CommitComparison, Project
 from pipeline.definition.steps import Step
@@ -27,6 +28,7 @@ def main(
     pinned_runs: PinnedRuns = dict,
     grouping_fact: str = "",
     compare_commits: CommitComparison | None = None,
+    variables: Sequence[str] = (),
 ) -> int:
     """Do what the command line says and return the exit code.
 
@@ -42,19 +44,24 @@ def main(
     reason for the runs that something outside depends on; they are marked, and never deleted.
     grouping_fact: the name of a fact that notebooks publish; only runs with the same text of it, up
     to a comma, are compared by default. compare_commits: adds a table to the page that compares two
-    runs.
+    runs. variables: names of environment variables that the script reads; a command that users are
+    shown repeats those that are set.
     """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a character the terminal cannot show is no failure
             stream.reconfigure(errors="backslashreplace")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    workspace = Workspace(home, project_folder)
+    option_variables = [option.variable for option in (options or {}).values()]
     project = Project(
-        workspace=Workspace(home, project_folder),
+        workspace=workspace,
         script=Path(sys.argv[0]).name,
         environment=environment or {},
         pinned_runs=pinned_runs,
         grouping_fact=grouping_fact,
         compare_commits=compare_commits,
+        invocation=current_invocation(arguments, workspace, [*variables, *option_variables]),
     )
     command_line = CommandLine(project.script, pipeline)
     RunnerCommands(project, pipeline, options or {}).add_to(command_line)
@@ -62,7 +69,7 @@ def main(
         add_commands(command_line.add_command)
     exit_code = 0
     try:
-        exit_code = command_line.run(sys.argv[1:] if arguments is None else arguments)
+        exit_code = command_line.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

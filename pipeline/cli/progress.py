@@ -31,7 +31,8 @@ class PlainProgress:
         elif event is RunEvent.RUN_ENDED:
             self.print_line(run_summary(run, self.workspace), run.status)
         elif step and event is RunEvent.STEP_STARTED:
-            self.print_line(f"{step.name:10} starts: {join_limited(step.why)}")
+            attempt_text = f"attempt {len(step.attempts) + 1}" if step.attempts else ""
+            self.print_line(f"{step.name:10} starts: {attempt_text or join_limited(step.why)}")
         elif step and event is RunEvent.COLD_START:
             self.print_line(f"{step.name:10} starts again, cold: {step.cold_start}")
         elif step and event is RunEvent.ATTEMPT_ENDED:
@@ -71,13 +72,16 @@ class JsonProgress(PlainProgress):
             content |= {"step": step}
         else:
             content |= {"status": run.status, "headline": run.headline}
+            if event is RunEvent.RUN_ENDED and run.status is not StepStatus.DONE:
+                content |= {"resume": run.resume_line()}
         print(encode_json(content), flush=True)
 
 
 def _step_result(step: StepRecord) -> str:
     if step.status is StepStatus.UP_TO_DATE:
         return f"{step.name:10} up to date since run {step.reused}"
-    cells = f"{step.cells_done:3}/{step.cells or '?'} cells"
+    is_empty = step.status is StepStatus.DONE and not step.cells
+    cells = f"{step.cells_done:3}/{step.cells or ('0' if is_empty else '?')} cells"
     line = f"{step.name:10} {cells}  {format_duration(step.seconds):>8}  {step.status}"
     if step.cold_start:
         line += f"  (started cold: {step.cold_start})"
@@ -90,9 +94,10 @@ def run_summary(run: RunRecord, workspace: Workspace) -> str:
     if failed_steps:
         report_folder = workspace.report_folder(run.id)
         failures = [_failure_summary(step, report_folder) for step in failed_steps]
-        return "\n".join([*failures, *run.problems])
+        return "\n".join([*failures, *_resume_lines(run), *run.problems])
     if run.status is not StepStatus.DONE:
-        return "\n".join([f"run {run.id} did not finish", *run.problems])
+        lines = [f"run {run.id} did not finish", *_resume_lines(run), *run.problems]
+        return "\n".join(lines)
     lines = [f"  NOTE: {run.notice}"] if run.notice else []
     lines += [f"  {name}: {format_metric(value)}" for name, value in run.headline.items()]
     lines.append(f"reports: {workspace.latest_report}")
@@ -100,7 +105,12 @@ def run_summary(run: RunRecord, workspace: Workspace) -> str:
 
 
 def _failure_summary(step: StepRecord, report_folder: Path) -> str:
-    extent = f"after {step.cells_done} of {step.cells} cells" if step.cells else "before its start"
+    cell = f", in cell {step.failed_cell}" if step.failed_cell else ""
     path = report_folder / step.report
     report = f" Its report: {path}" if path.exists() else ""
-    return f"The step {step.name} {step.status.phrase} {extent}: {step.failure}.{report}"
+    return f"The step {step.name} {step.status.phrase} {step.extent}{cell}: {step.failure}.{report}"
+
+
+def _resume_lines(run: RunRecord) -> list[str]:
+    line = run.resume_line()
+    return [f"To go on from there: {line}"] if line else []

@@ -1,5 +1,6 @@
 """Read a notebook's file: its cells and the kernel it asks for."""
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,30 @@ def _is_source(source: Any) -> bool:
     """Return whether this is the source of a cell: a text, or a list of texts."""
     lines = source if isinstance(source, list) else [source]
     return all(isinstance(line, str) for line in lines)
+
+
+# tags of the cells that papermill adds to the notebook that it executes
+ADDED_CELL_TAGS = {"injected-parameters", "papermill-error-cell-tag"}
+
+
+def is_added_cell(cell: Mapping[str, Any]) -> bool:
+    """Return whether papermill has added the cell: users do not have it in their notebook."""
+    tags = {tag.replace("_", "-") for tag in cell.get("metadata", {}).get("tags", [])}
+    return not tags.isdisjoint(ADDED_CELL_TAGS)
+
+
+def source_cell_indexes(cells: Iterable[Mapping[str, Any]]) -> list[int]:
+    """Return for each cell of an executed notebook its index in the notebook as users have it.
+
+    A cell that papermill has added has the index of the cell before it, as the one that sets
+    parameters belongs to the cell with their defaults; the index 0 if it is the first.
+    """
+    indexes: list[int] = []
+    n_source_cells = 0
+    for cell in cells:
+        n_source_cells += not is_added_cell(cell)
+        indexes.append(max(0, n_source_cells - 1))
+    return indexes
 
 
 def is_parameters_cell(cell: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from pipeline.runs.invocation import Invocation
 from pipeline.runs.prune import PinnedRuns
 from pipeline.runs.records import RunRecord
 from pipeline.workspace import Workspace
@@ -48,10 +49,22 @@ class Project(NamedTuple):
     pinned_runs: PinnedRuns = dict  # no run is pinned
     grouping_fact: str = ""  # only runs with the same value of this fact are compared by default
     compare_commits: CommitComparison | None = None
+    invocation: Invocation | None = None  # how this process was started
 
     def command(self, *arguments: str) -> str:
         """Return the command line that users type, with these arguments."""
         return " ".join(["python", shlex.quote(self.script), *arguments])
+
+    def command_of(self, run: RunRecord, *arguments: str) -> str:
+        """Return the command line that starts the script as the run was started."""
+        if run.invocation:
+            return run.invocation.command_line(*arguments)
+        return self.command(*map(shlex.quote, arguments))
+
+    def start_folder(self, run: RunRecord) -> str:
+        """Return the folder that the run was started in; empty if that is the project's."""
+        folder = run.invocation.folder if run.invocation else ""
+        return self.workspace.from_portable(folder) if folder else ""
 
     def group(self, run: RunRecord) -> str:
         """Return the run's group: its grouping fact up to the first comma; empty if unknown.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.definition import notebook_file
 from pipeline.definition.project import Project
 from pipeline.execution.orphan_cleanup import kill_run_processes
 from pipeline.report.live import ReportWriter
@@ -42,8 +43,9 @@ def _recover_step(step: StepRecord, executed_path: Path) -> None:
     for cell in notebook["cells"]:
         cell_state = cell["metadata"]["papermill"]
         status = CellStatus.from_papermill(cell_state["status"]).after_kernel_death()
-        step.cell_status.append(status)
-        step.cell_seconds.append(cell_state.get("duration") or 0.0)
+        if not notebook_file.is_added_cell(cell):
+            step.cell_status.append(status)
+            step.cell_seconds.append(cell_state.get("duration") or 0.0)
         if status is CellStatus.KILLED:
             streams = [out["text"] for out in cell["outputs"] if out["output_type"] == "stream"]
             step.output = "".join(streams)[-MAX_LAST_OUTPUT_CHARS:]

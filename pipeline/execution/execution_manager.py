@@ -11,6 +11,7 @@ from typing import Any
 
 from papermill.engines import NotebookExecutionManager
 
+from pipeline.definition import notebook_file
 from pipeline.execution.messages import CellEvent
 from pipeline.execution.notebook_job import NotebookJob
 from pipeline.execution.output_capture import coalesce_streams
@@ -24,6 +25,7 @@ from pipeline.runs.strict_json import encode_json, to_json_content
 MIN_SAVE_INTERVAL_SECONDS = 0.5
 SAVE_PAUSE_FACTOR = 5
 MAX_SAVE_INTERVAL_SECONDS = 1.2
+GOOD_STATUSES = (CellStatus.RUNNING, CellStatus.RAN, CellStatus.NOT_RUN)
 
 
 class ExecutionManager(NotebookExecutionManager):
@@ -37,6 +39,8 @@ class ExecutionManager(NotebookExecutionManager):
         super().__init__(notebook, job.request.executed_path, **options)
         self.job = job
         self.heading, self.progress, self.cell_index = "", "", 0
+        self.source_indexes = notebook_file.source_cell_indexes(notebook.cells)
+        self.added_cells = [notebook_file.is_added_cell(cell) for cell in notebook.cells]
         self.has_changed, self.next_save_at = True, 0.0
 
     def notebook_start(self, **options: Any) -> None:
@@ -65,9 +69,23 @@ class ExecutionManager(NotebookExecutionManager):
         self._send_event(CellStatus.RUNNING)
 
     def _send_event(self, status: CellStatus, seconds: float = 0.0) -> None:
-        n_cells = len(self.nb.cells)
+        if self.added_cells[self.cell_index] and status in GOOD_STATUSES:
+            return
+        index, n_cells = self.source_indexes[self.cell_index], self.added_cells.count(False)
         progress = self.job.secrets.mask(self.progress)
-        self.job.send_event(CellEvent(self.cell_index, n_cells, progress, status, seconds))
+        self.job.send_event(CellEvent(index, n_cells, progress, status, seconds))
+
+    def _source_statuses(self) -> list[CellStatus]:
+        """Return the status of each cell of the notebook as users have it.
+
+        A cell that papermill has added counts only if it did not end well, as the one before it.
+        """
+        statuses = [CellStatus.NOT_RUN] * self.added_cells.count(False)
+        cells = zip(self.job.result.cell_status, self.source_indexes, self.added_cells, strict=True)
+        for status, index, is_added in cells:
+            if status not in GOOD_STATUSES or not is_added:
+                statuses[index] = status
+        return statuses
 
     def cell_complete(
         self,
@@ -90,6 +108,7 @@ class ExecutionManager(NotebookExecutionManager):
                 cell.metadata.papermill["status"] = status.papermill
             if cell.cell_type == "code":
                 cell.outputs = coalesce_streams(cell.outputs)
+        self.job.result.cell_status = self._source_statuses()
         self.nb.metadata.papermill["exception"] = not self.job.is_running
         super().notebook_complete(**options)
         try:

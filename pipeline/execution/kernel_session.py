@@ -187,7 +187,7 @@ class KernelSession(PapermillNotebookClient):
         n_left = sum(cell.cell_type == "code" for cell in self.nb.cells[cell_index + 1 :])
         rest = f"; the {n_left} code cells after it were not run" if n_left else ""
         self.job.result.notes.append(
-            f"the notebook ended by its own decision in cell {cell_index + 1}, "
+            f"the notebook ended by its own decision in cell {self.nb_man.source_indexes[cell_index] + 1}, "
             f"which called exit() or sys.exit(0){rest}"
         )
 

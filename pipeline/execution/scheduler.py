@@ -63,6 +63,7 @@ class Scheduler:
             run_id,
             records.utc_now(),
             [StepRecord(task.label, task.report, parameters=task.written_values) for task in tasks],
+            invocation=project.invocation,
         )
         self.step_records = {step.name: step for step in self.record.steps}
         self.run_folder = self.workspace.run_folder(run_id)
@@ -202,7 +203,8 @@ class Scheduler:
     def _start_task(self, task: Task, step: StepRecord, reasons: list[str]) -> None:
         """Record that the task starts, and send it to a worker."""
         self.n_ended_before[task.label] = len(self.ended_labels)
-        step.status, step.why, step.started = StepStatus.RUNNING, reasons, records.utc_now()
+        step.status, step.started = StepStatus.RUNNING, records.utc_now()
+        step.why = step.why or reasons  # of another attempt they are those of the first
         step.cells_done, step.cell_status, step.cell_seconds = 0, [], []
         if not self.options.cold_start:
             step.cold_start = self.cold_starts.find_reason(task, self.plan[task.label].fingerprint)

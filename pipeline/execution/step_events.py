@@ -21,6 +21,7 @@ from pipeline.workspace import RUN_PAGE_NAME, TaskFiles
 
 PAGE_NAME_PATTERN = re.compile(r"[a-z0-9_]{1,80}")
 MAX_STDERR_BYTES = 4_000
+CELL_FILE_PATTERN = re.compile(r"\(\d+\.py, line ")  # IPython's file of a cell, in a syntax error
 
 
 def record_cell(step: StepRecord, event: CellEvent) -> None:
@@ -42,7 +43,8 @@ def record_cold_start(step: StepRecord, reason: str) -> None:
 
 def finish_step(step: StepRecord, result: JobResult, files: TaskFiles) -> None:
     """Record that the step has ended."""
-    step.status, step.failure = result.status, result.failure
+    step.status = result.status
+    step.failure = CELL_FILE_PATTERN.sub("(line ", result.failure)
     step.traceback, step.output, step.peak_mb = result.traceback, result.output, result.peak_mb
     step.cell_status = result.cell_status or [
         status.after_kernel_death() for status in step.cell_status

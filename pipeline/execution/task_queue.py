@@ -34,19 +34,19 @@ class TaskQueue:
         `is_stopping`, every task is.
         """
         for task in list(self.tasks):
-            statuses = [
-                self.step_records[label].status
-                for label in task.needs
-                if label in self.step_records
+            needs = [self.step_records[label] for label in task.needs if label in self.step_records]
+            blocking_steps = [
+                need.blocked_by or need.name
+                for need in needs
+                if need.status.is_failure or need.status is StepStatus.SKIPPED
             ]
-            is_blocked = any(
-                status.is_failure or status is StepStatus.SKIPPED for status in statuses
-            )
-            if is_stopping or is_blocked:
+            if is_stopping or blocking_steps:
                 self.tasks.remove(task)
-                self.step_records[task.label].status = StepStatus.SKIPPED
+                step = self.step_records[task.label]
+                step.status = StepStatus.SKIPPED
+                step.blocked_by = blocking_steps[0] if blocking_steps else ""
             elif (
-                all(status.is_success for status in statuses)
+                all(need.status.is_success for need in needs)
                 and self.retry_times.get(task.label, 0) <= time.monotonic()
                 and has_idle_worker()
             ):

@@ -23,7 +23,7 @@ BLOCK_TAG_PATTERN = re.compile(r"<(/?)(?:div|blockquote|ul|ol|dl|details|section
 class RenderedCell:
     """What a page shows of a cell besides its outputs."""
 
-    number: int  # from 1, in the notebook with all its cells
+    number: int  # from 1, in the notebook as users have it, with all its cells
     source: str
     section: str = ""  # the text of the heading above
     html: Markup = NO_HTML  # of a Markdown cell
@@ -109,6 +109,8 @@ class PageContext(NamedTuple):
     project: Project
     single_file: bool = False  # no links to other pages
     live: bool = False  # the run goes on, so the page will change
+    written_at: str = ""  # UTC, ISO 8601: when what a live page says was true
+    linked_steps: frozenset[str] = frozenset()  # names of the steps that have a page
     previous_run_id: str = ""  # the newest earlier run in which the step was done; empty if none
     comparison_href: str = ""  # the comparison with the previous run, relative to reports/
 

@@ -9,6 +9,7 @@ from nbconvert.filters.ansi import strip_ansi
 from nbconvert.preprocessors import TagRemovePreprocessor
 from nbformat import NotebookNode
 
+from pipeline.definition import notebook_file
 from pipeline.report import markdown
 from pipeline.report.local_files import LocalFiles
 from pipeline.report.model import RenderedCell, RenderedNotebook
@@ -18,7 +19,7 @@ from pipeline.runs.status import CellStatus
 
 SUMMARY_HEADING = "the bottom line"  # the section whose outputs are the summary of the report
 SUMMARY_HEADING_PATTERN = re.compile(rf"(?:[\d.]+\)?\s*)?{SUMMARY_HEADING}\W*", re.IGNORECASE)
-REMOVE_CELL_TAGS = {"remove-cell", "injected-parameters"}
+REMOVE_CELL_TAGS = {"remove-cell", "injected-parameters"}  # their cells are not on the page
 # formats of a sentence in the summary; a cell's table or figure stays below
 SENTENCE_MIME_TYPES = {"text/plain", "text/markdown", "text/latex"}
 
@@ -32,7 +33,8 @@ class TagPreprocessor(TagRemovePreprocessor):
     """
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
-        for number, cell in enumerate(nb.cells, start=1):
+        numbers = [index + 1 for index in notebook_file.source_cell_indexes(nb.cells)]
+        for number, cell in zip(numbers, nb.cells, strict=True):
             tags = [tag.replace("_", "-") for tag in cell.metadata.get("tags", [])]
             cell.metadata.tags = tags
             cell.metadata["report"] = RenderedCell(number, cell.source.strip("\n"))

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
@@ -10,11 +11,12 @@ from pipeline.kernels.slow_imports import skip_rfc3987_syntax
 from pipeline.report.local_files import LocalFiles, page_url
 from pipeline.report.model import PageContext, RenderedNotebook
 from pipeline.report.pages.index import RunIndex, find_comparisons
-from pipeline.report.pages.step import run_page, step_page
+from pipeline.report.pages.step import navigation_steps, run_page, step_page
+from pipeline.runs import records
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.results import PublishedResults
-from pipeline.runs.status import StepStatus
+from pipeline.runs.status import CellStatus, StepStatus
 from pipeline.workspace import RUN_PAGE_NAME
 
 
@@ -30,6 +32,7 @@ class RunPages:
         self.project, self.workspace, self.run = project, project.workspace, run
         self.single_file = single_file
         self.summaries: dict[str, Markup] = {}  # by step name
+        self.written_steps: set[str] = set()  # names of those that have a page, or soon will
         self.live = True  # the run goes on
         self.can_render_notebooks = False  # what it needs has been imported
         self._pin_reasons: dict[str, str] | None = None
@@ -45,6 +48,10 @@ class RunPages:
     def finish(self) -> None:
         """Make the pages that are written from now on final: the run has ended."""
         self.live = False
+        folder = self.workspace.report_folder(self.run.id)  # another runner may have begun it
+        self.written_steps |= {
+            step.name for step in self.run.steps if (folder / step.report).exists()
+        }
         self._pin_reasons = None  # the run may have changed what is in use
 
     def executed_notebook(self, step: StepRecord) -> Path:
@@ -52,14 +59,31 @@ class RunPages:
         return self.workspace.executed_notebook(step.reused or self.run.id, step.file_stem)
 
     def write_step(self, step: StepRecord) -> None:
-        """Write the report of the step, and the pages that it has published."""
+        """Write the report of the step, and the pages that it has published.
+
+        The report links to the steps beside it, so that these get a page, too.
+        """
+        self.written_steps.add(step.name)
+        if not self.single_file:
+            for neighbor in navigation_steps(self.run, step):
+                if neighbor.name not in self.written_steps:
+                    self.written_steps.add(neighbor.name)
+                    self._write_report(neighbor, RenderedNotebook(neighbor.name))
         try:  # first, as the report links to them
             for page_name in step.pages:
                 self._write_extra_page(step, page_name)
         finally:
-            notebook = self._render_notebook(step)
+            try:
+                notebook = self._render_notebook(step)
+            except Exception as error:  # the page says at least how the step ended
+                sentence = Markup('<p class="failed">Its notebook cannot be shown: {}.</p>')
+                self._write_report(step, RenderedNotebook(step.name, html=sentence.format(error)))
+                raise
             self.summaries[step.name] = notebook.summary
-            self._write(step.report, step_page(self.run, step, notebook, self._context(step)))
+            self._write_report(step, notebook)
+
+    def _write_report(self, step: StepRecord, notebook: RenderedNotebook) -> None:
+        self._write(step.report, step_page(self.run, step, notebook, self._context(step)))
 
     def _render_notebook(self, step: StepRecord) -> RenderedNotebook:
         """Render the step's notebook, or an empty one if it has no outputs yet.
@@ -73,9 +97,12 @@ class RunPages:
         self.preload()
         from pipeline.report import exporter
 
+        executed_notebook = exporter.read_notebook(path)
+        if step.status is not StepStatus.RUNNING:
+            _mark_killed_cell(executed_notebook)
         # a function, and no method, as nbconvert copies what it is given
         files = LocalFiles(root=self.workspace.project, report_url=lambda path: self._url_of(path))
-        return exporter.render_notebook(exporter.read_notebook(path), step.name, files)
+        return exporter.render_notebook(executed_notebook, step.name, files)
 
     def _url_of(self, notebook_path: Path) -> str:
         """Return the URL of the report of a notebook in this run; empty if it has none."""
@@ -151,11 +178,13 @@ class RunPages:
     def _context(self, step: StepRecord | None = None) -> PageContext:
         """Return the context of the step's page, or of the run's page without a step."""
         comparison = find_comparisons(self.workspace).get(self.run.id)
-        may_change = step is None or step.status in (StepStatus.RUNNING, StepStatus.NOT_RUN)
+        may_change = step is None or not step.status.is_success
         return PageContext(
             project=self.project,
             single_file=self.single_file,
             live=self.live and may_change,
+            written_at=records.utc_now(),
+            linked_steps=frozenset() if self.single_file else frozenset(self.written_steps),
             previous_run_id=self.index.previous_run_of_step(self.run, step.name) if step else "",
             comparison_href=comparison.href if comparison else "",
         )
@@ -177,3 +206,12 @@ class RunPages:
     def _write(self, name: str, content: str) -> None:
         path = self.workspace.report_folder(self.run.id) / name
         atomic_write(path, content, durable=not self.live)
+
+
+def _mark_killed_cell(executed_notebook: Any) -> None:
+    """Mark the cell that was running when the notebook's worker was killed: it runs no longer."""
+    for cell in executed_notebook.cells:
+        state = cell.metadata.get("papermill", {})
+        status = CellStatus.from_papermill(state.get("status")).after_kernel_death()
+        if state and status is CellStatus.KILLED:
+            state["status"] = status.papermill

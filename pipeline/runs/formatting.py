@@ -6,12 +6,14 @@ MAX_LISTED_ITEMS = 3
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration as text: 4.2 s, 1 min 12 s, 2 h 5 min."""
-    if seconds < 60:
+    """Return a duration as text, rounded to its smallest unit: 4.2 s, 1 min 12 s, 2 h 5 min."""
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
-    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+    if round(seconds) < 3600:
+        minutes, full_seconds = divmod(round(seconds), 60)
+        return f"{minutes} min {full_seconds} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min"
 
 
 def join_limited(items: Sequence[str], limit: int = MAX_LISTED_ITEMS, separator: str = "; ") -> str:

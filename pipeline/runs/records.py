@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.runs.atomic_write import atomic_write
 from pipeline.runs.digests import slug
+from pipeline.runs.invocation import Invocation
 from pipeline.runs.results import Headline, headline_from_dict
 from pipeline.runs.status import FAILED_STATUSES, CellStatus, StepStatus
 from pipeline.runs.strict_json import decode_json, encode_json
@@ -59,6 +60,7 @@ class StepRecord:
     why: list[str] = field(default_factory=list)  # the step was run: what had changed
     reused: str = ""  # the run that produced the results, if the step was up to date
     cold_start: str = ""  # why it was not run in a warm kernel, as a clause: "it sets ..."
+    blocked_by: str = ""  # the step that did not succeed, so that this one did not run
     failure: str = ""  # one sentence
     notes: list[str] = field(default_factory=list)  # of the runner, on how it was executed
     traceback: str = ""  # with terminal colours
@@ -66,6 +68,27 @@ class StepRecord:
     stderr: str = ""  # the end of what the kernel process wrote to stderr
     peak_mb: int = 0  # memory
     attempts: list[Attempt] = field(default_factory=list)  # the earlier ones, if retried
+
+    @property
+    def failed_cell(self) -> int | None:
+        """The number of the cell that did not end well, from 1 in the notebook with all its cells.
+
+        None if there is none, as before the first cell.
+        """
+        good_ends = (CellStatus.RAN, CellStatus.NOT_RUN, CellStatus.RUNNING)
+        numbers = [
+            number
+            for number, status in enumerate(self.cell_status, start=1)
+            if status not in good_ends
+        ]
+        return numbers[-1] if numbers else None
+
+    @property
+    def extent(self) -> str:
+        """How far a step that did not succeed came, as the end of a sentence."""
+        if not self.cells_done and not self.failed_cell:
+            return "before its first cell"
+        return f"after {self.cells_done} of {self.cells} cells"
 
     @property
     def file_stem(self) -> str:
@@ -89,6 +112,7 @@ class RunRecord:
     problems: list[str] = field(default_factory=list)  # what could not be written, and warnings
     commit: str = ""  # of the notebooks; ends in -dirty if files differ from it
     commit_link: str = ""
+    invocation: Invocation | None = None  # how it was started
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "RunRecord":
@@ -117,6 +141,13 @@ class RunRecord:
             ended, started = map(datetime.fromisoformat, (self.ended, self.started))
             return (ended - started).total_seconds()
         return sum(step.seconds for step in self.steps)
+
+    def resume_line(self) -> str:
+        """Return what a user types so that the run goes on where it ended; empty if unknown."""
+        if self.invocation is None:
+            return ""
+        done_labels = [step.name for step in self.steps if step.status.is_success]
+        return self.invocation.resume_line(done_labels)
 
     @property
     def notice(self) -> str:
@@ -157,6 +188,7 @@ ENTRY_DECODERS: dict[str, Callable[[Any], Any]] = {
     "cell_status": lambda statuses: [CellStatus(status) for status in statuses],
     "headline": headline_from_dict,
     "attempts": lambda attempts: [_decode(Attempt, attempt) for attempt in attempts],
+    "invocation": lambda content: content and Invocation.from_dict(content),
     "steps": lambda steps: [_decode_step(step) for step in steps],
 }
 

@@ -21,13 +21,11 @@ def render_extra_page(
     content = RenderedNotebook(page.title)
     html = content.resolve_links(content.add_headings(markdown.markdown_to_html(text)))
     content.html = Markup('<div class="text">{}</div>').format(html)
-    steps, linked_steps = navigation_steps(run, step, context.single_file)
     return rendering.render_template(
         "extra.html.j2",
         **context._replace(live=False)._asdict(),
         run=run,
         step=step,
         notebook=content,
-        navigation_steps=steps,
-        linked_steps=linked_steps,
+        navigation_steps=navigation_steps(run, step),
     )

@@ -79,6 +79,7 @@ class RunIndex:
             live=any(run.status is StepStatus.RUNNING and not run.ended for run in runs[:1]),
             single_file=False,
             root_href="",
+            written_at=records.utc_now(),
             runs=runs,
             max_row_items=MAX_ROW_ITEMS,
             max_initial_rows=MAX_INITIAL_ROWS,

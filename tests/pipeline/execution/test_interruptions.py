@@ -128,7 +128,7 @@ def test_a_signal_to_the_runner_stops_the_run_in_order(
     runner.send_signal(signal_number)
     output, _ = runner.communicate(timeout=30)
     assert runner.returncode == 128 + signal_number
-    assert f"was stopped after 2 of 4 cells: stopped by {signal_name}" in output
+    assert f"was stopped after 2 of 4 cells, in cell 3: stopped by {signal_name}" in output
     step, next_step = project.latest_record.steps
     assert (step.status, next_step.status) == ("stopped", "not run")
     assert step.cell_status == ["ran", "ran", "killed", "not run"]
@@ -218,6 +218,11 @@ def test_a_killed_worker_is_a_killed_step(make_project, make_step):
     runner.communicate(timeout=30)
     assert runner.returncode == 1
     assert project.latest_record.steps[0].cell_status == ["ran", "killed"]
+    page = project.report_html("one")
+    assert "cell 2: killed" in page
+    assert "start it again with" in page
+    assert "is running" not in page
+    assert "data-live" not in page
     assert project.run_processes() == []
 
 

@@ -29,15 +29,16 @@ def test_steps_run_in_sequence_and_leave_reports(home, make_step, capsys):
 def test_a_failing_step_ends_the_run_with_one_sentence(home, make_step, capsys):
     failing = make_step("bad", "1 + 1", "1 / 0", "2 + 2")
     assert main([failing, make_step("after", "1")], home, []) == 1
-    last_line = capsys.readouterr().out.strip().splitlines()[-1]
-    assert last_line.startswith(
-        "The step bad failed after 2 of 4 cells: ZeroDivisionError: division"
+    failure_line, resume_line = capsys.readouterr().out.strip().splitlines()[-2:]
+    assert failure_line.startswith(
+        "The step bad failed after 2 of 4 cells, in cell 3: ZeroDivisionError: division"
     )
-    assert last_line.endswith("bad.html")
+    assert failure_line.endswith("bad.html")
+    assert resume_line.startswith("To go on from there: ")
     header = latest_page(home, "bad").split("</header>")[0]
     assert "ZeroDivisionError: division by zero" in header
     assert "Traceback" in header
-    assert "It did not run, as bad failed." in latest_page(home, "after")
+    assert 'It did not run, as <a href="bad.html">bad</a> failed.' in latest_page(home, "after")
     [run] = records.load_all(home / "var" / "runs")
     assert [step.status for step in run.steps] == ["failed", "not run"]
 
@@ -48,7 +49,7 @@ def test_a_step_that_fails_in_its_first_cell_still_counts_its_cells(home, make_s
     notebook["cells"] = notebook["cells"][1:]  # without the title
     step.notebook.write_text(json.dumps(notebook))
     assert main([step], home, []) == 1
-    assert "failed after 0 of 2 cells: ZeroDivisionError" in capsys.readouterr().out
+    assert "failed after 0 of 2 cells, in cell 1: ZeroDivisionError" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -265,10 +265,13 @@ def test_a_hidden_or_removed_text_is_folded_or_absent(export):
 def test_cells_keep_their_numbers_when_others_are_removed():
     rendered = exporter.render_notebook(
         executed_notebook(
-            executed_cell("1", tags=["injected-parameters"]), executed_cell("2", status="failed")
+            executed_cell("1", tags=["remove-cell"]),
+            executed_cell("1", tags=["injected-parameters"]),
+            executed_cell("2", status="failed"),
         ),
         "train",
     )
+    # a user has no cell that papermill injected
     assert list(rendered.cells) == [2]
     assert 'id="cell-2"' in rendered.html
 

@@ -111,7 +111,7 @@ def test_a_failure_names_the_project_s_script_and_three_reasons_to_run(project, 
         "This step timed out after 0 of 2 cells",
         "<code>time_limit</code> of the step train in <code>work.py</code>",
         "<code>python work.py</code>: it resumes at this step",
-        "<code>python work.py show latest</code> prints all of this",
+        "<code>python work.py show 20261101-01</code> prints all of this",
         "It ran because: input a is new; input b is new; input c is new and 2 more.",
         "<p>1 more cell of this notebook.</p>",
     ):
@@ -150,7 +150,7 @@ def test_the_report_of_a_failed_step_explains_the_failure(project, record_run, r
         '<span class="ansi-green-fg">In[2]</span>',
         "1 more cell of this notebook, and the step after.",
         "train.ipynb",
-        "(set n = 5, family = <b> in its first cell)",
+        "(set n = 5, family = '<b>' in its parameters cell)",
         "It ran because: cell 2 was edited.",
         "Attempt 1 killed after 2.0 s: it was killed",
         'href="../20261101-01/train.html">run 20261101-01</a>',
@@ -158,16 +158,16 @@ def test_the_report_of_a_failed_step_explains_the_failure(project, record_run, r
         assert expected in text, expected
     assert text.count('class="hll"') == 1
     assert "result" in text.split('class="hll"')[1].split("</span>\n")[0]
-    assert "It did not run, as train failed" in read_page(run, "after")
+    assert 'It did not run, as <a href="train.html">train</a> failed' in read_page(run, "after")
 
 
 def test_a_step_that_failed_before_its_first_cell_has_a_report(record_run, read_page):
     fields = {"status": StepStatus.KILLED, "failure": "it was killed: out of memory"}
     text = header(read_page(record_run("20261101-01", fields, train=notebook()), "train"))
-    assert "This step was killed before its start" in text
-    assert "Nothing: it was the last cell of the last step." in text
+    assert "This step was killed before its first cell" in text
+    assert "<p>This notebook.</p>" in text
     assert "raise <code>memory_limit</code> of the step train" in text
-    assert "start it again with" in text
+    assert "then run <code>python run_pipeline.py</code>: it resumes at this step" in text
 
 
 def test_the_pages_of_later_steps_show_the_notice_too(record_run, read_page):
@@ -272,7 +272,10 @@ def test_a_page_that_cannot_be_rendered_is_reported_and_stops_nothing(
     error = ReportWriter(project, run).rewrite_pages()
     assert "an unexpected notebook" in str(error)
     folder = project.workspace.report_folder(run.id)
-    assert sorted(page.stem for page in folder.glob("*.html")) == ["index", "two"]
+    assert sorted(page.stem for page in folder.glob("*.html")) == ["index", "one", "two"]
+    assert "cannot be shown: 'an unexpected notebook'" in html.unescape(
+        (folder / "one.html").read_text()
+    )
 
 
 def test_the_first_page_waits_for_no_import():
