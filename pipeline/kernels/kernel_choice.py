@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pipeline.definition import notebook_file
 from pipeline.definition.steps import Step, require_step
 
-NATIVE_KERNEL = "python3"  # ipykernel here, which the runner itself needs
+# ipykernel here, which the runner itself needs; Jupyter takes the second name for the first
+NATIVE_KERNELS = ("python3", "python")
 
 
 def apply(steps: list[Step], choices: Iterable[str]) -> list[Step]:
@@ -41,8 +42,8 @@ def check_installed(steps: Iterable[Step]) -> None:
 
 
 def is_installed(kernel: str) -> bool:
-    """Return whether Jupyter knows a kernel of that name."""
-    return kernel == NATIVE_KERNEL or kernel in _installed_kernels()
+    """Return whether Jupyter knows a kernel of that name, in capital or small letters."""
+    return kernel in NATIVE_KERNELS or kernel.lower() in _installed_kernels()
 
 
 def _installed_kernels() -> list[str]:

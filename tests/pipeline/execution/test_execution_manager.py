@@ -76,6 +76,17 @@ def test_the_saved_file_is_a_valid_notebook(make_manager, tmp_path):
     assert saved.metadata.papermill.parameters == {"places": ["a"]}
 
 
+def test_a_kernelspec_without_a_name_is_completed(make_manager, tmp_path):
+    notebook = make_executed_notebook("1")
+    notebook.metadata["kernelspec"] = {"language": "python"}
+    manager = make_manager(notebook)
+    manager.notebook_start()
+    manager.write()
+    saved_notebook = nbformat.read(tmp_path / "a.ipynb", as_version=4)
+    nbformat.validate(saved_notebook)
+    assert saved_notebook.metadata.kernelspec["name"] == "python3"
+
+
 def test_a_cell_after_the_failed_one_is_recorded_as_not_run(make_manager, tmp_path):
     notebook = make_executed_notebook("", "", "")
     manager = make_manager(notebook)

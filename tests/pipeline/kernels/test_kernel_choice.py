@@ -40,6 +40,15 @@ def test_an_uninstalled_kernel_is_an_error_before_the_run(home, foreign_step, ma
     assert not (home / "var" / "runs").exists()
 
 
+def test_each_name_that_jupyter_takes_for_an_installed_kernel_is_known(tmp_path, monkeypatch):
+    kernel_folder = tmp_path / "kernels" / "ir"
+    kernel_folder.mkdir(parents=True)
+    (kernel_folder / "kernel.json").write_text("{}")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    names = ("python3", "python", "Python3", "ir", "IR", "r")
+    assert [name for name in names if kernel_choice.is_installed(name)] == [*names[:-1]]
+
+
 def test_another_kernel_is_a_reason_to_run_again(foreign_step):
     code = cell_hashes(foreign_step.notebook)
     assert code["the kernel's name"] == "other-env"
