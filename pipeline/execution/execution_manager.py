@@ -49,8 +49,8 @@ class ExecutionManager(NotebookExecutionManager):
         self.job.result.cell_status = [CellStatus.NOT_RUN for _ in self.nb.cells]
         kernelspec = self.nb.metadata.get("kernelspec")
         if kernelspec is not None:  # a notebook without these two entries is not valid
-            kernelspec.setdefault("name", self.job.request.kernel_name)
-            kernelspec.setdefault("display_name", kernelspec["name"])
+            for entry in ("name", "display_name"):
+                kernelspec[entry] = kernelspec.get(entry) or self.job.request.kernel_name
         state = self.nb.metadata.papermill
         state["output_path"] = self.output_path
         if self.job.request.notebook.name:  # else papermill has read the file, and knows it

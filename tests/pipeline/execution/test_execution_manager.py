@@ -76,9 +76,10 @@ def test_the_saved_file_is_a_valid_notebook(make_manager, tmp_path):
     assert saved.metadata.papermill.parameters == {"places": ["a"]}
 
 
-def test_a_kernelspec_without_a_name_is_completed(make_manager, tmp_path):
+@pytest.mark.parametrize("kernelspec", [{"language": "python"}, {"name": None}, {"name": ""}])
+def test_a_kernelspec_without_a_name_is_completed(make_manager, tmp_path, kernelspec):
     notebook = make_executed_notebook("1")
-    notebook.metadata["kernelspec"] = {"language": "python"}
+    notebook.metadata["kernelspec"] = kernelspec
     manager = make_manager(notebook)
     manager.notebook_start()
     manager.write()

@@ -219,6 +219,19 @@ def test_nbconvert_makes_the_page_of_the_runner_from_any_notebook(export, tmp_pa
     assert "<style>" in page
 
 
+def test_a_raw_cell_for_another_format_is_left_out(export):
+    mime_types = {"html": "text/html", "latex": "text/latex", "rst": "text/restructuredtext"}
+    cells = [
+        v4.new_raw_cell(f"raw {name}", metadata={"raw_mimetype": mime_type})
+        for name, mime_type in mime_types.items()
+    ]
+    page = export(executed_notebook(*cells, v4.new_raw_cell("raw for all")))
+    assert "raw html" in page
+    assert "raw for all" in page
+    assert "raw latex" not in page
+    assert "raw rst" not in page
+
+
 @pytest.mark.parametrize("separator", ["-", "_"])
 def test_the_tags_of_jupyter_book_remove_and_hide_parts_of_a_cell(export, separator):
     def tagged(action, part):

@@ -1,6 +1,7 @@
 """What a finished report must be, whatever its notebook holds: whole, harmless, with its status."""
 
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 from bs4 import BeautifulSoup
 
@@ -46,7 +47,7 @@ def find_problems(html: str) -> list[str]:
     checker.feed(html)
     page = BeautifulSoup(html, "html.parser")
     ids = [element["id"] for element in page.select("[id]")]
-    links = [link["href"][1:] for link in page.select("nav a[href^='#']")]
+    links = [unquote(link["href"][1:]) for link in page.select("nav a[href^='#']")]
     return [
         *checker.problems[:3],
         *(f"open: {element}" for element in checker.open_elements[:3]),
