@@ -186,8 +186,9 @@ class KernelSession(PapermillNotebookClient):
         self.has_exited = True
         n_left = sum(cell.cell_type == "code" for cell in self.nb.cells[cell_index + 1 :])
         rest = f"; the {n_left} code cells after it were not run" if n_left else ""
+        cell_number = self.nb_man.source_indexes[cell_index] + 1
         self.job.result.notes.append(
-            f"the notebook ended by its own decision in cell {self.nb_man.source_indexes[cell_index] + 1}, "
+            f"the notebook ended by its own decision in cell {cell_number}, "
             f"which called exit() or sys.exit(0){rest}"
         )
 
