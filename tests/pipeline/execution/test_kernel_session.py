@@ -50,10 +50,10 @@ def test_a_notebook_ends_early_and_well_with_parameters_that_json_does_not_know(
     assert isinstance(score, Metric)
     assert (str(score.value), score.before) == ("nan", float("-inf"))
     assert step_record.status is StepStatus.DONE
-    assert step_record.cell_status == [CellStatus.RAN] * 6 + [CellStatus.NOT_RUN]
+    assert step_record.cell_status == [CellStatus.RAN] * 5 + [CellStatus.NOT_RUN]
     ignored, ended = step_record.notes
     assert "2 cells tagged injected-parameters in early.ipynb were ignored" in ignored
-    assert "ended by its own decision in cell 6" in ended
+    assert "ended by its own decision in cell 5" in ended
     assert ended in project.report_html("early")
     executed = project.executed_notebook("early")
     assert executed.metadata.papermill.parameters == {"x": "NaN"}
