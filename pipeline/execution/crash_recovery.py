@@ -50,6 +50,7 @@ def _recover_step(step: StepRecord, executed_path: Path) -> None:
             streams = [out["text"] for out in cell["outputs"] if out["output_type"] == "stream"]
             step.output = "".join(streams)[-MAX_LAST_OUTPUT_CHARS:]
         cell_state["status"] = status.papermill
-    step.cells, step.cells_done = len(step.cell_status), step.cell_status.count(CellStatus.RAN)
+    step.cells = len(step.cell_status)
+    step.cells_done = sum(status.is_success for status in step.cell_status)
     step.seconds = sum(step.cell_seconds)
     atomic_write(executed_path, encode_json(notebook))

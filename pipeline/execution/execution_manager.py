@@ -101,7 +101,7 @@ class ExecutionManager(NotebookExecutionManager):
         """Record how a cell has ended."""
         super().cell_complete(cell, cell_index, **options)
         cell_state = cell.metadata.papermill
-        cell_state.update(status=status.papermill, exception=status is not CellStatus.RAN)
+        cell_state.update(status=status.papermill, exception=not status.is_success)
         self.job.result.cell_status[cell_index] = status
         self._send_event(status, round(cell_state["duration"], 3))
 

@@ -143,7 +143,8 @@ class KernelSession(PapermillNotebookClient):
         job = self.job
         self.nb_man.cell_start(cell, cell_index)
         self.output_capture.mark_cell_start()
-        status = CellStatus.RAN
+        is_skipped = cell.cell_type == "code" and self.skip_cells_with_tag in cell.metadata.tags
+        status = CellStatus.SKIPPED if is_skipped else CellStatus.RAN
         try:
             await self.async_execute_cell(cell, cell_index)
         except CellExecutionError as error:
@@ -164,7 +165,7 @@ class KernelSession(PapermillNotebookClient):
                 status = CellStatus.KILLED
         # a cell may catch the interrupt and end as if nothing had happened
         status = FORCED_ENDS.get(job.result.status, status)
-        if status is not CellStatus.RAN:
+        if not status.is_success:
             job.result.output = job.secrets.mask(_output_text(cell))[-MAX_LAST_OUTPUT_CHARS:]
         self.nb_man.cell_complete(cell, cell_index, status=status)
 

@@ -12,7 +12,6 @@ from pipeline.runs.records import Attempt, RunRecord, StepRecord
 from pipeline.runs.results import PublishedResults
 from pipeline.runs.status import CellStatus, StepStatus
 from pipeline.staleness import dependencies, recording
-from pipeline.staleness.access_kinds import missing_modules_path
 from pipeline.staleness.access_log import read_access_log
 from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.recording import OtherTasks
@@ -32,7 +31,7 @@ def record_cell(step: StepRecord, event: CellEvent) -> None:
         step.cell_seconds = [0.0] * step.cells
     step.cell_status[event.cell_index] = event.status
     step.cell_seconds[event.cell_index] = event.seconds
-    step.cells_done = step.cell_status.count(CellStatus.RAN)
+    step.cells_done = sum(status.is_success for status in step.cell_status)
 
 
 def record_cold_start(step: StepRecord, reason: str) -> None:
@@ -68,8 +67,8 @@ def save_step_state(
     results that are malformed, or a changed file of another step make it a failed step.
     """
     accesses = read_access_log(files.access_log, task.step, state_store.workspace)
-    fingerprint = dependencies.add_missing_modules(
-        fingerprint, missing_modules_path(files.access_log), task.step.notebook.parent
+    fingerprint = dependencies.add_traced_imports(
+        fingerprint, files.access_log, task.step.notebook.parent, step.started
     )
     try:
         results = PublishedResults()

@@ -8,7 +8,7 @@ The environment tells it where to record accesses and output; notebooks do not s
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,13 @@ from pipeline.kernels.protocol import (
 )
 from pipeline.kernels.tracing import file_tracer, import_tracer
 from pipeline.secret_marks import SecretMarks
-from pipeline.staleness.access_kinds import missing_modules_path
 
 
 class KernelApp(IPKernelApp):
     """ipykernel, which keeps a copy of what is printed, and ends a cell that calls exit()."""
 
     # called when the kernel is ready, before any of the user's code runs
-    before_user_code: Callable[[], None] = staticmethod(lambda: None)
+    before_user_code: Sequence[Callable[[], None]] = ()
 
     def initialize(self, argv: list[str] | None = None) -> None:
         """Prepare the kernel."""
@@ -40,7 +39,8 @@ class KernelApp(IPKernelApp):
 
     def init_extensions(self) -> None:
         """Load the user's extensions, whose code is the first of the user's that runs."""
-        self.before_user_code()
+        for callback in self.before_user_code:
+            callback()
         super().init_extensions()
 
     def init_io(self) -> None:
@@ -81,13 +81,13 @@ def run_kernel(arguments: list[str], before_user_code: Callable[[], None] | None
 
     before_user_code: called when the kernel is ready.
     """
-    if before_user_code:
-        KernelApp.before_user_code = staticmethod(before_user_code)
+    callbacks = [before_user_code] if before_user_code else []
     trace_path = os.environ.pop(ACCESS_LOG_VARIABLE, "")
     secret_variables = os.environ.pop(SECRETS_VARIABLE, "").split("=")
     if trace_path:
         file_tracer.start_tracing(trace_path, SecretMarks(secret_variables).hide, arguments)
-        import_tracer.start_tracing(missing_modules_path(Path(trace_path)))
+        callbacks.append(import_tracer.start_tracing(Path(trace_path)).note_kernel_modules)
+    KernelApp.before_user_code = callbacks
     sys.argv = ["ipykernel_launcher", *arguments]
     if "" not in sys.path:  # modules beside the notebook; Python's -P leaves them out
         sys.path.insert(0, "")

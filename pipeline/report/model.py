@@ -39,7 +39,7 @@ class RenderedCell:
     @property
     def needs_attention(self) -> bool:
         """Whether the cell started and did not end well."""
-        return self.status not in (CellStatus.RAN, CellStatus.NOT_RUN)
+        return not self.status.is_success and self.status is not CellStatus.NOT_RUN
 
 
 @dataclass

@@ -60,6 +60,7 @@ class CellStatus(_Status):
     FAILED = "failed"
     KILLED = "killed"
     TIMED_OUT = "timed out"
+    SKIPPED = "skipped by its tag"
     UNKNOWN = "unknown"  # in a record of a later version
 
     @classmethod
@@ -75,6 +76,11 @@ class CellStatus(_Status):
     def papermill(self) -> str:
         """The name of the status in an executed notebook: papermill's, where it has one."""
         return "completed" if self is CellStatus.RAN else str(self)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether nothing of the cell is left to do, and nothing went wrong."""
+        return self in (CellStatus.RAN, CellStatus.SKIPPED)
 
     def after_kernel_death(self) -> "CellStatus":
         """Return the status of the cell once its kernel is gone."""

@@ -30,3 +30,8 @@ class AccessKind(StrEnum):
 def missing_modules_path(access_log: Path) -> Path:
     """Return the file of the modules that a kernel did not find, beside its log of accesses."""
     return access_log.with_suffix(".missing")
+
+
+def loaded_modules_path(access_log: Path) -> Path:
+    """Return the file of the modules that a kernel had loaded at its end: its own, then others."""
+    return access_log.with_suffix(".loaded")

@@ -1,6 +1,7 @@
 """Take the present state of what a step depends on."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pipeline.definition.steps import Step
 from pipeline.definition.tasks import Task
 from pipeline.runs.strict_json import to_json_content
 from pipeline.staleness import source_code
+from pipeline.staleness.access_kinds import loaded_modules_path, missing_modules_path
 from pipeline.staleness.file_signature import FileSignature, file_signature
 from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.folder_listing import folder_signature
@@ -51,6 +53,7 @@ def take_fingerprint(task: Task, recorded: Fingerprint, state_store: StateStore)
         bare_modules={} if _may_read_docstrings(recorded) else present.bare_modules,
         runtime_modules=module_code.full_hashes(recorded.runtime_modules),
         packages=_present_versions(recorded.packages, task.step.notebook.parent),
+        required_packages=_present_versions(recorded.required_packages, task.step.notebook.parent),
         inputs=_sign_again(recorded.inputs),
         outputs=_sign_again(recorded.outputs),
         folders={
@@ -75,9 +78,10 @@ def _may_read_docstrings(recorded: Fingerprint) -> bool:
 
 
 def _present_versions(recorded: dict[str, str], notebook_folder: Path) -> dict[str, str]:
+    listed_versions = installed_packages.listed_versions()
     return {
         name: version
-        if installed_packages.is_listed(name, version)
+        if version in listed_versions.get(installed_packages.normalize_name(name), ())
         else installed_packages.package_version(name, notebook_folder)
         for name, version in recorded.items()
     }
@@ -146,13 +150,35 @@ def environment_versions(notebook: Path) -> dict[str, str]:
     return {name: installed_packages.package_version(name, notebook.parent) for name in names}
 
 
-def add_missing_modules(
-    fingerprint: Fingerprint, names_path: Path, notebook_folder: Path
+def add_traced_imports(
+    fingerprint: Fingerprint, access_log: Path, notebook_folder: Path, started: str
 ) -> Fingerprint:
-    """Return the fingerprint with the modules that the kernel did not find as packages.
+    """Return the fingerprint with the packages that only the kernel's end tells of.
 
-    names_path: a file of their names; there is none from a kernel that is not traced.
+    These are the modules that it did not find, and the packages that the imported ones need and
+    that it has loaded. access_log: a kernel that is not traced leaves no files beside it. started:
+    when the step did, in ISO 8601: what was installed later counts as missing.
     """
+    names_path, loaded_path = missing_modules_path(access_log), loaded_modules_path(access_log)
     names = names_path.read_text().split() if names_path.exists() else []
-    versions = {name: installed_packages.package_version(name, notebook_folder) for name in names}
-    return replace(fingerprint, packages=versions | fingerprint.packages)
+    started_ns = int(datetime.fromisoformat(started).timestamp() * 1e9)
+    versions = {
+        name: installed_packages.package_version(name, notebook_folder)
+        if installed_packages.was_found(name, notebook_folder, started_ns)
+        else installed_packages.ABSENT
+        for name in names
+    }
+    packages = versions | fingerprint.packages
+    lines = loaded_path.read_text().split("\n") if loaded_path.exists() else ["", ""]
+    kernel_packages, other_packages = (
+        installed_packages.providing_distributions(line.split()) for line in lines
+    )
+    requirements = installed_packages.find_requirements(packages)
+    required = other_packages + [
+        name for name in kernel_packages if installed_packages.normalize_name(name) in requirements
+    ]
+    required_packages = {
+        name: installed_packages.package_version(name, notebook_folder)
+        for name in sorted({*required} - packages.keys())
+    }
+    return replace(fingerprint, packages=packages, required_packages=required_packages)

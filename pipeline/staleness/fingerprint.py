@@ -40,6 +40,8 @@ class Fingerprint:
     bare_modules: dict[str, str] = field(default_factory=dict)
     runtime_modules: dict[str, str] = field(default_factory=dict)  # found at run time only
     packages: dict[str, str] = field(default_factory=dict)  # distribution -> version
+    # of what these need and the step has loaded; empty in a state of an earlier version
+    required_packages: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, FileSignature | None] = field(default_factory=dict)  # path -> signature
     outputs: dict[str, FileSignature | None] = field(default_factory=dict)
     folders: dict[str, FolderSignature | None] = field(default_factory=dict)  # that it has listed
@@ -57,6 +59,7 @@ class Fingerprint:
             *self._changed_types(recorded),
             *self._changed_modules(recorded),
             *_changed_values(ReasonKind.PACKAGE, recorded.packages, self.packages),
+            *_changed_requirements(recorded.required_packages, self.required_packages),
             *_changes(ReasonKind.INPUT, recorded.inputs, self.inputs, describe_file_change),
             *_changes(
                 ReasonKind.INPUT, recorded.existence, self.existence, _describe_existence_change
@@ -143,6 +146,13 @@ def _changed_secrets(recorded: Fingerprint, current: Fingerprint) -> list[Reason
         Reason(ReasonKind.PARAMETER, name, change)
         for name, variable, old_hash, new_hash in changes
         if (change := describe_secret_change(variable, old_hash, new_hash))
+    ]
+
+
+def _changed_requirements(recorded: dict[str, str], current: dict[str, str]) -> list[Reason]:
+    return [
+        reason._replace(change=f"{reason.change} (needed by another package)")
+        for reason in _changed_values(ReasonKind.PACKAGE, recorded, current)
     ]
 
 

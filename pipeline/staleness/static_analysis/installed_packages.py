@@ -1,4 +1,4 @@
-"""Find which distributions installed the modules that code imports, and their versions."""
+"""Find which distributions installed the modules that code imports, and what these need."""
 
 import os
 import platform
@@ -13,35 +13,59 @@ from pipeline.staleness.static_analysis.module_search import ModuleSearch
 
 ABSENT = "none"  # the version of what is not installed
 METADATA_SUFFIXES = (".dist-info", ".egg-info", ".egg-link")
+TOP_LEVEL_PATTERN = re.compile(r"\n([^/,\n.]+)(?:/|\.py,|\.cpython-|\.abi3)")  # in a RECORD
+NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]+")  # at the start of a requirement
 
 
 def providing_distributions(module_names: Iterable[str]) -> list[str]:
     """Return the names of the distributions that installed the modules or their packages."""
+    providers = _providers(_path_version())
     top_level_names = {name.partition(".")[0] for name in module_names}
-    record_entries = [
-        entry
-        for name in top_level_names
-        for entry in (f"\n{name}/", f"\n{name}.py,", f"\n{name}.cpython-")
-    ]
-    return sorted(
-        distribution.name
-        for distribution, record in _installed_distributions(_path_version())
-        if any(entry in record for entry in record_entries)
-    )
+    return sorted({name for module in top_level_names for name in providers.get(module, ())})
 
 
 @cache  # one entry per version of the path, as packages may be installed while the runner works
-def _installed_distributions(
-    _path_version: tuple[int, ...],
-) -> list[tuple[metadata.Distribution, str]]:
-    """Return each distribution with its list of files as one text.
+def _providers(_path_version: tuple[int, ...]) -> dict[str, list[str]]:
+    """Return top-level module -> the names of the distributions that have installed it.
 
     `importlib.metadata.packages_distributions` would take 0.5 s.
     """
-    return [
-        (distribution, "\n" + (distribution.read_text("RECORD") or ""))
-        for distribution in metadata.distributions()
-    ]
+    providers: dict[str, list[str]] = {}
+    for distribution in metadata.distributions():
+        record = "\n" + (distribution.read_text("RECORD") or "")
+        for name in set(TOP_LEVEL_PATTERN.findall(record)):
+            providers.setdefault(name, []).append(distribution.name)
+    return providers
+
+
+def find_requirements(names: Iterable[str]) -> set[str]:
+    """Return the normalized names of all that distributions need in turn, optional ones included.
+
+    Those that are not installed are left out.
+    """
+    pending_names = list(names)
+    normalized_names: set[str] = set()
+    while pending_names:
+        for name in _requirements(pending_names.pop(), _path_version()) - normalized_names:
+            normalized_names.add(name)
+            pending_names.append(name)
+    return normalized_names
+
+
+@cache
+def _requirements(name: str, _path_version: tuple[int, ...]) -> frozenset[str]:
+    """Return the normalized names of the distributions that one names; empty if not installed."""
+    try:
+        requirements = metadata.distribution(name).requires or []
+    except (metadata.PackageNotFoundError, ValueError):
+        return frozenset()
+    matches = map(NAME_PATTERN.match, requirements)
+    return frozenset(normalize_name(match[0]) for match in matches if match)
+
+
+def normalize_name(distribution: str) -> str:
+    """Return the name as the folder of its metadata has it, by which two spellings are equal."""
+    return re.sub(r"[-_.]+", "_", distribution).lower()
 
 
 def package_version(name: str, notebook_folder: Path) -> str:
@@ -57,6 +81,17 @@ def package_version(name: str, notebook_folder: Path) -> str:
         return _module_version(name, notebook_folder)
 
 
+def was_found(module: str, notebook_folder: Path, time_ns: int) -> bool:
+    """Return whether a module that can be imported now was there at a time."""
+    location = ModuleSearch(notebook_folder).locate(module)
+    return bool(
+        location
+        and location.file
+        and location.file.exists()
+        and location.file.lstat().st_ctime_ns < time_ns
+    )
+
+
 def _module_version(name: str, notebook_folder: Path) -> str:
     search = ModuleSearch(notebook_folder)
     location = search.locate(name)
@@ -68,19 +103,15 @@ def _module_version(name: str, notebook_folder: Path) -> str:
     return ", ".join(versions) or str(location.file)
 
 
-def is_listed(distribution: str, version: str) -> bool:
-    """Return whether the version is installed, as the name of a folder of the path tells.
+def listed_versions() -> dict[str, set[str]]:
+    """Return normalized name -> versions of what is installed, as the names of folders tell.
 
-    It reads no file, unlike `package_version`, and may miss a version.
+    It reads no file, unlike `package_version`, and may miss some.
     """
-    folder_name = f"{re.sub(r'[-_.]+', '_', distribution)}-{version}.dist-info".lower()
-    for path in sys.path:
-        folder_names = _metadata_folders(path or ".", _mtime_ns(path or "."))
-        if folder_name in folder_names:
-            return True
-        if any(name.startswith(folder_name.partition("-")[0] + "-") for name in folder_names):
-            return False  # another version, which takes precedence
-    return False
+    versions: dict[str, set[str]] = {}
+    for path in reversed(sys.path):  # the first one takes precedence
+        versions.update(_listed_versions(path or ".", _mtime_ns(path or ".")))
+    return versions
 
 
 def _mtime_ns(path: str) -> int:
@@ -95,9 +126,16 @@ def _path_version() -> tuple[int, ...]:
 
 
 @cache  # one entry per version of a folder
-def _metadata_folders(path: str, _mtime_ns: int) -> frozenset[str]:
+def _listed_versions(path: str, _mtime_ns: int) -> dict[str, set[str]]:
     try:
-        names = os.listdir(path)  # noqa: PTH208
+        folder_names = os.listdir(path)  # noqa: PTH208
     except OSError:
-        return frozenset()
-    return frozenset(name.lower() for name in names if name.endswith(METADATA_SUFFIXES))
+        return {}
+    versions: dict[str, set[str]] = {}
+    for folder_name in folder_names:
+        stem, suffix = os.path.splitext(folder_name)  # noqa: PTH122
+        if suffix in METADATA_SUFFIXES:
+            name, _, version = stem.partition("-")
+            is_readable = suffix == ".dist-info"
+            versions.setdefault(normalize_name(name), set()).update([version] * is_readable)
+    return versions
