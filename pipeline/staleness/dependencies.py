@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.definition import notebook_file
 from pipeline.definition.parameters import read_parameters
 from pipeline.definition.steps import Step
 from pipeline.definition.tasks import Task
@@ -14,6 +15,7 @@ from pipeline.staleness.access_kinds import loaded_modules_path, missing_modules
 from pipeline.staleness.file_signature import FileSignature, file_signature
 from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.folder_listing import folder_signature
+from pipeline.staleness.kernel_spec import kernel_spec_hash
 from pipeline.staleness.secret_hash import hash_secrets
 from pipeline.staleness.state_store import StateStore
 from pipeline.staleness.static_analysis import imports, installed_packages, module_code
@@ -28,8 +30,10 @@ def source_fingerprint(task: Task, state_store: StateStore) -> Fingerprint:
     defaults = {parameter.name: parameter.default for parameter in read_parameters(notebook)}
     values = defaults | task.values
     notebook_imports = imports.resolve_imports(notebook)
+    kernel = task.step.kernel or notebook_file.kernel_name(notebook)
     return Fingerprint(
         code=source_code.cell_hashes(notebook, task.step.kernel),
+        kernel_spec={kernel: kernel_spec_hash(kernel, state_store.workspace.to_portable)},
         cell_details=source_code.cell_details(notebook),
         parameters={
             name: to_json_value(value) for name, value in (defaults | task.written_values).items()

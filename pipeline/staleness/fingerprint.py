@@ -42,6 +42,7 @@ class Fingerprint:
     packages: dict[str, str] = field(default_factory=dict)  # distribution -> version
     # of what these need and the step has loaded; empty in a state of an earlier version
     required_packages: dict[str, str] = field(default_factory=dict)
+    kernel_spec: dict[str, str] = field(default_factory=dict)  # name of the kernel -> hash
     inputs: dict[str, FileSignature | None] = field(default_factory=dict)  # path -> signature
     outputs: dict[str, FileSignature | None] = field(default_factory=dict)
     folders: dict[str, FolderSignature | None] = field(default_factory=dict)  # that it has listed
@@ -59,6 +60,7 @@ class Fingerprint:
             *self._changed_types(recorded),
             *self._changed_modules(recorded),
             *_changed_values(ReasonKind.PACKAGE, recorded.packages, self.packages),
+            *_changed_kernels(recorded.kernel_spec, self.kernel_spec),
             *_changed_requirements(recorded.required_packages, self.required_packages),
             *_changes(ReasonKind.INPUT, recorded.inputs, self.inputs, describe_file_change),
             *_changes(
@@ -146,6 +148,15 @@ def _changed_secrets(recorded: Fingerprint, current: Fingerprint) -> list[Reason
         Reason(ReasonKind.PARAMETER, name, change)
         for name, variable, old_hash, new_hash in changes
         if (change := describe_secret_change(variable, old_hash, new_hash))
+    ]
+
+
+def _changed_kernels(recorded: dict[str, str], current: dict[str, str]) -> list[Reason]:
+    """Return whether the same kernel is started in another way; another one is a changed cell."""
+    return [
+        Reason(ReasonKind.CELL, f"the kernel {name}", "has another specification")
+        for name, spec_hash in recorded.items()
+        if current.get(name, spec_hash) != spec_hash
     ]
 
 

@@ -20,6 +20,7 @@ BEFORE = Fingerprint(
     modules={"helper.py": "m1"},
     runtime_modules={"plugin.py": "m2"},
     packages={"python": "3.11.7"},
+    required_packages={"numpy": "1.26"},
     inputs={"raw.csv": FILE, "late.csv": None},
     outputs={"train.csv": FILE},
     folders={"data": FOLDER, "later": None},
@@ -34,7 +35,7 @@ folders = st.none() | st.builds(FolderSignature, st.integers(0, 3), st.frozenset
 values = st.sampled_from([None, True, 1, 1.0, float("nan"), "1", "None", [], ["a"]])
 # these refine another entry, and states of earlier versions have none; secrets are compared by the
 # parameters that name them
-REFINEMENTS = ("cell_details", "parameter_types", "bare_modules", "secrets")
+REFINEMENTS = ("kernel_spec", "cell_details", "parameter_types", "bare_modules", "secrets")
 COMPARED_ENTRIES = sorted(Fingerprint.__dataclass_fields__.keys() - set(REFINEMENTS))
 entry_values = {
     **dict.fromkeys(COMPARED_ENTRIES, hashes),
