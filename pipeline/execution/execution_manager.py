@@ -25,7 +25,7 @@ from pipeline.runs.strict_json import encode_json, to_json_content
 MIN_SAVE_INTERVAL_SECONDS = 0.5
 SAVE_PAUSE_FACTOR = 5
 MAX_SAVE_INTERVAL_SECONDS = 1.2
-GOOD_STATUSES = (CellStatus.RUNNING, CellStatus.RAN, CellStatus.NOT_RUN)
+GOOD_STATUSES = (CellStatus.RUNNING, CellStatus.RAN, CellStatus.SKIPPED, CellStatus.NOT_RUN)
 
 
 class ExecutionManager(NotebookExecutionManager):

@@ -75,7 +75,7 @@ class StepRecord:
 
         None if there is none, as before the first cell.
         """
-        good_ends = (CellStatus.RAN, CellStatus.NOT_RUN, CellStatus.RUNNING)
+        good_ends = (CellStatus.RAN, CellStatus.SKIPPED, CellStatus.NOT_RUN, CellStatus.RUNNING)
         numbers = [
             number
             for number, status in enumerate(self.cell_status, start=1)
