@@ -164,18 +164,20 @@ def add_traced_imports(
     when the step did, in ISO 8601: what was installed later counts as missing.
     """
     names_path, loaded_path = missing_modules_path(access_log), loaded_modules_path(access_log)
-    names = names_path.read_text().split() if names_path.exists() else []
+    if not names_path.exists() or not loaded_path.exists():
+        return fingerprint
     started_ns = int(datetime.fromisoformat(started).timestamp() * 1e9)
     versions = {
         name: installed_packages.package_version(name, notebook_folder)
         if installed_packages.was_found(name, notebook_folder, started_ns)
         else installed_packages.ABSENT
-        for name in names
+        for name in names_path.read_text().split()
     }
     packages = versions | fingerprint.packages
-    lines = loaded_path.read_text().split("\n") if loaded_path.exists() else ["", ""]
+    kernel_modules, _, other_modules = loaded_path.read_text().partition("\n")
     kernel_packages, other_packages = (
-        installed_packages.providing_distributions(line.split()) for line in lines
+        installed_packages.providing_distributions(modules.split())
+        for modules in (kernel_modules, other_modules)
     )
     requirements = installed_packages.find_requirements(packages)
     required = other_packages + [
