@@ -5,6 +5,7 @@ import contextlib
 from queue import Empty
 from typing import Any, BinaryIO
 
+import zmq
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import (
     CellControlSignal,
@@ -225,6 +226,16 @@ class KernelSession(PapermillNotebookClient):
             text = f"an output cannot be shown, as it is not valid ({problem})\n"
             cell.outputs.append(new_output("stream", name="stderr", text=text))
             return None
+        finally:
+            self._notice_reply()
+
+    def _notice_reply(self) -> None:
+        """Have the event loop look whether a reply has arrived.
+
+        For an output in a widget, nbclient sends a message in which zmq may take notice of a reply
+        too: that counts once, so nothing would wake up the task that waits for it.
+        """
+        self.kc.shell_channel.socket.get(zmq.EVENTS)
 
     def _give_up_reply(self, reply_task: asyncio.Task, cell: Any) -> None:
         """Wait no longer for the reply of a cell that has failed and ended.

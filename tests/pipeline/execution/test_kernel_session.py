@@ -14,6 +14,14 @@ publish({"score": Metric(x, "none", "", float("-inf"))}, facts={"rows": 3})
 """
 
 
+CAPTURE_OUTPUT = """
+with widget:
+    print("x")
+    widget.clear_output()
+    display("y")
+"""
+
+
 def refuse_constant(constant):
     raise AssertionError(f"{constant} is no JSON")
 
@@ -63,6 +71,14 @@ def test_a_notebook_ends_early_and_well_with_parameters_that_json_does_not_know(
     assert "x = 1.0 -> NaN" not in project.run("explain", "-p", "x=nan")[1]
     assert "skip" in project.run("explain", "-p", "x=NaN")[1]
     assert "run" in project.run("explain", "-p", "x=inf")[1]
+
+
+def test_each_cell_ends_whose_output_a_widget_shows(make_project, make_step):
+    """nbclient answers each output, so that a reply of the kernel may come unnoticed."""
+    create = "import ipywidgets; widget = ipywidgets.Output()"
+    step = make_step("captured", create, *[CAPTURE_OUTPUT] * 60, time_limit=20)
+    exit_code, output = make_project(step).run()
+    assert exit_code == 0, output
 
 
 @pytest.mark.slow
