@@ -51,7 +51,9 @@ def normalize_error(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _to_text(value: Any) -> str:
-    return "" if value is None else str(value)
+    """Return a value as text that can be written as UTF-8: a lone surrogate becomes its escape."""
+    text = "" if value is None else str(value)
+    return text.encode(errors="backslashreplace").decode()
 
 
 def last_error(cell: Any) -> Any:

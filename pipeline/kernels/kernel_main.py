@@ -5,8 +5,11 @@
 The environment tells it where to record accesses and output; notebooks do not see the variables.
 """
 
+import contextlib
 import io
+import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 
 from ipykernel.kernelapp import IPKernelApp
 from IPython.core.autocall import ZMQExitAutocall
+from jupyter_client.jsonutil import json_default
 
 from pipeline.kernels.protocol import (
     ACCESS_LOG_VARIABLE,
@@ -22,6 +26,8 @@ from pipeline.kernels.protocol import (
 )
 from pipeline.kernels.tracing import file_tracer, import_tracer
 from pipeline.secret_marks import SecretMarks
+
+SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")
 
 
 class KernelApp(IPKernelApp):
@@ -36,6 +42,9 @@ class KernelApp(IPKernelApp):
         shell: Any = self.shell
         end_cell = _EndCell(shell)
         shell.push({"exit": end_cell, "quit": end_cell}, interactive=False)
+        _end_forks_with_their_cell(shell)
+        shell.events.register("post_run_cell", _replace_missing_streams)
+        _send_lone_surrogates(self.session)
 
     def init_extensions(self) -> None:
         """Load the user's extensions, whose code is the first of the user's that runs."""
@@ -64,6 +73,50 @@ class KernelApp(IPKernelApp):
         control thread still wants to say "idle".
         """
         self.reset_io()
+
+
+def _replace_missing_streams(_result: Any) -> None:
+    """Have a stream that a cell has set to None discard what is written, as Python itself does.
+
+    ipykernel flushes both for each output, and would not answer the next cell.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name, None) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open from now on
+
+
+def _send_lone_surrogates(session: Any) -> None:
+    """Have messages with lone surrogates sent, as their escapes: UTF-8 does not know them."""
+    pack = session.pack
+
+    def pack_any(message: Any) -> bytes:
+        try:
+            return pack(message)
+        except UnicodeEncodeError:
+            text = json.dumps(message, default=json_default, ensure_ascii=False)
+            return SURROGATE_PATTERN.sub(lambda each: rf"\\u{ord(each[0]):04x}", text).encode()
+
+    session.pack = pack_any
+
+
+def _end_forks_with_their_cell(shell: Any) -> None:
+    """End a child of os.fork() at the end of its cell, as a script's child ends with the script.
+
+    Else it would be a second kernel, which takes the messages of the first one.
+    """
+    kernel_pid = os.getpid()
+
+    def end_fork(result: Any) -> None:
+        if os.getpid() == kernel_pid:
+            return
+        error = result.error_in_exec or result.error_before_exec
+        code = error.code if isinstance(error, SystemExit) else error and 1
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
+
+    shell.events.register("post_run_cell", end_fork)
 
 
 class _EndCell(ZMQExitAutocall):

@@ -53,6 +53,12 @@ class ReportExporter(HTMLExporter):
     def from_notebook_node(  # type: ignore[override]
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **options: Any
     ) -> tuple[str, dict[str, Any]]:
+        # the ids of cells are not shown, but nbconvert would reject a page for an odd one
+        cells = [
+            NotebookNode({**cell, "id": f"cell-{number}"}) if "id" in cell else cell
+            for number, cell in enumerate(nb.cells, 1)
+        ]
+        nb = NotebookNode({**nb, "cells": cells})
         # without HTMLExporter's, which parses the page with BeautifulSoup: 0.1 to 0.2 s for the
         # alternative texts that our images have
         return TemplateExporter.from_notebook_node(self, nb, resources, **options)

@@ -10,7 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.report.local_files import page_url
 from pipeline.runs.atomic_write import atomic_write
-from pipeline.runs.formatting import format_duration, hidden_items_suffix, join_limited
+from pipeline.runs.formatting import (
+    end_sentence,
+    format_duration,
+    hidden_items_suffix,
+    join_limited,
+)
 from pipeline.runs.records import RunRecord
 from pipeline.runs.results import Metric, format_metric
 from pipeline.runs.status import StepStatus
@@ -55,6 +60,7 @@ def configure(environment: Environment) -> None:
     }
     environment.filters |= {
         "duration": format_duration,
+        "end_sentence": end_sentence,
         "format_metric": format_metric,
         "metric_change": metric_change,
         "format_time": format_time,

@@ -16,6 +16,12 @@ def format_duration(seconds: float) -> str:
     return f"{hours} h {minutes} min"
 
 
+def end_sentence(text: str) -> str:
+    """Return the text with a period, unless it ends as a sentence or as shortened text does."""
+    text = text.rstrip()
+    return text if text.rstrip("\"'”)]`").endswith((".", "!", "?", "…")) else f"{text}."
+
+
 def join_limited(items: Sequence[str], limit: int = MAX_LISTED_ITEMS, separator: str = "; ") -> str:
     """Return the first `limit` items as one text, and how many more there are."""
     return separator.join(items[:limit]) + hidden_items_suffix(items, limit)

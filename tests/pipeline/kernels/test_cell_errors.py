@@ -16,7 +16,7 @@ ODD_EXCEPTIONS = {
     "def __str__(self): return None": "TypeError: __str__ returned non-string",
     "def __str__(self): return '\\n \\n  second line\\nthird'": "Odd: second line",
     "def __str__(self): return 'x' * 3_000_000": "Odd: xxx",
-    "def __str__(self): return '\\ud800'": "UnicodeEncodeError: ",
+    "def __str__(self): return '\\ud800'": "Odd: \\ud800",
     "def __str__(self): return '\\x00\\x1b[31mred'": "Odd: ",
     "def _render_traceback_(self): return None": "Odd",
     "def _render_traceback_(self): return 'one\\ntwo'": "Odd",

@@ -316,3 +316,12 @@ def test_the_command_of_nbconvert_writes_the_page(tmp_path):
     completed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert completed.returncode == 0, completed.stderr
     assert ">An analysis</h1>" in (tmp_path / "a.html").read_text()
+
+
+def test_the_ids_of_cells_need_not_be_those_of_the_format():
+    notebook = executed_notebook("# A title", "text")
+    notebook.nbformat_minor = 5
+    for cell in notebook.cells:
+        cell["id"] = "a b/ü"
+    assert exporter.render_notebook(notebook, "ids").title == "A title"
+    assert notebook.cells[0]["id"] == "a b/ü"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.runs.formatting import format_duration, join_limited
+from pipeline.runs.formatting import end_sentence, format_duration, join_limited
 
 SECONDS_PER_UNIT = {"s": 1, "min": 60, "h": 3600}
 
@@ -50,3 +50,18 @@ def test_a_shortened_list_counts_what_it_leaves_out(items, limit):
     shown, _, hidden = join_limited(items, limit, ", ").partition(" and ")
     assert shown.split(", ") == (items[:limit] or [""])
     assert (int(hidden.split()[0]) if hidden else 0) == max(0, len(items) - limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("it failed", "it failed."),
+        ("too many requests.", "too many requests."),
+        ("ValueError: really?", "ValueError: really?"),
+        ("he said “no.”", "he said “no.”"),
+        ("a long text…", "a long text…"),
+        ("RuntimeError: f()", "RuntimeError: f()."),
+    ],
+)
+def test_a_sentence_ends_once(text, sentence):
+    assert end_sentence(text) == sentence
