@@ -1,6 +1,6 @@
 """The notebooks of the test suites of papermill, nbclient and nbconvert end as they must.
 
-Each in a shape made here, always, and as its suite has it, where pip can fetch the source packages.
+Each as its suite has it, where pip can fetch the source packages, else in a shape made here.
 """
 
 import json
@@ -79,31 +79,25 @@ def run_command(notebooks: list[PublicNotebook], home: Path, *arguments: str) ->
 
 
 @pytest.fixture(scope="module")
-def run_of_shapes(tmp_path_factory):
-    """Return the finished run of the notebooks made here."""
-    home = tmp_path_factory.mktemp("made")
-    for notebook in MADE_HERE:
-        notebook.write_shape(home)
-    return run_all(MADE_HERE, home)
-
-
-@pytest.fixture(scope="module")
-def fetched_home(tmp_path_factory, pytestconfig):
-    """Return a folder with the suites' own notebooks; skip the test if they cannot be fetched."""
-    home = tmp_path_factory.mktemp("fetched")
+def suites_home(tmp_path_factory, pytestconfig):
+    """Return a folder with all notebooks; those of the suites are made if pip cannot fetch them."""
+    home = tmp_path_factory.mktemp("suites")
     try:
         packages = source_packages.fetch_source_packages(pytestconfig.cache.mkdir("suites"))
-    except LookupError as error:
-        pytest.skip(reason=f"pip cannot fetch the source packages here: {error}")
+    except LookupError:
+        packages = []
     for package in packages:
         source_packages.extract_notebooks(package, home)
+    for notebook in MADE_HERE:
+        if not notebook.locate(home).exists():
+            notebook.write_shape(home)
     return home
 
 
 @pytest.fixture(scope="module")
-def run_of_fetched(fetched_home):
-    """Return the finished run of the suites' own notebooks."""
-    return run_all(SUITES, fetched_home)
+def finished_run(suites_home):
+    """Return the finished run of all notebooks that are not refused."""
+    return run_all(MADE_HERE, suites_home)
 
 
 def by_step_name(notebooks, refused=False):
@@ -161,60 +155,44 @@ def check_refusal(notebook, home, capsys):
 
 
 @by_step_name(MADE_HERE)
-class TestNotebookMadeHere:
-    def test_it_ends_as_stated(self, run_of_shapes, notebook):
-        check_end(run_of_shapes, notebook)
+class TestNotebook:
+    def test_it_ends_as_stated(self, finished_run, notebook):
+        check_end(finished_run, notebook)
 
-    def test_its_report_shows_it(self, run_of_shapes, notebook):
-        check_report(run_of_shapes, notebook)
-
-
-@by_step_name(SUITES)
-class TestFetchedNotebook:
-    def test_it_ends_as_stated(self, run_of_fetched, notebook):
-        check_end(run_of_fetched, notebook)
-
-    def test_its_report_shows_it(self, run_of_fetched, notebook):
-        check_report(run_of_fetched, notebook)
+    def test_its_report_shows_it(self, finished_run, notebook):
+        check_report(finished_run, notebook)
 
 
 @by_step_name(MADE_HERE, refused=True)
-def test_a_notebook_made_here_is_refused(notebook, tmp_path, capsys):
-    notebook.write_shape(tmp_path)
-    check_refusal(notebook, tmp_path, capsys)
+def test_a_notebook_is_refused(notebook, suites_home, capsys):
+    check_refusal(notebook, suites_home, capsys)
 
 
-@by_step_name(SUITES, refused=True)
-def test_a_fetched_notebook_is_refused(notebook, fetched_home, capsys):
-    check_refusal(notebook, fetched_home, capsys)
-
-
-def test_each_notebook_of_the_suites_is_listed(fetched_home):
+def test_each_notebook_of_the_suites_is_listed(suites_home):
     paths = {
-        path for suite in source_packages.SUITES for path in (fetched_home / suite).rglob("*.ipynb")
+        path for suite in source_packages.SUITES for path in (suites_home / suite).rglob("*.ipynb")
     }
-    paths.discard(fetched_home / OUTPUT_OF_BINDER)
-    assert paths == {notebook.locate(fetched_home) for notebook in SUITES}
+    paths.discard(suites_home / OUTPUT_OF_BINDER)
+    assert paths == {notebook.locate(suites_home) for notebook in SUITES}
 
 
-@pytest.mark.parametrize("run_name", ["run_of_shapes", "run_of_fetched"])
 class TestRun:
-    def test_its_record_is_strict_json(self, run_name, request):
-        run = request.getfixturevalue(run_name)
-        text = (run.home / "var" / "runs" / run.record.id / "run.json").read_text()
+    def test_its_record_is_strict_json(self, finished_run):
+        text = (
+            finished_run.home / "var" / "runs" / finished_run.record.id / "run.json"
+        ).read_text()
         json.loads(text, parse_constant=lambda name: pytest.fail(f"the record has {name}"))
 
-    def test_it_met_no_problem(self, run_name, request):
-        assert request.getfixturevalue(run_name).record.problems == []
+    def test_it_met_no_problem(self, finished_run):
+        assert finished_run.record.problems == []
 
-    def test_what_is_done_stays_up_to_date(self, run_name, request, capsys):
-        run = request.getfixturevalue(run_name)
-        done = {step.name for step in run.record.steps if step.status == StepStatus.DONE}
-        names = {step.name for step in run.record.steps}
+    def test_what_is_done_stays_up_to_date(self, finished_run, capsys):
+        done = {step.name for step in finished_run.record.steps if step.status == StepStatus.DONE}
+        names = {step.name for step in finished_run.record.steps}
         notebooks = [notebook for notebook in MADE_HERE if notebook.step_name in names]
         with pytest.MonkeyPatch.context() as monkeypatch:
-            set_environment(monkeypatch, run.home)
-            assert run_command(notebooks, run.home, "explain") == 0
+            set_environment(monkeypatch, finished_run.home)
+            assert run_command(notebooks, finished_run.home, "explain") == 0
         lines = capsys.readouterr().out.splitlines()
         assert [
             line for line in lines if line.split()[0] in done and line.split()[1] != "skip"
@@ -222,8 +200,8 @@ class TestRun:
         assert len(lines) >= len(names)
 
 
-def test_no_line_of_a_secret_is_written(run_of_shapes):
-    for path in run_of_shapes.home.rglob("*"):
+def test_no_line_of_a_secret_is_written(finished_run):
+    for path in finished_run.home.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
             assert [

@@ -43,7 +43,7 @@ class PublicNotebook:
     kernelspec: Mapping[str, str] | None = field(default_factory=PYTHON_KERNEL.copy)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # text files beside it
-    time_limit: float | None = 60  # seconds
+    time_limit: float | None = 30  # seconds
     edit: Callable[[NotebookNode], None] | None = None  # changes its shape before it is written
 
     @property
