@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.cli.commands import RunnerCommands
 from pipeline.cli.invocation import current_invocation
+from pipeline.cli.os_errors import explain_os_error
 from pipeline.cli.parser import AddCommand, CommandLine, Option
 from pipeline.definition.project import CommitComparison, Project
 from pipeline.definition.steps import Step
@@ -33,8 +34,8 @@ def main(
     """Do what the command line says and return the exit code.
 
     0: done, or nothing to do. 1: a step or the command failed (RuntimeError, OSError). 2: the
-    command line is wrong and nothing was started (ValueError, LookupError). 130, 143: stopped by
-    Ctrl-C, by SIGTERM.
+    command line is wrong (ValueError, LookupError), or a folder cannot be used (OSError), and
+    nothing was started. 130, 143: stopped by Ctrl-C, by SIGTERM.
 
     home: the folder for var/ and reports/. arguments: default sys.argv[1:]. What a project adds:
     project_folder: of its code; default home. A moved project, with its home, stays up to date.
@@ -48,6 +49,8 @@ def main(
     shown repeats those that are set.
     """
     _open_closed_streams()
+    if arguments is None:
+        _restart_in_utf8()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a character the terminal cannot show is no failure
             stream.reconfigure(errors="backslashreplace")
@@ -76,7 +79,11 @@ def main(
     except (ValueError, LookupError) as error:
         print(error.args[0] if error.args else error, file=sys.stderr)
         return 2
-    except (RuntimeError, OSError) as error:
+    except OSError as error:
+        explanation = explain_os_error(error)
+        print(explanation or error, file=sys.stderr)
+        return 2 if explanation else 1
+    except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -97,3 +104,15 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _restart_in_utf8() -> None:
+    """Start the script again in Python's UTF-8 mode if file names have another encoding.
+
+    As with the locale C and without its coercion, where a name with an umlaut cannot be used.
+    """
+    is_script = Path(sys.argv[0]).is_file()  # what came from a pipe cannot be read again
+    is_first_start = os.environ.get("PYTHONUTF8") != "1"  # else it has no effect, as with -E
+    if is_script and is_first_start and sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"  # for the kernels, too
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -123,7 +123,7 @@ class NotebookJob:
         """Write what the notebook has published beside its executed copy, with secrets masked."""
         source = self.request.unmasked_results
         if source and source.exists():
-            text = source.read_text(errors="surrogateescape")
+            text = source.read_text(encoding="utf-8", errors="surrogateescape")
             marks = SecretMarks(self.request.secret_variables)
             masked = self.secrets.mask_results(text, marks).encode(errors="surrogateescape")
             atomic_write(Path(self.request.executed_path).with_suffix(".json"), masked)

@@ -22,11 +22,12 @@ def hold(path: Path, holder: str, on_wait: Callable[[str], None]) -> Iterator[in
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            on_wait(path.read_text() or "a run that is just starting")
+            on_wait(path.read_text(encoding="utf-8") or "a run that is just starting")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.ftruncate(descriptor, 0)
         description = f"run {holder}, process {os.getpid()}, since {time.strftime('%H:%M:%S')}"
-        os.pwrite(descriptor, description.encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: only who waits would read it
+            os.pwrite(descriptor, description.encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)

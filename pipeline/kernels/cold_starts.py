@@ -40,7 +40,7 @@ class ColdStarts:
         self.path = workspace.cold_starts_file
         self.reasons: dict[str, dict[str, str]] = {}  # label -> digest of the code, and reason
         with contextlib.suppress(OSError, ValueError):
-            content = json.loads(self.path.read_text())
+            content = json.loads(self.path.read_bytes())
             self.reasons = content if isinstance(content, dict) else {}
 
     def find_reason(self, task: Task, fingerprint: Fingerprint) -> str:

@@ -71,7 +71,7 @@ class ForkProvisioner(LocalProvisioner):
     def cold_start_reason(self) -> str:
         """Why a warm kernel has ended to be started cold; empty if it has not."""
         with contextlib.suppress(OSError):
-            return Path(f"{self.connection_info.get('ip')}.cold").read_text()
+            return Path(f"{self.connection_info.get('ip')}.cold").read_text(encoding="utf-8")
         return ""
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def open_stderr(
         folder = Path(mkdtemp(dir=pipe_folder))
         pipe_path = folder / "stderr"
         os.mkfifo(pipe_path, 0o600)
-        with path.open("a", errors="surrogateescape") as file:
+        with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
             # the reader first, as a pipe without one cannot be opened for writing
             reader = os.open(pipe_path, os.O_RDONLY | os.O_NONBLOCK)
             try:

@@ -66,7 +66,7 @@ class ReportExporter(HTMLExporter):
 
 def read_notebook(path: Path) -> NotebookNode:
     """Return the notebook at the path, without validation: the runner wrote it."""
-    return nbformat.v4.reads(path.read_text())
+    return nbformat.v4.reads(path.read_text(encoding="utf-8"))
 
 
 def render_notebook(

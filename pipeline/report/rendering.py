@@ -139,12 +139,15 @@ def format_percent_change(relative_change: float) -> str:
 @cache
 def shared_assets() -> dict[str, str]:
     """Return the text of each file that all pages share, by file name."""
-    return {name: (TEMPLATE_DIR / name).read_text() for name in ("report.css", "report.js")}
+    return {
+        name: (TEMPLATE_DIR / name).read_text(encoding="utf-8")
+        for name in ("report.css", "report.js")
+    }
 
 
 def write_assets(workspace: Workspace) -> None:
     """Write the files that all pages share, except those that are up to date."""
     for name, text in shared_assets().items():
         path = workspace.assets_folder / name
-        if not path.exists() or path.read_text() != text:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             atomic_write(path, text)

@@ -18,7 +18,8 @@ def atomic_write(path: Path, content: str | bytes, durable: bool = True) -> None
             if durable:
                 os.fsync(file.fileno())
         temporary_path.replace(path)
-    except OSError:
+    except OSError as error:
+        error.filename = error.filename or str(temporary_path)  # a full disk names no file
         temporary_path.unlink(missing_ok=True)  # a full disk needs the room
         raise
     if durable:

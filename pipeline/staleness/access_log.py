@@ -1,5 +1,6 @@
 """Read the log of the files and folders a kernel accessed, and tell which of them are data."""
 
+import os
 import re
 import sys
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ def read_access_log(log_path: Path, step: Step, workspace: Workspace) -> FileAcc
     scopes = PathScopes(step, workspace)
     started_ns = sys.maxsize
     created_folders: set[Path] = set()  # temporary ones
-    lines = log_path.read_text(errors="surrogateescape").splitlines() if log_path.exists() else []
+    lines = os.fsdecode(log_path.read_bytes()).splitlines() if log_path.exists() else []
     for line in lines:
         kind_text, _, rest = line.partition(" ")
         if kind_text == STARTED_MARK:

@@ -171,10 +171,10 @@ def add_traced_imports(
         name: installed_packages.package_version(name, notebook_folder)
         if installed_packages.was_found(name, notebook_folder, started_ns)
         else installed_packages.ABSENT
-        for name in names_path.read_text().split()
+        for name in names_path.read_text(encoding="utf-8").split()
     }
     packages = versions | fingerprint.packages
-    kernel_modules, _, other_modules = loaded_path.read_text().partition("\n")
+    kernel_modules, _, other_modules = loaded_path.read_text(encoding="utf-8").partition("\n")
     kernel_packages, other_packages = (
         installed_packages.providing_distributions(modules.split())
         for modules in (kernel_modules, other_modules)

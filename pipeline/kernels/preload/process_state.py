@@ -138,7 +138,9 @@ def libraries_mention(variable: str) -> bool:
 
 
 def _native_libraries() -> set[str]:
-    lines = Path("/proc/self/maps").read_text().splitlines()
+    lines = (
+        Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    )
     paths = {line.split(maxsplit=5)[-1] for line in lines if "/" in line}
     return {path for path in paths if ".so" in path and "lib-dynload" not in path}
 

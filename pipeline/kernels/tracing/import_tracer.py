@@ -46,10 +46,12 @@ class ImportTracer:
         The latter are two lines of top-level modules: those of the kernel itself, then the others.
         """
         missing_names = sorted(self.names - sys.modules.keys())
-        missing_modules_path(access_log).write_text("".join(f"{name}\n" for name in missing_names))
+        missing_modules_path(access_log).write_text(
+            "".join(f"{name}\n" for name in missing_names), encoding="utf-8"
+        )
         other_names = _loaded_names() - self.kernel_names
         lines = [" ".join(sorted(names)) for names in (self.kernel_names, other_names)]
-        loaded_modules_path(access_log).write_text("\n".join(lines))
+        loaded_modules_path(access_log).write_text("\n".join(lines), encoding="utf-8")
 
 
 def _loaded_names() -> set[str]:
