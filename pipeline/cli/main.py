@@ -49,11 +49,12 @@ def main(
     shown repeats those that are set.
     """
     _open_closed_streams()
+    if not _has_current_folder():
+        print("the current folder has been deleted; change to another one first", file=sys.stderr)
+        return 2
     if arguments is None:
         _restart_in_utf8()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a character the terminal cannot show is no failure
-            stream.reconfigure(errors="backslashreplace")
+    _escape_unprintable_characters()
     arguments = sys.argv[1:] if arguments is None else arguments
     workspace = Workspace(home, project_folder)
     option_variables = [option.variable for option in (options or {}).values()]
@@ -104,6 +105,21 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _escape_unprintable_characters() -> None:
+    """Print escapes for what the terminal cannot show, which is no failure."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _has_current_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _restart_in_utf8() -> None:
