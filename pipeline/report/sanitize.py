@@ -8,6 +8,7 @@ import re
 from urllib.parse import quote, unquote, urlsplit
 
 import nh3
+from pygments.token import STANDARD_TYPES
 
 from pipeline.report.local_files import NO_FILES, LocalFiles
 
@@ -45,6 +46,8 @@ ALLOWED_STYLE_FUNCTIONS = {
     "calc", "clamp", "color-mix", "hsl", "hsla", "light-dark", "linear-gradient", "max", "min",
     "oklch", "radial-gradient", "rgb", "rgba", "var",
 }  # fmt: skip
+# any other class could be one of the page's own, which the style sheet and the script look for
+ALLOWED_CLASSES = {"wide", "highlight", "dataframe", *STANDARD_TYPES.values()} - {""}
 NEGATIVE_MARGIN_PATTERN = re.compile(r"margin[\w-]*\s*:[^;]*-\s*[\d.]", re.IGNORECASE)
 TAG_PATTERN = re.compile(r"</?[a-zA-Z](?:\"[^\"]*\"|'[^']*'|[^\"'>])*>")
 MISSING_IMAGE_URL = "data:image/missing,"  # followed by the URL of an image that is not embedded
@@ -64,6 +67,8 @@ def sanitize(source: str, id_prefix: str | None = "out-", files: LocalFiles = NO
         if name == "href":
             is_data = urlsplit(value.strip()).scheme.lower() == "data"
             return None if is_data else files.link(value)
+        if name == "class":
+            return " ".join(part for part in value.split() if part in ALLOWED_CLASSES) or None
         is_dropped = name == "style" and not is_harmless_style(value)
         is_dropped |= name == "name" and id_prefix is not None  # a prefix is for ids only
         return None if is_dropped else value

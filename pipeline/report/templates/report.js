@@ -145,6 +145,9 @@
     });
   };
 
+  const decodeHash = (hash) => {  // a % that no one encoded is not decoded
+    try { return decodeURIComponent(hash.slice(1)); } catch { return hash.slice(1); }
+  };
   const followContents = () => {
     const contents = select(".toc");
     if (!contents) return;
@@ -152,7 +155,7 @@
     const unfold = () => { contents.open = isWide.matches; };
     unfold();
     isWide.addEventListener("change", unfold);
-    const links = new Map(selectAll("a", contents).map((link) => [decodeURIComponent(link.hash.slice(1)), link]));
+    const links = new Map(selectAll("a", contents).map((link) => [decodeHash(link.hash), link]));
     const observer = new IntersectionObserver((entries) => {
       for (const entry of entries.filter((candidate) => candidate.isIntersecting)) {
         links.forEach((link) => link.classList.remove("here"));

@@ -58,3 +58,8 @@ def test_the_keyboard_reaches_scrolling_elements_in_the_order_of_the_page():
 def test_no_element_is_moved_over_the_page():
     assert "margin" not in sanitize.sanitize('<p style="margin-top: -500px">x</p>')
     assert "margin" in sanitize.sanitize('<p style="margin-top: 5px">x</p>')
+
+
+def test_no_element_takes_a_class_of_the_page_itself():
+    clean = sanitize('<div class="answer wide filter"><p class="failed notice">x</p></div>')
+    assert clean == '<div class="wide"><p>x</p></div>'
