@@ -17,6 +17,7 @@ HEADING_OR_TAG_PATTERN = re.compile(
     rf"|<(?P<tag>[a-z][\w-]*)(?P<attributes>\s{ATTRIBUTES})>",
     re.DOTALL,
 )
+HEADING_ID_PATTERN = re.compile(rf'<h[1-6] id="([^"]*)"{ATTRIBUTES}>')
 ID_PATTERN = re.compile(r'\s(id|name)="([^"]*)"')
 LINK_PATTERN = re.compile(rf'(<a\s(?:{ATTRIBUTES}\s)?href=")#([^"]+)"')
 FORMULA_ELEMENT_PATTERN = re.compile(r'<math\b[^>]*?\salttext="([^"]*)".*?</math>', re.DOTALL)
@@ -44,6 +45,7 @@ class Anchors:
     ids: set[str] = field(default_factory=set)
     # what a link may write -> id: as JupyterLab writes it, as GitHub does, and simplified
     targets: dict[str, str] = field(default_factory=dict)
+    github_ids: dict[str, str] = field(default_factory=dict)  # id of a heading -> GitHub's for it
     slug_counts: Counter[str] = field(default_factory=Counter)
 
     def assign_ids(self, page_html: str) -> str:
@@ -65,7 +67,9 @@ class Anchors:
         slug = github_slug(text)
         count = self.slug_counts[slug]
         self.slug_counts[slug] += 1
-        self.targets.setdefault(f"{slug}-{count}" if count else slug, anchor)
+        github_id = f"{slug}-{count}" if count else slug
+        self.targets.setdefault(github_id, anchor)
+        self.github_ids[anchor] = github_id
         self.targets.setdefault(text.replace(" ", "-"), anchor)
         self.headings.append(Heading(int(level), anchor, text))
         attributes = ID_PATTERN.sub("", attributes)
@@ -84,6 +88,20 @@ class Anchors:
         self.ids.add(anchor)
         self.targets.setdefault(name, anchor)
         return anchor
+
+    def add_github_ids(self, page_html: str) -> str:
+        """Return the HTML in which each heading has GitHub's id, too, for links from elsewhere.
+
+        Call when the ids of the whole page are known: none of them is taken away.
+        """
+        return HEADING_ID_PATTERN.sub(self._add_github_id, page_html)
+
+    def _add_github_id(self, match: re.Match[str]) -> str:
+        github_id = self.github_ids.pop(html.unescape(match[1]), "")
+        if not github_id or github_id in self.ids or PAGE_ID_PATTERN.fullmatch(github_id):
+            return match[0]
+        self.ids.add(github_id)
+        return f'{match[0]}<span id="{html.escape(github_id)}"></span>'
 
     def resolve_links(self, page_html: str) -> str:
         """Return the HTML with links within the page that lead to the ids which it has."""

@@ -70,14 +70,21 @@ def read_notebook(path: Path) -> NotebookNode:
 
 
 def render_notebook(
-    notebook: NotebookNode, default_title: str, files: LocalFiles = NO_FILES
+    notebook: NotebookNode,
+    default_title: str,
+    files: LocalFiles = NO_FILES,
+    is_running: bool = False,
 ) -> RenderedNotebook:
     """Return the parts of a page that come from the notebook.
 
     default_title: the title if the notebook has none. files: where its relative URLs lead; the
-    notebook itself says in which folder.
+    notebook itself says in which folder. is_running: it may get more outputs.
     """
-    resources: dict[str, Any] = {"metadata": {"name": default_title}, "files": files}
+    resources: dict[str, Any] = {
+        "metadata": {"name": default_title},
+        "files": files,
+        "is_running": is_running,
+    }
     html, resources = _cells_exporter().from_notebook_node(notebook, resources)
     rendered: RenderedNotebook = resources["notebook"]
     rendered.html = Markup(html)

@@ -111,6 +111,15 @@ def markdown_to_html(
     )
 
 
+def code_spans(text: str) -> Markup:
+    """Return plain text as HTML in which what stands in backticks is code."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part
+        for index, part in enumerate(parts)
+    )
+
+
 def ansi_to_html(text: str) -> Markup:
     """Convert text with terminal colors to HTML; empty if it is blank.
 

@@ -25,6 +25,8 @@ class OutputRenderer:
     macros: Macros = field(default_factory=Macros)  # of the formulas so far
     section: str = ""  # the heading above the cell, which describes a figure without a title
 
+    is_running: bool = False  # the kernel keeps the states of widgets until the notebook ends
+
     def __post_init__(self) -> None:
         self.widgets = WidgetRenderer(self.widget_states, self.render)
 
@@ -94,10 +96,13 @@ class OutputRenderer:
             return figure_html
         if "text/html" in mime_bundle:
             return render_html(mime_bundle["text/html"], self.files)
-        reason = "a report cannot show it" if model_id in self.widget_states else ""
-        note = Markup('<p class="faint">a widget; {}</p>').format(
-            reason or "its state was not kept"
-        )
+        if self.is_running:
+            reason = "it appears when the notebook has ended"
+        elif model_id in self.widget_states:
+            reason = "a report cannot show it"
+        else:
+            reason = "its state was not kept"
+        note = Markup('<p class="faint">a widget; {}</p>').format(reason)
         return note + markdown.ansi_to_html(mime_bundle.get("text/plain", ""))
 
     def _render_plot(
@@ -123,7 +128,7 @@ class OutputRenderer:
             return sandbox.frame(
                 sandbox.script_element(library, script) + library.drawing_html(figure), title
             )
-        return Markup('<p class="faint">{}</p>').format(library.note)
+        return Markup('<p class="faint">{}</p>').format(markdown.code_spans(library.note))
 
 
 def render_html(source: str, files: LocalFiles = NO_FILES) -> Markup:

@@ -57,7 +57,9 @@ def render_cells(nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, 
     folder = str(Path(source_path).parent) if source_path else resources["metadata"].get("path")
     files: LocalFiles = resources.get("files", LocalFiles())
     renderer = OutputRenderer(
-        widget_states(nb.metadata), files._replace(folder=Path(folder) if folder else None)
+        widget_states(nb.metadata),
+        files._replace(folder=Path(folder) if folder else None),
+        is_running=resources.get("is_running", False),
     )
     for cell in nb.cells:
         rendered_cell: RenderedCell = cell.metadata["report"]
@@ -83,12 +85,12 @@ def render_cells(nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, 
 
 
 def resolve_links(nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
-    """Make the links within the notebook lead to its headings, those further down included."""
+    """Make the links within the notebook, and to it, lead to its headings, wherever they are."""
     notebook: RenderedNotebook = resources["notebook"]
     notebook.question = notebook.resolve_links(notebook.question)
     notebook.summary = notebook.resolve_links(notebook.summary)
     for cell in notebook.cells.values():
-        cell.html = notebook.resolve_links(cell.html)
+        cell.html = Markup(notebook.anchors.add_github_ids(notebook.resolve_links(cell.html)))
     for cell in nb.cells:
         for output in cell.get("outputs", []):
             output["html"] = notebook.resolve_links(output["html"])

@@ -98,11 +98,12 @@ class RunPages:
         from pipeline.report import exporter
 
         executed_notebook = exporter.read_notebook(path)
-        if step.status is not StepStatus.RUNNING:
+        is_running = step.status is StepStatus.RUNNING
+        if not is_running:
             _mark_killed_cell(executed_notebook)
         # a function, and no method, as nbconvert copies what it is given
         files = LocalFiles(root=self.workspace.project, report_url=lambda path: self._url_of(path))
-        return exporter.render_notebook(executed_notebook, step.name, files)
+        return exporter.render_notebook(executed_notebook, step.name, files, is_running)
 
     def _url_of(self, notebook_path: Path) -> str:
         """Return the URL of the report of a notebook in this run; empty if it has none."""

@@ -12,6 +12,8 @@ from pipeline.report import images, sanitize
 
 WIDGET_MIME_TYPE = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE_MIME_TYPE = "application/vnd.jupyter.widget-state+json"
+# boxes whose children stand side by side, in any other they stand below each other
+ROW_MODELS = {"HBoxModel", "BoxModel", "GridBoxModel"}
 MODEL_REFERENCE_PREFIX = "IPY_MODEL_"
 NO_HTML = Markup("")
 
@@ -54,7 +56,7 @@ class WidgetRenderer:
             outputs = map(self.render_output, state.get("outputs", ()))
             return Markup('<div class="widget-output">{}</div>').format(Markup("").join(outputs))
         if "children" in state:
-            return self._render_children(state)
+            return self._render_children(name, state)
         if "Progress" in name:
             return _with_description(state, _progress_bar(state))
         if name == "ImageModel":
@@ -64,7 +66,7 @@ class WidgetRenderer:
             return Markup('<figure><img src="{}" alt="a figure"></figure>').format(data_url)
         return _with_description(state, _value(name, state))
 
-    def _render_children(self, state: Mapping[str, Any]) -> Markup:
+    def _render_children(self, name: str, state: Mapping[str, Any]) -> Markup:
         """Return the HTML of a box; each child of a tab or an accordion has its title above it."""
         titles = list(state.get("titles") or ()) or list((state.get("_titles") or {}).values())
         blocks = []
@@ -75,7 +77,8 @@ class WidgetRenderer:
                 child = Markup('<div><p class="faint">{}</p>{}</div>').format(title, child)
             blocks.append(child)
         content = Markup("").join(blocks)
-        return content and Markup('<div class="widget">{}</div>').format(content)
+        classes = "widget" if name in ROW_MODELS else "widget stacked"
+        return content and Markup('<div class="{}">{}</div>').format(classes, content)
 
 
 def _with_description(state: Mapping[str, Any], content: Markup) -> Markup:

@@ -93,6 +93,15 @@ def test_links_to_headings_work_as_jupyter_and_github_write_them(link):
     assert 'href="#T"' in rendered.html
 
 
+def test_headings_have_the_ids_of_jupyter_and_of_github_for_links_from_elsewhere():
+    rendered = render_texts(
+        "# T", "## My Heading!", "## Same", "## Same", "## Main", "## One", "## one"
+    )
+    for anchor in ("My-Heading!", "my-heading", "same", "same-1", "Same-2", "One", "one"):
+        assert rendered.html.count(f'id="{anchor}"') == 1, anchor
+    assert 'id="main"' not in rendered.html
+
+
 def test_targets_of_the_author_work_and_take_no_id_of_the_page():
     rendered = render_texts(
         '# T\n\n[a](#x) [b](#y) [m](#main)\n\n<a id="x"></a> <a name="y"></a>', "## main"

@@ -87,6 +87,25 @@ def test_a_widget_without_state_shows_its_text():
     assert "not kept" in page
 
 
+def test_a_widget_of_a_notebook_that_still_runs_is_said_to_come():
+    renderer = outputs.OutputRenderer({}, is_running=True)
+    page = renderer.render(widget_output("later"))
+    assert "it appears when the notebook has ended" in page
+    assert "not kept" not in page
+
+
+def test_only_the_children_of_a_row_stand_side_by_side():
+    def box(model_name):
+        states = {
+            "box": widget_model(model_name, children=["IPY_MODEL_text"]),
+            "text": widget_model("TextModel", value="x"),
+        }
+        return render(widget_output("box"), widget_states=states)
+
+    assert 'class="widget"' in box("HBoxModel")
+    assert 'class="widget stacked"' in box("VBoxModel")
+
+
 def test_an_error_is_shown_with_its_colors():
     traceback = ["\x1b[31mE\x1b[0m"]
     page = render({"output_type": "error", "ename": "E", "evalue": "", "traceback": traceback})

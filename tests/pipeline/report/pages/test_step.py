@@ -263,10 +263,10 @@ def test_a_page_that_cannot_be_rendered_is_reported_and_stops_nothing(
     run = record_run("20261101-01", one=notebook(), two=notebook())
     render_notebook = exporter.render_notebook
 
-    def fail_for_one(executed, title, files):
+    def fail_for_one(executed, title, *options):
         if title == "one":
             raise KeyError("an unexpected notebook")
-        return render_notebook(executed, title, files)
+        return render_notebook(executed, title, *options)
 
     monkeypatch.setattr(exporter, "render_notebook", fail_for_one)
     error = ReportWriter(project, run).rewrite_pages()
