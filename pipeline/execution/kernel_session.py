@@ -50,6 +50,7 @@ class KernelSession(PapermillNotebookClient):
         )
         self.job = manager.job
         self.stop_task: asyncio.Task | None = None
+        self.has_started = False
         self.has_exited = False  # by a cell that called exit() or sys.exit(0)
         self.is_reply_lost = False  # of a cell that has failed
 
@@ -66,7 +67,10 @@ class KernelSession(PapermillNotebookClient):
         except asyncio.CancelledError:
             pass  # stopped before there was a kernel to interrupt
         except Exception as error:
-            self.job.finish(StepStatus.FAILED, f"{type(error).__name__}: {error}".splitlines()[0])
+            failure = f"{type(error).__name__}: {error}".splitlines()[0]
+            if not self.has_started:
+                failure = f"the kernel {self.kernel_name!r} did not start: {failure}"
+            self.job.finish(StepStatus.FAILED, failure)
             raise
 
     def create_kernel_manager(self) -> Any:
@@ -108,6 +112,7 @@ class KernelSession(PapermillNotebookClient):
             await self.async_start_new_kernel_client()
             reply = await self.async_wait_for_reply(self.kc.kernel_info())
             self.nb.metadata.language_info = reply["content"]["language_info"]
+            self.has_started = True
             self.output_capture.unlink_files()
             limits_task = asyncio.ensure_future(limits.enforce(self.job, manager, self.stop))
             for cell_index, cell in enumerate(self.nb.cells):

@@ -102,7 +102,7 @@ def _failed_cell(step: StepRecord, notebook: RenderedNotebook) -> int | None:
 def _describe_rest(run: RunRecord, step: StepRecord) -> str:
     """Return what did not run after the step: its other cells, and steps."""
     n_cells = step.cell_status.count(CellStatus.NOT_RUN)
-    if not step.cell_status:
+    if n_cells == len(step.cell_status):
         cells = "this notebook"
     elif n_cells:
         cells = f"{n_cells} more cell{'s' if n_cells > 1 else ''} of this notebook"

@@ -205,6 +205,7 @@ def test_terminal_record_and_page_tell_the_same_end(ends, name):
 @pytest.mark.slow
 def test_a_kernel_that_does_not_start_says_why(ends):
     assert "cannot start the engine" in ends.pages["dead"]
+    assert "the kernel 'dead' did not start" in ends.pages["dead"]
     assert "stderr: cannot start the engine" in ends.shown
 
 
