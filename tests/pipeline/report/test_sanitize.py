@@ -61,5 +61,7 @@ def test_no_element_is_moved_over_the_page():
 
 
 def test_no_element_takes_a_class_of_the_page_itself():
-    clean = sanitize('<div class="answer wide filter"><p class="failed notice">x</p></div>')
+    clean = sanitize.sanitize(
+        '<div class="answer wide filter"><p class="failed notice">x</p></div>'
+    )
     assert clean == '<div class="wide"><p>x</p></div>'
