@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePath
 
 from pipeline.definition.steps import Step
-from pipeline.staleness.access_kinds import RUNNER_PACKAGE
+from pipeline.staleness.access_kinds import PACKAGE_FOLDERS, RUNNER_PACKAGE
 from pipeline.workspace import Workspace
 
 IGNORED_FOLDERS = {"__pycache__", ".git", ".ipynb_checkpoints"}  # never an input
@@ -96,6 +96,8 @@ class PathScopes:
         if folder in self.projects:
             is_environment = folder in self.interpreters and _matches(parts, ENVIRONMENT_ENTRIES)
             return PathScope.UNTRACKED if is_environment else PathScope.DATA
+        if set(PACKAGE_FOLDERS).intersection(PurePath(parts).parts):
+            return PathScope.IGNORED  # of whichever environment; a package's version stands for it
         if folder in self.temporary_folders:
             return PathScope.SCRATCH
         if folder in self.interpreters:

@@ -108,5 +108,15 @@ def test_the_runner_s_files_the_step_s_notebook_and_caches_are_ignored(find_scop
     assert find_scope(path) is IGNORED
 
 
+@pytest.mark.parametrize(
+    "folder", ["/opt/env", "/home/ann/.envs/ml", "/home/ann/env", "/usr", "/tmp/env"]
+)
+def test_packages_of_another_environment_on_the_path_count_by_their_versions(find_scope, folder):
+    for name in ("site-packages/numpy/__init__.py", "dist-packages/yaml/table.json"):
+        assert find_scope(f"{folder}/lib/python3.11/{name}") in (IGNORED, UNTRACKED)
+        own_path = f"{folder}/lib/python3.11/site-packages/app/data.csv"
+        assert find_scope(own_path, own_path.removesuffix("/data.csv")) is DATA
+
+
 def test_another_notebook_may_be_an_input(find_scope):
     assert find_scope("/srv/app/notebooks/other.ipynb") is DATA
