@@ -129,10 +129,11 @@ class HandoverFinder:
                 os.environ.pop(variable, None)
             else:
                 os.environ[variable] = value
-        for entry in reversed(record.added_filters):
-            _add_filter(*entry)
+        entries = [(entry, False) for entry in reversed(record.added_filters)]
+        for entry, is_appended in entries + [(entry, True) for entry in record.appended_filters]:
+            _add_filter(*entry, append=is_appended)
             if self.reference:
-                self.reference.filters.append(warnings.filters[0])
+                self.reference.filters.append(warnings.filters[-1 if is_appended else 0])
 
     def _reason_to_refuse(
         self, name: str, closure: list[str], new_names: list[str], reference: ProcessState
@@ -239,7 +240,9 @@ class _HandoverLoader:
         module.__spec__ = self.original_spec
 
 
-def _add_filter(action: Any, message: Any, category: Any, module: Any, line: int) -> None:
+def _add_filter(
+    action: Any, message: Any, category: Any, module: Any, line: int, *, append: bool = False
+) -> None:
     """Add a filter of warnings as a package did. message, module: patterns, None or texts."""
     patterns = [getattr(pattern, "pattern", pattern) or "" for pattern in (message, module)]
-    warnings.filterwarnings(action, patterns[0], category, patterns[1], line)
+    warnings.filterwarnings(action, patterns[0], category, patterns[1], line, append=append)

@@ -39,6 +39,7 @@ class ImportRecord:
     reads: set[str] = field(default_factory=set)  # what else it depended on
     set_variables: dict[str, str | None] = field(default_factory=dict)  # None: deleted
     added_filters: list[tuple] = field(default_factory=list)  # of warnings, in order
+    appended_filters: list[tuple] = field(default_factory=list)  # those after all others
 
 
 class ImportRecorder:
@@ -116,7 +117,7 @@ class ImportRecorder:
                 self.running_names.pop()
             self.records[name] = self.records.pop(name)  # in the order of their ends
             self._record_aliases(record, len(sys.modules) - n_modules)
-            record.added_filters = [item for item in warnings.filters if item not in filters]
+            record.added_filters, record.appended_filters = _new_filters(filters)
             if random.getstate() != random_state:
                 record.reads.add(RANDOM)
             self.current_record.imported.add(name)
@@ -199,3 +200,11 @@ class ImportRecorder:
         module = sys.modules.get(self.running_names[-1]) if self.running_names else None
         if filename != getattr(module, "__file__", None):
             record.reads.add(IMPORTER_WARNING)
+
+
+def _new_filters(earlier_filters: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Return the filters of warnings that were inserted since, and those that were appended."""
+    filters = list(warnings.filters)
+    kept_indexes = [index for index, item in enumerate(filters) if item in earlier_filters]
+    end = max(kept_indexes, default=len(filters))
+    return [item for item in filters[:end] if item not in earlier_filters], filters[end + 1 :]

@@ -63,7 +63,8 @@ INVENTORY_CELLS = [
     INVENTORY,
     "import numpy\ninventories.append(take_inventory())",
     "import matplotlib\nhasattr(matplotlib, 'pyplot'), 'matplotlib.pyplot' in sys.modules",
-    "import sklearn, pandas\nprint(pandas.options.display.max_columns, numpy.__spec__.origin)\n"
+    "import requests, sklearn, pandas\n"  # requests appends filters of warnings to the others
+    "print(pandas.options.display.max_columns, numpy.__spec__.origin)\n"
     "inventories.append(take_inventory())",
     "del sys.modules['numpy']\n"
     "try:\n    import numpy\nexcept ImportError as error:\n    print(str(error)[:60])",
