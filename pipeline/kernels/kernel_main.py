@@ -82,7 +82,7 @@ def _replace_missing_streams(_result: Any) -> None:
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name, None) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open from now on
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open from now on
 
 
 def _send_lone_surrogates(session: Any) -> None:
