@@ -30,7 +30,11 @@ class ImportTracer:
         self.kernel_names: set[str] = set()  # top-level modules that the kernel itself has loaded
 
     def note_kernel_modules(self) -> None:
-        """Take what is loaded for the kernel's own. Call before any of the user's code runs."""
+        """Take what is loaded for the kernel's own, and forget what the kernel itself did not find.
+
+        Call before any of the user's code runs.
+        """
+        self.names.clear()
         self.kernel_names = _loaded_names() | LATE_KERNEL_MODULES
 
     def find_spec(self, name: str, path: Any = None, _target: Any = None) -> None:
