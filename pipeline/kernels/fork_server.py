@@ -121,7 +121,7 @@ class _KernelForkServer:
         finder.install()
         from pipeline.kernels.kernel_main import run_kernel
 
-        run_kernel(request.arguments, finder.start_checks)
+        run_kernel(request.arguments, finder.start_checks, finder.stash.modules)
         sys.exit()
 
     def report_exit(self, pid: int, exit_descriptor: int) -> None:

@@ -11,8 +11,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ipykernel.kernelapp import IPKernelApp
@@ -129,16 +130,26 @@ class _EndCell(ZMQExitAutocall):
         raise SystemExit() if code is None else SystemExit(code)
 
 
-def run_kernel(arguments: list[str], before_user_code: Callable[[], None] | None = None) -> None:
+def run_kernel(
+    arguments: list[str],
+    before_user_code: Callable[[], None] | None = None,
+    preloaded_modules: Mapping[str, ModuleType] | None = None,
+) -> None:
     """Run the kernel until it is told to stop; then end the process.
 
-    before_user_code: called when the kernel is ready.
+    before_user_code: called when the kernel is ready. preloaded_modules: those that the notebook
+    may take over, by name.
     """
     callbacks = [before_user_code] if before_user_code else []
     trace_path = os.environ.pop(ACCESS_LOG_VARIABLE, "")
     secret_variables = os.environ.pop(SECRETS_VARIABLE, "").split("=")
     if trace_path:
-        file_tracer.start_tracing(trace_path, SecretMarks(secret_variables).hide, arguments)
+        file_tracer.start_tracing(
+            trace_path,
+            SecretMarks(secret_variables).hide,
+            ignored_paths=arguments,
+            modules=sys.modules | dict(preloaded_modules or {}),
+        )
         callbacks.append(import_tracer.start_tracing(Path(trace_path)).note_kernel_modules)
     KernelApp.before_user_code = callbacks
     sys.argv = ["ipykernel_launcher", *arguments]

@@ -52,13 +52,15 @@ def take_fingerprint(task: Task, recorded: Fingerprint, state_store: StateStore)
     A file or a folder is read only if its time or size differs from that in `recorded`.
     """
     present = source_fingerprint(task, state_store)
+    shared_logs = state_store.shared_logs(task.label)
     return replace(
         present,
         bare_modules={} if _may_read_docstrings(recorded) else present.bare_modules,
         runtime_modules=module_code.full_hashes(recorded.runtime_modules),
         packages=_present_versions(recorded.packages, task.step.notebook.parent),
         required_packages=_present_versions(recorded.required_packages, task.step.notebook.parent),
-        inputs=_sign_again(recorded.inputs),
+        inputs=_sign_again(recorded.inputs)
+        | {path: recorded.inputs[path] for path in shared_logs & recorded.inputs.keys()},
         outputs=_sign_again(recorded.outputs),
         folders={
             path: folder_signature(

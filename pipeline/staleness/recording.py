@@ -87,6 +87,7 @@ def record_success(
             _output_digest(recorded, results, state_store),
             sorted(map(str, accesses.untracked))[:MAX_LISTED_FILES],
             sorted(str(path) for path in accesses.scratch if path.exists())[:MAX_LISTED_FILES],
+            sorted(map(str, accesses.appended)),
         )
     )
 

@@ -65,6 +65,12 @@ class StateStore:
         """Return the temporary and hidden files that steps wrote, and that are nobody's input."""
         return {path for state in self.states.values() for path in state.scratch_files}
 
+    def shared_logs(self, label: str) -> set[str]:
+        """Return the files to which both the step and another one append."""
+        appended = {name: {*state.appended_files} for name, state in self.states.items()}
+        own_files = appended.pop(label, set())
+        return own_files & set().union(*appended.values())
+
     def _ancestors(self, needs: Iterable[str]) -> set[str]:
         """Return the needed steps and all steps that those need in turn."""
         labels: set[str] = set()

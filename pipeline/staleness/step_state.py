@@ -44,6 +44,7 @@ class StepState:
     # files that it read and that are not compared, as they are of the system or of a tool
     untracked_reads: list[str] = field(default_factory=list)
     scratch_files: list[str] = field(default_factory=list)  # temporary and hidden ones it wrote
+    appended_files: list[str] = field(default_factory=list)  # to which it appended
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], workspace: Workspace) -> "StepState":
@@ -73,6 +74,7 @@ class StepState:
             content.get("output_digest", "nothing"),
             list(content.get("untracked_reads", [])),
             list(content.get("scratch_files", [])),
+            [workspace.from_portable(path) for path in content.get("appended_files", [])],
         )
 
     def to_dict(self, workspace: Workspace) -> dict[str, Any]:
@@ -95,6 +97,7 @@ class StepState:
             "output_digest": self.output_digest,
             "untracked_reads": self.untracked_reads,
             "scratch_files": self.scratch_files,
+            "appended_files": [workspace.to_portable(path) for path in self.appended_files],
         }
 
 

@@ -281,7 +281,7 @@ def test_an_interrupted_run_is_completed_and_resumed(killed_project, capsys):
     assert f"prep       up to date since run {run_id}" in output
     assert f"train      starts: it did not finish in run {run_id} (running)" in output
     assert killed_project.command("show", run_id) == 0
-    assert "train: killed, 4/7 cells" in capsys.readouterr().out
+    assert "train: killed, 3/6 cells" in capsys.readouterr().out
     text = page_text(killed_project.report(f"{run_id}/train.html"))
     assert "the runner was killed, or the machine lost power" in text
 

@@ -9,7 +9,8 @@ import os
 import site
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import Any
 
 from pipeline.kernels.tracing import callers, command_line, parquet_tracer, path_probes
@@ -29,16 +30,18 @@ def start_tracing(
     trace_path: str,
     hide_secrets: Callable[[str], str] = lambda path: path,
     ignored_paths: Iterable[str] = (),
+    modules: Mapping[str, ModuleType] | None = None,
 ) -> None:
     """Record all accesses from now on, until this process ends.
 
     trace_path: the file that gets a line for each access, as `access_kinds` describes it.
     hide_secrets: replaces them by marks in a path that is written. ignored_paths: files that the
-    kernel reads for itself.
+    kernel reads for itself. modules: those that code may import without loading them; default
+    sys.modules.
     """
     tracer = _FileTracer(trace_path, hide_secrets, ignored_paths)
     sys.addaudithook(tracer.handle_audit_event)
-    parquet_tracer.install(tracer.record_access)
+    parquet_tracer.install(tracer.record_access, sys.modules if modules is None else modules)
     path_probes.install(tracer.record_probe)
     tracer.record_modules()  # those of before the fork
     atexit.register(tracer.record_modules)

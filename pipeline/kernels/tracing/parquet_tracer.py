@@ -4,7 +4,7 @@ import functools
 import importlib.machinery
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -23,11 +23,14 @@ PATH_ARGUMENT_NAMES = ("path", "source", "path_or_paths", "where")  # the names 
 AccessRecorder = Callable[[AccessKind, str], None]  # called with the path
 
 
-def install(record_access: AccessRecorder) -> None:
-    """Have `record_access` called for each path, whether the modules are imported yet or not."""
+def install(record_access: AccessRecorder, modules: Mapping[str, ModuleType]) -> None:
+    """Have `record_access` called for each path, whether the modules are imported yet or not.
+
+    modules: those that code may import without loading them.
+    """
     for name in OPEN_FUNCTIONS:
-        if name in sys.modules:
-            _wrap_module(sys.modules[name], record_access)
+        if name in modules:
+            _wrap_module(modules[name], record_access)
     sys.meta_path.insert(0, _WrappingFinder(record_access))
 
 

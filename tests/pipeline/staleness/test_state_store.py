@@ -311,7 +311,7 @@ def test_a_file_or_module_changed_while_a_step_runs_counts_as_changed(
     assert "value new" in project.report_html("two")
     _, output = project.run("explain")
     first_line, second_line = output.strip().splitlines()
-    assert "input in.txt is altered" in first_line
+    assert "input in.txt was altered while the step ran" in first_line
     assert "if one writes" in second_line
 
 
@@ -345,7 +345,7 @@ def test_a_missing_file_and_a_module_imported_at_run_time_count(make_step, home,
     assert main([step], home, []) == 0
     assert "skip" in explain([step], home, capsys)[0]
     (tmp_path / "optional.cfg").write_text("a = 1")
-    assert "optional.cfg is new" in explain([step], home, capsys)[0]
+    assert "optional.cfg has appeared" in explain([step], home, capsys)[0]
     (tmp_path / "late.py").write_text("VALUE = 2")
 
     assert "late.py was edited" in explain([step], home, capsys)[0]
