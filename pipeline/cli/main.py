@@ -71,6 +71,11 @@ def main(
     RunnerCommands(project, pipeline, options or {}).add_to(command_line)
     for add_commands in commands:
         add_commands(command_line.add_command)
+    return _run_command(command_line, arguments)
+
+
+def _run_command(command_line: CommandLine, arguments: list[str]) -> int:
+    """Run the command; print an error as a sentence. Return the exit code, as `main` does."""
     exit_code = 0
     try:
         exit_code = command_line.run(arguments)

@@ -183,7 +183,8 @@ class TestRun:
         text = (
             finished_run.home / "var" / "runs" / finished_run.record.id / "run.json"
         ).read_text()
-        json.loads(text, parse_constant=lambda name: pytest.fail(f"the record has {name}"))
+        record = json.loads(text, parse_constant=lambda name: pytest.fail(f"it has {name}"))
+        assert len(record["steps"]) == len(finished_run.record.steps)
 
     def test_it_met_no_problem(self, finished_run):
         assert finished_run.record.problems == []

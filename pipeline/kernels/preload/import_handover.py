@@ -103,10 +103,10 @@ class HandoverFinder:
         """Make a preloaded module and all that it needs visible; end the kernel if it must not."""
         closure = self.stash.closure(name)
         new_names = {
-            other: None
-            for other in closure
-            if other not in self.stash.taken_names
-            and not (other in sys.modules and other in self.stash.recorder.alias_names)
+            module_name: None
+            for module_name in closure
+            if module_name not in self.stash.taken_names
+            and not (module_name in sys.modules and module_name in self.stash.recorder.alias_names)
         }
         if self.reference:
             reason = self._reason_to_refuse(name, closure, list(new_names), self.reference)
@@ -140,7 +140,7 @@ class HandoverFinder:
     ) -> str:
         """Return what the notebook did that the import depends on; empty if nothing."""
         reasons = [*self._changed_modules(closure), *self._other_modules(new_names)]
-        if reasons or all(_is_standard(other) for other in new_names):
+        if reasons or all(map(_is_standard, new_names)):
             return next(iter(reasons), "")
         return self._changed_state(name, new_names, reference)
 
@@ -167,21 +167,25 @@ class HandoverFinder:
             if name in sys.modules or self.search_path.added_spec(name):
                 yield f"has a module {name}"
 
-    def _changed_state(self, name: str, new_names: list[str], before: ProcessState) -> str:
+    def _changed_state(self, name: str, new_names: list[str], reference: ProcessState) -> str:
         """Return what differs from the start of the kernel and matters to the modules."""
-        now = ProcessState.take()
-        for variable in now.changed_variables(before):
+        state = ProcessState.take()
+        for variable in state.changed_variables(reference):
             if self._depends_on(variable, new_names):
                 return f"sets {variable}"
-        reads = {read for other in new_names for read in self.stash.record(other).reads}
+        reads = {read for new_name in new_names for read in self.stash.record(new_name).reads}
         changes = [
             (REFUSED, "needs more than a warm kernel can give it", True),
-            (WORKING_FOLDER, "changes the folder", now.working_folder != before.working_folder),
-            (LOGGING, "configures logging", now.logging != before.logging),
-            (RANDOM, "seeds the module random", now.random != before.random),
-            (WARNINGS, "changes warnings' filters", now.may_show_more_warnings(before)),
+            (
+                WORKING_FOLDER,
+                "changes the folder",
+                state.working_folder != reference.working_folder,
+            ),
+            (LOGGING, "configures logging", state.logging != reference.logging),
+            (RANDOM, "seeds the module random", state.random != reference.random),
+            (WARNINGS, "changes warnings' filters", state.may_show_more_warnings(reference)),
         ]
-        descriptions = [what for read, what, differs in changes if read in reads and differs]
+        descriptions = [change for read, change, differs in changes if read in reads and differs]
         if IMPORTER_WARNING in self.stash.record(name).reads:
             descriptions.append("must show a warning")
         descriptions += self._changed_files(new_names)
@@ -190,7 +194,7 @@ class HandoverFinder:
             for module, function_name, function in self.functions
             if vars(module).get(function_name) is not function
         ]
-        descriptions += now.changed_settings(before)
+        descriptions += state.changed_settings(reference)
         return next(iter(descriptions), "")
 
     def _changed_files(self, new_names: list[str]) -> Iterator[str]:

@@ -11,7 +11,8 @@ from pipeline.staleness.access_kinds import (
     missing_modules_path,
 )
 
-LATE_KERNEL_MODULES = {"psutil"}  # that ipykernel imports when a client asks for something
+# that ipykernel imports when a client asks for something, or looks for as the user's extensions
+LATE_KERNEL_MODULES = {"psutil", "storemagic"}
 
 
 def start_tracing(access_log: Path) -> "ImportTracer":
@@ -49,7 +50,7 @@ class ImportTracer:
 
         The latter are two lines of top-level modules: those of the kernel itself, then the others.
         """
-        missing_names = sorted(self.names - sys.modules.keys())
+        missing_names = sorted(self.names - sys.modules.keys() - LATE_KERNEL_MODULES)
         missing_modules_path(access_log).write_text(
             "".join(f"{name}\n" for name in missing_names), encoding="utf-8"
         )

@@ -8,6 +8,7 @@ def test_what_the_kernel_itself_did_not_find_is_no_dependency_of_the_notebook(tm
     tracer = ImportTracer()
     tracer.find_spec("completion_of_the_kernel")
     tracer.note_kernel_modules()
+    tracer.find_spec("storemagic")  # IPython does, with the user's extensions
     tracer.find_spec("an_optional_package")
     log = tmp_path / "step.trace"
     tracer.write_names(log)
