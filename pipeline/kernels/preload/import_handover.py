@@ -160,6 +160,8 @@ class HandoverFinder:
         for name in dict.fromkeys(name.partition(".")[0] for name in new_names):
             if self.search_path.shadowing_spec(name, self.stash.modules.get(name)):
                 yield f"has another module {name} on its path"
+            if self.search_path.lacks(name):
+                yield f"removes the folder of {name} from its path"
         missing_names = {
             missing for name in new_names for missing in self.stash.record(name).missing
         }

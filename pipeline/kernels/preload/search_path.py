@@ -29,3 +29,11 @@ class SearchPath:
         if spec is None or original is None or spec.origin == original.origin:
             return None
         return spec
+
+    def lacks(self, name: str) -> bool:
+        """Return whether a top-level module is no longer found, as its folder left the path."""
+        folders = {entry for entry in sys.path if isinstance(entry, str)}
+        if self.preload_path <= folders or name in sys.builtin_module_names:
+            return False
+        was_found = PathFinder.find_spec(name, sorted(self.preload_path)) is not None
+        return was_found and PathFinder.find_spec(name, sorted(folders)) is None
