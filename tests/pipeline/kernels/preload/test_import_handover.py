@@ -9,11 +9,11 @@ import pytest
 PRELOADING_CELL = "import numpy, matplotlib.pyplot"
 REASONS = {
     "environment": (
-        ["import os\nos.environ.setdefault('OPENBLAS_NUM_THREADS', '1')", "import numpy"],
+        ["import os\nos.environ['OPENBLAS_NUM_THREADS'] = '3'", "import numpy"],
         "it sets OPENBLAS_NUM_THREADS before it imports numpy",
     ),
     "c_environment": (
-        ["import ctypes; ctypes.CDLL(None).setenv(b'OMP_NUM_THREADS', b'1', 1)", "import numpy"],
+        ["import ctypes; ctypes.CDLL(None).setenv(b'OMP_NUM_THREADS', b'3', 1)", "import numpy"],
         "it sets OMP_NUM_THREADS before it imports numpy",
     ),
     "path": (
