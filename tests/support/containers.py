@@ -41,7 +41,14 @@ def build_context(shared_champion_home, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def podman_environment(build_context):
+def without_leftover_containers():
+    """Remove what a killed test run left: its containers keep their names and its port 8081."""
+    if shutil.which("podman") and (WORK_FOLDER / "storage.conf").exists():
+        _remove_containers(os.environ | ENGINE_ENVIRONMENT)
+
+
+@pytest.fixture(scope="session")
+def podman_environment(build_context, without_leftover_containers):
     """Yield the environment of podman commands; the image is built and runs as `housing-ci`."""
     if not BUILD_SCRIPT.exists() or os.geteuid() != 0:
         pytest.skip(
@@ -58,6 +65,10 @@ def podman_environment(build_context):
     assert completed.returncode == 0, completed.stdout + completed.stderr
     assert "healthcheck passed" in completed.stdout
     yield environment
+    _remove_containers(environment)
+
+
+def _remove_containers(environment):
     podman(environment, "rm", "--force", "--time", "5", "--all")
     podman(environment, "network", "rm", "--force", "housing")
     podman(environment, "volume", "rm", "--all", "--force")

@@ -10,10 +10,15 @@ from pathlib import Path
 import pytest
 
 from housing.paths import PROJECT_ROOT
-from tests.support.containers import build_context, podman_environment
+from tests.support.containers import (
+    build_context,
+    podman_environment,
+    without_leftover_containers,
+)
 from tests.support.processes import SMALL_SAMPLE_ARGUMENTS, free_port
 
-__all__ = ["build_context", "podman_environment"]  # fixtures
+# fixtures
+__all__ = ["build_context", "podman_environment", "without_leftover_containers"]
 
 
 @pytest.fixture(scope="session")

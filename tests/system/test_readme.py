@@ -15,7 +15,7 @@ from tests.support import containers
 from tests.support.containers import podman
 from tests.support.processes import managed_process, wait_for_response
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_leftover_containers")]
 README = (PROJECT_ROOT / "README.md").read_text()
 COMMAND_LINES = "".join(re.findall(r"```sh\n(.+?)```", README, re.DOTALL)).splitlines()
 
