@@ -33,16 +33,17 @@ def test_a_worker_returns_the_memory_of_large_batches(champion_home):
 
     async def send_batches(port):
         client = Client(port)
-        statuses = [(await client.send(body))[0] for body in bodies * REPEATS]
+        for body in bodies * REPEATS:
+            while (status := (await client.send(body))[0]) == 503:  # too busy on a slow machine
+                await asyncio.sleep(0.5)
+            assert status == 200
         client.close()
-        return statuses
 
     async def run_clients(port):
-        return await asyncio.gather(*(send_batches(port) for _ in range(CONNECTIONS)))
+        await asyncio.gather(*(send_batches(port) for _ in range(CONNECTIONS)))
 
     with run_service(champion_home, MAX_ROWS=BATCH_ROWS) as service:
-        expected = [[200] * len(bodies) * REPEATS] * CONNECTIONS
-        assert run_coroutine(run_clients(service.port)) == expected
+        run_coroutine(run_clients(service.port))
         worker_mb = [psutil.Process(pid).memory_full_info().pss / 1e6 for pid in service.workers()]
     assert len(worker_mb) == 2
     assert max(worker_mb) < MAX_WORKER_MB
