@@ -55,7 +55,7 @@ test: .venv/dev.done  ## the fast tests
 	$(PY) $(COVERAGE) -m pytest -n auto --maxprocesses 8 -p no:nbval $(ARGS)  # nbval takes 2 s to load, in each process
 
 slow: .venv/dev.done  ## the whole-system tests, the real data among them
-	$(PY) $(COVERAGE) -m pytest -m slow -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PY) $(COVERAGE) -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 coverage: .venv/dev.done  ## branch coverage of the fast and the whole-system tests together; at least 90 %
 	rm -rf "$${TMPDIR:-/tmp}/california-housing-coverage" && mkdir -p "$${TMPDIR:-/tmp}/california-housing-coverage"

@@ -252,6 +252,6 @@ def test_the_pipeline_runs_on_a_machine_without_lightgbm_s_library(home, tmp_pat
 
 def test_mlflow_s_pages_open_on_the_store(sample_home):
     port = str(free_port())
-    command = [sys.executable, "-m", "mlflow", "ui", "--port", port, "--backend-store-uri"]
-    with managed_process(*command, store.tracking_uri()):
+    command = [sys.executable, "-m", "mlflow", "ui", "--port", port, "--workers", "1"]
+    with managed_process(*command, "--backend-store-uri", store.tracking_uri()):
         assert "MLflow" in wait_for_response(f"http://127.0.0.1:{port}/")
