@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import gc
 import json
+import multiprocessing.process
 import os
 import selectors
 import signal
@@ -23,6 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
+from pipeline.kernels.preload.callback_recorder import run_fork_callbacks
 from pipeline.kernels.preload.import_handover import HandoverFinder
 from pipeline.kernels.preload.module_stash import ModuleStash
 from pipeline.kernels.protocol import KernelEnded, KernelRequest
@@ -104,7 +106,8 @@ class _KernelForkServer:
         """Fork a kernel; return its process id. The child runs the kernel and never returns."""
         gc.freeze()  # else collecting garbage copies the shared pages
         parent_pid = os.getpid()
-        with warnings.catch_warnings():  # Python 3.12 sees the threads of BLAS; those take forks
+        with warnings.catch_warnings(), run_fork_callbacks(self.stash.registrations):
+            # Python 3.12 sees the threads of BLAS; those take forks
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid:
@@ -155,6 +158,9 @@ def _set_up_child(request: KernelRequest, parent_pid: int) -> None:
     if os.getppid() != parent_pid:
         os._exit(1)
     os.chdir(request.working_folder)
+    # the folder that children which are new processes start in
+    vars(multiprocessing.process)["ORIGINAL_DIR"] = os.getcwd()  # noqa: PTH109
+    sys.orig_argv[1:] = ["-P", "-m", "pipeline.kernels.kernel_main", *request.arguments]
     os.environ.clear()
     os.environ.update(request.environment)
     stderr_descriptor = os.open(request.stderr_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

@@ -42,6 +42,7 @@ def sample_home(pipeline_home, monkeypatch):
 def test_the_run_has_no_problems_a_headline_and_links(sample_home):
     [run] = load_all(sample_home / "var" / "runs")
     assert (run.status, run.problems) == ("done", [])
+    assert [step.cold_start for step in run.steps] == ["", "", ""]  # all were warm
     assert run.headline["test RMSE"].value > 0
     assert set(run.steps[2].links) == {
         "model version: california-housing-sample 1",

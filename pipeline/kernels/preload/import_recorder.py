@@ -15,6 +15,9 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from pipeline.kernels.preload.attribute_recorder import AttributeChange, AttributeRecorder
+from pipeline.kernels.preload.callback_recorder import CallbackRecorder, Registration
+from pipeline.kernels.preload.folder_recorder import FolderRecorder
 from pipeline.kernels.preload.preload_guard import NOT_PRELOADED_MODULES, PreloadRefused
 
 WORKING_FOLDER, LOGGING, RANDOM = "working folder", "logging", "random"  # entries of `reads`
@@ -40,6 +43,10 @@ class ImportRecord:
     set_variables: dict[str, str | None] = field(default_factory=dict)  # None: deleted
     added_filters: list[tuple] = field(default_factory=list)  # of warnings, in order
     appended_filters: list[tuple] = field(default_factory=list)  # those after all others
+    relative_paths: set[str] = field(default_factory=set)  # looked for in the working folder
+    folder_names: list[str] = field(default_factory=list)  # of values with the folder's path
+    attribute_changes: list[AttributeChange] = field(default_factory=list)  # in other modules
+    registrations: list[Registration] = field(default_factory=list)  # of callbacks, in order
 
 
 class ImportRecorder:
@@ -49,6 +56,9 @@ class ImportRecorder:
         self.records: dict[str, ImportRecord] = {}
         self.running_names: list[str] = []  # of the modules whose code is running, outermost first
         self.alias_names: set[str] = set()  # of modules that no finder found
+        self.folder_recorder = FolderRecorder(lambda: self.current_record.relative_paths)
+        self.attribute_recorder = AttributeRecorder()
+        self.callback_recorder = CallbackRecorder(self._save_registration, self._forget_callback)
 
     @property
     def current_record(self) -> ImportRecord:
@@ -70,6 +80,8 @@ class ImportRecorder:
                 setattr(owner, name, wrap(original))
                 replacements.callback(setattr, owner, name, original)
 
+            replacements.enter_context(self.callback_recorder.record())
+            replacements.enter_context(self.folder_recorder.record())
             replace(builtins, "__import__", self._recording_import)
             replace(os, "getcwd", lambda getcwd: self._noting(WORKING_FOLDER, getcwd))
             replace(
@@ -108,6 +120,9 @@ class ImportRecorder:
 
         def exec_module(module: ModuleType) -> None:
             del loader.exec_module
+            if not self.running_names:  # `record` and others have replaced functions
+                for base_name in sys.modules.keys() - self.records.keys():
+                    self.attribute_recorder.note_module(base_name)
             record = self.records[name] = ImportRecord()
             filters, random_state = list(warnings.filters), random.getstate()
             self.running_names.append(name)
@@ -118,6 +133,10 @@ class ImportRecorder:
             self.records[name] = self.records.pop(name)  # in the order of their ends
             self._record_aliases(record, len(sys.modules) - n_modules)
             record.added_filters, record.appended_filters = _new_filters(filters)
+            self.attribute_recorder.note_module(name)
+            record.attribute_changes = self.attribute_recorder.find_changes(name, record.imported)
+            if WORKING_FOLDER in record.reads:
+                record.folder_names = self.folder_recorder.names_of_paths(module)
             if random.getstate() != random_state:
                 record.reads.add(RANDOM)
             self.current_record.imported.add(name)
@@ -136,6 +155,26 @@ class ImportRecorder:
         for name in self.running_names:  # one of them may catch the exception and go on
             self.records[name].reads.add(REFUSED)
         raise PreloadRefused(what)
+
+    def _save_registration(self, registration: Registration) -> bool:
+        """Save what a preloaded module registers; return False for a module of every kernel.
+
+        Such a one may register once for all that use it, as weakref.finalize does.
+        """
+        name = registration.module_name
+        is_native_code = name.startswith("importlib.")  # which has no frame of its own
+        if not self.running_names or not (name in self.records or is_native_code):
+            return False
+        self.records.get(name, self.current_record).registrations.append(registration)
+        return True
+
+    def _forget_callback(self, function: Any) -> None:
+        for record in self.records.values():
+            record.registrations = [
+                registration
+                for registration in record.registrations
+                if function not in registration.arguments[:1]
+            ]
 
     def _recording_import(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def import_module(

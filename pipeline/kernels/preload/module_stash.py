@@ -7,6 +7,8 @@ from importlib.machinery import ExtensionFileLoader
 from types import ModuleType
 from typing import Any
 
+from pipeline.kernels.preload.attribute_recorder import AttributeChange
+from pipeline.kernels.preload.callback_recorder import Registration
 from pipeline.kernels.preload.import_recorder import REFUSED, ImportRecord, ImportRecorder
 from pipeline.kernels.preload.preload_guard import PreloadGuard
 
@@ -31,6 +33,8 @@ class ModuleStash:
         An error will occur in the notebook again and be reported there.
         """
         self.put_back(list(self.modules))
+        for change in self._attribute_changes():
+            change.repeat()
         with (
             contextlib.suppress(BaseException),
             self.recorder.record(),
@@ -39,6 +43,8 @@ class ModuleStash:
             # as if a cell did it, which sees deprecations that other importers do not
             exec(f"import {module_name}", {"__name__": "__main__"})
         importlib.invalidate_caches()
+        for change in reversed(self._attribute_changes()):
+            change.undo()
         self._drop_refused()
         self._put_aside()
 
@@ -100,6 +106,16 @@ class ModuleStash:
             if name in self.attribute_names:
                 package, child_name = self._package_namespace(name)
                 package[child_name] = self.modules[name]
+
+    def _attribute_changes(self) -> list[AttributeChange]:
+        records = self.recorder.records.values()
+        return [change for record in records for change in record.attribute_changes]
+
+    @property
+    def registrations(self) -> list[Registration]:
+        """The callbacks that the modules have registered, in the order of their imports."""
+        records = self.recorder.records.values()
+        return [registration for record in records for registration in record.registrations]
 
     def closure(self, name: str) -> list[str]:
         """Return a module, and all modules that its import needs, in the order of their imports."""

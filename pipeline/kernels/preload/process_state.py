@@ -1,6 +1,5 @@
 """The state of a process that an import may depend on, and what a notebook has changed in it."""
 
-import builtins
 import ctypes
 import locale
 import logging
@@ -11,17 +10,21 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-# a kernel replaces them whenever a cell runs
-VARYING_FUNCTIONS = {
+# a kernel, and IPython for figures, replace them
+VARYING_NAMES = {
     *(("builtins", name) for name in ("input", "exit", "quit", "display", "get_ipython")),
+    *(("sys", name) for name in ("displayhook", "excepthook", "ps1", "ps2", "ps3")),
+    *(("sys", name) for name in ("last_type", "last_value", "last_traceback", "last_exc")),
     ("getpass", "getpass"),
+    ("mimetypes", "inited"),
+    ("matplotlib.pyplot", "draw_if_interactive"),
 }
-VARYING_MODULES = ("sys", "__main__")
+CONSTANT_TYPES = (bool, int, float, str, bytes, tuple, frozenset)
 MIN_SUFFIX_LENGTH = 6  # of a variable's name without its prefix
 
 
@@ -50,8 +53,9 @@ class ProcessState(NamedTuple):
             random.getstate()[1][:-1],  # the same after a few draws, but not after a new seed
             list(warnings.filters),
             {
-                "changes sys.meta_path": list(sys.meta_path),
-                "changes sys.path_hooks": list(sys.path_hooks),
+                "replaces sys.stdout": sys.stdout,
+                "replaces sys.stderr": sys.stderr,
+                "changes sys.argv": list(sys.argv),
                 "disables loggers": _disabled_loggers(),
                 "sets the recursion limit": sys.getrecursionlimit(),
                 "sets the locale": locale.setlocale(locale.LC_ALL),
@@ -104,14 +108,31 @@ def c_environment() -> dict[str, str]:
     return entries
 
 
-def public_functions(modules: Iterable[ModuleType]) -> Iterator[tuple[ModuleType, str, Any]]:
-    """Yield the functions and classes of modules, which nothing but a notebook replaces."""
-    for module in modules:
-        if module.__name__ not in VARYING_MODULES:
-            for name, value in list(vars(module).items()):
-                is_varying = (module.__name__, name) in VARYING_FUNCTIONS
-                if not name.startswith("_") and callable(value) and not is_varying:
-                    yield module, name, value
+class ModuleAttributes(NamedTuple):
+    """The functions, classes and constants of a module, which nothing but a notebook replaces."""
+
+    module: ModuleType
+    values: dict[str, Any]
+
+    @classmethod
+    def take(cls, module: ModuleType) -> "ModuleAttributes":
+        """Return the present attributes of a module, without special ones."""
+        values = {
+            name: value
+            for name, value in list(vars(module).items())
+            if (callable(value) or (type(value) in CONSTANT_TYPES and name[:1] != "_"))
+            and not name.startswith("__")
+            and (module.__name__, name) not in VARYING_NAMES
+        }
+        return cls(module, values)
+
+    def changed_names(self) -> Iterator[str]:
+        """Yield the names of the attributes that are others now."""
+        present_values = vars(self.module)
+        for name, value in self.values.items():
+            present_value = present_values.get(name)
+            if present_value is not value and (callable(value) or present_value != value):
+                yield name
 
 
 def standard_modules() -> list[ModuleType]:
@@ -119,10 +140,8 @@ def standard_modules() -> list[ModuleType]:
     return [
         module
         for name, module in list(sys.modules.items())
-        if isinstance(module, ModuleType)
-        and name.partition(".")[0] in sys.stdlib_module_names
-        and module is not builtins
-    ] + [builtins]
+        if isinstance(module, ModuleType) and name.partition(".")[0] in sys.stdlib_module_names
+    ]
 
 
 def libraries_mention(variable: str) -> bool:

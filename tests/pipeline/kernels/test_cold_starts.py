@@ -2,7 +2,10 @@
 
 import pytest
 
-from pipeline.kernels.cold_starts import find_reason
+from pipeline.definition.tasks import Task
+from pipeline.kernels.cold_starts import ColdStarts, find_reason
+from pipeline.staleness.fingerprint import Fingerprint
+from pipeline.workspace import Workspace
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,18 @@ from pipeline.kernels.cold_starts import find_reason
 )
 def test_what_is_set_before_an_import_is_seen(make_notebook, cells, reason):
     assert find_reason(make_notebook("one", *cells)) == reason
+
+
+def test_what_a_run_found_out_holds_as_long_as_the_code_is_the_same(make_step, tmp_path):
+    task, workspace = (
+        Task(make_step("one", "import numpy"), "one", {}, (), "one"),
+        Workspace(tmp_path),
+    )
+    fingerprint, other_fingerprint = Fingerprint(code={"0": "a"}), Fingerprint(code={"0": "b"})
+    workspace.var_folder.mkdir()
+    ColdStarts(workspace).remember(task, fingerprint, "it sets A before it imports numpy")
+    cold_starts = ColdStarts(workspace)
+    assert cold_starts.find_reason(task, fingerprint) == "it sets A before it imports numpy"
+    assert cold_starts.find_reason(task, other_fingerprint) == ""
+    workspace.cold_starts_file.write_text("[]")
+    assert ColdStarts(workspace).find_reason(task, fingerprint) == ""
