@@ -71,6 +71,8 @@ def main():
     stash = ModuleStash()
 
     def start_warm(folder):
+        os.environ.clear()
+        os.environ.update(variables)
         finder = HandoverFinder(stash, path, variables, f"{folder}/reason")
         finder.install()
         finder.start_checks()

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from pipeline.kernels.preload.process_state import CONSTANT_TYPES
+
 MISSING = object()
 
 
@@ -34,8 +36,8 @@ class AttributeChange(NamedTuple):
 class AttributeRecorder:
     """Finds the changes that a module's code makes in the modules that it imports.
 
-    They are functions and classes that it sets in other modules, and what it adds to the classes
-    of other packages.
+    They are functions and classes that it sets in other modules, settings of the standard
+    library, and what it adds to the classes of other packages.
     """
 
     def __init__(self) -> None:
@@ -73,9 +75,10 @@ class AttributeRecorder:
     ) -> Iterator[AttributeChange]:
         for name, value in list(vars(module).items()):
             earlier_value = earlier_values.get(name, MISSING)
-            if earlier_value is value or not callable(value) or name.startswith("__"):
+            if earlier_value is value or name.startswith("__"):
                 continue
-            if earlier_value is MISSING or callable(earlier_value):
+            is_function = callable(value) and (earlier_value is MISSING or callable(earlier_value))
+            if is_function or _is_setting(module, name, value):
                 yield AttributeChange(module, name, earlier_value, value)
 
     def _class_changes(self, module_name: str, package: str) -> Iterator[AttributeChange]:
@@ -86,6 +89,12 @@ class AttributeRecorder:
                 for name in list(itertools.islice(vars(class_), n_earlier, None)):
                     if not name.startswith("_"):
                         yield AttributeChange(class_, name, MISSING, vars(class_)[name])
+
+
+def _is_setting(module: ModuleType, name: str, value: Any) -> bool:
+    """Return whether it is public data of the standard library, as tempfile.tempdir is."""
+    is_standard = module.__name__.partition(".")[0] in sys.stdlib_module_names
+    return is_standard and type(value) in CONSTANT_TYPES and name[:1] != "_"
 
 
 def _are_equal(values: dict[str, Any], other_values: dict[str, Any]) -> bool:

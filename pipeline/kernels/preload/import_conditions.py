@@ -141,6 +141,9 @@ class ImportConditions:
         descriptions = [change for read, change, differs in changes if read in reads and differs]
         if IMPORTER_WARNING in self.stash.record(name).reads:
             descriptions.append("must show a warning")
+        packages = {new_name.partition(".")[0] for new_name in new_names}
+        loggers = state.configured_loggers(reference, packages)
+        descriptions += [f"configures the logger {logger}" for logger in loggers]
         descriptions += self._changed_files(new_names)
         descriptions += self._replaced_attributes(closure)
         descriptions += state.changed_settings(reference)

@@ -34,7 +34,8 @@ class ProcessState(NamedTuple):
     variables: dict[str, str]
     c_variables: dict[str, str]  # the same, as code in C sees them
     working_folder: str
-    logging: tuple
+    logging: tuple  # of the root logger
+    loggers: dict[str, tuple]  # of the others, by name
     random: tuple
     filters: list[tuple]  # of warnings
     settings: dict[str, Any]  # how the notebook changes it -> the present value
@@ -50,6 +51,11 @@ class ProcessState(NamedTuple):
             c_environment(),
             os.getcwd(),  # noqa: PTH109
             (root.level, tuple(root.handlers), root.manager.disable, logging.getLoggerClass()),
+            {
+                name: (logger.level, tuple(logger.handlers), logger.propagate)
+                for name, logger in list(root.manager.loggerDict.items())
+                if isinstance(logger, logging.Logger)
+            },
             random.getstate()[1][:-1],  # the same after a few draws, but not after a new seed
             list(warnings.filters),
             {
@@ -84,6 +90,12 @@ class ProcessState(NamedTuple):
     def changed_settings(self, earlier: "ProcessState") -> list[str]:
         """Return how the notebook has changed the settings."""
         return [name for name, value in self.settings.items() if value != earlier.settings[name]]
+
+    def configured_loggers(self, earlier: "ProcessState", packages: set[str]) -> Iterator[str]:
+        """Yield the loggers that are named like packages and whose level or handlers differ."""
+        for name, logger in earlier.loggers.items():
+            if name.partition(".")[0] in packages and self.loggers.get(name) != logger:
+                yield name
 
     def may_show_more_warnings(self, earlier: "ProcessState") -> bool:
         """Return whether a warning may be shown or raised that was hidden earlier."""

@@ -65,6 +65,9 @@ REFUSED_CASES = {
     "import logging; logging.basicConfig(level='DEBUG'); import matplotlib": (
         "it configures logging before it imports matplotlib"
     ),
+    "import logging; logging.getLogger('matplotlib').setLevel('ERROR'); import matplotlib": (
+        "it configures the logger matplotlib before it imports matplotlib"
+    ),
     "import sys; sys.argv = ['program', '--option']; import numpy": (
         "it changes sys.argv before it imports numpy"
     ),
@@ -109,8 +112,9 @@ class Table: pass
 def load(): return "plain"
 """
 EXTENDING_MODULE = """
-import atexit, os
+import atexit, os, tempfile
 import extended
+tempfile.gettempdir()
 extended.load = lambda: "extended"
 extended.Table.summary = "added"
 FOLDER, EXISTS = os.getcwd(), os.path.exists("extending.cfg")
@@ -121,7 +125,8 @@ import atexit, extended
 print(extended.load(), hasattr(extended.Table, "summary"), atexit._ncallbacks())
 """
 EQUAL_CASES = [
-    SHOW_EXTENSIONS,
+    f"import os, tempfile; os.environ['TMPDIR'] = '/var/tmp'; print(tempfile.gettempdir())\n"
+    f"{SHOW_EXTENSIONS}",
     f"{SHOW_EXTENSIONS}\nimport extending, os; {SHOW_EXTENSIONS}\n"
     "print(os.path.relpath(extending.FOLDER), extending.EXISTS)\nimport numpy",
     LAZY_IMPORT,
