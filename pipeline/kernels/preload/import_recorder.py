@@ -130,11 +130,12 @@ class ImportRecorder:
                 execute(module)
             finally:
                 self.running_names.pop()
+                self.attribute_recorder.note_module(name)
+                changes = self.attribute_recorder.find_changes(name, record.imported)
+                record.attribute_changes = changes
             self.records[name] = self.records.pop(name)  # in the order of their ends
             self._record_aliases(record, len(sys.modules) - n_modules)
             record.added_filters, record.appended_filters = _new_filters(filters)
-            self.attribute_recorder.note_module(name)
-            record.attribute_changes = self.attribute_recorder.find_changes(name, record.imported)
             if WORKING_FOLDER in record.reads:
                 record.folder_names = self.folder_recorder.names_of_paths(module)
             if random.getstate() != random_state:

@@ -5,7 +5,14 @@ An import that does more than a fork can take over is given up: each kernel does
 
 import builtins
 import contextlib
+import gc
 import io
+import locale
+import logging
+import os
+import resource
+import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +21,25 @@ from typing import Any
 
 # imported, it tells the shell to show figures
 NOT_PRELOADED_MODULES = frozenset({"matplotlib_inline.backend_inline"})
+# that change the process for all, with the fewest arguments that do so
+REFUSED_FUNCTIONS = (
+    (gc, "disable", 0),
+    (gc, "set_threshold", 1),
+    (locale, "setlocale", 2),
+    (logging, "basicConfig", 0),
+    (logging, "captureWarnings", 1),
+    (logging, "disable", 0),
+    (logging, "setLoggerClass", 1),
+    (os, "chdir", 1),
+    (os, "nice", 1),
+    (os, "umask", 1),
+    (resource, "setrlimit", 2),
+    (signal, "signal", 2),
+    (socket, "setdefaulttimeout", 1),
+    (sys, "setrecursionlimit", 1),
+    (threading.Thread, "start", 1),
+    (threading, "stack_size", 1),
+)
 
 
 class PreloadRefused(BaseException):
@@ -98,10 +124,12 @@ class PreloadGuard:
 
     @contextlib.contextmanager
     def activate(self) -> Iterator[None]:
-        """Let packages see a notebook's shell and streams; refuse output and threads."""
+        """Let packages see a notebook's shell and streams; refuse output, threads and the like."""
         stdout, stderr = self.streams
-        start_thread, main_module = threading.Thread.start, sys.modules["__main__"]
-        threading.Thread.start = lambda thread: self.refuse(str(thread))  # type: ignore
+        main_module = sys.modules["__main__"]
+        originals = [(owner, name, getattr(owner, name)) for owner, name, _ in REFUSED_FUNCTIONS]
+        for owner, name, n_arguments in REFUSED_FUNCTIONS:
+            setattr(owner, name, self._refusing(getattr(owner, name), n_arguments))
         sys.modules["__main__"] = ModuleType("__main__")
         for module in self.ipython_modules:
             module.get_ipython = self._get_ipython  # type: ignore[attr-defined]
@@ -112,12 +140,23 @@ class PreloadGuard:
                 yield
         finally:
             self.is_active = False
-            threading.Thread.start = start_thread  # type: ignore[method-assign]
+            for owner, name, original in originals:
+                setattr(owner, name, original)
             sys.modules["__main__"] = main_module
             for module in self.ipython_modules:
                 module.get_ipython = self.get_original  # type: ignore[attr-defined]
             for name in ("get_ipython", "__IPYTHON__"):
                 delattr(builtins, name)
+
+    def _refusing(self, function: Callable[..., Any], n_arguments: int) -> Callable[..., Any]:
+        """Return the function, which gives up the import that calls it; packages may keep it."""
+
+        def refuse_or_call(*arguments: Any, **options: Any) -> Any:
+            if self.is_active and len(arguments) + len(options) >= n_arguments:
+                self.refuse(function.__name__)
+            return function(*arguments, **options)
+
+        return refuse_or_call
 
     def _get_ipython(self) -> Any:
         """Return the shell, as packages that were preloaded call it for ever."""

@@ -65,7 +65,7 @@ class ProcessState(NamedTuple):
                 "disables loggers": _disabled_loggers(),
                 "sets the recursion limit": sys.getrecursionlimit(),
                 "sets the locale": locale.setlocale(locale.LC_ALL),
-                "sets the threads' stack size": threading.stack_size(),
+                "sets the threads' stack size": _stack_size(),
                 "sets a timeout for sockets": socket.getdefaulttimeout(),
                 "sets the cores it may use": sorted(os.sched_getaffinity(0)),
                 "sets a limit of resources": [
@@ -102,6 +102,12 @@ class ProcessState(NamedTuple):
         return any(
             entry[0] != "ignore" for entry in self.filters if entry not in earlier.filters
         ) or any(entry not in self.filters for entry in earlier.filters)
+
+
+def _stack_size() -> int:
+    size = threading.stack_size()  # which sets it to the default
+    threading.stack_size(size)
+    return size
 
 
 def _disabled_loggers() -> list[str]:

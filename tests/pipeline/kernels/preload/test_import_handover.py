@@ -49,8 +49,11 @@ REFUSED_CASES = {
     "import json; json.loads = None; import numpy": (
         "it replaces json.loads before it imports numpy"
     ),
-    "import socket; socket._GiveupOnSendfile = None; import numpy": (
-        "it replaces socket._GiveupOnSendfile before it imports numpy"
+    "import subprocess; subprocess._args_from_interpreter_flags = None; import numpy": (
+        "it replaces subprocess._args_from_interpreter_flags before it imports numpy"
+    ),
+    "import socket; socket.socket = None; import numpy": (
+        "it replaces socket.socket before it imports numpy"
     ),
     "import os; os.name = 'other'; import numpy": "it replaces os.name before it imports numpy",
     "import numpy.linalg; numpy.linalg.norm = None; import matplotlib": (
@@ -120,11 +123,23 @@ extended.Table.summary = "added"
 FOLDER, EXISTS = os.getcwd(), os.path.exists("extending.cfg")
 atexit.register(print)
 """
+SETTING_MODULE = """
+import gc, os, signal, socket, sys, threading
+sys.excepthook = print
+os.umask(0o077); signal.signal(signal.SIGUSR1, print); sys.setrecursionlimit(3333)
+socket.setdefaulttimeout(7); gc.disable(); threading.stack_size(1 << 20)
+"""
+SHOW_SETTINGS = """
+import gc, os, signal, socket, sys
+print(os.umask(0), signal.getsignal(signal.SIGUSR1), sys.getrecursionlimit())
+print(socket.getdefaulttimeout(), gc.isenabled(), sys.excepthook)
+"""
 SHOW_EXTENSIONS = """
 import atexit, extended
 print(extended.load(), hasattr(extended.Table, "summary"), atexit._ncallbacks())
 """
 EQUAL_CASES = [
+    f"{SHOW_SETTINGS}\nimport setting; {SHOW_SETTINGS}",
     f"import os, tempfile; os.environ['TMPDIR'] = '/var/tmp'; print(tempfile.gettempdir())\n"
     f"{SHOW_EXTENSIONS}",
     f"{SHOW_EXTENSIONS}\nimport extending, os; {SHOW_EXTENSIONS}\n"
@@ -207,9 +222,10 @@ def printed(notebook):
 def test_an_import_is_refused_or_gives_what_it_gives_cold(tmp_path):
     (tmp_path / "extended.py").write_text(EXTENDED_MODULE)
     (tmp_path / "extending.py").write_text(EXTENDING_MODULE)
+    (tmp_path / "setting.py").write_text(SETTING_MODULE)
     cases = {code: {"code": code, "cold": False} for code in REFUSED_CASES}
     cases |= {code: {"code": code, "cold": True} for code in EQUAL_CASES}
-    results = run_cases(["numpy", "matplotlib.pyplot", "extending"], cases, tmp_path)
+    results = run_cases(["numpy", "matplotlib.pyplot", "extending", "setting"], cases, tmp_path)
     assert {code: results[code]["reason"] for code in REFUSED_CASES} == REFUSED_CASES
     equal_results = [results[code] for code in EQUAL_CASES]
     assert [result["warm"] or result["reason"] for result in equal_results] == [
