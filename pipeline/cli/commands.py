@@ -20,6 +20,7 @@ from pipeline.execution import run_lock
 from pipeline.kernels import kernel_choice
 from pipeline.kernels.slow_imports import skip_rfc3987_syntax
 from pipeline.runs import records
+from pipeline.runs.os_errors import describe_error
 from pipeline.staleness import plan
 from pipeline.staleness.state_store import StateStore
 
@@ -156,7 +157,7 @@ class RunnerCommands:
             raise ValueError(f"run {record.id} has not ended yet")
         error = ReportWriter(self.project, record, single_file).rewrite_pages()
         if error:
-            raise ValueError(f"some pages could not be written: {error}")
+            raise ValueError(f"some pages could not be written: {describe_error(error)}")
         print(self.project.workspace.report_folder(record.id))
         return 0
 

@@ -18,6 +18,7 @@ from pipeline.execution import run_lock
 from pipeline.kernels import kernel_choice
 from pipeline.runs import records
 from pipeline.runs.events import RunEvent
+from pipeline.runs.os_errors import describe_error
 from pipeline.runs.records import RunRecord
 from pipeline.staleness import plan
 from pipeline.staleness.plan import PlannedTask
@@ -51,8 +52,11 @@ def run_tasks(
         if not any(planned.reasons for planned in planned_tasks):
             return _report_up_to_date(project, planned_tasks, state_store, args)
         from pipeline.cli import reproduce
+        from pipeline.cli.progress import SafeProgress
+        from pipeline.execution import limits
         from pipeline.execution.scheduler import RunOptions, Scheduler
 
+        limits.require_open_files()
         validate_defaults(tasks)
         kernel_choice.check_installed([task.step for task in tasks])
         options = RunOptions(
@@ -64,13 +68,15 @@ def run_tasks(
             single_file=args.single_file,
             reproduction_commands=reproduce.reproduction_commands(project, pipeline, tasks),
         )
-        listener = _create_progress(project, args)
+        listener = SafeProgress(_create_progress(project, args))
         scheduler = Scheduler(run_id, planned_tasks, project, state_store, options, listener)
         try:
             scheduler.create_folders()
         except OSError as error:
-            raise ValueError(f"the run could not start: {error}") from None
-        return scheduler.run(lock_descriptor)
+            raise ValueError(f"the run could not start: {describe_error(error)}") from None
+        exit_code = scheduler.run(lock_descriptor)
+        listener.raise_error(scheduler.record)
+        return exit_code
 
 
 def _newest_run_id(workspace: Workspace) -> str:

@@ -54,6 +54,8 @@ def print_run(workspace: Workspace, run_ref: str) -> None:
     duration = f", {format_duration(run.seconds)}" if run.ended else ""
     text = f"run {run.id}: {run.status}, started {run.started[:19]} UTC{duration}"
     tables.print_line(text, run.status)
+    for note in [*run.problems, *run.notes]:
+        print(f"note: {note}")
     for step in run.steps:
         first_line, *lines = _step_details(workspace, run, step)
         tables.print_line(f"\n{first_line}", step.status)

@@ -1,20 +1,24 @@
 """The entry point of a project's script: parse the command line and do what it says."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.cli.commands import RunnerCommands
 from pipeline.cli.invocation import current_invocation
-from pipeline.cli.os_errors import explain_os_error
 from pipeline.cli.parser import AddCommand, CommandLine, Option
 from pipeline.definition.project import CommitComparison, Project
 from pipeline.definition.steps import Step
+from pipeline.runs.os_errors import explain_os_error
 from pipeline.runs.prune import PinnedRuns
 from pipeline.workspace import Workspace
 
 CTRL_C_EXIT_CODE = 130
+# that name no file: they come from stdout, as all else that is written has a name
+OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 def main(
@@ -50,7 +54,7 @@ def main(
     """
     _open_closed_streams()
     if not _has_current_folder():
-        print("the current folder has been deleted; change to another one first", file=sys.stderr)
+        _print_error("the current folder has been deleted; change to another one first")
         return 2
     if arguments is None:
         _restart_in_utf8()
@@ -81,21 +85,43 @@ def _run_command(command_line: CommandLine, arguments: list[str]) -> int:
         exit_code = command_line.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
     except (ValueError, LookupError) as error:
-        print(error.args[0] if error.args else error, file=sys.stderr)
+        # the text of a KeyError has quotes around it
+        _print_error(error.args[0] if isinstance(error, KeyError) and error.args else error)
         return 2
     except OSError as error:
-        explanation = explain_os_error(error)
-        print(explanation or error, file=sys.stderr)
-        return 2 if explanation else 1
+        return _explain_failure(error)
     except RuntimeError as error:
-        print(error, file=sys.stderr)
+        _print_error(error)
         return 1
     except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
+        _print_error("stopped by Ctrl-C")
         return CTRL_C_EXIT_CODE
     return exit_code
+
+
+def _explain_failure(error: OSError) -> int:
+    """Print what went wrong and the way out; return the exit code."""
+    explanation = explain_os_error(error)
+    if error.errno in OUTPUT_ERRORS and error.filename is None:
+        _discard_output()
+        _print_error(f"the output cannot be written: {error.strerror}")
+    else:
+        _print_error(explanation or error)
+    return 2 if explanation else 1
+
+
+def _discard_output() -> None:
+    """Discard what has not been printed yet: the interpreter would try again at its end."""
+    with suppress(OSError, ValueError):  # stdout is no file in a notebook
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_error(message: object) -> None:
+    """Print to stderr; the exit code tells of the error even if that cannot be written."""
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def _open_closed_streams() -> None:

@@ -77,6 +77,28 @@ class JsonProgress(PlainProgress):
         print(encode_json(content), flush=True)
 
 
+@dataclass
+class SafeProgress:
+    """Pass the events on as long as they can be printed: a run goes on without its terminal."""
+
+    progress: PlainProgress
+    error: OSError | None = None
+
+    def __call__(self, event: RunEvent, run: RunRecord, step: StepRecord | None) -> None:
+        """Print the event, unless an earlier one could not be printed."""
+        if self.error is None:
+            try:
+                self.progress(event, run, step)
+            except OSError as error:
+                self.error = error
+
+    def raise_error(self, run: RunRecord) -> None:
+        """Raise OSError if a part of the output is missing, unless its reader has ended."""
+        if self.error and not isinstance(self.error, BrokenPipeError):
+            sentence = f"{self.error.strerror}; all the same the run {run.id} is {run.status}"
+            raise OSError(self.error.errno, f"{sentence}, see reports/ and the command show")
+
+
 def _step_result(step: StepRecord) -> str:
     if step.status is StepStatus.UP_TO_DATE:
         return f"{step.name:10} up to date since run {step.reused}"
@@ -100,6 +122,7 @@ def run_summary(run: RunRecord, workspace: Workspace) -> str:
         return "\n".join(lines)
     lines = [f"  NOTE: {run.notice}"] if run.notice else []
     lines += [f"  {name}: {format_metric(value)}" for name, value in run.headline.items()]
+    lines += [f"note: {note}" for note in run.notes]
     lines.append(f"reports: {workspace.latest_report}")
     return "\n".join([f"run {run.id} is done", *lines, *run.problems])
 

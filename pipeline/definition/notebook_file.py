@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.runs.digests import FileVersion, file_version
+from pipeline.runs.os_errors import describe_error
 from pipeline.runs.strict_json import decode_json
 
 INJECTED_TAG = "injected-parameters"
@@ -58,11 +59,16 @@ def count_injected_cells(notebook: Path) -> int:
 
 def _load_notebook(notebook: Path) -> dict[str, Any]:
     try:
-        return _load_version(notebook, file_version(notebook))
+        version = file_version(notebook)
+        if not notebook.is_file():  # a pipe would block
+            kind = "a folder" if notebook.is_dir() else "no regular file"
+            raise ValueError(f"the notebook {notebook} is {kind}, expected a file of Jupyter")
+        return _load_version(notebook, version)
     except FileNotFoundError:
-        raise ValueError(f"there is no notebook {notebook}") from None
-    except OSError as error:  # a folder, or a file of another user
-        raise ValueError(f"the notebook {notebook} cannot be read: {error.strerror}") from None
+        hint = f", which links to {notebook.readlink()}" if notebook.is_symlink() else ""
+        raise ValueError(f"there is no notebook {notebook}{hint}") from None
+    except OSError as error:
+        raise ValueError(f"the notebook cannot be read: {describe_error(error)}") from None
 
 
 @cache  # a command asks for parameters, code, imports and the kernel: it reads the file once
@@ -71,17 +77,36 @@ def _load_version(notebook: Path, _version: FileVersion) -> dict[str, Any]:
     try:
         content = decode_json(raw)
     except ValueError as error:
-        hint = "it has the marks of a merge conflict" if b"\n<<<<<<< " in raw else error
-        raise ValueError(f"{notebook.name} is not a notebook: it is not JSON ({hint})") from None
-    nbformat = content.get("nbformat") if isinstance(content, dict) else None
+        raise ValueError(
+            f"{notebook.name} is not a notebook: {_describe_damage(raw, error)}; restore it from "
+            "git, a copy or JupyterLab's .ipynb_checkpoints, or write a new one in JupyterLab"
+        ) from None
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{notebook.name} is not a notebook: its JSON is a {type(content).__name__}, expected "
+            "an object with nbformat, metadata and cells"
+        )
+    nbformat = content.get("nbformat")
     if isinstance(nbformat, int) and nbformat < 4:
         raise ValueError(
             f"{notebook.name} has notebook format {nbformat}, expected 4; to bring it up to date: "
             f"jupyter nbconvert --to notebook --inplace {notebook.name}"
         )
     if nbformat != 4:
-        raise ValueError(f"{notebook.name} has notebook format {nbformat}, expected 4")
+        raise ValueError(
+            f"{notebook.name} has notebook format {nbformat!r}, expected 4; save it with a program "
+            "that writes format 4, such as JupyterLab 4"
+        )
     return _check_structure(content, notebook.name)
+
+
+def _describe_damage(raw: bytes, error: ValueError) -> str:
+    """Return what is wrong with a file that is no JSON."""
+    if not raw.strip():
+        return "it is empty"
+    if b"\n<<<<<<< " in raw:
+        return "it has the marks of a merge conflict"
+    return f"it is not JSON ({error})"
 
 
 def _check_structure(content: dict[str, Any], name: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def resolve_dependencies(steps: list[Step]) -> list[Step]:
     resolved_steps = {
         step.name: step._replace(
             needs=tuple(names[:index][-1:] if step.needs is None else step.needs),
-            notebook=step.notebook.resolve(),
+            notebook=_resolve_notebook(step.notebook),
         )
         for index, step in enumerate(steps)
     }
@@ -48,6 +48,14 @@ def resolve_dependencies(steps: list[Step]) -> list[Step]:
                 f"step {step!r} needs {need!r}, which is no step{suggest_name(need, names)}"
             )
     return [resolved_steps[name] for name in _sort_topologically(graph)]
+
+
+def _resolve_notebook(notebook: Path) -> Path:
+    """Return the absolute path; a link that leads nowhere stays, as its error names both ends."""
+    try:
+        return notebook.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: a loop of links, before Python 3.13
+        return notebook.absolute()
 
 
 def _sort_topologically(graph: Mapping[str, Iterable[str]]) -> Iterator[str]:

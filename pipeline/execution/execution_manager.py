@@ -16,6 +16,7 @@ from pipeline.execution.messages import CellEvent
 from pipeline.execution.notebook_job import NotebookJob
 from pipeline.execution.output_capture import coalesce_streams
 from pipeline.runs.atomic_write import atomic_write
+from pipeline.runs.os_errors import describe_error
 from pipeline.runs.status import CellStatus, StepStatus
 from pipeline.runs.strict_json import encode_json, to_json_content
 
@@ -124,7 +125,9 @@ class ExecutionManager(NotebookExecutionManager):
         """Fail the job and save no outputs: on a full disk at least each cell's status is kept."""
         # outweighs an earlier failure
         self.job.result.status = StepStatus.FAILED
-        self.job.result.failure = f"the executed notebook could not be saved: {error}"
+        self.job.result.failure = (
+            f"the executed notebook could not be saved: {describe_error(error)}"
+        )
         for cell in self.nb.cells:
             if cell.cell_type == "code":
                 cell.outputs = []

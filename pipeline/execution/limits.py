@@ -1,7 +1,8 @@
-"""A step's limits of time and memory, enforced while its kernel runs."""
+"""The limits of a step, enforced while its kernel runs, and of the system before a run."""
 
 import asyncio
 import contextlib
+import resource
 from typing import Any
 
 import psutil
@@ -10,6 +11,17 @@ from pipeline.execution.notebook_job import NotebookJob, StopCallback
 from pipeline.runs.status import StepStatus
 
 MEMORY_CHECK_INTERVAL_SECONDS = 0.2
+MIN_OPEN_FILES = 96  # a kernel needs about 70, and what it imports some more
+
+
+def require_open_files() -> None:
+    """Raise ValueError if this process may not open as many files as a kernel needs."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit != resource.RLIM_INFINITY and limit < MIN_OPEN_FILES:
+        raise ValueError(
+            f"a process may open only {limit} files here, and a kernel needs {MIN_OPEN_FILES}; "
+            "raise the limit first, as by: ulimit -n 1024"
+        )
 
 
 async def enforce(job: NotebookJob, kernel_manager: Any, stop: StopCallback) -> None:

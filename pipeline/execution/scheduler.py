@@ -18,6 +18,7 @@ from pipeline.kernels.cold_starts import ColdStarts
 from pipeline.report.live import ReportWriter
 from pipeline.runs import git, records
 from pipeline.runs.events import Listener, RunEvent
+from pipeline.runs.os_errors import describe_error
 from pipeline.runs.records import RunRecord, RunRecordWriter, StepRecord
 from pipeline.runs.status import StepStatus
 from pipeline.staleness import dependencies, plan
@@ -116,6 +117,8 @@ class Scheduler:
         self.record.commit, self.record.commit_link = git.commit_and_url(
             notebook_folder, self._source_files()
         )
+        refusal = "" if self.record.commit else git.explain_refusal(notebook_folder)
+        self.record.notes += [refusal] if refusal else []
         self._write_record(self.record_writer.save)
         self._add_problem("a report", self.report_writer.write_initial_pages())
 
@@ -145,11 +148,8 @@ class Scheduler:
             self._notify(RunEvent.TICK)
 
     def _notify(self, event: RunEvent, step: StepRecord | None = None) -> None:
-        """Call the listener; go on without it if its terminal or pipe is closed."""
-        try:
-            self.listener(event, self.record, step)
-        except OSError:
-            self.listener = lambda *_: None
+        """Call the listener."""
+        self.listener(event, self.record, step)
 
     @property
     def busy_workers(self) -> list[Worker]:
@@ -166,7 +166,10 @@ class Scheduler:
                 if reasons and not step.attempts:
                     self._save_start(task)
             except (OSError, ValueError) as error:
-                step.status, step.failure = StepStatus.FAILED, f"it could not start: {error}"
+                step.status, step.failure = (
+                    StepStatus.FAILED,
+                    f"it could not start: {describe_error(error)}",
+                )
                 self._end_step(step)
                 continue
             if reasons:
@@ -286,8 +289,8 @@ class Scheduler:
 
     def _add_problem(self, what: str, error: Exception | None) -> None:
         """Record what could not be written, which is no reason to stop the run."""
-        message = f"{what} could not be written: {error}"
-        if error and message not in self.record.problems:
+        message = f"{what} could not be written: {describe_error(error)}" if error else ""
+        if message and message not in self.record.problems:
             self.record.problems.append(message)
 
     def _handle_signal(self, number: int) -> None:

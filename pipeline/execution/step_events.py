@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.definition.tasks import Task
 from pipeline.execution.messages import CellEvent, JobResult
 from pipeline.runs import records
+from pipeline.runs.os_errors import describe_error
 from pipeline.runs.records import Attempt, RunRecord, StepRecord
 from pipeline.runs.results import PublishedResults
 from pipeline.runs.status import CellStatus, StepStatus
@@ -94,7 +95,7 @@ def save_step_state(
             state_store.mark_unfinished(task, run.id, step.status)
     except (OSError, ValueError) as error:
         step.status = StepStatus.FAILED
-        step.failure = f"its result could not be recorded: {error}"
+        step.failure = f"its result could not be recorded: {describe_error(error)}"
     step.failure = state_store.workspace.secrets.hide(step.failure)
 
 

@@ -21,6 +21,7 @@ from pipeline.definition import notebook_file
 from pipeline.execution.messages import ColdStart, Event, JobRequest, JobResult
 from pipeline.execution.notebook_job import NotebookJob, StopCallback
 from pipeline.kernels.slow_imports import skip_rfc3987_syntax
+from pipeline.runs.os_errors import describe_error
 from pipeline.runs.secret_mask import MaskedStream, SecretMask
 from pipeline.runs.status import StepStatus
 
@@ -113,7 +114,9 @@ def _execute_notebook(job: NotebookJob) -> None:
     try:
         job.publish_results()
     except OSError as error:
-        job.finish(StepStatus.FAILED, f"its published results could not be saved: {error}")
+        job.finish(
+            StepStatus.FAILED, f"its published results could not be saved: {describe_error(error)}"
+        )
     job.mask_secrets()
 
 

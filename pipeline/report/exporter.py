@@ -22,6 +22,7 @@ from pipeline.report.preprocessors import (
     render_cells,
     resolve_links,
 )
+from pipeline.runs.strict_json import decode_json
 
 
 class ReportExporter(HTMLExporter):
@@ -65,8 +66,18 @@ class ReportExporter(HTMLExporter):
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """Return the notebook at the path, without validation: the runner wrote it."""
-    return nbformat.v4.reads(path.read_text(encoding="utf-8"))
+    """Return the notebook at the path, without validation: the runner wrote it.
+
+    Raises ValueError, which names the file, if it is damaged, OSError if it cannot be read.
+    """
+    text = path.read_bytes()
+    try:
+        return nbformat.v4.to_notebook(decode_json(text))
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ValueError(
+            f"{path} is no executed notebook any more ({type(error).__name__}: {error}); restore "
+            "the file, or run its step again with --force"
+        ) from None
 
 
 def render_notebook(

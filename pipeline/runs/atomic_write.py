@@ -1,13 +1,15 @@
 """Writing files atomically: a reader sees the old content or the new."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
 def atomic_write(path: Path, content: str | bytes, durable: bool = True) -> None:
     """Write a file by renaming a temporary one; make its folder if need be.
 
-    durable: whether the content must survive a power failure right after. Raises OSError.
+    durable: whether the content must survive a power failure right after. Raises OSError that names
+    the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary_path = path.with_name(f".{path.name}.{os.getpid()}")
@@ -19,8 +21,9 @@ def atomic_write(path: Path, content: str | bytes, durable: bool = True) -> None
                 os.fsync(file.fileno())
         temporary_path.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(temporary_path)  # a full disk names no file
-        temporary_path.unlink(missing_ok=True)  # a full disk needs the room
+        error.filename, error.filename2 = str(path), None  # users know no temporary one
+        with suppress(OSError):
+            temporary_path.unlink(missing_ok=True)  # a full disk needs the room
         raise
     if durable:
         _sync_folder(path.parent)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 GIT_TIMEOUT_SECONDS = 10
-# they would make git answer for another repository than the folder's
+# a hook's variables: they would make git answer for another repository than the folder's
 GIT_VARIABLES = (
     "GIT_COMMON_DIR",
     "GIT_DIR",
@@ -17,6 +17,8 @@ GIT_VARIABLES = (
     "GIT_PREFIX",
     "GIT_WORK_TREE",
 )
+# the end of what git says of a checkout that belongs to another user, quoted for a shell
+TRUST_PATTERN = re.compile(r"git config --global --add safe\.directory .+", re.DOTALL)
 
 
 def commit_and_url(folder: Path, files: Iterable[Path] = ()) -> tuple[str, str]:
@@ -47,20 +49,37 @@ def run_git(folder: Path, *arguments: str) -> str:
 
     Empty if there is no git, no checkout, or no answer within GIT_TIMEOUT_SECONDS.
     """
+    completed = _run(folder, *arguments)
+    return completed.stdout.strip() if completed else ""
+
+
+def explain_refusal(folder: Path) -> str:
+    """Return why git names no commit of a checkout that belongs to another user; else empty."""
+    completed = _run(folder, "rev-parse", "--git-dir")
+    match = completed and TRUST_PATTERN.search(completed.stderr)
+    if not match:
+        return ""
+    return (
+        "the commit is unknown, as git refuses a checkout that belongs to another user; if you "
+        f"trust it: {match[0].strip()}"
+    )
+
+
+def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None:
+    """Run git, whose messages are in English; return None if there is no git, or no answer."""
+    environment = {name: value for name, value in os.environ.items() if name not in GIT_VARIABLES}
     try:
-        completed = subprocess.run(
+        return subprocess.run(
             ["git", *arguments],
             cwd=folder,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            # a hook's variables name the repository that the hook belongs to
-            env={name: value for name, value in os.environ.items() if name not in GIT_VARIABLES},
+            env={**environment, "LC_ALL": "C.UTF-8", "LANGUAGE": "C"},
             timeout=GIT_TIMEOUT_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return completed.stdout.strip()
+        return None
 
 
 def _commit_url(remote_url: str, commit_hash: str) -> str:

@@ -109,7 +109,8 @@ class RunRecord:
     started: str  # UTC, ISO 8601
     steps: list[StepRecord]
     ended: str = ""  # empty while it runs, and if the runner was killed
-    problems: list[str] = field(default_factory=list)  # what could not be written, and warnings
+    problems: list[str] = field(default_factory=list)  # what could not be written: the run failed
+    notes: list[str] = field(default_factory=list)  # what users should know all the same
     commit: str = ""  # of the notebooks; ends in -dirty if files differ from it
     commit_link: str = ""
     invocation: Invocation | None = None  # how it was started

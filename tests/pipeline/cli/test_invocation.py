@@ -76,6 +76,7 @@ def test_an_interpreter_below_the_folder_is_named_relative_to_it(monkeypatch, tm
     assert invocation.relative_to_here("/usr/bin/python") == "/usr/bin/python"
 
 
+@pytest.mark.slow
 def test_the_command_that_is_shown_runs_only_what_is_left(make_project, make_step):
     failing = "if not __import__('pathlib').Path('fixed').exists(): raise ValueError(name)"
     project = make_project(

@@ -1,5 +1,6 @@
 """What the runner prints while it works, and its commands about past runs."""
 
+import errno
 import io
 import json
 import os
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline import Option, main
-from pipeline.cli.progress import JsonProgress, PlainProgress, QuietProgress
+from pipeline.cli.progress import JsonProgress, PlainProgress, QuietProgress, SafeProgress
 from pipeline.cli.terminal_progress import TerminalProgress
 from pipeline.runs.events import RunEvent
 from pipeline.runs.records import RunRecord, RunRecordWriter, StepRecord
@@ -390,3 +391,21 @@ def test_a_terminal_s_table_of_runs_has_the_same_text(history, monkeypatch, colu
     for word in ("20260102-000000-abcd", "failed", "=one !bad", "RMSE: $43,000", "one.n=[2]"):
         assert word in " ".join(text.split())
     assert ("\x1b[31mfailed" in sys.stdout.getvalue()) is (columns > 40)
+
+
+def test_a_run_whose_output_cannot_be_printed_goes_on_and_says_so():
+    events = []
+
+    def print_event(event, run, step):
+        events.append(event)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = RunRecord("20261130-120000-0000", "", [])
+    listener = SafeProgress(print_event)
+    listener(RunEvent.RUN_STARTED, run, None)
+    listener(RunEvent.RUN_ENDED, run, None)
+    assert events == [RunEvent.RUN_STARTED]
+    with pytest.raises(OSError, match=r"No space left on device; all the same the run .* is done"):
+        listener.raise_error(run)
+    listener.error = BrokenPipeError()  # as by `head`, which has read enough
+    listener.raise_error(run)

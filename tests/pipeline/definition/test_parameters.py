@@ -1,5 +1,6 @@
 """A notebook's parameters cell: how it is read, and how values are checked against it."""
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.definition import parameters, parameters_cell
-from pipeline.definition.steps import Step
+from pipeline.definition.steps import Step, resolve_dependencies
 from pipeline.definition.tasks import ParameterOverride, build_tasks
 
 CELL = """
@@ -132,7 +133,11 @@ def test_two_parameters_cells_are_refused(make_notebook):
     ("content", "message"),
     [
         ("{", "one.ipynb is not a notebook: it is not JSON"),
-        ("[]", "one.ipynb has notebook format None, expected 4"),
+        (" ", "one.ipynb is not a notebook: it is empty; restore it"),
+        ("{\n<<<<<<< HEAD", "marks of a merge conflict; restore it"),
+        ("[]", "one.ipynb is not a notebook: its JSON is a list, expected an object"),
+        ('{"nbformat": 5, "cells": []}', "has notebook format 5, expected 4; save it"),
+        ('{"nbformat": "4", "cells": []}', "has notebook format '4', expected 4"),
         ('{"nbformat": 3, "worksheets": []}', "has notebook format 3, expected 4"),
         ('{"nbformat": 3, "worksheets": []}', "jupyter nbconvert --to notebook --inplace"),
     ],
@@ -335,3 +340,19 @@ def test_a_text_that_looks_like_a_secret_is_written_with_a_backslash(written, te
     values, problems = parameters.validate(x_parameter("str", ""), {"x": written})
     assert (values, problems) == ({"x": text}, [])
     assert parameters.escape_reference(values["x"]) == written
+
+
+def test_a_notebook_that_is_no_readable_file_is_named(tmp_path):
+    os.mkfifo(tmp_path / "pipe.ipynb")  # reading it would wait for ever
+    (tmp_path / "folder.ipynb").mkdir()
+    (tmp_path / "broken.ipynb").symlink_to("nowhere.ipynb")
+    (tmp_path / "loop.ipynb").symlink_to("loop.ipynb")
+    for name, message in {
+        "pipe": "pipe.ipynb is no regular file, expected a file of Jupyter",
+        "folder": "folder.ipynb is a folder, expected a file of Jupyter",
+        "broken": "there is no notebook .*broken.ipynb, which links to nowhere.ipynb",
+        "loop": "cannot be read: cannot use .*loop.ipynb: it is a link that leads to itself",
+    }.items():
+        [step] = resolve_dependencies([Step(name, tmp_path / f"{name}.ipynb")])
+        with pytest.raises(ValueError, match=message):
+            parameters.read_parameters(step.notebook)

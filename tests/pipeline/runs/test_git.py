@@ -48,3 +48,29 @@ def test_without_a_commit_or_git_nothing_is_known(tmp_path, monkeypatch):
     assert git.commit_and_url(tmp_path, [tmp_path / "one.py"]) == ("", "")
     monkeypatch.setenv("PATH", "")
     assert git.commit_and_url(tmp_path) == ("", "")
+
+
+def test_a_checkout_of_another_user_is_named_with_the_way_out(checkout, monkeypatch):
+    assert git.explain_refusal(checkout) == ""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert git.commit_and_url(checkout) == ("", "")
+    assert f"git config --global --add safe.directory {checkout}" in git.explain_refusal(checkout)
+
+
+def test_worktrees_submodules_and_shallow_clones_have_a_commit(checkout, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("others")
+    commit, _ = git.commit_and_url(checkout)
+    script = f"""
+        git worktree add -q {folder}/tree
+        git clone -q --depth 1 file://{checkout} {folder}/shallow
+        git init -q {folder}/outer
+        git -C {folder}/outer -c protocol.file.allow=always submodule --quiet add {checkout} inner
+    """
+    subprocess.run(["sh", "-ec", script], cwd=checkout, check=True)
+    for name in ("tree", "shallow", "outer/inner"):
+        module = folder / name / "one.py"
+        assert git.commit_and_url(module.parent, [module])[0] == commit, name
+        (module.parent / "two.py").touch()
+        files = [module.parent / "two.py"]
+        assert git.commit_and_url(module.parent, files)[0] == f"{commit}-dirty", name
