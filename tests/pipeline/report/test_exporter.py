@@ -156,11 +156,13 @@ def test_the_cell_that_failed_is_marked_with_its_line():
         executed_cell("1"),
         executed_cell("a = 1\n1 / 0", ERROR, status="failed"),
         executed_cell("2", status="not run"),
+        executed_cell("3", status="skipped by its tag"),
     )
     rendered = exporter.render_notebook(notebook, "train")
     assert rendered.cells[2].failing_line == 2
     assert "cell 2: failed" in rendered.html
-    assert "cell 3: not run" in rendered.html
+    assert "cell 3: not run<" in rendered.html
+    assert "cell 4: skipped by its tag<" in rendered.html
     assert 'id="cell-2"' in rendered.html
 
 
