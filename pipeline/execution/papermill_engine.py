@@ -7,8 +7,6 @@ module, before the others that use papermill. What only an execution needs is im
 """
 
 import asyncio
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -45,9 +43,10 @@ class PipelineEngine(NBClientEngine):
         """
         from pipeline.execution import notebook_job
         from pipeline.execution.execution_manager import ExecutionManager
+        from pipeline.kernels.socket_folder import temporary_socket_folder
 
-        with tempfile.TemporaryDirectory(prefix="run-") as folder:
-            job = job or notebook_job.build_plain_job(kernel_name, output_path, Path(folder))
+        with temporary_socket_folder() as folder:
+            job = job or notebook_job.build_plain_job(kernel_name, output_path, folder)
             manager = ExecutionManager(nb, job, progress_bar=progress_bar, log_output=log_output)
             manager.notebook_start()
             try:

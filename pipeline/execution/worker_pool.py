@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pipeline import notebook
 from pipeline.definition.tasks import Task
 from pipeline.execution.messages import Event, JobResult, Request
 from pipeline.kernels.protocol import FORK_SERVER_SOCKET_NAME
+from pipeline.kernels.socket_folder import make_socket_folder
 from pipeline.runs.status import StepStatus
 from pipeline.staleness.static_analysis import imports
 
@@ -31,10 +31,6 @@ THREAD_COUNT_VARIABLES = (
     "RAYON_NUM_THREADS",
     "LOKY_MAX_CPU_COUNT",
 )
-
-
-# a socket's path may have 107 bytes; the folder and the names in it take up to 50 of them
-MAX_TMPDIR_BYTES = 55
 
 
 class WorkerPool:
@@ -163,16 +159,6 @@ class Worker:
             failure = "its worker process was killed"
             events.append(JobResult(StepStatus.KILLED, failure, retryable=True))
         return events
-
-
-def make_socket_folder() -> Path:
-    """Make a temporary folder whose sockets have paths that the system takes.
-
-    In TMPDIR if that is short enough, else in /tmp. Raises OSError.
-    """
-    folder = tempfile.gettempdir()
-    is_short = len(os.fsencode(folder)) <= MAX_TMPDIR_BYTES
-    return Path(tempfile.mkdtemp(prefix="run-", dir=folder if is_short else "/tmp"))
 
 
 def available_cores() -> int:

@@ -21,9 +21,12 @@ def run_papermill(make_notebook, tmp_path):
     def run(*cells, options=(), stop_after_output=""):
         notebook = make_notebook("one", *cells, parameters="x = 1")
         executed = tmp_path / "out.ipynb"
+        temporary_folder = tmp_path / ("x" * 120)  # too long a path for a socket in it
+        temporary_folder.mkdir(exist_ok=True)
         process = subprocess.Popen(
             [*RUN_PAPERMILL, notebook, executed, "-p", "x", "3", *options],
             cwd=tmp_path,
+            env={**os.environ, "TMPDIR": str(temporary_folder)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             # a shell that starts the tests in the background has it ignored
