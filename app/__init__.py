@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask
+if TYPE_CHECKING:
+    from flask import Flask
 
 
 def create_app(config: dict[str, Any] | None = None) -> Flask:
@@ -16,6 +17,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     `app/settings.py`. Raises ValueError for an invalid setting.
     """
     limit_openmp_threads()
+    from flask import Flask
+
     # only now, as some of these modules load OpenMP
     from app import response_headers
     from app.auth.api_keys import ApiKeyAuth

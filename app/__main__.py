@@ -19,16 +19,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from uvicorn import Config
-from uvicorn.supervisors import Multiprocess
+from app import limit_openmp_threads, startup
 
-from app import limit_openmp_threads
-from app.auth import api_keys
-from app.model import local_copy, registry_sync
-from app.prediction_log import writer
-from app.prediction_log.writer import PredictionLogError
-from app.server import lifecycle, listening
-from app.settings import load_settings, removed_setting_messages
+try:
+    from uvicorn import Config
+    from uvicorn.supervisors import Multiprocess
+
+    from app.auth import api_keys
+    from app.model import local_copy, registry_sync
+    from app.prediction_log import writer
+    from app.prediction_log.writer import PredictionLogError
+    from app.server import lifecycle, listening
+    from app.settings import load_settings, removed_setting_messages
+except Exception as error:  # a missing package, or the syntax of a newer Python
+    startup.explain_import_error(error, "app", "serve")
 
 CHECKPOINT_INTERVAL_SECONDS = 0.1  # seconds between two checkpoints of the log's journal
 

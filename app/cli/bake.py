@@ -4,10 +4,14 @@ import os
 import sys
 from pathlib import Path
 
-from app import limit_openmp_threads
-from app.model import local_copy, registry_sync
-from app.prediction_service import NO_CHAMPION_MESSAGE
-from housing.cli.standalone import CommandParser, run_command
+from app import limit_openmp_threads, startup
+
+try:
+    from app.model import local_copy, registry_sync
+    from app.prediction_service import NO_CHAMPION_MESSAGE
+    from housing.cli.standalone import CommandParser, run_command
+except Exception as error:  # a missing package, or the syntax of a newer Python
+    startup.explain_import_error(error, "app.cli.bake")
 
 
 def main(arguments: list[str]) -> int:

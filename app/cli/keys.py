@@ -10,12 +10,17 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from app.auth import api_keys
-from app.auth.api_keys import ApiKey
-from app.settings import SETTINGS
-from housing import paths
-from housing.cli.standalone import CommandParser, run_command
-from housing.prediction_log.lock import FileLock
+from app import startup
+
+try:
+    from app.auth import api_keys
+    from app.auth.api_keys import ApiKey
+    from app.settings import SETTINGS
+    from housing import paths
+    from housing.cli.standalone import CommandParser, run_command
+    from housing.prediction_log.lock import FileLock
+except Exception as error:  # a missing package, or the syntax of a newer Python
+    startup.explain_import_error(error, "app.cli.keys")
 
 LOCK_TIMEOUT_SECONDS = 10
 
