@@ -1,32 +1,59 @@
 """Find out how this process was started, so that users are shown a command that works for them."""
 
+import itertools
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.definition.overrides import ENVIRONMENT_PREFIX
 from pipeline.runs.invocation import Invocation
 from pipeline.workspace import Workspace
 
+DEFAULT_SCRIPT = "run_pipeline.py"
+
+
+def is_kernel() -> bool:
+    """Return whether sys.argv has the arguments of a notebook's kernel; %run sets a script's."""
+    path = Path(sys.argv[0])
+    return path.stem == "ipykernel_launcher" or path.parent.name == "ipykernel"
+
+
+def script_name() -> str:
+    """Return the name of the script, as users type it."""
+    name = Path(sys.argv[0]).name
+    return DEFAULT_SCRIPT if is_kernel() or name in ("", "-", "-c") else name
+
 
 def current_invocation(
     arguments: list[str], workspace: Workspace, variable_names: Iterable[str] = ()
 ) -> Invocation:
-    """Return how this process was started.
+    """Return how this process was started, or that `main` was called with the arguments.
 
-    arguments: of the script. variable_names: the environment variables that matter besides those
-    that set parameters.
+    variable_names: the environment variables that matter besides those that set parameters.
     """
     names = [*variable_names, *sorted(filter(_is_parameter_variable, os.environ))]
     folder = Path.cwd()
+    is_typed = arguments == sys.argv[1:] and sys.argv[0] != "" and not is_kernel()
     return Invocation(
-        command=[_interpreter(), *_script_words()],
+        command=[_interpreter(), *_script_words()] if is_typed else [],
         arguments=arguments,
         variables={name: os.environ[name] for name in names if name in os.environ},
         folder="" if folder == workspace.project else workspace.to_portable(str(folder)),
+        note="; ".join(_describe_pipes(arguments)),
     )
+
+
+def _describe_pipes(arguments: list[str]) -> Iterator[str]:
+    """Yield a sentence for each input that cannot be read again, as by --params <(command)."""
+    values = [value for name, value in itertools.pairwise(arguments) if name == "--params"]
+    values += [word.partition("=")[2] for word in arguments if word.startswith("--params=")]
+    for path in map(Path, values):
+        if path.exists() and not path.is_file():
+            yield f"{path} was a pipe: name a file with the same parameters"
+    if sys.argv[0] == "-":
+        yield "the script came from stdin: it is needed there again"
 
 
 def _is_parameter_variable(name: str) -> bool:

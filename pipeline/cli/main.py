@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.cli.commands import RunnerCommands
-from pipeline.cli.invocation import current_invocation
+from pipeline.cli.invocation import current_invocation, is_kernel, script_name
 from pipeline.cli.parser import AddCommand, CommandLine, Option
 from pipeline.definition.project import CommitComparison, Project
 from pipeline.definition.steps import Step
@@ -59,12 +59,13 @@ def main(
     if arguments is None:
         _restart_in_utf8()
     _escape_unprintable_characters()
-    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:
+        arguments = [] if is_kernel() else sys.argv[1:]
     workspace = Workspace(home, project_folder)
     option_variables = [option.variable for option in (options or {}).values()]
     project = Project(
         workspace=workspace,
-        script=Path(sys.argv[0]).name,
+        script=script_name(),
         environment=environment or {},
         pinned_runs=pinned_runs,
         grouping_fact=grouping_fact,

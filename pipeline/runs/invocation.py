@@ -12,11 +12,13 @@ FORCE_OPTION = "--force"
 class Invocation:
     """The command line of a run, as words that a shell would pass on."""
 
-    command: list[str]  # the interpreter, its options and the script
+    # the interpreter, its options and the script; empty if `main` was called, as in a notebook
+    command: list[str]
     arguments: list[str] = field(default_factory=list)  # of the script
     # environment variables that the user has set and that matter for the run
     variables: dict[str, str] = field(default_factory=dict)
     folder: str = ""  # in which it was started, as a portable path; empty: the project's folder
+    note: str = ""  # what users must know to start it in the same way
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Invocation":
@@ -24,7 +26,12 @@ class Invocation:
         return cls(**{name: content[name] for name in cls.__annotations__ if name in content})
 
     def command_line(self, *arguments: str) -> str:
-        """Return what a user types to start the script in the same way with other arguments."""
+        """Return what a user types to start the script in the same way with other arguments.
+
+        It is a call of `main`, in Python, if the run was started by one.
+        """
+        if not self.command:
+            return f"main(steps, home, {list(arguments)!r})"
         settings = [f"{name}={shlex.quote(value)}" for name, value in self.variables.items()]
         return " ".join([*settings, *map(shlex.quote, [*self.command, *arguments])])
 
@@ -38,7 +45,8 @@ class Invocation:
         done_names = {label.partition("[")[0] for label in done_labels}
         forced_names = {forced_step} if forced_step else done_names
         is_kept = forced_step is None or forced_names.isdisjoint(done_names)
-        return self.command_line(*(self.arguments if is_kept else other_arguments))
+        line = self.command_line(*(self.arguments if is_kept else other_arguments))
+        return f"{line}  # {self.note}" if self.note else line
 
 
 def _split_force(arguments: list[str]) -> tuple[str | None, list[str]]:

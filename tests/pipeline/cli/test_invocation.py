@@ -1,11 +1,13 @@
 """The command line that resumes a run."""
 
+import os
 import shlex
 import subprocess
 import sys
 
 import pytest
 
+from pipeline import main
 from pipeline.cli import invocation
 from pipeline.cli.invocation import current_invocation
 from pipeline.runs.invocation import Invocation
@@ -48,6 +50,7 @@ def test_a_variant_of_a_sweep_that_is_done_is_not_forced_again():
 def test_the_variables_that_set_parameters_are_repeated(home, monkeypatch):
     monkeypatch.setenv("PIPELINE_PARAM_SEED", "a b")
     monkeypatch.setenv("OUR_HOME", "/data")
+    monkeypatch.setattr(sys, "argv", ["run_pipeline.py", "-p", "n=1"])
     current = current_invocation(["-p", "n=1"], Workspace(home), ["OUR_HOME", "NOT_SET"])
     assert current.command_line("show", "x y").startswith(
         "OUR_HOME=/data PIPELINE_PARAM_SEED='a b' "
@@ -68,6 +71,41 @@ def test_the_script_is_started_in_the_same_way(monkeypatch, home, original, scri
     monkeypatch.setattr(sys, "orig_argv", [sys.executable, *original])
     monkeypatch.setattr(sys, "argv", [script, "--cold"])
     assert current_invocation(["--cold"], Workspace(home)).command[1:] == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "arguments"),
+    [
+        (["/x/ipykernel_launcher.py", "-f", "k.json"], ["--only", "x"]),
+        (["/x/ipykernel/__main__.py", "-f", "k.json"], ["--only", "x"]),
+        (["job.py", "2026-11-30"], ["--only", "x"]),
+        ([""], []),
+    ],
+)
+def test_a_call_of_main_is_resumed_by_a_call(monkeypatch, home, typed, arguments):
+    monkeypatch.setattr(sys, "argv", typed)
+    current = current_invocation(arguments, Workspace(home))
+    assert current.resume_line([]) == f"main(steps, home, {arguments})"
+
+
+def test_without_arguments_those_of_a_notebook_s_kernel_are_not_taken(
+    monkeypatch, home, make_step, capsys
+):
+    monkeypatch.setattr(sys, "argv", ["/x/ipykernel_launcher.py", "-f", "k.json"])
+    step = make_step("one", "1")
+    step.notebook.write_text("")
+    assert main([step], home) == 2
+    assert "one.ipynb is not a notebook: it is empty" in capsys.readouterr().err
+
+
+def test_a_pipe_of_parameters_is_to_be_replaced_by_a_file(monkeypatch, home, tmp_path):
+    pipe, file = tmp_path / "pipe", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.touch()
+    for typed in (["--params", str(file), f"--params={pipe}"], ["--params", str(pipe)]):
+        monkeypatch.setattr(sys, "argv", ["run_pipeline.py", *typed])
+        line = current_invocation(typed, Workspace(home)).resume_line([])
+        assert line.endswith(f"{pipe}  # {pipe} was a pipe: name a file with the same parameters")
 
 
 def test_an_interpreter_below_the_folder_is_named_relative_to_it(monkeypatch, tmp_path):
