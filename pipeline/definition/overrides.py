@@ -23,11 +23,11 @@ def load_overrides(
     """
     names_by_lowercase = _parameter_names(pipeline)
     overrides = _environment_overrides(names_by_lowercase)
+    parameter_names = set(names_by_lowercase.values())
     step_names = {step.name for step in pipeline}
-    dictionary_names = set(names_by_lowercase.values()) - step_names
     for path in parameter_files:
         try:
-            overrides += _file_overrides(path, dictionary_names)
+            overrides += _file_overrides(path, step_names, parameter_names)
         except ValueError as error:
             problems.append(str(error))
     selected_names = _parameter_names(selected_steps).values()
@@ -55,17 +55,24 @@ def _environment_overrides(parameter_names: dict[str, str]) -> list[ParameterOve
     return overrides
 
 
-def _file_overrides(path: Path, dictionary_names: set[str]) -> list[ParameterOverride]:
+def _file_overrides(
+    path: Path, step_names: set[str], parameter_names: set[str]
+) -> list[ParameterOverride]:
     """Return the overrides of a file: STEP: {NAME: VALUE} is STEP.NAME.
 
-    dictionary_names: names that are parameters and no steps; a mapping is the value of theirs.
-    Raises ValueError for a parameter that is set twice.
+    A mapping is the value of a parameter that is no step, too. A step may have no values, as if
+    each is a comment. Raises ValueError for a parameter that is set twice, and for a step whose
+    values have no names.
     """
     from pipeline.definition.parameter_file import read_parameter_file
 
     overrides: dict[str, ParameterOverride] = {}
     for key, value in read_parameter_file(path).items():
-        is_step = isinstance(value, dict) and key not in dictionary_names
+        if key in step_names - parameter_names and not isinstance(value, dict):
+            if value is None:
+                continue
+            raise ValueError(f"--params {path}: {key} is a step, expected {key}: {{NAME: VALUE}}")
+        is_step = isinstance(value, dict) and key not in parameter_names - step_names
         values_by_name = value if is_step else {"": value}
         for name, text in values_by_name.items():
             full_name = f"{key}.{name}" if name else key

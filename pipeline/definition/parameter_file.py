@@ -31,7 +31,9 @@ def read_parameter_file(path: Path) -> dict[str, Any]:
     except _ContentError as error:
         raise ValueError(f"--params {path}, {error}") from None
     except RecursionError:
-        raise ValueError(f"--params {path}: a value contains itself") from None
+        raise ValueError(
+            f"--params {path}: a value contains itself, or is nested too deeply"
+        ) from None
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -23,6 +23,8 @@ REFERENCE_PATTERN = re.compile(r"\\*env:.*", re.DOTALL)
 
 # the source of an object, by the name of its class: Decimal("1"), pd.Timestamp(0), Mode.FAST
 CONSTRUCTOR = re.compile(r"(\w+\.)*([A-Z]\w*(\(|\.)|(datetime|time|timedelta)\()")
+MAX_VALUE_CHARS = 200  # of a value in a message
+FLOAT_TEXTS = {".nan": "nan", ".inf": "inf", "+.inf": "inf", "-.inf": "-inf"}  # YAML's names
 PLAIN_COLLECTIONS = ("list", "dict", "List", "Dict", "tuple", "set")
 
 
@@ -103,6 +105,7 @@ def validate(
                 text = text[1:]
             inputs[name] = _parse_text(text, parameters_by_name[name].annotation)
             problems += _type_problems(parameters_by_name[name], inputs[name])
+            problems += _duplicate_key_problems(name, text, inputs[name])
     try:
         values = model.model_validate(inputs).model_dump(include=set(inputs))
     except ValidationError as error:
@@ -122,6 +125,8 @@ def _parse_text(text: Any, annotation: str) -> Any:
         return text
     if isinstance(text, QuotedText):
         return str(text)
+    if "float" in annotation:
+        text = FLOAT_TEXTS.get(text.lower(), text)
     is_optional = "None" in annotation or "Optional" in annotation
     if is_optional and text in ("None", "null"):
         return None
@@ -142,10 +147,35 @@ def _type_problems(parameter: Parameter, value: Any) -> list[str]:
     if parameter.annotation != "Any" or not is_object or not isinstance(value, str):
         return []
     return [
-        f"{parameter.name} is {value!r}, expected a value like its default {default!r}, whose type "
-        "the runner cannot make from a text; annotate the parameter with the type that you want "
-        "to pass, such as str, and convert it in a later cell"
+        f"{parameter.name} is {_shorten(value)}, expected a value like its default {default!r}, "
+        "whose type the runner cannot make from a text; annotate the parameter with the type that "
+        "you want to pass, such as str, and convert it in a later cell"
     ]
+
+
+def _duplicate_key_problems(name: str, text: Any, value: Any) -> list[str]:
+    """Return an error if the text of a dictionary has a key twice, of which one would be lost."""
+    if not isinstance(text, str) or not isinstance(value, list | dict):
+        return []
+    try:
+        tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # JSON that is no Python
+        return []
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Dict)]
+    keys = [[key.value for key in node.keys if isinstance(key, ast.Constant)] for node in nodes]
+    duplicates = [key for names in keys for key in names if names.count(key) > 1]
+    subject = f"{name} is {_shorten(value)}"
+    return [
+        f"{subject}, but its text has the key {key!r} twice; delete one"
+        for key in dict.fromkeys(duplicates)
+    ]
+
+
+def _shorten(value: Any) -> str:
+    """Return the value as a message shows it."""
+    text = repr(value)
+    half = MAX_VALUE_CHARS // 2
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[:half]}…{text[-half:]}"
 
 
 def _parse_date(value: Any) -> Any:
@@ -217,4 +247,4 @@ def _error_message(
     expected = parameters_by_name[name].annotation
     if value is None and name in texts:
         return f'{subject} is null, expected {expected}; an empty text is written ""'
-    return f"{subject} is {value!r}, expected {expected} ({reason})"
+    return f"{subject} is {_shorten(value)}, expected {expected} ({reason})"

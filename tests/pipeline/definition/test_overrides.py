@@ -77,3 +77,15 @@ def test_a_mapping_is_the_value_of_a_parameter_that_is_a_dictionary(make_step, t
     path.write_text("sizes: {small: 1}")
     [override] = overrides.load_overrides([step], [step], [path], problems=[])
     assert (override.name, override.value) == ("sizes", {"small": "1"})
+
+
+def test_a_step_may_have_no_values_but_none_without_names(make_step, tmp_path):
+    step = make_step("train", parameters="seed: int = 1")
+    path = tmp_path / "values.yaml"
+    path.write_text("train:\n  # seed: 1\nseed: 2")
+    [override] = overrides.load_overrides([step], [step], [path], problems=[])
+    assert (override.name, override.value) == ("seed", "2")
+    path.write_text("train: [1]")
+    problems = []
+    assert overrides.load_overrides([step], [step], [path], problems) == []
+    assert problems == [f"--params {path}: train is a step, expected train: {{NAME: VALUE}}"]

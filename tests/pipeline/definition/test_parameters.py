@@ -1,5 +1,6 @@
 """A notebook's parameters cell: how it is read, and how values are checked against it."""
 
+import math
 import os
 from datetime import date
 from pathlib import Path
@@ -356,3 +357,30 @@ def test_a_notebook_that_is_no_readable_file_is_named(tmp_path):
         [step] = resolve_dependencies([Step(name, tmp_path / f"{name}.ipynb")])
         with pytest.raises(ValueError, match=message):
             parameters.read_parameters(step.notebook)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text", "value"),
+    [
+        ("float", ".inf", math.inf),
+        ("float", "-.INF", -math.inf),
+        ("str", ".inf", ".inf"),
+        ("dict[str, int]", '{"a": 1, "b": 2}', {"a": 1, "b": 2}),
+        ("str", '{"a": 1, "a": 2}', '{"a": 1, "a": 2}'),
+    ],
+)
+def test_yaml_s_infinity_is_a_float_and_a_text_stays_one(annotation, text, value):
+    values, problems = parameters.validate(x_parameter(annotation, None), {"x": text})
+    assert (values, problems) == ({"x": value}, [])
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '[{"b": 1}, {"a": 1, "a": 2}]'])
+def test_a_key_that_is_there_twice_is_refused(text):
+    _, [problem] = parameters.validate(x_parameter("Any", None), {"x": text})
+    assert "but its text has the key 'a' twice; delete one" in problem
+
+
+def test_a_long_value_is_shortened_in_its_message():
+    _, [problem] = parameters.validate(x_parameter("int", 1), {"x": "9" * 10_000})
+    assert "…" in problem
+    assert len(problem) < 400
