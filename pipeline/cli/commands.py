@@ -122,6 +122,8 @@ class RunnerCommands:
 
     def runs(self, last: int) -> int:
         """List the runs, newest first."""
+        if last < 1:
+            raise ValueError(f"--last is {last}, expected at least 1")
         history.print_runs(self.project.workspace, last)
         return 0
 

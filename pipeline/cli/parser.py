@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import takewhile
@@ -88,7 +89,7 @@ class CommandLine:
             parser = self.help_parser if command_arguments == arguments else parser
             if parser in (self.help_parser, self._parsers["run"]):
                 parser.epilog = describe_steps(self.steps)
-            parser.print_help()
+            sys.stdout.write(parser.format_help())  # print_help ignores that stdout is full
             return 0
         return self._functions[name](**self._parse(parser, flags + command_arguments))
 

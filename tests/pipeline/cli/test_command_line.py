@@ -1,5 +1,6 @@
 """The grammar of the command line: commands, options, mistakes, help; and how a command ends."""
 
+import errno
 import re
 import subprocess
 import sys
@@ -86,6 +87,8 @@ def test_a_flag_of_all_stands_before_or_after_the_command(type_command, sing_cal
         ("explain -p trails=1", "there is no parameter 'trails'; did you mean 'trials'?"),
         ("show", "the following arguments are required: RUN"),
         ("show 1 2", "unexpected argument '2'"),
+        ("runs --last 0", "--last is 0, expected at least 1"),
+        ("runs --last -1", "--last is -1, expected at least 1"),
         ("--only train explain", "a command comes first: run_pipeline.py explain"),
         ("sing --loud x", "argument --loud: invalid int value: 'x'"),
         ("sing --json=1", "ignored explicit argument"),
@@ -197,3 +200,12 @@ def test_a_step_that_no_option_selects_is_left_out(make_step):
     tasks, forced_steps = selection.select_tasks(steps, [], [], [], first="two", force="three")
     assert [task.label for task in tasks] == ["two", "three"]
     assert forced_steps == {"three"}
+
+
+def test_help_that_cannot_be_printed_is_an_error(type_command, monkeypatch, capsys):
+    def write(_text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys.stdout, "write", write)
+    assert type_command("--help") == 1
+    assert "the output cannot be written: No space left on device" in capsys.readouterr().err
