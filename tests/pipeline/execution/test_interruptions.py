@@ -269,14 +269,14 @@ def test_a_full_disk_is_reported(make_project, make_step, tmp_path, run_in_mount
     script = FILL_DISK_SCRIPT.format(home=tmp_path, python=sys.executable)
     completed = run_in_mount_namespace(script)
     assert completed.returncode == 1
-    assert "No space left on device" in completed.stdout
+    assert "the disk is full; free some space" in completed.stdout
     [run] = records.load_all(tmp_path / "kept" / "runs")
     [step] = run.steps
     assert step.status == "failed"
     assert "the executed notebook could not be saved" in step.failure
     assert step.cell_status == ["ran"] * 4
     page = (tmp_path / "reports" / "latest" / "one.html").read_text()
-    assert "No space left on device" in page.split("</header>")[0]
+    assert "the disk is full; free some space" in page.split("</header>")[0]
 
 
 def test_a_step_is_retried_after_a_dead_kernel(make_project, make_step, tmp_path):
