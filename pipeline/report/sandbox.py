@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from pipeline.report import plot_libraries
 from pipeline.report.local_files import NO_FILES, LocalFiles
+from pipeline.report.markdown import code_spans
 from pipeline.report.sanitize import (
     ALLOWED_STYLE_PROPERTIES,
     TAG_PATTERN,
@@ -22,6 +23,14 @@ from pipeline.report.sanitize import (
 FRAME_POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; font-src data:; "
     "media-src data:; script-src 'unsafe-inline' 'unsafe-eval'; base-uri 'none'; form-action 'none'"
+)
+# by itself, as browsers do not observe what is out of sight, and when the script of the page asks
+REPORT_HEIGHT_SCRIPT = (
+    "<script>{const page=document.documentElement,tell=()=>parent.postMessage("
+    "{height:Math.max(page.offsetHeight,document.body.scrollHeight)},'*');"
+    "tell();addEventListener('load',tell);addEventListener('message',tell);"
+    "new ResizeObserver(tell).observe(page)}"
+    "</script>"
 )
 ACTIVE_CONTENT_PATTERN = re.compile(
     r"<(script|svg|iframe|canvas|form|input|button|select|textarea|video|audio|object|embed|link)\b"
@@ -42,7 +51,12 @@ SCRIPT_PATTERN = re.compile(
 SCRIPT_URL_PATTERN = re.compile(r"""\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 # a URL that a tag other than <a> would load from another host
 REMOTE_URL_PATTERN = re.compile(
-    r"""(<(?!a\s)[a-z][^>]*?\s)(?:src|href|srcset|data)\s*=\s*(["']?(?:https?:)?)//([^/"'\s>]+)""",
+    r"""(?P<before><(?!a\s)[a-z][^>]*?\s)(?:src|href|srcset|data)\s*=\s*"""
+    r"""(?P<start>["']?(?:https?:)?)//(?P<host>[^/"'\s>]+)""",
+    re.IGNORECASE,
+)
+REMOTE_STYLE_PATTERN = re.compile(
+    r"""(?P<before>(?:@import|\burl\()\s*["']?)(?:https?:)?//(?P<host>[^/"'\s>);]+)""",
     re.IGNORECASE,
 )
 LOCAL_IMAGE_PATTERN = re.compile(
@@ -92,15 +106,14 @@ def sandboxed_iframe(source: str, files: LocalFiles = NO_FILES) -> Markup:
     source = NAVIGATION_PATTERN.sub("", source)
     source, missing_library = _embed_libraries(source)
     source = LOCAL_IMAGE_PATTERN.sub(lambda match: _embed_image(match, files), source)
-    hosts = sorted({match[2] for match in REMOTE_URL_PATTERN.findall(source)})
-    source = REMOTE_URL_PATTERN.sub(r"\1data-left-out=\2//\3", source)
+    source, hosts = _leave_out_requests(source)
     notes = Markup("")
     if missing_library:
-        notes += Markup('<p class="faint">{}</p>').format(missing_library.note)
+        notes += Markup('<p class="faint">{}</p>').format(code_spans(missing_library.note))
     elif hosts:
         notes += Markup(
             '<p class="faint">This output requests {}; a report loads nothing from elsewhere.</p>'
-        ).format(", ".join(hosts))
+        ).format(", ".join(sorted(hosts)))
     if notes and (not _has_static_content(source) or (missing_library and missing_library.is_map)):
         return notes
     label = re.search(r'aria-label="([^"]*)"', source)
@@ -115,9 +128,7 @@ def frame(source: str, title: str) -> Markup:
         f'<meta http-equiv="Content-Security-Policy" content="{FRAME_POLICY}">'
         "<meta name=color-scheme content='light dark'>"
         "<style>body{margin:0;font:15px/1.5 system-ui,sans-serif}</style>"
-        f"{source}<script>new ResizeObserver(()=>parent.postMessage("
-        "{height:document.documentElement.offsetHeight},'*')).observe(document.documentElement)"
-        "</script>"
+        f"{source}{REPORT_HEIGHT_SCRIPT}"
     )
     return Markup(
         '<iframe class="output" title="{}" sandbox="allow-scripts" srcdoc="{}"></iframe>'
@@ -144,6 +155,29 @@ def script_element(library: plot_libraries.PlotLibrary, script: str) -> str:
     escaped_script = re.sub(r"</(?=script)", r"<\\/", script, flags=re.IGNORECASE)
     shim = f"window.require = (names, callback) => callback && callback({library.variable});"
     return f"<script>{escaped_script}</script><script>{shim}</script>"
+
+
+def _leave_out_requests(source: str) -> tuple[str, set[str]]:
+    """Return the HTML without what would load from other hosts, and their names.
+
+    What stands in the code of a script stays: it may be no HTML, and the policy lets nothing pass.
+    """
+    hosts: set[str] = set()
+
+    def leave_out(markup: str) -> str:
+        for pattern, replacement in (
+            (REMOTE_URL_PATTERN, r"\g<before>data-left-out=\g<start>//\g<host>"),
+            (REMOTE_STYLE_PATTERN, r"\g<before>data:,left-out//\g<host>"),
+        ):
+            hosts.update(match["host"] for match in pattern.finditer(markup))
+            markup = pattern.sub(replacement, markup)
+        return markup
+
+    parts, end = [], 0
+    for script in SCRIPT_PATTERN.finditer(source):
+        parts += [leave_out(source[end : script.start("code")]), script["code"]]
+        end = script.end("code")
+    return "".join([*parts, leave_out(source[end:])]), hosts
 
 
 def _embed_image(match: re.Match[str], files: LocalFiles) -> str:

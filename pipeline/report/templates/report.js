@@ -143,6 +143,8 @@
       const height = Number(event.data?.height);
       if (frame && height > 0) frame.style.height = `${Math.min(height, MAX_FRAME_HEIGHT_PX) + 4}px`;
     });
+    // those that were loaded before this script: frames of earlier versions do not answer
+    for (const frame of frames) frame.contentWindow.postMessage("height?", "*");
   };
 
   const decodeHash = (hash) => {  // a % that no one encoded is not decoded

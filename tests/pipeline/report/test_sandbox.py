@@ -1,3 +1,5 @@
+import html
+
 import pytest
 
 from pipeline.report import sandbox
@@ -23,12 +25,32 @@ def test_a_frame_loads_nothing_from_other_hosts_and_names_them():
     assert "x.org" not in note  # a link is no request
 
 
+def test_what_a_style_would_load_is_left_out_and_the_code_of_a_script_stays():
+    code = """const map = "<img src='https://tiles.example.com/1.png'>"; // url(//a.example.com)"""
+    page = html.unescape(
+        sandbox.render(
+            "<style>@import 'https://b.example.com/x.css'; p { background: url(//c.example.com) }"
+            f"</style><p>x</p><script>{code}</script>"
+        )
+    )
+    note = page.split("<iframe")[0]
+    assert "requests b.example.com, c.example.com;" in note
+    assert code in page
+    assert "https://b.example.com" not in page
+    assert "url(//c" not in page
+
+
+def test_a_note_on_a_missing_library_shows_commands_as_code():
+    page = sandbox.render("<div id=p></div><script>Plotly.newPlot('p', [])</script>")
+    assert "<code>pip install kaleido</code>" in page
+
+
 def test_a_styled_table_keeps_its_colors_and_no_other_style_gets_into_the_page():
     styler = "<style>#T_1a { background-color: #fff }</style><table id='T_1a'></table>"
     assert sandbox.render(styler).startswith("<style>#out-T_1a {")
     assert 'id="out-T_1a"' in sandbox.render(styler)
     for rules in ("body { display: none }", "#T_1a { background: url(//x) }", "@import 'x';"):
-        assert sandbox.render(f"<style>{rules}</style><p>x</p>").startswith("<iframe")
+        assert "<iframe" in sandbox.render(f"<style>{rules}</style><p>x</p>")
     pandas = "<style scoped>.dataframe tbody tr th { vertical-align: top; }</style><table></table>"
     assert sandbox.render(pandas) == "<table></table>"
 
