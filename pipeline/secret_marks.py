@@ -106,7 +106,8 @@ def _path_forms(value: str) -> dict[str, str]:
 
 def _path_core(text: str) -> str:
     """Return what is left of a text in an absolute path without `.` and `..`."""
-    parts = [part for part in Path(os.path.normpath(text)).parts if part not in ("..", "/", "//")]
-    if parts and parts[0].startswith("~"):
-        parts = parts[1:]
-    return "/".join(parts)
+    names = Path(os.path.normpath(text)).parts
+    kept_names = [name for name in names if name not in ("..", "/", "//")]
+    if kept_names and kept_names[0].startswith("~"):
+        kept_names = kept_names[1:]
+    return "/".join(kept_names)

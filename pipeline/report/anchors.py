@@ -9,8 +9,7 @@ from urllib.parse import quote, unquote
 
 from markupsafe import Markup
 
-# ids that the templates use
-PAGE_ID_PATTERN = re.compile(r"main|code|search|by-status|by-group|count|pick|more|cell-\d+")
+PAGE_ID_PATTERN = re.compile(r"page-main|page-code|cell-\d+")  # ids that the templates use
 ATTRIBUTES = r"(?:\"[^\"]*\"|[^\">])*"  # of a tag, as sanitize() writes them
 HEADING_OR_TAG_PATTERN = re.compile(
     rf"<h(?P<level>[1-6])(?P<heading_attributes>(?:\s{ATTRIBUTES})?)>(?P<content>.*?)</h(?P=level)>"

@@ -2,6 +2,7 @@
 
 import base64
 import mimetypes
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,7 @@ class LocalFiles(NamedTuple):
 
     def image_data_uri(self, url: str) -> str | None:
         """Return the data: URL of an image file; None if there is no such file below the root."""
-        path = self._path(url)
+        path, _ = self._find(url)
         if path is None or self.folder is None:
             return None
         mime_type = IMAGE_EXTENSIONS.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
@@ -39,34 +40,47 @@ class LocalFiles(NamedTuple):
 
     def link(self, url: str) -> str | None:
         """Return the URL that a link has in the report; None if it would lead nowhere."""
-        if self.report_url is None or self.folder is None:
+        if self.report_url is None or self.folder is None or not _is_relative(url):
             return url
-        parts = urlsplit(url)
-        if parts.scheme or parts.netloc or not parts.path:
-            return url
-        path = self._path(url)
+        path, fragment = self._find(url)
         is_notebook = path is not None and path.suffix.lower() == ".ipynb"
         report_url = self.report_url(path.resolve()) if path and is_notebook else ""
         if not report_url:
             return None
-        return f"{report_url}#{parts.fragment}" if parts.fragment else report_url
+        # an anchor has no blanks, neither as Jupyter writes it nor as GitHub does
+        anchor = quote(unquote(fragment).strip().replace(" ", "-"))
+        return f"{report_url}#{anchor}" if anchor else report_url
 
-    def _path(self, url: str) -> Path | None:
-        """Return the file that a URL without a host names; None if it names none."""
-        parts = urlsplit(url.strip())
-        if self.folder is None or parts.scheme or parts.netloc or not parts.path:
-            return None
-        texts = (unquote(parts.path), unquote(url.strip()), url.strip())
-        candidates = [self.folder / text for text in texts]
-        try:  # a name may hold a # or % that the author has not encoded
-            return next((path for path in candidates if path.exists()), candidates[0])
+    def _find(self, url: str) -> tuple[Path | None, str]:
+        """Return the file that a relative URL names, or None, and the URL's fragment.
+
+        A name may hold a # or % that the author has not encoded: the first reading of the URL that
+        names a file counts.
+        """
+        url = url.strip()
+        if self.folder is None or not _is_relative(url):
+            return None, ""
+        split_url = urlsplit(url)
+        readings = [(unquote(split_url.path), split_url.fragment), (unquote(url), ""), (url, "")]
+        for mark in reversed(list(re.finditer("#", url))):
+            name, fragment = url[: mark.start()], url[mark.end() :]
+            readings += [(unquote(name), fragment), (name, fragment)]
+        candidates = [(self.folder / name, fragment) for name, fragment in readings]
+        try:
+            return next((each for each in candidates if each[0].exists()), candidates[0])
         except (OSError, ValueError):
-            return None
+            return None, ""
+
+
+def _is_relative(url: str) -> bool:
+    """Return whether the URL names a file relative to the page; a bare fragment does not."""
+    split_url = urlsplit(url.strip())
+    return bool(split_url.path) and not (split_url.scheme or split_url.netloc)
 
 
 NO_FILES = LocalFiles()
 
 
-def page_url(*parts: str) -> str:
-    """Return the relative URL of a page: folder and file names, each percent-encoded."""
-    return "/".join(quote(part, safe="=,+@") for part in parts)
+def page_url(*names: str) -> str:
+    """Return the relative URL of a page from the names of its folders and its file."""
+    return "/".join(quote(name, safe="=,+@") for name in names)

@@ -66,9 +66,7 @@ class RunPages:
         self.written_steps.add(step.name)
         if not self.single_file:
             for neighbor in navigation_steps(self.run, step):
-                if neighbor.name not in self.written_steps:
-                    self.written_steps.add(neighbor.name)
-                    self._write_report(neighbor, RenderedNotebook(neighbor.name))
+                self._ensure_page(neighbor)
         try:  # first, as the report links to them
             for page_name in step.pages:
                 self._write_extra_page(step, page_name)
@@ -81,6 +79,12 @@ class RunPages:
                 raise
             self.summaries[step.name] = notebook.summary
             self._write_report(step, notebook)
+
+    def _ensure_page(self, step: StepRecord) -> None:
+        """Write a page without a notebook for a step that has none yet, as another links to it."""
+        if step.name not in self.written_steps:
+            self.written_steps.add(step.name)
+            self._write_report(step, RenderedNotebook(step.name))
 
     def _write_report(self, step: StepRecord, notebook: RenderedNotebook) -> None:
         self._write(step.report, step_page(self.run, step, notebook, self._context(step)))
@@ -109,13 +113,22 @@ class RunPages:
         """Return the URL of the report of a notebook in this run; empty if it has none."""
         if self.single_file:
             return ""
-        stem = notebook_path.stem
         for step in self.run.steps:
-            source = self._source_path(step)
-            is_variant = step.file_stem == stem or step.file_stem.startswith(f"{stem}-")
-            if source == notebook_path or (source is None and is_variant):
+            if self._has_executed(step, notebook_path):
+                self._ensure_page(step)
                 return page_url(step.report)
         return ""
+
+    def _has_executed(self, step: StepRecord, notebook_path: Path) -> bool:
+        """Return whether the step has executed the notebook, or will, as far as its name tells."""
+        source = self._source_path(step)
+        if source == notebook_path:
+            return True
+        if source is not None and source.exists():
+            return False
+        # it has not started yet, or the project was moved since
+        stem, is_variant = notebook_path.stem, "[" in step.name
+        return step.file_stem == stem or (is_variant and step.file_stem.startswith(f"{stem}-"))
 
     def _source_path(self, step: StepRecord) -> Path | None:
         """Return the notebook that the step has executed; None before its start."""

@@ -142,12 +142,12 @@ def test_code_unfolds_and_the_page_remembers(browser, reports):
     page.locator("details.code summary").nth(2).click()
     page.reload()
     assert page.locator("details.code[open]").count() == 1
-    page.click("#code")
+    page.click("#page-code")
     assert page.locator("details.code:not([open])").count() == 0
     page.reload()
     assert page.locator("details.code:not([open])").count() == 0
-    assert page.inner_text("#code") == "Hide all code"
-    page.click("#code")
+    assert page.inner_text("#page-code") == "Hide all code"
+    page.click("#page-code")
     assert page.locator("details.code[open]").count() == 0
     page.close()
 

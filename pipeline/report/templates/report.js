@@ -24,7 +24,7 @@
   const getLocalStorage = () => localStorage, getSessionStorage = () => sessionStorage;
 
   const addCodeButton = () => {
-    const button = select("#code"), cells = selectAll("details.code:not([data-fixed])");
+    const button = select("#page-code, button#code"), cells = selectAll("details.code:not([data-fixed])");
     if (!button || !cells.length) return;
     const updateButton = (isOpen) => {
       button.setAttribute("aria-pressed", isOpen);

@@ -95,22 +95,33 @@ def test_links_to_headings_work_as_jupyter_and_github_write_them(link):
 
 def test_headings_have_the_ids_of_jupyter_and_of_github_for_links_from_elsewhere():
     rendered = render_texts(
-        "# T", "## My Heading!", "## Same", "## Same", "## Main", "## One", "## one"
+        "# T", "## My Heading!", "## Same", "## Same", "## Main", "## Code", "## One", "## one"
     )
-    for anchor in ("My-Heading!", "my-heading", "same", "same-1", "Same-2", "One", "one"):
+    anchors = (
+        "My-Heading!",
+        "my-heading",
+        "same",
+        "same-1",
+        "Same-2",
+        "One",
+        "one",
+        "main",
+        "code",
+    )
+    for anchor in anchors:
         assert rendered.html.count(f'id="{anchor}"') == 1, anchor
-    assert 'id="main"' not in rendered.html
 
 
 def test_targets_of_the_author_work_and_take_no_id_of_the_page():
     rendered = render_texts(
-        '# T\n\n[a](#x) [b](#y) [m](#main)\n\n<a id="x"></a> <a name="y"></a>', "## main"
+        '# T\n\n[a](#x) [b](#y) [m](#page-main)\n\n<a id="x"></a> <a name="y"></a>',
+        "## page-main",
     )
-    assert {'href="#x"', 'href="#y"', 'href="#main-2"'} <= set(rendered.question.split()) | {
+    assert {'href="#x"', 'href="#y"', 'href="#page-main-2"'} <= set(rendered.question.split()) | {
         part.split(" rel")[0] for part in rendered.question.split("<a ")
     }
-    assert 'id="main-2"' in rendered.html
-    assert 'id="main"' not in rendered.html + rendered.question
+    assert 'id="page-main-2"' in rendered.html
+    assert 'id="page-main"' not in rendered.html + rendered.question
 
 
 def test_macros_of_a_cell_hold_in_those_below_and_their_outputs():

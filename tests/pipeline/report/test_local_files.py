@@ -17,7 +17,8 @@ def files(tmp_path):
     for name in ("my pic.png", "Übersicht.png", "50% #1.png", "../figures/up.png"):
         (folder / name).write_bytes(base64.b64decode(encode_png()))
     (folder / "secret.txt").write_text("secret")
-    reports = {folder / "02 train.ipynb": "02%20train.html"}
+    reports = {folder / "02 train.ipynb": "02%20train.html", folder / "50% #2.ipynb": "50.html"}
+    (folder / "50% #2.ipynb").touch()
     return LocalFiles(folder, tmp_path, lambda path: reports.get(path, ""))
 
 
@@ -51,9 +52,17 @@ def test_a_link_to_a_notebook_leads_to_its_report(files, link):
     assert 'href="02%20train.html"' in render_html("<a href='02%20train.ipynb'>x</a>", files)
 
 
+@pytest.mark.parametrize("link", ["<50% #2.ipynb#a b>", "50%25%20%232.ipynb#a-b"])
+def test_the_name_of_a_linked_notebook_may_hold_what_urls_encode(files, link):
+    assert 'href="50.html#a-b"' in markdown_to_html(f"[x]({link})", files)
+
+
 def test_a_link_keeps_its_anchor_and_one_to_no_page_is_text(files):
     assert 'href="02%20train.html#My-Data"' in markdown_to_html(
         "[x](../notebooks/02%20train.ipynb#My-Data)", files
+    )
+    assert 'href="02%20train.html#My-Data"' in markdown_to_html(
+        "[x](02%20train.ipynb#My%20Data)", files
     )
     page = markdown_to_html("[gone](03.ipynb) [data](../x.csv) [web](https://x.org/a.ipynb)", files)
     assert page.count("href=") == 1
