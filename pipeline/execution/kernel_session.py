@@ -22,6 +22,7 @@ from pipeline.execution.output_capture import OutputCapture
 from pipeline.kernels import cell_errors
 from pipeline.kernels.fork_provisioner import PROVISIONER_NAME
 from pipeline.kernels.kernel_stderr import open_stderr
+from pipeline.kernels.mime_bundle import MIME_BUNDLE_MESSAGES, normalize_mime_bundle
 from pipeline.kernels.protocol import OUTPUT_FOLDER_VARIABLE
 from pipeline.kernels.ready_client import ReadyClient
 from pipeline.runs.records import MAX_LAST_OUTPUT_CHARS
@@ -217,6 +218,8 @@ class KernelSession(PapermillNotebookClient):
             line = "".join(text).strip()  # the message holds a text, or a list of its lines
             if line and "\n" not in line:
                 self.nb_man.report_progress(line)
+        if message["msg_type"] in MIME_BUNDLE_MESSAGES:
+            message["content"]["data"] = normalize_mime_bundle(message["content"]["data"])
         if message["msg_type"] == "error":
             message["content"].update(cell_errors.normalize_error(message["content"]))
         try:

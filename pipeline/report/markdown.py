@@ -1,6 +1,7 @@
 """Render a notebook's Markdown with formulas, printed text with terminal colors, and code."""
 
 import html
+import re
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
@@ -15,6 +16,8 @@ from pipeline.report.formulas import Formula, Macros, formula_html, mark_formula
 from pipeline.report.local_files import NO_FILES, LocalFiles
 
 MAX_OUTPUT_CHARS = 60_000  # of one output that a page shows; the executed notebook has all
+MAX_MARKUP_CHARS = 500_000  # of a text in HTML, Markdown or LaTeX that a page shows as such
+DATA_URL_PATTERN = re.compile(r"data:[\w/+.-]+;base64,[\w+/=]+")
 ATTACHMENT_SCHEME = "attachment:"
 
 
@@ -84,6 +87,13 @@ def _attachment_data_uri(attachments: dict[str, Any], name: str) -> str:
     return ""
 
 
+def is_too_long(source: str) -> bool:
+    """Return whether a text would make a page that browsers cannot show; images do not count."""
+    if len(source) <= MAX_MARKUP_CHARS:
+        return False
+    return len(DATA_URL_PATTERN.sub("", source)) > MAX_MARKUP_CHARS
+
+
 def scrolling_table(table_html: str) -> str:
     """Return the HTML in a region that scrolls, by keyboard too."""
     return f'<div class="wide" tabindex="0" role="region" aria-label="a table">{table_html}</div>'
@@ -101,6 +111,8 @@ def markdown_to_html(
     files: where its relative URLs lead. attachments: those of its cell. id_prefix: is put before
     each id. macros: those of the formulas above, to which its own are added.
     """
+    if is_too_long(source):
+        return ansi_to_html(source)
     marked_source, formulas = mark_formulas(source)
     renderer = _MarkdownRenderer(formulas, attachments or {})
     unsafe_html = MarkdownWithMath(renderer).render(marked_source)

@@ -24,7 +24,8 @@ class OutputRenderer:
     files: LocalFiles = NO_FILES  # where the relative URLs in its HTML and Markdown lead
     macros: Macros = field(default_factory=Macros)  # of the formulas so far
     section: str = ""  # the heading above the cell, which describes a figure without a title
-
+    # name of a plotting library -> its script, of those that the outputs so far contain
+    scripts: dict[str, str] = field(default_factory=dict)
     is_running: bool = False  # the kernel keeps the states of widgets until the notebook ends
 
     def __post_init__(self) -> None:
@@ -56,9 +57,16 @@ class OutputRenderer:
         if library:
             return self._render_plot(library, mime_bundle, metadata)
         if "text/html" in mime_bundle:
-            return render_html(mime_bundle["text/html"], self.files)
+            return self._render_html(mime_bundle["text/html"])
         figure_html = images.figure_html(mime_bundle, metadata, self.section)
         return figure_html or self.render_text(mime_bundle, id_prefix)
+
+    def _render_html(self, source: str) -> Markup:
+        """Return the safe HTML of an output; remember the libraries in it for those below."""
+        self.scripts |= plot_libraries.find_library_scripts(source)
+        if plot_libraries.only_loads_library(source):
+            return NO_HTML
+        return render_html(source, self.files, self.scripts)
 
     def render_text(self, mime_bundle: Mapping[str, Any], id_prefix: str = "out-") -> Markup:
         """Return the HTML of the richest text, or a note on an output that a page cannot show."""
@@ -81,7 +89,7 @@ class OutputRenderer:
 
     def _render_latex(self, source: str) -> Markup:
         """Return a text in LaTeX with its formulas as MathML; a table in LaTeX stays text."""
-        if source.strip().startswith("\\begin{tabular"):
+        if source.strip().startswith("\\begin{tabular") or markdown.is_too_long(source):
             return markdown.ansi_to_html(source)
         return Markup(latex_text_html(source, self.macros))
 
@@ -95,7 +103,7 @@ class OutputRenderer:
         if figure_html:
             return figure_html
         if "text/html" in mime_bundle:
-            return render_html(mime_bundle["text/html"], self.files)
+            return self._render_html(mime_bundle["text/html"])
         if self.is_running:
             reason = "it appears when the notebook has ended"
         elif model_id in self.widget_states:
@@ -117,24 +125,42 @@ class OutputRenderer:
             return figure_html
         source = mime_bundle.get("text/html", "")
         if source and plot_libraries.find_needed_library(source) is None:
-            return render_html(source, self.files)  # the script is in it
+            return self._render_html(source)  # the script is in it
         figure = next(
             (content for name, content in mime_bundle.items() if name.startswith("application/")),
             None,
         )
-        script = library.read_script()
+        script = self.scripts.get(library.name) or library.read_script()
         if script and isinstance(figure, Mapping):
             title = f"a plot by {library.name}"
             return sandbox.frame(
-                sandbox.script_element(library, script) + library.drawing_html(figure), title
+                plot_libraries.script_element(library, script) + library.drawing_html(figure),
+                title,
             )
         return Markup('<p class="faint">{}</p>').format(markdown.code_spans(library.note))
 
 
-def render_html(source: str, files: LocalFiles = NO_FILES) -> Markup:
-    """Return the safe HTML of an output; a table is put into a scrolling region."""
-    rendered = sandbox.render(_truncate_table(source), files)
-    return Markup(markdown.scrolling_table(rendered) if "<table" in rendered else rendered)
+def render_html(
+    source: str,
+    files: LocalFiles = NO_FILES,
+    scripts: Mapping[str, str] = plot_libraries.NO_SCRIPTS,
+) -> Markup:
+    """Return the safe HTML of an output, in a region that scrolls if it is no frame.
+
+    scripts: name of a library -> its script, of those that outputs above contain.
+    """
+    source = _truncate_table(source)
+    if "<script" not in source and markdown.is_too_long(source):
+        note = Markup(
+            '<p class="faint">An output of HTML that is too long for a page, as text:</p>'
+        )
+        return note + markdown.ansi_to_html(Markup(source).striptags())
+    rendered = sandbox.render(source, files, scripts)
+    if "<iframe" in rendered:
+        return rendered
+    if "<table" in rendered:
+        return Markup(markdown.scrolling_table(rendered))
+    return Markup('<div class="html-output">{}</div>').format(rendered)
 
 
 def _truncate_table(source: str) -> str:

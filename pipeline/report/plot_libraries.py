@@ -1,11 +1,18 @@
-"""Know the plotting libraries whose outputs need a script, and what a reader can do without it."""
+"""The plotting libraries whose outputs need a script: embed it, or tell what a reader can do.
 
+The script is taken from an output above that contains it, or from the installed package.
+"""
+
+import html
 import json
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from pipeline.report.sanitize import TAG_PATTERN
 
 
 class PlotLibrary(NamedTuple):
@@ -18,6 +25,7 @@ class PlotLibrary(NamedTuple):
     package: str = ""  # the Python package that contains the script
     script_path: str = ""  # in the package
     script_mark: str = "\0"  # is in HTML that contains the script itself
+    drawing_pattern: str = ""  # what HTML that draws a plot holds, and HTML that loads it does not
     variable: str = "null"  # the global variable that the script defines
     is_map: bool = False  # it needs the network, too
 
@@ -52,18 +60,19 @@ class PlotLibrary(NamedTuple):
 PLOT_LIBRARIES = (
     PlotLibrary(
         "Plotly",
-        r"application/vnd\.plotly\.v\d+\+json",
+        r"application/vnd\.plotly\.v\d+[.+]json",
         r"cdn\.plot\.ly|Plotly\.(?:newPlot|react|plot)\(",
         'Show a picture with fig.show("png") after `pip install kaleido`, or install plotly '
         "beside the runner, which then embeds its script.",
         package="plotly",
         script_path="package_data/plotly.min.js",
         script_mark="* plotly.js v",
+        drawing_pattern=r"Plotly\.(?:newPlot|react|plot)\(",
         variable="window.Plotly",
     ),
     PlotLibrary(
         "Vega or Altair",
-        r"application/vnd\.vega(?:lite)?\.v\d+(?:\.\d+)*\+json",
+        r"application/vnd\.vega(?:lite)?\.v\d+(?:\.\d+)*[.+]json",
         r"/npm/vega|vega-embed@|cdn\.jsdelivr\.net/npm//?vega",
         'Show a picture with alt.renderers.enable("png") or alt.renderers.enable("svg") after '
         "`pip install vl-convert-python`.",
@@ -96,6 +105,15 @@ PLOT_LIBRARIES = (
         'Show a picture with plotter.show(jupyter_backend="static").',
     ),
 )
+NO_SCRIPTS: Mapping[str, str] = MappingProxyType({})
+SCRIPT_PATTERN = re.compile(
+    r"<script\b(?P<attributes>[^>]*)>(?P<code>.*?)</script\s*>", re.IGNORECASE | re.DOTALL
+)
+SCRIPT_URL_PATTERN = re.compile(r"""\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
+STYLE_ELEMENT_PATTERN = re.compile(r"<style[^>]*>(.*?)</style\s*>", re.IGNORECASE | re.DOTALL)
+VISIBLE_TAG_PATTERN = re.compile(
+    r"<(img|svg|table|video|audio|input|button|select|textarea|progress|hr)\b", re.IGNORECASE
+)
 RAW_HTML_URL_PATTERN = re.compile(r"(?:https?:)?//[\w.-]+")
 
 
@@ -119,3 +137,64 @@ def library_of_bundle(mime_bundle: Mapping[str, Any]) -> PlotLibrary | None:
         ),
         None,
     )
+
+
+def find_library_scripts(source: str) -> dict[str, str]:
+    """Return name -> script of each library that the HTML contains."""
+    return {
+        library.name: script["code"]
+        for library in PLOT_LIBRARIES
+        if library.script_mark in source
+        for script in SCRIPT_PATTERN.finditer(source)
+        if library.script_mark in script["code"]
+    }
+
+
+def only_loads_library(source: str) -> bool:
+    """Return whether the HTML loads a library for the outputs below, and shows nothing itself."""
+    loads_any = any(
+        library.drawing_pattern
+        and (library.script_mark in source or re.search(library.html_pattern, source))
+        and not _draws(library, source)
+        for library in PLOT_LIBRARIES
+    )
+    return loads_any and not has_static_content(source)
+
+
+def _draws(library: PlotLibrary, source: str) -> bool:
+    """Return whether a script of the HTML, other than the library's own, draws a plot."""
+    return any(
+        re.search(library.drawing_pattern, script["code"])
+        for script in SCRIPT_PATTERN.finditer(source)
+        if library.script_mark not in script["code"]
+    )
+
+
+def embed_libraries(source: str, scripts: Mapping[str, str]) -> tuple[str, PlotLibrary | None]:
+    """Return the HTML with the installed libraries that it needs, and the first one missing."""
+    library = find_needed_library(source)
+    if library is None:
+        return source, None
+    script = scripts.get(library.name) or library.read_script()
+
+    def drop_remote_script(match: re.Match[str]) -> str:
+        url = SCRIPT_URL_PATTERN.search(match["attributes"])
+        return "" if url and "//" in url[1] else match[0]
+
+    source = SCRIPT_PATTERN.sub(drop_remote_script, source)
+    return (script_element(library, script) + source, None) if script else (source, library)
+
+
+def script_element(library: PlotLibrary, script: str) -> str:
+    """Return the element that defines a library, for scripts that use RequireJS too."""
+    escaped_script = re.sub(r"</(?=script)", r"<\\/", script, flags=re.IGNORECASE)
+    shim = f"window.require = (names, callback) => callback && callback({library.variable});"
+    return f"<script>{escaped_script}</script><script>{shim}</script>"
+
+
+def has_static_content(source: str) -> bool:
+    """Return whether something is to be seen in the HTML without its scripts."""
+    static = STYLE_ELEMENT_PATTERN.sub("", SCRIPT_PATTERN.sub("", source))
+    static = re.sub(r"<!--.*?-->", "", static, flags=re.DOTALL)
+    text = html.unescape(TAG_PATTERN.sub("", static))
+    return bool(text.strip() or VISIBLE_TAG_PATTERN.search(static))

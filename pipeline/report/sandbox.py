@@ -1,21 +1,26 @@
 """Show HTML that is more than text, tables and images: in a frame that reaches nothing outside it.
 
 In the frame scripts run, but it has no origin, and its content security policy and that of the page
-block every request. A library that an output would load from elsewhere is embedded if it is
-installed; if not, the page says what is missing.
+block every request. What an output would load from elsewhere is left out, and the page says so.
 """
 
 import html
 import re
+from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from pipeline.report import plot_libraries
 from pipeline.report.local_files import NO_FILES, LocalFiles
 from pipeline.report.markdown import code_spans
+from pipeline.report.plot_libraries import (
+    NO_SCRIPTS,
+    SCRIPT_PATTERN,
+    STYLE_ELEMENT_PATTERN,
+    embed_libraries,
+    has_static_content,
+)
 from pipeline.report.sanitize import (
     ALLOWED_STYLE_PROPERTIES,
-    TAG_PATTERN,
     is_harmless_style,
     sanitize,
 )
@@ -37,7 +42,6 @@ ACTIVE_CONTENT_PATTERN = re.compile(
     r"|<[^>]*\son[a-z]+\s*=",
     re.IGNORECASE,
 )
-STYLE_ELEMENT_PATTERN = re.compile(r"<style[^>]*>(.*?)</style\s*>", re.IGNORECASE | re.DOTALL)
 STYLE_RULE_PATTERN = re.compile(r"\s*([^{}<>@\\]+)\{([^{}<>@\\]*)\}\s*")
 STYLER_SELECTOR_PATTERN = re.compile(r"\s*#T_[\w-]+(?:[\s.:>()\w-]|\[[\w=-]*\])*")
 # what a pandas Styler's rules may set besides: headers that stay while its own table scrolls
@@ -45,10 +49,6 @@ STYLER_PROPERTIES = ALLOWED_STYLE_PROPERTIES | {
     "position", "top", "left", "right", "bottom", "z-index", "caption-side", "text-transform",
     "border-color", "border-style", "border-width", "font", "line-height",
 }  # fmt: skip
-SCRIPT_PATTERN = re.compile(
-    r"<script\b(?P<attributes>[^>]*)>(?P<code>.*?)</script\s*>", re.IGNORECASE | re.DOTALL
-)
-SCRIPT_URL_PATTERN = re.compile(r"""\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 # a URL that a tag other than <a> would load from another host
 REMOTE_URL_PATTERN = re.compile(
     r"""(?P<before><(?!a\s)[a-z][^>]*?\s)(?:src|href|srcset|data)\s*=\s*"""
@@ -62,20 +62,28 @@ REMOTE_STYLE_PATTERN = re.compile(
 LOCAL_IMAGE_PATTERN = re.compile(
     r"""(<img\b[^>]*?\ssrc\s*=\s*)(?:"([^":]+)"|'([^':]+)')""", re.IGNORECASE
 )
+LOCAL_URL_PATTERN = re.compile(
+    r"""<(?:(?!a\s|link\s)[a-z][^>]*?\s(?:src|data)|link\s[^>]*?\bhref)\s*=\s*"""
+    r"""(?!["'](?:[a-z][a-z0-9+.-]*:|//|[#"'])|[a-z][a-z0-9+.-]*:|//|#)"""
+    r"""(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""",
+    re.IGNORECASE,
+)
 # it would replace the frame's document, or what its relative URLs mean
 NAVIGATION_PATTERN = re.compile(r"<(?:meta|base)\b[^>]*>", re.IGNORECASE)
-VISIBLE_TAG_PATTERN = re.compile(
-    r"<(img|svg|table|video|audio|input|button|select|textarea|progress|hr)\b", re.IGNORECASE
-)
 
 
-def render(source: str, files: LocalFiles = NO_FILES) -> Markup:
-    """Return the HTML of an output for the page: inline if it is plain, else in a frame."""
+def render(
+    source: str, files: LocalFiles = NO_FILES, scripts: Mapping[str, str] = NO_SCRIPTS
+) -> Markup:
+    """Return the HTML of an output for the page: inline if it is plain, else in a frame.
+
+    scripts: name of a library -> its script, of those that outputs above contain.
+    """
     styles = STYLE_ELEMENT_PATTERN.findall(source)
     styler_rules = [style for style in styles if _is_styler_sheet(style)]
     only_pandas_styles = all(".dataframe" in style for style in styles if style not in styler_rules)
     if ACTIVE_CONTENT_PATTERN.search(source) or not only_pandas_styles:
-        return sandboxed_iframe(source, files)
+        return sandboxed_iframe(source, files, scripts)
     # sanitize() prefixes the ids, so the selectors need the same prefix
     style_elements = "".join(
         f"<style>{style.replace('#T_', '#out-T_')}</style>" for style in styler_rules
@@ -98,13 +106,15 @@ def _is_styler_sheet(style: str) -> bool:
     return True
 
 
-def sandboxed_iframe(source: str, files: LocalFiles = NO_FILES) -> Markup:
+def sandboxed_iframe(
+    source: str, files: LocalFiles = NO_FILES, scripts: Mapping[str, str] = NO_SCRIPTS
+) -> Markup:
     """Return the HTML in a frame without an origin: its scripts run, but reach nothing.
 
     Without the frame, if nothing is to be seen in it as a library is missing.
     """
     source = NAVIGATION_PATTERN.sub("", source)
-    source, missing_library = _embed_libraries(source)
+    source, missing_library = embed_libraries(source, scripts)
     source = LOCAL_IMAGE_PATTERN.sub(lambda match: _embed_image(match, files), source)
     source, hosts = _leave_out_requests(source)
     notes = Markup("")
@@ -114,7 +124,11 @@ def sandboxed_iframe(source: str, files: LocalFiles = NO_FILES) -> Markup:
         notes += Markup(
             '<p class="faint">This output requests {}; a report loads nothing from elsewhere.</p>'
         ).format(", ".join(sorted(hosts)))
-    if notes and (not _has_static_content(source) or (missing_library and missing_library.is_map)):
+    if local_urls := _local_urls(source):
+        notes += Markup(
+            '<p class="faint">This output shows {}, which a report does not contain.</p>'
+        ).format(", ".join(local_urls))
+    if notes and (not has_static_content(source) or (missing_library and missing_library.is_map)):
         return notes
     label = re.search(r'aria-label="([^"]*)"', source)
     title = html.unescape(label[1]) if label else "an interactive output"
@@ -133,28 +147,6 @@ def frame(source: str, title: str) -> Markup:
     return Markup(
         '<iframe class="output" title="{}" sandbox="allow-scripts" srcdoc="{}"></iframe>'
     ).format(title, document)
-
-
-def _embed_libraries(source: str) -> tuple[str, plot_libraries.PlotLibrary | None]:
-    """Return the HTML with the installed libraries that it needs, and the first one missing."""
-    library = plot_libraries.find_needed_library(source)
-    if library is None:
-        return source, None
-    script = library.read_script()
-
-    def drop_remote_script(match: re.Match[str]) -> str:
-        url = SCRIPT_URL_PATTERN.search(match["attributes"])
-        return "" if url and "//" in url[1] else match[0]
-
-    source = SCRIPT_PATTERN.sub(drop_remote_script, source)
-    return (script_element(library, script) + source, None) if script else (source, library)
-
-
-def script_element(library: plot_libraries.PlotLibrary, script: str) -> str:
-    """Return the element that defines a library, for scripts that use RequireJS too."""
-    escaped_script = re.sub(r"</(?=script)", r"<\\/", script, flags=re.IGNORECASE)
-    shim = f"window.require = (names, callback) => callback && callback({library.variable});"
-    return f"<script>{escaped_script}</script><script>{shim}</script>"
 
 
 def _leave_out_requests(source: str) -> tuple[str, set[str]]:
@@ -180,14 +172,13 @@ def _leave_out_requests(source: str) -> tuple[str, set[str]]:
     return "".join([*parts, leave_out(source[end:])]), hosts
 
 
+def _local_urls(source: str) -> list[str]:
+    """Return the relative URLs that tags would load: a frame has no address they relate to."""
+    markup = SCRIPT_PATTERN.sub(lambda match: f"<script {match['attributes']}>", source)
+    urls = ("".join(groups) for groups in LOCAL_URL_PATTERN.findall(markup))
+    return sorted({html.unescape(url) for url in urls})
+
+
 def _embed_image(match: re.Match[str], files: LocalFiles) -> str:
     url = html.unescape(match[2] or match[3])
     return f'{match[1]}"{html.escape(files.image_data_uri(url) or url)}"'
-
-
-def _has_static_content(source: str) -> bool:
-    """Return whether something is to be seen in the HTML without its scripts."""
-    static = STYLE_ELEMENT_PATTERN.sub("", SCRIPT_PATTERN.sub("", source))
-    static = re.sub(r"<!--.*?-->", "", static, flags=re.DOTALL)
-    text = html.unescape(TAG_PATTERN.sub("", static))
-    return bool(text.strip() or VISIBLE_TAG_PATTERN.search(static))

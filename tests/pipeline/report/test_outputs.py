@@ -187,3 +187,52 @@ def test_a_plot_is_drawn_by_an_installed_library(tmp_path, monkeypatch):
     page = render(display_output(**{"application/vnd.plotly.v1+json": figure}))
     assert "window.Plotly.newPlot" in page
     assert "\\u003c/script>" in html.unescape(page)
+
+
+PLOTLY_SCRIPT = "<script>/**\n* plotly.js v9.9\n*/ window.Plotly = {own: 1}</script>"
+PLOTLY_DRAWING = "<div id=p></div><script>Plotly.newPlot('p', [])</script>"
+
+
+def test_a_library_in_an_output_above_draws_the_plots_below():
+    renderer = outputs.OutputRenderer()
+    assert renderer.render(display_output(html=PLOTLY_SCRIPT)) == ""  # nothing to see
+    for plot in (
+        display_output(html=PLOTLY_DRAWING),
+        display_output(**{"application/vnd.plotly.v1+json": {"data": [], "layout": {}}}),
+    ):
+        page = html.unescape(renderer.render(plot))
+        assert page.startswith("<iframe")
+        assert "{own: 1}" in page
+    loader = "<script type=module>import 'https://cdn.plot.ly/plotly-4.1.1.min'</script>"
+    assert renderer.render(display_output(html=loader)) == ""
+    both = html.unescape(renderer.render(display_output(html=PLOTLY_SCRIPT + PLOTLY_DRAWING)))
+    assert both.count("{own: 1}") == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["<iframe src='figures/1.html'></iframe>", '<video\n src="a b.mp4" controls></video>',
+     "<script src=plot.js></script>", "<link rel=stylesheet href='x.css'><svg></svg>"],
+)  # fmt: skip
+def test_a_file_that_a_frame_would_show_is_named(source):
+    page = outputs.render_html(source)
+    assert "which a report does not contain" in page
+    assert "This output shows" not in outputs.render_html(
+        "<svg><image href='#a'/></svg><img src='data:image/png;base64,AA'>"
+        "<iframe srcdoc='x'></iframe><iframe src='https://x.org/a.html'></iframe>"
+        "<script>a.src = 'b.js'</script>"
+    )
+
+
+def test_an_output_too_long_for_a_browser_is_shown_as_text_in_part():
+    words = "word *x* `y` $z$ " * 100_000
+    for output in (
+        display_output(html=f"<p>{words}</p>"),
+        display_output(markdown=words),
+        display_output(latex=words),
+    ):
+        page = render(output)
+        assert len(page) < 100_000
+        assert "left out here" in page
+    picture = f'<img src="data:image/png;base64,{"A" * 1_000_000}">'
+    assert len(render(display_output(html=picture))) > 1_000_000

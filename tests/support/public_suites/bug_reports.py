@@ -26,6 +26,15 @@ except KeyboardInterrupt:
     print("caught")"""
 PLOTLY = """figure = {"data": [{"y": [1, 3, 2]}], "layout": {"title": {"text": "A line"}}}
 display({"application/vnd.plotly.v1+json": figure, "text/plain": "Figure"}, raw=True)"""
+ALTAIR = """chart = {"mark": "bar", "data": {"values": [{"a": 1}]}}
+display({"application/vnd.vegalite.v6.json": chart, "text/plain": "Chart"}, raw=True)"""
+CAPTURE = """import ipywidgets
+output = ipywidgets.Output()
+display(output)
+with output:
+    print("captured text")
+    display({"text/plain": "captured <b>"}, raw=True)
+    raise ValueError("captured failure")"""
 HEADINGS = "# 1. First\n\n## Notes\n\n# 2. Second\n\n## Notes\n\n[to the notes](#Notes)"
 
 
@@ -95,10 +104,17 @@ NOTEBOOKS = [
                 "from ipywidgets import interact\n@interact(x=3)\ndef square(x):\n    print(x * x)"
             ),
             code("@interact(x=3)\ndef fail(x):\n    raise ValueError('no square')"),
+            code(CAPTURE),
         ),
-        shows=("9\n", "no square"),
+        shows=("9\n", "no square", "captured text", "captured <b>", "captured failure"),
+        hides=("not kept",),
     ),
-    ReportedNotebook("plotly.ipynb", (code(PLOTLY),), shows=("lotly",)),  # plotly.py#1983
+    ReportedNotebook(  # plotly.py#1983, altair#329
+        "plotly and altair.ipynb",
+        (code(PLOTLY), code(ALTAIR)),
+        shows=("lotly", "A plot by Vega or Altair is missing here"),
+        hides=("not valid",),
+    ),
     ReportedNotebook(  # nbconvert#1682, nbconvert#1233
         "numbered headings.ipynb",
         (markdown(HEADINGS),),

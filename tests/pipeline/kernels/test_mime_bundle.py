@@ -1,0 +1,23 @@
+import nbformat
+import pytest
+
+from pipeline.kernels.mime_bundle import normalize_mime_bundle
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "valid_name"),
+    [
+        ("application/vnd.vegalite.v6.json", {"mark": "bar"}, "application/vnd.vegalite.v6+json"),
+        ("application/vnd.vegalite.v5+json", {"mark": "bar"}, "application/vnd.vegalite.v5+json"),
+        ("application/json", [1], "application/json"),
+        ("image/png", 5, "application/png+json"),
+        ("odd", None, "application/odd+json"),
+        ("text/plain", "x", "text/plain"),
+        ("text/html", ["<b>", "</b>"], "text/html"),
+        ("application/vnd.text.json", "{}", "application/vnd.text.json"),
+    ],
+)
+def test_what_is_no_text_gets_a_format_that_a_notebook_can_hold(name, content, valid_name):
+    bundle = normalize_mime_bundle({name: content})
+    assert bundle == {valid_name: content}
+    nbformat.v4.new_output("display_data", bundle)  # validates it
