@@ -29,13 +29,13 @@ FRAME_POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; font-src data:; "
     "media-src data:; script-src 'unsafe-inline' 'unsafe-eval'; base-uri 'none'; form-action 'none'"
 )
-# by itself, as browsers do not observe what is out of sight, and when the script of the page asks
+# It stands before the output, which may leave a comment or attribute open. It acts by itself, as
+# browsers do not observe what is out of sight, and when the page asks: its script may start later.
 REPORT_HEIGHT_SCRIPT = (
     "<script>{const page=document.documentElement,tell=()=>parent.postMessage("
-    "{height:Math.max(page.offsetHeight,document.body.scrollHeight)},'*');"
-    "tell();addEventListener('load',tell);addEventListener('message',tell);"
-    "new ResizeObserver(tell).observe(page)}"
-    "</script>"
+    "{height:Math.max(page.offsetHeight,document.body?.scrollHeight??0)},'*');"
+    "for(const event of ['DOMContentLoaded','load','message'])addEventListener(event,tell);"
+    "new ResizeObserver(tell).observe(page)}</script>"
 )
 ACTIVE_CONTENT_PATTERN = re.compile(
     r"<(script|svg|iframe|canvas|form|input|button|select|textarea|video|audio|object|embed|link)\b"
@@ -142,7 +142,7 @@ def frame(source: str, title: str) -> Markup:
         f'<meta http-equiv="Content-Security-Policy" content="{FRAME_POLICY}">'
         "<meta name=color-scheme content='light dark'>"
         "<style>body{margin:0;font:15px/1.5 system-ui,sans-serif}</style>"
-        f"{source}{REPORT_HEIGHT_SCRIPT}"
+        f"{REPORT_HEIGHT_SCRIPT}{source}"
     )
     return Markup(
         '<iframe class="output" title="{}" sandbox="allow-scripts" srcdoc="{}"></iframe>'

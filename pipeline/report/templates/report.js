@@ -6,6 +6,7 @@
   const ROWS_PER_CLICK = 200;
   const REFRESH_MILLISECONDS = 2000;
   const MAX_FRAME_HEIGHT_PX = 4000;
+  const FRAME_MARGIN_PX = 4;
 
   const selectAll = (selector, root = document) => [...root.querySelectorAll(selector)];
   const select = (selector, root = document) => root.querySelector(selector);
@@ -141,7 +142,9 @@
     addEventListener("message", (event) => {
       const frame = frames.find((candidate) => candidate.contentWindow === event.source);
       const height = Number(event.data?.height);
-      if (frame && height > 0) frame.style.height = `${Math.min(height, MAX_FRAME_HEIGHT_PX) + 4}px`;
+      // a content as high as its frame would grow for ever
+      const isNew = frame && height > 0 && Math.abs(height - frame.clientHeight) > FRAME_MARGIN_PX;
+      if (isNew) frame.style.height = `${Math.min(height, MAX_FRAME_HEIGHT_PX) + FRAME_MARGIN_PX}px`;
     });
     // those that were loaded before this script: frames of earlier versions do not answer
     for (const frame of frames) frame.contentWindow.postMessage("height?", "*");

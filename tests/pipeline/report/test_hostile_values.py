@@ -260,11 +260,23 @@ def write_hostile_pages(project, record_run, publish_page):
     }
 
 
+FIND_BROKEN_REFERENCES = """() => {
+    const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+    const links = [...document.querySelectorAll("a[href^='#']")].map(
+        (link) => decodeURIComponent(link.hash.slice(1)));
+    const labels = [...document.querySelectorAll("[aria-labelledby]")].map(
+        (element) => element.getAttribute("aria-labelledby"));
+    return [...ids.filter((id, index) => ids.indexOf(id) !== index),
+            ...[...links, ...labels].filter((id) => !ids.includes(id))];
+}"""
+
+
 def harms(page, requested_urls, expected_names):
-    """Return what is wrong with an open page: harm done, and texts that it does not show."""
+    """Return what is wrong with an open page: harm done, texts not shown, and broken links."""
     text = " ".join(page.text_content("body").split())
     title = page.title()
     return [
+        *(f"broken id: {name}" for name in page.evaluate(FIND_BROKEN_REFERENCES)),
         *(["a script ran"] if page.evaluate("window.ishostile") else []),
         *(url for url in requested_urls if not url.startswith(("file:", "data:", "about:"))),
         *(name for name in sorted(expected_names) if f"{name}: {PLAIN_TEXT}" not in text),

@@ -3,6 +3,9 @@ import html
 import pytest
 
 from pipeline.report import sandbox
+from pipeline.report.exporter import ReportExporter
+from tests.pipeline.report.conftest import display_output, executed_cell, executed_notebook
+from tests.support.browser import open_page
 
 
 def test_html_with_a_script_gets_a_frame_of_its_own():
@@ -103,3 +106,28 @@ def test_an_installed_library_is_embedded(tmp_path, monkeypatch):
     assert page.startswith("<iframe")
     assert "window.Plotly = {newPlot" in page
     assert "missing" not in page
+
+
+@pytest.mark.slow
+def test_a_frame_is_as_high_as_its_content_wherever_it_stands(browser, tmp_path):
+    canvas = "<canvas height=50 style='display:block'></canvas>"
+    sources = [
+        canvas,
+        f"{canvas}<!-- never closed",
+        f"{canvas}<p title='never closed",
+        f"<style>html, body {{ height: 100% }}</style><div style='height: 700px'>{canvas}</div>",
+        f"<!doctype html><html><body>{canvas}<script>1</script></body></html>",
+    ]
+    cells = [executed_cell(str(n), display_output(html=each)) for n, each in enumerate(sources)]
+    page_html, _ = ReportExporter().from_notebook_node(
+        executed_notebook("# T\n\n" + "x\n\n" * 200, *cells)
+    )
+    path = tmp_path / "page.html"
+    path.write_text(page_html)
+    page, _, _ = open_page(browser, f"file://{path}")
+    page.wait_for_timeout(300)
+    page.locator("iframe").nth(3).scroll_into_view_if_needed()  # now it is observed, too
+    page.wait_for_timeout(300)
+    heights = page.evaluate("[...document.querySelectorAll('iframe')].map((f) => f.clientHeight)")
+    page.close()
+    assert heights == [54, 54, 54, 704, 54]
