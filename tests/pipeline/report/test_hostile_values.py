@@ -68,6 +68,7 @@ EXPECTED_TEXTS = {
         "old parameter", "parameter", "fact name", "fact", "result name", "metric", "old metric",
         "notice", "commit table", "commit column", "commit file", "commit cell", "commit note",
         "commit command", "script", "added source",
+        "changed row", "changed cell", "was old changed cell", "same cell", "same column",
     },
 }  # fmt: skip
 
@@ -94,6 +95,12 @@ def table_output(column, *rows):
     )
     head = f"<thead><tr><th></th><th>{html.escape(column)}</th></tr></thead>"
     return display_output(html=f"<table>{head}<tbody>{body}</tbody></table>")
+
+
+def changed_table(name):
+    """Return a table with a cell that differs between two runs, and one that does not."""
+    rows = (hostile("changed row"), hostile(name)), ("same", hostile("same cell"))
+    return table_output(hostile("same column"), *rows)
 
 
 def hostile_notebook():
@@ -188,6 +195,7 @@ def write_hostile_pages(project, record_run, publish_page):
                 (hostile("deleted row"), "1"),
             ),
         ),
+        executed_cell("changed", changed_table("old changed cell")),
     )
     new_notebook = executed_notebook(
         f"## {hostile('heading')}",
@@ -195,6 +203,7 @@ def write_hostile_pages(project, record_run, publish_page):
         executed_cell(
             "same", table_output(hostile("column"), (hostile("row name"), hostile("table cell")))
         ),
+        executed_cell("changed", changed_table("changed cell")),
         executed_cell(hostile("added source")),
     )
     card = {"title": hostile("page"), "markdown": f"{HOSTILE_HTML}\n\n`{hostile('card code')}`"}
