@@ -12,6 +12,7 @@ import tokenize
 MAGIC_LINE = re.compile(r"(?P<prefix>\s*(?:[\w\s.,*\[\]'\"]+=\s*)?)(?P<magic>[%!].*)")  # x = !ls
 HELP_LINE = re.compile(r"(?P<prefix>\s*)(?P<magic>\?.*|[\w.*]+\?{1,2})\s*")  # ?print, print?
 PYTHON_CELL_MAGICS = {"capture", "memit", "prun", "time", "timeit"}  # %%NAME, followed by Python
+PLACEHOLDER = "__magic__"  # the function whose calls take the place of magics
 NO_CODE_TOKENS = (
     *(tokenize.ENDMARKER, tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT),
     *(tokenize.INDENT, tokenize.DEDENT),
@@ -63,4 +64,4 @@ def _replace_line_magic(line: str) -> str:
 
 def _placeholder_call(magic: str) -> str:
     """Return a call that no notebook contains, so that a string with the same text differs."""
-    return f"__magic__({magic!r})"
+    return f"{PLACEHOLDER}({magic!r})"

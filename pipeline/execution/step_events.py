@@ -3,6 +3,7 @@
 import contextlib
 import re
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from pipeline.definition.tasks import Task
@@ -12,8 +13,7 @@ from pipeline.runs.os_errors import describe_error
 from pipeline.runs.records import Attempt, RunRecord, StepRecord
 from pipeline.runs.results import PublishedResults
 from pipeline.runs.status import CellStatus, StepStatus
-from pipeline.staleness import dependencies, recording
-from pipeline.staleness.access_log import read_access_log
+from pipeline.staleness import access_log, dependencies, recording
 from pipeline.staleness.fingerprint import Fingerprint
 from pipeline.staleness.recording import OtherTasks
 from pipeline.staleness.state_store import StateStore
@@ -67,7 +67,7 @@ def save_step_state(
     fingerprint: what the step depended on when it started. A state that cannot be saved, published
     results that are malformed, or a changed file of another step make it a failed step.
     """
-    accesses = read_access_log(files.access_log, task.step, state_store.workspace)
+    accesses = access_log.read_access_log(files.access_log, task.step, state_store.workspace)
     fingerprint = dependencies.add_traced_imports(
         fingerprint, files.access_log, task.step.notebook.parent, step.started
     )
@@ -88,6 +88,9 @@ def save_step_state(
             step.status = StepStatus.FAILED
             step.failure = f"{step.failure}; {error}" if step.failure else error
         if step.status is StepStatus.DONE:
+            started_ns = int(datetime.fromisoformat(step.started).timestamp() * 1e9)
+            own_files = {*state_store.existing_outputs(task.label), *state_store.scratch_files()}
+            access_log.add_named_files(accesses, task, state_store.workspace, own_files, started_ns)
             recording.record_success(
                 task, run.id, accesses, results, fingerprint, other_tasks, state_store
             )

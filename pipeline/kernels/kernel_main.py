@@ -26,7 +26,6 @@ from pipeline.kernels.protocol import (
     SECRETS_VARIABLE,
 )
 from pipeline.kernels.tracing import file_tracer, import_tracer
-from pipeline.secret_marks import SecretMarks
 
 SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")
 
@@ -146,10 +145,11 @@ def run_kernel(
     if trace_path:
         file_tracer.start_tracing(
             trace_path,
-            SecretMarks(secret_variables).hide,
+            secret_variables,
             ignored_paths=arguments,
             modules=sys.modules | dict(preloaded_modules or {}),
         )
+        file_tracer.trace_children(trace_path, secret_variables)
         callbacks.append(import_tracer.start_tracing(Path(trace_path)).note_kernel_modules)
     KernelApp.before_user_code = callbacks
     sys.argv = ["ipykernel_launcher", *arguments]

@@ -6,6 +6,8 @@ FORK_SERVER_SOCKET_NAME = "fork"  # in the run's folder of sockets
 # variables of a kernel's environment, which notebooks do not see
 ACCESS_LOG_VARIABLE = "PIPELINE_TRACE"  # the file that gets a line for each access: file_tracer
 SECRETS_VARIABLE = "PIPELINE_SECRETS"  # names of variables whose values are secret, joined by "="
+# of the Python processes that a notebook starts: version of Python, access log, secret variables
+CHILD_TRACE_VARIABLE = "PIPELINE_CHILD_TRACE"
 OUTPUT_FOLDER_VARIABLE = "PIPELINE_TEE"  # of the files stdout and stderr, written at once
 
 

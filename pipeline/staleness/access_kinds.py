@@ -24,7 +24,8 @@ class AccessKind(StrEnum):
     LISTED_BY_PACKAGE = "listed-by-package"  # a folder, by an installed package
     CREATED = "created"  # a new folder
     PROBED = "probed"  # a path whose existence matters: missing when opened, or asked for
-    PASSED = "passed"  # a file that the command line of another program names
+    PROBED_BY_PACKAGE = "probed-by-package"  # ... by an installed package
+    PASSED = "passed"  # a file that the command line of another program names, or that is looked at
 
 
 def missing_modules_path(access_log: Path) -> Path:

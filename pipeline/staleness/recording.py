@@ -23,7 +23,7 @@ from pipeline.staleness.fingerprint import UNKNOWN_CODE, Fingerprint
 from pipeline.staleness.folder_listing import folder_signature
 from pipeline.staleness.reasons import display_path
 from pipeline.staleness.state_store import StateStore
-from pipeline.staleness.static_analysis import module_code
+from pipeline.staleness.static_analysis import installed_packages, module_code
 from pipeline.staleness.static_analysis.module_code import ModuleCode
 from pipeline.staleness.step_state import StepState
 
@@ -65,7 +65,9 @@ def record_success(
     expected_paths = state_store.expected_paths(task) | outputs.keys()
     workspace = state_store.workspace
     recorded = replace(
-        _with_executed_modules(fingerprint, accesses),
+        _with_made_modules(
+            _with_executed_modules(fingerprint, accesses), accesses, task.step.notebook.parent
+        ),
         inputs=inputs,
         outputs=outputs,
         folders={
@@ -145,6 +147,19 @@ def _with_executed_modules(fingerprint: Fingerprint, accesses: FileAccesses) -> 
             path: digest for path, digest in full_hashes.items() if path not in fingerprint.modules
         },
     )
+
+
+def _with_made_modules(
+    fingerprint: Fingerprint, accesses: FileAccesses, notebook_folder: Path
+) -> Fingerprint:
+    """Return the fingerprint in which modules that the step itself has made are not missing."""
+    versions = {
+        name: installed_packages.package_version(name, notebook_folder)
+        for name, version in fingerprint.packages.items()
+        if version == installed_packages.ABSENT
+    }
+    loaded_paths = {name: path for name, path in versions.items() if Path(path) in accesses.module}
+    return replace(fingerprint, packages=fingerprint.packages | loaded_paths)
 
 
 def find_changed_file(

@@ -1,78 +1,84 @@
 """Inside a kernel: records each file that Python code opens, and each folder that it lists.
 
-Files that C code opens (SQLite) are not seen, except for Parquet files, which Arrow opens itself.
+So do the Python processes that the kernel starts. Files that C code opens are not seen, except for
+databases of SQLite and what `library_tracer` knows.
 """
 
 import atexit
 import importlib.util
 import os
-import site
 import sys
-import sysconfig
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
+from urllib.parse import unquote
 
-from pipeline.kernels.tracing import callers, command_line, parquet_tracer, path_probes
-from pipeline.staleness.access_kinds import (
-    MISSING_STAT,
-    RUNNER_PACKAGE,
-    STARTED_MARK,
-    AccessKind,
-)
+from pipeline.kernels.protocol import CHILD_TRACE_VARIABLE
+from pipeline.kernels.tracing import callers, command_line, library_tracer, path_probes
+from pipeline.kernels.tracing.access_recorder import AccessRecorder, format_stat
+from pipeline.secret_marks import SecretMarks
+from pipeline.staleness.access_kinds import MISSING_STAT, RUNNER_PACKAGE, AccessKind
 
-VIRTUAL_FILE_SYSTEMS = ("/proc/", "/sys/", "/dev/")
-SHARED_MEMORY_FOLDER = "/dev/shm/"
-os_stat = os.stat  # `path_probes` replaces the function in its module
+CHILD_FOLDER = RUNNER_PACKAGE / "kernels" / "tracing" / "child_site"  # of a sitecustomize.py
+DATABASE_SUFFIXES = ("", "-wal")  # of the files of SQLite that have content
 
 
 def start_tracing(
     trace_path: str,
-    hide_secrets: Callable[[str], str] = lambda path: path,
+    secret_variables: Iterable[str] = (),
     ignored_paths: Iterable[str] = (),
     modules: Mapping[str, ModuleType] | None = None,
 ) -> None:
     """Record all accesses from now on, until this process ends.
 
     trace_path: the file that gets a line for each access, as `access_kinds` describes it.
-    hide_secrets: replaces them by marks in a path that is written. ignored_paths: files that the
-    kernel reads for itself. modules: those that code may import without loading them; default
-    sys.modules.
+    secret_variables: whose values are replaced by marks in a path that is written. ignored_paths:
+    files that the kernel reads for itself. modules: those that code may import without loading
+    them; default sys.modules.
     """
-    tracer = _FileTracer(trace_path, hide_secrets, ignored_paths)
+    hide_secrets = SecretMarks(secret_variables).hide
+    recorder = AccessRecorder(trace_path, hide_secrets, ignored_paths)
+    _install(recorder, sys.modules if modules is None else modules)
+
+
+def trace_children(trace_path: str, secret_variables: Iterable[str]) -> None:
+    """Have the Python processes that this one starts record their accesses in the same log."""
+    trace = f"{sys.hexversion}:{trace_path}:{'='.join(secret_variables)}"
+    search_path = [str(CHILD_FOLDER), os.environ.get("PYTHONPATH", "")]
+    os.environ[CHILD_TRACE_VARIABLE] = trace
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, search_path))
+
+
+def trace_child(trace_path: str, secret_variables: Iterable[str]) -> None:
+    """Record all accesses of this process, which a kernel has started, in the kernel's log."""
+    hide_secrets = SecretMarks(secret_variables).hide
+    _install(AccessRecorder(trace_path, hide_secrets, is_child=True), sys.modules)
+
+
+def _install(recorder: AccessRecorder, modules: Mapping[str, ModuleType]) -> None:
+    tracer = _FileTracer(recorder)
     sys.addaudithook(tracer.handle_audit_event)
-    parquet_tracer.install(tracer.record_access, sys.modules if modules is None else modules)
-    path_probes.install(tracer.record_probe)
-    tracer.record_modules()  # those of before the fork
-    atexit.register(tracer.record_modules)
+    library_tracer.install(recorder.record, modules)
+    path_probes.install(tracer.record_probe, tracer.on_open_relative)
+    recorder.record_modules()  # those of before the fork
+    atexit.register(recorder.record_modules)
 
 
 class _FileTracer:
-    """A recorder of each path and kind of access, once, with the file's size and times then."""
+    """The handlers of the events that tell of accesses."""
 
-    def __init__(
-        self, trace_path: str, hide_secrets: Callable[[str], str], ignored_paths: Iterable[str]
-    ) -> None:
-        self.trace_path, self.pid = trace_path, os.getpid()
-        self.hide_secrets = hide_secrets
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-        self.trace_descriptor = os.open(trace_path, flags, 0o644)
-        started_ns = os.fstat(self.trace_descriptor).st_ctime_ns
-        os.write(self.trace_descriptor, f"{STARTED_MARK} {started_ns}\n".encode())
-        self.recorded_accesses: set[tuple[AccessKind, str]] = set()
-        self.ignored_prefixes = (
-            *_installed_folders(),
-            *VIRTUAL_FILE_SYSTEMS,
-            f"{RUNNER_PACKAGE}{os.sep}",
-        )
-        self.ignored_paths = {trace_path, *ignored_paths}
+    def __init__(self, recorder: AccessRecorder) -> None:
+        self.recorder = recorder
         self.event_handlers: dict[str, Callable[..., None]] = {
             "open": self.on_open,
             "import": self.on_import,
             "ctypes.dlopen": self.on_load_library,
             "os.rename": self.on_rename,
             "os.mkdir": self.on_create,
-            "sqlite3.connect": self.on_create,
+            "os.link": self.on_link,
+            "os.symlink": self.on_link,
+            "os.truncate": self.on_truncate,
+            "sqlite3.connect": self.on_connect,
             "os.listdir": self.on_list,
             "os.scandir": self.on_list,
             "os.system": self.on_command,
@@ -97,46 +103,74 @@ class _FileTracer:
                 return
             source_path = _source_path(os.fsdecode(path)) if callers.loads_code(caller) else ""
             if source_path:
-                self.record_access(AccessKind.MODULE, source_path)
+                self.recorder.record(AccessKind.MODULE, source_path)
                 return
-        elif callers.shows_source(caller) and self._is_module(path):
+        elif callers.shows_source(caller) and self.recorder.is_module(path):
             return
         for kind in kinds:
-            self.record_access(kind, path)
+            self.recorder.record(kind, path)
+
+    def on_open_relative(self, path: str, flags: int) -> None:
+        """Record a file that is opened relative to a folder's descriptor."""
+        if not os.path.isdir(path):  # noqa: PTH112
+            for kind in _access_kinds(None, flags):
+                self.recorder.record(kind, path)
 
     def on_import(self, _name: str, path: str | None, *_search_paths: Any) -> None:
         """Record a compiled module, whose path is given when it is loaded."""
         if path:
-            self.record_access(AccessKind.READ, path)
+            self.recorder.record(AccessKind.READ, path)
 
     def on_load_library(self, path: Any) -> None:
         """Record a shared library that is loaded by its path, not by its name."""
         if isinstance(path, str | bytes) and os.sep in os.fsdecode(path):
-            self.record_access(AccessKind.READ, path)
+            self.recorder.record(AccessKind.READ, path)
 
     def on_rename(self, source: Any, target: Any, *_dir_descriptors: int) -> None:
         """Record a file that was written aside and is renamed, or the files of a renamed folder."""
-        if os.getpid() != self.pid:
+        if os.getpid() != self.recorder.pid:
             return
-        self.record_access(AccessKind.WRITTEN, target)
+        self.recorder.record(AccessKind.WRITTEN, target)
         source_path, target_path = (os.path.abspath(os.fsdecode(path)) for path in (source, target))  # noqa: PTH100
-        for kind, path in list(self.recorded_accesses):
+        for kind, path in list(self.recorder.recorded_accesses):
             if kind is AccessKind.WRITTEN and path.startswith(source_path + os.sep):
                 moved_path = target_path + path.removeprefix(source_path)
-                self.record_access(AccessKind.WRITTEN, moved_path)
+                self.recorder.record(AccessKind.WRITTEN, moved_path)
+
+    def on_link(self, source: Any, target: Any, *_dir_descriptors: int) -> None:
+        """Record a file that gets another name."""
+        self.recorder.record(AccessKind.PASSED, source)
+        self.recorder.record(AccessKind.WRITTEN, target)
+
+    def on_truncate(self, path: Any, _length: int) -> None:
+        """Record a file that is cut short; a path that is a descriptor is not."""
+        if isinstance(path, str | bytes | os.PathLike):
+            self.recorder.record(AccessKind.WRITTEN, path)
 
     def on_create(self, path: Any, *_options: int) -> None:
-        """Record a folder or a database that may be made now."""
+        """Record a folder that may be made now."""
         if isinstance(path, str | bytes | os.PathLike):
-            self.record_access(AccessKind.CREATED, path)
+            self.recorder.record(AccessKind.CREATED, path)
+
+    def on_connect(self, database: Any) -> None:
+        """Record a database of SQLite, which may be made, changed or only read now."""
+        if not isinstance(database, str | bytes | os.PathLike):
+            return
+        path = os.fsdecode(database)
+        if path.startswith("file:"):
+            path = unquote(path.removeprefix("file:").partition("?")[0])
+        for suffix in DATABASE_SUFFIXES:
+            self.recorder.record(AccessKind.CREATED, path + suffix)
+            if os.path.isfile(path + suffix):  # noqa: PTH113
+                self.recorder.record(AccessKind.PASSED, path + suffix)
 
     def on_list(self, path: Any) -> None:
         """Record a folder that is listed, if data may depend on it."""
         if isinstance(path, int):
-            path = _descriptor_path(path)
+            path = path_probes.descriptor_path(path)
         kind = callers.listing_kind(sys._getframe(1).f_back)
         if kind:
-            self.record_access(kind, path or ".")
+            self.recorder.record(kind, path or ".")
 
     def on_command(self, command: Any) -> None:
         """Record the files that a shell command names."""
@@ -152,61 +186,23 @@ class _FileTracer:
 
     def record_passed_files(self, arguments: list[str], folder: Any) -> None:
         """Record the files that the arguments of a program name, relative to its folder."""
-        for path in command_line.named_files(arguments, os.fsdecode(folder)):
-            self.record_access(AccessKind.PASSED, path)
+        for kind, path in command_line.named_paths(arguments, os.fsdecode(folder)):
+            self.recorder.record(kind, path)
 
     def record_probe(self, path: Any) -> None:
-        """Record a path whose existence or state our code asks for."""
-        if isinstance(path, str) and (AccessKind.PROBED, path) in self.recorded_accesses:
+        """Record a path whose existence or state our code, or a package, asks for."""
+        if not isinstance(path, str | bytes | os.PathLike):
             return
-        if isinstance(path, str | bytes | os.PathLike) and callers.is_probed_by_our_code(
-            sys._getframe(2)
-        ):
-            self.record_access(AccessKind.PROBED, path)
-
-    def record_access(self, kind: AccessKind, path: Any) -> None:
-        """Write a line to the trace, unless the access is recorded already or is no data's."""
-        try:
-            path = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - not resolved: links count too
-        except OSError:  # the present folder is gone
+        frame = sys._getframe(2)
+        asks_for_state = callers.asks_for_state(frame)
+        last_kind = AccessKind.PASSED if asks_for_state else AccessKind.PROBED
+        if isinstance(path, str) and (last_kind, path) in self.recorder.recorded_accesses:
             return
-        if (kind, path) in self.recorded_accesses or self._is_ignored(path):
-            return
-        self.recorded_accesses.add((kind, path))
-        stat = _format_stat(path)
-        if kind is AccessKind.READ and stat == MISSING_STAT:
-            kind = AccessKind.PROBED
-        line = f"{kind} {stat} " + self.hide_secrets(path).replace("\n", "?") + "\n"
-        self._write(line.encode(errors="surrogateescape"))
-
-    def _write(self, line: bytes) -> None:
-        """Append a line to the trace; a child process may have closed all descriptors."""
-        if os.getpid() == self.pid:
-            os.write(self.trace_descriptor, line)
-            return
-        try:
-            descriptor = os.open(self.trace_path, os.O_WRONLY | os.O_APPEND)
-        except OSError:  # not even this process's own
-            return
-        os.write(descriptor, line)
-        os.close(descriptor)
-
-    def _is_ignored(self, path: str) -> bool:
-        if path in self.ignored_paths:
-            return True
-        return path.startswith(self.ignored_prefixes) and not path.startswith(SHARED_MEMORY_FOLDER)
-
-    def _is_module(self, path: Any) -> bool:
-        path = os.path.abspath(os.fsdecode(path))  # noqa: PTH100
-        return (AccessKind.MODULE, path) in self.recorded_accesses
-
-    def record_modules(self) -> None:
-        """Record the modules that are imported, which the fork server may have done."""
-        for module in list(sys.modules.values()):
-            file = getattr(module, "__file__", None)
-            if isinstance(file, str) and not file.startswith(self.ignored_prefixes):
-                is_source = file.endswith(".py")
-                self.record_access(AccessKind.MODULE if is_source else AccessKind.READ, file)
+        kind = callers.probe_kind(frame)
+        if kind:
+            self.recorder.record(kind, path)
+        if kind is AccessKind.PROBED and asks_for_state:
+            self.recorder.record(AccessKind.PASSED, path)
 
 
 def _access_kinds(mode: str | None, flags: int) -> tuple[AccessKind, ...]:
@@ -226,29 +222,4 @@ def _source_path(path: str) -> str:
         source_path = importlib.util.source_from_cache(path)
     except ValueError:
         return ""
-    return "" if _format_stat(source_path) == MISSING_STAT else source_path
-
-
-def _format_stat(path: str) -> str:
-    """Return the "SIZE MTIME_NS CTIME_NS INODE" of a path."""
-    try:
-        stat = os_stat(path)
-    except (OSError, ValueError):
-        return MISSING_STAT
-    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
-
-
-def _descriptor_path(descriptor: int) -> str:
-    """Return the path of a folder that is open; the present folder where that is not known."""
-    try:
-        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
-    except OSError:
-        return "."
-
-
-def _installed_folders() -> set[str]:
-    """Return the folders of the standard library and of the installed packages, each with a /."""
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    folders = {sysconfig.get_path(name) for name in names}
-    folders |= {*site.getsitepackages(), site.getusersitepackages()}
-    return {folder + os.sep for folder in folders | set(map(os.path.realpath, folders))}
+    return "" if format_stat(source_path) == MISSING_STAT else source_path

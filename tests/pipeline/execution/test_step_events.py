@@ -8,6 +8,7 @@ from pipeline.definition.steps import Step
 from pipeline.definition.tasks import Task
 from pipeline.execution import step_events
 from pipeline.execution.messages import CellEvent
+from pipeline.runs import records
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.status import CellStatus, StepStatus
 from pipeline.staleness.file_signature import file_signature
@@ -30,7 +31,8 @@ def save_end(store):
     """Save how step two ended, next to step one; return its record."""
 
     def save(status, failure=""):
-        step = StepRecord("two", "two.html", status=status, failure=failure)
+        now = records.utc_now()
+        step = StepRecord("two", "two.html", status=status, failure=failure, started=now)
         run = RunRecord("1", "", [StepRecord("one", "one.html"), step])
         files = store.workspace.task_files("1", "two")
         others = OtherTasks(("one",), frozenset())

@@ -1,6 +1,7 @@
 """Every file that a notebook's process reads counts, wherever it is: shown with real kernels."""
 
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from pipeline import Step, main
 from tests.pipeline.conftest import write_notebook
 
 READ_OFTEN = """
-import glob, importlib, os, runpy, subprocess, sys
+import ctypes, glob, importlib, inspect, os, pkgutil, runpy, sqlite3, subprocess, sys
+import commented, jinja2, pyarrow.csv
 from pathlib import Path
 %run script.py
 %run other.ipynb
@@ -22,14 +24,33 @@ glob.glob('data/*/m.json')
 list(Path('later').glob('*.csv'))
 try: open('absent.csv')
 except OSError: pass
-os.path.exists('flag'), Path('present').is_file()
+os.path.exists('flag'), Path('pre' + 'sent').is_file()
 if not Path('made.txt').exists(): Path('made.txt').write_text('1')
 Path('folder').mkdir(exist_ok=True)
 import removed; del sys.modules['removed']
 importlib.import_module('runtime_' + 'only')
 subprocess.run([sys.executable, 'child.py'], check=True)
 Path('/etc/hostname').read_text()
+child = "print(open('opened_' + 'by_child.csv').read())"  # no text that names the file
+subprocess.run([sys.executable, '-c', child], check=True)
+sqlite3.connect('data' + 'base.db').execute('select * from numbers').fetchall()
+pyarrow.csv.read_csv('ar' + 'row.csv')
+os.open('relative.csv', os.O_RDONLY, dir_fd=os.open('data', os.O_RDONLY))
+os.path.getsize('sized' + '.csv'), inspect.getsource(commented)
+[module.name for module in pkgutil.iter_modules(['plug' + 'ins'])]
+jinja2.Environment(loader=jinja2.FileSystemLoader(['over', 'data'])).get_template('m.html')
+ctypes.CDLL(None).open(b'by_c.csv', os.O_RDONLY)
+!cat shell/*.dat
 1 / 0 if Path('traceback').exists() else None
+"""
+BASH_CELL = "%%bash\ncat by_bash.csv"
+MAKE_MODULE_CELL = "%%writefile made_module.py\nVALUE = 1"
+# in a folder of its own, in which processes that multiprocessing spawns find its modules
+SPAWN_CELL = """
+import made_module, multiprocessing, spawned
+process = multiprocessing.get_context('spawn').Process(target=spawned.read)
+process.start(); process.join()
+assert process.exitcode == 0
 """
 EDITS = {
     "input script.py is altered": "script.py",
@@ -42,6 +63,15 @@ EDITS = {
     "hidden.csv is altered": "user/.mine/hidden.csv",
     "module removed.py was edited": "removed.py",
     "module runtime_only.py was edited": "runtime_only.py",
+    "input commented.py is altered": "commented.py",
+    "input opened_by_child.csv is altered": "opened_by_child.csv",
+    "input arrow.csv is altered": "arrow.csv",
+    "input data/relative.csv is altered": "data/relative.csv",
+    "input sized.csv is altered": "sized.csv",
+    "input by_c.csv is altered": "by_c.csv",
+    "input shell/a.dat is altered": "shell/a.dat",
+    "input by_bash.csv is altered": "by_bash.csv",
+    "input nested/spawned.csv is altered": "nested/spawned.csv",
 }
 ARRIVALS = {
     "input absent.csv has appeared": "absent.csv",
@@ -49,22 +79,39 @@ ARRIVALS = {
     "input data/a/m.json has appeared": "data/a/m.json",
     "folder data has b, which is new": "data/b/m.json",
     "input later has appeared": "later/x.csv",
+    "input over/m.html has appeared": "over/m.html",
+    "folder shell has b.dat, which is new": "shell/b.dat",
+    "folder plugins has b.py, which is new": "plugins/b.py",
 }
 
 
 def write_reading_steps(folder):
-    for name in ("script.py", "executed.py", "run.py", "removed.py", "runtime_only.py", "child.py"):
-        (folder / name).write_text("VALUE = 1\n")
-    for path in ("data/a/x.txt", "user/.mine/hidden.csv", "data.lock", "log.txt", "present"):
+    for name in ("script", "executed", "run", "removed", "runtime_only", "child", "commented"):
+        (folder / f"{name}.py").write_text("VALUE = 1\n")
+    for path in (
+        *("data/a/x.txt", "user/.mine/hidden.csv", "data.lock", "log.txt", "present"),
+        *("opened_by_child.csv", "arrow.csv", "data/relative.csv", "sized.csv", "by_c.csv"),
+        *("data/m.html", "shell/a.dat", "plugins/a.txt", "by_bash.csv", "nested/spawned.csv"),
+    ):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text("1")
+        (folder / path).write_text("1\n")
     write_notebook(folder, "other", "VALUE = 1")
+    with sqlite3.connect(folder / "database.db") as database:
+        database.execute("create table numbers (number)")
+    database.close()
+    (folder / "nested" / "spawned.py").write_text("def read(): open('spawned.csv').read()\n")
+    write_notebook(folder / "nested", "two", MAKE_MODULE_CELL, SPAWN_CELL)
     os.environ["HOME"] = str(folder / "user")
     temporary = folder.parent / f"{folder.name}-temporary"
     temporary.mkdir()
     (temporary / "temporary.csv").write_text("1")
     cell = f"scratch = {str(temporary)!r}\n{READ_OFTEN}"
-    return [Step("one", write_notebook(folder, "one", cell))]
+    write_notebook(folder, "one", cell, BASH_CELL)
+    return reading_steps(folder)
+
+
+def reading_steps(folder):
+    return [Step("one", folder / "one.ipynb"), Step("two", folder / "nested" / "two.ipynb", ())]
 
 
 @pytest.fixture(scope="module")
@@ -76,22 +123,23 @@ def finished(run_once):
 
 @pytest.fixture
 def explain(finished, monkeypatch, capsys):
-    """Return what `explain` says of the step that has run."""
+    """Return what `explain` says of the steps that have run."""
     monkeypatch.chdir(finished)
     monkeypatch.setenv("HOME", str(finished / "user"))
 
     def run_explain():
         capsys.readouterr()
-        main([Step("one", finished / "one.ipynb")], finished, ["explain"])
+        main(reading_steps(finished), finished, ["explain"])
         return capsys.readouterr().out
 
     return run_explain
 
 
 def test_a_step_is_up_to_date_after_its_run_and_names_what_is_not_tracked(explain):
-    first_line, second_line = explain().splitlines()
+    first_line, second_line, third_line = explain().splitlines()
     assert "skip" in first_line
     assert second_line.strip() == "reads, not tracked: /etc/hostname"
+    assert "skip" in third_line
 
 
 @pytest.mark.parametrize(("reason", "name"), EDITS.items())
@@ -102,7 +150,18 @@ def test_an_edited_file_is_a_reason(explain, finished, reason, name):
     output = explain()
     path.write_bytes(content)
     assert reason in output
-    assert "skip" in explain()
+    assert explain().count("skip") == 2
+
+
+def test_an_edited_database_is_a_reason(explain, finished):
+    path = finished / "database.db"
+    content = path.read_bytes()
+    with sqlite3.connect(path) as database:
+        database.execute("insert into numbers values (1)")
+    database.close()
+    output = explain()
+    path.write_bytes(content)
+    assert "input database.db is altered" in output
 
 
 def test_an_edited_temporary_file_is_a_reason(explain, finished):
@@ -124,7 +183,7 @@ def test_a_path_that_comes_is_a_reason(explain, finished, reason, name):
     if is_new_folder:
         path.parent.rmdir()
     assert reason in output
-    assert "skip" in explain()
+    assert explain().count("skip") == 2
 
 
 def test_a_path_that_goes_is_a_reason(explain, finished):

@@ -1,4 +1,4 @@
-"""Records the Parquet files that Arrow's C++ opens, by wrapping the Python functions around it."""
+"""Records the files that libraries open in C or C++, by wrapping the functions around them."""
 
 import functools
 import importlib.machinery
@@ -6,20 +6,65 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.staleness.access_kinds import AccessKind
 
-# module -> function -> how it opens the path that is its second argument, after self or the frame
+
+class Opening(NamedTuple):
+    """How a function opens a path."""
+
+    kind: AccessKind
+    position: int  # of the argument that is the path, or a list of paths
+    name: str  # of that argument
+
+
+READ, WRITTEN = AccessKind.READ, AccessKind.WRITTEN
 OPEN_FUNCTIONS = {
-    "pyarrow.parquet.core": {
-        "ParquetFile.__init__": AccessKind.READ,
-        "ParquetDataset.__init__": AccessKind.READ,
-        "ParquetWriter.__init__": AccessKind.WRITTEN,
+    "pyarrow": {
+        "memory_map": Opening(READ, 0, "path"),
+        "input_stream": Opening(READ, 0, "source"),
     },
-    "pandas.io.parquet": {"to_parquet": AccessKind.WRITTEN},
+    "pyarrow.parquet.core": {
+        "ParquetFile.__init__": Opening(READ, 1, "source"),
+        "ParquetDataset.__init__": Opening(READ, 1, "path_or_paths"),
+        "ParquetWriter.__init__": Opening(WRITTEN, 1, "where"),
+        "read_metadata": Opening(READ, 0, "where"),
+        "read_schema": Opening(READ, 0, "where"),
+    },
+    "pyarrow.csv": {
+        "read_csv": Opening(READ, 0, "input_file"),
+        "open_csv": Opening(READ, 0, "input_file"),
+        "write_csv": Opening(WRITTEN, 1, "output_file"),
+    },
+    "pyarrow.json": {
+        "read_json": Opening(READ, 0, "input_file"),
+        "open_json": Opening(READ, 0, "input_file"),
+    },
+    "pyarrow.feather": {
+        "read_table": Opening(READ, 0, "source"),
+        "write_feather": Opening(WRITTEN, 1, "dest"),
+    },
+    "pyarrow.orc": {
+        "ORCFile.__init__": Opening(READ, 1, "source"),
+        "ORCWriter.__init__": Opening(WRITTEN, 1, "where"),
+    },
+    "pyarrow.dataset": {"dataset": Opening(READ, 0, "source")},
+    "pandas.io.parquet": {"to_parquet": Opening(WRITTEN, 1, "path")},
+    "lightgbm.basic": {
+        "Dataset.__init__": Opening(READ, 1, "data"),
+        "Booster.__init__": Opening(READ, 3, "model_file"),
+        "Booster.save_model": Opening(WRITTEN, 1, "filename"),
+    },
+    "onnxruntime.capi.onnxruntime_inference_collection": {
+        "InferenceSession.__init__": Opening(READ, 1, "path_or_bytes"),
+    },
+    "xgboost.core": {
+        "DMatrix.__init__": Opening(READ, 1, "data"),
+        "Booster.load_model": Opening(READ, 1, "fname"),
+        "Booster.save_model": Opening(WRITTEN, 1, "fname"),
+    },
 }
-PATH_ARGUMENT_NAMES = ("path", "source", "path_or_paths", "where")  # the names of that argument
 AccessRecorder = Callable[[AccessKind, str], None]  # called with the path
 
 
@@ -57,27 +102,28 @@ class _WrappingFinder:
 
 
 def _wrap_module(module: ModuleType, record_access: AccessRecorder) -> None:
-    for name, kind in OPEN_FUNCTIONS[module.__name__].items():
+    for name, opening in OPEN_FUNCTIONS[module.__name__].items():
         class_name, _, function_name = name.rpartition(".")
         owner = getattr(module, class_name, None) if class_name else module
         if hasattr(owner, function_name):
-            wrapped = _wrap_function(getattr(owner, function_name), kind, record_access)
+            wrapped = _wrap_function(getattr(owner, function_name), opening, record_access)
             setattr(owner, function_name, wrapped)
 
 
 def _wrap_function(
-    function: Callable[..., Any], kind: AccessKind, record_access: AccessRecorder
+    function: Callable[..., Any], opening: Opening, record_access: AccessRecorder
 ) -> Callable[..., Any]:
     """Return the function, which also records the path, or the list of paths, it is called with."""
 
     @functools.wraps(function)
     def wrapper(*arguments: Any, **options: Any) -> Any:
-        named_paths = [options[name] for name in PATH_ARGUMENT_NAMES if name in options]
-        paths = arguments[1] if len(arguments) > 1 else named_paths[0] if named_paths else None
-        for path in paths if isinstance(paths, list) else [paths]:
+        argument = options.get(opening.name)
+        if len(arguments) > opening.position:
+            argument = arguments[opening.position]
+        for path in argument if isinstance(argument, list) else [argument]:
             if isinstance(path, str | os.PathLike):
-                record_access(kind, os.fspath(path))
-                if kind is AccessKind.READ:
+                record_access(opening.kind, os.fspath(path))
+                if opening.kind is READ:
                     _record_partitions(os.fspath(path), record_access)
         return function(*arguments, **options)
 
