@@ -8,6 +8,8 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from importlib.machinery import PathFinder
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from pipeline.execution.messages import Event, JobResult, Request
 from pipeline.kernels.protocol import FORK_SERVER_SOCKET_NAME
 from pipeline.kernels.socket_folder import make_socket_folder
 from pipeline.runs.status import StepStatus
+from pipeline.staleness.access_kinds import RUNNER_PACKAGE
 from pipeline.staleness.static_analysis import imports
 
 # each limits the threads that a library starts
@@ -44,6 +47,7 @@ class WorkerPool:
     ) -> None:
         self.environment = {
             **environment,
+            **runner_path(environment),
             notebook.RUN_ID_VARIABLE: run_id,
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else each kernel warns on stderr
         }
@@ -83,7 +87,8 @@ class WorkerPool:
                 self.run_id,
                 str(self.socket_folder),
                 pass_fds=[self.lock_descriptor],
-                env=None,  # without the run's id, as it is no process of the run to be killed
+                # without the run's id, as it is no process of the run to be killed
+                env={**os.environ, **runner_path(os.environ)},
             )
 
     def connected_workers(self) -> list["Worker"]:
@@ -159,6 +164,20 @@ class Worker:
             failure = "its worker process was killed"
             events.append(JobResult(StepStatus.KILLED, failure, retryable=True))
         return events
+
+
+def runner_path(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the PYTHONPATH with which other processes import the runner that this one runs.
+
+    Empty if they do so in any case. They would import another copy if this checkout is run by the
+    interpreter of another one, and with it the packages beside that copy.
+    """
+    own_path = sys.path if sys.flags.safe_path else sys.path[1:]  # without the script's folder
+    spec = PathFinder.find_spec(RUNNER_PACKAGE.name, own_path)
+    if spec and spec.origin and Path(spec.origin).parent.resolve() == RUNNER_PACKAGE:
+        return {}
+    folders = [str(RUNNER_PACKAGE.parent), environment.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, folders))}
 
 
 def available_cores() -> int:
