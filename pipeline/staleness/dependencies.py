@@ -163,7 +163,7 @@ def add_traced_imports(
 
     These are the modules that it did not find, and the packages that the imported ones need and
     that it has loaded. access_log: a kernel that is not traced leaves no files beside it. started:
-    when the step did, in ISO 8601: what was installed later counts as missing.
+    when the step did, in ISO 8601: what was installed or upgraded later counts as missing.
     """
     names_path, loaded_path = missing_modules_path(access_log), loaded_modules_path(access_log)
     if not names_path.exists() or not loaded_path.exists():
@@ -185,8 +185,11 @@ def add_traced_imports(
     required = other_packages + [
         name for name in kernel_packages if installed_packages.normalize_name(name) in requirements
     ]
+    upgraded_names = installed_packages.installed_since(started_ns)
     required_packages = {
-        name: installed_packages.package_version(name, notebook_folder)
+        name: installed_packages.ABSENT
+        if installed_packages.normalize_name(name) in upgraded_names
+        else installed_packages.package_version(name, notebook_folder)
         for name in sorted({*required} - packages.keys())
     }
     return replace(fingerprint, packages=packages, required_packages=required_packages)

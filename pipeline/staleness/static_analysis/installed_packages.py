@@ -1,5 +1,6 @@
 """Find which distributions installed the modules that code imports, and what these need."""
 
+import contextlib
 import os
 import platform
 import re
@@ -112,6 +113,21 @@ def listed_versions() -> dict[str, set[str]]:
     for path in reversed(sys.path):  # the first one takes precedence
         versions.update(_listed_versions(path or ".", _mtime_ns(path or ".")))
     return versions
+
+
+def installed_since(time_ns: int) -> set[str]:
+    """Return the normalized names of what was installed or upgraded at that time or later."""
+    names: set[str] = set()
+    for path in sys.path:
+        if _mtime_ns(path or ".") >= time_ns:
+            with contextlib.suppress(OSError), os.scandir(path or ".") as entries:
+                names |= {
+                    normalize_name(entry.name.partition("-")[0])
+                    for entry in entries
+                    if entry.name.endswith(METADATA_SUFFIXES)
+                    and entry.stat(follow_symlinks=False).st_ctime_ns >= time_ns
+                }
+    return names
 
 
 def _mtime_ns(path: str) -> int:

@@ -75,3 +75,12 @@ def test_a_module_that_was_installed_later_was_not_found(install, tmp_path):
     assert not installed_packages.was_found("late", tmp_path, before_ns)
     assert installed_packages.was_found("late", tmp_path, time.time_ns() + 10**9)
     assert not installed_packages.was_found("no_such_module", tmp_path, before_ns)
+
+
+def test_what_was_installed_meanwhile_is_known(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    started_ns = time.time_ns() - 1_000_000_000
+    assert installed_packages.installed_since(started_ns) == set()
+    (tmp_path / "Some_Package-2.0.dist-info").mkdir()
+    assert installed_packages.installed_since(started_ns) == {"some_package"}
+    assert installed_packages.installed_since(time.time_ns() + 1_000_000_000) == set()
