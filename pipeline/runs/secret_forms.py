@@ -11,7 +11,10 @@ MIN_SECRET_LINE_CHARS = 8  # of a secret of several lines; a shorter line says l
 MAX_SPELLING_CHARS = 24  # of one character, such as %25F0%259F%2598%2580
 Span = tuple[int, int]  # start and end in a text
 LINE_WRAP = r"(?:\r?\n|(?:\\+r)?\\+n)?"  # MIME breaks base64 into lines
-SPECIAL_ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\f": "f", "\v": "v", "\0": "0"}
+SPECIAL_ESCAPES = {
+    **{"\n": "n", "\r": "r", "\t": "t", "\f": "f", "\v": "v", "\0": "0"},
+    **{"\a": "a", "\b": "b", "\x1b": "e"},  # of JSON, and of a shell
+}
 QUOTE_SPELLINGS = {"'": ["''", "'\"'\"'", r"'\\''"], '"': ['""']}  # SQL, CSV, shell
 
 

@@ -6,6 +6,7 @@ results.
 
 import io
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, TextIO
 
@@ -16,6 +17,12 @@ SECRET_MASK = "•••"
 MIN_HELD_CHARS = 64
 # entries of metadata that describe the notebook or its execution, and hold nothing a cell made
 FORMAT_METADATA = ("kernelspec", "language_info", "tags")
+# entries of the metadata of an output, by which it is shown
+OUTPUT_METADATA = (
+    *("expanded", "filenames", "height", "isolated", "needs_background", "root", "unconfined"),
+    "width",
+)
+MIME_TYPE = re.compile(r"(?:application|audio|font|image|model|text|video)/[\w.+-]+")
 PATH_LISTS = ("input_files", "output_files")  # of published results
 RESULT_FIELDS = ("headline", "notice", "facts", "links", "outputs", "pages")
 ITEM_FIELDS = ("value", "text", "better", "before", "title", "markdown")  # of metrics and pages
@@ -120,10 +127,14 @@ class SecretMask:
             if name in output:
                 masked[name] = self.mask(output[name])
         if "data" in output:  # MIME type -> content
-            masked["data"] = {kind: self.mask(value) for kind, value in output["data"].items()}
-        if "metadata" in output:
-            masked["metadata"] = self._mask_values(output["metadata"])
+            masked["data"] = self._mask_bundle(output["data"])
+        if "metadata" in output:  # a cell may name its entries as it likes
+            masked["metadata"] = self._mask_bundle(output["metadata"])
         return masked
+
+    def _mask_bundle(self, bundle: dict[str, Any]) -> dict[str, Any]:
+        """Return content by MIME type with secrets masked, in names that are no type, too."""
+        return self.mask(bundle, (*filter(MIME_TYPE.fullmatch, bundle), *OUTPUT_METADATA))
 
     def mask_results(self, text: str, marks: SecretMarks) -> str:
         """Return the JSON of published results with the secrets masked, and marks in paths."""
