@@ -131,6 +131,7 @@ def copy_reused_record(step: StepRecord, source_run_folder: Path, run: RunRecord
         for source_step in source_run.steps:
             if source_step.name == step.name:
                 vars(step).update({**vars(source_step), "report": step.report})
+                step.reused_stem = source_step.file_stem
     step.status, step.reused, step.why = StepStatus.UP_TO_DATE, source_run_folder.name, []
     reserved_names = _reserved_page_names(run, step)
     step.pages = {

@@ -56,7 +56,7 @@ class RunPages:
 
     def executed_notebook(self, step: StepRecord) -> Path:
         """Return the path of the step's notebook, in the run that executed it."""
-        return self.workspace.executed_notebook(step.reused or self.run.id, step.file_stem)
+        return self.workspace.executed_notebook(step.reused or self.run.id, step.executed_stem)
 
     def write_step(self, step: StepRecord) -> None:
         """Write the report of the step, and the pages that it has published.
@@ -149,7 +149,7 @@ class RunPages:
         from pipeline.report.pages.extra import render_extra_page
 
         run_id = step.reused or self.run.id
-        results_file = self.workspace.task_files(run_id, step.file_stem).results
+        results_file = self.workspace.task_files(run_id, step.executed_stem).results
         pages = PublishedResults.load(results_file).pages
         if page_name not in pages:
             raise LookupError(f"{results_file} has no page {page_name}")

@@ -59,6 +59,7 @@ class StepRecord:
     pages: dict[str, str] = field(default_factory=dict)  # extra pages: name -> title
     why: list[str] = field(default_factory=list)  # the step was run: what had changed
     reused: str = ""  # the run that produced the results, if the step was up to date
+    reused_stem: str = ""  # the name of its files in that run, without a suffix
     cold_start: str = ""  # why it was not run in a warm kernel, as a clause: "it sets ..."
     blocked_by: str = ""  # the step that did not succeed, so that this one did not run
     failure: str = ""  # one sentence
@@ -94,6 +95,11 @@ class StepRecord:
     def file_stem(self) -> str:
         """The name of its files, without a suffix."""
         return Path(self.report).stem
+
+    @property
+    def executed_stem(self) -> str:
+        """The name of its files in the run that executed it."""
+        return self.reused_stem or self.file_stem
 
     def page_filename(self, name: str) -> str:
         """Return the HTML file's name of an extra page; each variant of a sweep has its own."""

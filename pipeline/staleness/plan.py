@@ -79,7 +79,8 @@ def _missing_results(task: Task, state: StepState | None, state_store: StateStor
         return "it has never run here"
     if state.status is not StepStatus.DONE:
         return f"it did not finish in run {state.run} ({state.status})"
-    if not state_store.workspace.executed_notebook(state.run, task.file_stem).exists():
+    file_stem = state.file_stem or task.file_stem  # another step may have had an equal one
+    if not state_store.workspace.executed_notebook(state.run, file_stem).exists():
         return f"its executed notebook of run {state.run} is gone"
     return ""
 

@@ -90,6 +90,7 @@ def record_success(
             sorted(map(str, accesses.untracked))[:MAX_LISTED_FILES],
             sorted(str(path) for path in accesses.scratch if path.exists())[:MAX_LISTED_FILES],
             sorted(map(str, accesses.appended)),
+            task.file_stem,
         )
     )
 

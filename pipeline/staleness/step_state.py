@@ -45,6 +45,7 @@ class StepState:
     untracked_reads: list[str] = field(default_factory=list)
     scratch_files: list[str] = field(default_factory=list)  # temporary and hidden ones it wrote
     appended_files: list[str] = field(default_factory=list)  # to which it appended
+    file_stem: str = ""  # of its files in that run; empty in a state of an earlier version
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], workspace: Workspace) -> "StepState":
@@ -75,6 +76,7 @@ class StepState:
             list(content.get("untracked_reads", [])),
             list(content.get("scratch_files", [])),
             [workspace.from_portable(path) for path in content.get("appended_files", [])],
+            content.get("file_stem", ""),
         )
 
     def to_dict(self, workspace: Workspace) -> dict[str, Any]:
@@ -98,6 +100,7 @@ class StepState:
             "untracked_reads": self.untracked_reads,
             "scratch_files": self.scratch_files,
             "appended_files": [workspace.to_portable(path) for path in self.appended_files],
+            "file_stem": self.file_stem,
         }
 
 

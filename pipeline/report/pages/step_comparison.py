@@ -70,8 +70,8 @@ def _compare_step(
     if old_origin == new_origin:
         comparison.note = f"The same in both: run {old_origin} made it."
         return comparison
-    old_path = workspace.executed_notebook(old_origin, old_step.file_stem)
-    new_path = workspace.executed_notebook(new_origin, new_step.file_stem)
+    old_path = workspace.executed_notebook(old_origin, old_step.executed_stem)
+    new_path = workspace.executed_notebook(new_origin, new_step.executed_stem)
     for run_id, path in ((old_origin, old_path), (new_origin, new_path)):
         if not path.exists():
             comparison.note = f"The notebook executed by run {run_id} no longer exists."

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.definition.steps import resolve_dependencies
+from pipeline.definition.steps import Step, resolve_dependencies
 from pipeline.definition.tasks import build_tasks
 from pipeline.runs.records import FORCED_REASON
 from pipeline.runs.status import StepStatus
@@ -54,6 +54,22 @@ def test_steps_without_results_must_run(tasks, store):
     assert sentences(planned[0]) == ["it has never run here"]
     assert sentences(planned[1]) == ["it did not finish in run 20261129-000000-0001 (killed)"]
     assert sentences(planned[2]) == ["its executed notebook of run 20261129-000000-0001 is gone"]
+
+
+def test_a_step_stays_up_to_date_when_another_of_the_same_file_name_goes(make_notebook, store):
+    """Its files were named by the step, and would now be named by the notebook."""
+    notebooks = []
+    for name in ("one", "two"):
+        folder = store.workspace.home / name
+        folder.mkdir()
+        notebooks.append(make_notebook("same", "1").rename(folder / "same.ipynb"))
+    steps = resolve_dependencies([Step("one", notebooks[0]), Step("two", notebooks[1], ())])
+    _, two = build_tasks(steps, [], [])
+    save_done(store, two)
+    store.save(replace(store.load("two"), file_stem=two.file_stem))
+    [alone] = build_tasks(steps[1:], [], [])
+    assert (two.file_stem, alone.file_stem) == ("two", "same")
+    assert plan.plan_task(alone, store).reasons == ()
 
 
 def test_a_step_whose_dependencies_are_as_they_were_is_up_to_date(tasks, store):
