@@ -13,6 +13,7 @@ IMPORT_SYSTEM_PREFIXES = (
     "<frozen importlib",
     "<frozen zip",
 )
+MODULE_LISTER = f"{STANDARD_LIBRARY}pkgutil"
 NO_LISTERS = (*IMPORT_SYSTEM_PREFIXES, f"{RUNNER_PACKAGE}/")
 # modules that read source code in order to show it
 SOURCE_READERS = (f"{STANDARD_LIBRARY}linecache", f"{STANDARD_LIBRARY}inspect")
@@ -20,7 +21,7 @@ SOURCE_READERS = (f"{STANDARD_LIBRARY}linecache", f"{STANDARD_LIBRARY}inspect")
 INTERNAL_PROBERS = (
     *IMPORT_SYSTEM_PREFIXES,
     *SOURCE_READERS,
-    f"{STANDARD_LIBRARY}pkgutil",
+    MODULE_LISTER,
     f"{STANDARD_LIBRARY}tempfile",
     f"{RUNNER_PACKAGE}/",
 )
@@ -81,12 +82,21 @@ def listing_kind(frame: FrameType | None) -> AccessKind | None:
         file = frame.f_code.co_filename
         if file.startswith(NO_LISTERS) or "rmtree" in frame.f_code.co_name:
             return None
+        if _lists_all_modules(frame):
+            return None
         if any(folder in file for folder in PACKAGE_FOLDERS):
             return AccessKind.LISTED_BY_PACKAGE
         if not file.startswith(STANDARD_LIBRARY_PREFIXES):
             return AccessKind.LISTED
         frame = frame.f_back
     return None
+
+
+def _lists_all_modules(frame: FrameType) -> bool:
+    """Return whether a frame is of pkgutil.iter_modules() for the whole path, not for a package."""
+    code = frame.f_code
+    is_iteration = code.co_name == "iter_modules" and code.co_filename.startswith(MODULE_LISTER)
+    return is_iteration and frame.f_locals.get("path") is None
 
 
 def probe_kind(frame: FrameType | None) -> AccessKind | None:

@@ -43,7 +43,8 @@ def start_tracing(
 
 def trace_children(trace_path: str, secret_variables: Iterable[str]) -> None:
     """Have the Python processes that this one starts record their accesses in the same log."""
-    trace = f"{sys.hexversion}:{trace_path}:{'='.join(secret_variables)}"
+    present_variables = [name for name in secret_variables if os.environ.get(name)]
+    trace = f"{sys.hexversion}:{trace_path}:{'='.join(present_variables)}"
     search_path = [str(CHILD_FOLDER), os.environ.get("PYTHONPATH", "")]
     os.environ[CHILD_TRACE_VARIABLE] = trace
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, search_path))
