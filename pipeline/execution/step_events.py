@@ -30,9 +30,11 @@ def record_cell(step: StepRecord, event: CellEvent) -> None:
     if not step.cell_status:  # the first event of this attempt
         step.cell_status = [CellStatus.NOT_RUN] * step.cells
         step.cell_seconds = [0.0] * step.cells
+        step.cells_done = 0
+    # counted as they end: a notebook may have thousands
+    step.cells_done += event.status.is_success - step.cell_status[event.cell_index].is_success
     step.cell_status[event.cell_index] = event.status
     step.cell_seconds[event.cell_index] = event.seconds
-    step.cells_done = sum(status.is_success for status in step.cell_status)
 
 
 def record_cold_start(step: StepRecord, reason: str) -> None:

@@ -70,6 +70,8 @@ def test_a_record_follows_the_cells_of_its_notebook():
     assert step.cell_status == ["ran", "running", "not run"]
     assert step.cell_seconds == [1.5, 0.0, 0.0]
     assert (step.cells, step.cells_done, step.heading) == (3, 1, "Fit: trial 2")
+    step_events.record_cell(step, CellEvent(0, 3, "Fit", CellStatus.RAN, 1.5))
+    assert step.cells_done == 1
 
 
 @pytest.mark.parametrize("published", ['{"headline": [1]}', "[1]", '{"input_files": null}', "{"])
