@@ -1,28 +1,23 @@
-"""papermill's client of a kernel, run in one event loop from start to end."""
+"""Run a notebook's cells in one kernel and one event loop, from start to end."""
 
 import asyncio
 import contextlib
-from queue import Empty
 from typing import Any, BinaryIO
 
-import zmq
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import (
-    CellControlSignal,
     CellExecutionError,
     CellTimeoutError,
     DeadKernelError,
 )
-from nbformat.v4 import new_output
-from papermill.clientwrap import PapermillNotebookClient
 
 from pipeline.execution import limits
 from pipeline.execution.execution_manager import ExecutionManager
+from pipeline.execution.kernel_client import KernelClient
 from pipeline.execution.output_capture import OutputCapture
 from pipeline.kernels import cell_errors
 from pipeline.kernels.fork_provisioner import PROVISIONER_NAME
 from pipeline.kernels.kernel_stderr import open_stderr
-from pipeline.kernels.mime_bundle import MIME_BUNDLE_MESSAGES, normalize_mime_bundle
 from pipeline.kernels.protocol import OUTPUT_FOLDER_VARIABLE
 from pipeline.kernels.ready_client import ReadyClient
 from pipeline.runs.records import MAX_LAST_OUTPUT_CHARS
@@ -30,7 +25,6 @@ from pipeline.runs.status import CellStatus, StepStatus
 
 INTERRUPT_GRACE_SECONDS = 5.0  # the time that an interrupted kernel has before it is killed
 SAVE_CHECK_INTERVAL_SECONDS = 0.1
-REPLY_GRACE_SECONDS = 2.0  # the time between a cell's end and its reply
 # a job that was stopped or reached a limit ended its cell, which may look as if it failed
 FORCED_ENDS = {
     StepStatus.STOPPED: CellStatus.KILLED,
@@ -39,21 +33,15 @@ FORCED_ENDS = {
 }
 
 
-class KernelSession(PapermillNotebookClient):
+class KernelSession(KernelClient):
     """Execute a notebook's cells in one kernel; the manager's job tells how that ended."""
 
     def __init__(self, manager: ExecutionManager, **options: Any) -> None:
-        super().__init__(
-            manager,
-            on_cell_executed=cell_errors.raise_exit,
-            on_cell_error=cell_errors.add_reply_error,
-            **options,
-        )
+        super().__init__(manager, **options)
         self.job = manager.job
         self.stop_task: asyncio.Task | None = None
         self.has_started = False
         self.has_exited = False  # by a cell that called exit() or sys.exit(0)
-        self.is_reply_lost = False  # of a cell that has failed
 
     async def run(self) -> None:
         """Run all cells, or as many as possible. Raises what keeps the kernel from starting.
@@ -165,7 +153,7 @@ class KernelSession(PapermillNotebookClient):
                 name, value = error_output.ename, error_output.evalue
                 status = self._end_cell_by_error(cell, cell_index, name, value)
             else:
-                await self._drain_outputs(cell, cell_index)
+                await self.drain_outputs(cell, cell_index)
                 cell.outputs += self.output_capture.missing_outputs(cell.outputs)
                 failure = cell_errors.describe_kernel_exit(await self.km.provisioner.poll())
                 job.finish(StepStatus.KILLED, failure, retryable=True)
@@ -199,60 +187,6 @@ class KernelSession(PapermillNotebookClient):
             f"the notebook ended by its own decision in cell {cell_number}, "
             f"which called exit() or sys.exit(0){rest}"
         )
-
-    async def _drain_outputs(self, cell: Any, cell_index: int) -> None:
-        """Process the messages that a dead kernel sent before its end."""
-        with contextlib.suppress(Empty):
-            while True:
-                message = await self.kc.get_iopub_msg(timeout=0.1)
-                with contextlib.suppress(Exception):
-                    self.process_message(message, cell, cell_index)
-
-    def process_message(self, message: Any, cell: Any, cell_index: int) -> Any:
-        """Process a kernel's message, as nbclient does; report the line an updated display shows.
-
-        That may be a progress bar.
-        """
-        if message["msg_type"] == "update_display_data":
-            text = message["content"]["data"].get("text/plain", "")
-            line = "".join(text).strip()  # the message holds a text, or a list of its lines
-            if line and "\n" not in line:
-                self.nb_man.report_progress(line)
-        if message["msg_type"] in MIME_BUNDLE_MESSAGES:
-            message["content"]["data"] = normalize_mime_bundle(message["content"]["data"])
-        if message["msg_type"] == "error":
-            message["content"].update(cell_errors.normalize_error(message["content"]))
-        try:
-            return super().process_message(message, cell, cell_index)
-        except CellControlSignal:  # the cell has ended
-            asyncio.get_running_loop().call_later(
-                REPLY_GRACE_SECONDS, self._give_up_reply, self.task_poll_for_reply, cell
-            )
-            raise
-        except Exception as error:  # whatever a kernel sends, its cell is the one that runs
-            problem = cell_errors.describe_error(type(error).__name__, str(error))
-            text = f"an output cannot be shown, as it is not valid ({problem})\n"
-            cell.outputs.append(new_output("stream", name="stderr", text=text))
-            return None
-        finally:
-            self._notice_reply()
-
-    def _notice_reply(self) -> None:
-        """Have the event loop look whether a reply has arrived.
-
-        For an output in a widget, nbclient sends a message in which zmq may take notice of a reply
-        too: that counts once, so nothing would wake up the task that waits for it.
-        """
-        self.kc.shell_channel.socket.get(zmq.EVENTS)
-
-    def _give_up_reply(self, reply_task: asyncio.Task, cell: Any) -> None:
-        """Wait no longer for the reply of a cell that has failed and ended.
-
-        IPython sends none if it cannot report the exception, as one whose traceback is no text.
-        """
-        if not reply_task.done() and cell_errors.last_error(cell):
-            self.is_reply_lost = True
-            reply_task.cancel()
 
     def stop(self, status: StepStatus, failure: str) -> None:
         """Finish the job; interrupt the kernel, so that its cell shows where it was, then kill."""
