@@ -14,7 +14,7 @@ from pipeline.staleness.source_code import NO_CODE_HASH
 
 FILE = FileSignature("ab", 2, 3)
 FOLDER = FolderSignature(5, frozenset({"a.csv", "b.csv"}))
-BEFORE = Fingerprint(
+RECORDED = Fingerprint(
     code={"cell 2": "c2", "cell 3": "c3"},
     parameters={"n": 1, "names": ["a"]},
     modules={"helper.py": "m1"},
@@ -56,13 +56,13 @@ def test_nothing_has_changed_between_equal_fingerprints(fingerprint):
 
 
 @given(fingerprints, fingerprints, st.sampled_from(COMPARED_ENTRIES))
-def test_each_entry_that_differs_gives_a_reason_that_names_it(before, other, entry_name):
-    entry, other_entry = getattr(before, entry_name), getattr(other, entry_name)
-    now = replace(before, **{entry_name: other_entry})
+def test_each_entry_that_differs_gives_a_reason_that_names_it(recorded, other, entry_name):
+    entry, other_entry = getattr(recorded, entry_name), getattr(other, entry_name)
+    current = replace(recorded, **{entry_name: other_entry})
     if "module" in entry_name:
-        entry = before.modules | before.runtime_modules
-        other_entry = now.modules | now.runtime_modules
-    reasons = now.diff(before)
+        entry = recorded.modules | recorded.runtime_modules
+        other_entry = current.modules | current.runtime_modules
+    reasons = current.diff(recorded)
     if entry_name == "code":
         assert bool(reasons) == (list(entry.values()) != list(other_entry.values()))
         return
@@ -109,21 +109,21 @@ def test_each_entry_that_differs_gives_a_reason_that_names_it(before, other, ent
     ],
 )
 def test_a_change_is_one_sentence(changes, sentences):
-    reasons = replace(BEFORE, **changes).diff(BEFORE)
+    reasons = replace(RECORDED, **changes).diff(RECORDED)
     assert len(reasons) == len(sentences)
     for reason, sentence in zip(reasons, sentences, strict=True):
         assert str(reason).endswith(sentence)
 
 
 def test_cells_in_another_order_are_named_if_their_number_differs():
-    before = Fingerprint(code={"cell 1": "a", "cell 2": "b", "cell 3": "b"})
-    [reason] = Fingerprint(code={"cell 1": "b", "cell 2": "a"}).diff(before)
+    recorded = Fingerprint(code={"cell 1": "a", "cell 2": "b", "cell 3": "b"})
+    [reason] = Fingerprint(code={"cell 1": "b", "cell 2": "a"}).diff(recorded)
     assert str(reason) == "its cells are in another order"
 
 
 def test_a_file_whose_content_when_read_is_not_known_counts_as_changed():
-    before = Fingerprint(inputs={"raw.csv": UNKNOWN_CONTENT})
-    [reason] = Fingerprint(inputs={"raw.csv": FILE}).diff(before)
+    recorded = Fingerprint(inputs={"raw.csv": UNKNOWN_CONTENT})
+    [reason] = Fingerprint(inputs={"raw.csv": FILE}).diff(recorded)
     assert (reason.kind, reason.name) == (ReasonKind.INPUT, "raw.csv")
 
 
@@ -131,11 +131,11 @@ def test_every_entry_of_a_fingerprint_is_compared():
     """One that is added to the class must not be forgotten."""
     for entry in fields(Fingerprint):
         if entry.name not in REFINEMENTS:
-            assert replace(BEFORE, **{entry.name: {}}).diff(BEFORE), entry.name
+            assert replace(RECORDED, **{entry.name: {}}).diff(RECORDED), entry.name
 
 
 DETAILED = replace(
-    BEFORE,
+    RECORDED,
     cell_details={"cell 2": "", "cell 3": "skip-execution"},
     parameter_types={"n": "int", "names": "list[str]"},
     bare_modules={"helper.py": "b1", "plugin.py": "b2"},
@@ -160,20 +160,20 @@ def test_what_refines_an_entry_counts_if_it_was_recorded(changes, sentences):
     assert len(reasons) == len(sentences)
     for reason, sentence in zip(reasons, sentences, strict=True):
         assert str(reason).endswith(sentence)
-    assert replace(DETAILED, cell_details={"cell 3": "silent"}).diff(BEFORE) == []
+    assert replace(DETAILED, cell_details={"cell 3": "silent"}).diff(RECORDED) == []
 
 
 def test_a_cell_of_comments_is_neither_new_nor_removed():
     cell = {"cell 2": "c2", "cell 3": NO_CODE_HASH}
     details = {"cell 2": "", "cell 3": ""}
-    for before in (Fingerprint(code=cell), Fingerprint(code=cell, cell_details=details)):
-        now = Fingerprint(code={"cell 2": "c2"}, cell_details={"cell 2": ""})
-        assert now.diff(before) == []
-        assert before.diff(now) == []
+    for recorded in (Fingerprint(code=cell), Fingerprint(code=cell, cell_details=details)):
+        current = Fingerprint(code={"cell 2": "c2"}, cell_details={"cell 2": ""})
+        assert current.diff(recorded) == []
+        assert recorded.diff(current) == []
 
 
 def test_another_value_of_a_secret_is_a_reason_that_names_parameter_and_variable():
-    before = Fingerprint(parameters={"key": "env:TOKEN"}, secrets={"TOKEN": "key-id:1"})
-    [reason] = replace(before, secrets={"TOKEN": "key-id:2"}).diff(before)
+    recorded = Fingerprint(parameters={"key": "env:TOKEN"}, secrets={"TOKEN": "key-id:1"})
+    [reason] = replace(recorded, secrets={"TOKEN": "key-id:2"}).diff(recorded)
     assert str(reason) == "parameter key: the value of TOKEN has changed"
-    assert before.diff(replace(before, secrets={})) == []  # of an earlier version
+    assert recorded.diff(replace(recorded, secrets={})) == []  # of an earlier version
