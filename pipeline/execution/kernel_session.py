@@ -13,10 +13,10 @@ from nbclient.exceptions import (
 
 from pipeline.execution import limits
 from pipeline.execution.execution_manager import ExecutionManager
-from pipeline.execution.kernel_client import KernelClient
 from pipeline.execution.output_capture import OutputCapture
 from pipeline.kernels import cell_errors
 from pipeline.kernels.fork_provisioner import PROVISIONER_NAME
+from pipeline.kernels.kernel_client import KernelClient
 from pipeline.kernels.kernel_stderr import open_stderr
 from pipeline.kernels.protocol import OUTPUT_FOLDER_VARIABLE
 from pipeline.kernels.ready_client import ReadyClient

@@ -10,7 +10,6 @@ from nbclient.exceptions import CellControlSignal
 from nbformat.v4 import new_output
 from papermill.clientwrap import PapermillNotebookClient
 
-from pipeline.execution.execution_manager import ExecutionManager
 from pipeline.kernels import cell_errors
 from pipeline.kernels.mime_bundle import MIME_BUNDLE_MESSAGES, normalize_mime_bundle
 
@@ -18,9 +17,12 @@ REPLY_GRACE_SECONDS = 2.0  # the time between a cell's end and its reply
 
 
 class KernelClient(PapermillNotebookClient):
-    """A client that makes outputs of a kernel's messages; the manager reports the progress."""
+    """A client that makes outputs of a kernel's messages.
 
-    def __init__(self, manager: ExecutionManager, **options: Any) -> None:
+    manager: papermill's, with a method `report_progress` that takes a line.
+    """
+
+    def __init__(self, manager: Any, **options: Any) -> None:
         super().__init__(
             manager,
             on_cell_executed=cell_errors.raise_exit,
