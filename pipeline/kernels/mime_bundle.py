@@ -10,23 +10,20 @@ JSON_MIME_PATTERN = re.compile(r"application/(?:.*\+)?json")
 
 
 def normalize_mime_bundle(mime_bundle: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the bundle with a JSON format's name for each content that is no text.
+    """Return the bundle with a JSON format's name for each application's content that is no text.
 
     Altair 6 writes the data of a chart as application/vnd.vegalite.v6.json, with a dot; in a
     notebook only formats whose name ends in +json hold anything but text.
     """
     return {
-        name if _is_valid(name, content) else _json_name(name): content
+        name if _is_valid(name, content) else name.removesuffix(".json") + "+json": content
         for name, content in mime_bundle.items()
     }
 
 
 def _is_valid(name: str, content: Any) -> bool:
-    if JSON_MIME_PATTERN.fullmatch(name) or isinstance(content, str):
+    """Return whether content fits its format, or fits no format that could be named instead."""
+    is_text_type = not name.startswith("application/")
+    if is_text_type or JSON_MIME_PATTERN.fullmatch(name) or isinstance(content, str):
         return True
     return isinstance(content, list) and all(isinstance(line, str) for line in content)
-
-
-def _json_name(name: str) -> str:
-    subtype = name.partition("/")[2].removesuffix(".json") or name
-    return f"application/{subtype}+json"
