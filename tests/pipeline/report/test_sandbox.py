@@ -125,9 +125,13 @@ def test_a_frame_is_as_high_as_its_content_wherever_it_stands(browser, tmp_path)
     path = tmp_path / "page.html"
     path.write_text(page_html)
     page, _, _ = open_page(browser, f"file://{path}")
-    page.wait_for_timeout(300)
+    have_heights = (
+        "(heights) => [...document.querySelectorAll('iframe')]"
+        ".every((frame, index) => frame.clientHeight === heights[index])"
+    )
+    heights = [54, 54, 54, 704, 54]
+    page.wait_for_function(have_heights, arg=heights)
     page.locator("iframe").nth(3).scroll_into_view_if_needed()  # now it is observed, too
-    page.wait_for_timeout(300)
-    heights = page.evaluate("[...document.querySelectorAll('iframe')].map((f) => f.clientHeight)")
+    page.wait_for_timeout(300)  # in which one that follows its own height would grow
+    page.wait_for_function(have_heights, arg=heights)
     page.close()
-    assert heights == [54, 54, 54, 704, 54]
