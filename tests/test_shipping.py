@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
+import app.startup
+import pipeline.startup
 from housing.paths import PROJECT_ROOT
 
 WORKFLOWS = sorted((PROJECT_ROOT / ".github" / "workflows").glob("*.yml"))
@@ -123,6 +125,9 @@ class TestWorkflows:
         assert test["strategy"]["matrix"]["python"] == [
             f"3.{minor}" for minor in range(int(first_minor), int(end_minor))
         ]
+        # they cannot read pyproject.toml: an older Python may run them
+        for startup in (app.startup, pipeline.startup):
+            assert (3, int(first_minor)) == startup.MIN_PYTHON
 
 
 @pytest.mark.slow

@@ -166,10 +166,8 @@ class Scheduler:
                 if reasons and not step.attempts:
                     self._save_start(task)
             except (OSError, ValueError) as error:
-                step.status, step.failure = (
-                    StepStatus.FAILED,
-                    f"it could not start: {describe_error(error)}",
-                )
+                step.status = StepStatus.FAILED
+                step.failure = f"it could not start: {describe_error(error)}"
                 self._end_step(step)
                 continue
             if reasons:

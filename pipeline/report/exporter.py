@@ -70,9 +70,9 @@ def read_notebook(path: Path) -> NotebookNode:
 
     Raises ValueError, which names the file, if it is damaged, OSError if it cannot be read.
     """
-    text = path.read_bytes()
+    content = path.read_bytes()
     try:
-        return nbformat.v4.to_notebook(decode_json(text))
+        return nbformat.v4.to_notebook(decode_json(content))
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(
             f"{path} is no executed notebook any more ({type(error).__name__}: {error}); restore "

@@ -67,7 +67,7 @@ class LocalFiles(NamedTuple):
             readings += [(unquote(name), fragment), (name, fragment)]
         candidates = [(self.folder / name, fragment) for name, fragment in readings]
         try:
-            return next((each for each in candidates if each[0].exists()), candidates[0])
+            return next((pair for pair in candidates if pair[0].exists()), candidates[0])
         except (OSError, ValueError):
             return None, ""
 

@@ -51,12 +51,12 @@ STYLER_PROPERTIES = ALLOWED_STYLE_PROPERTIES | {
 }  # fmt: skip
 # a URL that a tag other than <a> would load from another host
 REMOTE_URL_PATTERN = re.compile(
-    r"""(?P<before><(?!a\s)[a-z][^>]*?\s)(?:src|href|srcset|data)\s*=\s*"""
+    r"""(?P<prefix><(?!a\s)[a-z][^>]*?\s)(?:src|href|srcset|data)\s*=\s*"""
     r"""(?P<start>["']?(?:https?:)?)//(?P<host>[^/"'\s>]+)""",
     re.IGNORECASE,
 )
 REMOTE_STYLE_PATTERN = re.compile(
-    r"""(?P<before>(?:@import|\burl\()\s*["']?)(?:https?:)?//(?P<host>[^/"'\s>);]+)""",
+    r"""(?P<prefix>(?:@import|\burl\()\s*["']?)(?:https?:)?//(?P<host>[^/"'\s>);]+)""",
     re.IGNORECASE,
 )
 LOCAL_IMAGE_PATTERN = re.compile(
@@ -158,18 +158,18 @@ def _leave_out_requests(source: str) -> tuple[str, set[str]]:
 
     def leave_out(markup: str) -> str:
         for pattern, replacement in (
-            (REMOTE_URL_PATTERN, r"\g<before>data-left-out=\g<start>//\g<host>"),
-            (REMOTE_STYLE_PATTERN, r"\g<before>data:,left-out//\g<host>"),
+            (REMOTE_URL_PATTERN, r"\g<prefix>data-left-out=\g<start>//\g<host>"),
+            (REMOTE_STYLE_PATTERN, r"\g<prefix>data:,left-out//\g<host>"),
         ):
             hosts.update(match["host"] for match in pattern.finditer(markup))
             markup = pattern.sub(replacement, markup)
         return markup
 
-    parts, end = [], 0
+    segments, end = [], 0
     for script in SCRIPT_PATTERN.finditer(source):
-        parts += [leave_out(source[end : script.start("code")]), script["code"]]
+        segments += [leave_out(source[end : script.start("code")]), script["code"]]
         end = script.end("code")
-    return "".join([*parts, leave_out(source[end:])]), hosts
+    return "".join([*segments, leave_out(source[end:])]), hosts
 
 
 def _local_urls(source: str) -> list[str]:

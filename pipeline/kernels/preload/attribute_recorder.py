@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from pipeline.kernels.preload.process_state import CONSTANT_TYPES
+from pipeline.kernels.preload.process_state import CONSTANT_TYPES, is_standard
 
 MISSING = object()
 
@@ -93,8 +93,7 @@ class AttributeRecorder:
 
 def _is_setting(module: ModuleType, name: str, value: Any) -> bool:
     """Return whether it is public data of the standard library, as tempfile.tempdir is."""
-    is_standard = module.__name__.partition(".")[0] in sys.stdlib_module_names
-    return is_standard and type(value) in CONSTANT_TYPES and name[:1] != "_"
+    return is_standard(module.__name__) and type(value) in CONSTANT_TYPES and name[:1] != "_"
 
 
 def _are_equal(values: dict[str, Any], other_values: dict[str, Any]) -> bool:

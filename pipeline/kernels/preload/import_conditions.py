@@ -52,7 +52,9 @@ class ImportConditions:
         imported_names = {
             name for record in self.stash.recorder.records.values() for name in record.imported
         }
-        others = [sys.modules.get(name) for name in imported_names if not _is_standard(name)]
+        others = [
+            sys.modules.get(name) for name in imported_names if not process_state.is_standard(name)
+        ]
         return [
             *process_state.standard_modules(),
             *(module for module in others if isinstance(module, ModuleType)),
@@ -90,7 +92,7 @@ class ImportConditions:
             *self._changed_modules(closure),
             *self._other_modules(new_names),
         ]
-        if reasons or all(map(_is_standard, new_names)):
+        if reasons or all(map(process_state.is_standard, new_names)):
             return next(iter(reasons), "")
         return self._changed_state(name, closure, new_names)
 
@@ -171,7 +173,3 @@ class ImportConditions:
             for name in names
         )
         return has_native_code and process_state.libraries_mention(variable)
-
-
-def _is_standard(name: str) -> bool:
-    return name.partition(".")[0] in sys.stdlib_module_names

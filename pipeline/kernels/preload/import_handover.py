@@ -88,8 +88,11 @@ class HandoverFinder:
         """Return a loader like a module's own, whose execution of the module takes it over."""
         has_attributes = hasattr(loader, "__dict__") and not isinstance(loader, type)
         loader = copy.copy(loader) if has_attributes else _Loader()
-        names = ("__spec__", "__loader__")
-        originals = {name: vars(module)[name] for name in names if name in vars(module)}
+        originals: dict[str, Any] = {
+            attribute: vars(module)[attribute]
+            for attribute in ("__spec__", "__loader__")
+            if attribute in vars(module)
+        }
 
         def execute(_module: ModuleType) -> None:
             vars(module).update(originals)  # undo what the import system has set

@@ -81,9 +81,9 @@ class ProcessState(NamedTuple):
         return sorted(
             {
                 name
-                for now, before in pairs
-                for name in now.keys() | before.keys()
-                if now.get(name) != before.get(name)
+                for variables, earlier_variables in pairs
+                for name in variables.keys() | earlier_variables.keys()
+                if variables.get(name) != earlier_variables.get(name)
             }
         )
 
@@ -158,8 +158,13 @@ def standard_modules() -> list[ModuleType]:
     return [
         module
         for name, module in list(sys.modules.items())
-        if isinstance(module, ModuleType) and name.partition(".")[0] in sys.stdlib_module_names
+        if isinstance(module, ModuleType) and is_standard(name)
     ]
+
+
+def is_standard(module_name: str) -> bool:
+    """Return whether a module is of the standard library."""
+    return module_name.partition(".")[0] in sys.stdlib_module_names
 
 
 def libraries_mention(variable: str) -> bool:

@@ -65,10 +65,10 @@ OPEN_FUNCTIONS = {
         "Booster.save_model": Opening(WRITTEN, 1, "fname"),
     },
 }
-AccessRecorder = Callable[[AccessKind, str], None]  # called with the path
+RecordAccess = Callable[[AccessKind, str], None]  # called with the path
 
 
-def install(record_access: AccessRecorder, modules: Mapping[str, ModuleType]) -> None:
+def install(record_access: RecordAccess, modules: Mapping[str, ModuleType]) -> None:
     """Have `record_access` called for each path, whether the modules are imported yet or not.
 
     modules: those that code may import without loading them.
@@ -82,7 +82,7 @@ def install(record_access: AccessRecorder, modules: Mapping[str, ModuleType]) ->
 class _WrappingFinder:
     """An import finder that wraps the functions of those modules once they are imported."""
 
-    def __init__(self, record_access: AccessRecorder) -> None:
+    def __init__(self, record_access: RecordAccess) -> None:
         self.record_access = record_access
 
     def find_spec(self, name: str, path: Any = None, _target: Any = None) -> Any:
@@ -101,7 +101,7 @@ class _WrappingFinder:
         return spec
 
 
-def _wrap_module(module: ModuleType, record_access: AccessRecorder) -> None:
+def _wrap_module(module: ModuleType, record_access: RecordAccess) -> None:
     for name, opening in OPEN_FUNCTIONS[module.__name__].items():
         class_name, _, function_name = name.rpartition(".")
         owner = getattr(module, class_name, None) if class_name else module
@@ -111,7 +111,7 @@ def _wrap_module(module: ModuleType, record_access: AccessRecorder) -> None:
 
 
 def _wrap_function(
-    function: Callable[..., Any], opening: Opening, record_access: AccessRecorder
+    function: Callable[..., Any], opening: Opening, record_access: RecordAccess
 ) -> Callable[..., Any]:
     """Return the function, which also records the path, or the list of paths, it is called with."""
 
@@ -130,7 +130,7 @@ def _wrap_function(
     return wrapper
 
 
-def _record_partitions(path: str, record_access: AccessRecorder) -> None:
+def _record_partitions(path: str, record_access: RecordAccess) -> None:
     """Record the files below a folder that is read as one table, and each folder in it."""
     for folder, _, names in os.walk(path):
         record_access(AccessKind.LISTED, folder)
