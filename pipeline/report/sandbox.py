@@ -31,9 +31,11 @@ FRAME_POLICY = (
 )
 # It stands before the output, which may leave a comment or attribute open. It acts by itself, as
 # browsers do not observe what is out of sight, and when the page asks: its script may start later.
+# A frame has no height until the browser has laid it out: it is asked again, for five seconds.
 REPORT_HEIGHT_SCRIPT = (
-    "<script>{const page=document.documentElement,tell=()=>parent.postMessage("
-    "{height:Math.max(page.offsetHeight,document.body?.scrollHeight??0)},'*');"
+    "<script>{const page=document.documentElement;let retries=50;const tell=()=>{"
+    "const height=Math.max(page.offsetHeight,document.body?.scrollHeight??0);"
+    "if(height)parent.postMessage({height},'*');else if(retries-->0)setTimeout(tell,100)};"
     "for(const event of ['DOMContentLoaded','load','message'])addEventListener(event,tell);"
     "new ResizeObserver(tell).observe(page)}</script>"
 )

@@ -123,8 +123,12 @@ def test_a_frame_is_as_high_as_its_content_wherever_it_stands(browser, tmp_path)
         executed_notebook("# T\n\n" + "x\n\n" * 200, *cells)
     )
     path = tmp_path / "page.html"
-    path.write_text(page_html)
+    # as on a slow machine, the frames are not laid out when they are loaded
+    path.write_text(
+        page_html.replace("</head>", "<style id=late>iframe {display: none}</style></head>")
+    )
     page, _, _ = open_page(browser, f"file://{path}")
+    page.evaluate("document.querySelector('#late').remove()")
     have_heights = (
         "(heights) => [...document.querySelectorAll('iframe')]"
         ".every((frame, index) => frame.clientHeight === heights[index])"
