@@ -1,8 +1,8 @@
 """Where the tracking store is, what identifies it, and the champions: what steps depend on.
 
 Reads the store without MLflow, whose import takes longer than a run with nothing to do may take.
-The functions that read it raise `errors.StoreUnreachableError` if it does not answer, but for
-`describe_champion`, which says so.
+The functions that read it raise `errors.StoreUnreachableError` if it does not answer or refuses the
+login, but for `describe_champion`, which says so.
 """
 
 import json
@@ -114,7 +114,9 @@ def describe_champion(source: str) -> str:
     name = MODEL_NAMES[source]
     try:
         version = champion_versions().get(name)
-    except errors.StoreUnreachableError:  # a finished step reports its results nevertheless
+    except errors.LoginRefusedError:  # a finished step reports its results nevertheless
+        return "unknown: the tracking store refuses the login"
+    except errors.StoreUnreachableError:
         return "unknown: the tracking store does not answer"
     return f"{name} version {version}" if version else "none yet"
 
@@ -170,6 +172,8 @@ def _query_server(query: str) -> list[Row]:
         with create_engine(uri, connect_args=options).connect() as connection:
             return [tuple(row) for row in connection.execute(text(query))]
     except exc.ProgrammingError as error:
+        if errors.is_login_failure(error):
+            raise errors.unreachable_error(uri, error) from None
         if "does not exist" in str(error):
             return []
         raise

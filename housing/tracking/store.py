@@ -28,7 +28,7 @@ _prepared_inodes: dict[str, int] = {}
 
 
 def raises_unreachable(function: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a function: connection errors of MLflow's client become StoreUnreachableError."""
+    """Wrap a function: connection and login errors of MLflow's client become our own."""
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -37,6 +37,8 @@ def raises_unreachable(function: Callable[P, R]) -> Callable[P, R]:
         except StoreUnreachableError:
             raise
         except Exception as error:  # MLflow's own, or one of the library it connects with
+            if errors.is_proxy_answer(error):
+                probe.champion_versions()  # raises an error that has the answer's status
             if not errors.is_connection_failure(error):
                 raise
             _prepared_inodes.clear()
