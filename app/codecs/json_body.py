@@ -31,7 +31,7 @@ def _feature_field(feature_name: str) -> Any:
         ge=feature.low,
         le=feature.high,
         description=f"{feature.meaning}, {feature.unit}",
-        examples=[feature.example],
+        json_schema_extra={"example": feature.example},
     )
     return Annotated[float, field], ...
 

@@ -1,1 +1,1 @@
-"""The OpenAPI 3.1 document, generated from the models that validate requests and responses."""
+"""The OpenAPI document, generated from the models that validate requests and responses."""

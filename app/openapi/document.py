@@ -7,9 +7,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from app.auth.api_keys import PUBLIC_PATHS
-from app.messages import JSON_MEDIA_TYPE, PROBLEM_MEDIA_TYPE
-from app.openapi.endpoints import ENDPOINTS, Endpoint
-from app.problem_details import ProblemDetails
+from app.openapi.endpoints import ENDPOINTS, TAG_DESCRIPTIONS, Content, Endpoint
+from app.openapi.json_schema import OpenApiJsonSchema
 
 API_DESCRIPTION = (
     "Median house values of 1990 census block groups, predicted by the registered champion. Every "
@@ -30,29 +29,64 @@ STATUS_DESCRIPTIONS = {
     503: "No champion yet, or the log cannot be used; the problem says which",
 }
 SECURITY_SCHEMES = {
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "bearer": {"type": "http", "scheme": "bearer"},
 }
+REQUEST_ID_HEADER, RETRY_HEADER = "X-Request-ID", "Retry-After"
+RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
+    REQUEST_ID_HEADER: {
+        "description": "identifies the request: as the client sent it, else of the service",
+        "schema": {"type": "string"},
+    },
+    RETRY_HEADER: {
+        "description": "the seconds after which to try again",
+        "schema": {"type": "integer"},
+    },
+    "WWW-Authenticate": {
+        "description": "how to send the API key",
+        "schema": {"type": "string"},
+    },
+}
+HEADERS_BY_STATUS = {401: ("WWW-Authenticate",), 429: (RETRY_HEADER,), 503: (RETRY_HEADER,)}
+TRACING_PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": description,
+    }
+    for name, description in (
+        (REQUEST_ID_HEADER, "the client's own id of the request, 1 to 128 visible characters"),
+        ("traceparent", "W3C Trace Context"),
+    )
+]
 REF_TEMPLATE = "#/components/schemas/{model}"
 
 
 @cache
 def openapi_document() -> dict[str, Any]:
-    """Return the OpenAPI document."""
-    types = [body for row in ENDPOINTS for body in (row.request, row.response, row.error)]
+    """Return the OpenAPI document.
+
+    It is of version 3.0, as several generators of clients read no later one.
+    """
+    contents = [content for row in ENDPOINTS for content in (row.request, row.response, row.error)]
+    body_types = {str(body): body for content in contents if content for body in content.values()}
     schemas, definitions = TypeAdapter.json_schemas(
-        [(str(body), "validation", TypeAdapter(body)) for body in types if body],
+        [(name, "validation", TypeAdapter(body)) for name, body in body_types.items()],
         ref_template=REF_TEMPLATE,
+        schema_generator=OpenApiJsonSchema,
     )
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in ENDPOINTS:
         operation = _operation(endpoint, {name: schema for (name, _), schema in schemas.items()})
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
     return {
-        "openapi": "3.1.0",
+        "openapi": "3.0.3",
         "info": {
             "title": "California house values", "version": "1", "description": API_DESCRIPTION
         },
+        "tags": [{"name": tag, "description": text} for tag, text in TAG_DESCRIPTIONS.items()],
         "paths": paths,
         "components": {"schemas": definitions["$defs"], "securitySchemes": SECURITY_SCHEMES},
     }  # fmt: skip
@@ -74,31 +108,38 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         "responses": {
             str(status): {
                 "description": STATUS_DESCRIPTIONS[status],
-                "content": {_media_type(body): {"schema": schemas[str(body)]}},
+                "headers": _response_headers(status),
+                "content": _media_types(content, schemas),
             }
-            for status, body in responses.items()
+            for status, content in sorted(responses.items())
         },
     }
     if endpoint.request:
-        media = {"schema": schemas[str(endpoint.request)], "example": endpoint.example}
-        operation["requestBody"] = {"required": True, "content": {JSON_MEDIA_TYPE: media}}
+        media_types = _media_types(endpoint.request, schemas)
+        for media_type, example in (endpoint.examples or {}).items():
+            media_types[media_type]["example"] = example
+        operation["requestBody"] = {"required": True, "content": media_types}
     return operation
 
 
+def _media_types(content: Content, schemas: dict[str, Any]) -> dict[str, Any]:
+    return {media_type: {"schema": schemas[str(body)]} for media_type, body in content.items()}
+
+
+def _response_headers(status: int) -> dict[str, Any]:
+    names = (REQUEST_ID_HEADER, *HEADERS_BY_STATUS.get(status, ()))
+    return {name: RESPONSE_HEADERS[name] | {"required": True} for name in names}
+
+
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Return the parameters in the path, which are required, and in the query, which are not."""
+    """Return the parameters in the path, which are required, and those in query and headers."""
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", endpoint.path)
     ]
     if endpoint.query:
-        for name, schema in endpoint.query.model_json_schema()["properties"].items():
+        query_schema = endpoint.query.model_json_schema(schema_generator=OpenApiJsonSchema)
+        for name, schema in query_schema["properties"].items():
             parameter = {"name": name, "in": "query", "required": False, "schema": schema}
             parameters.append(parameter | {"description": schema.pop("description")})
-    return parameters
-
-
-def _media_type(body: Any) -> str:
-    if body is str:
-        return "text/plain"
-    return PROBLEM_MEDIA_TYPE if body is ProblemDetails else JSON_MEDIA_TYPE
+    return parameters + (TRACING_PARAMETERS if endpoint.request else [])

@@ -1,5 +1,6 @@
 """The endpoints of the API: one table, from which the OpenAPI document is generated."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -11,38 +12,63 @@ from app.codecs.json_body import (
     Prediction,
     PredictionList,
 )
-from app.codecs.tables import MAX_TABLE_ROWS, TABLE_FORMATS
+from app.codecs.mlflow_invocations import TABLE_MEDIA_TYPES
+from app.codecs.tables import CSV_MEDIA_TYPE, MAX_TABLE_ROWS, TABLE_FORMATS
+from app.messages import JSON_MEDIA_TYPE, PROBLEM_MEDIA_TYPE
 from app.openapi import models
 from app.problem_details import ProblemDetails
 from housing.schema import FEATURES
 
-PREDICTIONS, MODEL, OPERATIONS = "predictions", "model", "operations"  # tags
+Content = dict[str, Any]  # the type of a body by media type: str for text, bytes for a file
+
+PREDICTIONS, MODEL, OPERATIONS = "predictions", "model", "operations"
+TAG_DESCRIPTIONS = {
+    PREDICTIONS: "Predict house values, and look predictions up",
+    MODEL: "The model that serves",
+    OPERATIONS: "For monitoring and for tools",
+}
+TEXT: Content = {"text/plain": str}
+PROBLEM: Content = {PROBLEM_MEDIA_TYPE: ProblemDetails}
 EXAMPLE_BLOCK_GROUP = {name: feature.example for name, feature in FEATURES.items()}
+EXAMPLE_CSV = "".join(
+    ",".join(map(str, row)) + "\n"
+    for row in (EXAMPLE_BLOCK_GROUP.keys(), EXAMPLE_BLOCK_GROUP.values())
+)
 TABLE_DESCRIPTION = (
-    f"A list gets a list under `predictions`. Tables of up to {MAX_TABLE_ROWS:,} rows are accepted "
-    "too, and returned if one was sent or if Accept names one: "
+    f"A list gets a list under `predictions`. A table of up to {MAX_TABLE_ROWS:,} rows is answered "
+    "by a table of its format, JSON by JSON, unless the header Accept names another one of: "
 ) + ", ".join(f"{name} ({media_type})" for media_type, name in TABLE_FORMATS.items())
 INVOCATIONS_DESCRIPTION = (
-    "`dataframe_split` (columns and data), CSV and Parquet are accepted too. Columns that the "
-    "model does not use are ignored."
+    "`dataframe_split` (columns and data) is accepted too. Columns that the model does not use are "
+    "ignored."
 )
 
 
 class Endpoint(NamedTuple):
-    """A method of a path, with the types of its JSON; str stands for plain text."""
+    """A method of a path, with the types of its bodies."""
 
-    operation_id: str
+    operation_id: str  # the name of the function in a generated client
     method: str
     path: str
     tag: str
     summary: str
-    response: Any  # the body of a 200
+    response: Content  # of a 200
     errors: tuple[int, ...] = ()  # statuses beside those of the API keys
-    error: Any = ProblemDetails  # the body of these
-    request: Any = None  # the body of the request
-    example: Any = None  # for the body of the request
+    error: Content = PROBLEM  # of these
+    request: Content | None = None
+    examples: dict[str, Any] | None = None  # of the body of the request, by media type
     query: type[BaseModel] | None = None  # a parameter without a default may be absent too
     description: str = ""
+
+
+def _json(body_type: Any) -> Content:
+    return {JSON_MEDIA_TYPE: body_type}
+
+
+def _tables(media_types: Iterable[str]) -> Content:
+    return {
+        media_type: str if media_type == CSV_MEDIA_TYPE else bytes for media_type in media_types
+    }
 
 
 # what identifies an endpoint stands on one line
@@ -51,63 +77,67 @@ ENDPOINTS = (
     Endpoint(
         "predict", "POST", "/predict", PREDICTIONS,
         f"Predict the house values of one block group, or of up to {MAX_JSON_ROWS:,}",
-        Prediction | PredictionList, (400, 408, 413, 415, 422, 503),
-        request=BlockGroup | models.BlockGroups,
-        example=EXAMPLE_BLOCK_GROUP,
+        _json(Prediction | PredictionList) | _tables(TABLE_FORMATS),
+        (400, 408, 413, 415, 422, 503),
+        request=_json(BlockGroup | models.BlockGroups) | _tables(TABLE_FORMATS),
+        examples={JSON_MEDIA_TYPE: EXAMPLE_BLOCK_GROUP, CSV_MEDIA_TYPE: EXAMPLE_CSV},
         query=models.ExplainQuery,
         description=TABLE_DESCRIPTION,
     ),
     Endpoint(
-        "invocations", "POST", "/invocations", PREDICTIONS,
+        "invoke", "POST", "/invocations", PREDICTIONS,
         "Predict house values by MLflow's scoring protocol",
-        models.InvocationOutput, (400, 408, 413, 415, 503),
-        models.InvocationError,
-        request=models.InvocationInput,
-        example={"dataframe_records": [EXAMPLE_BLOCK_GROUP]},
+        _json(models.InvocationOutput), (400, 408, 413, 415, 503),
+        _json(models.InvocationError),
+        request=_json(models.InvocationInput) | _tables(TABLE_MEDIA_TYPES),
+        examples={
+            JSON_MEDIA_TYPE: {"dataframe_records": [EXAMPLE_BLOCK_GROUP]},
+            CSV_MEDIA_TYPE: EXAMPLE_CSV,
+        },
         description=INVOCATIONS_DESCRIPTION,
     ),
     Endpoint(
-        "recent", "GET", "/predictions", PREDICTIONS,
+        "list_predictions", "GET", "/predictions", PREDICTIONS,
         "The last predictions and rejected requests, newest first",
-        models.LoggedPredictionList, (422, 503),
+        _json(models.LoggedPredictionList), (422, 503),
         query=models.LogQuery,
     ),
     Endpoint(
-        "logged", "GET", "/predictions/{id}", PREDICTIONS,
+        "get_prediction", "GET", "/predictions/{id}", PREDICTIONS,
         "A prediction as it was logged, and where its model comes from",
-        LoggedPredictionDetail, (404, 503),
+        _json(LoggedPredictionDetail), (404, 503),
     ),
     Endpoint(
-        "model", "GET", "/model", MODEL,
+        "get_model", "GET", "/model", MODEL,
         "The model that serves, and where it comes from",
-        models.ModelDetails, (503,),
+        _json(models.ModelDetails), (503,),
     ),
     Endpoint(
         "health", "GET", "/health", OPERATIONS,
-        "Report that the process is alive", models.Health,
+        "Report that the process is alive", _json(models.Health),
     ),
     Endpoint(
         "ready", "GET", "/ready", OPERATIONS,
         "Report whether the service can answer",
-        models.Readiness, (503,),
+        _json(models.Readiness), (503,),
     ),
     Endpoint(
         "ping", "GET", "/ping", OPERATIONS,
         "Report health as MLflow's scoring server does",
-        str, (404,), str,
+        TEXT, (404,), TEXT,
     ),
     Endpoint(
         "version", "GET", "/version", OPERATIONS,
         "The version of MLflow whose scoring protocol is implemented",
-        str,
+        TEXT,
     ),
     Endpoint(
         "metrics", "GET", "/metrics", OPERATIONS,
-        "Metrics for Prometheus", str,
+        "Metrics for Prometheus", TEXT,
     ),
     Endpoint(
         "openapi", "GET", "/openapi.json", OPERATIONS,
-        "This document", dict[str, Any],
+        "This document", _json(dict[str, Any]),
     ),
 )
 # fmt: on

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import BaseModel, Field, create_model
 
 from app.codecs import json_body
-from app.codecs.mlflow_invocations import INPUT_KEYS
 
+ONE_OF = Field(json_schema_extra=lambda schema: schema.update(oneOf=schema.pop("anyOf")))
 ListLength = Field(min_length=1, max_length=json_body.MAX_JSON_ROWS)
 BlockGroups: Any = Annotated[list[json_body.BlockGroup], ListLength]  # type: ignore[valid-type]
 _row_fields: dict[str, Any] = {
@@ -18,27 +17,29 @@ BlockGroupRow: Any = create_model(
     __doc__="A block group; columns that the model does not use are ignored.",
     **_row_fields,
 )
-OptionalRows = Annotated[
-    Annotated[list[BlockGroupRow], ListLength] | SkipJsonSchema[None],
-    Field(json_schema_extra=lambda schema: schema.pop("default")),  # absent, never null
-]
-
-# what is not allowed, as generators of clients take a oneOf for a choice of types
-_INVALID_FORMS: Any = {
-    "anyOf": [
-        {"required": [INPUT_KEYS[0]]},
-        {"not": {"oneOf": [{"required": [key]} for key in INPUT_KEYS[1:]]}},
-    ]
-}
+BlockGroupRows: Any = Annotated[list[BlockGroupRow], ListLength]
 
 
-class InvocationInput(BaseModel):
-    """The block groups in one of the forms of MLflow's scoring protocol."""
+class InvocationRecords(BaseModel):
+    """The block groups as `dataframe_records`, a form of MLflow's scoring protocol."""
 
-    model_config = ConfigDict(json_schema_extra={"not": _INVALID_FORMS})
-    dataframe_records: OptionalRows = None
-    instances: OptionalRows = None
-    inputs: OptionalRows = None
+    dataframe_records: BlockGroupRows
+
+
+class InvocationInstances(BaseModel):
+    """The block groups as `instances`, a form of MLflow's scoring protocol."""
+
+    instances: BlockGroupRows
+
+
+class InvocationInputs(BaseModel):
+    """The block groups as `inputs`, a form of MLflow's scoring protocol."""
+
+    inputs: BlockGroupRows
+
+
+# exactly one of the three, which a client's generator takes for a choice of types
+InvocationInput: Any = Annotated[InvocationRecords | InvocationInstances | InvocationInputs, ONE_OF]
 
 
 class InvocationOutput(BaseModel):

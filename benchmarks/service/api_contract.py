@@ -3,10 +3,12 @@
 .venv/bin/python -m benchmarks.service.api_contract [--examples 2000] [--seed 1] [--home HOME]
 
 Schemathesis, with all its checks, sends the given number of examples for each operation to the real
-service; exit code 1 if it finds a failure. HOME needs a champion: `make run` first.
+service, tables among them; exit code 1 if it finds a failure. HOME needs a champion: `make run`
+first.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +17,9 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.support.local_service import run_service
 from housing import paths
+
+HOOKS = "benchmarks.support.schemathesis_hooks"
+PHASES = "coverage,fuzzing,stateful"  # no examples: those of formats with a strategy must be bytes
 
 
 def main() -> int:
@@ -31,10 +36,17 @@ def main() -> int:
             "run",
             f"http://127.0.0.1:{service.port}/openapi.json",
             *("--checks", "all"),
+            *("--phases", PHASES),
             *("--max-examples", str(options.examples)),
             *("--seed", str(options.seed)),
         ]
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        environment = os.environ | {
+            "SCHEMATHESIS_HOOKS": HOOKS,
+            "PYTHONPATH": str(paths.PROJECT_ROOT),
+        }
+        result = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, env=environment
+        )
     print(result.stdout[-5_000:] if result.returncode else result.stdout[-1_500:])
     print(f"{time.monotonic() - start:.0f} s")
     return result.returncode
