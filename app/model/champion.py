@@ -16,7 +16,7 @@ from flask import current_app
 
 from app.model import local_copy
 from app.model.local_copy import ModelInfo, RegistryStatus
-from housing.inference import served_model, shapley, training_domain
+from housing.inference import served_files, served_model, shapley, training_domain
 from housing.inference.training_domain import TrainingDomain
 from housing.schema import USD_PER_UNIT
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 RELOAD_INTERVAL_SECONDS = 0.25  # between two looks at the pointer file
 LOAD_RETRY_SECONDS = 10.0  # after which a champion that could not be loaded is tried again
 MAX_LOADED_VERSIONS = 3  # that stay in memory, so that a rollback takes no time
-EXAMPLE_TOLERANCE = 1e-9  # relative and absolute, of a prediction from its recorded example
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +39,7 @@ class Champion(NamedTuple):
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Return (n, 1) house values in $100,000 for (n, 8) rows, or (n, 3) with low and high."""
-        outputs = served_model.raw_outputs(self.model, rows)
-        return self.model.compute_intervals(outputs) if self.model.compute_intervals else outputs
+        return served_files.predict_all(self.model, rows)
 
     def warnings(self, rows: np.ndarray) -> list[list[str]]:
         """Return for each row how it is unlike the training rows."""
@@ -137,7 +135,7 @@ class ChampionLoader:
 
     def _activate(self, folder_name: str) -> None:
         started_at = time.perf_counter()
-        files = _read_files(self.serving_folder / folder_name)
+        files = served_files.read_files(self.serving_folder / folder_name)
         # not by the files' times: `registry_sync` writes them anew when it returns to a version
         digest = hashlib.sha256(b"".join(files.values())).digest()
         loaded_digest, champion = self._loaded_versions.pop(folder_name, (None, None))
@@ -174,31 +172,11 @@ class ChampionLoader:
             time.sleep(RELOAD_INTERVAL_SECONDS)
 
 
-def _read_files(folder: Path) -> dict[str, bytes]:
-    """Return the files of a version by name, without those that are still being written."""
-    files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
-    return {file.name: file.read_bytes() for file in files}
-
-
 def _load_champion(folder_name: str, files: dict[str, bytes]) -> Champion:
     """Load the graph and verify it on its recorded examples. Raises ValueError if either fails."""
     model_info = local_copy.parse_model_info(files[local_copy.MODEL_INFO_FILE_NAME])
-    examples = json.loads(files["examples.json"])
-    try:
-        domain = training_domain.from_json(files["domain.json"]) if "domain.json" in files else None
-        champion = Champion(served_model.load(files["model.onnx"]), model_info, domain)
-        predictions = champion.predict(np.array(examples["rows"]))
-    except ImportError as error:
-        raise ValueError(f"{folder_name} cannot be run here: {error}") from error
-    except Exception as error:  # onnxruntime's errors have no base class of their own
-        raise ValueError(f"{folder_name} holds no graph that can be read") from error
-    names = [name for name in ("predictions", "lows", "highs") if name in examples]
-    expected = np.stack([examples[name] for name in names], 1)
-    if not np.allclose(
-        predictions[:, : len(names)], expected, rtol=EXAMPLE_TOLERANCE, atol=EXAMPLE_TOLERANCE
-    ):
-        raise ValueError(f"{folder_name} does not answer its recorded examples as recorded")
-    return champion
+    model, domain = served_files.load(folder_name, files)
+    return Champion(model, model_info, domain)
 
 
 def champion_loader() -> ChampionLoader:
