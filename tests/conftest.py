@@ -15,7 +15,7 @@ from housing.data import loading, splitting
 from housing.evaluation import calibration
 from housing.export import onnx_export
 from housing.models import intervals
-from housing.registry import gate, gate_checks, promotion, versions
+from housing.registry import gate, gate_checks, promotion, registration, versions
 from housing.schema import FEATURE_NAMES, TARGET
 from housing.tracking import experiments, run_logging
 from housing.training import search
@@ -163,13 +163,13 @@ def register_candidate(
         gate.baseline_model(champion, data_split),
         experiments.signature_columns(candidate),
         gate.DEFAULT_LIMITS._replace(**limits),
-        len(promotion.previous_rollbacks(name, onnx_model)),
+        len(promotion.previous_rollbacks(name, onnx_model).same_model),
         interval_model,
     )
     rows = data_split.test[:example_rows]
     predictions = calibration.predict_with_interval(model, interval_model, rows)
     promoted, reason = gate.verdict(checks)
-    return versions.register(
+    return registration.register(
         candidate,
         data_split,
         onnx_model,

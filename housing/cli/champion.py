@@ -1,5 +1,7 @@
 """The commands `champions`, `promote`, `rollback` and `trace` of `run_pipeline.py`. They print."""
 
+import os
+import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -42,22 +44,27 @@ def add_commands(
     )
     for parser in (champions, promote_parser, rollback_parser, trace):
         parser.add_argument(
-            "--model", metavar="NAME", help="the registered model; by default the one that serves"
+            "--model",
+            metavar="NAME",
+            help="the registered model; by default HOUSING_MODEL, else the one that serves",
         )
 
 
 def show_champions(model: str | None = None, all: bool = False) -> int:
     """Print which version was champion when, and why."""
-    from housing.registry import alias_history, versions
+    from housing.registry import alias_history, missing_champion, versions
 
     name = _resolve_model_name(model)
-    if not versions.list_versions(name):
+    if not alias_history.is_known(name):
         print(f"{name} has no version yet: `run_pipeline.py` makes one")
         return 0
     history = alias_history.reconcile(name, versions.CHAMPION)
     champion = history.version(versions.CHAMPION)
     headline = f"version {champion} is champion" if champion else "there is no champion"
     _print_line(f"{name}: {headline}", "bold")
+    note = "" if champion else missing_champion.describe(name, history)
+    if note:
+        print(note)
     for change in history.changes if all else history.of_alias(versions.CHAMPION):
         print()
         _print_change(change)
@@ -86,7 +93,8 @@ def rollback(reason: str, version: str | None = None, model: str | None = None) 
     """Make an earlier champion the champion again, if it still answers as recorded."""
     from housing.registry import promotion
 
-    return _report_change(promotion.rollback(_resolve_model_name(model), version, reason))
+    name = _resolve_model_name(model, "rollback")
+    return _report_change(name, promotion.rollback(name, version, reason, on_skip=print))
 
 
 def promote(
@@ -95,8 +103,8 @@ def promote(
     """Make a version champion by your own decision, if it still answers as recorded."""
     from housing.registry import promotion
 
-    name = _resolve_model_name(model)
-    return _report_change(promotion.promote(name, version, reason, against_the_gate))
+    name = _resolve_model_name(model, f"promote {version}")
+    return _report_change(name, promotion.promote(name, version, reason, against_the_gate))
 
 
 def make_trace_command(hash_notebook: "NotebookHasher | None" = None) -> Callable[..., int]:
@@ -110,7 +118,10 @@ def make_trace_command(hash_notebook: "NotebookHasher | None" = None) -> Callabl
         """Trace a prediction, version, MLflow run or report to its data; mark what is missing."""
         from housing.registry import lineage
 
-        entries = lineage.trace(identifier, _resolve_model_name(model), hash_notebook)
+        # what names its model itself, or belongs to any model, needs none
+        is_of_model = identifier.isdecimal() or identifier in ("champion", "challenger")
+        name = _resolve_model_name(model) if is_of_model or model else ""
+        entries = lineage.trace(identifier, name, hash_notebook)
         width = max(len(entry.label) for entry in entries)
         for entry in entries:
             text = f"{entry.label:{width}}  {'MISSING: ' if entry.missing else ''}{entry.text}"
@@ -120,24 +131,55 @@ def make_trace_command(hash_notebook: "NotebookHasher | None" = None) -> Callabl
     return trace
 
 
-def _report_change(change: AliasChange) -> int:
+def _report_change(name: str, change: AliasChange) -> int:
+    from housing.registry import versions
+
     _print_change(change)
-    print("the service follows within seconds; `champions` prints the history")
+    served = versions.current_champion(_configured_model_name())
+    if served and served.name == name:
+        print("the service follows within seconds; `champions` prints the history")
+    else:
+        other_name = served.name if served else "another model"
+        print(f"the service follows {other_name}, unless it is started with HOUSING_MODEL={name}")
     return 0
 
 
 def _print_line(text: str, style: str) -> None:
     """Print a text, in colour on a terminal; never wrapped."""
+    if not sys.stdout.isatty():
+        print(text)  # rich would end the process if the reader, such as `head`, has enough
+        return
     from rich.console import Console
 
     Console().out(text, style=style, highlight=False)
 
 
-def _resolve_model_name(model_name: str | None) -> str:
-    """Return the given registered model, by default the one that serves."""
-    from housing.registry import versions
+def _configured_model_name() -> str | None:
+    """Return the model that the service is told to serve; None if it chooses."""
+    return os.environ.get("HOUSING_MODEL") or None
 
+
+def _resolve_model_name(model_name: str | None, change_command: str = "") -> str:
+    """Return the given registered model, by default the one that serves.
+
+    change_command: the start of a command that changes it. Raises LookupError for such a command if
+    the real data's model has no champion and the sample's may be meant.
+    """
+    from housing.registry import alias_history, versions
+    from housing.registry.missing_champion import command
+
+    model_name = model_name or _configured_model_name()
     if model_name:
         return model_name
-    champion = versions.current_champion()
-    return champion.name if champion else versions.MODEL_NAMES["california"]
+    real_name, sample_name = (versions.MODEL_NAMES[source] for source in ("california", "sample"))
+    known_names = list(filter(alias_history.is_known, (real_name, sample_name)))
+    if len(known_names) < 2 or versions.get_champion(real_name):
+        return (known_names or [real_name])[0]
+    if not change_command:
+        message = f"{real_name} has no champion; --model {sample_name} shows that of the sample"
+        print(message, file=sys.stderr)
+        return real_name
+    options = " or ".join(
+        f"`{command(f'{change_command} --reason WHY --model {name}')}`" for name in known_names
+    )
+    raise LookupError(f"{real_name} has no champion; say which model is meant: {options}")

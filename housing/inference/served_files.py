@@ -59,10 +59,18 @@ def _check_examples(label: str, model: ServedModel, content: bytes) -> None:
         predictions = predict_all(model, np.array(examples["rows"]))[:, : len(names)]
     except Exception as error:  # the file may hold anything
         raise ValueError(f"{label} cannot answer its recorded examples: {error}") from error
-    if predictions.shape != expected.shape or not np.allclose(
-        predictions, expected, rtol=EXAMPLE_TOLERANCE, atol=EXAMPLE_TOLERANCE
-    ):
+    if predictions.shape != expected.shape:
         raise ValueError(f"{label} does not answer its recorded examples as recorded")
+    is_close = np.isclose(predictions, expected, rtol=EXAMPLE_TOLERANCE, atol=EXAMPLE_TOLERANCE)
+    wrong_rows = np.flatnonzero(~is_close.all(axis=1))
+    if len(wrong_rows):
+        row = wrong_rows[0]
+        column = np.flatnonzero(~is_close[row])[0]
+        raise ValueError(
+            f"{label} does not answer its recorded examples as recorded: its graph predicts "
+            f"{predictions[row, column]:.9f} for example row {row + 1}, expected "
+            f"{expected[row, column]:.9f} ({len(wrong_rows)} of {len(expected)} rows differ)"
+        )
 
 
 def predict_all(model: ServedModel, rows: np.ndarray) -> np.ndarray:

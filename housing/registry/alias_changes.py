@@ -14,6 +14,7 @@ TAG_KEYS = {
     "changed_at": "at",
     "changed_by": "who",
     "applied": "done",
+    "old_graph": "before_graph",
 }
 
 
@@ -31,6 +32,7 @@ class AliasChange(NamedTuple):
     run_id: str  # the MLflow run of the new version
     report: str  # of the new version
     verdict: str  # of the gate on the new version
+    old_graph: str  # sha256 of the old version's graph; empty in histories of earlier releases
     applied: bool  # MLflow's alias has been seen at the new version
 
     @classmethod
@@ -38,6 +40,11 @@ class AliasChange(NamedTuple):
         """Return the change that the tags of a history entry record."""
         texts = {field: tags.get(TAG_KEYS.get(field, field), "") for field in cls._fields[1:-1]}
         return cls(number, **texts, applied=tags.get(TAG_KEYS["applied"]) == APPLIED)
+
+    def is_complete(self) -> bool:
+        """Return whether it names an alias and versions; what somebody made by hand may not."""
+        numbers = filter(None, (self.old_version, self.new_version))
+        return bool(self.alias) and all(map(str.isdecimal, numbers))
 
     def to_tags(self) -> dict[str, str]:
         """Return the tags that record the change."""
@@ -53,12 +60,22 @@ class History(NamedTuple):
 
     @classmethod
     def from_changes(cls, recorded_changes: Iterable[AliasChange]) -> History:
-        """Keep the valid ones of all recorded changes, in any order."""
+        """Keep the valid ones of all recorded changes, in any order.
+
+        Where entries were deleted in MLflow, an applied change goes on from an unknown version.
+        """
         changes = sorted(recorded_changes)
         history = cls([], changes[-1].number if changes else 0)
+        n_gaps, previous_number = 0, 0
+        gaps_before: dict[str, int] = {}  # by alias: n_gaps at its last valid change
         for change in changes:
-            if history.version(change.alias) == change.old_version:
+            n_gaps += change.number > previous_number + 1
+            previous_number = change.number
+            is_next = history.version(change.alias) == change.old_version
+            is_after_gap = change.applied and n_gaps > gaps_before.get(change.alias, 0)
+            if change.is_complete() and (is_next or is_after_gap):
                 history.changes.append(change)
+                gaps_before[change.alias] = n_gaps
         return history
 
     def of_alias(self, alias: str) -> list[AliasChange]:
@@ -80,10 +97,13 @@ def champion_stack(changes: list[AliasChange]) -> list[str]:
     """Return the champions as a stack: the last one serves, the one below served before it.
 
     changes: those of the alias champion, oldest first. A rollback removes the versions it skips.
+    A time without a champion leaves no trace.
     """
     stack: list[str] = []
     for change in changes:
         version = change.new_version
+        if not version:
+            continue
         if change.action == "rolled back":
             stack = stack[: stack.index(version)] if version in stack else stack[:-1]
         stack.append(version)
@@ -94,7 +114,20 @@ def rolled_back_versions(changes: list[AliasChange]) -> dict[str, AliasChange]:
     """Return the versions that were rolled back and not promoted since, with their rollback."""
     rollbacks: dict[str, AliasChange] = {}
     for change in changes:
-        if change.action == "rolled back":
+        if change.action == "rolled back" and change.old_version:
             rollbacks[change.old_version] = change
         rollbacks.pop(change.new_version, None)
     return rollbacks
+
+
+def conflict_message(name: str, alias: str, expected_version: str | None, history: History) -> str:
+    """Say that an alias is not at the version that a change expects, and who moved it."""
+    changes = history.of_alias(alias)
+    author = ""
+    if changes:
+        last_change = changes[-1]
+        author = f", {last_change.action} by {last_change.changed_by} ({last_change.reason})"
+    expected, current = version_text(expected_version or ""), version_text(history.version(alias))
+    return (
+        f"the {alias} of {name} was {expected}, and is {current} now{author}: nothing was changed"
+    )

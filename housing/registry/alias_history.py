@@ -8,6 +8,9 @@ not read them again. A change "from A to B" is valid only if the valid changes b
 of two concurrent changes, the second one is not. MLflow's alias is set afterwards, to the version
 the last valid change leads to; if the process that recorded a change was killed before that, the
 next client completes it.
+
+Whatever it names may be deleted or renamed in MLflow, its own entries too: what is left is read,
+and what differs from it is recorded as moved outside.
 """
 
 from __future__ import annotations
@@ -17,14 +20,27 @@ import os
 import socket
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from housing.registry.alias_changes import APPLIED, TAG_KEYS, AliasChange, History, version_text
+from housing.registry.alias_changes import (
+    APPLIED,
+    TAG_KEYS,
+    AliasChange,
+    History,
+    conflict_message,
+)
+from housing.registry.artifacts import graph_sha256
 from housing.tracking import store
 from housing.tracking.mlflow_env import load_mlflow, suppress_errors
 from housing.tracking.store import raises_unreachable
 
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
 LOG_DESCRIPTION = "The history of {name}: each version records one alias change; none is a model."
+HISTORY_SUFFIX = "-history"
 EXTERNAL_CHANGE_ACTION = "moved outside"  # in MLflow itself, without this module
+NO_SOURCE_SCHEME = "alias-change"  # of the entries that name no version which is still there
 RECHECK_DELAY_SECONDS = 0.5  # a change that is being applied is finished by then
 # of MLflow, where there is no such model, version or alias
 MISSING_VERSION_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -37,8 +53,7 @@ class ConcurrentUpdateError(RuntimeError):
 @raises_unreachable
 def read(name: str) -> History:
     """Read the history of a registered model."""
-    store.client()
-    entries = load_mlflow().search_model_versions(filter_string=f"name = '{_log_name(name)}'")
+    entries = store.search_versions(_log_name(name))
     return History.from_changes(
         AliasChange.from_tags(int(entry.version), entry.tags) for entry in entries
     )
@@ -65,7 +80,7 @@ def set_alias(
             history = reconcile(name, alias)
         current_version = history.version(alias)
         if expected_version not in (None, current_version):
-            raise ConcurrentUpdateError(_conflict_message(name, alias, expected_version, history))
+            raise ConcurrentUpdateError(conflict_message(name, alias, expected_version, history))
         change = _append_change(name, alias, current_version, new_version, action, reason)
         if change.number == history.last_number + 1:  # nothing was recorded in between
             history = History([*history.changes, change], change.number)
@@ -90,16 +105,28 @@ def reconcile(name: str, alias: str) -> History:
         changes, recorded_version = history.of_alias(alias), history.version(alias)
         if current_version == recorded_version:
             return history
-        if changes and not changes[-1].applied:
+        is_pending = bool(changes) and not changes[-1].applied
+        if is_pending and find_version(name, recorded_version):
             _sync_alias(name, alias, history)
         elif previous_state == (history, current_version):
-            reason = "the alias was set in MLflow itself" if changes else "the history begins here"
+            reason = _external_reason(name, recorded_version, current_version, bool(changes))
             _append_change(
                 name, alias, recorded_version, current_version, EXTERNAL_CHANGE_ACTION, reason
             )
         else:  # another client may be applying a change right now
             previous_state = history, current_version
             time.sleep(RECHECK_DELAY_SECONDS)
+
+
+def _external_reason(name: str, old_version: str, new_version: str, has_history: bool) -> str:
+    """Say what was done in MLflow itself to move an alias."""
+    if not has_history:
+        return "the history begins here"
+    if new_version:
+        return "the alias was set in MLflow itself"
+    if find_version(name, old_version):
+        return "the alias was deleted in MLflow itself"
+    return f"version {old_version} was deleted, or the model renamed, in MLflow itself"
 
 
 def _sync_alias(name: str, alias: str, history: History) -> None:
@@ -116,21 +143,42 @@ def _sync_alias(name: str, alias: str, history: History) -> None:
                 client.set_registered_model_alias(name, alias, last_change.new_version)
             except load_mlflow().MlflowException as error:
                 # if two clients set an alias for the first time, MLflow lets one of them fail
+                if error.error_code in MISSING_VERSION_CODES:
+                    number = last_change.new_version
+                    raise LookupError(f"version {number} of {name} was deleted just now") from None
                 is_race = not current_version and error.error_code == "BAD_REQUEST"
                 if not is_race or not _current_version(name, alias):
                     raise
         has_grown = _has_entry(name, history.last_number + 1)
         if not has_grown and _current_version(name, alias) == last_change.new_version:
             entry = str(last_change.number)
-            client.set_model_version_tag(_log_name(name), entry, TAG_KEYS["applied"], APPLIED)
+            with suppress_errors(*MISSING_VERSION_CODES):  # somebody has deleted the entry
+                client.set_model_version_tag(_log_name(name), entry, TAG_KEYS["applied"], APPLIED)
             return
         history = read(name)
 
 
 def _has_entry(name: str, number: int) -> bool:
-    with suppress_errors(*MISSING_VERSION_CODES):
-        store.client().get_model_version(_log_name(name), str(number))
-        return True
+    return find_version(_log_name(name), str(number)) is not None
+
+
+@raises_unreachable
+def find_version(name: str, number: str) -> ModelVersion | None:
+    """Return MLflow's version of that number; None if there is none."""
+    # SQLite refuses numbers of more than 19 digits
+    if number.isascii() and number.isdecimal() and len(number) <= 9:
+        with suppress_errors(*MISSING_VERSION_CODES):
+            return store.client().get_model_version(name, number)
+    return None
+
+
+@raises_unreachable
+def is_known(name: str) -> bool:
+    """Return whether a model of that name is registered, or was and has a history."""
+    if store.exists():
+        for model_name in (name, _log_name(name)):
+            with suppress_errors(*MISSING_VERSION_CODES):
+                return bool(store.client().get_registered_model(model_name))
     return False
 
 
@@ -143,7 +191,10 @@ def _append_change(
         client.create_registered_model(
             _log_name(name), description=LOG_DESCRIPTION.format(name=name)
         )
-    version = client.get_model_version(name, new_version or previous_version)
+    old, new = (find_version(name, number) for number in (previous_version, new_version))
+    subject = new or old
+    tags = subject.tags if subject else {}
+    run_id = (subject.run_id or "") if subject else ""
     change = AliasChange(
         number=0,
         alias=alias,
@@ -153,14 +204,16 @@ def _append_change(
         reason=reason,
         changed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         changed_by=current_user(),
-        run_id=version.run_id or "",
-        report=version.tags.get("report", ""),
-        verdict=version.tags.get("verdict", ""),
+        run_id=run_id,
+        report=tags.get("report", ""),
+        verdict=tags.get("verdict", ""),
+        old_graph=graph_sha256(old.tags) if old else "",
         applied=action == EXTERNAL_CHANGE_ACTION,
     )
-    source = f"models:/{name}/{version.version}"
+    # MLflow checks that a source of its own exists
+    source = f"models:/{name}/{subject.version}" if subject else f"{NO_SOURCE_SCHEME}:/{name}"
     entry = client.create_model_version(
-        _log_name(name), source, version.run_id, tags=change.to_tags()
+        _log_name(name), source, run_id or None, tags=change.to_tags()
     )
     return change._replace(number=int(entry.version))
 
@@ -173,19 +226,12 @@ def _current_version(name: str, alias: str) -> str:
 
 
 def _log_name(name: str) -> str:
-    return f"{name}-history"
+    return f"{name}{HISTORY_SUFFIX}"
 
 
-def _conflict_message(name: str, alias: str, expected_version: str | None, history: History) -> str:
-    changes = history.of_alias(alias)
-    author = ""
-    if changes:
-        last_change = changes[-1]
-        author = f", {last_change.action} by {last_change.changed_by} ({last_change.reason})"
-    expected, current = version_text(expected_version or ""), version_text(history.version(alias))
-    return (
-        f"the {alias} of {name} was {expected}, and is {current} now{author}: nothing was changed"
-    )
+def is_history_name(name: str) -> bool:
+    """Return whether a registered model of that name is the history of another one."""
+    return name.endswith(HISTORY_SUFFIX)
 
 
 def current_user() -> str:

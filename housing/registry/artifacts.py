@@ -4,14 +4,16 @@ from __future__ import annotations  # the service reads the registry without pan
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from housing import paths
-from housing.inference import training_domain
+from housing.inference import served_files, training_domain
 from housing.schema import FEATURE_NAMES
-from housing.tracking import experiments, store
+from housing.tracking import errors, experiments, store
+from housing.tracking.errors import StoreUnreachableError
 from housing.tracking.mlflow_env import load_mlflow
 from housing.tracking.store import raises_unreachable
 
@@ -32,10 +34,24 @@ class ModelVersion(NamedTuple):
     tags: dict[str, str]
     created_at: str = ""  # UTC, ISO 8601
 
+    @property
+    def label(self) -> str:
+        """How a text names the version."""
+        return f"{self.name} version {self.version}"
+
 
 def sha256_hex(content: bytes) -> str:
     """Return the sha256 of a file's content, as the tags of a version store it."""
     return hashlib.sha256(content).hexdigest()
+
+
+def graph_sha256(tags: Mapping[str, str]) -> str:
+    """Return the sha256 of the served graph, of a version's tags; empty if it is not recorded."""
+    try:
+        digests = dict(json.loads(tags.get("sha256", "{}")))
+    except (ValueError, TypeError):
+        return ""
+    return str(digests.get(f"{tags.get('served', '')}/{served_files.GRAPH_FILE_NAME}", ""))
 
 
 def add_serving_files(
@@ -58,11 +74,17 @@ def add_serving_files(
     arrays = zip(("rows", "predictions", "lows", "highs"), (rows, *columns), strict=False)
     examples = json.dumps({name: array.tolist() for name, array in arrays}).encode()
     domain = training_domain.fit(split.train)
-    contents = {"model.onnx": onnx_model, "examples.json": examples, "domain.json": domain}
+    contents = {
+        served_files.GRAPH_FILE_NAME: onnx_model,
+        served_files.EXAMPLES_FILE_NAME: examples,
+        served_files.DOMAIN_FILE_NAME: domain,
+    }
     serving_path = f"served/{sha256_hex(b''.join(contents.values()))[:12]}"
     model_folder = experiments.model_folder(candidate)
     mlmodel = load_mlflow().models.Model.load(str(model_folder))
-    mlmodel.add_flavor("double_precision_graph", data=f"{serving_path}/model.onnx")
+    mlmodel.add_flavor(
+        "double_precision_graph", data=f"{serving_path}/{served_files.GRAPH_FILE_NAME}"
+    )
     with TemporaryDirectory() as upload_folder:
         mlmodel.save(Path(upload_folder) / "MLmodel")
         for name, content in contents.items():
@@ -78,19 +100,43 @@ def download(version: ModelVersion, folder: Path, subfolder: str = "") -> Path:
     """Download the version's model folder, or one folder of it, and verify its files.
 
     Returns the path of the model folder below `folder`. Raises ValueError if a file is missing or
-    differs from the one that was registered.
+    differs from the one that was registered; StoreUnreachableError if that cannot be known now.
     """
     store.client()
-    uri = f"models:/{version.name}/{version.version}/{subfolder}".rstrip("/")
-    download_path = Path(load_mlflow().artifacts.download_artifacts(uri, dst_path=str(folder)))
+    registered_digests = _registered_digests(version)
+    download_path = _download(version, folder, subfolder)
     depth = len(Path(subfolder).parts)
     model_folder = download_path.parents[depth - 1] if subfolder else download_path
-    registered_digests = json.loads(version.tags.get("sha256", "{}"))
     for name, registered_digest in registered_digests.items():
         if name.startswith(subfolder):
-            label = f"{name} of {version.name} version {version.version}"
-            _verify_file(model_folder / name, registered_digest, label)
+            _verify_file(model_folder / name, registered_digest, f"{name} of {version.label}")
     return model_folder
+
+
+def _registered_digests(version: ModelVersion) -> dict[str, str]:
+    """Return the sha256 of each file of the model. Raises ValueError for a damaged tag."""
+    try:
+        return dict(json.loads(version.tags.get("sha256", "{}")))
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"the tag sha256 of {version.label} is no JSON object: it was changed in MLflow"
+        ) from None
+
+
+def _download(version: ModelVersion, folder: Path, subfolder: str) -> Path:
+    uri = f"models:/{version.name}/{version.version}/{subfolder}".rstrip("/")
+    try:
+        return Path(load_mlflow().artifacts.download_artifacts(uri, dst_path=str(folder)))
+    except Exception as error:  # of MLflow, or of the client of any storage
+        if errors.is_connection_failure(error) or isinstance(error, PermissionError):
+            raise
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[-1] if lines else type(error).__name__
+        if errors.is_temporary(error):
+            raise StoreUnreachableError(
+                f"the files of {version.label} cannot be fetched now ({reason}); run again"
+            ) from None
+        raise ValueError(f"the files of {version.label} cannot be fetched: {reason}") from error
 
 
 def _verify_file(file: Path, registered_digest: str, label: str) -> None:

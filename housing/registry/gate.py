@@ -11,7 +11,7 @@ from housing.data.splitting import TrainTestSplit
 from housing.evaluation import champion_comparison
 from housing.evaluation.champion_comparison import RmseGain
 from housing.models.intervals import IntervalModel
-from housing.registry import graph_verification, versions
+from housing.registry import graph_verification, missing_champion, versions
 from housing.registry.gate_checks import (
     CHAMPION_GAIN_CHECK,
     GAIN_INTERVAL_CHECK,
@@ -59,9 +59,37 @@ def baseline_model(
     if champion is None:
         return None
     model = versions.load_model(champion)
-    if champion.tags["train_sha256"] == split.manifest["sha256"]["train"]:
+    if champion.tags.get("train_sha256") == split.manifest["sha256"]["train"]:
         return model
     return clone(model).fit(split.train[FEATURE_NAMES], split.train[TARGET])
+
+
+class Baseline(NamedTuple):
+    """The model to beat."""
+
+    model: RegressorMixin | None  # None: there is no champion, or it cannot be compared with
+    note: str  # why the champion, present or last, cannot be compared with; empty if it can
+
+
+def load_baseline(
+    name: str, champion: versions.ModelVersion | None, split: TrainTestSplit
+) -> Baseline:
+    """Return the champion's model; none, with a note that says why, if it is not there any more.
+
+    A champion that cannot be loaded counts as none, as it cannot be served again either. name: of
+    the registered model. Raises StoreUnreachableError if its files cannot be fetched now.
+    """
+    if champion is None:
+        return Baseline(None, missing_champion.describe(name))
+    try:
+        versions.check_data_source(champion)
+        return Baseline(baseline_model(champion, split), "")
+    except ValueError as error:
+        return Baseline(
+            None,
+            f"version {champion.version}, the champion, cannot be compared with, as it cannot be "
+            f"served: {error}. The candidate is compared with the training mean instead",
+        )
 
 
 def predict_test_rows(

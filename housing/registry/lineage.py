@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from housing.prediction_log import reader
 from housing.prediction_log.filters import LogFilters
 from housing.prediction_log.reader import LogRow
-from housing.registry import alias_history, versions
+from housing.registry import alias_history, missing_champion, versions
 from housing.registry.alias_changes import History
 from housing.registry.provenance import (
     LineageEntry,
@@ -83,10 +83,18 @@ def _version_subject(identifier: str, default_name: str) -> Subject:
     name, history = given_name or default_name, None
     if number in (versions.CHAMPION, versions.CHALLENGER):
         history = alias_history.reconcile(name, number)
-        number = history.version(number)
+        alias, number = number, history.version(number)
+        if not number:
+            raise LookupError(_no_alias_text(name, alias, history))
     if not number.isdigit():
         raise LookupError(f"nothing is known of {identifier!r}: expected {ACCEPTED_IDENTIFIERS}")
     return Subject(versions=[versions.get_version(name, number)], history=history)
+
+
+def _no_alias_text(name: str, alias: str, history: History) -> str:
+    """Say that a model has no such version now, which was it last, and the way out."""
+    details = missing_champion.describe(name, history) if alias == versions.CHAMPION else ""
+    return f"{name} has no {alias}" + (f": {details}" if details else "")
 
 
 def _find_predictions(prediction_id: str) -> list[LogRow]:
@@ -109,10 +117,7 @@ def _prediction_subject(rows: list[LogRow]) -> Subject:
     except LookupError as error:
         return Subject([*entries, LineageEntry("version", str(error), True)])
     if version.created_at > first_row["asked_at"]:
-        problem = (
-            f"{_version_label(version)} was registered after the prediction: this is another "
-            "registry"
-        )
+        problem = f"{version.label} was registered after the prediction: this is another registry"
         return Subject([*entries, LineageEntry("version", problem, True)])
     return Subject(entries, [version])
 
@@ -133,8 +138,11 @@ def _prediction_entries(rows: list[LogRow]) -> list[LineageEntry]:
 def _run_subject(run_id: str) -> Subject:
     if experiments.get_run(run_id) is None:
         raise LookupError(f"{run_id} is neither a prediction in the log nor an MLflow run")
-    problem = "this run was never registered"
-    return _registered_subject(lambda version: version.run_id == run_id, problem, [run_id])
+    registered_versions = versions.find_by_run(run_id)
+    if registered_versions:
+        return Subject(versions=registered_versions)
+    problem = LineageEntry("version", "this run was never registered, or its version deleted", True)
+    return Subject([problem], run_ids=[run_id])
 
 
 def _report_subject(pipeline_run_id: str) -> Subject:
@@ -142,25 +150,17 @@ def _report_subject(pipeline_run_id: str) -> Subject:
         report = version.tags.get("report", "")
         return pipeline_run_id in (version.tags.get("training"), _extract_run_id(report))
 
-    run_ids = experiments.find_run_ids(pipeline_run_id)
-    problem = f"the run {pipeline_run_id} registered none"
-    subject = _registered_subject(mentions_run, problem, run_ids)
-    if not (subject.versions or run_ids):
-        raise LookupError(f"no version and no MLflow run names the pipeline run {pipeline_run_id}")
-    return subject
-
-
-def _registered_subject(
-    predicate: Callable[[ModelVersion], bool], problem: str, run_ids: list[str]
-) -> Subject:
-    """Return every version, of any model, that the predicate accepts; else the problem and runs."""
     accepted_versions = [
         version
         for name in versions.MODEL_NAMES.values()
-        for version in filter(predicate, versions.list_versions(name))
+        for version in filter(mentions_run, versions.list_versions(name))
     ]
     if accepted_versions:
         return Subject(versions=accepted_versions)
+    run_ids = experiments.find_run_ids(pipeline_run_id)
+    if not run_ids:
+        raise LookupError(f"no version and no MLflow run names the pipeline run {pipeline_run_id}")
+    problem = f"the run {pipeline_run_id} registered none, or it was deleted"
     return Subject([LineageEntry("version", problem, True)], run_ids=run_ids)
 
 
@@ -173,7 +173,7 @@ def _version_entries(version: ModelVersion, history: History) -> list[LineageEnt
         if change.new_version == version.version
     ]
     return [
-        LineageEntry("version", f"{_version_label(version)}, {verdict}: {reason}"),
+        LineageEntry("version", f"{version.label}, {verdict}: {reason}"),
         LineageEntry("champion", "; ".join(promotions) or "never"),
         files_entry(version),
     ]
@@ -184,6 +184,9 @@ def _training_entries(run_id: str, hash_notebook: NotebookHasher | None) -> list
     run = experiments.get_run(run_id) if run_id else None
     if run is None:
         return [LineageEntry("MLflow run", f"{run_id or 'none is named'}: not in this store", True)]
+    if run.is_deleted:
+        text = f"{run_id}: deleted in MLflow; `mlflow runs restore --run-id {run_id}` restores it"
+        return [LineageEntry("MLflow run", text, True)]
     rmse = run.metrics.get("test_rmse", float("nan")) * USD_PER_UNIT
     family = run.tags.get("family", "")
     text = f"{run_id}: {family}, test RMSE ${rmse:,.0f}, {run.started_at}"
@@ -205,10 +208,6 @@ def _usage_text(version: ModelVersion) -> str:
             count = row["n_predictions"]
             return f"{count:,} in this log, from {row['first']} to {row['last']}"
     return "none in this log"
-
-
-def _version_label(version: ModelVersion) -> str:
-    return f"{version.name} version {version.version}"
 
 
 def _extract_run_id(report: str) -> str:

@@ -1,20 +1,21 @@
 """Changing the champion by hand: back to an earlier one, or on to a version that a person chooses.
 
-The alias is moved only after the version has been verified to predict as it did when it was
-registered.
+The alias is moved only after the version has been verified: the service can load it, and it
+predicts as it did when it was registered.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from housing.inference import served_model
-from housing.models import persistence
+from housing.inference import served_files
 from housing.registry import alias_history, artifacts, versions
 from housing.registry.alias_changes import (
     AliasChange,
@@ -25,36 +26,91 @@ from housing.registry.alias_changes import (
 from housing.registry.graph_verification import RELATIVE_TOLERANCE, relative_differences
 from housing.registry.versions import CHAMPION, ModelVersion
 from housing.schema import FEATURE_NAMES
+from housing.tracking.errors import StoreUnreachableError
 
 
 class PromotionError(RuntimeError):
     """Raised if a version may not become champion; nothing was changed."""
 
 
-def rollback(name: str, target_version: str | None, reason: str) -> AliasChange:
-    """Move the alias champion back to an earlier champion; by default to the previous one.
+def rollback(
+    name: str,
+    target_version: str | None,
+    reason: str,
+    on_skip: Callable[[str], None] = lambda _text: None,
+) -> AliasChange:
+    """Move the alias champion back to an earlier champion.
 
-    Raises LookupError if there is none, PromotionError if the version does not predict as recorded,
+    By default that is the last one that can still be served and that the gate or a person had
+    promoted; on_skip is called with a sentence for each later one. Raises LookupError if there is
+    none, PromotionError if none of them or not the version predicts as recorded,
     alias_history.ConcurrentUpdateError if the champion was changed in the meantime.
     """
     reason, history = _require_reason(reason), alias_history.reconcile(name, CHAMPION)
+    if target_version is None:
+        version = _find_rollback_target(name, history, on_skip)
+    else:
+        version = _find_past_champion(name, history, target_version)
+        _require_change(version, history)
+        verify_version(version)
+    return _set_champion(version, history, "rolled back", reason)
+
+
+def _find_past_champion(name: str, history: History, number: str) -> ModelVersion:
+    """Return a version that was champion. Raises LookupError if it was not, or is gone."""
     changes = history.of_alias(CHAMPION)
-    previous_champions = champion_stack(changes)[:-1]
-    if target_version is None and not previous_champions:
-        raise LookupError(
-            f"{name} had no champion before version {history.version(CHAMPION) or 'none'}: there "
-            "is nothing to roll back to"
-        )
-    target_version = target_version or previous_champions[-1]
     champions = sorted({change.new_version for change in changes if change.new_version}, key=int)
-    if target_version not in champions:
+    if number not in champions:
         past = f"past champions: {', '.join(champions)}" if champions else "there never was one"
         raise LookupError(
-            f"version {target_version} of {name} was never champion ({past}); "
-            f"`promote {target_version}` makes it champion"
+            f"version {number} of {name} was never champion ({past}); "
+            f"`promote {number}` makes it champion"
         )
-    version = versions.get_version(name, target_version)
-    return _set_champion(version, history, "rolled back", reason)
+    version = alias_history.find_version(name, number)
+    if version is None:
+        others = [other for other in champions if alias_history.find_version(name, other)]
+        raise LookupError(
+            f"version {number} of {name} was champion, and was deleted in MLflow since; past "
+            f"champions that are there: {', '.join(others) or 'none'}"
+        )
+    return versions.from_mlflow(version)
+
+
+def _find_rollback_target(
+    name: str, history: History, on_skip: Callable[[str], None]
+) -> ModelVersion:
+    """Return the last champion before the present one that can be served."""
+    current, changes = history.version(CHAMPION), history.of_alias(CHAMPION)
+    numbers = dict.fromkeys(reversed(champion_stack(changes)))  # each once, in order
+    problems = []
+    for number in numbers:
+        if number == current:
+            continue
+        actions = {change.action for change in changes if change.new_version == number}
+        is_external = actions == {alias_history.EXTERNAL_CHANGE_ACTION}
+        try:
+            version = _find_past_champion(name, history, number)
+            if is_external and version.tags.get("verdict") != "promoted":
+                raise PromotionError(
+                    f"it was made champion in MLflow itself, and the gate never passed it; "
+                    f"`rollback {number}` returns to it nevertheless"
+                )
+            verify_version(version)
+        except (LookupError, PromotionError) as error:
+            problems.append(f"version {number} is skipped: {error}")
+            continue
+        for problem in problems:
+            on_skip(problem)
+        return version
+    if problems:
+        raise PromotionError(
+            f"no earlier champion of {name} can serve: {'; '.join(problems)}. `promote VERSION` "
+            "makes another version champion, and `run_pipeline.py` trains one"
+        )
+    raise LookupError(
+        f"{name} had no champion before version {current or 'none'}: there is nothing to roll back "
+        "to"
+    )
 
 
 def promote(
@@ -74,17 +130,24 @@ def promote(
             f"version {target_version} of {name} was refused by the gate: {gate_reason}. "
             "--against-the-gate makes it champion nevertheless, and the history says so"
         )
+    _require_change(version, history)
+    verify_version(version)
     return _set_champion(version, history, "promoted by hand", reason)
 
 
-def _set_champion(version: ModelVersion, history: History, action: str, reason: str) -> AliasChange:
-    name, number, current_version = version.name, version.version, history.version(CHAMPION)
-    if number == current_version:
+def _require_change(version: ModelVersion, history: History) -> None:
+    if version.version == history.version(CHAMPION):
         raise PromotionError(
-            f"version {number} is the champion of {name} already: nothing was changed"
+            f"version {version.version} is the champion of {version.name} already: nothing was "
+            "changed"
         )
-    verify_version(version)
-    return alias_history.set_alias(name, CHAMPION, number, action, reason, current_version, history)
+
+
+def _set_champion(version: ModelVersion, history: History, action: str, reason: str) -> AliasChange:
+    current_version = history.version(CHAMPION)
+    return alias_history.set_alias(
+        version.name, CHAMPION, version.version, action, reason, current_version, history
+    )
 
 
 def _require_reason(reason: str) -> str:
@@ -94,34 +157,26 @@ def _require_reason(reason: str) -> str:
 
 
 def verify_version(version: ModelVersion) -> None:
-    """Verify that files, graph and model of a version are as they were when it was registered.
+    """Verify that the service can load a version, and that it predicts as it did when registered.
 
-    Graph and model must predict the recorded example rows as recorded, to one in 1e9. Raises
-    PromotionError otherwise.
+    Its files are exported and loaded as the service does; graph and model must predict the recorded
+    example rows as recorded, to one in 1e9. Raises PromotionError otherwise.
     """
-    label = f"version {version.version} of {version.name}"
+    subject = f"version {version.version} of {version.name} may not become champion"
     try:
-        versions.check_data_source(version)
         with TemporaryDirectory() as folder:
-            model_folder = artifacts.download(version, Path(folder))
-            serving_folder = model_folder / version.tags.get("served", "served")
-            examples = json.loads((serving_folder / "examples.json").read_text())
-            rows = np.array(examples["rows"])
-            session = served_model.load(serving_folder / "model.onnx")
-            model = persistence.load_model(model_folder)
-            frame = pd.DataFrame(rows, columns=FEATURE_NAMES)
-            checks = [
-                ("served graph", "predictions", served_model.predict(session, rows)),
-                ("model", "predictions", model.predict(frame)),
-            ]
-            if "lows" in examples:
-                _, lows, highs = served_model.predict_intervals(session, rows).T
-                checks += [("interval", "lows", lows), ("interval", "highs", highs)]
-    except (ValueError, OSError, KeyError) as error:
-        raise PromotionError(f"{label} may not become champion: {error}") from error
-    for part, name, values in checks:
-        subject = f"{label} may not become champion: its {part}"
-        _check_predictions(subject, values, np.array(examples[name]))
+            versions.export_for_serving(version, Path(folder))
+            files = served_files.read_files(Path(folder))
+        served_files.load(version.label, files)
+        examples = json.loads(files[served_files.EXAMPLES_FILE_NAME])
+        rows = pd.DataFrame(examples["rows"], columns=FEATURE_NAMES)
+        predictions = versions.load_model(version).predict(rows)
+    except StoreUnreachableError:
+        raise
+    except Exception as error:  # whatever a version made by hand holds
+        text = str(error) if isinstance(error, (ValueError, OSError)) else repr(error)
+        raise PromotionError(f"{subject}: {text}") from error
+    _check_predictions(subject, predictions, np.array(examples["predictions"]))
 
 
 def _check_predictions(subject: str, predictions: np.ndarray, expected: np.ndarray) -> None:
@@ -130,21 +185,55 @@ def _check_predictions(subject: str, predictions: np.ndarray, expected: np.ndarr
     if len(wrong_rows):
         row = wrong_rows[0]
         raise PromotionError(
-            f"{subject} predicts {predictions[row]:.9f} for example row {row + 1}, expected "
-            f"{expected[row]:.9f} as recorded at its registration ({len(wrong_rows)} of "
+            f"{subject}: its model predicts {predictions[row]:.9f} for example row {row + 1}, "
+            f"expected {expected[row]:.9f} as recorded at its registration ({len(wrong_rows)} of "
             f"{len(expected)} rows differ)"
         )
 
 
-def previous_rollbacks(name: str, onnx_model: bytes) -> list[str]:
+class PastRollbacks(NamedTuple):
+    """The rollbacks that concern a candidate, each as a text."""
+
+    same_model: list[str]  # of versions with its very graph
+    unknown: list[str]  # of versions that are gone, and whose graph was never recorded
+
+    def describe(self) -> str:
+        """Say which rollbacks count, and which cannot be told."""
+        sentences = [
+            f"This very model was rolled back: {'; '.join(self.same_model)}."
+            if self.same_model
+            else "This model was never rolled back."
+        ]
+        if self.unknown:
+            sentences.append(
+                "Whether these were this model cannot be told, as they were deleted in MLflow: "
+                f"{'; '.join(self.unknown)}."
+            )
+        return " ".join(sentences)
+
+
+def previous_rollbacks(name: str, onnx_model: bytes) -> PastRollbacks:
     """Return the versions with this very graph that were rolled back, each with the reason.
 
-    They may become champion again only if a person promotes them.
+    They may become champion again only if a person promotes them. A version that was deleted since
+    counts too, by the graph that the history recorded.
     """
-    rollbacks = rolled_back_versions(alias_history.read(name).of_alias(CHAMPION))
-    digest = artifacts.sha256_hex(onnx_model)
-    return [
-        f"version {number}: {change.reason}"
-        for number, change in rollbacks.items()
-        if digest in versions.get_version(name, number).tags.get("sha256", "")
-    ]
+    changes = alias_history.read(name).of_alias(CHAMPION)
+    digest, rollbacks = artifacts.sha256_hex(onnx_model), PastRollbacks([], [])
+    for number, change in rolled_back_versions(changes).items():
+        graph = change.old_graph or _registered_graph(name, number, changes)
+        if graph == digest:
+            rollbacks.same_model.append(f"version {number}: {change.reason}")
+        elif not graph:
+            rollbacks.unknown.append(f"version {number}: {change.reason}")
+    return rollbacks
+
+
+def _registered_graph(name: str, number: str, changes: list[AliasChange]) -> str:
+    """Return the sha256 of a past champion's graph; empty if it is gone or was never recorded."""
+    version = alias_history.find_version(name, number)
+    run_ids = {change.run_id for change in changes if change.new_version == number}
+    # numbers begin anew once a registered model was deleted
+    if version is None or (version.run_id or "") not in run_ids:
+        return ""
+    return artifacts.graph_sha256(version.tags)

@@ -51,7 +51,7 @@ def _notebook_entry(
     if not code_sha256:
         return LineageEntry("notebook", "the hash of its code was not recorded", True)
     file = paths.PROJECT_ROOT / "notebooks" / notebook
-    if hash_notebook is None or not file.exists():
+    if hash_notebook is None or not file.is_file():
         status = "not here to compare"
     elif hash_notebook(file) == code_sha256:
         status = "as it is here now"
@@ -90,6 +90,9 @@ def data_entries(tags: Mapping[str, str]) -> Iterator[LineageEntry]:
     """Yield the raw data, and the training part that was split from it."""
     yield _raw_data_entry(tags)
     train_sha256 = tags.get("train_sha256", "")
+    if not train_sha256:
+        yield LineageEntry("training part", "its hash was not recorded", True)
+        return
     is_here = file_sha256(paths.processed_data() / "train.parquet") == train_sha256
     status = "here" if is_here else "not here; 01_prep makes it again"
     yield LineageEntry("training part", f"sha256 {train_sha256[:12]}…: {status}", not is_here)
@@ -97,6 +100,8 @@ def data_entries(tags: Mapping[str, str]) -> Iterator[LineageEntry]:
 
 def _raw_data_entry(tags: Mapping[str, str]) -> LineageEntry:
     digest, source = tags.get("raw_sha256", ""), tags.get("data_source", "")
+    if not (source and digest):
+        return LineageEntry("data", "which data it was trained on was not recorded", True)
     if source == "sample":
         text = f"A GENERATED SAMPLE, sha256 {digest[:12]}…: its generator is in the code"
         return LineageEntry("data", text)

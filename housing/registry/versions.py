@@ -3,8 +3,10 @@
 from __future__ import annotations  # the service reads the registry without pandas or scikit-learn
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -15,19 +17,12 @@ from housing.registry import alias_history, artifacts
 from housing.registry.alias_history import MISSING_VERSION_CODES
 from housing.registry.artifacts import ModelVersion
 from housing.tracking import probe, store
-from housing.tracking import tags as run_tags
 from housing.tracking.mlflow_env import suppress_errors
 from housing.tracking.store import raises_unreachable
-from housing.tracking.tags import NO_ORIGIN
 
 if TYPE_CHECKING:
-    import numpy as np
     from mlflow.entities.model_registry import ModelVersion as MlflowModelVersion
     from sklearn.base import RegressorMixin
-
-    from housing.data.splitting import TrainTestSplit
-    from housing.evaluation.calibration import IntervalPrediction
-    from housing.tracking.experiments import Candidate
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL_NAMES = probe.MODEL_NAMES
@@ -39,18 +34,29 @@ TRUNCATION_NOTE = "\n\n*The rest is in the tag* `card`."
 def load_model(version: ModelVersion) -> RegressorMixin:
     """Load the scikit-learn model of a version.
 
-    Raises ValueError as `persistence.load_model` and `artifacts.download` do.
+    Raises ValueError if it is missing, not the one that was registered, or not one of ours.
     """
     with TemporaryDirectory() as folder:
-        return persistence.load_model(artifacts.download(version, Path(folder)))
+        model_folder = artifacts.download(version, Path(folder))
+        try:
+            return persistence.load_model(model_folder)
+        except ValueError:
+            raise
+        except Exception as error:  # a model made by hand may be anything
+            text = f"the model of {version.label} cannot be loaded: {error}"
+            raise ValueError(text) from error
 
 
 @raises_unreachable
 def get_version(name: str, number: str) -> ModelVersion:
     """Return the registered version of that number. Raises LookupError if there is none."""
-    with suppress_errors(*MISSING_VERSION_CODES):
-        return _from_mlflow(store.client().get_model_version(name, number))
-    raise LookupError(f"there is no version {number} of {name}")
+    mlflow_version = alias_history.find_version(name, number)
+    if mlflow_version:
+        return from_mlflow(mlflow_version)
+    versions = list_versions(name)
+    numbers = ", ".join(version.version for version in versions)
+    hint = f"it has {numbers}" if versions else f"no version of {name} is registered"
+    raise LookupError(f"there is no version {number} of {name}: {hint}")
 
 
 @raises_unreachable
@@ -58,8 +64,22 @@ def list_versions(name: str) -> list[ModelVersion]:
     """Return all registered versions of that name, oldest first."""
     if not store.exists():
         return []
-    mlflow_versions = store.client().search_model_versions(f"name = '{name}'")
-    return sorted(map(_from_mlflow, mlflow_versions), key=lambda version: int(version.version))
+    versions = map(from_mlflow, store.search_versions(name))
+    return sorted(versions, key=lambda version: int(version.version))
+
+
+@raises_unreachable
+def find_by_run(run_id: str) -> list[ModelVersion]:
+    """Return the versions of an MLflow run, of a renamed model too, oldest first."""
+    if not store.exists():
+        return []
+    found_versions = store.client().search_model_versions(f"run_id = '{run_id}'")
+    models = [
+        version for version in found_versions if not alias_history.is_history_name(version.name)
+    ]
+    return sorted(
+        map(from_mlflow, models), key=lambda version: (version.name, int(version.version))
+    )
 
 
 @raises_unreachable
@@ -79,11 +99,12 @@ def get_champion(name: str) -> ModelVersion | None:
     if not store.exists():
         return None
     with suppress_errors(*MISSING_VERSION_CODES):
-        return _from_mlflow(store.client().get_model_version_by_alias(name, CHAMPION))
+        return from_mlflow(store.client().get_model_version_by_alias(name, CHAMPION))
     return None
 
 
-def _from_mlflow(mlflow_version: MlflowModelVersion) -> ModelVersion:
+def from_mlflow(mlflow_version: MlflowModelVersion) -> ModelVersion:
+    """Return what this project needs of MLflow's version."""
     created_at = datetime.fromtimestamp(mlflow_version.creation_timestamp / 1000, UTC)
     return ModelVersion(
         mlflow_version.name,
@@ -92,70 +113,6 @@ def _from_mlflow(mlflow_version: MlflowModelVersion) -> ModelVersion:
         dict(mlflow_version.tags),
         created_at.isoformat(),
     )
-
-
-@raises_unreachable
-def register(
-    candidate: Candidate,
-    split: TrainTestSplit,
-    onnx_model: bytes,
-    example_predictions: np.ndarray | IntervalPrediction,
-    promoted: bool,
-    reason: str,
-    checks: Sequence[Mapping[str, Any]] = (),
-    compared_champion: ModelVersion | None = None,
-    origin: Mapping[str, str] = NO_ORIGIN,
-) -> ModelVersion:
-    """Register a candidate under the model name of its data source, with its serving files.
-
-    example_predictions: (n,) the model's predictions for the first n test rows, or these with the
-    ends of their intervals; kept beside the graph. If promoted, the alias champion moves to the new
-    version; else the version becomes the challenger, with the reason. It also becomes the
-    challenger if compared_champion, the champion it was compared with, is not champion any more.
-    checks: the results of the gate, kept as gate.json in the candidate's run and as a tag of the
-    version. origin: as in `tags.lineage_tags`.
-    """
-    client, name = store.client(), MODEL_NAMES[split.manifest["source"]]
-    serving_tags = artifacts.add_serving_files(candidate, split, onnx_model, example_predictions)
-    with suppress_errors("RESOURCE_ALREADY_EXISTS"):
-        client.create_registered_model(name)
-    tags = run_tags.lineage_tags(split.manifest, origin) | {
-        "family": candidate.family,
-        "training": candidate.training_id,
-        "cv_rmse": f"{candidate.cv_rmse:.6f}",
-        "test_rmse": f"{candidate.test_rmse:.6f}",
-        "verdict": "promoted" if promoted else "refused",
-        "reason": reason,
-        "gate": json.dumps(list(checks)),
-        **serving_tags,
-    }
-    client.log_dict(candidate.run_id, {"promoted": promoted, "checks": list(checks)}, "gate.json")
-    mlflow_version = client.create_model_version(
-        name,
-        f"models:/{candidate.model_id}",
-        candidate.run_id,
-        tags=tags,
-        model_id=candidate.model_id,
-    )
-    return _assign_alias(_from_mlflow(mlflow_version)._replace(tags=tags), compared_champion)
-
-
-def _assign_alias(version: ModelVersion, compared_champion: ModelVersion | None) -> ModelVersion:
-    """Move the alias that the verdict gives the version; return the version as it is then."""
-    verdict, reason = version.tags["verdict"], version.tags["reason"]
-    if verdict == "promoted":
-        expected_version = compared_champion.version if compared_champion else ""
-        try:
-            alias_history.set_alias(
-                version.name, CHAMPION, version.version, verdict, reason, expected_version
-            )
-            return version
-        except alias_history.ConcurrentUpdateError as error:
-            verdict, reason = "refused", f"{error}; run the pipeline again"
-            for name, value in (("verdict", verdict), ("reason", reason)):
-                store.client().set_model_version_tag(version.name, version.version, name, value)
-    alias_history.set_alias(version.name, CHALLENGER, version.version, verdict, reason)
-    return version._replace(tags=version.tags | {"verdict": verdict, "reason": reason})
 
 
 def check_data_source(version: ModelVersion) -> None:
@@ -177,31 +134,44 @@ def export_for_serving(version: ModelVersion, folder: Path) -> dict[str, Any]:
     """Copy what the service needs into the folder: graph, examples, domain, and about.json.
 
     Returns the content of about.json: name, version, alias, run id, data source, metrics, report,
-    commit and more. Raises ValueError if a file is not the one that was registered, or if the
-    version was trained on other data than its name says.
+    commit and more; what is not recorded is empty. Raises ValueError if the version cannot be
+    served: a file is missing or not the one that was registered, or it was trained on other data
+    than its name says.
     """
     check_data_source(version)
-    serving_path = version.tags.get("served", "served")
-    with TemporaryDirectory() as download_folder:
-        model_folder = artifacts.download(version, Path(download_folder), serving_path)
-        for file in (model_folder / serving_path).iterdir():
-            paths.atomic_write(folder / file.name, file.read_bytes())
+    serving_path = version.tags.get("served") or "served"
+    try:
+        with TemporaryDirectory() as download_folder:
+            model_folder = artifacts.download(version, Path(download_folder), serving_path)
+            for file in filter(Path.is_file, (model_folder / serving_path).iterdir()):
+                paths.atomic_write(folder / file.name, file.read_bytes())
+    except PermissionError as error:
+        raise ValueError(f"a file of {version.label} may not be read: {error}") from error
     model_info = {
         "name": version.name,
         "version": version.version,
         "alias": CHAMPION,
         "run_id": version.run_id,
         "source": version.tags["data_source"],
-        "family": version.tags["family"],
-        "metrics": {name: float(version.tags[name]) for name in ("cv_rmse", "test_rmse")},
-        "data_sha256": version.tags["raw_sha256"],
+        "family": version.tags.get("family", ""),
+        "metrics": _metrics(version.tags),
+        "data_sha256": version.tags.get("raw_sha256", ""),
         "data_version": version.tags.get("data_version", ""),
         "report": version.tags.get("report", ""),
         "commit": version.tags.get("mlflow.source.git.commit", ""),
-        "reason": version.tags["reason"],
+        "reason": version.tags.get("reason", ""),
     }
     paths.atomic_write(folder / "about.json", json.dumps(model_info, indent=2).encode())
     return model_info
+
+
+def _metrics(tags: Mapping[str, str]) -> dict[str, float]:
+    """Return the scores among the tags, without those that are missing or no number."""
+    metrics = {}
+    for name in ("cv_rmse", "test_rmse"):
+        with suppress(KeyError, ValueError):
+            metrics[name] = float(tags[name])
+    return {name: value for name, value in metrics.items() if isfinite(value)}
 
 
 def version_url(version: ModelVersion) -> str:

@@ -97,6 +97,15 @@ def is_connection_failure(error: BaseException) -> bool:
     )
 
 
+def is_temporary(error: BaseException) -> bool:
+    """Return whether a storage of artifacts, of any kind, could not be reached."""
+    return any(
+        isinstance(cause, (ConnectionError, TimeoutError))
+        or re.search("Connection|Timeout", type(cause).__name__)
+        for cause in _causes(error)
+    )
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield the error and those that led to it."""
     cause: BaseException | None = error

@@ -38,6 +38,7 @@ class MlflowRun(NamedTuple):
     started_at: str  # UTC, ISO 8601
     tags: dict[str, str]
     metrics: dict[str, float]
+    is_deleted: bool = False  # in MLflow, which keeps it until `mlflow gc`
 
 
 @raises_unreachable
@@ -126,7 +127,7 @@ def _download_model(tracking_uri: str, model_id: str) -> Path:
 @raises_unreachable
 def get_run(run_id: str) -> MlflowRun | None:
     """Return the MLflow run of that id; None if the store has none."""
-    with suppress_errors("RESOURCE_DOES_NOT_EXIST"):
+    with suppress_errors("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
         mlflow_run = store.client().get_run(run_id)
         started_at = datetime.fromtimestamp(mlflow_run.info.start_time / 1000, UTC)
         return MlflowRun(
@@ -134,6 +135,7 @@ def get_run(run_id: str) -> MlflowRun | None:
             started_at.isoformat(timespec="seconds"),
             dict(mlflow_run.data.tags),
             dict(mlflow_run.data.metrics),
+            mlflow_run.info.lifecycle_stage == "deleted",
         )
     return None
 

@@ -13,6 +13,7 @@ from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import unquote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
@@ -37,6 +38,7 @@ MLFLOW_ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",
 }
 EXPERIMENT_NAME = "california-housing"
+MISSING_CODE = "RESOURCE_DOES_NOT_EXIST"  # of MLflow, for what was deleted
 STORE_TIMEOUT_SECONDS = 5  # to connect, and to get a response
 
 Row = tuple[Any, ...]
@@ -86,11 +88,14 @@ def store_identity() -> dict[str, str]:
     """Return what identifies the tracking store: another store has other runs and versions.
 
     A sqlite file is identified by the creation time of its experiment, which survives a copy and a
-    migration of the file.
+    migration of the file. An experiment that was deleted is none: its runs are deleted too.
     """
     if database_path() is None:
         return {"tracking store": errors.redacted_uri(tracking_uri())}
-    rows = _query(f"SELECT creation_time FROM experiments WHERE name = '{EXPERIMENT_NAME}'")
+    rows = _query(
+        f"SELECT creation_time FROM experiments WHERE name = '{EXPERIMENT_NAME}' "
+        "AND lifecycle_stage = 'active'"
+    )
     return {"tracking store": str(rows[0][0]) if rows else NOT_CREATED_YET}
 
 
@@ -127,7 +132,8 @@ def pinned_runs() -> dict[str, str]:
     for name, version, key, value in _champion_tags():
         if key in ("report", "training") and value:  # reports/RUN/03_register.html, or RUN
             run_id = value.split("/")[1] if "/" in value else value
-            runs[run_id] = f"{name} version {version}, champion"
+            if run_id:
+                runs[run_id] = f"{name} version {version}, champion"
     return runs
 
 
@@ -193,11 +199,12 @@ def _fetch_champion_versions() -> dict[str, str]:
 
 def _fetch_version_tags(name: str, version: str) -> dict[str, str]:
     response = _get_json("model-versions/get", name=name, version=version)
-    return {tag["key"]: tag["value"] for tag in response["model_version"].get("tags", [])}
+    tags = response.get("model_version", {}).get("tags", [])
+    return {tag["key"]: tag["value"] for tag in tags}
 
 
 def _get_json(endpoint: str, **params: Any) -> dict[str, Any]:
-    """Call the REST API of the tracking server."""
+    """Call the REST API of the tracking server; empty for what was deleted."""
     uri = urlsplit(tracking_uri())
     base_url = uri._replace(netloc=uri.netloc.rpartition("@")[2]).geturl().rstrip("/")
     url = f"{base_url}/api/2.0/mlflow/{endpoint}?{urlencode(params)}"
@@ -206,6 +213,8 @@ def _get_json(endpoint: str, **params: Any) -> dict[str, Any]:
         with urlopen(request, timeout=STORE_TIMEOUT_SECONDS) as response:
             return json.load(response)
     except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, HTTPError) and MISSING_CODE.encode() in error.read():
+            return {}
         raise errors.unreachable_error(tracking_uri(), error) from None
 
 

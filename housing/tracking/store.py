@@ -18,6 +18,7 @@ from housing.tracking.probe import EXPERIMENT_NAME, tracking_uri
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
+    from mlflow.entities.model_registry import ModelVersion
 
 LOCAL_UI_URL = "http://127.0.0.1:5000"
 P = ParamSpec("P")
@@ -118,6 +119,15 @@ def exists() -> bool:
         return False
     load_mlflow()
     return file.exists()
+
+
+def search_versions(name: str) -> list[ModelVersion]:
+    """Return all versions of the registered model of exactly that name, in no order."""
+    quote = '"' if "'" in name else "'"
+    if quote in name:  # MLflow's filters know no escapes
+        return []
+    client()
+    return load_mlflow().search_model_versions(filter_string=f"name = {quote}{name}{quote}")
 
 
 def experiment_id() -> str:

@@ -17,7 +17,7 @@ from housing.data import splitting
 from housing.evaluation import calibration
 from housing.export import onnx_export
 from housing.inference import served_model
-from housing.registry import promotion, versions
+from housing.registry import promotion, registration, versions
 from housing.schema import FEATURE_NAMES
 from housing.tracking import experiments, store
 from tests.support.load_generator import generate_load, get_page
@@ -121,7 +121,7 @@ def register_damaged(damage):
         content = content[: len(content) // 2]
     if damage == "other answers than were recorded":
         examples = examples._replace(prediction=examples.prediction + 1e-6)
-    version = versions.register(candidate, data_split, content, examples, False, "a try")
+    version = registration.register(candidate, data_split, content, examples, False, "a try")
     if damage == "another graph than was registered":
         digests = json.loads(version.tags["sha256"]) | {
             f"{version.tags['served']}/model.onnx": "0" * 64

@@ -1,5 +1,6 @@
 """Which changes are valid, and which versions were champion, on hand-made records."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ def make_change(number, old_version, new_version, action="promoted", alias="cham
         run_id="",
         report="",
         verdict="promoted",
+        old_graph="",
         applied=True,
     )
 
@@ -81,6 +83,37 @@ def test_a_change_is_read_from_its_tags_as_it_was_written(change):
     for applied in (True, False):
         recorded = change._replace(applied=applied)
         assert AliasChange.from_tags(change.number, recorded.to_tags()) == recorded
+
+
+def test_where_entries_were_deleted_the_applied_changes_after_them_count():
+    changes = [make_change(2, "1", "2"), make_change(6, "3", "4")]
+    assert History.from_changes(changes).changes == changes
+    challenger = make_change(4, "", "9", alias="challenger")
+    assert History.from_changes([*changes, challenger]).version("champion") == "4"
+    lost = make_change(7, "3", "5")  # it was overtaken by the one before
+    pending = make_change(9, "8", "9")._replace(applied=False)
+    assert History.from_changes([*changes, lost, pending]).changes == changes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        make_change(2, "1", "latest"),
+        make_change(2, "1", "²"),
+        make_change(2, "1", "2", alias=""),
+    ],
+)
+def test_an_entry_that_names_no_version_or_alias_is_ignored(change):
+    first = make_change(1, "", "1")
+    history = History.from_changes([first, change])
+    assert (history.changes, history.last_number) == ([first], 2)
+
+
+def test_a_time_without_champion_is_no_champion_and_was_not_rolled_back():
+    changes = [*make_chain("1", "2", ""), make_change(4, "", "1", "rolled back")]
+    assert champion_stack(changes[:3]) == ["1", "2"]
+    assert champion_stack(changes) == ["1"]
+    assert rolled_back_versions(changes) == {}
 
 
 def test_a_rollback_removes_the_champions_it_skips():

@@ -70,6 +70,7 @@ def test_a_change_is_recorded_with_its_author_reason_and_verdict(client):
         "run_id": "",
         "verdict": "promoted",
         "report": "reports/r/03_register.html",
+        "old_graph": "",
         "applied": True,
     }
 
@@ -88,6 +89,7 @@ def test_a_change_is_stored_under_the_tag_keys_of_earlier_releases(client):
         "run_id": "",
         "verdict": "promoted",
         "report": "reports/r/03_register.html",
+        "before_graph": "",  # of later releases
         "done": "yes",
     }
 

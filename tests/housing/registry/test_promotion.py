@@ -100,7 +100,7 @@ def test_a_version_whose_graph_was_changed_is_not_rolled_back_to(
     with pytest.raises(PromotionError, match=r"model.onnx .* has sha256 .* the file was changed"):
         promotion.rollback(NAME, "1", REASON)
     remove_digests("1")
-    with pytest.raises(PromotionError, match=r"its served graph predicts .* for example row 1"):
+    with pytest.raises(PromotionError, match=r"its graph predicts .* for example row 1"):
         promotion.rollback(NAME, "1", REASON)
     assert versions.get_champion(NAME).version == "2"
     assert len(alias_history.read(NAME).of_alias("champion")) == 2
