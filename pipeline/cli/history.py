@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.cli import tables
 from pipeline.runs import records
-from pipeline.runs.formatting import format_duration, join_limited
+from pipeline.runs.formatting import format_duration, join_limited, split_message
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.results import format_metric
 from pipeline.runs.status import StepStatus
@@ -104,6 +104,7 @@ def _step_details(workspace: Workspace, run: RunRecord, step: StepRecord) -> lis
         lines.append(f"  it did not run, as {step.blocked_by} did not succeed")
     cell = f"in cell {step.failed_cell}: " if step.failed_cell else ""
     lines += [f"  {cell}{step.failure}"] if step.failure else []
+    lines += [f"    {line}" for line in split_message(step.traceback)]
     output_lines = step.output.strip().splitlines()
     lines += [f"  last output: {line}" for line in output_lines[-MAX_OUTPUT_LINES:]]
     if not step.cells_done and step.status.is_failure:  # else it holds the libraries' warnings

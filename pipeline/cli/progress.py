@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.runs import records
 from pipeline.runs.events import RunEvent
-from pipeline.runs.formatting import end_sentence, format_duration, join_limited
+from pipeline.runs.formatting import end_sentence, format_duration, join_limited, split_message
 from pipeline.runs.records import RunRecord, StepRecord
 from pipeline.runs.results import format_metric
 from pipeline.runs.status import StepStatus
@@ -132,7 +132,8 @@ def _failure_summary(step: StepRecord, report_folder: Path) -> str:
     path = report_folder / step.report
     report = f" Its report: {path}" if path.exists() else ""
     failure = end_sentence(step.failure)
-    return f"The step {step.name} {step.status.phrase} {step.extent}{cell}: {failure}{report}"
+    sentence = f"The step {step.name} {step.status.phrase} {step.extent}{cell}: {failure}{report}"
+    return "\n".join([sentence, *(f"  {line}" for line in split_message(step.traceback))])
 
 
 def _resume_lines(run: RunRecord) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence, Sized
 
 MAX_LISTED_ITEMS = 3
+STACK_MARKS = ("Traceback (most recent call last)", "\x1b[")  # IPython colours stacks of frames
 
 
 def format_duration(seconds: float) -> str:
@@ -31,3 +32,14 @@ def hidden_items_suffix(items: Sized, limit: int = MAX_LISTED_ITEMS) -> str:
     """Return " and 2 more" for a list of which only the first `limit` are shown; else empty."""
     n_hidden = len(items) - limit
     return f" and {n_hidden:,} more" if n_hidden > 0 else ""
+
+
+def split_message(traceback: str) -> list[str]:
+    """Return the lines of an error that renders itself; empty for a single line or a stack.
+
+    An exception with a method `_render_traceback_` gives IPython a text for its user instead of
+    the stack of frames.
+    """
+    lines = traceback.splitlines()
+    is_message = len(lines) > 1 and not any(mark in traceback for mark in STACK_MARKS)
+    return lines if is_message else []

@@ -308,6 +308,17 @@ def test_quiet_progress_prints_what_went_wrong_on_stderr(home, capsys):
     assert capsys.readouterr() == ("", message)
 
 
+def test_all_lines_of_an_error_that_renders_itself_are_printed(home, capsys):
+    step = StepRecord("one", "one.html", StepStatus.FAILED)
+    step.failure = "DataError: a.csv: one; and 1 more"
+    step.traceback = "a.csv:\n- one\n- two"
+    run = ended_run(step)
+    PlainProgress(Workspace(home))(RunEvent.RUN_ENDED, run, None)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("DataError: a.csv: one; and 1 more.")
+    assert lines[1:4] == ["  a.csv:", "  - one", "  - two"]
+
+
 def test_json_progress_is_an_object_for_each_event(home, capsys):
     step = StepRecord("one", "one.html", StepStatus.DONE, cells=2, cells_done=1, heading="[a]")
     show_progress = JsonProgress(Workspace(home))

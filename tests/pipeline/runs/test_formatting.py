@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.runs.formatting import end_sentence, format_duration, join_limited
+from pipeline.runs.formatting import end_sentence, format_duration, join_limited, split_message
 
 SECONDS_PER_UNIT = {"s": 1, "min": 60, "h": 3600}
 
@@ -65,3 +65,22 @@ def test_a_shortened_list_counts_what_it_leaves_out(items, limit):
 )
 def test_a_sentence_ends_once(text, sentence):
     assert end_sentence(text) == sentence
+
+
+def test_an_error_that_renders_itself_is_a_message():
+    assert split_message("a.csv cannot be used:\n- one\n- two") == [
+        "a.csv cannot be used:", "- one", "- two",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "traceback",
+    [
+        "",
+        "one line",
+        "Traceback (most recent call last)\nCell In[1]\nValueError",
+        "\x1b[31mSyntaxError\x1b[39m\n  ^",
+    ],
+)
+def test_a_stack_and_a_single_line_are_none(traceback):
+    assert split_message(traceback) == []
