@@ -41,7 +41,8 @@ class CsvDialect(NamedTuple):
 def recognize_dialect(start: bytes, is_complete: bool) -> CsvDialect:
     """Recognize the dialect from the first bytes of a file; is_complete: there are no more.
 
-    Raises ValueError if there is no header: nothing but blank lines, or numbers in its place.
+    Raises ValueError, whose text goes on after the file's name, if there is no header: nothing but
+    blank lines, or numbers in its place.
     """
     encoding = _recognize_encoding(start)
     decoder = codecs.getincrementaldecoder(encoding)("replace")
@@ -51,7 +52,7 @@ def recognize_dialect(start: bytes, is_complete: bool) -> CsvDialect:
         lines.pop()  # it may be a part of one
     header_line = next((index for index, line in enumerate(lines) if line.strip()), None)
     if header_line is None:
-        raise ValueError("it is empty, expected a header and a row for each block group")
+        raise ValueError("is empty, expected a header and a row for each block group")
     separator_line = SEPARATOR_LINE_PATTERN.fullmatch(lines[header_line])
     header_line += bool(separator_line)
     lines = [line for line in lines[header_line : header_line + MAX_SAMPLE_ROWS] if line.strip()]
@@ -59,7 +60,7 @@ def recognize_dialect(start: bytes, is_complete: bool) -> CsvDialect:
     header, *rows = csv.reader(lines, delimiter=separator)
     if all(NUMBER_PATTERN.fullmatch(field) for field in header):
         raise ValueError(
-            f"its first line holds numbers ({lines[0][:60]}), expected the names of the columns: "
+            f"has numbers in its first line ({lines[0][:60]}), expected the names of the columns: "
             "put a line with the names before it"
         )
     return CsvDialect(

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from housing import paths
+from housing.text import omission_text
 
 MD5_ENTRY_PATTERN = re.compile(r"md5: ([0-9a-f]{32})")  # in a pointer and in dvc.lock
 SPLIT_FILES = ("train.parquet", "test.parquet", "manifest.json")
 GIT_TIMEOUT_SECONDS = 10
+MAX_LISTED_REASONS = 5  # in one line
 SOURCE_LABELS = {"california": "California housing", "sample": "Generated sample", "file": "A file"}
 
 
@@ -40,11 +42,27 @@ def recorded_md5() -> str:
 
 
 def describe_data(manifest: Mapping[str, Any]) -> str:
-    """Describe a split's data in one line: its kind, rows and hash, and DVC's version of it."""
-    label, rows = SOURCE_LABELS[manifest["source"]], manifest["rows"]["raw"]
+    """Describe a split's data in one line: its kind, rows and hash, and DVC's version of it.
+
+    Rows that were left out are named with their reasons.
+    """
+    label, raw_rows = SOURCE_LABELS[manifest["source"]], manifest["rows"]["raw"]
+    dropped_rows = manifest.get("dropped", {})
+    rows = raw_rows - sum(dropped_rows.values())
     description = f"{label}, {rows:,} block groups, sha256 {manifest['sha256']['raw'][:12]}"
-    version = describe_version(manifest)
-    return f"{description}; {version}" if version else description
+    dropped_text = describe_dropped_rows(dropped_rows, raw_rows) if dropped_rows else ""
+    return "; ".join(filter(None, [description, dropped_text, describe_version(manifest)]))
+
+
+def describe_dropped_rows(dropped_rows: Mapping[str, int], raw_rows: int) -> str:
+    """Describe how many rows of the raw data were left out, and why.
+
+    dropped_rows: reason -> rows, as the manifest has them.
+    """
+    reasons = [f"{reason}: {count:,}" for reason, count in dropped_rows.items()]
+    omission = omission_text(len(reasons), MAX_LISTED_REASONS, "")
+    listed = "; ".join([*reasons[:MAX_LISTED_REASONS], omission]).removesuffix("; ").strip()
+    return f"{sum(dropped_rows.values()):,} of {raw_rows:,} rows were left out ({listed})"
 
 
 def data_notice(manifest: Mapping[str, Any]) -> str:

@@ -20,6 +20,8 @@ from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 
+from housing.data.errors import DataError, MissingDataError
+
 SAMPLE_BYTES = 1 << 18  # of the start of the content: a header and some thousand rows
 MAX_PACKINGS = 4  # one in the other
 TAR_MAGIC_OFFSET, TAR_MAGIC = 257, b"ustar"
@@ -49,13 +51,14 @@ class Content(NamedTuple):
 def open_content(path: Path) -> Iterator[Content]:
     """Open a file and unpack it in bounded memory.
 
-    Raises LookupError if it is missing or no file, ValueError if it is damaged, or an archive that
-    does not hold exactly one data file.
+    Raises MissingDataError if it is missing or no file, DataError if it is damaged, or an archive
+    that does not hold exactly one data file.
     """
-    if path.is_dir():
-        raise LookupError(f"{path} is a folder, expected a file")
     if not path.exists():
-        raise LookupError(f"there is no file {path}")
+        raise MissingDataError(f"there is no file {path}")
+    if not path.is_file():
+        kind = "folder" if path.is_dir() else "pipe or device"
+        raise MissingDataError(f"{path} is a {kind}, expected a file")
     with ExitStack() as stack:
         stream: IO[bytes] = stack.enter_context(path.open("rb"))
         packings: list[str] = []
@@ -67,7 +70,7 @@ def open_content(path: Path) -> Iterator[Content]:
             if not packing:
                 break
             if len(packings) == MAX_PACKINGS:
-                raise ValueError(f"{path} is packed more than {MAX_PACKINGS} times: unpack it")
+                raise DataError(f"{path} is packed more than {MAX_PACKINGS} times: unpack it")
             packings.append(packing)
             with explain_damage(path, packings):
                 stream = stack.enter_context(UNPACKERS[packing](stream, path))
@@ -76,14 +79,14 @@ def open_content(path: Path) -> Iterator[Content]:
 
 @contextmanager
 def explain_damage(path: Path, packings: list[str]) -> Iterator[None]:
-    """Raise what goes wrong while packed content is read as a ValueError that names the file."""
+    """Raise what goes wrong while packed content is read as a DataError that names the file."""
     try:
         yield
     except DAMAGE_ERRORS as error:
         if not packings:
             raise
         reason = str(error) or type(error).__name__
-        raise ValueError(
+        raise DataError(
             f"{path} cannot be unpacked ({packings[-1]}: {reason}): it is damaged or incomplete, "
             "copy or download it again"
         ) from error
@@ -145,13 +148,13 @@ def _open_zip(stream: IO[bytes], path: Path) -> IO[bytes]:
     archive = zipfile.ZipFile(make_seekable(stream))
     names = archive.namelist()
     if "[Content_Types].xml" in names or "mimetype" in names:
-        raise ValueError(
+        raise DataError(
             f"{path} is a spreadsheet (Excel or OpenDocument), expected CSV or Parquet: in the "
             "spreadsheet program, save the sheet as CSV"
         )
     name = _only_data_file([name for name in names if not name.endswith("/")], path)
     if archive.getinfo(name).flag_bits & ENCRYPTED_FLAG:
-        raise ValueError(f"{path} has a password: unpack it, and give the file in it")
+        raise DataError(f"{path} has a password: unpack it, and give the file in it")
     return archive.open(name)
 
 
@@ -169,9 +172,9 @@ def _only_data_file(names: list[str], path: Path) -> str:
     if len(files) == 1:
         return files[0]
     if not files:
-        raise ValueError(f"{path} is an archive without a file, expected one with a data file")
+        raise DataError(f"{path} is an archive without a file, expected one with a data file")
     listed = ", ".join(files[:MAX_LISTED_MEMBERS])
-    raise ValueError(
+    raise DataError(
         f"{path} is an archive of {len(files):,} files, expected one ({listed}"
         f"{', …' if len(files) > MAX_LISTED_MEMBERS else ''}): unpack it, and give the file meant"
     )

@@ -50,14 +50,14 @@ MAX_CONTROL_SHARE = 0.05  # of the first bytes, in a text
 
 
 def refuse_foreign_content(start: bytes) -> None:
-    """Raise ValueError if the first bytes of a file are of another format."""
+    """Raise ValueError if the first bytes are of another format; its text follows a file's name."""
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:64].lower()
     for content in FOREIGN_CONTENTS:
         if text.startswith(content.magic):
             raise ValueError(
-                f"it is {content.name}, expected a CSV or Parquet file: {content.way_out}"
+                f"is {content.name}, expected a CSV or Parquet file: {content.way_out}"
             )
     sample = start[:1_000].replace(b"\0", b"")  # UTF-16 has zeros
     controls = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in sample)
     if sample and controls > MAX_CONTROL_SHARE * len(sample):
-        raise ValueError("it is a binary file of a format not known, expected CSV or Parquet")
+        raise ValueError("is a binary file of an unknown format, expected CSV or Parquet")

@@ -42,6 +42,7 @@ class Conversion(NamedTuple):
     frame: pd.DataFrame  # same rows and index; columns that are not known stand at the end
     notes: list[str]  # one sentence each
     row_problems: dict[int, str]  # index of a row whose averages cannot be computed -> why
+    gaps: dict[str, pd.Index]  # column of a converted file -> its rows without a value
     source_names: dict[str, str]  # our column -> how it was made; empty if nothing was converted
 
 
@@ -50,13 +51,14 @@ def convert_columns(frame: pd.DataFrame) -> Conversion:
 
     frame: as `table_files` reads it. The form is recognized by its columns, in any order and
     spelling (`total_rooms`, `totalRooms`, `Total Rooms`). A row without households gets infinite
-    averages, and a problem. Text in the place of a number stays text. Of a column that is missing,
-    so is what would be made of it. Columns that only number the rows are left out.
+    averages, and a problem. Text in the place of a number stays text, with a problem too where it
+    would be divided. Of a column that is missing, so is what would be made of it. Columns that only
+    number the rows are left out.
     """
     frame, notes = _drop_row_numbers(frame)
     names = _find_census_names(frame.columns)
     if len(DISTINCTIVE_NAMES & names.keys()) < MIN_DISTINCTIVE_NAMES:
-        return Conversion(frame, notes, {}, {})
+        return Conversion(frame, notes, {}, {}, {})
     counts = {name: frame[column] for name, column in names.items()}
     columns, source_names = {}, {}
     households = counts.get(HOUSEHOLDS)
@@ -82,8 +84,12 @@ def convert_columns(frame: pd.DataFrame) -> Conversion:
         notes.append(f"{names[UNUSED_COLUMN]} was left out")
     others = frame.drop(columns=list(names.values()))
     converted = pd.concat([pd.DataFrame(columns, frame.index), others], axis=1)
-    row_problems = {} if households is None else _find_empty_block_groups(households)
-    return Conversion(converted, notes, row_problems, source_names)
+    gaps = {
+        names[name]: values.index[values.isna()]
+        for name, values in counts.items()
+        if name != UNUSED_COLUMN and values.isna().any()
+    }
+    return Conversion(converted, notes, _find_row_problems(counts), gaps, source_names)
 
 
 def normalize_name(name: str) -> str:
@@ -142,18 +148,25 @@ def _convert_value(values: pd.Series, column: str) -> tuple[pd.Series, str, str]
     """Return house values in $100,000, how they were made, and a note."""
     median = _to_numbers(values).median()
     if not median >= MIN_USD_MEDIAN:
-        return values, column, f"{column} was taken as it is, in $100,000"
+        return values, column, f"{column} was taken as it is, in units of {USD_PER_UNIT:,} dollars"
     converted = _divide(values, pd.Series(float(USD_PER_UNIT), values.index))
-    note = f"{column} was converted from dollars to ${USD_PER_UNIT:,}"
+    note = f"{column} was converted from dollars to units of {USD_PER_UNIT:,} dollars"
     return converted, f"{column} / {USD_PER_UNIT:,}", note
 
 
-def _find_empty_block_groups(households: pd.Series) -> dict[int, str]:
-    numbers = _to_numbers(households)
-    return {
-        row: f"{households.name} is {number:g}, expected at least 1: there is no average of it"
-        for row, number in numbers[numbers <= 0].items()
-    }
+def _find_row_problems(counts: dict[str, pd.Series]) -> dict[int, str]:
+    """Return the rows whose averages cannot be computed -> why. counts: by name of the form."""
+    problems: dict[int, str] = {}
+    divided_names = {CENSUS_COLUMNS[name] for name in AVERAGE_NAMES}
+    for name in [HOUSEHOLDS, *sorted(divided_names)]:
+        values = counts.get(name, pd.Series(dtype=float))
+        for row, value in find_texts(values).items():
+            problems.setdefault(row, f"{values.name} is {value!r}, expected a number")
+        if name == HOUSEHOLDS:
+            numbers = _to_numbers(values)
+            for row, number in numbers[numbers <= 0].items():
+                problems[row] = f"{values.name} is {number:g}, expected at least 1"
+    return problems
 
 
 def _to_numbers(values: pd.Series) -> pd.Series:

@@ -4,14 +4,18 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pandas as pd
 
 from housing import paths
-from housing.data import data_versions
+from housing.data import data_versions, known_forms, table_files
+from housing.data.errors import DataError, MissingDataError
 from housing.data.synthetic import generate_sample
+from housing.data.validation import RowFault
 
 CALIFORNIA_SOURCE, SAMPLE_SOURCE, FILE_SOURCE = "california", "sample", "file"
 DVC_TIMEOUT_SECONDS = 60
@@ -25,12 +29,16 @@ SKLEARN_FETCH_CODE = (
 class Dataset(NamedTuple):
     """A frame and where it comes from."""
 
-    frame: pd.DataFrame  # (n, 9), float64, columns as in `schema.COLUMNS`, not yet validated
+    frame: pd.DataFrame  # as it was read: `cleaning.clean` makes it (n, 9), float64, valid
     source: str  # CALIFORNIA_SOURCE, SAMPLE_SOURCE or FILE_SOURCE
     description: str  # one sentence: where the rows came from, and what was tried first
     sha256: str  # of the CSV or Parquet bytes
     md5: str = ""  # of the raw file, as DVC has it; empty for data that DVC does not hold
     is_modified: bool = False  # the raw file is not the one that its DVC pointer records
+    source_names: Mapping[str, str] = MappingProxyType({})  # of `known_forms.Conversion`
+    read_faults: Sequence[RowFault] = ()  # what was found while the rows were read
+    dropped_rows: Mapping[str, int] = MappingProxyType({})  # why -> rows left out; by `cleaning`
+    label: str = "the data"  # in messages
 
 
 def load_dataset(source: str = "auto", n_rows: int = 20_640, seed: int = 0) -> Dataset:
@@ -38,14 +46,15 @@ def load_dataset(source: str = "auto", n_rows: int = 20_640, seed: int = 0) -> D
 
     source: "california" is the real data or an error; "sample" is generated (`n_rows`, `seed`);
     "auto" is the real data where it is available, else the sample; anything else is the path of a
-    CSV or Parquet file. Raises LookupError if the data is not available, with the ways out. A raw
-    file that is not the one its DVC pointer records is a ValueError for "california"; "auto" takes
-    it, and says so in the description.
+    CSV or Parquet file (`table_files`), in this project's columns or a form that `known_forms`
+    converts. Raises MissingDataError if the data is not available, with the ways out, and DataError
+    if it cannot be read. A raw file that is not the one its DVC pointer records is a DataError for
+    "california"; "auto" takes it, and says so in the description.
     """
     if source == SAMPLE_SOURCE:
         return _generate_dataset(n_rows, seed, "generated on request")
     if source not in ("auto", CALIFORNIA_SOURCE):
-        return _load_file(paths.invocation_folder() / source)
+        return _load_file(source)
     failed_attempts: list[str] = []
     for load in (_load_raw_file, _load_from_dvc, _load_from_sklearn):
         try:
@@ -54,14 +63,14 @@ def load_dataset(source: str = "auto", n_rows: int = 20_640, seed: int = 0) -> D
             failed_attempts.append(str(error))
             continue
         if dataset.is_modified and source == CALIFORNIA_SOURCE:
-            raise ValueError(
+            raise DataError(
                 f"{dataset.description}; to use it as it is once, give its path as the source"
             )
         return dataset
     if source == "auto":
         reason = "the real data could not be had: " + "; ".join(failed_attempts)
         return _generate_dataset(n_rows, seed, reason)
-    raise LookupError(
+    raise MissingDataError(
         "the California Housing data could not be had:\n"
         + "".join(f"- {attempt}\n" for attempt in failed_attempts)
         + "Ways out: name a DVC remote that answers (dvc remote add -d NAME URL); set "
@@ -76,36 +85,39 @@ def source_files(source: str) -> list[Path]:
         return []
     if source in ("auto", CALIFORNIA_SOURCE):
         return [paths.raw_data()]
-    return [paths.invocation_folder() / source]
+    return [_source_path(source)]
 
 
 def _load_raw_file() -> Dataset:
     path = paths.raw_data()
     if not path.exists():
-        raise LookupError(f"{path} is missing")
-    content = path.read_bytes()
-    file_md5, recorded_md5 = data_versions.md5(content), data_versions.recorded_md5()
-    try:
-        frame = _integers_to_floats(pd.read_csv(path))
-    except ValueError as error:  # pandas' own parser errors are of this kind
-        raise ValueError(
-            f"{path} is no CSV file ({error}): dvc checkout --force brings the recorded one back"
-        ) from error
-    description = f"The real data, {len(frame):,} block groups"
+        raise MissingDataError(f"{path} is missing")
+    file_md5 = data_versions.md5(path.read_bytes())
+    recorded_md5 = data_versions.recorded_md5()
     is_modified = file_md5 != recorded_md5
-    if is_modified:
-        description = (
-            f"CHANGED DATA, not what its DVC pointer says: {path.name} has {len(frame):,} rows and "
-            f"md5 {file_md5[:12]}, recorded is {recorded_md5[:12]} (to record it: dvc add data/raw/"
+
+    def describe(rows: int) -> str:
+        if not is_modified:
+            return f"The real data, {rows:,} block groups"
+        return (
+            f"CHANGED DATA, not what its DVC pointer says: {path.name} has {rows:,} rows and md5 "
+            f"{file_md5[:12]}, recorded is {recorded_md5[:12]} (to record it: dvc add data/raw/"
             f"{path.name}; to take it back: dvc checkout --force)"
         )
-    return Dataset(frame, CALIFORNIA_SOURCE, description, _sha256(content), file_md5, is_modified)
+
+    try:
+        dataset = _read_dataset(path, describe)
+    except DataError as error:
+        raise DataError(
+            f"{path} is no CSV file ({error}): dvc checkout --force brings the recorded one back"
+        ) from error
+    return dataset._replace(source=CALIFORNIA_SOURCE, md5=file_md5, is_modified=is_modified)
 
 
 def _load_from_dvc() -> Dataset:
     folder = paths.home()
     if not (folder / ".dvc").exists():
-        raise LookupError(f"dvc pull: {folder} has no DVC configuration")
+        raise MissingDataError(f"dvc pull: {folder} has no DVC configuration")
     dvc = ["-m", "dvc", "--cd", str(folder)]
     pointer_folder = data_versions.pointer_file().parent
     # without this setting DVC fails outside of git
@@ -115,7 +127,7 @@ def _load_from_dvc() -> Dataset:
     failure = _run_python(pull, DVC_TIMEOUT_SECONDS)
     if failure is None and paths.raw_data().exists():
         return _load_raw_file()
-    raise LookupError(f"dvc pull: {failure or 'it brought nothing'}")
+    raise MissingDataError(f"dvc pull: {failure or 'it brought nothing'}")
 
 
 def _load_from_sklearn() -> Dataset:
@@ -131,7 +143,7 @@ def _load_from_sklearn() -> Dataset:
             return _load_raw_file()
         failure = f"its copy has md5 {file_md5}, expected {recorded_md5}"
     download.unlink(missing_ok=True)
-    raise LookupError(f"scikit-learn's cache or download: {failure}")
+    raise MissingDataError(f"scikit-learn's cache or download: {failure}")
 
 
 def _run_python(arguments: list[str], timeout_seconds: int) -> str | None:
@@ -154,25 +166,59 @@ def _run_python(arguments: list[str], timeout_seconds: int) -> str | None:
     return next((line for line in lines if "ERROR" in line), lines[-1])
 
 
-def _load_file(path: Path) -> Dataset:
+def _source_path(source: str) -> Path:
+    return paths.invocation_folder() / Path(source).expanduser()
+
+
+def _load_file(source: str) -> Dataset:
+    path = _source_path(source)
+    if "://" in source:
+        raise MissingDataError(f"source is {source!r}, an address: download it, and give the file")
     if not path.exists():
-        raise LookupError(
-            f"source is {path.name!r}: neither auto, california nor sample, and there is no {path}"
+        raise MissingDataError(
+            f"source is {source!r}: neither auto, california nor sample, and there is no {path}"
         )
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
-    if path.suffix not in readers:
-        raise ValueError(f"{path} ends in {path.suffix!r}, expected .csv or .parquet")
-    content = path.read_bytes()
-    if not content.strip():
-        raise ValueError(f"{path} is empty, expected a header and a row for each block group")
-    frame = _integers_to_floats(readers[path.suffix](path))
-    description = f"The file {path.name}, {len(frame):,} rows"
-    return Dataset(frame, FILE_SOURCE, description, _sha256(content))
+    return _read_dataset(path, lambda rows: f"The file {path.name}, {rows:,} rows")
 
 
-def _integers_to_floats(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert integer columns to float64: a CSV file writes 41.0 as 41."""
-    return frame.astype(dict.fromkeys(frame.select_dtypes("integer").columns, float))
+def _read_dataset(path: Path, describe: Callable[[int], str]) -> Dataset:
+    """Read a file and convert its columns. describe: begins the description; gets the row count."""
+    table = table_files.read_table(path)
+    conversion = known_forms.convert_columns(table.frame)
+    notes = "".join(f"; {note}" for note in conversion.notes)
+    format_text = f" ({table.file_format.describe()})" if table.file_format.describe() else ""
+    return Dataset(
+        conversion.frame,
+        FILE_SOURCE,
+        f"{describe(len(table.frame))}{format_text}{notes}",
+        _file_sha256(path),
+        source_names=conversion.source_names,
+        read_faults=_list_faults(table, conversion),
+        label=f"The file {path.name}",
+    )
+
+
+def _list_faults(
+    table: table_files.TableChunk, conversion: known_forms.Conversion
+) -> list[RowFault]:
+    """Return what the reader and the conversion found wrong in rows; ragged rows have no gaps."""
+    ragged_rows = pd.Series(table.ragged_rows, dtype=object)
+    gaps = [
+        RowFault(f"{name} is empty", pd.Series("", rows.difference(ragged_rows.index)), is_gap=True)
+        for name, rows in conversion.gaps.items()
+    ]
+    row_problems = pd.Series(conversion.row_problems, dtype=object)
+    faults = [
+        RowFault("the number of values is wrong", ragged_rows),
+        *gaps,
+        RowFault("no average per household can be taken", row_problems),
+    ]
+    return [fault for fault in faults if len(fault.values)]
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _generate_dataset(n_rows: int, seed: int, reason: str) -> Dataset:

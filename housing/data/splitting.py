@@ -39,7 +39,7 @@ def write_split(dataset: Dataset, test_size: float = 0.2, seed: int = 42) -> dic
 
     The manifest is written last and holds both hashes, so that a half-written split is never read.
     It has no time and no commit, so that the same data and parameters always give the same bytes.
-    Raises ValueError if the data has a problem (`validation.find_problems`).
+    Raises DataError if the data has a problem (`validation.find_problems`).
     """
     train, test = split_train_test(validate(dataset.frame)[COLUMNS], test_size, seed)
     sha256 = {"raw": dataset.sha256}
@@ -47,7 +47,7 @@ def write_split(dataset: Dataset, test_size: float = 0.2, seed: int = 42) -> dic
         content = frame.to_parquet()
         paths.atomic_write(paths.processed_data() / f"{name}.parquet", content)
         sha256[name] = hashlib.sha256(content).hexdigest()
-    manifest = {
+    manifest: dict[str, Any] = {
         "source": dataset.source,
         "said": dataset.description,
         "rows": {"raw": len(dataset.frame), "train": len(train), "test": len(test)},
@@ -58,6 +58,9 @@ def write_split(dataset: Dataset, test_size: float = 0.2, seed: int = 42) -> dic
         "md5": dataset.md5,
         "modified": dataset.is_modified,
     }
+    if dataset.dropped_rows:
+        manifest["dropped"] = dict(dataset.dropped_rows)
+        manifest["rows"]["raw"] += sum(dataset.dropped_rows.values())
     text = json.dumps(manifest, indent=2) + "\n"
     paths.atomic_write(paths.processed_data() / MANIFEST_NAME, text.encode())
     return manifest

@@ -15,7 +15,8 @@ what is empty, or a usual word for it (NA, null), is NaN. With `as_text`, a CSV 
 text, and a Parquet file's as they are, so that a file can be written again as it was;
 `number_parsing.parse_frame(frame, decimal)` makes the numbers then.
 
-All errors name the file: LookupError if it is missing, ValueError if it cannot be read.
+All errors name the file: MissingDataError (a LookupError too) if it is missing, DataError (a
+ValueError) if it cannot be read.
 """
 
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from housing.data.csv_dialect import CsvDialect, recognize_dialect
+from housing.data.errors import DataError
 from housing.data.file_content import (
     DAMAGE_ERRORS,
     SAMPLE_BYTES,
@@ -75,10 +77,10 @@ def describe_file(path: Path) -> FileFormat:
 
 
 def read_table(path: Path, as_text: bool = False) -> TableChunk:
-    """Read all rows of a CSV or Parquet file. Raises ValueError if it has none."""
+    """Read all rows of a CSV or Parquet file. Raises DataError if it has none."""
     chunks = list(iter_tables(path, READ_CHUNK_ROWS, as_text))
     if not chunks:
-        raise ValueError(f"{path} has a header but no row, expected a row for each block group")
+        raise DataError(f"{path} has a header but no row, expected a row for each block group")
     frame = chunks[0].frame if len(chunks) == 1 else pd.concat([chunk.frame for chunk in chunks])
     ragged_rows = {row: text for chunk in chunks for row, text in chunk.ragged_rows.items()}
     return TableChunk(frame, ragged_rows, chunks[0].file_format)
@@ -97,7 +99,7 @@ def iter_tables(
                     yield from _iter_csv(content.stream, file_format, rows_per_chunk, as_text)
         except DAMAGE_ERRORS as error:
             kind = "Parquet" if file_format.is_parquet else "CSV"
-            raise ValueError(f"{path} cannot be read as {kind}: {error}") from error
+            raise DataError(f"{path} cannot be read as {kind}: {error}") from error
 
 
 @contextmanager
@@ -109,7 +111,7 @@ def _open_table(path: Path) -> Iterator[tuple[Content, FileFormat]]:
                 refuse_foreign_content(content.start)
                 dialect = recognize_dialect(content.start, len(content.start) < SAMPLE_BYTES)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise DataError(f"{path} {error}") from error
         yield content, FileFormat(is_parquet, content.packings, dialect)
 
 

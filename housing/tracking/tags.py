@@ -24,6 +24,7 @@ def lineage_tags(
     """
     return {
         "data_source": manifest["source"],
+        "data_description": manifest.get("said", ""),
         "data_version": data_versions.describe_version(manifest),
         "raw_md5": manifest.get("md5", ""),
         "raw_sha256": manifest["sha256"]["raw"],

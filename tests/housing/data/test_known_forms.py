@@ -55,7 +55,7 @@ def test_the_notes_say_what_was_done(counts):
     assert conversion.notes == [
         "the columns are those of Géron's and Kaggle's housing.csv: rooms, bedrooms and people "
         "were divided by households",
-        "median_house_value was converted from dollars to $100,000",
+        "median_house_value was converted from dollars to units of 100,000 dollars",
         "ocean_proximity was left out",
     ]
     assert conversion.source_names["AveRooms"] == "total_rooms / households"
@@ -78,8 +78,8 @@ def test_a_block_group_without_households_has_a_problem_and_no_finite_average(co
     counts.loc[5, "households"] = -1
     conversion = convert_columns(counts)
     assert conversion.row_problems == {
-        3: "households is 0, expected at least 1: there is no average of it",
-        5: "households is -1, expected at least 1: there is no average of it",
+        3: "households is 0, expected at least 1",
+        5: "households is -1, expected at least 1",
     }
     averages = conversion.frame[["AveRooms", "AveBedrms", "AveOccup"]]
     assert np.isinf(averages.loc[[3, 5]]).all(axis=None)
@@ -100,7 +100,7 @@ def test_house_values_that_are_no_dollars_are_taken_as_they_are(counts):
     counts["median_house_value"] /= 100_000
     conversion = convert_columns(counts)
     assert conversion.frame[TARGET].max() < 6
-    assert "median_house_value was taken as it is, in $100,000" in conversion.notes
+    assert "median_house_value was taken as it is, in units of 100,000 dollars" in conversion.notes
 
 
 @pytest.mark.parametrize("name", ["", "Unnamed: 0", "index", "id", "Id", "rownames"])

@@ -6,6 +6,8 @@ import pytest
 from housing import paths
 from housing.data import loading
 from housing.data.synthetic import generate_sample
+from housing.schema import COLUMNS
+from tests.support.census_counts import make_census_counts
 
 
 @pytest.fixture
@@ -119,9 +121,44 @@ def test_a_misspelt_source_is_named():
 
 
 def test_a_file_of_another_type_is_an_error(tmp_path):
-    (tmp_path / "mine.xlsx").touch()
-    with pytest.raises(ValueError, match=r"expected \.csv or \.parquet"):
-        loading.load_dataset(str(tmp_path / "mine.xlsx"))
+    (tmp_path / "mine.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"mine\.json is JSON, expected a CSV or Parquet file"):
+        loading.load_dataset(str(tmp_path / "mine.json"))
+
+
+def test_an_address_is_named_with_the_way_out():
+    with pytest.raises(LookupError, match="an address: download it"):
+        loading.load_dataset("https://example.com/housing.csv")
+
+
+def test_a_path_may_start_at_the_user_s_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    generate_sample(30).to_csv(tmp_path / "mine.csv", index=False)
+    assert loading.load_dataset("~/mine.csv").frame.equals(generate_sample(30))
+    assert loading.source_files("~/mine.csv") == [tmp_path / "mine.csv"]
+
+
+def test_a_file_is_described_with_what_was_recognized_and_done(tmp_path):
+    counts = make_census_counts(generate_sample(30))
+    path = tmp_path / "housing.csv.gz"
+    counts.to_csv(path, sep=";", decimal=",", encoding="utf-16")
+    dataset = loading.load_dataset(str(path))
+    assert dataset.description == (
+        "The file housing.csv.gz, 30 rows (gzip, UTF-16, separated by semicolons, decimal commas); "
+        "the columns are those of Géron's and Kaggle's housing.csv: rooms, bedrooms and people "
+        "were divided by households; the column without a name, which numbers the rows, was left "
+        "out; median_house_value was converted from dollars to units of 100,000 dollars; "
+        "ocean_proximity was left out"
+    )
+    assert dataset.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_converted_file_may_take_the_place_of_the_raw_file(changed_raw_file):
+    make_census_counts(generate_sample(30)).to_csv(paths.raw_data(), index=False)
+    dataset = loading.load_dataset("auto")
+    assert sorted(dataset.frame) == sorted(COLUMNS)
+    assert dataset.is_modified
+    assert "rooms, bedrooms and people were divided" in dataset.description
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

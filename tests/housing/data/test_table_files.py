@@ -197,11 +197,11 @@ def test_a_nameless_index_and_other_types_of_parquet_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "it is empty, expected a header"),
-        (b" \r\n\n", "it is empty, expected a header"),
+        (b"", "is empty, expected a header"),
+        (b" \r\n\n", "is empty, expected a header"),
         (b"a,b\n", "has a header but no row"),
         (b"a,b", "has a header but no row"),
-        (b"1.5,2\n3,4\n", r"its first line holds numbers \(1.5,2\)"),
+        (b"1.5,2\n3,4\n", r"has numbers in its first line \(1.5,2\)"),
         (b'[{"a": 1}]', "JSON"),
         (b"\xef\xbb\xbf{}", "JSON"),
         (b"<!DOCTYPE html>", "a web page"),

@@ -4,7 +4,11 @@ from housing import paths
 from housing.tracking import tags as run_tags
 from pipeline.runs import git
 
-MANIFEST = {"source": "sample", "sha256": {"raw": "a1", "train": "b2"}}
+MANIFEST = {
+    "source": "sample",
+    "said": "A GENERATED SAMPLE; 2 of 9 rows were left out",
+    "sha256": {"raw": "a1", "train": "b2"},
+}
 
 
 def test_the_tags_name_report_notebook_code_command_and_lock():
@@ -17,6 +21,7 @@ def test_the_tags_name_report_notebook_code_command_and_lock():
     tags = run_tags.lineage_tags(MANIFEST, origin)
     assert tags["report"] == "reports/1/03_register.html"
     assert tags["notebook"] == "03_register.ipynb"
+    assert tags["data_description"] == "A GENERATED SAMPLE; 2 of 9 rows were left out"
     assert tags["notebook_code_sha256"] == "c3"
     assert tags["pipeline.command"] == "python run_pipeline.py -p train.seed=1"
     lock = (paths.PROJECT_ROOT / "requirements.txt").read_bytes()
