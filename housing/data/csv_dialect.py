@@ -18,6 +18,7 @@ BYTE_ORDER_MARKS = {  # UTF-32 first: its mark starts as that of UTF-16
 NUMBER_PATTERN = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
 SEPARATOR_LINE_PATTERN = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's first line
 MAX_SAMPLE_ROWS = 1_000
+MIN_ZERO_SHARE = 0.5  # of every second byte, in UTF-16 without a byte order mark
 
 
 class CsvDialect(NamedTuple):
@@ -58,6 +59,8 @@ def recognize_dialect(start: bytes, is_complete: bool) -> CsvDialect:
     lines = [line for line in lines[header_line : header_line + MAX_SAMPLE_ROWS] if line.strip()]
     separator = separator_line[1] if separator_line else _recognize_separator(lines)
     header, *rows = csv.reader(lines, delimiter=separator)
+    if separator != " ":  # else it would join the separators
+        header = next(csv.reader(lines, delimiter=separator, skipinitialspace=True))
     if all(NUMBER_PATTERN.fullmatch(field) for field in header):
         raise ValueError(
             f"has numbers in its first line ({lines[0][:60]}), expected the names of the columns: "
@@ -77,11 +80,10 @@ def _recognize_encoding(start: bytes) -> str:
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
             return encoding
-    zeros = [start[offset:1_000:2].count(0) for offset in (0, 1)]
-    if zeros[0] > zeros[1]:
-        return "utf-16-be"
-    if zeros[1] > zeros[0]:
-        return "utf-16-le"
+    for offset, encoding in enumerate(("utf-16-be", "utf-16-le")):
+        characters = start[offset:1_000:2]
+        if characters.count(0) > MIN_ZERO_SHARE * len(characters):
+            return encoding
     try:
         codecs.getincrementaldecoder("utf-8")().decode(start)
     except UnicodeDecodeError:

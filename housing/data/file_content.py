@@ -26,6 +26,7 @@ SAMPLE_BYTES = 1 << 18  # of the start of the content: a header and some thousan
 MAX_PACKINGS = 4  # one in the other
 TAR_MAGIC_OFFSET, TAR_MAGIC = 257, b"ustar"
 MAX_LISTED_MEMBERS = 5
+DATA_SUFFIXES = {".csv", ".tsv", ".data", ".parquet"}
 # what the libraries raise where packed content is damaged or ends too early
 DAMAGE_ERRORS = (
     EOFError,
@@ -60,7 +61,10 @@ def open_content(path: Path) -> Iterator[Content]:
         kind = "folder" if path.is_dir() else "pipe or device"
         raise MissingDataError(f"{path} is a {kind}, expected a file")
     with ExitStack() as stack:
-        stream: IO[bytes] = stack.enter_context(path.open("rb"))
+        try:
+            stream: IO[bytes] = stack.enter_context(path.open("rb"))
+        except OSError as error:
+            raise MissingDataError(f"{path} cannot be opened: {error.strerror}") from error
         packings: list[str] = []
         while True:
             with explain_damage(path, packings):
@@ -169,8 +173,10 @@ def _open_tar(stream: IO[bytes], path: Path) -> IO[bytes]:
 def _only_data_file(names: list[str], path: Path) -> str:
     """Return the only member of an archive, without what operating systems add to it."""
     files = [name for name in names if not _is_hidden(name)]
-    if len(files) == 1:
-        return files[0]
+    data_files = [name for name in files if DATA_SUFFIXES & set(PurePosixPath(name).suffixes)]
+    for candidates in (files, data_files):  # there may be a description beside the data
+        if len(candidates) == 1:
+            return candidates[0]
     if not files:
         raise DataError(f"{path} is an archive without a file, expected one with a data file")
     listed = ", ".join(files[:MAX_LISTED_MEMBERS])

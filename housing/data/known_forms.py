@@ -26,7 +26,8 @@ CENSUS_COLUMNS = {  # our column -> the one that it is made of
     "Longitude": "longitude",
 }
 AVERAGE_NAMES = ("AveRooms", "AveBedrms", "AveOccup")
-HOUSEHOLDS, CENSUS_TARGET, UNUSED_COLUMN = "households", "median_house_value", "ocean_proximity"
+HOUSEHOLDS, CENSUS_TARGET = "households", "median_house_value"
+UNUSED_PREFIX = "oceanproximity"  # of a text, or of a column for each of its values
 CENSUS_NAMES = [*dict.fromkeys([*CENSUS_COLUMNS.values(), HOUSEHOLDS])]
 # no other form has these; where most of them are, the form is meant
 DISTINCTIVE_NAMES = {"housing_median_age", "total_rooms", "total_bedrooms", "households",
@@ -80,14 +81,14 @@ def convert_columns(frame: pd.DataFrame) -> Conversion:
             counts[CENSUS_TARGET], names[CENSUS_TARGET]
         )
         notes.append(note)
-    if UNUSED_COLUMN in names:
-        notes.append(f"{names[UNUSED_COLUMN]} was left out")
-    others = frame.drop(columns=list(names.values()))
+    unused = [name for name in frame if normalize_name(name).startswith(UNUSED_PREFIX)]
+    notes += [f"{name} was left out" for name in unused]
+    others = frame.drop(columns=[*names.values(), *unused])
     converted = pd.concat([pd.DataFrame(columns, frame.index), others], axis=1)
     gaps = {
         names[name]: values.index[values.isna()]
         for name, values in counts.items()
-        if name != UNUSED_COLUMN and values.isna().any()
+        if values.isna().any()
     }
     return Conversion(converted, notes, _find_row_problems(counts), gaps, source_names)
 
@@ -99,8 +100,7 @@ def normalize_name(name: str) -> str:
 
 def _find_census_names(columns: Iterable[str]) -> dict[str, str]:
     """Return the names of the form that the columns have -> the columns, spelt as they are."""
-    spellings = {normalize_name(name): name for name in (*CENSUS_NAMES, CENSUS_TARGET,
-                 UNUSED_COLUMN)}  # fmt: skip
+    spellings = {normalize_name(name): name for name in (*CENSUS_NAMES, CENSUS_TARGET)}
     found_names: dict[str, str] = {}
     for column in columns:
         name = spellings.get(normalize_name(column))

@@ -63,7 +63,9 @@ def find_texts(values: pd.Series) -> pd.Series:
     """Return the values of a column that are no numbers; empty for a column of numbers."""
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         return values[:0]
-    is_number = [isinstance(value, (int, float)) and value is not True for value in values]
+    is_number = [
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
+    ]
     return values[values.notna() & ~np.array(is_number, bool)]
 
 

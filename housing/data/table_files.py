@@ -42,6 +42,7 @@ from housing.data.file_content import (
 )
 from housing.data.foreign_content import refuse_foreign_content
 from housing.data.number_parsing import build_frame, parse_numbers, parse_values
+from housing.text import count_text
 
 CSV_BLOCK_BYTES = 1 << 20  # decoded at once; no row may be longer
 READ_CHUNK_ROWS = 65_536
@@ -80,7 +81,7 @@ def read_table(path: Path, as_text: bool = False) -> TableChunk:
     """Read all rows of a CSV or Parquet file. Raises DataError if it has none."""
     chunks = list(iter_tables(path, READ_CHUNK_ROWS, as_text))
     if not chunks:
-        raise DataError(f"{path} has a header but no row, expected a row for each block group")
+        raise DataError(f"{path} has no row, expected a row for each block group")
     frame = chunks[0].frame if len(chunks) == 1 else pd.concat([chunk.frame for chunk in chunks])
     ragged_rows = {row: text for chunk in chunks for row, text in chunk.ragged_rows.items()}
     return TableChunk(frame, ragged_rows, chunks[0].file_format)
@@ -98,8 +99,12 @@ def iter_tables(
                 elif file_format.dialect.has_rows:
                     yield from _iter_csv(content.stream, file_format, rows_per_chunk, as_text)
         except DAMAGE_ERRORS as error:
-            kind = "Parquet" if file_format.is_parquet else "CSV"
-            raise DataError(f"{path} cannot be read as {kind}: {error}") from error
+            if file_format.is_parquet:
+                raise DataError(f"{path} cannot be read as Parquet: {error}") from error
+            raise DataError(
+                f"{path} cannot be read as CSV ({error}): a quotation mark may not be closed, or a "
+                f"row may be longer than {CSV_BLOCK_BYTES:,} bytes"
+            ) from error
 
 
 @contextmanager
@@ -165,7 +170,8 @@ def _open_csv(
     """Open binary columns; what is wrong with a ragged row is put in `ragged_rows`."""
 
     def skip_row(row: pa_csv.InvalidRow) -> str:
-        problem = f"{row.actual_columns} values, expected {row.expected_columns}"
+        values = count_text(row.actual_columns, "value")
+        problem = f"{values}, expected {row.expected_columns}"
         ragged_rows[row.number - dialect.header_lines - 1] = problem
         return "skip"
 

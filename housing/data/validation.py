@@ -1,5 +1,6 @@
 """Validate a frame against the table in `schema`: all problems, in sentences for its user."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ MAX_EXAMPLES = 3  # of rows, in one sentence
 MAX_VALUE_CHARS = 40
 MIN_USD_MEDIAN = 1_000  # of a column in dollars; none of the units we expect is near it
 ALL_FEATURES = {**FEATURES, TARGET: HOUSE_VALUE}
+SEPARATED_PATTERN = re.compile(r"[+-]?\d+([.,' ]\d+)+")
+SEPARATOR_HINT = "write no thousands separators, and one decimal mark in the whole file"
 ROW_ADVICE = "Rows are counted from 1, the first below the header"
 
 
@@ -40,7 +43,7 @@ class RowFault(NamedTuple):
         ellipsis = ["…"] if len(self.values) > MAX_EXAMPLES else []
         rows = f"{count_text(len(self.values), 'row')} ({', '.join(examples + ellipsis)})"
         expected = f", expected {self.expected}" if self.expected else ""
-        return f"{self.reason} in {rows}{expected}{f', {self.hint}' if self.hint else ''}"
+        return f"{self.reason} in {rows}{expected}{f'; {self.hint}' if self.hint else ''}"
 
 
 def _format(value: float | str) -> str:
@@ -87,7 +90,10 @@ def find_row_faults(
     labels = {name: _label(name, source_names or {}) for name in frame}
     faults = [
         RowFault(
-            f"{labels[name]} is no number", values.map(repr), _accepted_range(ALL_FEATURES[name])
+            f"{labels[name]} is no number",
+            values.map(repr),
+            _accepted_range(ALL_FEATURES[name]),
+            SEPARATOR_HINT if SEPARATED_PATTERN.fullmatch(str(values.iloc[0])) else "",
         )
         for name, values in texts.items()
         if len(values)
@@ -150,8 +156,9 @@ def _number_faults(
             is_gap,
         )
         faults += [fault] if len(rows) else []
-    repeated_rows = failure_cases["index"][is_duplicate].astype(int).unique()
-    if len(repeated_rows):
+    text_rows = {row for values in texts.values() for row in values.index}
+    repeated_rows = set(failure_cases["index"][is_duplicate].astype(int)) - text_rows
+    if repeated_rows:
         faults.append(_repetition_fault(numbers, sorted(repeated_rows)))
     return faults
 
@@ -169,8 +176,11 @@ def _unit_hint(name: str, numbers: pd.DataFrame) -> str:
     feature, median = ALL_FEATURES[name], numbers[name].median()
     if feature.low <= median <= feature.high:
         return ""
-    if feature.unit.startswith("$") and median >= MIN_USD_MEDIAN:
-        return f"it seems to be in dollars: divide it by {feature.unit.split()[0][1:]}"
+    if feature.unit.startswith("$") and median > feature.high:
+        usd_per_unit = int(feature.unit.split()[0][1:].replace(",", ""))
+        if median >= MIN_USD_MEDIAN:
+            return f"it seems to be in dollars: divide it by {usd_per_unit:,}"
+        return f"it seems to be in thousands of dollars: divide it by {usd_per_unit // 1_000:,}"
     if name in COORDINATE_NAMES and set(COORDINATE_NAMES) <= set(numbers):
         [other_name] = {*COORDINATE_NAMES} - {name}
         if feature.low <= numbers[other_name].median() <= feature.high:

@@ -61,6 +61,13 @@ def test_the_notes_say_what_was_done(counts):
     assert conversion.source_names["AveRooms"] == "total_rooms / households"
 
 
+def test_a_column_for_each_value_of_the_proximity_is_left_out(counts):
+    encoded = pd.get_dummies(counts, columns=["ocean_proximity"])
+    conversion = convert_columns(encoded)
+    assert sorted(conversion.frame) == sorted(COLUMNS)
+    assert "ocean_proximity_<1H OCEAN was left out" in conversion.notes
+
+
 def test_a_frame_without_house_values_is_converted(counts):
     conversion = convert_columns(counts.drop(columns=["median_house_value", "ocean_proximity"]))
     assert sorted(conversion.frame) == sorted(FEATURE_NAMES)

@@ -4,6 +4,7 @@ import io
 import lzma
 import tarfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -105,6 +106,21 @@ def test_latin_1_far_behind_an_ascii_start_is_read(tmp_path):
     assert read(tmp_path, content).frame.b.iloc[-1] == "é"
 
 
+def test_a_zero_byte_in_a_text_does_not_make_it_utf_16(tmp_path):
+    frame = read(tmp_path, "a,b\n1,2\n3,4\0\n").frame
+    assert find_texts(frame.b).to_dict() == {1: "4\0"}
+
+
+def test_spaces_after_the_separators_are_no_part_of_a_name_or_number(tmp_path):
+    table = read(tmp_path, '"a", "b"\n1, 2\n')
+    assert table.frame.to_dict("list") == {"a": [1.0], "b": [2.0]}
+
+
+def test_a_description_beside_the_data_is_no_second_data_file(tmp_path):
+    content = zip_bytes(**{"README.md": b"# Data", "a.csv": CSV})
+    assert read(tmp_path, content).frame.equals(FRAME)
+
+
 def test_excel_s_separator_line_is_obeyed(tmp_path):
     table = read(tmp_path, "sep=;\r\na;b\r\n1,5;2\r\n")
     assert table.frame.to_dict("list") == {"a": [1.5], "b": [2.0]}
@@ -146,7 +162,7 @@ def test_numbers_are_read_to_the_last_bit(tmp_path):
 def test_a_row_with_too_many_or_too_few_values_is_empty_and_named(tmp_path):
     table = read(tmp_path, "a,b\n1,2\n3\n\n4,5,6\n7,8\n9,10,11\n")
     assert table.ragged_rows == {
-        1: "1 values, expected 2", 2: "3 values, expected 2", 4: "3 values, expected 2",
+        1: "1 value, expected 2", 2: "3 values, expected 2", 4: "3 values, expected 2",
     }  # fmt: skip
     assert table.frame.a.dropna().to_dict() == {0: 1, 3: 7}
 
@@ -199,8 +215,8 @@ def test_a_nameless_index_and_other_types_of_parquet_are_read(tmp_path):
     [
         (b"", "is empty, expected a header"),
         (b" \r\n\n", "is empty, expected a header"),
-        (b"a,b\n", "has a header but no row"),
-        (b"a,b", "has a header but no row"),
+        (b"a,b\n", "has no row"),
+        (b"a,b", "has no row"),
         (b"1.5,2\n3,4\n", r"has numbers in its first line \(1.5,2\)"),
         (b'[{"a": 1}]', "JSON"),
         (b"\xef\xbb\xbf{}", "JSON"),
@@ -213,6 +229,7 @@ def test_a_nameless_index_and_other_types_of_parquet_are_read(tmp_path):
         (zip_bytes(**{"[Content_Types].xml": b"", "xl/workbook.xml": b""}), "save the sheet as"),
         (zip_bytes(**{"a.csv": CSV, "b.csv": CSV}), r"2 files, expected one \(a.csv, b.csv\)"),
         (zip_bytes(), "without a file"),
+        (b"a,b\n1," + b"9" * 3_000_000, "a row may be longer than"),
         (gzip.compress(CSV)[:900], r"gzip: .*damaged or incomplete"),
         (lzma.compress(CSV)[:900], r"xz: .*damaged or incomplete"),
         (bz2.compress(CSV)[:900], r"bzip2: .*damaged or incomplete"),
@@ -230,3 +247,5 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         table_files.read_table(tmp_path / "data.csv")
     with pytest.raises(LookupError, match="is a folder"):
         table_files.read_table(tmp_path)
+    with pytest.raises(LookupError, match="is a pipe or device"):
+        table_files.read_table(Path("/dev/null"))

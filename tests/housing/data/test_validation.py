@@ -95,6 +95,26 @@ def test_invalid_values_are_counted_with_the_first_rows(frame, value, problem):
     assert find_problems(frame) == [f"{problem}, expected 1 to 50,000 (people)"]
 
 
+@pytest.mark.parametrize(
+    ("value", "is_separated"), [("1,138", True), ("1 138", True), ("12a", False)]
+)
+def test_thousands_separators_are_named(frame, value, is_separated):
+    [problem] = find_problems(frame.assign(Population=[value] * 50))
+    assert problem.endswith("one decimal mark in the whole file") == is_separated
+
+
+def test_texts_make_no_repeated_rows(frame):
+    frame = pd.concat([frame, frame[:1]], ignore_index=True).astype({"Population": object})
+    frame.loc[[0, 50], "Population"] = ["a", "b"]
+    [problem] = find_problems(frame)
+    assert problem.startswith("Population is no number in 2 rows (row 1: 'a', row 51: 'b')")
+
+
+def test_booleans_are_no_numbers(frame):
+    [problem] = find_problems(frame.assign(HouseAge=np.array([True] * 50, object)))
+    assert problem.startswith("HouseAge is no number in 50 rows (row 1: True")
+
+
 def test_repeated_rows_are_counted_with_what_they_repeat(frame):
     duplicated = pd.concat([frame, frame[1:3]], ignore_index=True)
     assert find_problems(duplicated) == [
@@ -108,6 +128,7 @@ def test_repeated_rows_are_counted_with_what_they_repeat(frame):
     [
         (lambda frame: frame.assign(MedHouseVal=frame.MedHouseVal * 1e5), "divide it by 100,000"),
         (lambda frame: frame.assign(MedInc=frame.MedInc * 1e4), "divide it by 10,000"),
+        (lambda frame: frame.assign(MedHouseVal=frame.MedHouseVal * 100), "divide it by 100"),
         (lambda frame: frame.assign(Longitude=-frame.Longitude), "seems to lack its minus sign"),
         (
             lambda frame: frame.assign(Longitude=frame.Latitude, Latitude=frame.Longitude),
