@@ -11,12 +11,10 @@ from app.problem_details import (
     MAX_REPORTED_ERRORS,
     RequestError,
     check_row_count,
-    invalid_value_error,
     request_error,
     to_field_error,
     truncate_errors,
 )
-from housing.accepted_ranges import LOWER_LIMITS, UPPER_LIMITS
 from housing.schema import FEATURE_NAMES, FEATURES
 
 MAX_JSON_ROWS = 10_000  # of one request
@@ -132,20 +130,6 @@ def parse_block_groups(body: bytes, max_rows: int) -> tuple[np.ndarray, bool]:
         raise request_error(422, "a field is given twice in one block group, expected each once")
     rows = [list(block_group.__dict__.values()) for block_group in block_groups]
     return np.array(rows), as_list
-
-
-def check_ranges(rows: np.ndarray) -> None:
-    """Raise RequestError if one of (n, 8) numbers is out of its range or not finite."""
-    is_invalid = ~((rows >= LOWER_LIMITS) & (rows <= UPPER_LIMITS))
-    if not is_invalid.any():
-        return
-    invalid_cells = np.argwhere(is_invalid)
-    errors = []
-    for row, column in invalid_cells[:MAX_REPORTED_ERRORS].tolist():
-        value = rows[row, column]
-        actual = f"{value:g}" if np.isfinite(value) else "not a finite number"
-        errors.append(invalid_value_error(FEATURE_NAMES[column], row, actual))
-    raise RequestError(422, truncate_errors(errors, len(invalid_cells)))
 
 
 @cache

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import orjson
 
-from app.codecs import json_body, tables
+from app.codecs import tables, value_checks
 from app.codecs.predict import ParsedRequest, PredictionBatch
+from app.codecs.value_checks import ParsedTable
 from app.messages import JSON_MEDIA_TYPE, HttpRequest, HttpResponse, json_response
 from app.problem_details import RequestError, check_row_count, request_error
 from housing.schema import FEATURE_NAMES
 
 INPUT_KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-TABLE_MEDIA_TYPES = (tables.CSV_MEDIA_TYPE, tables.PARQUET_MEDIA_TYPE)
 MAX_QUOTED_CHARS = 60  # of a wrong value that an error repeats
 MAX_PARSER_MESSAGE_CHARS = 200
 MLFLOW_ERROR_CODES = {
@@ -35,18 +35,18 @@ def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> 
 
     Raises RequestError.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type in TABLE_MEDIA_TYPES:
+    media_type = tables.resolve_media_type(request.headers.get("content-type", ""))
+    if media_type in tables.TABLE_FORMATS:
         return ParsedRequest(
             tables.decode_table(media_type, request.body, max_table_rows, allow_extra_columns=True)
         )
     if media_type != JSON_MEDIA_TYPE:
         actual = media_type[:MAX_QUOTED_CHARS] or "nothing"
-        expected = ", ".join([JSON_MEDIA_TYPE, *TABLE_MEDIA_TYPES])
+        expected = ", ".join([JSON_MEDIA_TYPE, *tables.TABLE_FORMATS])
         raise request_error(415, f"the content type is {actual!r}, expected one of {expected}")
     input_key, content = _parse_json_input(request.body)
     rows = _to_feature_array(*_split_names_and_rows(input_key, content), max_rows)
-    json_body.check_ranges(rows)
+    value_checks.check_values(ParsedTable(rows))
     return ParsedRequest(rows)
 
 

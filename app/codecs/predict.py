@@ -51,7 +51,7 @@ def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> 
     """Return the rows of a request. Raises RequestError."""
     explain = _wants_explanation(request.query_string)
     content_type = request.headers.get("content-type", "")
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = tables.resolve_media_type(content_type)
     if not _is_supported(media_type):
         actual = repr(content_type[:MAX_QUOTED_CHARS]) if content_type else "'nothing'"
         expected = ", ".join([JSON_MEDIA_TYPE, *tables.TABLE_FORMATS])
@@ -113,7 +113,7 @@ def _is_supported(media_type: str) -> bool:
 def _negotiate_media_type(accept_header: str, request_media_type: str) -> str:
     """Return the first supported format of the header Accept, else that of the request's body."""
     for media_range in accept_header.split(",") if accept_header else ():
-        media_type = media_range.partition(";")[0].strip().lower()
+        media_type = tables.resolve_media_type(media_range)
         if _is_supported(media_type):
             return media_type
     return request_media_type

@@ -7,6 +7,7 @@ one gets a new process.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,11 +17,16 @@ import numpy as np
 
 from app.codecs import columns, sandbox_worker
 from app.codecs.sandbox_worker import ReadRequest, TableSummary
-from app.problem_details import check_row_count, request_error
+from app.codecs.value_checks import ParsedTable
+from app.problem_details import MAX_REPORTED_ERRORS, check_row_count, request_error
 from housing.schema import FEATURE_NAMES
 
 SANDBOX_TIMEOUT_SECONDS = 10.0  # without a byte from the process, which may have to start
 MAX_BYTES_PER_VALUE = 100  # of a file when it is unpacked
+TABLE_TOO_LARGE_MESSAGE = (
+    f"the table cannot be read in {sandbox_worker.MAX_MEMORY_BYTES >> 20:,} MB of memory and "
+    f"{sandbox_worker.MAX_CPU_SECONDS} seconds; it may be damaged, or send fewer rows"
+)
 SANDBOX_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     # overwrites what is freed: no table's values may appear in the response to another
@@ -32,8 +38,8 @@ SANDBOX_ENVIRONMENT = {
 
 def decode_table(
     body: bytes, is_parquet: bool, max_rows: int, allow_extra_columns: bool
-) -> np.ndarray:
-    """Return the (n, 8) float64 of a table, as `tables.decode_table` does.
+) -> ParsedTable:
+    """Return the rows of a Parquet file, or of an Arrow IPC stream or file, and what they lack.
 
     Raises RequestError, or ValueError if the body is no such table.
     """
@@ -43,6 +49,7 @@ def decode_table(
         max_rows=max_rows,
         max_bytes=MAX_BYTES_PER_VALUE * len(FEATURE_NAMES) * max_rows,
         max_columns=columns.MAX_TABLE_COLUMNS,
+        max_missing_cells=MAX_REPORTED_ERRORS,
     )
     summary, values = _sandboxed_reader.read(body, request)
     columns.check_column_count(summary.column_count)
@@ -52,9 +59,10 @@ def decode_table(
         raise request_error(
             413, f"the table takes {summary.unpacked_bytes:,} bytes when it is unpacked"
         )
-    columns.check_no_missing_values(summary.first_missing_rows)
     by_column = np.frombuffer(values).reshape(len(FEATURE_NAMES), summary.row_count)
-    return np.ascontiguousarray(by_column.T)
+    missing_cells = [(row, column) for row, column in summary.missing_cells]  # from JSON: lists
+    cell_texts = dict.fromkeys(missing_cells, "missing")
+    return ParsedTable(np.ascontiguousarray(by_column.T), cell_texts)
 
 
 class SandboxedReader:
@@ -67,8 +75,8 @@ class SandboxedReader:
     def read(self, body: bytes, request: ReadRequest) -> tuple[TableSummary, bytes]:
         """Return what `sandbox_worker.read_columns` returns of a table.
 
-        Raises ValueError if the body is no such table, or if it ends the process; RequestError
-        (503) if there is no process.
+        Raises ValueError if the body is no such table, or if it ends the process; RequestError if
+        it takes too much memory or time (400), or if there is no process (503).
         """
         with self._lock:
             if self._process is None or self._process.poll() is not None:
@@ -83,8 +91,12 @@ class SandboxedReader:
                 sandbox_worker.write_message(self._stream, request, body)
                 header, values = sandbox_worker.read_message(self._stream)
             except (OSError, EOFError) as error:
-                self._kill_process()
+                exit_code = self._kill_process()
+                if exit_code == -signal.SIGXCPU or isinstance(error, TimeoutError):
+                    raise request_error(400, TABLE_TOO_LARGE_MESSAGE) from error
                 raise ValueError("the table ended the process that reads it") from error
+        if header == sandbox_worker.OUT_OF_MEMORY:
+            raise request_error(400, TABLE_TOO_LARGE_MESSAGE)
         if header is None:
             raise ValueError("pyarrow cannot read the table")
         return TableSummary(*header), values
@@ -105,10 +117,12 @@ class SandboxedReader:
             self._stream = socket_here.makefile("rwb")
         sandbox_worker.read_message(self._stream)
 
-    def _kill_process(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+    def _kill_process(self) -> int | None:
+        """Return the exit code of the process, which is its own if it has ended by itself."""
+        if self._process is None:
+            return None
+        self._process.kill()
+        return self._process.wait()
 
 
 _sandboxed_reader = SandboxedReader()

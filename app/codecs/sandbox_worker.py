@@ -12,17 +12,21 @@ import os
 import resource
 import struct
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    ArrowReader: TypeAlias = pa.ipc.RecordBatchStreamReader | pa.ipc.RecordBatchFileReader
 
 MAX_MEMORY_BYTES = 1 << 30  # of address space, for the whole life of the process
 MAX_CPU_SECONDS = 3  # for one table; the largest that is accepted takes 0.1
 MAX_HEADER_BYTES = 1_000_000  # of a message; the names and types of a table's columns are the most
 MAX_THRIFT_SIZE = 1_000_000  # bytes of a string, and elements of a list, in a file's metadata
 MAX_NAME_LENGTH = 100  # characters of a column's name and type that are sent back
+OUT_OF_MEMORY = "out of memory"  # the header of a response
+ARROW_FILE_MAGIC = b"ARROW1"  # a stream has no magic
 MessageStream = BinaryIO | io.BufferedRWPair  # the latter is what a socket's makefile returns
 MESSAGE_STRUCT = struct.Struct("<QQ")  # the sizes of a message's header and body
 
@@ -30,25 +34,29 @@ MESSAGE_STRUCT = struct.Struct("<QQ")  # the sizes of a message's header and bod
 class ReadRequest(NamedTuple):
     """The header of a request, whose body is the table."""
 
-    is_parquet: bool  # else it is an Arrow IPC stream
+    is_parquet: bool  # else it is an Arrow IPC stream or file
     column_names: list[str]  # the columns to read
     max_rows: int
     max_bytes: int  # of a Parquet file when it is unpacked
     max_columns: int  # a table with more is neither described nor read
+    max_missing_cells: int  # so many are listed; the values have a NaN for each
 
 
 class TableSummary(NamedTuple):
     """The header of a response: what a table says of itself, and which values are missing."""
 
-    row_count: int  # of a table whose columns are wrong, and of a stream that is too long: so far
-    unpacked_bytes: int  # 0 for a stream, whose rows are its size
+    row_count: int  # of Arrow whose columns are wrong, or that is too long: so far
+    unpacked_bytes: int  # 0 for Arrow, whose rows are its size
     column_count: int
     column_types: list[tuple[str, str]]  # names and types; no type stands for numbers
-    first_missing_rows: dict[str, int]  # the first row without a value, by the column's name
+    missing_cells: list[tuple[int, int]]  # the row and column of the first ones, row by row
 
 
 def main() -> None:
-    """Read tables until stdin ends; the header of the response is null for a damaged one."""
+    """Read tables until stdin ends; the header of the response is null for a damaged one.
+
+    It is OUT_OF_MEMORY for one that takes too much, or that claims to.
+    """
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what pyarrow may print is no response
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others map more than they use
@@ -65,7 +73,9 @@ def main() -> None:
         _extend_cpu_limit()
         try:
             write_message(responses, *read_columns(body, ReadRequest(*header)))
-        except (pyarrow.ArrowException, OSError, ValueError, MemoryError, LookupError):
+        except MemoryError:
+            write_message(responses, OUT_OF_MEMORY)
+        except (pyarrow.ArrowException, OSError, ValueError, LookupError):
             write_message(responses, None)
 
 
@@ -101,8 +111,8 @@ def _extend_cpu_limit() -> None:
 def read_columns(body: bytes, request: ReadRequest) -> tuple[TableSummary, bytes]:
     """Return a summary of a table, and the float64 values of its columns one after another.
 
-    There are values only if the table keeps the limits of the request, has each of the columns
-    once, of numbers, and if no value is missing. Raises what pyarrow raises.
+    There are values only if the table keeps the limits of the request and has each of the columns
+    once, of numbers. Raises what pyarrow raises.
     """
     import numpy as np
 
@@ -112,21 +122,24 @@ def read_columns(body: bytes, request: ReadRequest) -> tuple[TableSummary, bytes
     table.validate(full=True)  # pyarrow trusts the lengths and offsets of what it reads
     if table.num_rows != summary.row_count:
         raise ValueError("the file does not have as many rows as its metadata says")
-    columns = {name: table[name] for name in request.column_names}
-    summary.first_missing_rows.update(first_missing_rows(columns))
-    if summary.first_missing_rows:
-        return summary, b""
-    values = np.array([column.to_numpy() for column in columns.values()], dtype=np.float64)
+    columns = [table[name] for name in request.column_names]
+    values = np.array([_to_float64(column).to_numpy() for column in columns])
+    if any(column.null_count for column in columns):
+        is_missing = np.column_stack([column.is_null().to_numpy() for column in columns])
+        summary.missing_cells.extend(np.argwhere(is_missing)[: request.max_missing_cells].tolist())
     return summary, values.tobytes()
 
 
-def first_missing_rows(columns: Mapping[str, pa.ChunkedArray]) -> dict[str, int]:
-    """Return the first row without a value, by the name of each column that lacks values."""
-    incomplete_columns = {name: column for name, column in columns.items() if column.null_count}
-    return {
-        name: column.is_null().to_pylist().index(True)
-        for name, column in incomplete_columns.items()
-    }
+def _to_float64(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow.types
+
+    if pyarrow.types.is_float64(column.type):
+        return column
+    if pyarrow.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pyarrow.types.is_decimal(column.type):
+        column = column.cast("string")  # a direct cast misses the nearest float by a bit
+    return column.cast("float64", safe=False)
 
 
 def _read_parquet(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.Table | None]:
@@ -152,37 +165,79 @@ def _read_parquet(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.T
 
 
 def _read_arrow(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.Table | None]:
-    """Return a summary of an Arrow IPC stream, and its columns unless it breaks a limit."""
+    """Return a summary of an Arrow IPC stream or file, and its columns unless it breaks a limit."""
     import pyarrow as pa
 
-    stream = pa.ipc.open_stream(body, options=pa.ipc.IpcReadOptions(use_threads=False))
-    summary = _summarize(stream.schema, 0, 0, request)
+    reader = _open_arrow(body)
+    summary = _summarize(reader.schema, 0, 0, request)
     if not _has_columns(summary, request):
         return summary, None
     if summary.column_count > len(request.column_names):
-        indices = [stream.schema.get_field_index(name) for name in request.column_names]
-        options = pa.ipc.IpcReadOptions(included_fields=indices, use_threads=False)
-        stream = pa.ipc.open_stream(body, options=options)
+        indices = [reader.schema.get_field_index(name) for name in request.column_names]
+        reader = _open_arrow(body, indices)
     batches: list[pa.RecordBatch] = []
-    for batch in stream:
-        batches.append(batch)
+    for batch in _iterate_batches(reader):
+        if batch.num_rows:  # many without rows would take the memory
+            batches.append(batch)
         summary = summary._replace(row_count=summary.row_count + batch.num_rows)
         if summary.row_count > request.max_rows:
             return summary, None
-    return summary, pa.Table.from_batches(batches, stream.schema)
+    return summary, pa.Table.from_batches(batches, reader.schema)
+
+
+def _open_arrow(body: bytes, column_indices: list[int] | None = None) -> ArrowReader:
+    import pyarrow as pa
+
+    options = pa.ipc.IpcReadOptions(included_fields=column_indices, use_threads=False)
+    open_reader = pa.ipc.open_file if body.startswith(ARROW_FILE_MAGIC) else pa.ipc.open_stream
+    return open_reader(body, options=options)
+
+
+def _iterate_batches(reader: ArrowReader) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    if isinstance(reader, pa.ipc.RecordBatchFileReader):
+        for index in range(reader.num_record_batches):
+            yield reader.get_batch(index)
+    else:
+        yield from reader
 
 
 def _summarize(
     schema: pa.Schema, row_count: int, unpacked_bytes: int, request: ReadRequest
 ) -> TableSummary:
-    import pyarrow.types
-
+    """Return what a schema says of a table, without the columns that are its index in pandas."""
     column_types: list[tuple[str, str]] = []
-    for field in schema if len(schema) <= request.max_columns else ():
-        is_number = pyarrow.types.is_integer(field.type) or pyarrow.types.is_floating(field.type)
-        type_name = "" if is_number else str(field.type)[:MAX_NAME_LENGTH]
-        column_types.append((field.name[:MAX_NAME_LENGTH], type_name))
-    return TableSummary(row_count, unpacked_bytes, len(schema), column_types, {})
+    if len(schema) <= request.max_columns:
+        index_names = _pandas_index_names(schema) - set(request.column_names)
+        column_types = [
+            (field.name[:MAX_NAME_LENGTH], _describe_type(field.type))
+            for field in schema
+            if field.name not in index_names
+        ]
+    return TableSummary(row_count, unpacked_bytes, len(schema), column_types, [])
+
+
+def _pandas_index_names(schema: pa.Schema) -> set[str]:
+    """Return the columns in which pandas saved an index, as the metadata of the schema says."""
+    if not schema.metadata:
+        return set()
+    try:
+        names = (schema.pandas_metadata or {})["index_columns"]
+        return {name for name in names if isinstance(name, str)}  # a range has no column
+    except (ValueError, TypeError, LookupError):
+        return set()  # another program's, or damaged: no column is an index
+
+
+def _describe_type(data_type: pa.DataType) -> str:
+    """Return the name of a column's type; an empty one for numbers, however they are encoded."""
+    from pyarrow import types
+
+    value_type = data_type.value_type if types.is_dictionary(data_type) else data_type
+    is_numeric = types.is_floating(value_type) or types.is_integer(value_type)
+    if is_numeric or types.is_decimal(value_type) or types.is_null(value_type):
+        return ""
+    return str(data_type)[:MAX_NAME_LENGTH]
 
 
 def _has_columns(summary: TableSummary, request: ReadRequest) -> bool:

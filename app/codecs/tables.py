@@ -1,46 +1,75 @@
-"""Bodies that are tables: Arrow IPC streams, Parquet and CSV.
+"""Bodies that are tables: Arrow IPC streams and files, Parquet and CSV.
 
-pyarrow reads CSV here and writes all three. Arrow and Parquet are read by a process of its own
+pyarrow reads CSV here and writes all of them. Arrow and Parquet are read by a process of its own
 (sandbox.py), as a crafted table may harm the process that reads it. pyarrow is imported at first
 use: it takes as much memory as the rest of a worker.
 """
 
 from __future__ import annotations
 
-import io
-import re
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
-from app.codecs import columns, json_body, sandbox
-from app.codecs.sandbox_worker import first_missing_rows
-from app.problem_details import (
-    RequestError,
-    check_row_count,
-    invalid_value_error,
-    request_error,
-    shorten,
-)
-from housing.schema import FEATURE_NAMES
+from app.codecs import csv_body, sandbox, value_checks
+from app.codecs.sandbox_worker import ARROW_FILE_MAGIC
+from app.problem_details import request_error
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+
+class FileFormat(NamedTuple):
+    """A format that a body may have in spite of its media type."""
+
+    magic: bytes  # how it begins
+    name: str
+    way_out: str
+
 
 ARROW_MEDIA_TYPE = "application/vnd.apache.arrow.stream"
+ARROW_FILE_MEDIA_TYPE = "application/vnd.apache.arrow.file"
 PARQUET_MEDIA_TYPE = "application/vnd.apache.parquet"
 CSV_MEDIA_TYPE = "text/csv"
 TABLE_FORMATS = {
     ARROW_MEDIA_TYPE: "an Arrow IPC stream",
+    ARROW_FILE_MEDIA_TYPE: "an Arrow IPC file (Feather version 2)",
     PARQUET_MEDIA_TYPE: "a Parquet file",
     CSV_MEDIA_TYPE: "CSV with a header",
 }
+# what clients send that do not know the registered media types above
+MEDIA_TYPE_ALIASES = {
+    "application/feather": ARROW_FILE_MEDIA_TYPE,
+    "application/x-feather": ARROW_FILE_MEDIA_TYPE,
+    "application/parquet": PARQUET_MEDIA_TYPE,
+    "application/x-parquet": PARQUET_MEDIA_TYPE,
+    "application/csv": CSV_MEDIA_TYPE,
+    "text/x-csv": CSV_MEDIA_TYPE,
+}
 # read beside the worker: the answer takes time, however short the body is
-SANDBOXED_MEDIA_TYPES = (ARROW_MEDIA_TYPE, PARQUET_MEDIA_TYPE)
+SANDBOXED_MEDIA_TYPES = tuple(
+    media_type
+    for media_type in (*TABLE_FORMATS, *MEDIA_TYPE_ALIASES)
+    if MEDIA_TYPE_ALIASES.get(media_type, media_type) != CSV_MEDIA_TYPE
+)
+FOREIGN_FORMATS = (
+    FileFormat(b"PAR1", "a Parquet file", f"its media type is {PARQUET_MEDIA_TYPE}"),
+    FileFormat(ARROW_FILE_MAGIC, "an Arrow file", f"its media type is {ARROW_FILE_MEDIA_TYPE}"),
+    FileFormat(b"FEA1", "Feather version 1", "write version 2"),
+    FileFormat(b"\x1f\x8b", "compressed by gzip", "name it by the header Content-Encoding: gzip"),
+    FileFormat(b"\x28\xb5\x2f\xfd", "compressed by zstd", "send it uncompressed"),
+    FileFormat(b"PK\x03\x04", "a zip archive or an Excel workbook", "save the table as CSV"),
+)
+MAGICS = {
+    ARROW_MEDIA_TYPE: ARROW_FILE_MAGIC,  # a stream has none; a file in its place is read as one
+    ARROW_FILE_MEDIA_TYPE: ARROW_FILE_MAGIC,
+    PARQUET_MEDIA_TYPE: b"PAR1",
+}
 MAX_TABLE_ROWS = 100_000  # of one request; of JSON it is `json_body.MAX_JSON_ROWS`
-# how pyarrow names a value that is no number
-INVALID_NUMBER_PATTERN = re.compile(r"column #(\d+): Row #(\d+): .*invalid value '(.*)'", re.DOTALL)
+
+
+def resolve_media_type(header_value: str) -> str:
+    """Return the media type of a header or media range, an alias by its registered name."""
+    media_type = header_value.partition(";")[0].strip().lower()
+    return MEDIA_TYPE_ALIASES.get(media_type, media_type)
 
 
 def require_pyarrow() -> None:
@@ -60,20 +89,31 @@ def decode_table(
     columns are ignored, not refused. Raises RequestError.
     """
     require_pyarrow()
+    _check_magic(media_type, body)
     try:
         if media_type == CSV_MEDIA_TYPE:
-            rows = _decode_csv(body, max_rows, allow_extra_columns)
-        else:
-            is_parquet = media_type == PARQUET_MEDIA_TYPE
-            rows = sandbox.decode_table(body, is_parquet, max_rows, allow_extra_columns)
+            return csv_body.decode_csv(body, max_rows, allow_extra_columns)
+        is_parquet = media_type == PARQUET_MEDIA_TYPE
+        table = sandbox.decode_table(body, is_parquet, max_rows, allow_extra_columns)
     except MemoryError:
         raise request_error(413, "the table takes more memory than a request may") from None
     except (OSError, ValueError, LookupError):
         raise request_error(
             400, f"the body is not {TABLE_FORMATS[media_type]} that can be read"
         ) from None
-    json_body.check_ranges(rows)
-    return rows
+    value_checks.check_values(table)
+    return table.rows
+
+
+def _check_magic(media_type: str, body: bytes) -> None:
+    """Raise RequestError for a body that begins as a file of another format does."""
+    for file_format in FOREIGN_FORMATS:
+        if body.startswith(file_format.magic) and file_format.magic != MAGICS.get(media_type):
+            raise request_error(
+                400,
+                f"the body is {file_format.name}, not {TABLE_FORMATS[media_type]}; "
+                f"{file_format.way_out}",
+            )
 
 
 def encode_table(media_type: str, columns_by_name: dict[str, list | np.ndarray]) -> bytes:
@@ -89,6 +129,9 @@ def encode_table(media_type: str, columns_by_name: dict[str, list | np.ndarray])
     if media_type == ARROW_MEDIA_TYPE:
         with pa.ipc.new_stream(file, table.schema) as stream:
             stream.write_table(table)
+    elif media_type == ARROW_FILE_MEDIA_TYPE:
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
     elif media_type == PARQUET_MEDIA_TYPE:
         import pyarrow.parquet
 
@@ -101,39 +144,3 @@ def encode_table(media_type: str, columns_by_name: dict[str, list | np.ndarray])
             table = table.set_column(table.schema.get_field_index("warnings"), "warnings", [texts])
         pyarrow.csv.write_csv(table, file)
     return file.getvalue().to_pybytes()
-
-
-def _decode_csv(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndarray:
-    if body.count(b"\n") > max_rows + 1:
-        check_row_count(body.count(b"\n") - 1, max_rows)
-    header = body.partition(b"\n")[0]
-    columns.check_column_count(header.count(b",") + 1)
-    names = header.decode("utf-8-sig").strip("\r").replace('"', "").split(",")
-    columns.check_columns([(name, "") for name in names], allow_extra_columns)
-    table = _parse_csv(body, names)
-    check_row_count(table.num_rows, max_rows)
-    features = {name: table[name] for name in FEATURE_NAMES}
-    columns.check_no_missing_values(first_missing_rows(features))
-    return np.column_stack([column.to_numpy() for column in features.values()])
-
-
-def _parse_csv(body: bytes, column_names: list[str]) -> pa.Table:
-    """Return the feature columns. Raises RequestError that names a value that is no number."""
-    import pyarrow as pa
-    import pyarrow.csv
-
-    convert_options = pyarrow.csv.ConvertOptions(
-        column_types={name: pa.float64() for name in FEATURE_NAMES},
-        include_columns=FEATURE_NAMES,
-        null_values=[""],
-        strings_can_be_null=False,
-    )
-    read_options = pyarrow.csv.ReadOptions(use_threads=False)
-    try:
-        return pyarrow.csv.read_csv(io.BytesIO(body), read_options, convert_options=convert_options)
-    except pa.ArrowException as error:
-        match = INVALID_NUMBER_PATTERN.search(str(error))
-        if not match:
-            raise ValueError("pyarrow cannot read the CSV") from None
-        name, row = column_names[int(match[1])], int(match[2]) - 2  # row 1 is the header
-        raise RequestError(422, [invalid_value_error(name, row, shorten(match[3]))]) from None

@@ -12,8 +12,7 @@ from app.codecs.json_body import (
     Prediction,
     PredictionList,
 )
-from app.codecs.mlflow_invocations import TABLE_MEDIA_TYPES
-from app.codecs.tables import CSV_MEDIA_TYPE, MAX_TABLE_ROWS, TABLE_FORMATS
+from app.codecs.tables import CSV_MEDIA_TYPE, MAX_TABLE_ROWS, MEDIA_TYPE_ALIASES, TABLE_FORMATS
 from app.messages import JSON_MEDIA_TYPE, PROBLEM_MEDIA_TYPE
 from app.openapi import models
 from app.problem_details import ProblemDetails
@@ -37,7 +36,9 @@ EXAMPLE_CSV = "".join(
 TABLE_DESCRIPTION = (
     f"A list gets a list under `predictions`. A table of up to {MAX_TABLE_ROWS:,} rows is answered "
     "by a table of its format, JSON by JSON, unless the header Accept names another one of: "
-) + ", ".join(f"{name} ({media_type})" for media_type, name in TABLE_FORMATS.items())
+    + ", ".join(f"{name} ({media_type})" for media_type, name in TABLE_FORMATS.items())
+    + f". Understood too: {', '.join(MEDIA_TYPE_ALIASES)}. An index that pandas saved is ignored."
+)
 INVOCATIONS_DESCRIPTION = (
     "`dataframe_split` (columns and data) is accepted too. Columns that the model does not use are "
     "ignored."
@@ -89,7 +90,7 @@ ENDPOINTS = (
         "Predict house values by MLflow's scoring protocol",
         _json(models.InvocationOutput), (400, 408, 413, 415, 503),
         _json(models.InvocationError),
-        request=_json(models.InvocationInput) | _tables(TABLE_MEDIA_TYPES),
+        request=_json(models.InvocationInput) | _tables(TABLE_FORMATS),
         examples={
             JSON_MEDIA_TYPE: {"dataframe_records": [EXAMPLE_BLOCK_GROUP]},
             CSV_MEDIA_TYPE: EXAMPLE_CSV,

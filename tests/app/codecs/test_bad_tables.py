@@ -161,10 +161,10 @@ def test_columns_that_hold_no_plain_numbers_are_named(client, table):
         response = post_predict(client, ARROW_MEDIA_TYPE, content)
         return response.status_code, response.json["errors"][0]["problem"]
 
-    encoded = table.set_column(0, "MedInc", table["MedInc"].dictionary_encode())
+    encoded = table.set_column(0, "MedInc", pa.array(["a lot"] * ROW_COUNT).dictionary_encode())
     assert refuse(encoded) == (
         422,
-        "MedInc is a column of dictionary<values=double, indices=int32, ordered=0>, "
+        "MedInc is a column of dictionary<values=string, indices=int32, ordered=0>, "
         "expected numbers ($10,000 a year)",
     )
     nested = table.set_column(0, "MedInc", pa.array([[1.0]] * ROW_COUNT))
@@ -295,7 +295,8 @@ def test_a_value_of_csv_that_is_no_number_is_named_with_its_field_and_row(client
     CSV_HEADER.encode() + b'\n"' + b"1,\n" * 90_000, f"{CSV_HEADER}\n{CSV_ROW}\x00\n".encode(),
     f"{CSV_HEADER}\n{CSV_ROW},1\n".encode(), f"{CSV_HEADER}\n{CSV_ROW[:-8]}\n".encode(),
     f"{CSV_HEADER}\n\xe9{CSV_ROW}\n".encode("latin-1"), f"{CSV_HEADER}\n0x1{CSV_ROW}\n".encode(),
-    f"{CSV_HEADER}\n{CSV_ROW}\n".encode("utf-16"), CSV_HEADER.encode() + b"\r" + b"1\r" * 1_000_000,
+    f"{CSV_HEADER}\n{CSV_ROW}\n".encode("utf-16-le"),
+    CSV_HEADER.encode() + b"\r" + b"1\r" * 1_000_000,
     f'{CSV_HEADER}\n"{CSV_ROW}\n'.encode(),
     f"{CSV_HEADER},{CSV_HEADER}\n{CSV_ROW},{CSV_ROW}\n".encode(),
 ])  # fmt: skip
