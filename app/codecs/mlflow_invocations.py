@@ -7,7 +7,9 @@ Source: MLflow's documentation, "Local Inference Server", protocol of MLflow 2 a
 from __future__ import annotations
 
 import json
-from typing import Any
+import math
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -16,10 +18,17 @@ from app.codecs import tables, value_checks
 from app.codecs.predict import ParsedRequest, PredictionBatch
 from app.codecs.value_checks import ParsedTable
 from app.messages import JSON_MEDIA_TYPE, HttpRequest, HttpResponse, json_response
-from app.problem_details import RequestError, check_row_count, request_error
+from app.problem_details import (
+    MAX_REPORTED_ERRORS,
+    RequestError,
+    check_row_count,
+    request_error,
+)
 from housing.schema import FEATURE_NAMES
 
 INPUT_KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+MISSING = object()  # in the place of a value, or of a row, that an input does not have
+UNREADABLE_ROW = [math.nan] * len(FEATURE_NAMES)
 MAX_QUOTED_CHARS = 60  # of a wrong value that an error repeats
 MAX_PARSER_MESSAGE_CHARS = 200
 MLFLOW_ERROR_CODES = {
@@ -28,6 +37,14 @@ MLFLOW_ERROR_CODES = {
     500: "INTERNAL_ERROR",
     503: "TEMPORARILY_UNAVAILABLE",
 }
+
+
+class InputRows(NamedTuple):
+    """What a body has as its rows, not yet validated."""
+
+    column_names: Any
+    rows: Any
+    row_kind: str = ""  # what each row has to be, if not a list of a value for each column
 
 
 def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> ParsedRequest:
@@ -45,9 +62,9 @@ def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> 
         expected = ", ".join([JSON_MEDIA_TYPE, *tables.TABLE_FORMATS])
         raise request_error(415, f"the content type is {actual!r}, expected one of {expected}")
     input_key, content = _parse_json_input(request.body)
-    rows = _to_feature_array(*_split_names_and_rows(input_key, content), max_rows)
-    value_checks.check_values(ParsedTable(rows))
-    return ParsedRequest(rows)
+    table = _parse_rows(_split_names_and_rows(input_key, content, max_rows), max_rows)
+    value_checks.check_values(table)
+    return ParsedRequest(table.rows)
 
 
 def encode_response(_parsed_request: ParsedRequest, batch: PredictionBatch) -> HttpResponse:
@@ -80,7 +97,7 @@ def _parse_json_input(body: bytes) -> tuple[str, Any]:
     return input_keys[0], content[input_keys[0]]
 
 
-def _split_names_and_rows(input_key: str, content: Any) -> tuple[list[str], list[Any]]:
+def _split_names_and_rows(input_key: str, content: Any, max_rows: int) -> InputRows:
     """Return the names of the columns, and for each row its values in their order.
 
     Raises RequestError.
@@ -88,46 +105,57 @@ def _split_names_and_rows(input_key: str, content: Any) -> tuple[list[str], list
     if input_key == "dataframe_split":
         if not isinstance(content, dict) or not {"columns", "data"} <= set(content):
             raise request_error(400, "dataframe_split is not an object with columns and data")
-        return content["columns"], content["data"]
+        return InputRows(content["columns"], content["data"])
     if isinstance(content, dict):  # a list for each column, or one value for each
         columns = [value if isinstance(value, list) else [value] for value in content.values()]
         if len({len(column) for column in columns}) > 1:
             raise request_error(400, f"the columns of {input_key} are not of the same length")
-        return list(content), [list(row) for row in zip(*columns, strict=True)]
+        return InputRows(list(content), [list(row) for row in zip(*columns, strict=True)])
     if not isinstance(content, list) or not content:
         raise request_error(400, f"{input_key} is not a list of rows")
-    for index, row in enumerate(content):  # rows without names are refused here, too
-        if not isinstance(row, dict) or not set(FEATURE_NAMES) <= set(row):
-            raise request_error(
-                400, f"row {index} of {input_key} lacks one of {', '.join(FEATURE_NAMES)}"
-            )
-    return FEATURE_NAMES, [[row[name] for name in FEATURE_NAMES] for row in content]
+    check_row_count(len(content), max_rows)
+    rows = [
+        [row.get(name, MISSING) for name in FEATURE_NAMES] if isinstance(row, dict) else MISSING
+        for row in content  # rows without names are refused, too
+    ]
+    return InputRows(FEATURE_NAMES, rows, f"an object with {', '.join(FEATURE_NAMES)}")
 
 
-def _to_feature_array(column_names: Any, rows: Any, max_rows: int) -> np.ndarray:
-    """Return (n, 8) numbers in the order of `schema.FEATURE_NAMES`. Raises RequestError."""
+def _parse_rows(input_rows: InputRows, max_rows: int) -> ParsedTable:
+    """Return the numbers in the order of `schema.FEATURE_NAMES`. Raises RequestError."""
+    column_names, rows, row_kind = input_rows
     if not isinstance(column_names, list) or not isinstance(rows, list):
         raise request_error(400, "columns and data are not lists")
     wrong_names = [name for name in FEATURE_NAMES if column_names.count(name) != 1]
     if wrong_names:
         raise request_error(400, f"the columns lack {', '.join(wrong_names)}, or have them twice")
     check_row_count(len(rows), max_rows)
-    positions = {name: column_names.index(name) for name in FEATURE_NAMES}
+    select_features = itemgetter(*[column_names.index(name) for name in FEATURE_NAMES])
+    numbers: list[list[float]] = []
+    cell_texts: dict[tuple[int, int], str] = {}
+    malformed_rows: dict[int, str] = {}
     for index, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(column_names):
-            raise request_error(400, f"row {index} is not a list of {len(column_names)} values")
-        for name, position in positions.items():
-            if type(row[position]) not in (int, float):
-                actual = _describe_value(row[position])
-                raise request_error(400, f"row {index}: {name} is {actual}, expected a number")
+            malformed_rows[index] = f"not {row_kind or f'a list of {len(column_names)} values'}"
+            numbers.append(UNREADABLE_ROW)
+            continue
+        values = [*select_features(row)]
+        for column, value in enumerate(values):
+            if type(value) not in (int, float):
+                values[column] = math.nan
+                if len(cell_texts) < MAX_REPORTED_ERRORS:
+                    cell_texts[index, column] = _describe_value(value)
+        numbers.append(values)
     try:
-        return np.array([[row[index] for index in positions.values()] for row in rows], float)
+        return ParsedTable(np.array(numbers, float), cell_texts, malformed_rows)
     except OverflowError:
         raise request_error(400, "a number is larger than a double can hold") from None
 
 
 def _describe_value(value: Any) -> str:
     """Return a value as short JSON; lists and objects, which may be deep, by kind only."""
+    if value is MISSING:
+        return "missing"
     if isinstance(value, (list, dict)):
         return "a list" if isinstance(value, list) else "an object"
     return json.dumps(value)[:MAX_QUOTED_CHARS]
