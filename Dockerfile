@@ -71,5 +71,5 @@ RUN python -c "from housing.inference.native import bindings; assert bindings.lo
 EXPOSE 8081
 VOLUME ["/srv/housing/var"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-  CMD ["python", "-Ic", "from urllib import request as it; it.build_opener(it.ProxyHandler({})).open('http://127.0.0.1:8081/health', timeout=2)"]
+  CMD ["python", "-m", "app.cli.health"]
 CMD ["python", "-m", "app"]

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from app import limit_openmp_threads, startup
+from app import addresses, limit_openmp_threads, startup
 
 try:
     from uvicorn import Config
@@ -29,7 +29,7 @@ try:
     from app.model import local_copy, registry_sync
     from app.prediction_log import writer
     from app.prediction_log.writer import PredictionLogError
-    from app.server import lifecycle, listening
+    from app.server import lifecycle, listening, startup_checks
     from app.settings import load_settings, removed_setting_messages
 except Exception as error:  # a missing package, or the syntax of a newer Python
     startup.explain_import_error(error, "app", "serve")
@@ -42,6 +42,7 @@ logger = logging.getLogger("app")
 def main() -> int:
     """Serve until a stop signal; return exit code 1 if the service may not or cannot listen."""
     limit_openmp_threads()  # the workers inherit it, and load OpenMP as they start
+    lifecycle.ignore_minor_signals()  # until uvicorn's supervisor handles them
     lifecycle.configure_logging()
     try:
         settings = load_settings()
@@ -49,6 +50,7 @@ def main() -> int:
             logger.warning(message)
         host, port = settings["HOST"], settings["PORT"]
         _check_network_exposure(host, settings)
+        startup_checks.check_files(settings)
         shared_port = listening.take_port(host, port)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
@@ -58,7 +60,7 @@ def main() -> int:
     serving_folder = Path(settings["SERVING"])
     if not local_copy.read_status(serving_folder).is_baked:
         _start_daemon_thread(registry_sync.sync_forever, serving_folder, settings["MODEL"] or None)
-    print(f"the service is at http://{host}:{port}", flush=True)
+    print(f"the service is at {addresses.base_url(host, port)}", flush=True)
     # replaces a worker that dies or hangs. SIGHUP restarts the workers one by one; SIGTERM stops
     # the service once they have ended
     WorkerSupervisor(lifecycle.uvicorn_config(settings), [shared_port]).run()
@@ -110,21 +112,19 @@ def _checkpoint_forever(settings: Mapping[str, Any]) -> None:
 
 
 def _check_network_exposure(host: str, settings: Mapping[str, Any]) -> None:
-    """Raise ValueError if other machines could reach the service and no API key protects it."""
-    if _is_loopback(host) or settings["OPEN"] or api_keys.read_keys(Path(settings["KEYS"])):
+    """Raise ValueError if other machines could reach the service and no API key protects it.
+
+    Raises OSError if the host has no address.
+    """
+    _, (address, *_) = listening.resolve_host(host, settings["PORT"])
+    is_loopback = ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    if is_loopback or settings["OPEN"] or api_keys.read_keys(Path(settings["KEYS"])):
         return
     raise ValueError(
         f"HOUSING_HOST is {host}, which other machines can reach, and there are no API keys. "
         "Create one with `python -m app.cli.keys add NAME`, or set HOUSING_OPEN=1 to answer every "
         "client without a key"
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 if __name__ == "__main__":

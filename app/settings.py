@@ -8,10 +8,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from app.addresses import MAX_PORT
 from app.codecs import json_body, tables
+from app.metrics import shared_counters
 from app.model import local_copy
 from app.prediction_log import json_lines
+from app.problem_details import shorten
 from housing import paths
+
+MAX_WORKERS = shared_counters.MAX_WORKERS - 2  # two more run while workers are replaced
+MAX_SECONDS = 86_400  # a day
+MAX_BYTES, MAX_ROWS = 10**12, 10**9  # nobody means more
 
 
 class Setting(NamedTuple):
@@ -19,7 +26,9 @@ class Setting(NamedTuple):
 
     default_factory: Callable[[], Any]
     description: str
-    choices: tuple[str, ...] = ()  # none: any number above 0, or any text
+    choices: tuple[str, ...] = ()  # of a text; none: any
+    minimum: int = 1  # of a number
+    maximum: int = MAX_SECONDS
 
 
 def default_worker_count(cpu_limit_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
@@ -31,9 +40,10 @@ def default_worker_count(cpu_limit_file: Path = Path("/sys/fs/cgroup/cpu.max")) 
     core_count = len(os.sched_getaffinity(0))
     try:
         quota, period = cpu_limit_file.read_text().split()
-        return min(core_count, math.ceil(int(quota) / int(period)))
+        core_count = min(core_count, math.ceil(int(quota) / int(period)))
     except (OSError, ValueError):  # there is no limit, or it is "max"
-        return core_count
+        pass
+    return min(core_count, MAX_WORKERS)
 
 
 def default_serving_dir() -> str:
@@ -54,9 +64,9 @@ SETTINGS = {
         lambda: "127.0.0.1",
         "address to listen at; if other machines can reach it, it needs API keys or HOUSING_OPEN=1",
     ),
-    "PORT": Setting(lambda: 8081, "port to listen at"),
+    "PORT": Setting(lambda: 8081, "port to listen at", maximum=MAX_PORT),
     "OPEN": Setting(lambda: False, "1: answer every client, without API keys"),
-    "WORKERS": Setting(default_worker_count, "number of worker processes"),
+    "WORKERS": Setting(default_worker_count, "number of worker processes", maximum=MAX_WORKERS),
     "MODEL": Setting(
         lambda: "",
         "name of the registered model; empty: the one of the real data, else the sample's",
@@ -77,7 +87,9 @@ SETTINGS = {
         ("NORMAL", "FULL"),
     ),
     "LOG_BYTES": Setting(
-        lambda: json_lines.MAX_FILE_BYTES, "bytes of a JSON lines file before it is rotated"
+        lambda: json_lines.MAX_FILE_BYTES,
+        "bytes of a JSON lines file before it is rotated",
+        maximum=MAX_BYTES,
     ),
     "KEYS": Setting(
         lambda: str(paths.var() / "keys.json"), "the API keys, written by `python -m app.cli.keys`"
@@ -94,10 +106,16 @@ SETTINGS = {
     "REPORTS": Setting(
         lambda: str(paths.home() / "reports"), "folder of the reports shown under /reports/"
     ),
-    "MAX_CONTENT_LENGTH": Setting(lambda: 8_000_000, "largest request body, in bytes"),
-    "MAX_ROWS": Setting(lambda: json_body.MAX_JSON_ROWS, "most rows of a JSON request"),
+    "MAX_CONTENT_LENGTH": Setting(
+        lambda: 8_000_000,
+        "largest request body, in bytes",
+        maximum=MAX_BYTES,
+    ),
+    "MAX_ROWS": Setting(
+        lambda: json_body.MAX_JSON_ROWS, "most rows of a JSON request", maximum=MAX_ROWS
+    ),
     "MAX_TABLE_ROWS": Setting(
-        lambda: tables.MAX_TABLE_ROWS, "most rows of a request that sends a table"
+        lambda: tables.MAX_TABLE_ROWS, "most rows of a request that sends a table", maximum=MAX_ROWS
     ),
     "BODY_SECONDS": Setting(
         lambda: 10, "seconds for a client to send a request's body, and to read the response"
@@ -123,15 +141,26 @@ def load_settings() -> dict[str, Any]:
 
 
 def validate_settings(settings: Mapping[str, Any]) -> None:
-    """Raise ValueError for a value that is not among its choices, or a number below 1."""
+    """Raise ValueError that names the first value which a setting may not have."""
     for name, setting in SETTINGS.items():
-        value, expected = settings[name], ""
-        if setting.choices and value not in setting.choices:
-            expected = " or ".join(setting.choices)
-        elif type(setting.default_factory()) is int and value <= 0:
-            expected = "a number above 0"
+        expected = _find_expectation(setting, settings[name])
         if expected:
-            raise ValueError(f"HOUSING_{name} is {value!r}, expected {expected}")
+            raise ValueError(f"HOUSING_{name} is {shorten(settings[name])}, expected {expected}")
+
+
+def _find_expectation(setting: Setting, value: Any) -> str:
+    """Return what is expected in place of the value; "" if the setting may have it."""
+    if setting.choices:
+        return "" if value in setting.choices else " or ".join(setting.choices)
+    if type(setting.default_factory()) is int:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        is_valid = is_number and setting.minimum - 1 < value <= setting.maximum
+        return "" if is_valid else _expected_number(setting)
+    return ""
+
+
+def _expected_number(setting: Setting) -> str:
+    return f"a whole number from {setting.minimum:,} to {setting.maximum:,}"
 
 
 def _read_variable(setting_name: str, default: Any) -> Any:
@@ -141,12 +170,15 @@ def _read_variable(setting_name: str, default: Any) -> Any:
         return default
     if isinstance(default, bool):
         if text not in ("0", "1"):
-            raise ValueError(f"HOUSING_{setting_name} is {text!r}, expected 0 or 1")
+            raise ValueError(f"HOUSING_{setting_name} is {shorten(text)}, expected 0 or 1")
         return text == "1"
     try:
         return type(default)(text)
     except ValueError:
-        raise ValueError(f"HOUSING_{setting_name} is {text!r}, expected a whole number") from None
+        expected = _expected_number(SETTINGS[setting_name])
+        raise ValueError(
+            f"HOUSING_{setting_name} is {shorten(text)}, expected {expected}"
+        ) from None
 
 
 def removed_setting_messages() -> list[str]:

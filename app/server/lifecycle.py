@@ -27,6 +27,16 @@ GC_THRESHOLDS = 50_000, 20, 50  # new objects between two garbage collections, a
 THREAD_SWITCH_SECONDS = 0.001  # time a thread may take while the event loop has something to do
 PARENT_CHECK_SECONDS = 0.5
 HEALTHCHECK_SECONDS = 30  # for a worker to start and to reply, however busy the machine is
+# signals that would end a worker with its open requests. The parent process acts on SIGHUP, SIGTTIN
+# and SIGTTOU; sent to a worker, by mistake or to the whole process group, they mean nothing
+MINOR_SIGNALS = [
+    getattr(signal, name)
+    for name in (
+        *("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU", "SIGALRM", "SIGVTALRM"),
+        *("SIGPROF", "SIGPOLL", "SIGPWR", "SIGSTKFLT"),
+    )
+    if hasattr(signal, name)
+]
 MAX_OPEN_FILES = 65_536
 RESERVED_FILE_DESCRIPTORS = 100  # for other things than connections: the log, the model, threads
 
@@ -57,6 +67,7 @@ def create_asgi_app() -> AsgiApp:
     """Create the ASGI application of one worker, and set up the worker's process for it."""
     from app.server.asgi import AsgiApp
 
+    ignore_minor_signals()
     configure_logging()
     memory.limit_allocator_retention()
     max_open_files = _raise_open_file_limit()
@@ -68,6 +79,15 @@ def create_asgi_app() -> AsgiApp:
     gc.freeze()  # what exists by now lives as long as the worker: collections need not scan it
     gc.set_threshold(*GC_THRESHOLDS)
     return AsgiApp(flask_app, max_open_files - RESERVED_FILE_DESCRIPTORS)
+
+
+def ignore_minor_signals() -> None:
+    """Ignore what would end this process although nobody has told it to stop.
+
+    Processes that it starts, such as the readers of tables, inherit that.
+    """
+    for number in MINOR_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def configure_logging() -> None:

@@ -14,10 +14,14 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from app.addresses import MAX_PORT, bare_host
+
 LISTEN_BACKLOG = 2_048  # connections that wait to be accepted
 SO_ATTACH_FILTER = 26  # the kernel's number; Python's socket module has no name for it
 # its one instruction: keep 0 bytes of a packet
 DROP_ALL_FILTER = struct.pack("HBBI", 0x06, 0, 0, 0)
+
+MAX_QUOTED_CHARS = 60  # of a host that an error repeats
 
 _worker_sockets: list[socket.socket] = []  # of this process, if it is a worker
 
@@ -33,16 +37,37 @@ class SharedPort(socket.socket):
         return _bind_worker_socket, (self.family, self.getsockname())
 
 
+def resolve_host(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
+    """Return the family and the address of a socket that listens at a host, IPv4 if it has both.
+
+    Raises OSError naming the host if it is none.
+    """
+    try:
+        infos = socket.getaddrinfo(
+            bare_host(host), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no name of a host"
+        raise OSError(
+            f"HOUSING_HOST is {host[:MAX_QUOTED_CHARS]!r}, which has no address ({reason}); "
+            "expected an address of this machine, such as 127.0.0.1, ::1 or 0.0.0.0 for all"
+        ) from None
+    family, _, _, _, address = min(infos, key=lambda info: info[0] != socket.AF_INET)
+    return family, address
+
+
 def take_port(host: str, port: int) -> SharedPort:
     """Take the port. Raises OSError naming host and port if that cannot be done."""
-    shared_port = SharedPort(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family, address = resolve_host(host, port)
+    shared_port = SharedPort(family)
     try:
         shared_port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        shared_port.bind((host, port))
+        shared_port.bind(address)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise OSError(f"cannot listen at {host} port {port}: {error.strerror}") from None
-        raise OSError(f"port {port} is taken; choose another: HOUSING_PORT={port + 1}") from None
+        other_port = port + 1 if port < MAX_PORT else port - 1
+        raise OSError(f"port {port} is taken; choose another: HOUSING_PORT={other_port}") from None
     # only now, so that no other service shares it: neither one that runs, nor one that starts later
     shared_port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     shared_port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

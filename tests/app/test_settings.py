@@ -9,6 +9,7 @@ from app.settings import (
     load_settings,
     readme_row,
     removed_setting_messages,
+    validate_settings,
 )
 from housing.paths import PROJECT_ROOT
 from tests.support.served_champion import copy_serving_folder
@@ -25,15 +26,32 @@ def test_the_readme_has_every_setting(home):
     [
         ("LOG_POLICY", "maybe", "expected strict or available"),
         ("LOG_SYNC", "OFF", "expected NORMAL or FULL"),
-        ("WORKERS", "0", "expected a number above 0"),
+        ("WORKERS", "0", "expected a whole number from 1 to 62"),
+        ("WORKERS", "63", "expected a whole number from 1 to 62"),
         ("MAX_ROWS", "many", "expected a whole number"),
         ("OPEN", "yes", "expected 0 or 1"),
+        ("PORT", "70000", "expected a whole number from 1 to 65,535"),
+        ("PORT", "0", "expected a whole number from 1 to 65,535"),
+        ("PORT", "-1", "expected a whole number from 1 to 65,535"),
+        ("PORT", "8081.5", "expected a whole number from 1 to 65,535"),
+        ("BODY_SECONDS", "9" * 30, "expected a whole number from 1 to 86,400"),
+        ("MAX_CONTENT_LENGTH", "9" * 30, "expected a whole number from 1 to"),
     ],
 )
 def test_an_invalid_setting_is_refused(home, monkeypatch, name, value, expectation):
     monkeypatch.setenv(f"HOUSING_{name}", value)
     with pytest.raises(ValueError, match=f"HOUSING_{name} is '?{value}'?, {expectation}"):
         create_app()
+
+
+@pytest.mark.parametrize("value", ["8081", None, True, float("nan"), float("inf"), 10**400])
+def test_a_number_of_another_kind_is_refused(home, value):
+    with pytest.raises(ValueError, match=r"HOUSING_PORT is .*, expected a whole number from 1 to"):
+        create_app({"PORT": value})
+
+
+def test_every_default_is_within_its_bounds(home):
+    validate_settings({name: setting.default_factory() for name, setting in SETTINGS.items()})
 
 
 def test_an_empty_variable_counts_as_not_set(home, monkeypatch):
