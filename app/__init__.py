@@ -22,7 +22,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     # only now, as some of these modules load OpenMP
     from app import response_headers
     from app.auth.api_keys import ApiKeyAuth
-    from app.blueprints import hooks, operations, pages, predictions, reports
+    from app.blueprints import compression, hooks, operations, pages, predictions, reports
     from app.metrics.metrics import Metrics
     from app.model.champion import ChampionLoader
     from app.prediction_log.writer import open_prediction_log
@@ -47,6 +47,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         app.register_blueprint(blueprint)
     hooks.init_app(app)
     response_headers.init_app(app)
+    compression.init_app(app)
     return app
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import orjson
 
 JSON_MEDIA_TYPE, PROBLEM_MEDIA_TYPE = "application/json", "application/problem+json"
+MAX_PARSED_HEADER_CHARS = 1_000  # of a header that has parts; more would take milliseconds
 # a client's own id may hold nothing that could end a line or a header
 CLIENT_REQUEST_ID_PATTERN = re.compile(r"[!-~]{1,128}")
 # characters of a traceparent of version 00; what a later version appends is unknown to this service

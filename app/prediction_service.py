@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.codecs import json_body, mlflow_invocations, predict
+from app.codecs import content_encoding, json_body, mlflow_invocations, predict
 from app.codecs.predict import ParsedRequest, PredictionBatch
 from app.messages import HttpRequest, HttpResponse
 from app.metrics.metrics import Metrics
@@ -50,6 +50,7 @@ class PredictionService:
         self.prediction_log = prediction_log
         self.champion_loader = champion_loader
         self.metrics = metrics
+        self.max_body_bytes: int = config["MAX_CONTENT_LENGTH"]
         self.row_limits = config["MAX_ROWS"], config["MAX_TABLE_ROWS"]
         self.allow_unlogged = config["LOG_POLICY"] == "available"
 
@@ -86,9 +87,10 @@ class PredictionService:
     def _finalize_responses(
         self, requests: list[HttpRequest], responses: list[HttpResponse]
     ) -> list[HttpResponse]:
-        """Add the tracing headers and count the responses."""
+        """Pack long bodies, add the tracing headers and count the responses."""
         pairs = [*zip(requests, responses, strict=True)]
         for request, response in pairs:
+            content_encoding.encode_response(request, response)
             response.headers += request.tracing_headers()
         counts = Counter((request.path, response.status) for request, response in pairs)
         for (path, status), count in counts.items():
@@ -148,6 +150,7 @@ class PredictionService:
         self, request: HttpRequest, champion: Champion | None
     ) -> ParsedRequest | RequestError:
         try:
+            content_encoding.decode_body(request, self.max_body_bytes)
             if champion is None:
                 raise request_error(503, NO_CHAMPION_MESSAGE)
             parsed_request = CODECS[request.path].decode_request(request, *self.row_limits)

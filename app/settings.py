@@ -108,7 +108,7 @@ SETTINGS = {
     ),
     "MAX_CONTENT_LENGTH": Setting(
         lambda: 8_000_000,
-        "largest request body, in bytes",
+        "largest request body, in bytes, as it is sent and when it is unpacked",
         maximum=MAX_BYTES,
     ),
     "MAX_ROWS": Setting(

@@ -6,13 +6,13 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from app.auth.api_keys import PUBLIC_PATHS, ApiKeyAuth
-from app.blueprints.responses import flask_response
+from app.blueprints.responses import flask_response, is_prediction_request
 from app.codecs import predict
 from app.messages import HttpRequest
 from app.metrics.metrics import get_metrics
 from app.prediction_log import records
 from app.prediction_log.writer import PredictionLogError, prediction_log
-from app.prediction_service import CODECS, LOG_UNAVAILABLE_MESSAGE, PredictionService
+from app.prediction_service import LOG_UNAVAILABLE_MESSAGE, PredictionService
 from app.problem_details import RequestError, body_too_large_error, request_error
 
 
@@ -35,13 +35,20 @@ def _admit_request() -> None:
     state = request.environ.get("asgi.scope", {}).get("state", {})
     if "request" in state:
         g.http_request = state["request"]
-        if state["error"] and _is_prediction_request():  # its key was checked, or is the error
+        if state["error"] and is_prediction_request(
+            request
+        ):  # its key was checked, or is the error
             raise state["error"]
     else:
         headers = {name.lower(): value for name, value in request.headers.items()}
         query_string = request.query_string.decode("latin-1")
         g.http_request = HttpRequest(
-            request.method, request.path, query_string, headers, b"", request.remote_addr or ""
+            request.method,
+            request.path,
+            query_string,
+            headers,
+            b"",
+            request.remote_addr or "",
         )
     if request.path not in PUBLIC_PATHS:
         auth: ApiKeyAuth = current_app.extensions["api_key_auth"]
@@ -56,14 +63,9 @@ def _max_body_bytes() -> int:
     return current_app.config["MAX_CONTENT_LENGTH"]
 
 
-def _is_prediction_request() -> bool:
-    """Return whether the prediction service logs and counts this request itself."""
-    return request.method == "POST" and request.path in CODECS
-
-
 def _record_request(response: Response) -> Response:
     """Count and log a request and add its tracing headers."""
-    if _is_prediction_request():
+    if is_prediction_request(request):
         return response
     endpoint = request.url_rule.rule if request.url_rule else "unknown"
     get_metrics().count("housing_requests", endpoint, str(response.status_code))
@@ -75,7 +77,7 @@ def _record_request(response: Response) -> Response:
 
 
 def _handle_request_error(error: RequestError) -> Response:
-    if _is_prediction_request():
+    if is_prediction_request(request):
         service: PredictionService = current_app.extensions["service"]
         return flask_response(service.reject_request(g.http_request, error))
     if error.status == 429:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Response
+from flask import Request, Response
 
 from app.messages import JSON_MEDIA_TYPE, HttpResponse
+from app.prediction_service import CODECS
+
+
+def is_prediction_request(request: Request) -> bool:
+    """Return whether the prediction service answers, logs, counts and packs by itself."""
+    return request.method == "POST" and request.path in CODECS
 
 
 def flask_response(http_response: HttpResponse) -> Response:

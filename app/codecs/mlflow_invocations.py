@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from app.codecs import tables, value_checks
+from app.codecs import json_text, tables, value_checks
 from app.codecs.predict import ParsedRequest, PredictionBatch
 from app.codecs.value_checks import ParsedTable
 from app.messages import JSON_MEDIA_TYPE, HttpRequest, HttpResponse, json_response
@@ -61,6 +61,7 @@ def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> 
         actual = media_type[:MAX_QUOTED_CHARS] or "nothing"
         expected = ", ".join([JSON_MEDIA_TYPE, *tables.TABLE_FORMATS])
         raise request_error(415, f"the content type is {actual!r}, expected one of {expected}")
+    json_text.convert_to_utf8(request)
     input_key, content = _parse_json_input(request.body)
     table = _parse_rows(_split_names_and_rows(input_key, content, max_rows), max_rows)
     value_checks.check_values(table)

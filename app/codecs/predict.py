@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import numpy as np
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
-from app.codecs import json_body, tables
+from app.codecs import json_body, json_text, tables
 from app.messages import (
     JSON_MEDIA_TYPE,
+    MAX_PARSED_HEADER_CHARS,
     PROBLEM_MEDIA_TYPE,
     HttpRequest,
     HttpResponse,
@@ -61,6 +65,7 @@ def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> 
     if respond_with_table:
         tables.require_pyarrow()
     if media_type == JSON_MEDIA_TYPE:
+        json_text.convert_to_utf8(request)
         rows, as_list = json_body.parse_block_groups(request.body, max_rows)
     else:
         rows, as_list = tables.decode_table(media_type, request.body, max_table_rows), True
@@ -111,12 +116,41 @@ def _is_supported(media_type: str) -> bool:
 
 
 def _negotiate_media_type(accept_header: str, request_media_type: str) -> str:
-    """Return the first supported format of the header Accept, else that of the request's body."""
-    for media_range in accept_header.split(",") if accept_header else ():
-        media_type = tables.resolve_media_type(media_range)
-        if _is_supported(media_type):
-            return media_type
-    return request_media_type
+    """Return the format of the response; of those that suit as well, that of the request's body.
+
+    Raises RequestError (406) if the header Accept excludes all.
+    """
+    if not accept_header or accept_header == "*/*":
+        return request_media_type
+    media_type = _find_best_media_type(accept_header[:MAX_PARSED_HEADER_CHARS], request_media_type)
+    if media_type is None:
+        raise request_error(
+            406,
+            f"Accept is {shorten(accept_header)}, which excludes all of "
+            + ", ".join([JSON_MEDIA_TYPE, *tables.TABLE_FORMATS]),
+        )
+    return media_type
+
+
+@lru_cache(maxsize=64)
+def _find_best_media_type(accept_header: str, request_media_type: str) -> str | None:
+    """Return the format that a header Accept wants most (RFC 9110, 12.5.1); None if it wants none.
+
+    If it names nothing that there is, it is disregarded, unless it excludes what is usual, too.
+    """
+    # a parameter such as charset=utf-8 tells no format from another
+    media_ranges = [
+        (tables.resolve_media_type(media_range), quality)
+        for media_range, quality in parse_accept_header(accept_header)
+    ]
+    accept = MIMEAccept(media_ranges)
+    media_types = dict.fromkeys([request_media_type, JSON_MEDIA_TYPE, *tables.TABLE_FORMATS])
+    best_match = accept.best_match(media_types)
+    if best_match:
+        return best_match
+    return next(
+        (name for name in (request_media_type, JSON_MEDIA_TYPE) if name not in accept), None
+    )
 
 
 def _predictions_as_json(batch: PredictionBatch) -> list[dict[str, Any]]:

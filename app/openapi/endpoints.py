@@ -79,7 +79,7 @@ ENDPOINTS = (
         "predict", "POST", "/predict", PREDICTIONS,
         f"Predict the house values of one block group, or of up to {MAX_JSON_ROWS:,}",
         _json(Prediction | PredictionList) | _tables(TABLE_FORMATS),
-        (400, 408, 413, 415, 422, 503),
+        (400, 406, 408, 413, 415, 422, 503),
         request=_json(BlockGroup | models.BlockGroups) | _tables(TABLE_FORMATS),
         examples={JSON_MEDIA_TYPE: EXAMPLE_BLOCK_GROUP, CSV_MEDIA_TYPE: EXAMPLE_CSV},
         query=models.ExplainQuery,

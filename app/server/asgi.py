@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -18,10 +18,12 @@ from flask import Flask
 
 from app import response_headers
 from app.auth.api_keys import ApiKeyAuth
+from app.codecs import content_encoding
 from app.codecs.tables import SANDBOXED_MEDIA_TYPES
 from app.messages import HttpRequest, HttpResponse
 from app.prediction_service import CODECS, PredictionService
 from app.problem_details import RequestError, body_too_large_error, request_error
+from app.server import scopes
 from app.server.batcher import InlineBatcher, ThreadBatcher
 from app.server.connection import LINGER_SECONDS, Connection, ConnectionLimits, ConnectionPool
 from app.server.memory import trim_heap
@@ -93,14 +95,9 @@ class AsgiApp:
     async def _answer(
         self, scope: Message, receive: Receive, send: Send, connection: Connection
     ) -> None:
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        method, path = scope["method"], "/" + scope["path"].lstrip("/")  # as Flask has it
-        client = scope["client"][0] if scope["client"] else ""
-        query_string = scope["query_string"].decode("latin-1")
-        request = HttpRequest(method, path, query_string, headers, b"", client)
-        is_prediction = path in CODECS and method == "POST"
+        request = scopes.read_request(scope)
+        headers = request.headers
+        is_prediction = request.path in CODECS and request.method == "POST"
         try:
             if is_prediction:
                 request.api_key_name = self.api_key_auth.authenticate(headers)
@@ -119,7 +116,11 @@ class AsgiApp:
         await send({"type": "http.response.body", "body": response.body})
 
     async def _predict(self, request: HttpRequest) -> HttpResponse:
-        is_short = len(request.body) < MAX_SHORT_BODY_BYTES and not _is_slow(request)
+        is_short = (
+            len(request.body) < MAX_SHORT_BODY_BYTES
+            and not _is_slow(request)
+            and content_encoding.try_decode_body(request, MAX_SHORT_BODY_BYTES)
+        )
         batcher = self._short_batcher if is_short else self._long_batcher
         if len(batcher) >= MAX_QUEUED_REQUESTS:
             return self.service.shed_request(request)
@@ -131,7 +132,7 @@ class AsgiApp:
         asyncio.get_running_loop().call_later(QUEUE_GAUGE_SECONDS, self._update_queue_gauge)
 
     async def _read_body(
-        self, headers: dict[str, str], receive: Receive, connection: Connection
+        self, headers: Mapping[str, str], receive: Receive, connection: Connection
     ) -> bytes:
         """Return the complete body.
 

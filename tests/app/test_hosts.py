@@ -4,9 +4,11 @@ What belongs to a server and not to a WSGI app is not compared: the headers Date
 responses to what is no complete HTTP request (a body that is late, or longer than its length says).
 """
 
+import gzip
 import io
 import json
 import re
+import zlib
 from contextlib import ExitStack, closing
 from typing import NamedTuple
 from wsgiref.util import is_hop_by_hop
@@ -126,6 +128,45 @@ CASES = {
         headers={"Origin": "http://elsewhere", "Cookie": "a=b", "Accept-Encoding": "gzip, br"},
     ),
     "an offer of another protocol": post_json(BLOCK_GROUP, headers={"Upgrade": "h2c"}),
+    # other encodings
+    "a packed row": post_json(gzip.compress(ROW), headers={"Content-Encoding": "gzip"}),
+    "a packed list": post_json(
+        gzip.compress(json.dumps([BLOCK_GROUP] * 20).encode()),
+        headers={"Content-Encoding": "gzip"},
+    ),
+    "a deflated row": post_json(zlib.compress(ROW), headers={"Content-Encoding": "deflate"}),
+    "a packed row of a wrong value": post_json(
+        gzip.compress(b'{"MedInc": "much"}'), headers={"Content-Encoding": "x-gzip"}
+    ),
+    "a row packed for MLflow": post_json(
+        gzip.compress(b'{"instances": [%b]}' % ROW),
+        "/invocations",
+        headers={"Content-Encoding": "gzip"},
+    ),
+    "a damaged packed row": post_json(
+        gzip.compress(ROW)[:-10], headers={"Content-Encoding": "gzip"}
+    ),
+    "a row that is not packed": post_json(ROW, headers={"Content-Encoding": "gzip"}),
+    "an unknown coding": post_json(ROW, headers={"Content-Encoding": "br"}),
+    "an unknown coding for MLflow": post_json(
+        ROW, "/invocations", headers={"Content-Encoding": "zstd"}
+    ),
+    "too many bytes when unpacked": post_json(
+        gzip.compress(b" " * (MAX_BODY_BYTES + 1)), headers={"Content-Encoding": "gzip"}
+    ),
+    "a long packed answer": table_case(
+        CSV_MEDIA_TYPE,
+        table=pa.Table.from_pylist([BLOCK_GROUP] * MAX_TABLE_ROWS),
+        headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+    ),
+    "a row in UTF-16": post_json(ROW.decode().encode("utf-16")),
+    "a refused row in UTF-16": post_json("{}".encode("utf-16")),
+    "a charset of another encoding": Case("POST", "/predict", ROW, f"{JSON}; charset=utf-16"),
+    "an unknown charset": Case("POST", "/predict", ROW, f"{JSON}; charset=x"),
+    "an Accept header of weights": post_json(
+        BLOCK_GROUP, headers={"Accept": "text/csv;q=0.2, application/json;q=0.1"}
+    ),
+    "an Accept header that excludes all": post_json(BLOCK_GROUP, headers={"Accept": "*/*;q=0"}),
     # refused bodies
     "no body": post_json(b""),
     "no JSON": post_json(b"[nonsense"),
@@ -312,7 +353,9 @@ def without_variable_fields(records):
 
 
 def readable_body(response):
-    """Return the body; of a Parquet file, which is compressed, what it holds."""
+    """Return the body as it was before it was packed; of a Parquet file what it holds."""
+    if response.headers.get("content-encoding") == "gzip":
+        return gzip.decompress(response.data)
     if response.mimetype != PARQUET_MEDIA_TYPE:
         return response.data
     return json.dumps(pyarrow.parquet.read_table(io.BytesIO(response.data)).to_pylist()).encode()

@@ -96,7 +96,7 @@ def test_the_accept_header_chooses_the_format(client, table):
         client,
         CSV_MEDIA_TYPE,
         encode(CSV_MEDIA_TYPE, table),
-        Accept=f"{ARROW_MEDIA_TYPE};q=0.9, */*",
+        Accept=f"{ARROW_MEDIA_TYPE};q=0.9, */*;q=0.8",
     )
     assert len(decode(ARROW_MEDIA_TYPE, response.data)) == 30
     response = post_predict(

@@ -1,0 +1,89 @@
+"""The character encoding of a JSON body: UTF-8 by RFC 8259, and what clients send nevertheless."""
+
+from __future__ import annotations
+
+import codecs
+
+from werkzeug.http import parse_options_header
+
+from app.messages import MAX_PARSED_HEADER_CHARS, HttpRequest
+from app.problem_details import request_error, shorten
+
+UTF_8 = "utf-8"
+BYTE_ORDER_MARKS = {  # UTF-32's little-endian mark begins with UTF-16's
+    codecs.BOM_UTF8: UTF_8,
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+# Python's names of what a charset may name beside UTF-8, -16 and -32
+SINGLE_BYTE_ENCODINGS = ("ascii", "iso8859-1", "iso8859-15", "cp1252")
+EXPECTED_CHARSETS = "UTF-8, UTF-16, UTF-32, US-ASCII, ISO-8859-1, ISO-8859-15 or Windows-1252"
+
+
+def convert_to_utf8(request: HttpRequest) -> None:
+    """Convert a request's JSON body to UTF-8 without a byte order mark, in place.
+
+    Raises RequestError: 415 for an unknown charset, 400 for a body that has another one than its
+    content type says.
+    """
+    body, content_type = request.body, request.headers.get("content-type", "")
+    if body[:1] in (b"{", b"[", b"") and body[1:2] != b"\0" and ";" not in content_type:
+        return  # as nearly all requests are
+    charset = (
+        parse_options_header(content_type[:MAX_PARSED_HEADER_CHARS])[1]
+        .get("charset", "")
+        .strip("' ")
+    )
+    declared = _find_encoding(charset) if charset else ""
+    mark, detected = _detect_encoding(body)
+    encoding = detected
+    if declared in SINGLE_BYTE_ENCODINGS and detected == UTF_8 and not mark:
+        encoding = declared
+    elif declared and not detected.startswith(declared):
+        raise request_error(
+            400, f"the body is in {detected.upper()}, and its content type says {charset[:40]}"
+        )
+    if encoding == UTF_8:
+        request.body = body[len(mark) :]
+        return
+    try:
+        request.body = body[len(mark) :].decode(encoding).encode()
+    except UnicodeDecodeError as error:
+        raise request_error(
+            400, f"the body is no text in {encoding.upper()}: {error.reason} at byte {error.start}"
+        ) from None
+
+
+def _find_encoding(charset: str) -> str:
+    """Return Python's name of a charset. Raises RequestError (415) for one that is not read."""
+    try:
+        name = codecs.lookup(charset).name
+    except (LookupError, ValueError):  # a name with a null character
+        name = ""
+    if name not in (UTF_8, *SINGLE_BYTE_ENCODINGS) and not name.startswith(("utf-16", "utf-32")):
+        raise request_error(
+            415, f"the charset of the body is {shorten(charset)}, expected {EXPECTED_CHARSETS}"
+        )
+    return name
+
+
+def _detect_encoding(body: bytes) -> tuple[bytes, str]:
+    """Return a body's byte order mark, maybe empty, and its encoding.
+
+    JSON begins with two ASCII characters, so null bytes show the encoding (RFC 4627, section 3).
+    """
+    for mark, encoding in BYTE_ORDER_MARKS.items():
+        if body.startswith(mark):
+            return mark, encoding
+    is_null = [byte == 0 for byte in body[:4].ljust(4, b" ")]
+    if is_null[:3] == [True, True, True]:
+        return b"", "utf-32-be"
+    if is_null[1:] == [True, True, True]:
+        return b"", "utf-32-le"
+    if is_null[0] and not is_null[1]:
+        return b"", "utf-16-be"
+    if is_null[1] and not is_null[0]:
+        return b"", "utf-16-le"
+    return b"", UTF_8
