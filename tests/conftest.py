@@ -139,11 +139,13 @@ def register_candidate(
     family: str,
     example_rows: int = 20,
     judged_champion: versions.ModelVersion | None = None,
+    write_card: registration.CardWriter | None = None,
     **limits: float,
 ) -> versions.ModelVersion:
     """Do what 03_register does, for the newest candidate of a family.
 
-    judged_champion: the champion to compare with, if it is not the present one. limits: those of
+    judged_champion: the champion to compare with, if it is not the present one. write_card: as in
+    `registration.register`. limits: those of
     `gate.GateLimits` that differ from their defaults.
     """
     [candidate] = [
@@ -160,7 +162,7 @@ def register_candidate(
         model,
         onnx_model,
         data_split,
-        gate.baseline_model(champion, data_split),
+        gate.load_baseline(name, champion, data_split).model,
         experiments.signature_columns(candidate),
         gate.DEFAULT_LIMITS._replace(**limits),
         len(promotion.previous_rollbacks(name, onnx_model).same_model),
@@ -178,6 +180,7 @@ def register_candidate(
         reason,
         gate_checks.checks_as_json(checks),
         champion,
+        write_card=write_card,
     )
 
 

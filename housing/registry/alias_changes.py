@@ -102,12 +102,28 @@ def champion_stack(changes: list[AliasChange]) -> list[str]:
     stack: list[str] = []
     for change in changes:
         version = change.new_version
+        if change.old_version and not stack:  # its own change was deleted in MLflow
+            stack.append(change.old_version)
         if not version:
             continue
         if change.action == "rolled back":
             stack = stack[: stack.index(version)] if version in stack else stack[:-1]
         stack.append(version)
     return stack
+
+
+def past_champions(changes: list[AliasChange]) -> dict[str, set[str]]:
+    """Return each version that was champion, with the MLflow runs recorded of it.
+
+    A number may stand for two models: numbers begin anew once a registered model was deleted.
+    """
+    run_ids: dict[str, set[str]] = {}
+    for change in changes:
+        if change.old_version:
+            run_ids.setdefault(change.old_version, set())
+        if change.new_version:
+            run_ids.setdefault(change.new_version, set()).add(change.run_id)
+    return run_ids
 
 
 def rolled_back_versions(changes: list[AliasChange]) -> dict[str, AliasChange]:

@@ -11,7 +11,7 @@ from housing.prediction_log import reader
 from housing.prediction_log.filters import LogFilters
 from housing.prediction_log.reader import LogRow
 from housing.registry import alias_history, missing_champion, versions
-from housing.registry.alias_changes import History
+from housing.registry.alias_changes import AliasChange, History
 from housing.registry.provenance import (
     LineageEntry,
     NotebookHasher,
@@ -88,7 +88,38 @@ def _version_subject(identifier: str, default_name: str) -> Subject:
             raise LookupError(_no_alias_text(name, alias, history))
     if not number.isdigit():
         raise LookupError(f"nothing is known of {identifier!r}: expected {ACCEPTED_IDENTIFIERS}")
-    return Subject(versions=[versions.get_version(name, number)], history=history)
+    try:
+        return Subject(versions=[versions.get_version(name, number)], history=history)
+    except LookupError as error:
+        return _deleted_version_subject(name, number, error)
+
+
+def _deleted_version_subject(name: str, number: str, error: LookupError) -> Subject:
+    """Return what the history has of a version that is gone. Raises the error if it has none."""
+    changes = [
+        change for change in alias_history.read(name).changes if change.new_version == number
+    ]
+    if not changes:
+        raise error
+    label = f"{name} version {number}"
+    entries = [
+        LineageEntry("version", f"{label}: deleted in MLflow, or the model renamed", True),
+        LineageEntry("champion", _champion_text(changes)),
+    ]
+    return Subject(
+        entries, run_ids=list(dict.fromkeys(filter(None, (change.run_id for change in changes))))
+    )
+
+
+def _champion_text(changes: Sequence[AliasChange]) -> str:
+    """Say from when a version was champion. changes: those that lead to it."""
+    promotions = [
+        f"from {change.changed_at[:16].replace('T', ' ')} UTC ({change.action} by "
+        f"{change.changed_by})"
+        for change in changes
+        if change.alias == versions.CHAMPION
+    ]
+    return "; ".join(promotions) or "never"
 
 
 def _no_alias_text(name: str, alias: str, history: History) -> str:
@@ -115,7 +146,8 @@ def _prediction_subject(rows: list[LogRow]) -> Subject:
     try:
         version = versions.get_version(first_row["model_name"], first_row["model_version"])
     except LookupError as error:
-        return Subject([*entries, LineageEntry("version", str(error), True)])
+        run_ids = [first_row["run_id"]] if first_row["run_id"] else []
+        return Subject([*entries, LineageEntry("version", str(error), True)], run_ids=run_ids)
     if version.created_at > first_row["asked_at"]:
         problem = f"{version.label} was registered after the prediction: this is another registry"
         return Subject([*entries, LineageEntry("version", problem, True)])
@@ -166,15 +198,10 @@ def _report_subject(pipeline_run_id: str) -> Subject:
 
 def _version_entries(version: ModelVersion, history: History) -> list[LineageEntry]:
     verdict, reason = version.tags.get("verdict", "never judged"), version.tags.get("reason", "")
-    promotions = [
-        f"from {change.changed_at[:16].replace('T', ' ')} UTC ({change.action} by "
-        f"{change.changed_by})"
-        for change in history.of_alias(versions.CHAMPION)
-        if change.new_version == version.version
-    ]
+    changes = [change for change in history.changes if change.new_version == version.version]
     return [
         LineageEntry("version", f"{version.label}, {verdict}: {reason}"),
-        LineageEntry("champion", "; ".join(promotions) or "never"),
+        LineageEntry("champion", _champion_text(changes)),
         files_entry(version),
     ]
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from housing.registry import alias_history
+from housing.registry import alias_history, versions
 from housing.registry.alias_changes import History
 from housing.registry.versions import CHAMPION
 
@@ -14,20 +14,27 @@ def describe(name: str, history: History | None = None) -> str:
     history: of the model, or None to read it.
     """
     history = history or alias_history.read(name)
-    numbers = [change.new_version for change in history.of_alias(CHAMPION) if change.new_version]
-    if not numbers:
+    changes = [change for change in history.of_alias(CHAMPION) if change.new_version]
+    if not changes:
         return ""
-    last_number = numbers[-1]
-    if alias_history.find_version(name, last_number):
+    number, run_id = changes[-1].new_version, changes[-1].run_id
+    was_champion = f"version {number} was champion of {name}"
+    version = alias_history.find_version(name, number)
+    if version and (version.run_id or "") == run_id:
         return (
-            f"version {last_number} was champion of {name} until its alias was deleted in MLflow: "
-            f"`{command(f'promote {last_number} --reason WHY --model {name}')}` makes it champion "
-            "again"
+            f"{was_champion} until its alias was deleted in MLflow: "
+            f"`{command(f'promote {number} --reason WHY --model {name}')}` makes it champion again"
+        )
+    namesakes = versions.find_by_run(run_id) if run_id else []
+    if namesakes:
+        return (
+            f"{was_champion}, and is {namesakes[-1].label} now: its model was renamed in MLflow, "
+            f"and is champion again once it is renamed to {name}"
         )
     return (
-        f"version {last_number} was champion of {name}, and is not there any more: it was deleted, "
-        f"or the model renamed, in MLflow. `{command(f'rollback --reason WHY --model {name}')}` "
-        "returns to an earlier champion that is still there"
+        f"{was_champion}, and was deleted in MLflow: "
+        f"`{command(f'rollback --reason WHY --model {name}')}` returns to an earlier champion that "
+        "is still there"
     )
 
 

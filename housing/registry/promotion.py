@@ -7,7 +7,7 @@ predicts as it did when it was registered.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from housing.registry.alias_changes import (
     AliasChange,
     History,
     champion_stack,
+    past_champions,
     rolled_back_versions,
 )
 from housing.registry.graph_verification import RELATIVE_TOLERANCE, relative_differences
@@ -58,21 +59,32 @@ def rollback(
 
 def _find_past_champion(name: str, history: History, number: str) -> ModelVersion:
     """Return a version that was champion. Raises LookupError if it was not, or is gone."""
-    changes = history.of_alias(CHAMPION)
-    champions = sorted({change.new_version for change in changes if change.new_version}, key=int)
+    champions = past_champions(history.of_alias(CHAMPION))
+    numbers = sorted(champions, key=int)
     if number not in champions:
-        past = f"past champions: {', '.join(champions)}" if champions else "there never was one"
+        past = f"past champions: {', '.join(numbers)}" if numbers else "there never was one"
         raise LookupError(
             f"version {number} of {name} was never champion ({past}); "
             f"`promote {number}` makes it champion"
         )
-    version = alias_history.find_version(name, number)
+    version = _registered_version(name, number, champions)
     if version is None:
-        others = [other for other in champions if alias_history.find_version(name, other)]
+        others = [other for other in numbers if _registered_version(name, other, champions)]
         raise LookupError(
             f"version {number} of {name} was champion, and was deleted in MLflow since; past "
             f"champions that are there: {', '.join(others) or 'none'}"
         )
+    return version
+
+
+def _registered_version(
+    name: str, number: str, run_ids: Mapping[str, set[str]]
+) -> ModelVersion | None:
+    """Return a past champion; None if it is gone, also if another one has its number now."""
+    version = alias_history.find_version(name, number)
+    recorded_run_ids = run_ids.get(number)
+    if version is None or (recorded_run_ids and (version.run_id or "") not in recorded_run_ids):
+        return None
     return versions.from_mlflow(version)
 
 
@@ -90,12 +102,12 @@ def _find_rollback_target(
         is_external = actions == {alias_history.EXTERNAL_CHANGE_ACTION}
         try:
             version = _find_past_champion(name, history, number)
+            verify_version(version)
             if is_external and version.tags.get("verdict") != "promoted":
                 raise PromotionError(
                     f"it was made champion in MLflow itself, and the gate never passed it; "
                     f"`rollback {number}` returns to it nevertheless"
                 )
-            verify_version(version)
         except (LookupError, PromotionError) as error:
             problems.append(f"version {number} is skipped: {error}")
             continue
@@ -219,21 +231,13 @@ def previous_rollbacks(name: str, onnx_model: bytes) -> PastRollbacks:
     counts too, by the graph that the history recorded.
     """
     changes = alias_history.read(name).of_alias(CHAMPION)
+    run_ids = past_champions(changes)
     digest, rollbacks = artifacts.sha256_hex(onnx_model), PastRollbacks([], [])
     for number, change in rolled_back_versions(changes).items():
-        graph = change.old_graph or _registered_graph(name, number, changes)
+        version = None if change.old_graph else _registered_version(name, number, run_ids)
+        graph = change.old_graph or (artifacts.graph_sha256(version.tags) if version else "")
         if graph == digest:
             rollbacks.same_model.append(f"version {number}: {change.reason}")
         elif not graph:
             rollbacks.unknown.append(f"version {number}: {change.reason}")
     return rollbacks
-
-
-def _registered_graph(name: str, number: str, changes: list[AliasChange]) -> str:
-    """Return the sha256 of a past champion's graph; empty if it is gone or was never recorded."""
-    version = alias_history.find_version(name, number)
-    run_ids = {change.run_id for change in changes if change.new_version == number}
-    # numbers begin anew once a registered model was deleted
-    if version is None or (version.run_id or "") not in run_ids:
-        return ""
-    return artifacts.graph_sha256(version.tags)

@@ -121,6 +121,11 @@ def check_data_source(version: ModelVersion) -> None:
     Raises ValueError otherwise: a model of the sample must never serve as one of the real data.
     """
     source = version.tags.get("data_source", "")
+    if not source:
+        raise ValueError(
+            f"{version.label} has no tag data_source, so it was not registered by this project, or "
+            "the tag was deleted in MLflow: which data it learnt from is unknown"
+        )
     if MODEL_NAMES.get(source) != version.name:
         raise ValueError(
             f"{version.name} version {version.version} learnt from the source {source!r}, whose "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from housing.models import persistence
-from housing.tracking import store
+from housing.tracking import errors, store
 from housing.tracking.mlflow_env import load_mlflow, suppress_errors
 from housing.tracking.store import raises_unreachable
 
@@ -56,7 +56,10 @@ def find_candidates(manifest: Mapping[str, Any], run_id: str = "") -> list[Candi
         order_by=["attributes.start_time DESC"],
     )
     if not mlflow_runs:
-        raise LookupError("nothing was trained on this data yet: run 02_train first")
+        raise LookupError(
+            "nothing was trained on this data yet, or its runs were deleted in MLflow: run "
+            "02_train first (`run_pipeline.py --force train`)"
+        )
     training_ids = [mlflow_run.data.tags["training"] for mlflow_run in mlflow_runs]
     training_id = run_id if run_id in training_ids else training_ids[0]
     candidates = [
@@ -121,7 +124,15 @@ def model_folder(candidate: Candidate) -> Path:
 
 @cache
 def _download_model(tracking_uri: str, model_id: str) -> Path:
-    return Path(load_mlflow().artifacts.download_artifacts(f"models:/{model_id}"))
+    try:
+        return Path(load_mlflow().artifacts.download_artifacts(f"models:/{model_id}"))
+    except Exception as error:  # of MLflow, or of the client of any storage
+        if errors.is_connection_failure(error) or errors.is_temporary(error):
+            raise
+        raise LookupError(
+            f"the files of the candidate (model {model_id}) are gone, or deleted in MLflow: "
+            "`run_pipeline.py --force train` trains again"
+        ) from error
 
 
 @raises_unreachable

@@ -84,7 +84,7 @@ def _log_candidate(
     test_scores = regression_scores(
         split.test[TARGET], search_result.model.predict(split.test[FEATURE_NAMES])
     )
-    family, experiment_id = search_result.family, store.experiment_id()
+    family, experiment_id = search_result.family, store.active_experiment_id()
     with mlflow.start_run(experiment_id=experiment_id, run_name=family, tags=tags) as run:
         mlflow.log_params(search_result.params)
         mlflow.log_metrics({"cv_rmse": search_result.rmse, "cv_rmse_std": search_result.rmse_std})

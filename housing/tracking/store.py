@@ -135,6 +135,25 @@ def experiment_id() -> str:
     return _get_or_create_experiment(client()).experiment_id
 
 
+def active_experiment_id() -> str:
+    """Return the id of that experiment to log runs to. Raises LookupError if it was deleted."""
+    experiment = _get_or_create_experiment(client())
+    number = experiment.experiment_id
+    if experiment.lifecycle_stage == "deleted":
+        raise LookupError(
+            f"the experiment {EXPERIMENT_NAME} was deleted in MLflow, which keeps its name: "
+            f"`MLFLOW_TRACKING_URI={_shown_uri()} python -m mlflow experiments restore "
+            f"--experiment-id {number}` restores it with its runs"
+        )
+    return number
+
+
+def _shown_uri() -> str:
+    """Return the store's URI for a command to copy, without a password."""
+    uri = tracking_uri()
+    return uri if uri.startswith("sqlite") else errors.redacted_uri(uri)
+
+
 @raises_unreachable
 def display_name() -> str:
     """Return the store's URI as it may be shown, once the store has answered."""

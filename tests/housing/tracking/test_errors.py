@@ -119,6 +119,13 @@ def test_another_server_is_told_from_one_that_is_silent(start_server, answer, re
     assert "correct MLFLOW_TRACKING_URI" in str(error.value)
 
 
+def test_what_was_deleted_meanwhile_is_no_failure_of_the_server(start_server):
+    body = '{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Registered Model not found"}'
+    start_server(CannedResponse(404, body, "application/json"))
+    assert probe.champion_versions() == {}
+    assert read_with_mlflow() is None
+
+
 def test_the_way_out_names_where_the_login_is_from(start_server, monkeypatch):
     address = start_server(UNAUTHENTICATED_ANSWER)
     with pytest.raises(errors.LoginRefusedError, match="of a client without user and token"):
