@@ -20,7 +20,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     from flask import Flask
 
     # only now, as some of these modules load OpenMP
-    from app import response_headers
+    from app import cors, forwarding, response_headers
     from app.auth.api_keys import ApiKeyAuth
     from app.blueprints import compression, hooks, operations, pages, predictions, reports
     from app.metrics.metrics import Metrics
@@ -42,12 +42,17 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         "champion": champion_loader,
         "service": PredictionService(log, champion_loader, metrics, app.config),
         "api_key_auth": ApiKeyAuth(Path(app.config["KEYS"])),
+        "cors": cors.parse_origins(app.config["CORS_ORIGINS"]),
     }
     for blueprint in (predictions.bp, operations.bp, pages.bp, pages.swagger_ui, reports.bp):
         app.register_blueprint(blueprint)
     hooks.init_app(app)
     response_headers.init_app(app)
     compression.init_app(app)
+    proxies = forwarding.proxy_settings(app.config)
+    if proxies.are_set:
+        wrapped_app: Any = forwarding.wrap_wsgi_app(app.wsgi_app, proxies)
+        app.wsgi_app = wrapped_app  # type: ignore[method-assign]  # as Flask has it
     return app
 
 

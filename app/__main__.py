@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from app import addresses, limit_openmp_threads, startup
+from app import addresses, forwarding, limit_openmp_threads, startup
 
 try:
     from uvicorn import Config
@@ -60,7 +60,8 @@ def main() -> int:
     serving_folder = Path(settings["SERVING"])
     if not local_copy.read_status(serving_folder).is_baked:
         _start_daemon_thread(registry_sync.sync_forever, serving_folder, settings["MODEL"] or None)
-    print(f"the service is at {addresses.base_url(host, port)}", flush=True)
+    path_prefix = forwarding.proxy_settings(settings).path_prefix
+    print(f"the service is at {addresses.base_url(host, port, path_prefix)}", flush=True)
     # replaces a worker that dies or hangs. SIGHUP restarts the workers one by one; SIGTERM stops
     # the service once they have ended
     WorkerSupervisor(lifecycle.uvicorn_config(settings), [shared_port]).run()

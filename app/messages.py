@@ -36,6 +36,7 @@ class HttpRequest:
     started_at: float = field(default_factory=time.perf_counter)
     client_request_id: str | None = None
     traceparent: str | None = None
+    path_prefix: str = ""  # of its URL, before the path
 
     def __post_init__(self) -> None:
         timestamp = time.time()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from app import cors, forwarding
 from app.addresses import MAX_PORT
 from app.codecs import json_body, tables
 from app.metrics import shared_counters
@@ -18,7 +19,7 @@ from housing import paths
 
 MAX_WORKERS = shared_counters.MAX_WORKERS - 2  # two more run while workers are replaced
 MAX_SECONDS = 86_400  # a day
-MAX_BYTES, MAX_ROWS = 10**12, 10**9  # nobody means more
+MAX_BYTES, MAX_ROWS, MAX_PROXIES = 10**12, 10**9, 100  # nobody means more
 
 
 class Setting(NamedTuple):
@@ -29,6 +30,8 @@ class Setting(NamedTuple):
     choices: tuple[str, ...] = ()  # of a text; none: any
     minimum: int = 1  # of a number
     maximum: int = MAX_SECONDS
+    # of a text: raises ValueError that says what is expected
+    check: Callable[[str], object] = str
 
 
 def default_worker_count(cpu_limit_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
@@ -67,6 +70,25 @@ SETTINGS = {
     "PORT": Setting(lambda: 8081, "port to listen at", maximum=MAX_PORT),
     "OPEN": Setting(lambda: False, "1: answer every client, without API keys"),
     "WORKERS": Setting(default_worker_count, "number of worker processes", maximum=MAX_WORKERS),
+    "PATH_PREFIX": Setting(
+        lambda: "",
+        "path below which a proxy shows the service, such as /housing, whether the proxy strips it "
+        "from requests or not",
+        check=forwarding.normalize_prefix,
+    ),
+    "TRUSTED_PROXIES": Setting(
+        lambda: 0,
+        "number of proxies in front of the service whose X-Forwarded-For, -Proto, -Host and "
+        "-Prefix are believed",
+        minimum=0,
+        maximum=MAX_PROXIES,
+    ),
+    "CORS_ORIGINS": Setting(
+        lambda: "",
+        "origins whose pages may send requests from a browser, such as https://maps.example, "
+        "separated by commas; `*`: all",
+        check=cors.parse_origins,
+    ),
     "MODEL": Setting(
         lambda: "",
         "name of the registered model; empty: the one of the real data, else the sample's",
@@ -156,6 +178,10 @@ def _find_expectation(setting: Setting, value: Any) -> str:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         is_valid = is_number and setting.minimum - 1 < value <= setting.maximum
         return "" if is_valid else _expected_number(setting)
+    try:
+        setting.check(value)
+    except ValueError as error:
+        return str(error)
     return ""
 
 

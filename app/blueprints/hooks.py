@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
+from app import cors
 from app.auth.api_keys import PUBLIC_PATHS, ApiKeyAuth
 from app.blueprints.responses import flask_response, is_prediction_request
 from app.codecs import predict
@@ -20,24 +21,25 @@ def init_app(app: Flask) -> None:
     """Register the hooks and the error handlers of the Flask app."""
     app.before_request(_admit_request)
     app.after_request(_record_request)
+    app.after_request(_finish_headers)
     app.register_error_handler(RequestError, _handle_request_error)
     app.register_error_handler(HTTPException, _handle_http_exception)
     app.register_error_handler(PredictionLogError, _handle_log_error)
     app.register_error_handler(Exception, _handle_unexpected_error)
 
 
-def _admit_request() -> None:
+def _admit_request() -> Response | None:
     """Give the request an id, check its API key and then the length of its body.
 
     Raises RequestError if it is refused; that response has the id, too. What the ASGI application
-    has found out about a request comes with it.
+    has found out about a request comes with it. A browser that asks whether a page may send a
+    request has no key yet.
     """
     state = request.environ.get("asgi.scope", {}).get("state", {})
     if "request" in state:
         g.http_request = state["request"]
-        if state["error"] and is_prediction_request(
-            request
-        ):  # its key was checked, or is the error
+        # the key of a prediction was checked, or is the error
+        if state["error"] and is_prediction_request(request):
             raise state["error"]
     else:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -49,7 +51,11 @@ def _admit_request() -> None:
             headers,
             b"",
             request.remote_addr or "",
+            path_prefix=request.script_root,
         )
+    policy: cors.CorsPolicy | None = current_app.extensions["cors"]
+    if policy and cors.is_preflight(policy, request.method, g.http_request.headers):
+        return Response(status=204, headers=cors.preflight_headers())
     if request.path not in PUBLIC_PATHS:
         auth: ApiKeyAuth = current_app.extensions["api_key_auth"]
         g.http_request.api_key_name = auth.authenticate(g.http_request.headers)
@@ -57,6 +63,7 @@ def _admit_request() -> None:
         raise state["error"]
     if (request.content_length or 0) > _max_body_bytes():
         raise body_too_large_error(_max_body_bytes())
+    return None
 
 
 def _max_body_bytes() -> int:
@@ -73,6 +80,23 @@ def _record_request(response: Response) -> Response:
     prediction_log().write_line(records.request_line(g.http_request, response.status_code))
     for name, value in g.http_request.tracing_headers():
         response.headers[name] = value
+    return response
+
+
+def _finish_headers(response: Response) -> Response:
+    """Say which pages may read a response, and leave the host out of a redirect.
+
+    A proxy may have sent a host to the service that clients do not know.
+    """
+    policy: cors.CorsPolicy | None = current_app.extensions["cors"]
+    if policy:
+        for name, value in cors.response_headers(policy, request.headers.get("Origin", "")):
+            if name == "vary":
+                response.vary.add(value)
+            else:
+                response.headers[name] = value
+    if response.location:
+        response.location = response.location.removeprefix(request.host_url.rstrip("/"))
     return response
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.blueprints.responses import json_response
@@ -74,7 +74,10 @@ def prometheus_metrics() -> Response:
 @bp.get("/openapi.json")
 def openapi_json() -> Response:
     """Return the OpenAPI document."""
-    return json_response(document.openapi_document())
+    content = document.openapi_document()
+    if request.script_root:  # a path prefix; without one the paths are complete
+        content = content | {"servers": [{"url": request.script_root}]}
+    return json_response(content)
 
 
 def _require_champion() -> Champion:

@@ -19,7 +19,7 @@ def show_report(page: str = "") -> Response:
     # by os.path, as these of pathlib raise OSError for a name that is longer than a file's may be
     if os.path.isdir(folder / page):  # noqa: PTH112
         if page and not page.endswith("/"):
-            return redirect(request.path + "/")
+            return redirect(f"{request.script_root}{request.path}/")
         page += "index.html"
     if not os.path.isfile(folder / page):  # noqa: PTH113
         abort(

@@ -89,7 +89,7 @@ def encode_error(request: HttpRequest, error: RequestError) -> HttpResponse:
         title=REASON_PHRASES.get(error.status) or HTTPStatus(error.status).phrase,
         status=error.status,
         detail=error.errors[0].problem,
-        instance=f"/predictions/{request.id}",
+        instance=f"{request.path_prefix}/predictions/{request.id}",
         id=request.id,
         errors=error.errors,
     )

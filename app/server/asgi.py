@@ -16,7 +16,7 @@ from typing import Any
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 
-from app import response_headers
+from app import cors, forwarding, response_headers
 from app.auth.api_keys import ApiKeyAuth
 from app.codecs import content_encoding
 from app.codecs.tables import SANDBOXED_MEDIA_TYPES
@@ -55,6 +55,8 @@ class AsgiApp:
         config = flask_app.config
         self.service: PredictionService = flask_app.extensions["service"]
         self.api_key_auth: ApiKeyAuth = flask_app.extensions["api_key_auth"]
+        self.cors_policy: cors.CorsPolicy | None = flask_app.extensions["cors"]
+        self.proxies = forwarding.proxy_settings(config)
         self.max_body_bytes: int = config["MAX_CONTENT_LENGTH"]
         self.body_timeout_seconds: float = config["BODY_SECONDS"]
         self.pool = ConnectionPool(
@@ -95,7 +97,7 @@ class AsgiApp:
     async def _answer(
         self, scope: Message, receive: Receive, send: Send, connection: Connection
     ) -> None:
-        request = scopes.read_request(scope)
+        scope, request = scopes.read_request(scope, self.proxies)
         headers = request.headers
         is_prediction = request.path in CODECS and request.method == "POST"
         try:
@@ -109,6 +111,8 @@ class AsgiApp:
             await self._run_flask_app(scope, receive, send, request)
             return
         response = await self._predict(request)
+        if self.cors_policy:
+            response.headers += cors.response_headers(self.cors_policy, headers.get("origin", ""))
         pairs = response_headers.encode_headers(response)
         if self.pool.is_stopping:
             pairs.append(response_headers.CLOSE_HEADER)

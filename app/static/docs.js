@@ -7,7 +7,7 @@ applyScheme();
 
 SwaggerUIBundle({
   dom_id: "#reference",
-  url: "/openapi.json",
+  url: `${document.documentElement.dataset.root}/openapi.json`,
   deepLinking: true,
   tryItOutEnabled: true,
   validatorUrl: null, // no badge, which another host would draw

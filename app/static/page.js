@@ -2,6 +2,7 @@
 
 import { createElement, drawInterval, drawWaterfall, formatDollars, formatHouseValue } from "./picture.js";
 
+const root = document.documentElement.dataset.root; // the path prefix behind a proxy, else empty
 const byId = (id) => document.getElementById(id);
 const [form, map, answer, explanationSection, recentSection] = ["ask", "map", "answer", "why", "recent"].map(byId);
 const inputs = [...form.querySelectorAll("input")];
@@ -91,7 +92,7 @@ let lastRequestNumber = 0;
 
 // Returns whether the request succeeded, and the body of the response.
 async function requestPrediction(row) {
-  const response = await fetch(`/predict${canExplain ? "?explain=true" : ""}`, {
+  const response = await fetch(`${root}/predict${canExplain ? "?explain=true" : ""}`, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(row),
   });
   const body = await response.json();
@@ -178,7 +179,7 @@ function showErrors(body) {
 
 function logLink(id, text) {
   const anchor = createElement("a", "", text);
-  anchor.href = `/predictions/${encodeURIComponent(id)}`;
+  anchor.href = `${root}/predictions/${encodeURIComponent(id)}`;
   return anchor;
 }
 
@@ -186,7 +187,7 @@ function logLink(id, text) {
 
 async function refreshRecent() {
   if (recentSection.dataset.missing) return;
-  const response = await fetch("/predictions?limit=10").catch(() => null);
+  const response = await fetch(`${root}/predictions?limit=10`).catch(() => null);
   if (response && response.status === 404) recentSection.dataset.missing = "true"; // an older service
   if (!response || !response.ok) return;
   const { predictions } = await response.json();

@@ -36,6 +36,9 @@ def test_the_readme_has_every_setting(home):
         ("PORT", "8081.5", "expected a whole number from 1 to 65,535"),
         ("BODY_SECONDS", "9" * 30, "expected a whole number from 1 to 86,400"),
         ("MAX_CONTENT_LENGTH", "9" * 30, "expected a whole number from 1 to"),
+        ("TRUSTED_PROXIES", "-1", "expected a whole number from 0 to 100"),
+        ("PATH_PREFIX", "/a b", "expected a path of letters, digits"),
+        ("CORS_ORIGINS", "maps.example", "expected origins such as https://"),
     ],
 )
 def test_an_invalid_setting_is_refused(home, monkeypatch, name, value, expectation):
