@@ -124,7 +124,9 @@ def _resolve_environ(environ: dict[str, Any], settings: ProxySettings) -> None:
         environ["wsgi.url_scheme"],
     )
     environ["PATH_INFO"], environ["REMOTE_ADDR"] = original.path, original.client
-    environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + original.path_prefix
+    script_name, prefix = environ.get("SCRIPT_NAME", ""), original.path_prefix
+    if not f"{script_name}/".startswith(f"{prefix}/"):  # else the WSGI server knows it too
+        environ["SCRIPT_NAME"] = prefix + script_name
     environ["wsgi.url_scheme"] = original.scheme
     if original.host:
         environ["HTTP_HOST"] = original.host

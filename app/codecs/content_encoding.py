@@ -19,6 +19,7 @@ READ_CHUNK_BYTES = 16_384  # of a packed body, at once
 GZIP_LEVEL = 1  # a third of the time of 6, and a sixth more bytes
 # of predictions: those of a short request are packed on the event loop, and stay below this
 MIN_PACKED_BYTES = 10_000
+PACKED_MEDIA_TYPES = ("application/vnd.apache.parquet",)  # which gzip makes little smaller
 
 
 class _DamagedBodyError(Exception):
@@ -68,7 +69,7 @@ def try_decode_body(request: HttpRequest, max_bytes: int) -> bool:
 
 def encode_response(request: HttpRequest, response: HttpResponse) -> None:
     """Pack the body of a response in place, if that pays and the client takes it."""
-    if len(response.body) < MIN_PACKED_BYTES:
+    if len(response.body) < MIN_PACKED_BYTES or response.media_type in PACKED_MEDIA_TYPES:
         return
     response.headers.append(("vary", "Accept-Encoding"))
     if accepts_gzip(request.headers.get("accept-encoding", "")):

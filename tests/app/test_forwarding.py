@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from werkzeug.test import create_environ
 
 from app import forwarding
 from app.forwarding import ProxySettings, split_prefix
@@ -87,6 +88,24 @@ def test_only_valid_values_of_other_headers_are_believed():
     headers["x-forwarded-prefix"] = "/<script>"
     original = forwarding.resolve_request(settings, "/", headers, "", "http")
     assert (original.scheme, original.host, original.path_prefix) == ("http", "inner", "")
+
+
+@pytest.mark.parametrize(
+    ("script_name", "settings", "expected"),
+    [
+        ("", ProxySettings("/housing", 0), "/housing"),
+        ("/housing", ProxySettings("/housing", 0), "/housing"),
+        ("/housing", ProxySettings("", 0), "/housing"),
+        ("/api", ProxySettings("/housing", 0), "/housing/api"),
+        ("/api", ProxySettings("", 1), "/outer/api"),
+    ],
+)
+def test_the_mount_point_of_a_wsgi_server_follows_the_prefix(script_name, settings, expected):
+    environ = create_environ("/model", headers={"X-Forwarded-Prefix": "/outer"})
+    environ["SCRIPT_NAME"] = script_name
+    app = forwarding.wrap_wsgi_app(lambda environ, start_response: [], settings)
+    app(environ, None)
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (expected, "/model")
 
 
 BEHIND_PROXIES = {  # settings, the path that the proxy sends for /housing/, and its headers

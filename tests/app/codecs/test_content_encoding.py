@@ -194,5 +194,12 @@ def test_long_answers_are_packed_and_short_ones_are_not(api, block_group):
         assert int(packed.headers["Content-Length"]) == len(packed.data) < len(plain.data) / 3
         unpacked = json.loads(gzip.decompress(packed.data))
         assert len(unpacked["predictions"]) == 1_000
+    parquet = api.post(
+        "/predict",
+        json=[block_group] * 10_000,
+        headers=headers | {"Accept": "application/vnd.apache.parquet"},
+    )
+    assert len(parquet.data) > MIN_PACKED_BYTES
     short = api.post("/predict", json=block_group, headers=headers)
-    assert not {"content-encoding", "vary"} & {name.lower() for name, _ in short.headers}
+    for response in (parquet, short):
+        assert not {"content-encoding", "vary"} & {name.lower() for name, _ in response.headers}
