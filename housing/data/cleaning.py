@@ -36,7 +36,9 @@ def clean(dataset: Dataset, bad_rows: Literal["refuse", "drop"] = "refuse") -> D
     ]
     dropped_rows = _count_rows(removable)
     rows = _unite(removable)
-    remaining = [] if bad_rows == "drop" else _find_faults(_drop(dataset, rows))
+    remaining = [] if bad_rows == "drop" else faults
+    if remaining and len(rows):  # a row with a gap may have another problem
+        remaining = _find_faults(_drop(dataset, rows))
     total, left = len(dataset.frame), len(dataset.frame) - len(_unite(faults))
     if column_problems or remaining:
         way_out = "; `-p bad_rows=drop` leaves such rows out" if left >= MIN_ROWS else ""

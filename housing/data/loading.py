@@ -71,11 +71,11 @@ def load_dataset(source: str = "auto", n_rows: int = 20_640, seed: int = 0) -> D
         reason = "the real data could not be had: " + "; ".join(failed_attempts)
         return _generate_dataset(n_rows, seed, reason)
     raise MissingDataError(
-        "the California Housing data could not be had:\n"
-        + "".join(f"- {attempt}\n" for attempt in failed_attempts)
-        + "Ways out: name a DVC remote that answers (dvc remote add -d NAME URL); set "
+        "the California Housing data could not be had",
+        failed_attempts,
+        "Ways out: name a DVC remote that answers (dvc remote add -d NAME URL); set "
         "SCIKIT_LEARN_DATA to a folder with cal_housing_py3.pkz; put the file at "
-        f"{paths.raw_data()}; or go on with generated rows: source=sample."
+        f"{paths.raw_data()}; or go on with generated rows: source=sample.",
     )
 
 

@@ -15,7 +15,6 @@ from housing.data.number_parsing import find_texts
 from housing.schema import COLUMNS, COORDINATE_NAMES, FEATURES, HOUSE_VALUE, TARGET, Feature
 from housing.text import count_text
 
-DUPLICATE_CHECK = "repeats an earlier row"
 MAX_EXAMPLES = 3  # of rows, in one sentence
 MAX_VALUE_CHARS = 40
 MIN_USD_MEDIAN = 1_000  # of a column in dollars; none of the units we expect is near it
@@ -98,11 +97,15 @@ def find_row_faults(
         for name, values in texts.items()
         if len(values)
     ]
+    checked_numbers = numbers.copy()  # valid ones in the place of texts, which have their fault
+    for name, values in texts.items():
+        checked_numbers.loc[values.index, name] = ALL_FEATURES[name].example
     try:
-        _dataframe_schema(numbers).validate(numbers, lazy=True)
+        _dataframe_schema(checked_numbers).validate(checked_numbers, lazy=True)
     except SchemaErrors as error:
-        faults += _number_faults(error.failure_cases, numbers, texts, labels)
-    return faults
+        faults += _number_faults(error.failure_cases, numbers, labels)
+    text_rows = {row for values in texts.values() for row in values.index}
+    return [*faults, *_repetition_faults(numbers.drop(index=list(text_rows)))]
 
 
 def _label(name: str, source_names: Mapping[str, str]) -> str:
@@ -116,10 +119,7 @@ def _accepted_range(feature: Feature) -> str:
 
 
 def _dataframe_schema(frame: pd.DataFrame) -> pa.DataFrameSchema:
-    return pa.DataFrameSchema(
-        {name: _column_schema(ALL_FEATURES[name]) for name in frame},
-        checks=pa.Check(lambda rows: ~rows.duplicated(), error=DUPLICATE_CHECK),
-    )
+    return pa.DataFrameSchema({name: _column_schema(ALL_FEATURES[name]) for name in frame})
 
 
 def _column_schema(feature: Feature) -> pa.Column:
@@ -136,39 +136,34 @@ def _column_schema(feature: Feature) -> pa.Column:
 
 
 def _number_faults(
-    failure_cases: pd.DataFrame,
-    numbers: pd.DataFrame,
-    texts: Mapping[str, pd.Series],
-    labels: Mapping[str, str],
+    failure_cases: pd.DataFrame, numbers: pd.DataFrame, labels: Mapping[str, str]
 ) -> list[RowFault]:
     """Summarize pandera's table of failure cases, a line a value, as one fault a check."""
-    is_duplicate = failure_cases.check == DUPLICATE_CHECK
     faults = []
-    of_values = failure_cases[~is_duplicate]
-    for (name, check), group in of_values.groupby(["column", "check"], sort=False):
-        rows = pd.Index(group["index"].astype(int)).difference(texts[name].index)
+    for (name, check), group in failure_cases.groupby(["column", "check"], sort=False):
+        rows = pd.Index(group["index"].astype(int)).sort_values()
         is_gap = check == "not_nullable"
-        fault = RowFault(
-            f"{labels[name]} {'is empty' if is_gap else check}",
-            numbers[name].loc[rows],
-            _accepted_range(ALL_FEATURES[name]),
-            "" if is_gap else _unit_hint(name, numbers),
-            is_gap,
+        faults.append(
+            RowFault(
+                f"{labels[name]} {'is empty' if is_gap else check}",
+                numbers[name].loc[rows],
+                _accepted_range(ALL_FEATURES[name]),
+                "" if is_gap else _unit_hint(name, numbers),
+                is_gap,
+            )
         )
-        faults += [fault] if len(rows) else []
-    text_rows = {row for values in texts.values() for row in values.index}
-    repeated_rows = set(failure_cases["index"][is_duplicate].astype(int)) - text_rows
-    if repeated_rows:
-        faults.append(_repetition_fault(numbers, sorted(repeated_rows)))
     return faults
 
 
-def _repetition_fault(numbers: pd.DataFrame, repeated_rows: list[int]) -> RowFault:
+def _repetition_faults(numbers: pd.DataFrame) -> list[RowFault]:
+    repeated_rows = numbers.index[numbers.duplicated()]
+    if not len(repeated_rows):
+        return []
     values = pd.Series("", repeated_rows)
     for row in repeated_rows[:MAX_EXAMPLES]:
         is_equal = (numbers == numbers.loc[row]) | (numbers.isna() & numbers.loc[row].isna())
         values[row] = f"the same as row {is_equal.all(axis=1).idxmax() + 1}"
-    return RowFault("an earlier row is repeated", values)
+    return [RowFault("an earlier row is repeated", values)]
 
 
 def _unit_hint(name: str, numbers: pd.DataFrame) -> str:

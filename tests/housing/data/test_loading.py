@@ -91,9 +91,13 @@ def test_the_raw_file_is_pulled_from_the_dvc_remote(home, tmp_path, offline, rea
 def test_california_offline_lists_the_failed_attempts_and_the_ways_out(offline):
     with pytest.raises(LookupError) as error:
         loading.load_dataset("california")
-    message = str(error.value)
-    for phrase in ("is missing", "dvc pull", "scikit-learn's cache or download", "source=sample"):
-        assert phrase in message
+    for phrase, attempt in zip(
+        ("is missing", "dvc pull", "scikit-learn's cache or download"),
+        error.value.problems,
+        strict=True,
+    ):
+        assert phrase in attempt
+    assert "source=sample" in str(error.value)
 
 
 @pytest.mark.slow
