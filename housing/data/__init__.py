@@ -1,4 +1,4 @@
-"""The data set: sources, validation, splitting, the synthetic sample and DVC versions.
+"""The data set: files and their forms, sources, validation, cleaning, splitting, the sample, DVC.
 
 Trains no model.
 """
