@@ -22,6 +22,7 @@ from app.model.champion import champion_loader
 from app.prediction_log.writer import prediction_log
 from app.prediction_service import PredictionService
 from app.problem_details import body_too_large_error, request_error
+from housing.inference.training_domain import is_interval_calibrated
 from housing.prediction_log.table import LogEntry
 from housing.schema import USD_PER_UNIT
 
@@ -99,6 +100,10 @@ def _entry_as_json(entry: LogEntry) -> dict[str, Any]:
     for column in ("prediction", "low", "high"):
         value = content[column]
         content[f"{column}_usd"] = None if value is None else round(value * USD_PER_UNIT, 2)
+    has_interval = entry.low is not None
+    content["interval_calibrated"] = (
+        is_interval_calibrated(content["warnings"]) if has_interval else None
+    )
     return {name: content[name] for name in LoggedPredictionDetail.model_fields if name in content}
 
 

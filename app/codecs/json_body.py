@@ -49,13 +49,20 @@ class Prediction(BaseModel):
     prediction: float = Field(description="median house value, $100,000")
     prediction_usd: float = Field(description="the same in dollars")
     low: float | None = Field(
-        None, description="nine of ten true values lie from low to high, $100,000"
+        None,
+        description="nine of ten true values lie from low to high, $100,000; "
+        "unless interval_calibrated is false",
     )
     low_usd: float | None = Field(None, description="the same in dollars")
     high: float | None = Field(
         None, description="the end of that interval; 5.00001 means $500,000 or more"
     )
     high_usd: float | None = Field(None, description="the same in dollars")
+    interval_calibrated: bool | None = Field(
+        None,
+        description="false if there are warnings: nothing is known of how many true values lie "
+        "from low to high for a block group unlike the training rows; absent without an interval",
+    )
     model: str = Field(description="the registered model that predicted")
     model_version: str
     warnings: list[str] = Field(description="how the block group is unlike the training rows")
@@ -86,6 +93,7 @@ class LoggedPrediction(BaseModel):
     low_usd: float | None
     high: float | None
     high_usd: float | None
+    interval_calibrated: bool | None = Field(description="as in the answer; null if it had none")
     warnings: list[str]
     model_name: str | None
     model_version: str | None

@@ -23,6 +23,7 @@ from app.messages import (
 from app.model.local_copy import ModelInfo
 from app.problem_details import ProblemDetails, RequestError, request_error, shorten
 from housing.inference.shapley import FEATURE_GROUPS
+from housing.inference.training_domain import is_interval_calibrated
 
 SAMPLE_NOTICE = "answered by a model trained on a GENERATED SAMPLE, not on real data"
 MAX_QUERY_FIELDS = 100
@@ -170,7 +171,8 @@ def _predictions_as_json(batch: PredictionBatch) -> list[dict[str, Any]]:
         }  # fmt: skip
         if len(values) == 3:
             prediction |= {"low": values[1], "low_usd": values_usd[1],
-                           "high": values[2], "high_usd": values_usd[2]}  # fmt: skip
+                           "high": values[2], "high_usd": values_usd[2],
+                           "interval_calibrated": is_interval_calibrated(warnings)}  # fmt: skip
         prediction |= model_fields
         prediction["warnings"] = warnings
         prediction |= notice
@@ -192,6 +194,8 @@ def _predictions_as_columns(batch: PredictionBatch) -> dict[str, Any]:
         ("prediction", "low", "high"), batch.predictions.T, batch.predictions_usd.T, strict=False
     ):
         columns |= {name: values, f"{name}_usd": values_usd}
+    if "low" in columns:
+        columns["interval_calibrated"] = [*map(is_interval_calibrated, batch.warnings)]
     columns["model"] = [batch.model_info.name] * row_count
     columns["model_version"] = [batch.model_info.version] * row_count
     columns["warnings"] = batch.warnings

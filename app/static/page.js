@@ -136,7 +136,10 @@ function showPrediction(body, row) {
   answer.replaceChildren(createElement("p", "value", formatHouseValue(body.prediction_usd)));
   if (body.low_usd != null) {
     const [low, high] = [formatHouseValue(body.low_usd), formatHouseValue(body.high_usd)];
-    answer.append(createElement("p", "interval", `Nine of ten true values lie between ${low} and ${high}.`));
+    const isCalibrated = body.interval_calibrated !== false; // an older service does not say
+    answer.append(createElement("p", "interval", isCalibrated
+      ? `Nine of ten true values lie between ${low} and ${high}.`
+      : `The model gives ${low} to ${high}, but how often that is right is unknown for a block group unlike those it learnt from.`));
   }
   drawInterval(byId("interval"), body);
   const warnings = [...(body.warnings ?? []), ...(body.notice ? [body.notice] : [])];

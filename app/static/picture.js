@@ -30,16 +30,19 @@ function positionOnScale(element, from, to, [low, high]) {
 // Draws the prediction and its interval as a bar on a scale from $0 to $500,000 and more.
 export function drawInterval(container, body) {
   const { prediction_usd: prediction, low_usd: low, high_usd: high } = body;
+  const isCalibrated = body.interval_calibrated !== false;
   const scaleRange = [0, CAP_USD];
   const scale = createElement("div", "scale");
   scale.setAttribute("role", "img");
+  const subject = isCalibrated ? "nine of ten true values" : "an interval that may not hold";
   const interval = low == null
-    ? "" : `, and nine of ten true values from ${formatHouseValue(low)} to ${formatHouseValue(high)}`;
+    ? "" : `, and ${subject} from ${formatHouseValue(low)} to ${formatHouseValue(high)}`;
   scale.setAttribute("aria-label",
     `On a scale from $0 to $500,000 and more: the prediction ${formatHouseValue(prediction)}${interval}`);
   const bar = createElement("div", "bar");
   if (low != null) {
     const range = createElement("span", high > CAP_USD ? "range open" : "range");
+    range.classList.toggle("uncalibrated", !isCalibrated);
     bar.append(positionOnScale(range, low, high, scaleRange));
   }
   bar.append(positionOnScale(createElement("span", "point"), prediction, prediction, scaleRange));

@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # every command of the runner reads this module; few of them 
 
 LOGS_DESCRIPTION = """
 Prints the newest answers of the service, refused requests too, one a line: time (UTC), status,
-value and 90 % interval, version, latency, place (latitude,longitude), warnings. `--json` has all
-columns, the ids that `trace` takes among them.
+value and 90 % interval (not calibrated where there are warnings), version, latency, place
+(latitude,longitude), warnings. `--json` has all columns, the ids that `trace` takes among them.
 """
 TIME_HELP = (
     "TIME is an ISO date or time in UTC (2026-11-25, 2026-11-25T14:30, 14:30), or 30m, 2h, 7d ago."

@@ -109,6 +109,14 @@ def out_of_domain_warnings(domain: TrainingDomain, rows: np.ndarray) -> list[lis
     return warnings
 
 
+def is_interval_calibrated(warnings: list[str]) -> bool:
+    """Return whether nine of ten true values can be expected in the interval of a prediction.
+
+    Any warning says that the row is unlike those that the intervals were calibrated on.
+    """
+    return not warnings
+
+
 def _add_warnings(domain: TrainingDomain, rows: np.ndarray, warnings: list[list[str]]) -> None:
     """Append the warnings of some rows to their lists."""
     is_outside = (rows < domain.feature_min) | (rows > domain.feature_max)

@@ -319,6 +319,10 @@ def test_the_page_is_readable_and_loads_nothing_from_other_hosts(browser, addres
     open_page.page.fill("#AveRooms", "190")
     open_page.press_ask()
     assert "AveRooms is 190, and the model has seen" in open_page.page.inner_text("#warnings")
+    assert "nine of ten" not in open_page.page.inner_text("#answer").lower()
+    assert "is unknown for a block group unlike those" in open_page.page.inner_text("p.interval")
+    assert "an interval that may not hold" in open_page.page.get_attribute(".scale", "aria-label")
+    assert open_page.page.locator(".range.uncalibrated").count() == 1
     open_page.check()
     open_page.page.close()
 

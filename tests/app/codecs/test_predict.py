@@ -69,6 +69,25 @@ def test_a_block_group_unlike_the_training_rows_gets_warnings(api, block_group, 
     assert (row["low"], row["high"]) == (answer["low"], answer["high"])
 
 
+def test_an_interval_counts_as_calibrated_unless_there_are_warnings(api, block_group):
+    far_away = block_group | {"Latitude": 32.1, "Longitude": -124.9}
+    answers = api.post("/predict", json=[block_group, far_away]).json["predictions"]
+    assert [row["interval_calibrated"] for row in answers] == [True, False]
+    assert [bool(row["warnings"]) for row in answers] == [False, True]
+    assert answers[1]["low"] < answers[1]["prediction"] < answers[1]["high"]
+    for answer in answers:
+        logged = api.get(f"/predictions/{answer['id']}").json
+        assert logged["interval_calibrated"] is answer["interval_calibrated"]
+    refused = api.post("/predict", json={}).json
+    assert api.get(f"/predictions/{refused['id']}").json["interval_calibrated"] is None
+
+
+def test_contradictory_numbers_get_a_warning_that_names_them(api, block_group):
+    answer = api.post("/predict", json=block_group | {"AveRooms": 1, "AveBedrms": 40}).json
+    assert any("40 bedrooms per room" in text for text in answer["warnings"])
+    assert answer["interval_calibrated"] is False
+
+
 def test_a_prediction_can_be_explained_in_dollars(api, block_group):
     plain = api.post("/predict?explain=false", json=block_group).json
     assert "contributions_usd" not in plain

@@ -88,6 +88,8 @@ def test_the_schema_of_an_answer_does_not_depend_on_the_warnings(client, table, 
     )
     assert usual["warnings"].to_pylist() == [[]]
     assert all(warned["warnings"].to_pylist())
+    assert usual["interval_calibrated"].to_pylist() == [True]
+    assert warned["interval_calibrated"].to_pylist() == [False] * len(table)
     assert pa.concat_tables([usual, warned]).num_rows == 1 + len(table)
 
 
