@@ -39,7 +39,9 @@ def render(
     the gate.
     """
     tags, test_values = version.tags, split.test[TARGET]
-    scores = metrics.scores_with_intervals(test_values, predictions)
+    scores = experiments.load_table(version.run_id, "scores")  # those of the training's report
+    if scores is None:
+        scores = metrics.scores_with_intervals(test_values, predictions)
     run = experiments.get_run(version.run_id)
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -14,10 +15,13 @@ from housing.tracking.mlflow_env import load_mlflow, suppress_errors
 from housing.tracking.store import raises_unreachable
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow.entities import Run
     from sklearn.base import RegressorMixin
 
     from housing.models.intervals import IntervalModel
+
+TABLES_FOLDER = "tables"  # of a run's artifacts
 
 
 class Candidate(NamedTuple):
@@ -148,6 +152,22 @@ def get_run(run_id: str) -> MlflowRun | None:
             dict(mlflow_run.data.metrics),
             mlflow_run.info.lifecycle_stage == "deleted",
         )
+    return None
+
+
+@raises_unreachable
+def load_table(run_id: str, name: str) -> pd.DataFrame | None:
+    """Return a table that a run was logged with, by its first column; None if there is none.
+
+    name: as in `run_logging.CandidateExtras`.
+    """
+    import pandas as pd
+
+    path = f"{TABLES_FOLDER}/{name}.csv"
+    with suppress_errors("RESOURCE_DOES_NOT_EXIST"):
+        if path in [file.path for file in store.client().list_artifacts(run_id, TABLES_FOLDER)]:
+            text = load_mlflow().artifacts.load_text(f"runs:/{run_id}/{path}")
+            return pd.read_csv(io.StringIO(text), index_col=0)
     return None
 
 

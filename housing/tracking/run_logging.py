@@ -21,7 +21,7 @@ from housing.models.intervals import IntervalModel
 from housing.schema import FEATURE_NAMES, TARGET
 from housing.tracking import package_wheel, store
 from housing.tracking import tags as run_tags
-from housing.tracking.experiments import Candidate
+from housing.tracking.experiments import TABLES_FOLDER, Candidate
 from housing.tracking.mlflow_env import load_mlflow
 from housing.tracking.store import raises_unreachable
 from housing.tracking.tags import NO_ORIGIN
@@ -111,7 +111,7 @@ def _log_extras(extras: CandidateExtras) -> None:
     for name, figure in extras.figures.items():
         mlflow.log_figure(figure, f"figures/{name}.png")
     for name, table in extras.tables.items():
-        mlflow.log_text(table.to_csv(), f"tables/{name}.csv")
+        mlflow.log_text(table.to_csv(), f"{TABLES_FOLDER}/{name}.csv")
 
 
 def _log_model(model: RegressorMixin, split: TrainTestSplit, wheel_name: str) -> str:

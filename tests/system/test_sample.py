@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
 import time
 
+import mlflow
 import nbformat
 import numpy as np
 import pytest
@@ -16,8 +18,9 @@ from housing.data import splitting
 from housing.inference import served_model
 from housing.paths import PROJECT_ROOT
 from housing.registry import versions
-from housing.schema import FEATURE_NAMES, FEATURES
-from housing.tracking import probe, store
+from housing.registry.gate_checks import MEAN_GAIN_CHECK
+from housing.schema import FEATURE_NAMES, FEATURES, TARGET
+from housing.tracking import experiments, probe, store
 from pipeline.runs.records import load_all
 from tests.support.processes import (
     SMALL_SAMPLE_ARGUMENTS,
@@ -72,6 +75,36 @@ def test_the_sample_is_marked_everywhere(sample_home):
     assert champion.tags["data_source"] == "sample"
     assert champion.tags["report"].endswith("/03_register.html")
     assert (sample_home / champion.tags["report"]).exists()
+
+
+def test_report_card_mlflow_and_gate_say_the_same_about_the_test_error(sample_home):
+    """The interval is a matter of chance: computed twice, it would have two values."""
+    champion = versions.get_champion("california-housing-sample")
+    run = experiments.get_run(champion.run_id)
+    scores = experiments.load_table(champion.run_id, "scores")
+    rmse, low, high = scores.loc["RMSE, $"]
+    recorded = [run.metrics[f"test_rmse{suffix}"] for suffix in ("", "_low", "_high")]
+    assert [rmse, low, high] == pytest.approx([value * 100_000 for value in recorded])
+    assert float(champion.tags["test_rmse"]) * 100_000 == pytest.approx(rmse, abs=0.1)
+    sentence = (
+        rf"RMSE is\n\*\*\\\${rmse:,.0f}\*\* \(90 % interval \\\${low:,.0f} to \\\${high:,.0f}\)"
+    )
+    assert re.search(sentence, champion.tags["card"])
+    reports = sample_home / "reports" / "latest"
+    page = (reports / "02_train.html").read_text()
+    for value in (rmse, low, high):
+        assert f"{value:.3f}" in page
+    card_page = (reports / "model_card.html").read_text()
+    assert f"90 % interval ${low:,.0f} to ${high:,.0f}" in card_page
+    gate = store.client().get_run(champion.run_id).info.artifact_uri + "/gate.json"
+    [gain] = [
+        check["value"]
+        for check in mlflow.artifacts.load_dict(gate)["checks"]
+        if check["check"] == MEAN_GAIN_CHECK
+    ]
+    split = splitting.read_split()
+    mean_rmse = np.sqrt(((split.test[TARGET] - split.train[TARGET].mean()) ** 2).mean()) * 100_000
+    assert gain == pytest.approx(mean_rmse - rmse, abs=0.01)
 
 
 def run_pipeline(home, command="run"):

@@ -2,13 +2,15 @@ import re
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from housing.data import splitting
+from housing.evaluation import metrics
 from housing.registry import gate, model_card, versions
 from housing.registry.gate_checks import Check
-from housing.schema import FEATURE_NAMES, FEATURES
-from housing.tracking import store
+from housing.schema import FEATURE_NAMES, FEATURES, TARGET
+from housing.tracking import experiments, store
 from tests.conftest import register_candidate
 
 NAME = "california-housing-sample"
@@ -57,6 +59,29 @@ def test_the_card_says_what_a_reader_must_know(card):
     ):
         assert text in card.text
     assert all(f"| {name} |" in card.text for name in FEATURES)
+
+
+def test_the_scores_are_those_that_the_training_has_recorded(card):
+    table = pd.DataFrame(
+        {"value": [51_000.25, 0.5], "low": [49_000.0, 0.25], "high": [53_000.0, 0.75]},
+        pd.Index(["RMSE, $", "R2"], name="score"),
+    )
+    client = store.client()
+    run_id = client.create_run(store.experiment_id()).info.run_id
+    client.log_text(run_id, table.to_csv(), "tables/scores.csv")
+    pd.testing.assert_frame_equal(experiments.load_table(run_id, "scores"), table)
+    version = card.version._replace(run_id=run_id)
+    text = model_card.render(version, card.split, card.predictions, CHECKS)
+    assert r"**\$51,000** (90 % interval \$49,000 to \$53,000)" in text
+    assert "| R2 | 0.5 | 0.25 | 0.75 |" in text
+
+
+def test_without_recorded_scores_the_card_computes_them(card):
+    assert experiments.load_table(card.version.run_id, "scores") is None
+    assert experiments.load_table("0" * 32, "scores") is None
+    scores = metrics.scores_with_intervals(card.split.test[TARGET], card.predictions)
+    low, high = scores.loc["RMSE, $", ["low", "high"]]
+    assert rf"(90 % interval \${low:,.0f} to \${high:,.0f})" in card.text
 
 
 def test_dollar_signs_are_escaped_and_bars_in_cells_replaced(card):
