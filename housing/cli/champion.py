@@ -56,6 +56,9 @@ def show_champions(model: str | None = None, all: bool = False) -> int:
 
     name = _resolve_model_name(model)
     if not alias_history.is_known(name):
+        names = list(versions.MODEL_NAMES.values())
+        if name not in names:
+            raise LookupError(f"no model {name!r} is registered, expected {', '.join(names)}")
         print(f"{name} has no version yet: `run_pipeline.py` makes one")
         return 0
     history = alias_history.reconcile(name, versions.CHAMPION)

@@ -358,7 +358,10 @@ def test_a_promotion_that_the_service_does_not_follow_says_so(client, capsys, mo
 
 
 @pytest.mark.parametrize("name", ["o'brien", "a/b", "", "x" * 500, "'\""])
-def test_odd_names_and_numbers_are_not_there(client, name):
+def test_odd_names_and_numbers_are_not_there(client, capsys, name):
+    if name:
+        assert run_command("champions", ["--model", name]) == 2
+        assert f"no model {name!r} is registered, expected {REAL_NAME}" in capsys.readouterr().err
     assert versions.get_champion(name) is None
     assert versions.list_versions(name) == []
     with pytest.raises(LookupError, match="there is no version 1 of"):
