@@ -83,8 +83,13 @@ def load_baseline(
         return Baseline(None, missing_champion.describe(name))
     try:
         versions.check_data_source(champion)
-        return Baseline(baseline_model(champion, split), "")
-    except ValueError as error:
+        model = baseline_model(champion, split)
+        if model is not None:
+            model.predict(split.test[FEATURE_NAMES][:1])
+        return Baseline(model, "")
+    except OSError:  # it may be there, and cannot be read now
+        raise
+    except Exception as error:  # a model made by hand may fail in any way
         return Baseline(
             None,
             f"version {champion.version}, the champion, cannot be compared with, as it cannot be "
