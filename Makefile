@@ -49,7 +49,7 @@ lab: .venv/run.done  ## JupyterLab on notebooks/
 	$(PY) -m jupyterlab notebooks $(ARGS)
 
 mlflow: .venv/run.done  ## MLflow's pages on http://127.0.0.1:5000
-	$(PY) -m mlflow ui --backend-store-uri "$$($(PY) -c 'from housing.tracking import store; print(store.tracking_uri())')"
+	$(PY) -m mlflow ui --backend-store-uri "$$($(PY) -c 'from housing.tracking import store; store.client(); print(store.tracking_uri())')"
 
 test: .venv/dev.done  ## the fast tests
 	$(PY) $(COVERAGE) -m pytest -n auto --maxprocesses 8 -p no:nbval $(ARGS)  # nbval takes 2 s to load, in each process

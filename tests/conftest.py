@@ -188,7 +188,7 @@ def register_candidate(
 def shared_two_version_home(shared_champion_home, tmp_path_factory):
     """The home in which ann's linear model, version 2, has followed the tree as champion."""
     folder = tmp_path_factory.mktemp("moved") / "a home"
-    shutil.copytree(shared_champion_home, folder)
+    _copy_home(shared_champion_home, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOUSING_HOME", str(folder))
         patch.setenv("HOUSING_WHO", "ann")
@@ -200,15 +200,23 @@ def shared_two_version_home(shared_champion_home, tmp_path_factory):
 def two_version_home(shared_two_version_home, home, monkeypatch):
     """A copy of the home with two versions; its user is ann. Artifacts stay where they are."""
     monkeypatch.setenv("HOUSING_WHO", "ann")
-    shutil.copytree(shared_two_version_home, home, dirs_exist_ok=True)
+    _copy_home(shared_two_version_home, home)
     return Path(home)
 
 
 @pytest.fixture
 def champion_home(shared_champion_home, home):
     """A copy of the home with a champion, for a test to change. Artifacts stay where they are."""
-    shutil.copytree(shared_champion_home, home, dirs_exist_ok=True)
+    _copy_home(shared_champion_home, home)
     return Path(home)
+
+
+def _copy_home(source: Path, target: Path) -> None:
+    """Copy a home without its artifacts, which the copied store goes on reading where they are.
+
+    A process of MLflow writes to the artifacts of a run or model where it first found them.
+    """
+    shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("artifacts"))
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from housing import paths
 from housing.inference import served_files, training_domain
 from housing.schema import FEATURE_NAMES
-from housing.tracking import errors, experiments, store
-from housing.tracking.errors import StoreUnreachableError
+from housing.tracking import downloads, experiments, store
 from housing.tracking.mlflow_env import load_mlflow
 from housing.tracking.store import raises_unreachable
 
@@ -23,6 +22,12 @@ if TYPE_CHECKING:
     from housing.data.splitting import TrainTestSplit
     from housing.evaluation.calibration import IntervalPrediction
     from housing.tracking.experiments import Candidate
+
+MODEL_FILE_NAME = "MLmodel"  # MLflow's description of a model, in its folder
+REMEDY = (
+    "make another version champion (`run_pipeline.py promote VERSION --reason WHY`), or train a "
+    "new one (`make run`)"
+)
 
 
 class ModelVersion(NamedTuple):
@@ -99,44 +104,39 @@ def add_serving_files(
 def download(version: ModelVersion, folder: Path, subfolder: str = "") -> Path:
     """Download the version's model folder, or one folder of it, and verify its files.
 
-    Returns the path of the model folder below `folder`. Raises ValueError if a file is missing or
-    differs from the one that was registered; StoreUnreachableError if that cannot be known now.
+    Returns the path of the model folder below `folder`. Raises ValueError, with the way out, if a
+    file is missing or differs from the one that was registered; StoreUnreachableError if that
+    cannot be known now.
     """
-    store.client()
-    registered_digests = _registered_digests(version)
-    download_path = _download(version, folder, subfolder)
+    location = store.client().get_model_version_download_uri(version.name, version.version)
+    uri = f"models:/{version.name}/{version.version}/{subfolder}".rstrip("/")
+    required_file = served_files.GRAPH_FILE_NAME if subfolder else MODEL_FILE_NAME
+    digests = registered_digests(version)
+    download_path = downloads.download(
+        uri, location, required_file, version.label, REMEDY, str(folder)
+    )
     depth = len(Path(subfolder).parts)
     model_folder = download_path.parents[depth - 1] if subfolder else download_path
-    for name, registered_digest in registered_digests.items():
+    for name, registered_digest in digests.items():
         if name.startswith(subfolder):
             _verify_file(model_folder / name, registered_digest, f"{name} of {version.label}")
     return model_folder
 
 
-def _registered_digests(version: ModelVersion) -> dict[str, str]:
-    """Return the sha256 of each file of the model. Raises ValueError for a damaged tag."""
+def registered_digests(version: ModelVersion) -> dict[str, str]:
+    """Return the sha256 of each file of a version, by its path in the model's folder.
+
+    Empty for a version that was registered without them. Raises ValueError if its tag holds
+    something else.
+    """
     try:
-        return dict(json.loads(version.tags.get("sha256", "{}")))
-    except (ValueError, TypeError):
+        digests = json.loads(version.tags.get("sha256") or "{}")
+        return {str(name): str(digest) for name, digest in digests.items()}
+    except (ValueError, AttributeError):
         raise ValueError(
-            f"the tag sha256 of {version.label} is no JSON object: it was changed in MLflow"
+            f"the tag sha256 of {version.label} is no JSON object of files and their digests: it "
+            "was changed in MLflow itself"
         ) from None
-
-
-def _download(version: ModelVersion, folder: Path, subfolder: str) -> Path:
-    uri = f"models:/{version.name}/{version.version}/{subfolder}".rstrip("/")
-    try:
-        return Path(load_mlflow().artifacts.download_artifacts(uri, dst_path=str(folder)))
-    except Exception as error:  # of MLflow, or of the client of any storage
-        if errors.is_connection_failure(error) or isinstance(error, PermissionError):
-            raise
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = lines[-1] if lines else type(error).__name__
-        if errors.is_temporary(error):
-            raise StoreUnreachableError(
-                f"the files of {version.label} cannot be fetched now ({reason}); run again"
-            ) from None
-        raise ValueError(f"the files of {version.label} cannot be fetched: {reason}") from error
 
 
 def _verify_file(file: Path, registered_digest: str, label: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from housing.models import persistence
-from housing.tracking import errors, store
+from housing.tracking import downloads, store
 from housing.tracking.mlflow_env import load_mlflow, suppress_errors
 from housing.tracking.store import raises_unreachable
 
@@ -121,22 +121,21 @@ def signature_columns(candidate: Candidate) -> dict[str, str]:
 
 @raises_unreachable
 def model_folder(candidate: Candidate) -> Path:
-    """Return the folder of the candidate's model on this machine; fetch it once in a process."""
+    """Return the folder of the candidate's model on this machine; fetch it once in a process.
+
+    Raises ValueError, with the way out, if its files are gone.
+    """
     store.client()
     return _download_model(store.tracking_uri(), candidate.model_id)
 
 
 @cache
 def _download_model(tracking_uri: str, model_id: str) -> Path:
-    try:
-        return Path(load_mlflow().artifacts.download_artifacts(f"models:/{model_id}"))
-    except Exception as error:  # of MLflow, or of the client of any storage
-        if errors.is_connection_failure(error) or errors.is_temporary(error):
-            raise
-        raise LookupError(
-            f"the files of the candidate (model {model_id}) are gone, or deleted in MLflow: "
-            "`run_pipeline.py --force train` trains again"
-        ) from error
+    label, remedy = f"the candidate (model {model_id})", "run `run_pipeline.py --force train`"
+    with suppress_errors("RESOURCE_DOES_NOT_EXIST"):
+        location = store.client().get_logged_model(model_id).artifact_location
+        return downloads.download(f"models:/{model_id}", location, "MLmodel", label, remedy)
+    raise downloads.MissingArtifactsError(f"{label} was deleted in MLflow: {remedy}")
 
 
 @raises_unreachable

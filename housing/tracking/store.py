@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from housing.tracking import errors, probe, schema_migration
+from housing.tracking import artifact_relocation, errors, probe, schema_migration
 from housing.tracking.errors import StoreUnreachableError
 from housing.tracking.mlflow_env import load_mlflow, suppress_errors
 from housing.tracking.probe import EXPERIMENT_NAME, tracking_uri
@@ -85,9 +85,23 @@ def _prepare_store(uri: str) -> None:
         # no connection outlives its use: an open one would still read a file that was replaced
         os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
         schema_migration.prepare_sqlite_file(file)
+        relocate_artifacts()
     elif not uri.startswith("http"):
         schema_migration.prepare_database_server(uri)
     _get_or_create_experiment(load_mlflow().MlflowClient())
+
+
+def relocate_artifacts() -> bool:
+    """Correct where a sqlite store looks for artifacts that were moved; return whether it changed.
+
+    `client` does so as it prepares a store. Another machine or container that names the same folder
+    otherwise may have changed it since.
+    """
+    file, location = probe.database_path(), probe.artifact_location()
+    folder = artifact_relocation.local_path(location or "")
+    if file is None or folder is None or not file.exists():
+        return False
+    return bool(artifact_relocation.correct_artifact_locations(file, folder))
 
 
 def _database_inode() -> int:
