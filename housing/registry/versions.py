@@ -3,17 +3,14 @@
 from __future__ import annotations  # the service reads the registry without pandas or scikit-learn
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
-from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from housing import paths
 from housing.models import persistence
-from housing.registry import alias_history, artifacts
+from housing.registry import alias_history, artifacts, serving_copy
 from housing.registry.alias_history import MISSING_VERSION_CODES
 from housing.registry.artifacts import ModelVersion
 from housing.tracking import probe, store
@@ -124,13 +121,14 @@ def check_data_source(version: ModelVersion) -> None:
     if not source:
         raise ValueError(
             f"{version.label} has no tag data_source, so it was not registered by this project, or "
-            "the tag was deleted in MLflow: which data it learnt from is unknown"
+            "the tag was deleted in MLflow: which data it learnt from is unknown; "
+            f"{artifacts.REMEDY}"
         )
     if MODEL_NAMES.get(source) != version.name:
         raise ValueError(
             f"{version.name} version {version.version} learnt from the source {source!r}, whose "
             f"models are named {MODEL_NAMES.get(source, 'otherwise')}: it may not serve as "
-            f"{version.name}"
+            f"{version.name}; {artifacts.REMEDY}"
         )
 
 
@@ -139,44 +137,19 @@ def export_for_serving(version: ModelVersion, folder: Path) -> dict[str, Any]:
     """Copy what the service needs into the folder: graph, examples, domain, and about.json.
 
     Returns the content of about.json: name, version, alias, run id, data source, metrics, report,
-    commit and more; what is not recorded is empty. Raises ValueError if the version cannot be
-    served: a file is missing or not the one that was registered, or it was trained on other data
-    than its name says.
+    commit and more; what is not recorded is empty. Raises ValueError, with the way out, if the
+    version cannot serve: files that are gone or changed, or other data than its name says.
     """
+    details = serving_copy.serving_details(version)
     check_data_source(version)
     serving_path = version.tags.get("served") or "served"
-    try:
-        with TemporaryDirectory() as download_folder:
-            model_folder = artifacts.download(version, Path(download_folder), serving_path)
-            for file in filter(Path.is_file, (model_folder / serving_path).iterdir()):
-                paths.atomic_write(folder / file.name, file.read_bytes())
-    except PermissionError as error:
-        raise ValueError(f"a file of {version.label} may not be read: {error}") from error
-    model_info = {
-        "name": version.name,
-        "version": version.version,
-        "alias": CHAMPION,
-        "run_id": version.run_id,
-        "source": version.tags["data_source"],
-        "family": version.tags.get("family", ""),
-        "metrics": _metrics(version.tags),
-        "data_sha256": version.tags.get("raw_sha256", ""),
-        "data_version": version.tags.get("data_version", ""),
-        "report": version.tags.get("report", ""),
-        "commit": version.tags.get("mlflow.source.git.commit", ""),
-        "reason": version.tags.get("reason", ""),
-    }
-    paths.atomic_write(folder / "about.json", json.dumps(model_info, indent=2).encode())
-    return model_info
-
-
-def _metrics(tags: Mapping[str, str]) -> dict[str, float]:
-    """Return the scores among the tags, without those that are missing or no number."""
-    metrics = {}
-    for name in ("cv_rmse", "test_rmse"):
-        with suppress(KeyError, ValueError):
-            metrics[name] = float(tags[name])
-    return {name: value for name, value in metrics.items() if isfinite(value)}
+    with TemporaryDirectory() as download_folder:
+        model_folder = artifacts.download(version, Path(download_folder), serving_path)
+        for file in filter(Path.is_file, (model_folder / serving_path).iterdir()):
+            paths.atomic_write(folder / file.name, file.read_bytes())
+    details_file = folder / serving_copy.DETAILS_FILE_NAME
+    paths.atomic_write(details_file, json.dumps(details, indent=2).encode())
+    return details
 
 
 def version_url(version: ModelVersion) -> str:
