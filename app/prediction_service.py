@@ -21,7 +21,7 @@ from app.messages import HttpRequest, HttpResponse
 from app.metrics.metrics import Metrics
 from app.prediction_log import records
 from app.prediction_log.writer import PredictionLog, PredictionLogError
-from app.problem_details import RequestError, request_error
+from app.problem_details import RequestError, no_model_error, request_error
 from housing.prediction_log.table import LogEntry
 from housing.schema import USD_PER_UNIT
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from app.model.champion import Champion, ChampionLoader
 
 CODECS: Mapping[str, ModuleType] = {"/predict": predict, "/invocations": mlflow_invocations}
-NO_CHAMPION_MESSAGE = "there is no champion yet: `make run` trains and registers one"
 LOG_UNAVAILABLE_MESSAGE = (
     "the log cannot be written, and no answer leaves unlogged; try again later"
 )
@@ -152,7 +151,7 @@ class PredictionService:
         try:
             content_encoding.decode_body(request, self.max_body_bytes)
             if champion is None:
-                raise request_error(503, NO_CHAMPION_MESSAGE)
+                raise no_model_error(*self.champion_loader.absence())
             parsed_request = CODECS[request.path].decode_request(request, *self.row_limits)
             if parsed_request.explain and champion.training_domain is None:
                 version = champion.model_info.version

@@ -33,6 +33,9 @@ class ProblemDetails(BaseModel):
     instance: str = Field(description="identifies the request; its path, if it is in the log")
     id: str = Field(description="identifies the request in the log")
     errors: list[FieldError] = Field(description="every problem of the request")
+    state: str = Field(
+        default="", description="why there is no model, for example loading; absent otherwise"
+    )
 
 
 class RequestError(Exception):
@@ -44,6 +47,7 @@ class RequestError(Exception):
         """retry_after_seconds: when to try again, for the statuses after which that may help."""
         super().__init__("; ".join(error.problem for error in errors))
         self.status, self.errors = status, errors
+        self.model_state = ""  # why there is no model, if that is the error
         self.headers: list[tuple[str, str]] = []
         if status == 401:
             # Basic so that a browser asks for the key; Chromium reads the first scheme of a header
@@ -66,6 +70,16 @@ def field_error(problem: str, field_name: str | None = None, row: int | None = N
 def request_error(status: int, message: str) -> RequestError:
     """Return an error with one problem that is about no field."""
     return RequestError(status, [field_error(message)])
+
+
+def no_model_error(state: str, message: str, retry_after_seconds: float) -> RequestError:
+    """Return the error of a request that needs a model while there is none.
+
+    state: a ModelState of `app.model.states`, which programs may tell apart.
+    """
+    error = RequestError(503, [field_error(message)], retry_after_seconds)
+    error.model_state = state
+    return error
 
 
 def body_too_large_error(max_body_bytes: int) -> RequestError:

@@ -11,10 +11,10 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from app.blueprints.responses import json_response
 from app.metrics.metrics import get_metrics
 from app.model.champion import Champion, champion_loader
+from app.model.states import describe_registry
 from app.openapi import document
 from app.prediction_log.writer import prediction_log
-from app.prediction_service import NO_CHAMPION_MESSAGE
-from app.problem_details import request_error
+from app.problem_details import no_model_error
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
 
@@ -29,8 +29,12 @@ def health() -> Response:
 
 @bp.get("/ping")
 def ping() -> Response:
-    """Report health as MLflow's scoring server does: 404 while no model is loaded."""
-    return Response("\n", 200 if champion_loader().current() else 404, content_type=PLAIN_TEXT)
+    """Report health as MLflow's scoring server does: 404 while no model is loaded, and why."""
+    if champion_loader().current():
+        return Response("\n", content_type=PLAIN_TEXT)
+    absence = champion_loader().absence()
+    headers = {"Retry-After": str(absence.retry_after_seconds)}
+    return Response(f"{absence.sentence}\n", 404, headers, content_type=PLAIN_TEXT)
 
 
 @bp.get("/version")
@@ -42,21 +46,20 @@ def protocol_version() -> Response:
 @bp.get("/ready")
 def ready() -> Response:
     """Report whether the service can answer: a model is loaded and the log can be written."""
-    champion, registry_status = _require_champion(), champion_loader().registry_status()
+    champion, loader = _require_champion(), champion_loader()
     prediction_log().check_writable()
+    status = loader.registry_status()
+    state = loader.model_state(status)
     report = {
         "status": "ready",
+        "state": state,
         "model": champion.model_info.name,
         "model_version": champion.model_info.version,
+        "problem": loader.problem,
+        "refused_version": status.refused_version,
+        "registry": describe_registry(state, status.since),
     }
-    if champion_loader().problem:
-        report["problem"] = champion_loader().problem
-    if registry_status.problem:
-        since = registry_status.since
-        report["registry"] = f"not reached since {since}: the local copy answers"
-    if registry_status.is_baked:
-        report["registry"] = "not followed: the model came with the image"
-    return json_response(report)
+    return json_response({name: text for name, text in report.items() if text})
 
 
 @bp.get("/model")
@@ -84,7 +87,7 @@ def _require_champion() -> Champion:
     """Return the champion. Raises RequestError (503) if none is loaded yet."""
     champion = champion_loader().current()
     if champion is None:
-        raise request_error(503, NO_CHAMPION_MESSAGE)
+        raise no_model_error(*champion_loader().absence())
     return champion
 
 

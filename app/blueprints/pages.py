@@ -9,7 +9,6 @@ from flask import Blueprint, render_template
 from app.blueprints import outline
 from app.codecs.predict import SAMPLE_NOTICE
 from app.model.champion import champion_loader
-from app.prediction_service import NO_CHAMPION_MESSAGE
 from housing.schema import FEATURES, USD_PER_UNIT
 
 bp = Blueprint("pages", __name__)
@@ -25,12 +24,13 @@ swagger_ui = Blueprint(
 def index() -> str:
     """Show a map and a form to ask for a house value."""
     champion = champion_loader().current()
+    absence = None if champion else champion_loader().absence()
     return render_template(
         "page.html",
         features=FEATURES,
         model_details=champion.model_info.details if champion else None,
         map=outline.california_map(champion),
-        no_champion_message=NO_CHAMPION_MESSAGE,
+        absence_sentence=absence.sentence if absence else "",
         sample_notice=SAMPLE_NOTICE,
         usd_per_unit=USD_PER_UNIT,
     )

@@ -8,7 +8,7 @@ from app import limit_openmp_threads, startup
 
 try:
     from app.model import local_copy, registry_sync
-    from app.prediction_service import NO_CHAMPION_MESSAGE
+    from app.model.states import ModelState, explain_absence
     from housing.cli.standalone import CommandParser, run_command
 except Exception as error:  # a missing package, or the syntax of a newer Python
     startup.explain_import_error(error, "app.cli.bake")
@@ -26,7 +26,8 @@ def _bake(folder: Path) -> int:
     limit_openmp_threads()
     summary = registry_sync.bake(folder, os.environ.get("HOUSING_MODEL") or None)
     if not summary:
-        raise LookupError(local_copy.read_status(folder).refusal or NO_CHAMPION_MESSAGE)
+        status = local_copy.read_status(folder)
+        raise LookupError(explain_absence(ModelState(status.state), status.reason).sentence)
     print(summary)
     return 0
 

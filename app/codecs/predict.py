@@ -93,8 +93,10 @@ def encode_error(request: HttpRequest, error: RequestError) -> HttpResponse:
         instance=f"{request.path_prefix}/predictions/{request.id}",
         id=request.id,
         errors=error.errors,
+        state=error.model_state,
     )
-    body = problem_details.model_dump_json().encode()
+    absent_fields = None if error.model_state else {"state"}
+    body = problem_details.model_dump_json(exclude=absent_fields).encode()
     return HttpResponse(error.status, PROBLEM_MEDIA_TYPE, body, [*error.headers])
 
 

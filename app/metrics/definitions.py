@@ -60,7 +60,9 @@ GAUGES = {
     "housing_model_info": MetricDefinition(
         "the model that is served", ("model", "version", "source")
     ),
-    "housing_model_refused": MetricDefinition("1 while a new champion cannot be loaded"),
+    "housing_model_refused": MetricDefinition(
+        "1 while the registry answers, and its champion cannot be copied or loaded"
+    ),
     "housing_model_swap_timestamp_seconds": MetricDefinition("when a champion was last loaded"),
     "housing_model_load_seconds": MetricDefinition(
         "seconds that loading the champion took, in the background"

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import threading
 import time
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from flask import current_app
 
-from app.model import local_copy
-from app.model.local_copy import ModelInfo, RegistryStatus
-from housing.inference import served_files, served_model, shapley, training_domain
-from housing.inference.training_domain import TrainingDomain
-from housing.schema import USD_PER_UNIT
+from app.model import loading, local_copy
+from app.model.loading import Champion
+from app.model.local_copy import RegistryStatus
+from app.model.states import ModelAbsence, ModelState, explain_absence, public_reason
+from housing.inference import served_files
 
 if TYPE_CHECKING:
     from app.metrics.metrics import Metrics
@@ -26,39 +22,10 @@ if TYPE_CHECKING:
 RELOAD_INTERVAL_SECONDS = 0.25  # between two looks at the pointer file
 LOAD_RETRY_SECONDS = 10.0  # after which a champion that could not be loaded is tried again
 MAX_LOADED_VERSIONS = 3  # that stay in memory, so that a rollback takes no time
+# in which there is no champion, as opposed to one whose copy is missing
+NO_CHAMPION_STATES = (ModelState.NONE_YET, ModelState.NO_CHAMPION, ModelState.UNKNOWN_MODEL)
 
 logger = logging.getLogger(__name__)
-
-
-class Champion(NamedTuple):
-    """A model that answers requests."""
-
-    model: served_model.ServedModel
-    model_info: ModelInfo
-    training_domain: TrainingDomain | None  # None for a version that was registered without one
-
-    def predict(self, rows: np.ndarray) -> np.ndarray:
-        """Return (n, 1) house values in $100,000 for (n, 8) rows, or (n, 3) with low and high."""
-        return served_files.predict_all(self.model, rows)
-
-    def warnings(self, rows: np.ndarray) -> list[list[str]]:
-        """Return for each row how it is unlike the training rows."""
-        if self.training_domain is None:
-            return [[] for _ in rows]
-        return training_domain.out_of_domain_warnings(self.training_domain, rows)
-
-    def contributions(self, rows: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return (n, 7) dollars that each of `shapley.FEATURE_GROUPS` adds, and the base value.
-
-        Raises ValueError for a version that was registered without a training domain.
-        """
-        if self.training_domain is None:
-            raise ValueError(f"version {self.model_info.version} has no training domain")
-        predict = partial(served_model.predict, self.model)
-        values, base = shapley.shapley_values(
-            predict, rows, self.training_domain.reference_row[None]
-        )
-        return values * USD_PER_UNIT, base * USD_PER_UNIT
 
 
 class ChampionLoader:
@@ -105,42 +72,84 @@ class ChampionLoader:
         """Return what `registry_sync` last wrote about the registry."""
         return local_copy.read_status(self.serving_folder)
 
+    def absence(self) -> ModelAbsence:
+        """Return why there is no champion to answer with."""
+        status = self.registry_status()
+        state = self.model_state(status)
+        if self._load_error:
+            state = ModelState.DAMAGED_IMAGE if status.is_baked else ModelState.DAMAGED
+            reason = "; ".join(filter(None, (self._load_error, status.refusal)))
+            return explain_absence(state, reason)
+        if state == ModelState.CURRENT:  # for the registry, but not yet for this worker
+            state = ModelState.LOADING
+        return explain_absence(state, status.reason)
+
+    def model_state(self, status: RegistryStatus) -> ModelState:
+        """Return whether the champion in memory is the registry's, or why it is not."""
+        if self._load_error and not status.refusal:
+            return ModelState.DAMAGED
+        if status.is_baked:
+            return ModelState.BAKED
+        states = [state for state in ModelState if state == status.state]
+        return states[0] if states else ModelState.NOT_FOLLOWED
+
     @property
     def problem(self) -> str:
         """Why a new champion does not answer; empty if there is no such champion."""
-        reason = self._load_error or self.registry_status().refusal
+        reason = self._refusal(self.registry_status())
         return f"a new champion could not be loaded: {reason}" if reason else ""
+
+    def _refusal(self, status: RegistryStatus) -> str:
+        return status.refusal or self._load_error  # what the pointer names may be older news
 
     def reload_if_changed(self) -> None:
         """Load the version that the pointer names, if that has changed, and verify it first."""
         with self._lock:
             self._next_check_at = time.monotonic() + RELOAD_INTERVAL_SECONDS
             try:
-                stat = self._pointer_file.stat()
-                signature = stat.st_mtime_ns, stat.st_ino
-                retry_is_due = self._load_error and time.monotonic() > self._retry_at
-                if signature != self._pointer_signature or retry_is_due:
-                    self._pointer_signature = signature
-                    self._retry_at = time.monotonic() + LOAD_RETRY_SECONDS
-                    self._activate(json.loads(self._pointer_file.read_text())["folder"])
-            except FileNotFoundError:
-                self.champion, self._pointer_signature, self._load_error = None, None, ""
-                self._update_metrics()
-            except (OSError, ValueError, KeyError, MemoryError) as error:
-                # without the path that an OSError names: the reason is shown to clients
-                reason = error.strerror if isinstance(error, OSError) else error
-                self._load_error = str(reason)
-                logger.warning("a new champion could not be loaded: %s", error)
-                self._update_metrics()
+                if self._pointer_file.exists():
+                    self._reload_if_due()
+                else:
+                    self._unload_if_over()
+            except (OSError, ValueError, MemoryError) as error:
+                self._report_load_error(error)
+            refusal = self._refusal(self.registry_status())
+            self.metrics.set("housing_model_refused", float(bool(refusal)))
 
-    def _activate(self, folder_name: str) -> None:
+    def _reload_if_due(self) -> None:
+        stat = self._pointer_file.stat()
+        signature = stat.st_mtime_ns, stat.st_ino
+        retry_is_due = self._load_error and time.monotonic() > self._retry_at
+        if signature != self._pointer_signature or retry_is_due:
+            self._pointer_signature = signature
+            self._retry_at = time.monotonic() + LOAD_RETRY_SECONDS
+            self._activate(local_copy.read_served_folder(self.serving_folder))
+
+    def _unload_if_over(self) -> None:
+        """Forget the champion if the registry has none; a copy that was deleted is made again."""
+        self._pointer_signature, self._load_error = None, ""
+        if self.champion and self.registry_status().state in NO_CHAMPION_STATES:
+            self.champion = None
+            self._update_model_info()
+
+    def _report_load_error(self, error: BaseException) -> None:
+        # without the path that an OSError names: the reason is shown to clients
+        strerror = error.strerror if isinstance(error, OSError) else None
+        reason = strerror or public_reason(error)
+        if reason != self._load_error:  # it is tried again and again
+            logger.warning("a new champion could not be loaded: %s", error)
+        self._load_error = reason
+
+    def _activate(self, folder_name: str | None) -> None:
         started_at = time.perf_counter()
+        if folder_name is None:
+            raise ValueError(f"{local_copy.POINTER_FILE_NAME} names no folder")
         files = served_files.read_files(self.serving_folder / folder_name)
         # not by the files' times: `registry_sync` writes them anew when it returns to a version
-        digest = hashlib.sha256(b"".join(files.values())).digest()
+        digest = local_copy.files_digest(files)
         loaded_digest, champion = self._loaded_versions.pop(folder_name, (None, None))
         if champion is None or loaded_digest != digest:
-            champion = _load_champion(folder_name, files)
+            champion = loading.load_champion(folder_name, files)
         self._loaded_versions[folder_name] = digest, champion
         for oldest in list(self._loaded_versions)[:-MAX_LOADED_VERSIONS]:
             del self._loaded_versions[oldest]
@@ -148,10 +157,9 @@ class ChampionLoader:
         self.metrics.count("housing_model_swaps")
         self.metrics.set("housing_model_load_seconds", time.perf_counter() - started_at)
         self.metrics.set("housing_model_swap_timestamp_seconds", time.time())
-        self._update_metrics()
+        self._update_model_info()
 
-    def _update_metrics(self) -> None:
-        self.metrics.set("housing_model_refused", float(bool(self.problem)))
+    def _update_model_info(self) -> None:
         self.metrics.clear("housing_model_info")
         if self.champion:
             model_info = self.champion.model_info
@@ -166,17 +174,9 @@ class ChampionLoader:
                 if not status.is_baked:  # a baked copy follows no registry
                     name = "housing_registry_reached_timestamp_seconds"
                     self.metrics.set(name, status.reached_at)
-                self.metrics.set("housing_model_refused", float(bool(self.problem)))
             except Exception:  # whatever the error, the champion in memory goes on answering
                 logger.exception("the local copy of the champion cannot be read")
             time.sleep(RELOAD_INTERVAL_SECONDS)
-
-
-def _load_champion(folder_name: str, files: dict[str, bytes]) -> Champion:
-    """Load the graph and verify it on its recorded examples. Raises ValueError if either fails."""
-    model_info = local_copy.parse_model_info(files[local_copy.MODEL_INFO_FILE_NAME])
-    model, domain = served_files.load(folder_name, files)
-    return Champion(model, model_info, domain)
 
 
 def champion_loader() -> ChampionLoader:

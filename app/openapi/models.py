@@ -98,9 +98,14 @@ class Readiness(BaseModel):
     """The service can answer."""
 
     status: Literal["ready"]
+    state: str = Field(
+        description="current if the model is the registry's champion; else why not, for example "
+        "refused, unreachable or baked"
+    )
     model: str
     model_version: str
     problem: str = Field("", description="why a newer champion does not serve")
+    refused_version: str = Field("", description="name and version of that newer champion")
     registry: str = Field("", description="why the registry is not followed")
 
 

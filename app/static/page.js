@@ -72,6 +72,53 @@ map.addEventListener("keydown", (event) => {
   keyTimer = setTimeout(predict, 300);
 });
 
+// ---- the service
+
+const PARTS = ["notices", "density", "legend", "model"]; // what the page shows of the served model
+const MAX_POLL_SECONDS = 5; // between two looks whether the service is ready
+const submitButton = form.querySelector("button[type=submit]");
+let isReady = "ready" in form.dataset;
+let pollTimer;
+
+// Waits for a service that has no model yet or does not answer; then shows its model and asks it.
+function waitUntilReady(seconds = 1) {
+  isReady = false;
+  submitButton.disabled = true;
+  clearTimeout(pollTimer);
+  if (!document.hidden) pollTimer = setTimeout(checkReady, 1000 * seconds);
+}
+
+async function checkReady() {
+  const response = await fetch("ready", { cache: "no-store" }).catch(() => null);
+  if (response?.ok && await refreshModel().catch(() => false)) {
+    isReady = true;
+    submitButton.disabled = false;
+    predict();
+    return;
+  }
+  const body = response && !response.ok ? await response.json().catch(() => ({})) : {};
+  if (!response) showNotice("The service does not answer: this page goes on as soon as it does");
+  else if (body.detail) showNotice(body.detail);
+  waitUntilReady(Math.min(Number(response?.headers.get("Retry-After")) || 2, MAX_POLL_SECONDS));
+}
+
+function showNotice(sentence) {
+  const notice = createElement("p", "notice", `${sentence[0].toUpperCase()}${sentence.slice(1)}.`);
+  notice.setAttribute("role", "note");
+  if (byId("notices").textContent.trim() !== notice.textContent) byId("notices").replaceChildren(notice);
+}
+
+// Takes over what the page now says of the model; returns whether there is one.
+async function refreshModel() {
+  const response = await fetch(location.pathname, { cache: "no-store" });
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  if (!response.ok || !("ready" in (page.getElementById("ask")?.dataset ?? {}))) return false;
+  for (const id of PARTS) byId(id).replaceChildren(...(page.getElementById(id)?.childNodes ?? []));
+  return true;
+}
+
+document.addEventListener("visibilitychange", () => document.hidden || isReady || waitUntilReady(0));
+
 // ---- the prediction
 
 // The form has changed since the prediction on the page was made.
@@ -90,7 +137,8 @@ form.addEventListener("submit", async (event) => {
 let canExplain = true; // until the model turns out to have been registered without explanations
 let lastRequestNumber = 0;
 
-// Returns whether the request succeeded, and the body of the response.
+// Returns whether the request succeeded, and the body of the response; its state says why there is
+// no model.
 async function requestPrediction(row) {
   const response = await fetch(`${root}/predict${canExplain ? "?explain=true" : ""}`, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(row),
@@ -103,6 +151,7 @@ async function requestPrediction(row) {
 }
 
 async function predict() {
+  if (!isReady) return;
   const requestNumber = ++lastRequestNumber;
   clearTimeout(keyTimer);
   const filledInputs = inputs.filter(({ value }) => value !== "");
@@ -113,12 +162,13 @@ async function predict() {
   try {
     [isOk, body] = await requestPrediction(row);
   } catch (error) {
-    body = { detail: `No answer came: ${error.message}` };
+    body = { detail: `No answer came: ${error.message}`, state: "no_answer" };
   }
   if (requestNumber !== lastRequestNumber) return; // a later request is under way
   document.body.classList.remove("asking");
   if (isOk) showPrediction(body, row);
   else showErrors(body);
+  if (body.state) waitUntilReady();
   refreshRecent(); // not awaited: the prediction is complete without it
 }
 
@@ -146,6 +196,8 @@ function showPrediction(body, row) {
   byId("warnings").append(...warnings.map((warning) => createElement("li", "", `${warning}.`)));
   byId("warnings").hidden = !warnings.length;
   byId("trace").append(`${body.model} version ${body.model_version}, `, logLink(body.id, "this prediction in the log"));
+  const shownVersion = byId("model").querySelector("section")?.dataset.version;
+  if (shownVersion !== `${body.model} version ${body.model_version}`) refreshModel().catch(() => false);
   if (!body.contributions_usd) return;
   drawWaterfall(explanationSection, body, (feature) => describeFeature(feature, row));
   explanationSection.hidden = false;
@@ -232,5 +284,8 @@ function fillForm(row) {
 }
 
 updateMarker();
-if ("ready" in form.dataset) predict();
-else refreshRecent();
+if (isReady) predict();
+else {
+  waitUntilReady();
+  refreshRecent();
+}

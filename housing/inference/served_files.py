@@ -26,7 +26,7 @@ class ServedFiles(NamedTuple):
 def read_files(folder: Path) -> dict[str, bytes]:
     """Return the files of a version by name, without those that are still being written."""
     files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
-    return {file.name: file.read_bytes() for file in files}
+    return {file.name: file.read_bytes() for file in files if file.is_file()}
 
 
 def load(label: str, files: Mapping[str, bytes]) -> ServedFiles:

@@ -60,7 +60,7 @@ def managed_process(*command: str | Path, **options: Any) -> Iterator[subprocess
 @contextlib.contextmanager
 def running_service(home: Path, **environment: str) -> Iterator[str]:
     """Run the service as `make serve` starts it; yield its address."""
-    port = str(free_port())
+    port = environment.get("HOUSING_PORT") or str(free_port())
     variables = {**os.environ, "HOUSING_HOME": str(home), "HOUSING_PORT": port, **environment}
     with managed_process(sys.executable, "-m", "app", env=variables, cwd=home):
         wait_for_response(f"http://127.0.0.1:{port}/health")

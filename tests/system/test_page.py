@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from matplotlib.path import Path
 
 from app.blueprints import outline
 from housing.schema import FEATURES
-from tests.support.processes import post_predict, running_service, wait_for_response
+from tests.support.processes import free_port, post_predict, running_service, wait_for_response
 
 pytestmark = pytest.mark.slow
 # the strict policy the pages must work under: scripts and styles from files of this host only
@@ -299,15 +300,55 @@ def test_a_service_that_does_not_answer_is_reported(open_page):
     assert open_page.page.inner_text("#answer").startswith("No answer came")
 
 
-def test_without_a_champion_no_request_is_sent_unasked(browser, tmp_path):
-    with running_service(tmp_path) as address:
+@pytest.fixture
+def changeable_home(pipeline_home, tmp_path):
+    """A home in which nothing was trained yet, and a function that brings what was trained."""
+    home = tmp_path / "home"
+    home.mkdir()
+
+    def bring_store():
+        (home / "var").mkdir(exist_ok=True)
+        shutil.copytree(pipeline_home / "var" / "artifacts", home / "var" / "artifacts")
+        shutil.copy(pipeline_home / "var" / "mlflow.db", home / "var" / "new.db")
+        (home / "var" / "new.db").rename(home / "var" / "mlflow.db")
+
+    return home, bring_store
+
+
+def test_the_page_of_a_service_without_a_model_heals_when_there_is_one_and_after_a_restart(
+    browser, changeable_home
+):
+    home, bring_store = changeable_home
+    port = str(free_port())
+    with running_service(home, HOUSING_PORT=port) as address:
         open_page = OpenPage(browser, address, ready="[role=note]")
-        assert "make run" in open_page.page.inner_text("[role=note]")
+        page = open_page.page
+        page.evaluate("window.isFirstDocument = true")
+        page.get_by_role("note").get_by_text("`make run` trains").wait_for()
+        assert page.get_by_role("button", name="Ask").is_disabled()
+        page.fill("#MedInc", "5")
+        page.press("#MedInc", "Enter")
         assert open_page.predict_bodies() == []
-        open_page.press_ask()
-        assert "make run" in open_page.page.inner_text("#answer")
         open_page.check(allowed_messages=["503", "404"])
-        open_page.page.close()
+        bring_store()
+        page.wait_for_selector(".value", timeout=60_000)
+        assert page.get_by_role("button", name="Ask").is_enabled()
+        assert open_page.predict_bodies()[0] == {**EXAMPLE, "MedInc": 5}
+        assert "california-housing-sample version 1" in page.inner_text("#model")
+        assert "GENERATED SAMPLE" in page.inner_text("[role=note]").upper()
+        assert page.locator(".training-density").count() == 3
+        assert page.is_visible(".legend")
+    page.get_by_role("button", name="Ask").click()
+    page.get_by_role("note").get_by_text("The service does not answer").wait_for()
+    assert page.get_by_role("button", name="Ask").is_disabled()
+    requests_before = len(open_page.predict_bodies())
+    with running_service(home, HOUSING_PORT=port):
+        page.wait_for_selector("#ask button[type=submit]:enabled", timeout=60_000)
+        page.wait_for_selector("#answer .value")
+        assert len(open_page.predict_bodies()) > requests_before
+        assert page.evaluate("window.isFirstDocument")
+        assert "version 1" in page.inner_text("#model")
+    page.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), WIDTHS_AND_SCHEMES)

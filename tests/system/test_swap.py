@@ -122,6 +122,8 @@ def register_damaged(damage):
     if damage == "other answers than were recorded":
         examples = examples._replace(prediction=examples.prediction + 1e-6)
     version = registration.register(candidate, data_split, content, examples, False, "a try")
+    if damage == "a tag that is missing":
+        store.client().delete_model_version_tag(MODEL_NAME, version.version, "data_source")
     if damage == "another graph than was registered":
         digests = json.loads(version.tags["sha256"]) | {
             f"{version.tags['served']}/model.onnx": "0" * 64
@@ -136,6 +138,7 @@ DAMAGES = {  # damage -> the good version that follows it
     "a graph that ends in the middle": TREE,
     "other answers than were recorded": LINEAR,
     "another graph than was registered": TREE,
+    "a tag that is missing": LINEAR,
 }
 
 
@@ -174,8 +177,11 @@ def check_the_problem_is_reported(service, load, version):
     assert {response.body["model_version"] for response in load.responses_since(since)} == {version}
     for state in ready_states(service):
         assert (state["status"], state["model_version"]) == ("ready", version)
+        assert state["state"] == "refused"
         assert state["problem"].startswith("a new champion could not be loaded: ")
         assert "registry" not in state
+    reached_at = last_reached(service)
+    wait_until(lambda: last_reached(service) > reached_at, TIMEOUT_SECONDS)
 
 
 def ready_states(service):
@@ -200,6 +206,7 @@ def check_the_registry_is_reported_away(service, load):
     wait_until(lambda: len(load.responses) > count + 300, 20)
     for state in ready_states(service):
         assert (state["status"], state["model_version"]) == ("ready", LINEAR)
+        assert state["state"] in ("store_gone", "unreachable")
         assert state["registry"].startswith("not reached since 20")
     time.sleep(2.5)  # the follower has tried once more
     assert last_reached(service) == reached_at

@@ -1,9 +1,13 @@
 """The routes that tell an operator and other programs about the service."""
 
+import html
 import json
 
 import pytest
 
+from app.model import local_copy
+from app.model.local_copy import RegistryStatus
+from app.model.states import ModelState, explain_absence
 from benchmarks.support.local_service import sum_metric
 from tests.support.served_champion import (
     MODEL_DETAILS,
@@ -15,6 +19,7 @@ from tests.support.served_champion import (
 
 IS_READY = {
     "status": "ready",
+    "state": "baked",
     "model": MODEL_NAME,
     "model_version": "1",
     "registry": "not followed: the model came with the image",
@@ -35,10 +40,66 @@ def test_without_a_champion_the_service_is_alive_but_not_ready(
     assert api.get("/health").json == {"status": "alive"}
     assert api.get("/ping").status_code == 404
     for response in (api.get("/ready"), api.get("/model"), api.post("/predict", json=block_group)):
-        assert response.status_code == 503
-        assert "`make run` trains and registers one" in response.json["detail"]
-    assert "make run" in api.get("/").text
+        assert (response.status_code, response.json["state"]) == (503, "baked")
+        assert "this image has no model" in response.json["detail"]
+    assert "This image has no model" in api.get("/").text
     assert api.get("/metrics").status_code == 200
+
+
+def write_status(serving_folder, state, reason=""):
+    """Write what the process that follows the registry writes, without a copy of a champion."""
+    serving_folder.mkdir(exist_ok=True)
+    status = local_copy.encode_status(RegistryStatus(state=state, reason=reason))
+    (serving_folder / local_copy.STATUS_FILE_NAME).write_text(status)
+
+
+FOLLOWED_STATES = [state for state in ModelState if not state.startswith(("baked", "damaged"))]
+
+
+@pytest.mark.parametrize("api_host", ["flask"], indirect=True)
+@pytest.mark.parametrize("state", FOLLOWED_STATES)
+def test_each_state_without_a_model_is_named_by_every_route(
+    start_api, tmp_path, block_group, state
+):
+    write_status(tmp_path / "serving", state, "what is known")
+    api = start_api(SERVING=tmp_path / "serving")
+    expected_state = ModelState.LOADING if state == ModelState.CURRENT else state
+    absence = explain_absence(expected_state, "what is known")
+    invocation = api.post("/invocations", json={"dataframe_records": [block_group]})
+    assert invocation.json == {
+        "error_code": "TEMPORARILY_UNAVAILABLE", "message": absence.sentence
+    }  # fmt: skip
+    responses = [api.get("/ready"), api.get("/model"), api.post("/predict", json=block_group)]
+    for response in responses:
+        assert response.json["detail"] == absence.sentence
+        assert response.json["state"] == expected_state
+    for response in [*responses, invocation]:
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == str(absence.retry_after_seconds)
+    ping = api.get("/ping")
+    assert (ping.status_code, ping.text) == (404, f"{absence.sentence}\n")
+    assert absence.sentence[1:] in html.unescape(api.get("/").text)
+    assert [row["status"] for row in api.log_rows()] == [503, 503]
+
+
+@pytest.mark.parametrize("api_host", ["flask"], indirect=True)
+def test_a_copy_whose_registry_is_away_or_refuses_its_champion_says_which(
+    start_api, serving_folder
+):
+    api = start_api(SERVING=serving_folder)
+    write_status(serving_folder, ModelState.LOGIN_REFUSED)
+    assert api.get("/ready").json["state"] == "login_refused"
+    assert "it refuses the login" in api.get("/ready").json["registry"]
+    status = RegistryStatus(1.0, refusal="no", state="refused", refused_version="x version 7")
+    (serving_folder / "registry.json").write_text(local_copy.encode_status(status))
+    report = api.get("/ready").json
+    assert (report["state"], report["refused_version"]) == ("refused", "x version 7")
+    assert report["problem"] == "a new champion could not be loaded: no"
+    assert "registry" not in report
+
+
+def test_a_problem_that_is_no_missing_model_has_no_state(api):
+    assert "state" not in api.post("/predict", json={}).json
 
 
 def test_a_champion_that_is_registered_later_is_loaded(start_api, serving_folder):
