@@ -22,7 +22,7 @@ class ModelState(StrEnum):
 
     CURRENT = "current"
     BAKED = "baked"  # into an image: it follows no registry
-    LOADING = "loading"
+    LOADING = "loading"  # or not compared with the registry yet
     REFUSED = "refused"  # the registry answers, and its champion cannot serve
     UNWRITABLE = "unwritable"  # the copy
     DAMAGED = "damaged"  # the copy
@@ -47,11 +47,7 @@ class Explanation(NamedTuple):
 
 NO_CHAMPION_YET = "there is no champion yet: `make run` trains and registers one"
 EXPLANATIONS = {
-    ModelState.LOADING: Explanation(
-        "the champion is being loaded: try again in a few seconds",
-        2,
-        "not asked yet: the local copy answers",
-    ),
+    ModelState.LOADING: Explanation("the champion is being loaded: try again in a few seconds", 2),
     ModelState.BAKED: Explanation(
         "this image has no model: make one that has, by `python -m app.cli.bake FOLDER` with the "
         "folder in HOUSING_SERVING, or delete that folder's registry.json to follow a registry",
