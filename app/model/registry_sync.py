@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.model import local_copy
+from app.model import local_copy, missing_champion
 from app.model.local_copy import POINTER_FILE_NAME, STATUS_FILE_NAME, RegistryStatus
 from app.model.states import EXPLANATIONS, ModelState, public_reason
 from housing import paths
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from housing.registry.artifacts import ModelVersion
 
 SYNC_INTERVAL_SECONDS = 2.0  # between two looks at the alias
-MAX_LISTED_NAMES = 10  # of versions or models, in a sentence about a missing champion
+REFUSAL_RETRY_SECONDS = 10.0  # after which a champion that cannot serve is copied again
 
 logger = logging.getLogger(__name__)
 
 # the copies whose files this process has verified, by folder: they are read again when one changes
 _verified_signatures: dict[Path, tuple[Any, ...]] = {}
+# the last champion that could not be copied to a folder, why, and when to try again
+_refusals: dict[Path, tuple[ModelVersion, CopyRefusal, float]] = {}
 
 
 class StoreGoneError(LookupError):
@@ -84,15 +86,18 @@ def _sync(serving_folder: Path, model_name: str | None) -> tuple[RegistryStatus,
         # looked for before and after, as reading the registry may create an empty store
         if store_file and pointer.exists() and not (store_existed and store_file.exists()):
             raise StoreGoneError(f"{store_file.name} is gone, and the champion's copy is here")
-        state, reason = _explain_absence(model_name)
+        state, reason = missing_champion.missing_champion_state(model_name)
         pointer.unlink(missing_ok=True)
         return RegistryStatus(time.time(), state=state, reason=reason), None
     served_folder = local_copy.read_served_folder(serving_folder)
     champion_folder = f"{champion.name}-{champion.version}-{champion.run_id[:8]}"
     is_served = served_folder == champion_folder
     if not (is_served and _is_intact(champion, serving_folder / champion_folder)):
-        refusal = _copy_champion(champion, serving_folder, champion_folder, model_name)
+        refusal = _recent_refusal(champion, serving_folder / champion_folder) or _copy_champion(
+            champion, serving_folder, champion_folder, model_name
+        )
         if refusal:
+            _remember_refusal(champion, serving_folder / champion_folder, refusal)
             refused_version = f"{champion.name} version {champion.version}"
             status = RegistryStatus(
                 time.time(),
@@ -103,6 +108,18 @@ def _sync(serving_folder: Path, model_name: str | None) -> tuple[RegistryStatus,
             )
             return status, served_folder
     return RegistryStatus(time.time(), state=ModelState.CURRENT), champion_folder
+
+
+def _recent_refusal(champion: ModelVersion, folder: Path) -> CopyRefusal | None:
+    """Return why this version could not be copied a moment ago; None to try, or try again."""
+    version, refusal, retry_at = _refusals.get(folder, (None, None, 0.0))
+    return refusal if version == champion and time.monotonic() < retry_at else None
+
+
+def _remember_refusal(champion: ModelVersion, folder: Path, refusal: CopyRefusal) -> None:
+    if not _recent_refusal(champion, folder):
+        _refusals.clear()  # of the last champion only
+        _refusals[folder] = champion, refusal, time.monotonic() + REFUSAL_RETRY_SECONDS
 
 
 def _copy_champion(
@@ -149,39 +166,6 @@ def _is_intact(champion: ModelVersion, folder: Path) -> bool:
             return False
         _verified_signatures[folder] = signature
     return True
-
-
-def _explain_absence(model_name: str | None) -> tuple[ModelState, str]:
-    """Return why the registry has no champion to serve, and what its sentence needs."""
-    from housing.registry import versions
-
-    pipeline_names = [versions.MODEL_NAMES["california"], versions.MODEL_NAMES["sample"]]
-    names = [model_name] if model_name else pipeline_names
-    for name in names:
-        numbers = [version.version for version in versions.list_versions(name)]
-        if numbers:
-            return ModelState.NO_CHAMPION, f"{name} has the versions {_list_newest(numbers)}"
-    registered_models = _registered_models()
-    if not registered_models and model_name in (None, *versions.MODEL_NAMES.values()):
-        return ModelState.NONE_YET, ""
-    expected, others = " or ".join(names), ", ".join(registered_models) or "no model"
-    return ModelState.UNKNOWN_MODEL, f"{expected}, and the registry has {others}"
-
-
-def _registered_models() -> list[str]:
-    """Return the names of the registered models, without the histories of aliases."""
-    from housing.tracking import store
-
-    if not store.exists():
-        return []
-    models = store.client().search_registered_models()
-    names = [model.name for model in models if not model.name.endswith("-history")]
-    return names[:MAX_LISTED_NAMES]
-
-
-def _list_newest(numbers: list[str]) -> str:
-    omission = ["…"] if len(numbers) > MAX_LISTED_NAMES else []
-    return ", ".join(omission + numbers[-MAX_LISTED_NAMES:])
 
 
 def _status_after_error(error: Exception, previous_status: RegistryStatus) -> RegistryStatus:

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -55,20 +56,21 @@ def correct_artifact_locations(database: Path, folder: Path) -> list[Correction]
             if corrections:
                 _apply(connection, corrections)
     except sqlite3.OperationalError as error:  # read-only, or locked for long
-        logger.warning(
-            "the locations of artifacts in %s could not be corrected: %s", database, error
-        )
+        _log_once(f"the locations of artifacts in {database} could not be corrected: {error}")
         return []
     if corrections:
-        logger.warning(
-            "%s was moved or copied: MLflow expected artifacts in %s, and finds them in %s now; "
-            "locations changed: %s",
-            database,
-            ", ".join(_former_folders(corrections, folder)),
-            folder,
-            _summary(corrections),
+        _log_once(
+            f"{database} was moved or copied: MLflow expected artifacts in "
+            f"{', '.join(_former_folders(corrections, folder))}, and finds them in {folder} now; "
+            f"locations changed: {_summary(corrections)}"
         )
     return corrections
+
+
+@cache
+def _log_once(message: str) -> None:
+    """Log a message, but not again: lost files are looked for every few seconds."""
+    logger.warning(message)
 
 
 def _connect(database: Path) -> sqlite3.Connection:

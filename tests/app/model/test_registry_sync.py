@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,7 +16,7 @@ from app.model.champion import ChampionLoader
 from app.model.states import ModelState
 from benchmarks.support.local_service import sum_metric
 from housing.registry import versions
-from housing.tracking import store
+from housing.tracking import artifact_relocation, store
 from tests.support.processes import free_port
 
 MODEL_NAME = "california-housing-sample"
@@ -120,6 +121,20 @@ def test_a_refusal_is_over_when_the_version_is_mended(loader):
     version = register_by_hand(cv_rmse="good")
     sync(loader)
     store.client().set_model_version_tag(MODEL_NAME, version, "cv_rmse", "0.5")
+    assert sync(loader).state == ModelState.CURRENT
+    assert (refused(loader), loader.champion.model_info.version) == (0, version)
+
+
+def test_lost_files_are_looked_for_again_after_a_while_not_every_two_seconds(
+    loader, monkeypatch, tmp_path
+):
+    original_uri = store.client().get_model_version_download_uri(MODEL_NAME, "2")
+    original_folder = artifact_relocation.local_path(original_uri)
+    version = register_by_hand(source=str(tmp_path / "model"))
+    assert sync(loader).state == ModelState.REFUSED
+    shutil.copytree(original_folder, tmp_path / "model")
+    assert sync(loader).state == ModelState.REFUSED
+    monkeypatch.setattr(registry_sync.time, "monotonic", lambda: time.perf_counter() + 1e9)
     assert sync(loader).state == ModelState.CURRENT
     assert (refused(loader), loader.champion.model_info.version) == (0, version)
 
