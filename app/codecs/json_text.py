@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from functools import lru_cache
 
 from werkzeug.http import parse_options_header
 
@@ -31,12 +32,7 @@ def convert_to_utf8(request: HttpRequest) -> None:
     body, content_type = request.body, request.headers.get("content-type", "")
     if body[:1] in (b"{", b"[", b"") and body[1:2] != b"\0" and ";" not in content_type:
         return  # as nearly all requests are
-    charset = (
-        parse_options_header(content_type[:MAX_PARSED_HEADER_CHARS])[1]
-        .get("charset", "")
-        .strip("' ")
-    )
-    declared = _find_encoding(charset) if charset else ""
+    charset, declared = _parse_charset(content_type[:MAX_PARSED_HEADER_CHARS])
     mark, detected = _detect_encoding(body)
     encoding = detected
     if declared in SINGLE_BYTE_ENCODINGS and detected == UTF_8 and not mark:
@@ -54,6 +50,16 @@ def convert_to_utf8(request: HttpRequest) -> None:
         raise request_error(
             400, f"the body is no text in {encoding.upper()}: {error.reason} at byte {error.start}"
         ) from None
+
+
+@lru_cache(maxsize=64)
+def _parse_charset(content_type: str) -> tuple[str, str]:
+    """Return the charset of a content type and Python's name of it; both "" if there is none.
+
+    Raises RequestError (415) for a charset that is not read.
+    """
+    charset = parse_options_header(content_type)[1].get("charset", "").strip("' ")
+    return charset, _find_encoding(charset) if charset else ""
 
 
 def _find_encoding(charset: str) -> str:
