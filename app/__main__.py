@@ -19,12 +19,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from app import addresses, forwarding, limit_openmp_threads, startup
+from app import limit_openmp_threads, startup
 
 try:
     from uvicorn import Config
     from uvicorn.supervisors import Multiprocess
 
+    from app import addresses, forwarding
     from app.auth import api_keys
     from app.model import local_copy, registry_sync
     from app.prediction_log import writer
