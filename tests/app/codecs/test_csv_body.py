@@ -134,6 +134,8 @@ def test_rows_of_another_width_are_named_beside_wrong_values():
 def test_of_very_many_problems_the_first_are_named_and_the_others_counted(bad_row):
     errors = errors_of(f"{HEADER}\n" + f"{ROW}\n{bad_row}\n" * 250, max_rows=500)
     assert [error.row for error in errors[:-1]] == list(range(1, 2 * MAX_REPORTED_ERRORS, 2))
+    sentences = {error.problem.partition(": ")[2].partition(" (line")[0] for error in errors[:-1]}
+    assert len(sentences) == 1
     assert errors[-1].problem == "and 150 more problems"
 
 
@@ -273,11 +275,19 @@ def test_every_problem_is_named_whatever_the_rows_hold(rows):
         assert errors_of(file.getvalue())[-1].problem == f"and {total - 100} more problems"
 
 
-def test_a_good_body_is_not_parsed_twice(monkeypatch):
+@pytest.mark.parametrize("text", [
+    f"{HEADER}\n" + f"{ROW}\n" * 100 + "\n\n",
+    f"{HEADER}\r" + f"{ROW}\r" * 100 + "\r",
+    READABLE["semicolons and decimal commas"],
+    READABLE["quotes around all"],
+    READABLE["UTF-16"],
+    f"{HEADER},\n" + f'{ROW},"a\nb"\n' * 30_000,  # of more than one block of pyarrow
+])  # fmt: skip
+def test_a_good_body_is_not_parsed_twice(monkeypatch, text):
     """Python's parser takes ten times as long."""
     monkeypatch.setattr(csv_body, "_parse_precisely", None)
-    body = f"{HEADER}\n" + f"{ROW}\n" * 100 + "\n\n"
-    assert (decode(body) == np.array([EXAMPLE])).all()
+    max_rows = 100_000 if "a\nb" in str(text) else 100
+    assert (decode(text, max_rows) == np.array([EXAMPLE])).all()
 
 
 @pytest.mark.parametrize("media_type", ["text/csv; charset=utf-8", "application/csv", "Text/X-CSV"])

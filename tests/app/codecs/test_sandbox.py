@@ -192,9 +192,10 @@ def test_numbers_are_read_however_they_are_encoded(media_type):
     table = feature_table(3)
     for values in (pa.array([41, 41, 41], pa.uint64()), pa.array([41, 41, 41], pa.int8()),
                    pa.array([41.0] * 3).dictionary_encode(), pa.array([41.0] * 3, pa.float16()),
-                   pa.array([41, 41, 41]).dictionary_encode(),
-                   pa.array([decimal.Decimal(41)] * 3).dictionary_encode()):  # fmt: skip
+                   pa.array([41, 41, 41]).dictionary_encode()):  # fmt: skip
         assert (decode(media_type, table.set_column(1, "HouseAge", values)) == EXAMPLE).all()
+    rooms = pa.array([decimal.Decimal("6.9841")] * 3).dictionary_encode()
+    assert (decode(media_type, table.set_column(2, "AveRooms", rooms)) == EXAMPLE).all()
     for values in (
         pa.array([True] * 3),
         pa.array(["41"] * 3),
