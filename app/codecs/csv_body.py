@@ -18,7 +18,7 @@ import numpy as np
 from app.codecs import columns, value_checks
 from app.codecs.value_checks import ParsedTable
 from app.problem_details import MAX_REPORTED_ERRORS, check_row_count, request_error, shorten
-from housing.schema import FEATURE_NAMES
+from housing.schema import COORDINATE_INDICES, FEATURE_NAMES
 from housing.text import count_text
 
 DELIMITERS = ",;\t|"
@@ -122,7 +122,10 @@ def _parse_fast(body: bytes, header: CsvHeader) -> np.ndarray | None:
         )
     except pa.ArrowException:
         return None
-    return np.column_stack([table[name].to_numpy() for name in FEATURE_NAMES])
+    rows = np.column_stack([table[name].to_numpy() for name in FEATURE_NAMES])
+    if has_decimal_commas and not (rows[:, COORDINATE_INDICES] % 1).any():
+        return None  # the commas may separate thousands
+    return rows
 
 
 def _parse_precisely(body: bytes, header: CsvHeader, max_rows: int) -> ParsedTable:
@@ -185,10 +188,7 @@ def _parse_cells(cells: list[str], delimiter: str) -> tuple[np.ndarray, dict[tup
     import pyarrow.compute as pc
 
     texts = pc.utf8_trim_whitespace(pa.array(cells, pa.string()))
-    decimal_mark = "."
-    if delimiter != ",":
-        counts = {mark: pc.sum(pc.match_substring(texts, mark)).as_py() for mark in ".,"}
-        decimal_mark = max(counts, key=lambda mark: counts[mark] or 0)
+    decimal_mark = "." if delimiter == "," else _find_decimal_mark(cells)
     numbers = texts
     if decimal_mark == ",":
         numbers = pc.replace_substring(pc.replace_substring(texts, ".", "?"), ",", ".")
@@ -200,6 +200,14 @@ def _parse_cells(cells: list[str], delimiter: str) -> tuple[np.ndarray, dict[tup
         text = texts[row * len(FEATURE_NAMES) + column].as_py()
         cell_texts[row, column] = _describe_cell(text, delimiter, decimal_mark)
     return rows, cell_texts
+
+
+def _find_decimal_mark(cells: list[str]) -> str:
+    """Return what most coordinates have: none is so large that a mark separates thousands."""
+    coordinates = [
+        cell for index in COORDINATE_INDICES for cell in cells[index :: len(FEATURE_NAMES)]
+    ]
+    return max(".,", key=lambda mark: sum(mark in cell for cell in coordinates))
 
 
 def _describe_cell(text: str, delimiter: str, decimal_mark: str) -> str:

@@ -152,6 +152,10 @@ def test_decimals_of_two_kinds_are_not_guessed():
     thousands = ROW.replace(",", ";").replace("322.0", "1,322")
     [error] = errors_of(f"{HEADER.replace(',', ';')}\n{thousands}\n")
     assert error.problem.startswith("row 0: Population is '1,322' (numbers have a point and no")
+    [error] = errors_of(f"{HEADER.replace(',', ';')}\n8;41;6;1;1,322;2;37;-122\n")
+    assert error.problem.startswith("row 0: Population is '1,322' (numbers have a point and no")
+    whole = f"{HEADER.replace(',', ';')}\n8,3;41;6;1;322;2;37,0;-122,0\n"
+    assert decode(whole)[0].tolist() == [8.3, 41, 6, 1, 322, 2, 37, -122]
     assert {error.field for error in errors_of(FRAME.to_csv(decimal=",", index=False))} == {
         name for name, value in zip(FEATURE_NAMES, EXAMPLE, strict=True) if value % 1
     } | {"HouseAge", "Population"}
