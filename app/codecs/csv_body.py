@@ -23,6 +23,7 @@ from housing.text import count_text
 
 DELIMITERS = ",;\t|"
 LINE_END_PATTERN = re.compile(rb"\r\n|\r|\n")
+BLANK_LINE_PATTERN = re.compile(rb"\n[ \t\r]*\n|\r[ \t]*\r")
 # the longer marks first: that of UTF-32 begins as that of UTF-16 does
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -47,9 +48,10 @@ def decode_csv(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndar
     body = _to_utf8(body)
     header = _read_header(body)
     columns.check_columns([(name, "") for name in header.names], allow_extra_columns)
-    # the slow parser counts without keeping what it counts; it knows blank and quoted lines, too
-    content = body.rstrip()
-    line_count = max(content.count(b"\n"), content.count(b"\r"))
+    line_count = _count_lines(body, header)
+    if line_count > max_rows and not _may_have_fewer_rows(body, header):
+        check_row_count(line_count, max_rows)
+    # the slow parser counts rows without keeping more than it may
     rows = _parse_fast(body, header) if line_count <= max_rows else None
     if rows is None or value_checks.has_invalid_values(rows):
         table = _parse_precisely(body, header, max_rows)
@@ -89,6 +91,19 @@ def _read_header(body: bytes) -> CsvHeader:
         )
     end = line_end.end() if line_end else len(body)
     return CsvHeader(names, delimiter, end, 1 + len(LINE_END_PATTERN.findall(body, 0, start)))
+
+
+def _count_lines(body: bytes, header: CsvHeader) -> int:
+    """Return how many lines follow the header, blank ones at the end left out."""
+    end = len(body.rstrip())
+    return max(body.count(b"\n", header.end, end), body.count(b"\r", header.end, end)) + 1
+
+
+def _may_have_fewer_rows(body: bytes, header: CsvHeader) -> bool:
+    """Return whether some of the lines may be blank, or one row with the next."""
+    end = len(body.rstrip())
+    has_quotes = body.find(b'"', header.end) >= 0
+    return has_quotes or BLANK_LINE_PATTERN.search(body, header.end - 1, end) is not None
 
 
 def _split_names(line: str, delimiter: str) -> list[str]:

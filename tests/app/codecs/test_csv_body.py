@@ -214,6 +214,11 @@ def test_columns_of_text_may_hold_separators_line_ends_and_any_encoding():
 
 def test_the_rows_of_a_body_are_counted_without_blank_ones():
     assert len(decode(f"{HEADER}\n" + f"{ROW}\n\n" * 100)) == 100
+    for line_end in ("\n", "\r", "\r\n"):
+        for blank_line in (line_end, f" \t{line_end}"):
+            rows = f"{ROW}{line_end}" * 50
+            assert len(decode(f"{HEADER}{line_end}{blank_line}{rows}{rows}")) == 100
+            assert len(decode(f"{HEADER}{line_end}{rows}{blank_line}{rows}")) == 100
     for rows in (f"{ROW}\n" * 101, f"{ROW}\r" * 101, f"{ROW}\n\n" * 101, "x\n" * 101):
         [error] = errors_of(f"{HEADER}\n{rows}")
         assert error.problem == "the list has 101 rows, expected 1 to 100"
