@@ -46,6 +46,7 @@ class Content(NamedTuple):
     stream: IO[bytes]  # from its beginning
     start: bytes  # the first SAMPLE_BYTES bytes, or all if there are fewer
     packings: list[str]  # the outermost first, such as ["gzip", "tar archive"]; empty for none
+    file: IO[bytes]  # as it is stored; its `tell` says how much of it has been read
 
 
 @contextmanager
@@ -62,9 +63,10 @@ def open_content(path: Path) -> Iterator[Content]:
         raise MissingDataError(f"{path} is a {kind}, expected a file")
     with ExitStack() as stack:
         try:
-            stream: IO[bytes] = stack.enter_context(path.open("rb"))
+            file: IO[bytes] = stack.enter_context(path.open("rb"))
         except OSError as error:
             raise MissingDataError(f"{path} cannot be opened: {error.strerror}") from error
+        stream = file
         packings: list[str] = []
         while True:
             with explain_damage(path, packings):
@@ -78,7 +80,7 @@ def open_content(path: Path) -> Iterator[Content]:
             packings.append(packing)
             with explain_damage(path, packings):
                 stream = stack.enter_context(UNPACKERS[packing](stream, path))
-        yield Content(stream, start, packings)
+        yield Content(stream, start, packings, file)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ All errors name the file: MissingDataError (a LookupError too) if it is missing,
 ValueError) if it cannot be read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -69,6 +69,8 @@ class TableChunk(NamedTuple):
     frame: pd.DataFrame  # the index is the row's number, from 0 for the first row with values
     ragged_rows: dict[int, str]  # row's number -> what is wrong; in the frame such a row is empty
     file_format: FileFormat
+    ragged_lines: dict[int, str]  # row's number -> its line in the file
+    bytes_read: int = 0  # of the file as it is stored, for a progress bar
 
 
 def describe_file(path: Path) -> FileFormat:
@@ -84,7 +86,8 @@ def read_table(path: Path, as_text: bool = False) -> TableChunk:
         raise DataError(f"{path} has no row, expected a row for each block group")
     frame = chunks[0].frame if len(chunks) == 1 else pd.concat([chunk.frame for chunk in chunks])
     ragged_rows = {row: text for chunk in chunks for row, text in chunk.ragged_rows.items()}
-    return TableChunk(frame, ragged_rows, chunks[0].file_format)
+    ragged_lines = {row: line for chunk in chunks for row, line in chunk.ragged_lines.items()}
+    return TableChunk(frame, ragged_rows, chunks[0].file_format, ragged_lines)
 
 
 def iter_tables(
@@ -97,7 +100,8 @@ def iter_tables(
                 if file_format.dialect is None:
                     yield from _iter_parquet(content.stream, file_format, rows_per_chunk, as_text)
                 elif file_format.dialect.has_rows:
-                    yield from _iter_csv(content.stream, file_format, rows_per_chunk, as_text)
+                    for chunk in _iter_csv(content.stream, file_format, rows_per_chunk, as_text):
+                        yield chunk._replace(bytes_read=content.file.tell())
         except DAMAGE_ERRORS as error:
             if file_format.is_parquet:
                 raise DataError(f"{path} cannot be read as Parquet: {error}") from error
@@ -132,7 +136,7 @@ def _iter_parquet(
             ]
             index = pd.RangeIndex(first_row, first_row + len(batch))
             if len(batch):
-                yield TableChunk(build_frame(names, columns, index), {}, file_format)
+                yield TableChunk(build_frame(names, columns, index), {}, file_format, {})
             first_row += len(batch)
 
 
@@ -145,9 +149,10 @@ def _iter_csv(
 ) -> Iterator[TableChunk]:
     dialect = file_format.dialect
     assert dialect is not None, "a CSV file has a dialect"
-    ragged_rows: dict[int, str] = {}
+    ragged_rows: dict[int, pa_csv.InvalidRow] = {}
     first_row = 0
-    for batch in _chunk_batches(_open_csv(stream, dialect, ragged_rows), rows_per_chunk):
+    reader = _open_csv(stream, dialect, ragged_rows)
+    for batch in _chunk_batches(reader, rows_per_chunk, ragged_rows):
         rows = _number_rows(len(batch), first_row, ragged_rows)
         next_row = int(rows[-1]) + 1 if len(rows) else first_row
         while next_row in ragged_rows:
@@ -159,20 +164,24 @@ def _iter_csv(
         index = pd.RangeIndex(first_row, next_row)
         frame = build_frame(dialect.column_names, columns, pd.Index(rows)).reindex(index)
         if len(index):
-            problems = {row: ragged_rows.pop(row) for row in index if row in ragged_rows}
-            yield TableChunk(frame, problems, file_format)
+            ragged = {row: ragged_rows.pop(row) for row in index if row in ragged_rows}
+            problems = {
+                row: f"{count_text(invalid.actual_columns, 'value')}, expected "
+                f"{invalid.expected_columns}"
+                for row, invalid in ragged.items()
+            }
+            lines = {row: invalid.text for row, invalid in ragged.items()}
+            yield TableChunk(frame, problems, file_format, lines)
         first_row = next_row
 
 
 def _open_csv(
-    stream: IO[bytes], dialect: CsvDialect, ragged_rows: dict[int, str]
+    stream: IO[bytes], dialect: CsvDialect, ragged_rows: dict[int, pa_csv.InvalidRow]
 ) -> pa_csv.CSVStreamingReader:
-    """Open binary columns; what is wrong with a ragged row is put in `ragged_rows`."""
+    """Open binary columns; ragged rows are put in `ragged_rows`, by their number."""
 
     def skip_row(row: pa_csv.InvalidRow) -> str:
-        values = count_text(row.actual_columns, "value")
-        problem = f"{values}, expected {row.expected_columns}"
-        ragged_rows[row.number - dialect.header_lines - 1] = problem
+        ragged_rows[row.number - dialect.header_lines - 1] = row
         return "skip"
 
     names = [str(number) for number in range(len(dialect.column_names))]
@@ -192,14 +201,19 @@ def _open_csv(
     )
 
 
-def _chunk_batches(reader: pa_csv.CSVStreamingReader, rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield batches of `rows` rows, and a last one of fewer, which may have none."""
+def _chunk_batches(
+    reader: pa_csv.CSVStreamingReader, rows: int, ragged_rows: Collection[int]
+) -> Iterator[pa.RecordBatch]:
+    """Yield batches of `rows` rows, fewer after as many ragged rows, and a last one of any size."""
     pending = reader.schema.empty_table()
     for batch in reader:
         pending = pa.concat_tables([pending, pa.Table.from_batches([batch])])
         while len(pending) >= rows:
             yield _to_batch(pending.slice(0, rows))
             pending = pending.slice(rows)
+        if len(ragged_rows) >= rows:
+            yield _to_batch(pending)
+            pending = pending.slice(len(pending))
     yield _to_batch(pending)
 
 
@@ -209,7 +223,7 @@ def _to_batch(table: pa.Table) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=table.schema)
 
 
-def _number_rows(count: int, first_row: int, ragged_rows: dict[int, str]) -> np.ndarray:
+def _number_rows(count: int, first_row: int, ragged_rows: Collection[int]) -> np.ndarray:
     """Return the (count,) numbers of the next rows, without those of ragged rows."""
     candidates = np.arange(first_row, first_row + count + len(ragged_rows))
     return candidates[~np.isin(candidates, list(ragged_rows))][:count]
