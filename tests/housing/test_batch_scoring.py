@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.codecs import json_body
-from housing.batch_scoring import partitions, scoring
+from housing.batch_scoring import partitions, scoring, targets
+from housing.batch_scoring.target_lock import target_lock
 from housing.cli import score as score_command
 from housing.data.synthetic import generate_sample
 from housing.inference import served_model
@@ -71,12 +72,12 @@ def read_tables(folder):
     """Return the table of each scored file by its relative path."""
     return {
         str(file.relative_to(folder)): pq.read_table(file, partitioning=None)
-        for file in partitions.parquet_files(folder)
+        for file in targets.list_tables(folder)
     }
 
 
 def modification_times(folder):
-    return {file: file.stat().st_mtime_ns for file in partitions.parquet_files(folder)}
+    return {file: file.stat().st_mtime_ns for file in targets.list_tables(folder)}
 
 
 def test_each_row_gets_the_prediction_of_the_graph(model, source, target, capsys):
@@ -113,7 +114,7 @@ def test_the_batches_of_a_partition_are_one_file(model_file, model, source, targ
 
 
 def test_a_scored_file_names_its_model(champion_home, source, target):
-    run_score(source / "a.parquet", target)
+    run_score(source, target)
     champion = versions.get_champion(NAME)
     metadata = pq.read_metadata(target / "a.parquet").metadata
     assert metadata[b"housing.model"].decode() == NAME
@@ -281,17 +282,17 @@ def test_files_that_cannot_be_scored_are_named_before_anything_starts(
 
 
 def test_wrong_folders_are_named(champion_home, source, target, tmp_path):
-    with pytest.raises(LookupError, match="there is no Parquet file"):
+    with pytest.raises(LookupError, match="there is no file or folder"):
         run_score(tmp_path / "nowhere", target)
     for folder in (source, source / "out"):
         with pytest.raises(ValueError, match="choose another folder"):
             run_score(source, folder)
-    with pytest.raises(ValueError, match="is a file, expected a folder"):
+    with pytest.raises(ValueError, match="is a file, expected a folder or nothing yet"):
         run_score(source, write_parquet(tmp_path / "x", generate_sample(2)) / "one.parquet")
     with pytest.raises(ValueError, match="--jobs is 0"):
         run_score(source, target, jobs=0)
     with (
-        partitions.target_lock(target),
+        target_lock(target),
         pytest.raises(LookupError, match="another run is scoring into"),
     ):
         run_score(source, target)
