@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -10,9 +9,9 @@ import pyarrow as pa
 
 from housing.batch_scoring.row_features import ReadingProblems, RowFeatures, has_features
 from housing.data import known_forms, number_parsing
+from housing.data.column_names import find_near_name
 from housing.schema import FEATURE_NAMES, FEATURES
 
-NAME_SIMILARITY = 0.75  # of 1, as difflib counts it
 AVERAGE_OF_HOUSEHOLDS = "AveRooms"  # the first feature that no households leave without a value
 MAX_QUOTED_CHARACTERS = 40  # of a value in a problem
 
@@ -69,7 +68,8 @@ def find_missing_columns(column_names: Sequence[str]) -> list[str]:
         ]
     else:
         missing_names = [name for name in FEATURE_NAMES if name not in column_names]
-    return [f"column {name} is missing{_name_hint(name, column_names)}" for name in missing_names]
+    other_names = [name for name in column_names if name not in FEATURES]
+    return [f"column {name} is missing{_name_hint(name, other_names)}" for name in missing_names]
 
 
 def describe_conversion(column_names: Sequence[str]) -> list[str]:
@@ -95,9 +95,8 @@ def needed_columns(column_names: Sequence[str]) -> list[int]:
 
 def _name_hint(missing_name: str, column_names: Sequence[str]) -> str:
     """Return which column may be meant by a missing one, or nothing."""
-    by_lower_name = {name.lower(): name for name in column_names if name not in FEATURES}
-    [*matches] = difflib.get_close_matches(missing_name.lower(), by_lower_name, 1, NAME_SIMILARITY)
-    return f" (is it {by_lower_name[matches[0]]}?)" if matches else ""
+    near_name = find_near_name(missing_name, column_names)
+    return f" (the file has {near_name}: rename it)" if near_name else ""
 
 
 def _convert_names(column_names: Sequence[str]) -> dict[str, str]:

@@ -137,7 +137,6 @@ def _score_pending(
     from housing.batch_scoring import scoring
     from housing.batch_scoring.target_lock import target_lock
     from housing.cli import score_progress
-    from housing.registry import versions
     from housing.training.executors import executor
 
     with (
@@ -148,13 +147,24 @@ def _score_pending(
         if plan.is_folder:
             folder_name = f"{champion.name}-{champion.version}-{champion.run_id[:8]}"
             model_folder = plan.target.resolve() / "_model" / folder_name
-        versions.export_for_serving(champion, model_folder)
+        _export_model(champion, model_folder)
         with score_progress.show_progress(plan.pending, work_folder) as progress_files:
             tasks = [
                 (*partition, model_folder / "model.onnx", progress_file)
                 for partition, progress_file in zip(plan.pending, progress_files, strict=True)
             ]
             return list(run(scoring.score_partition, tasks))
+
+
+def _export_model(champion: "ModelVersion", folder: Path) -> None:
+    from housing.registry import versions
+
+    try:
+        versions.export_for_serving(champion, folder)
+    except OSError as error:
+        if error.errno and error.filename is None:  # as of a full disk: the folder is to be named
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        raise
 
 
 def _summary_text(

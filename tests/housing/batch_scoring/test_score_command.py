@@ -171,14 +171,14 @@ def test_a_header_alone_gives_a_file_without_rows(champion_home, folder, source)
         "prediction", "prediction_usd", "problem",
     ]  # fmt: skip
     (folder / "empty.csv").touch()
-    with pytest.raises(ValueError, match=r"empty.csv: it is empty, expected a header"):
+    with pytest.raises(ValueError, match=r"empty.csv is empty, expected a header"):
         run_score(folder / "empty.csv", folder / "out2.csv")
 
 
 def test_columns_that_are_missing_or_there_twice_are_named(champion_home, folder):
     for name, columns, message in (
         ("case.csv", [name.lower() for name in FEATURE_NAMES],
-         r"column MedInc is missing \(is it medinc\?\)"),
+         r"column MedInc is missing \(the file has medinc: rename it\)"),
         ("twice.csv", [*FEATURE_NAMES, "MedInc"], "column MedInc is there twice"),
         ("scored.csv", [*FEATURE_NAMES, "problem"], "it has a column problem already"),
         ("census.csv", make_census_counts(generate_sample(1)).columns.drop("households"),
