@@ -68,6 +68,7 @@ def score_partition(
                 metadata = {**fingerprint, **bookkeeping.count_metadata(counts)}
                 if isinstance(writer, pq.ParquetWriter):
                     writer.add_key_value_metadata(metadata)
+        progress.write_progress(progress_file, rows, 1.0)
         if table_format.is_text:
             bookkeeping.write_record(target.resolve(), metadata)
     except (OSError, LookupError, ValueError, pa.ArrowException) as error:

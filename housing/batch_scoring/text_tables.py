@@ -27,7 +27,6 @@ def read_batches(
 
     schema: the types in which the columns are written again. keeps_empty_text: else it is null.
     """
-    file_size = path.stat().st_size
     indices = conversion.needed_columns(schema.names)
     for chunk in table_files.iter_tables(path, rows, as_text=True):
         numbers = number_parsing.parse_frame(chunk.frame.iloc[:, indices], dialect.decimal)
@@ -38,7 +37,7 @@ def read_batches(
         yield SourceBatch(
             pa.RecordBatch.from_arrays(columns, schema=schema),
             conversion.extract_features(numbers, _describe_ragged_rows(chunk)),
-            min(chunk.bytes_read / file_size, 1.0),
+            chunk.share_read,
         )
 
 

@@ -112,7 +112,7 @@ class _PrefixedStream(io.RawIOBase):
     """A stream whose first bytes were read already."""
 
     def __init__(self, prefix: bytes, stream: IO[bytes]) -> None:
-        self._prefix, self._stream = prefix, stream
+        self._prefix, self._stream, self._position = prefix, stream, 0
 
     def readable(self) -> bool:
         return True
@@ -121,7 +121,11 @@ class _PrefixedStream(io.RawIOBase):
         chunk = self._prefix[: len(buffer)] or self._stream.read(len(buffer))
         self._prefix = self._prefix[len(chunk) :]
         buffer[: len(chunk)] = chunk
+        self._position += len(chunk)
         return len(chunk)
+
+    def tell(self) -> int:
+        return self._position
 
 
 def _read_start(stream: IO[bytes]) -> bytes:

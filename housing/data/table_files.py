@@ -19,6 +19,7 @@ All errors name the file: MissingDataError (a LookupError too) if it is missing,
 ValueError) if it cannot be read.
 """
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,7 @@ class TableChunk(NamedTuple):
     ragged_rows: dict[int, str]  # row's number -> what is wrong; in the frame such a row is empty
     file_format: FileFormat
     ragged_lines: dict[int, str]  # row's number -> its line in the file
-    bytes_read: int = 0  # of the file as it is stored, for a progress bar
+    share_read: float = 1.0  # of the file, up to the end of these rows, as estimated: 0 to 1
 
 
 def describe_file(path: Path) -> FileFormat:
@@ -100,8 +101,7 @@ def iter_tables(
                 if file_format.dialect is None:
                     yield from _iter_parquet(content.stream, file_format, rows_per_chunk, as_text)
                 elif file_format.dialect.has_rows:
-                    for chunk in _iter_csv(content.stream, file_format, rows_per_chunk, as_text):
-                        yield chunk._replace(bytes_read=content.file.tell())
+                    yield from _iter_csv(content, file_format, rows_per_chunk, as_text)
         except DAMAGE_ERRORS as error:
             if file_format.is_parquet:
                 raise DataError(f"{path} cannot be read as Parquet: {error}") from error
@@ -145,14 +145,23 @@ def _is_nameless_index(name: str) -> bool:
 
 
 def _iter_csv(
-    stream: IO[bytes], file_format: FileFormat, rows_per_chunk: int, as_text: bool
+    content: Content, file_format: FileFormat, rows_per_chunk: int, as_text: bool
 ) -> Iterator[TableChunk]:
     dialect = file_format.dialect
     assert dialect is not None, "a CSV file has a dialect"
     ragged_rows: dict[int, pa_csv.InvalidRow] = {}
     first_row = 0
-    reader = _open_csv(stream, dialect, ragged_rows)
-    for batch in _chunk_batches(reader, rows_per_chunk, ragged_rows):
+    reader = _open_csv(content.stream, dialect, ragged_rows)
+    n_blocks = 0
+
+    def count_blocks() -> Iterator[pa.RecordBatch]:
+        nonlocal n_blocks
+        for block in reader:
+            n_blocks += 1
+            yield block
+
+    blocks, schema = count_blocks(), reader.schema
+    for batch in _chunk_batches(blocks, schema, rows_per_chunk, ragged_rows):
         rows = _number_rows(len(batch), first_row, ragged_rows)
         next_row = int(rows[-1]) + 1 if len(rows) else first_row
         while next_row in ragged_rows:
@@ -171,7 +180,8 @@ def _iter_csv(
                 for row, invalid in ragged.items()
             }
             lines = {row: invalid.text for row, invalid in ragged.items()}
-            yield TableChunk(frame, problems, file_format, lines)
+            share_read = min(n_blocks * CSV_BLOCK_BYTES / _estimate_size(content, dialect), 1.0)
+            yield TableChunk(frame, problems, file_format, lines, share_read)
         first_row = next_row
 
 
@@ -201,12 +211,20 @@ def _open_csv(
     )
 
 
+def _estimate_size(content: Content, dialect: CsvDialect) -> float:
+    """Return how many bytes the whole content has in UTF-8, by what has been unpacked so far."""
+    file_size = os.fstat(content.file.fileno()).st_size
+    bytes_per_character = 4 if "32" in dialect.encoding else 2 if "16" in dialect.encoding else 1
+    unpacked_share = content.stream.tell() / max(content.file.tell(), 1)
+    return max(file_size * unpacked_share / bytes_per_character, 1.0)
+
+
 def _chunk_batches(
-    reader: pa_csv.CSVStreamingReader, rows: int, ragged_rows: Collection[int]
+    blocks: Iterator[pa.RecordBatch], schema: pa.Schema, rows: int, ragged_rows: Collection[int]
 ) -> Iterator[pa.RecordBatch]:
     """Yield batches of `rows` rows, fewer after as many ragged rows, and a last one of any size."""
-    pending = reader.schema.empty_table()
-    for batch in reader:
+    pending = schema.empty_table()
+    for batch in blocks:
         pending = pa.concat_tables([pending, pa.Table.from_batches([batch])])
         while len(pending) >= rows:
             yield _to_batch(pending.slice(0, rows))
