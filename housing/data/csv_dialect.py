@@ -76,6 +76,11 @@ def recognize_dialect(start: bytes, is_complete: bool) -> CsvDialect:
     )
 
 
+def code_unit_bytes(encoding: str) -> int:
+    """Return how many bytes a character of an encoding has at least."""
+    return 4 if "32" in encoding else 2 if "16" in encoding else 1
+
+
 def _recognize_encoding(start: bytes) -> str:
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if start.startswith(mark):

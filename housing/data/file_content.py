@@ -8,6 +8,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import shutil
 import tarfile
 import tempfile
@@ -81,6 +82,12 @@ def open_content(path: Path) -> Iterator[Content]:
             with explain_damage(path, packings):
                 stream = stack.enter_context(UNPACKERS[packing](stream, path))
         yield Content(stream, start, packings, file)
+
+
+def estimate_unpacked_size(content: Content) -> float:
+    """Return how many bytes the whole content has, at least 1, by what has been read so far."""
+    file_size = os.fstat(content.file.fileno()).st_size
+    return max(file_size * content.stream.tell() / max(content.file.tell(), 1), 1.0)
 
 
 @contextmanager

@@ -19,7 +19,6 @@ All errors name the file: MissingDataError (a LookupError too) if it is missing,
 ValueError) if it cannot be read.
 """
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,12 +30,13 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from housing.data.csv_dialect import CsvDialect, recognize_dialect
+from housing.data.csv_dialect import CsvDialect, code_unit_bytes, recognize_dialect
 from housing.data.errors import DataError
 from housing.data.file_content import (
     DAMAGE_ERRORS,
     SAMPLE_BYTES,
     Content,
+    estimate_unpacked_size,
     explain_damage,
     make_seekable,
     open_content,
@@ -180,7 +180,8 @@ def _iter_csv(
                 for row, invalid in ragged.items()
             }
             lines = {row: invalid.text for row, invalid in ragged.items()}
-            share_read = min(n_blocks * CSV_BLOCK_BYTES / _estimate_size(content, dialect), 1.0)
+            text_bytes = estimate_unpacked_size(content) / code_unit_bytes(dialect.encoding)
+            share_read = min(n_blocks * CSV_BLOCK_BYTES / text_bytes, 1.0)
             yield TableChunk(frame, problems, file_format, lines, share_read)
         first_row = next_row
 
@@ -209,14 +210,6 @@ def _open_csv(
         ),
         pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.binary())),
     )
-
-
-def _estimate_size(content: Content, dialect: CsvDialect) -> float:
-    """Return how many bytes the whole content has in UTF-8, by what has been unpacked so far."""
-    file_size = os.fstat(content.file.fileno()).st_size
-    bytes_per_character = 4 if "32" in dialect.encoding else 2 if "16" in dialect.encoding else 1
-    unpacked_share = content.stream.tell() / max(content.file.tell(), 1)
-    return max(file_size * unpacked_share / bytes_per_character, 1.0)
 
 
 def _chunk_batches(
