@@ -13,8 +13,9 @@ from app.openapi.json_schema import OpenApiJsonSchema
 API_DESCRIPTION = (
     "Median house values of 1990 census block groups, predicted by the registered champion. Every "
     "prediction is logged under its id before it is sent. A response carries X-Request-ID, the "
-    "client's own if it sent one, and passes a W3C traceparent on. An API key, if the service "
-    "needs one, is sent as X-API-Key or as a bearer token."
+    "client's own if it sent one, and passes a W3C traceparent on. A body may be packed by gzip or "
+    "deflate, which Content-Encoding says; a response is if Accept-Encoding allows it. An API key, "
+    "if the service needs one, is sent as X-API-Key or as a bearer token."
 )
 STATUS_DESCRIPTIONS = {
     200: "Success",
