@@ -89,7 +89,7 @@ function waitUntilReady(seconds = 1) {
 }
 
 async function checkReady() {
-  const response = await fetch("ready", { cache: "no-store" }).catch(() => null);
+  const response = await fetch(`${root}/ready`, { cache: "no-store" }).catch(() => null);
   if (response?.ok && await refreshModel().catch(() => false)) {
     isReady = true;
     submitButton.disabled = false;
