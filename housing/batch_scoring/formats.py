@@ -8,7 +8,12 @@ from typing import NamedTuple
 import pyarrow as pa
 
 PREDICTION_COLUMNS = pa.schema(
-    [("prediction", pa.float64()), ("prediction_usd", pa.float64()), ("problem", pa.string())]
+    [
+        ("prediction", pa.float64()),
+        ("prediction_usd", pa.float64()),
+        ("problem", pa.string()),
+        ("warnings", pa.string()),
+    ]
 )
 PARQUET_ENDING = ".parquet"
 SEPARATORS = {".csv": ",", ".tsv": "\t"}

@@ -15,11 +15,19 @@ import pyarrow.parquet as pq
 
 from housing import paths
 from housing.accepted_ranges import LOWER_LIMITS, UPPER_LIMITS
-from housing.batch_scoring import bookkeeping, formats, progress, source_tables, writers
+from housing.batch_scoring import (
+    bookkeeping,
+    domain_warnings,
+    formats,
+    progress,
+    source_tables,
+    writers,
+)
 from housing.batch_scoring.bookkeeping import RowCounts
 from housing.batch_scoring.formats import PREDICTION_COLUMNS
 from housing.batch_scoring.row_features import NO_PROBLEMS, ReadingProblems
 from housing.inference import served_model
+from housing.inference.training_domain import TrainingDomain
 from housing.schema import FEATURE_NAMES, FEATURES, USD_PER_UNIT
 
 SCORING_BATCH_ROWS = 65_536  # in memory at once, and in a row group of the output: 20 MB
@@ -49,6 +57,7 @@ def score_partition(
     names the partition if it cannot be read or written.
     """
     model, rows, refused_rows = _load_model(model_file), 0, 0
+    domain = domain_warnings.load_domain(model_file)
     table_format = formats.find_format(target.name) or formats.FORMATS[formats.PARQUET_ENDING]
     try:
         with (
@@ -58,7 +67,7 @@ def score_partition(
             schema = pa.schema([*table.schema, *PREDICTION_COLUMNS], table.schema.metadata)
             with writers.open_writer(path, table_format, schema) as writer:
                 for batch in table.batches:
-                    predictions = predict_record_batch(model, *batch.features)
+                    predictions = predict_record_batch(model, *batch.features, domain=domain)
                     rows += len(batch.columns)
                     refused_rows += predictions[0].null_count
                     columns = [*batch.columns.columns, *predictions]
@@ -86,11 +95,13 @@ def predict_record_batch(
     model: served_model.ServedModel,
     batch: pa.RecordBatch,
     reading_problems: ReadingProblems = NO_PROBLEMS,
+    domain: TrainingDomain | None = None,
 ) -> list[pa.Array]:
     """Return the columns `PREDICTION_COLUMNS` for a batch that has the eight features.
 
     prediction in $100,000, prediction_usd in dollars to the cent. A row with a missing value or
     one outside the accepted ranges gets null for both, and a `problem` that names each.
+    domain: of the model, for the `warnings` of the others.
     """
     columns = [pc.cast(batch.column(name), pa.float64(), safe=False) for name in FEATURE_NAMES]
     rows = np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns])
@@ -104,6 +115,7 @@ def predict_record_batch(
         pa.array(values, mask=~is_valid),
         pa.array(values_usd, mask=~is_valid),
         _problem_column(rows, is_valid, reading_problems),
+        domain_warnings.warning_column(domain, rows, is_valid),
     ]
 
 

@@ -23,9 +23,10 @@ file out, a folder a folder:
   score new.csv scored.csv          score new.csv.gz scored.parquet
   score new.csv folder/             score folder other-folder --format csv.gz
 
-OUT has the rows and columns of IN and three more: prediction ($100,000), prediction_usd, and
-problem. A row with a value that is missing, no number or outside the accepted ranges gets no
-prediction, and its problem says why. IN needs the eight columns; the house value may be missing.
+OUT has the rows and columns of IN and four more: prediction ($100,000), prediction_usd, problem and
+warnings. A row with a value that is missing, no number or outside the accepted ranges gets no
+prediction, and its problem says why. The warnings say how a row is unlike those that the model
+learnt from, as the service does. IN needs the eight columns; the house value may be missing.
 The columns of Géron's and Kaggle's housing.csv (total_rooms, households, ...) are converted. A file
 that lacks a column is refused before anything starts.
 

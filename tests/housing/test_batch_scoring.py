@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.codecs import json_body
-from housing.batch_scoring import partitions, scoring, targets
+from housing.batch_scoring import domain_warnings, partitions, scoring, targets
 from housing.batch_scoring.target_lock import target_lock
 from housing.cli import score as score_command
 from housing.data.synthetic import generate_sample
@@ -208,9 +208,19 @@ def test_a_row_that_the_service_would_refuse_gets_no_prediction(model, tmp_path,
         assert [value is None for value in table[column].to_pylist()] == [
             problem is not None for problem in table["problem"].to_pylist()
         ]
+    warnings = table["warnings"].to_pylist()
+    assert warnings[6].startswith("HouseAge is 100, and the model has seen ")
+    assert warnings[1:6] == [None] * 5  # a row without a prediction needs none
     rows = frame.loc[[0, 6, 7], FEATURE_NAMES].to_numpy(float)
     predictions = table["prediction"].drop_null().to_pylist()
     assert predictions == served_model.predict(model, rows).tolist()
+
+
+def test_a_version_without_a_training_domain_gives_no_warnings(model, tmp_path):
+    assert domain_warnings.load_domain(tmp_path / "model.onnx") is None
+    example = {name: [float(feature.high)] for name, feature in FEATURES.items()}
+    [*_, warnings] = scoring.predict_record_batch(model, pa.RecordBatch.from_pydict(example))
+    assert warnings.to_pylist() == [None]
 
 
 def test_the_service_refuses_the_same_values(model):
@@ -222,7 +232,7 @@ def test_the_service_refuses_the_same_values(model):
         for value in (low, high, np.nextafter(low, -np.inf), np.nextafter(high, np.inf)):
             rows.append(example | {name: value})
     batch = pa.RecordBatch.from_pandas(pd.DataFrame(rows))
-    _, _, problems = scoring.predict_record_batch(model, batch)
+    _, _, problems, _ = scoring.predict_record_batch(model, batch)
     for row, problem in zip(rows, problems.to_pylist(), strict=True):
         try:
             json_body.BlockGroup(**row)
