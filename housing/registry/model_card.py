@@ -72,6 +72,13 @@ def render(
     )
 
 
+def write(
+    version: ModelVersion, split: TrainTestSplit, predictions: np.ndarray, checks: Sequence[Check]
+) -> None:
+    """Render the card and store it with the version in the registry. Arguments as for `render`."""
+    save(version, render(version, split, predictions, checks))
+
+
 def save(version: ModelVersion, markdown: str) -> None:
     """Store the card with the version in the registry."""
     model_versions.set_description(version, f"# {title(version)}\n\n{markdown}")
