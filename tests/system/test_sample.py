@@ -93,7 +93,7 @@ def test_report_card_mlflow_and_gate_say_the_same_about_the_test_error(sample_ho
     reports = sample_home / "reports" / "latest"
     page = (reports / "02_train.html").read_text()
     for value in (rmse, low, high):
-        assert f"{value:.3f}" in page
+        assert f"{value:,.1f}" in page
     card_page = (reports / "model_card.html").read_text()
     assert f"90 % interval ${low:,.0f} to ${high:,.0f}" in card_page
     gate = store.client().get_run(champion.run_id).info.artifact_uri + "/gate.json"
