@@ -34,9 +34,8 @@ def target_lock(target: Path, is_folder: bool = True) -> Iterator[Path]:
     try:
         with FileLock(lock_file, timeout=0):
             _remove_unfinished(folder, prefix, is_folder)
-            work_folder = (
-                folder / f"{prefix}{os.getpid()}.{secrets.token_hex(4)}{UNFINISHED_SUFFIX}"
-            )
+            unique_name = f"{os.getpid()}.{secrets.token_hex(4)}{UNFINISHED_SUFFIX}"
+            work_folder = folder / f"{'.score.' if is_folder else prefix}{unique_name}"
             work_folder.mkdir()
             try:
                 yield work_folder

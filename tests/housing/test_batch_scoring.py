@@ -373,5 +373,5 @@ def test_the_command_is_part_of_the_pipeline(champion_home, source, target):
         capture_output=True,
         text=True,
     ).stdout
-    assert re.search("^    score +Score Parquet files of any size", help_text, re.MULTILINE)
+    assert re.search("^    score +Score CSV and Parquet files of any size", help_text, re.MULTILINE)
     assert "--dask ADDRESS" in help_text

@@ -66,3 +66,12 @@ def test_a_run_into_a_folder_leaves_alone_what_a_run_into_a_file_of_it_writes(fo
 def test_a_place_where_no_file_can_be_made_is_no_other_run():
     with pytest.raises(PermissionError), target_lock(Path("/proc/out.csv"), False):
         pass
+
+
+def test_the_next_run_into_a_folder_removes_what_the_workers_of_a_killed_one_had(folder):
+    with target_lock(folder, True) as work_folder:
+        name = work_folder.name
+    (folder / name).mkdir()
+    (folder / name / "0.progress").touch()
+    with target_lock(folder, True):
+        assert not (folder / name).exists()
