@@ -15,7 +15,7 @@ import pytest
 
 from app import create_app
 from app.model import registry_sync
-from housing.batch_scoring import scoring
+from housing.batch_scoring import formats, scoring
 from housing.cli import score as score_command
 from housing.data.synthetic import generate_sample
 from housing.paths import PROJECT_ROOT
@@ -167,9 +167,8 @@ def test_a_header_alone_gives_a_file_without_rows(champion_home, folder, source)
     for name in ("out.csv", "out.parquet"):
         run_score(header, folder / name)
     assert len(pd.read_csv(folder / "out.csv")) == 0
-    assert pd.read_parquet(folder / "out.parquet").columns[-3:].tolist() == [
-        "prediction", "prediction_usd", "problem",
-    ]  # fmt: skip
+    columns = [*FEATURE_NAMES, *formats.PREDICTION_COLUMNS.names]
+    assert pd.read_parquet(folder / "out.parquet").columns.tolist() == columns
     (folder / "empty.csv").touch()
     with pytest.raises(ValueError, match=r"empty.csv is empty, expected a header"):
         run_score(folder / "empty.csv", folder / "out2.csv")
