@@ -8,8 +8,9 @@ import pandas as pd
 import pyarrow as pa
 
 from housing.batch_scoring.row_features import ReadingProblems, RowFeatures, has_features
-from housing.data import known_forms, number_parsing
+from housing.data import known_forms
 from housing.data.column_names import find_near_name
+from housing.data.files import number_parsing
 from housing.schema import FEATURE_NAMES, FEATURES
 
 AVERAGE_OF_HOUSEHOLDS = "AveRooms"  # the first feature that no households leave without a value

@@ -43,7 +43,7 @@ def read_columns(path: Path) -> SourceColumns:
         with _open_parquet(path) as file:
             return SourceColumns(file.schema_arrow, is_text=False)
     from housing.batch_scoring import text_tables
-    from housing.data import table_files
+    from housing.data.files import table_files
 
     file_format = table_files.describe_file(path)
     if file_format.dialect is not None:
@@ -64,7 +64,7 @@ def open_table(path: Path, rows: int, target_format: TableFormat) -> Iterator[So
             yield SourceTable(file.schema_arrow, _read_parquet(file, rows))
         return
     from housing.batch_scoring import text_columns, text_tables
-    from housing.data import table_files
+    from housing.data.files import table_files
 
     dialect = table_files.describe_file(path).dialect
     if dialect is None:
@@ -96,7 +96,7 @@ def _open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
 
 @contextmanager
 def _open_packed_parquet(path: Path) -> Iterator[pq.ParquetFile]:
-    from housing.data import file_content
+    from housing.data.files import file_content
 
     with ExitStack() as stack:
         with _explain_parquet_errors(path):

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from housing.batch_scoring import conversion
-from housing.data import table_files
-from housing.data.number_parsing import EMPTY_WORDS, parse_numbers
+from housing.data.files import table_files
+from housing.data.files.number_parsing import EMPTY_WORDS, parse_numbers
 
 INTEGER_PATTERN = r"^-?(0|[1-9]\d{0,17})$"  # fits in 64 bits
 # no leading zeros and no more digits than a float has: those are identifiers

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from housing.batch_scoring import conversion, text_columns
 from housing.batch_scoring.row_features import SourceBatch
-from housing.data import number_parsing, table_files
-from housing.data.csv_dialect import CsvDialect
-from housing.data.table_files import FileFormat, TableChunk
+from housing.data.files import number_parsing, table_files
+from housing.data.files.csv_dialect import CsvDialect
+from housing.data.files.table_files import FileFormat, TableChunk
 
 
 def text_schema(dialect: CsvDialect) -> pa.Schema:

@@ -6,13 +6,15 @@ project, have averages per household and the value in $100,000.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from housing.data.number_parsing import find_texts
+from housing.data.errors import DataError
+from housing.data.files.number_parsing import find_texts
 from housing.schema import TARGET, USD_PER_UNIT
 
 CENSUS_COLUMNS = {  # our column -> the one that it is made of
@@ -54,12 +56,15 @@ def convert_columns(frame: pd.DataFrame) -> Conversion:
     spelling (`total_rooms`, `totalRooms`, `Total Rooms`). A row without households gets infinite
     averages, and a problem. Text in the place of a number stays text, with a problem too where it
     would be divided. Of a column that is missing, so is what would be made of it. Columns that only
-    number the rows are left out.
+    number the rows are left out. Raises DataError for a column of the form that is there twice.
     """
     frame, notes = _drop_row_numbers(frame)
     names = _find_census_names(frame.columns)
     if len(DISTINCTIVE_NAMES & names.keys()) < MIN_DISTINCTIVE_NAMES:
         return Conversion(frame, notes, {}, {}, {})
+    for name, count in Counter(frame.columns).items():
+        if count > 1 and name in names.values():
+            raise DataError(f"the column {name} is there {count} times, expected once")
     counts = {name: frame[column] for name, column in names.items()}
     columns, source_names = {}, {}
     households = counts.get(HOUSEHOLDS)

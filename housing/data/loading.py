@@ -12,8 +12,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from housing import paths
-from housing.data import data_versions, known_forms, table_files
+from housing.data import data_versions, known_forms
 from housing.data.errors import DataError, MissingDataError
+from housing.data.files import table_files
 from housing.data.synthetic import generate_sample
 from housing.data.validation import RowFault
 

@@ -11,7 +11,7 @@ from pandera.errors import SchemaErrors
 
 from housing.data.column_names import find_column_problems
 from housing.data.errors import DataError
-from housing.data.number_parsing import find_texts
+from housing.data.files.number_parsing import find_texts
 from housing.schema import COLUMNS, COORDINATE_NAMES, FEATURES, HOUSE_VALUE, TARGET, Feature
 from housing.text import count_text
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from housing.batch_scoring import formats, source_tables
-from housing.data import table_files
+from housing.data.files import table_files
 from housing.data.synthetic import generate_sample
 from housing.schema import FEATURE_NAMES
 

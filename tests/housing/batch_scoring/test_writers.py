@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from housing.batch_scoring import formats, writers
-from housing.data import table_files
+from housing.data.files import table_files
 
 
 def write(path, *tables):

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from housing.data import table_files
+from housing.data.errors import DataError
+from housing.data.files import table_files
 from housing.data.known_forms import convert_columns
 from housing.data.synthetic import generate_sample
 from housing.schema import COLUMNS, FEATURE_NAMES, TARGET
@@ -132,3 +133,9 @@ def test_a_frame_in_our_columns_is_left_as_it_is():
     conversion = convert_columns(frame)
     assert conversion.frame.equals(frame)
     assert (conversion.notes, conversion.row_problems, conversion.source_names) == ([], {}, {})
+
+
+def test_a_column_of_the_form_that_is_there_twice_is_named(counts):
+    frame = pd.concat([counts, counts[["latitude"]]], axis=1)
+    with pytest.raises(DataError, match="the column latitude is there 2 times, expected once"):
+        convert_columns(frame)

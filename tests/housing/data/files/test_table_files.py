@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from housing.data import table_files
-from housing.data.number_parsing import find_texts, parse_frame
+from housing.data.files import table_files
+from housing.data.files.number_parsing import find_texts, parse_frame
 from housing.data.synthetic import generate_sample
 
 FRAME = generate_sample(120)

@@ -30,9 +30,10 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from housing.data.csv_dialect import CsvDialect, code_unit_bytes, recognize_dialect
 from housing.data.errors import DataError
-from housing.data.file_content import (
+from housing.data.files.csv_dialect import CsvDialect, code_unit_bytes, recognize_dialect
+from housing.data.files.csv_quotations import UnclosedQuotationError, check_quotations
+from housing.data.files.file_content import (
     DAMAGE_ERRORS,
     SAMPLE_BYTES,
     Content,
@@ -41,8 +42,8 @@ from housing.data.file_content import (
     make_seekable,
     open_content,
 )
-from housing.data.foreign_content import refuse_foreign_content
-from housing.data.number_parsing import build_frame, parse_numbers, parse_values
+from housing.data.files.foreign_content import refuse_foreign_content
+from housing.data.files.number_parsing import build_frame, parse_numbers, parse_values
 from housing.text import count_text
 
 CSV_BLOCK_BYTES = 1 << 20  # decoded at once; no row may be longer
@@ -102,6 +103,8 @@ def iter_tables(
                     yield from _iter_parquet(content.stream, file_format, rows_per_chunk, as_text)
                 elif file_format.dialect.has_rows:
                     yield from _iter_csv(content, file_format, rows_per_chunk, as_text)
+        except UnclosedQuotationError as error:
+            raise DataError(f"{path}, {error}") from error
         except DAMAGE_ERRORS as error:
             if file_format.is_parquet:
                 raise DataError(f"{path} cannot be read as Parquet: {error}") from error
@@ -167,6 +170,7 @@ def _iter_csv(
         while next_row in ragged_rows:
             next_row += 1
         texts = [_decode(column) for column in batch.columns]
+        check_quotations(texts, rows, dialect)
         columns = [
             text.to_pandas() if as_text else parse_numbers(text, dialect.decimal) for text in texts
         ]
