@@ -29,7 +29,7 @@ from housing.registry.alias_changes import (
     History,
     conflict_message,
 )
-from housing.registry.artifacts import graph_sha256
+from housing.registry.artifacts import MISSING_VERSION_CODES, graph_sha256
 from housing.tracking import store
 from housing.tracking.mlflow_env import load_mlflow, suppress_errors
 from housing.tracking.store import raises_unreachable
@@ -42,8 +42,6 @@ HISTORY_SUFFIX = "-history"
 EXTERNAL_CHANGE_ACTION = "moved outside"  # in MLflow itself, without this module
 NO_SOURCE_SCHEME = "alias-change"  # of the entries that name no version which is still there
 RECHECK_DELAY_SECONDS = 0.5  # a change that is being applied is finished by then
-# of MLflow, where there is no such model, version or alias
-MISSING_VERSION_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 class ConcurrentUpdateError(RuntimeError):

@@ -13,7 +13,7 @@ from housing import paths
 from housing.inference import served_files, training_domain
 from housing.schema import FEATURE_NAMES
 from housing.tracking import downloads, experiments, store
-from housing.tracking.mlflow_env import load_mlflow
+from housing.tracking.mlflow_env import load_mlflow, suppress_errors
 from housing.tracking.store import raises_unreachable
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from housing.evaluation.calibration import IntervalPrediction
     from housing.tracking.experiments import Candidate
 
+# of MLflow, where there is no such model, version or alias
+MISSING_VERSION_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 MODEL_FILE_NAME = "MLmodel"  # MLflow's description of a model, in its folder
 REMEDY = (
     "make another version champion (`run_pipeline.py promote VERSION --reason WHY`), or train a "
@@ -108,7 +110,7 @@ def download(version: ModelVersion, folder: Path, subfolder: str = "") -> Path:
     file is missing or differs from the one that was registered; StoreUnreachableError if that
     cannot be known now.
     """
-    location = store.client().get_model_version_download_uri(version.name, version.version)
+    location = _find_location(version)
     uri = f"models:/{version.name}/{version.version}/{subfolder}".rstrip("/")
     required_file = served_files.GRAPH_FILE_NAME if subfolder else MODEL_FILE_NAME
     digests = registered_digests(version)
@@ -121,6 +123,13 @@ def download(version: ModelVersion, folder: Path, subfolder: str = "") -> Path:
         if name.startswith(subfolder):
             _verify_file(model_folder / name, registered_digest, f"{name} of {version.label}")
     return model_folder
+
+
+def _find_location(version: ModelVersion) -> str:
+    """Return where MLflow keeps the model's files. Raises MissingArtifactsError if it has none."""
+    with suppress_errors(*MISSING_VERSION_CODES):
+        return store.client().get_model_version_download_uri(version.name, version.version)
+    raise downloads.MissingArtifactsError(f"{version.label} was deleted in MLflow; {REMEDY}")
 
 
 def registered_digests(version: ModelVersion) -> dict[str, str]:

@@ -134,7 +134,7 @@ def _recorded_versions(name: str) -> set[str]:
 
 
 def _mark_finished(version: ModelVersion) -> None:
-    with suppress_errors(*alias_history.MISSING_VERSION_CODES):
+    with suppress_errors(*artifacts.MISSING_VERSION_CODES):
         store.client().delete_model_version_tag(version.name, version.version, IN_PROGRESS_TAG)
 
 
@@ -151,7 +151,7 @@ def _finish_stopped_registrations(
         if IN_PROGRESS_TAG not in version.tags or _is_in_progress(version):
             continue
         if version.version not in recorded_versions:
-            with suppress_errors(*alias_history.MISSING_VERSION_CODES):
+            with suppress_errors(*artifacts.MISSING_VERSION_CODES):
                 store.client().delete_model_version(name, version.version)
             continue
         _mark_finished(version)

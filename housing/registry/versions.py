@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from housing import paths
 from housing.models import persistence
 from housing.registry import alias_history, artifacts, serving_copy
-from housing.registry.alias_history import MISSING_VERSION_CODES
-from housing.registry.artifacts import ModelVersion
+from housing.registry.artifacts import MISSING_VERSION_CODES, ModelVersion
 from housing.tracking import probe, store
 from housing.tracking.mlflow_env import suppress_errors
 from housing.tracking.store import raises_unreachable
