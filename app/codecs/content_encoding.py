@@ -11,6 +11,7 @@ from werkzeug.http import parse_accept_header
 from app.messages import MAX_PARSED_HEADER_CHARS, HttpRequest, HttpResponse
 from app.problem_details import RequestError, request_error, shorten
 
+GZIP_MAGIC = b"\x1f\x8b"  # the first bytes of gzip data
 GZIP_WBITS, ZLIB_WBITS, RAW_DEFLATE_WBITS = 31, 15, -15  # of zlib
 ACCEPTED_CODINGS = "gzip, deflate"
 MAX_CODINGS = 3  # of one body, one after the other

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from app import body_errors
+from app.codecs.content_encoding import GZIP_MAGIC
 from app.problem_details import (
     MAX_REPORTED_ERRORS,
     RequestError,
@@ -20,6 +21,7 @@ from housing.schema import FEATURE_NAMES, FEATURES
 MAX_JSON_ROWS = 10_000  # of one request
 MAX_EXPLAINED_ROWS = 100  # the first ones of a list; each costs as much as 128 others
 DEFAULT_RECENT_PREDICTIONS, MAX_RECENT_PREDICTIONS = 20, 1_000  # rows of GET /predictions
+MAX_START_BYTES = 10  # of a body, in an error
 MIN_HTTP_STATUS, MAX_HTTP_STATUS = 100, 599
 
 
@@ -121,8 +123,9 @@ def parse_block_groups(body: bytes, max_rows: int) -> tuple[np.ndarray, bool]:
     """
     start = body.lstrip()[:1]
     if start not in (b"{", b"["):
-        actual = "empty" if not start else "neither"
-        raise request_error(400, f"the body is {actual}, expected a JSON object or a list of them")
+        raise request_error(
+            400, f"the body {_describe_start(body)}, expected a JSON object or a list of them"
+        )
     as_list = start == b"["
     try:
         block_groups = (
@@ -138,6 +141,13 @@ def parse_block_groups(body: bytes, max_rows: int) -> tuple[np.ndarray, bool]:
         raise request_error(422, "a field is given twice in one block group, expected each once")
     rows = [list(block_group.__dict__.values()) for block_group in block_groups]
     return np.array(rows), as_list
+
+
+def _describe_start(body: bytes) -> str:
+    if body.startswith(GZIP_MAGIC):
+        return "is gzip data without the header Content-Encoding: gzip"
+    start = body.lstrip()[:MAX_START_BYTES]
+    return f"starts with {start.decode(errors='replace')!r}" if start else "is empty"
 
 
 @cache

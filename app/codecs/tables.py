@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.codecs import csv_body, sandbox, value_checks
+from app.codecs.content_encoding import GZIP_MAGIC
 from app.codecs.sandbox_worker import ARROW_FILE_MAGIC
 from app.problem_details import request_error
 
@@ -54,7 +55,7 @@ FOREIGN_FORMATS = (
     FileFormat(b"PAR1", "a Parquet file", f"its media type is {PARQUET_MEDIA_TYPE}"),
     FileFormat(ARROW_FILE_MAGIC, "an Arrow file", f"its media type is {ARROW_FILE_MEDIA_TYPE}"),
     FileFormat(b"FEA1", "Feather version 1", "write version 2"),
-    FileFormat(b"\x1f\x8b", "compressed by gzip", "name it by the header Content-Encoding: gzip"),
+    FileFormat(GZIP_MAGIC, "compressed by gzip", "name it by the header Content-Encoding: gzip"),
     FileFormat(b"\x28\xb5\x2f\xfd", "compressed by zstd", "send it uncompressed"),
     FileFormat(b"PK\x03\x04", "a zip archive or an Excel workbook", "save the table as CSV"),
 )

@@ -1,5 +1,6 @@
 """POST /predict with JSON: predictions, refused bodies, and what is logged of both."""
 
+import gzip
 import json
 import sqlite3
 from contextlib import closing
@@ -226,7 +227,8 @@ def test_an_invalid_row_of_a_list_is_numbered_and_nothing_is_predicted(api, bloc
         (b"   ", 400, "the body is empty"),
         (b'{"MedInc": ', 400, "the body is not JSON"),
         (b"\xff\xfe{", 400, "the body is no text in UTF-16-LE"),
-        (b"\xff{", 400, "the body is neither"),
+        (b"\xff{", 400, "the body starts with '\ufffd{', expected a JSON object or a list"),
+        (gzip.compress(b"{}"), 400, "is gzip data without the header Content-Encoding: gzip"),
         (b"{\xff}", 400, "the body is not JSON"),
         (b"4", 400, "expected a JSON object or a list of them"),
         (b"[]", 422, "the list has 0 rows, expected 1 to 10,000"),

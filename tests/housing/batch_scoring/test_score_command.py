@@ -258,7 +258,14 @@ def test_a_stopped_run_leaves_no_file_and_the_next_one_cleans_up(
     header, _, rows = generate_sample(50_000).to_csv(index=False).partition("\n")
     long_file.write_text(header + "\n" + rows * 40)
     command = [sys.executable, "run_pipeline.py", "score", long_file, target]
-    process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=os.environ, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT_ROOT,
+        env=os.environ,
+        stderr=subprocess.PIPE,
+        # as in a terminal: what a shell runs in the background ignores it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not any(
         path.is_file() and path.stat().st_size for path in folder.glob(".out.csv.*.part")
     ):
