@@ -126,7 +126,8 @@ def test_a_model_whose_files_are_gone_is_named_by_a_training_run_too(moved_home)
     store.client()
     shutil.rmtree(moved_home / "var" / "artifacts" / "models")
     [candidate, *_] = experiments.find_candidates(splitting.read_split().manifest)
-    with pytest.raises(MissingArtifactsError, match=r"model m-.* are gone: .* run 02_train again"):
+    message = r"model m-.* are gone: .* run `run_pipeline.py --force train`"
+    with pytest.raises(MissingArtifactsError, match=message):
         experiments.load_model(candidate)
 
 
