@@ -51,7 +51,12 @@ def get_version(name: str, number: str) -> ModelVersion:
         return from_mlflow(mlflow_version)
     versions = list_versions(name)
     numbers = ", ".join(version.version for version in versions)
-    hint = f"it has {numbers}" if versions else f"no version of {name} is registered"
+    hint = f"it has {numbers}"
+    if not versions:
+        hint = (
+            f"no version of {name} is registered. If the model was renamed in MLflow, give it this "
+            "name again there; else `run_pipeline.py` trains and registers one"
+        )
     raise LookupError(f"there is no version {number} of {name}: {hint}")
 
 
