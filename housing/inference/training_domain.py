@@ -43,7 +43,7 @@ DENOMINATORS = [FEATURE_NAMES.index(ratio.denominator) for ratio in RATIOS]
 
 
 class TrainingDomain(NamedTuple):
-    """The ranges and locations of the training rows. Versions of long ago lack the last ones."""
+    """The ranges and locations of the training rows. Older versions lack the last ones."""
 
     feature_min: np.ndarray  # (8,)
     feature_max: np.ndarray  # (8,)
@@ -133,7 +133,9 @@ def _add_warnings(domain: TrainingDomain, rows: np.ndarray, warnings: list[list[
     if domain.ratio_ranges is not None:
         _add_ratio_warnings(domain.ratio_ranges, rows, warnings)
     if domain.conditional_ranges is not None:
-        _add_combination_warnings(domain, rows, place_numbers, degrees, warnings)
+        _add_combination_warnings(
+            domain, domain.conditional_ranges, rows, place_numbers, degrees, warnings
+        )
 
 
 def _add_ratio_warnings(
@@ -151,14 +153,13 @@ def _add_ratio_warnings(
 
 def _add_combination_warnings(
     domain: TrainingDomain,
+    ranges: ConditionalRanges,
     rows: np.ndarray,
     place_numbers: np.ndarray,
     degrees: np.ndarray,
     warnings: list[list[str]],
 ) -> None:
     """Name the number that goes least with the others, of rows without another warning."""
-    ranges = domain.conditional_ranges
-    assert ranges is not None
     residuals = conditional_ranges.relative_residuals(ranges, rows, place_numbers, degrees)
     is_unlikely = residuals > 1
     if not is_unlikely.any():
