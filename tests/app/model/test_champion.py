@@ -16,21 +16,6 @@ from housing.tracking import store
 MODEL_NAME = "california-housing-sample"
 
 
-@pytest.fixture
-def serving(two_version_home):
-    """The folder of the copy; the champion is version 2."""
-    registry_sync.sync_once(two_version_home / "var" / "serving")
-    return two_version_home / "var" / "serving"
-
-
-@pytest.fixture
-def loader(serving):
-    """A worker's loader, which has loaded version 2."""
-    loader = ChampionLoader(serving, Metrics(serving / "counts"))
-    loader.reload_if_changed()
-    return loader
-
-
 def test_the_first_champion_answers_as_soon_as_its_copy_is_there(
     two_version_home, tmp_path, monkeypatch
 ):

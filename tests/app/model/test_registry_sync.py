@@ -22,21 +22,6 @@ from tests.support.processes import free_port
 MODEL_NAME = "california-housing-sample"
 
 
-@pytest.fixture
-def serving(two_version_home):
-    """The folder of the copy; the champion is version 2."""
-    registry_sync.sync_once(two_version_home / "var" / "serving")
-    return two_version_home / "var" / "serving"
-
-
-@pytest.fixture
-def loader(serving):
-    """A worker's loader, which has loaded version 2."""
-    loader = ChampionLoader(serving, Metrics(serving / "counts"))
-    loader.reload_if_changed()
-    return loader
-
-
 def sync(loader):
     """Let the copying process and the worker look once; return the status of the registry."""
     registry_sync.sync_once(loader.serving_folder)
