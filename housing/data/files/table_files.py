@@ -193,10 +193,18 @@ def _iter_csv(
 def _open_csv(
     stream: IO[bytes], dialect: CsvDialect, ragged_rows: dict[int, pa_csv.InvalidRow]
 ) -> pa_csv.CSVStreamingReader:
-    """Open binary columns; ragged rows are put in `ragged_rows`, by their number."""
+    """Open binary columns; ragged rows are put in `ragged_rows`, by their number.
+
+    A line of white space is no row, as an empty one is none.
+    """
+    n_blank_lines = 0
 
     def skip_row(row: pa_csv.InvalidRow) -> str:
-        ragged_rows[row.number - dialect.header_lines - 1] = row
+        nonlocal n_blank_lines
+        if row.text.strip():
+            ragged_rows[row.number - dialect.header_lines - 1 - n_blank_lines] = row
+        else:
+            n_blank_lines += 1
         return "skip"
 
     names = [str(number) for number in range(len(dialect.column_names))]

@@ -249,3 +249,11 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         table_files.read_table(tmp_path)
     with pytest.raises(LookupError, match="is a pipe or device"):
         table_files.read_table(Path("/dev/null"))
+
+
+def test_a_line_of_white_space_is_no_row(tmp_path):
+    path = tmp_path / "blank.csv"
+    path.write_text("a,b\n1,2\n  \n3,4\n5\n\t\n6,7\n8,9,9\n   \n")
+    table = table_files.read_table(path)
+    assert table.frame["a"].tolist() == pytest.approx([1, 3, np.nan, 6, np.nan], nan_ok=True)
+    assert table.ragged_rows == {2: "1 value, expected 2", 4: "3 values, expected 2"}
