@@ -119,7 +119,9 @@ def test_a_long_file_is_read_in_batches_that_say_how_far_they_are(tmp_path, monk
         _, batches = read_all(tmp_path / name, rows=300)
         assert [len(batch.columns) for batch in batches] == [300, 300, 300, 100]
         shares = [batch.share_read for batch in batches]
-        assert shares[:3] == pytest.approx([0.3, 0.6, 0.9], abs=0.15), name
+        # of packed content the whole size is estimated, by how far it happens to be read ahead
+        tolerance = 0.4 if name.endswith((".gz", ".zst")) else 0.15
+        assert shares[:3] == pytest.approx([0.3, 0.6, 0.9], abs=tolerance), name
         assert shares[3] == pytest.approx(1, abs=0.1), name
         rows = pa.Table.from_batches([batch.features.columns for batch in batches])
         assert rows.select(FEATURE_NAMES).to_pandas().equals(frame[FEATURE_NAMES])
