@@ -1,4 +1,22 @@
-"""Counts in messages, in words."""
+"""Texts: counts in words, and the byte order marks that content begins with."""
+
+import codecs
+
+BYTE_ORDER_MARKS = {  # UTF-32's little-endian mark begins with UTF-16's
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+
+
+def find_byte_order_mark(content: bytes) -> tuple[bytes, str]:
+    """Return the byte order mark that content begins with, and its encoding; else both empty."""
+    for mark, encoding in BYTE_ORDER_MARKS.items():
+        if content.startswith(mark):
+            return mark, encoding
+    return b"", ""
 
 
 def count_text(count: int, noun: str) -> str:

@@ -6,7 +6,6 @@ may have one. An empty line is no row.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -19,18 +18,12 @@ from app.codecs import columns, value_checks
 from app.codecs.value_checks import ParsedTable
 from app.problem_details import MAX_REPORTED_ERRORS, check_row_count, request_error, shorten
 from housing.schema import COORDINATE_INDICES, FEATURE_NAMES
-from housing.text import count_text
+from housing.text import count_text, find_byte_order_mark
 
 DELIMITERS = ",;\t|"
 LINE_END_PATTERN = re.compile(rb"\r\n|\r|\n")
 BLANK_LINE_PATTERN = re.compile(rb"\n[ \t\r]*\n|\r[ \t]*\r")
 # the longer marks first: that of UTF-32 begins as that of UTF-16 does
-BYTE_ORDER_MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 NUMBER_PATTERN = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
@@ -62,10 +55,10 @@ def decode_csv(body: bytes, max_rows: int, allow_extra_columns: bool) -> np.ndar
 
 
 def _to_utf8(body: bytes) -> bytes:
-    for mark, encoding in BYTE_ORDER_MARKS.items():
-        if body.startswith(mark):
-            return body.decode(encoding, errors="replace").encode()
-    return body.removeprefix(codecs.BOM_UTF8)
+    mark, encoding = find_byte_order_mark(body)
+    text = body[len(mark) :]
+    is_utf_8 = encoding in ("", "utf-8")
+    return text if is_utf_8 else text.decode(encoding, errors="replace").encode()
 
 
 def _read_header(body: bytes) -> CsvHeader:

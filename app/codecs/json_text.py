@@ -9,15 +9,9 @@ from werkzeug.http import parse_options_header
 
 from app.messages import MAX_PARSED_HEADER_CHARS, HttpRequest
 from app.problem_details import request_error, shorten
+from housing.text import find_byte_order_mark
 
 UTF_8 = "utf-8"
-BYTE_ORDER_MARKS = {  # UTF-32's little-endian mark begins with UTF-16's
-    codecs.BOM_UTF8: UTF_8,
-    codecs.BOM_UTF32_LE: "utf-32-le",
-    codecs.BOM_UTF32_BE: "utf-32-be",
-    codecs.BOM_UTF16_LE: "utf-16-le",
-    codecs.BOM_UTF16_BE: "utf-16-be",
-}
 # by which of the first four bytes are null (0)
 ENCODINGS_BY_NULL_BYTES = {
     "000x": "utf-32-be",
@@ -87,8 +81,8 @@ def _detect_encoding(body: bytes) -> tuple[bytes, str]:
 
     JSON begins with two ASCII characters, so null bytes show the encoding (RFC 4627, section 3).
     """
-    for mark, encoding in BYTE_ORDER_MARKS.items():
-        if body.startswith(mark):
-            return mark, encoding
+    mark, encoding = find_byte_order_mark(body)
+    if mark:
+        return mark, encoding
     null_pattern = "".join("0" if byte == 0 else "x" for byte in body[:4])
     return b"", ENCODINGS_BY_NULL_BYTES.get(null_pattern, UTF_8)

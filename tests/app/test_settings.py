@@ -54,7 +54,9 @@ def test_a_number_of_another_kind_is_refused(home, value):
 
 
 def test_every_default_is_within_its_bounds(home):
-    validate_settings({name: setting.default_factory() for name, setting in SETTINGS.items()})
+    defaults = {name: setting.default_factory() for name, setting in SETTINGS.items()}
+    validate_settings(defaults)
+    assert load_settings().keys() == defaults.keys()
 
 
 def test_an_empty_variable_counts_as_not_set(home, monkeypatch):

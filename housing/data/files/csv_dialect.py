@@ -6,15 +6,10 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
+from housing.text import find_byte_order_mark
+
 # in the order of preference where several fit equally well
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
-BYTE_ORDER_MARKS = {  # UTF-32 first: its mark starts as that of UTF-16
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 NUMBER_PATTERN = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
 SEPARATOR_LINE_PATTERN = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's first line
 MAX_SAMPLE_ROWS = 1_000
@@ -82,9 +77,9 @@ def code_unit_bytes(encoding: str) -> int:
 
 
 def _recognize_encoding(start: bytes) -> str:
-    for mark, encoding in BYTE_ORDER_MARKS.items():
-        if start.startswith(mark):
-            return encoding
+    mark, encoding = find_byte_order_mark(start)
+    if mark:  # without the byte order in its name, an encoding's decoder skips the mark
+        return encoding.removesuffix("-le").removesuffix("-be")
     for offset, encoding in enumerate(("utf-16-be", "utf-16-le")):
         characters = start[offset:1_000:2]
         if characters.count(0) > MIN_ZERO_SHARE * len(characters):
