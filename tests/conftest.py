@@ -43,6 +43,16 @@ XDIST_GROUPS = {
 SLOWEST_FILES = ("test_readme.py", "test_store.py")
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """Name binary values by their argument: a gzip member, say, holds the second it was made in.
+
+    pytest-xdist refuses to run if two of its processes find different names.
+    """
+    if isinstance(val, bytes) and not (val.isascii() and val.decode("ascii").isprintable()):
+        return argname
+    return None  # pytest's own
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_make_scheduler(config, log):
     """Run the tests of a file in one process, and the files of a group in the same process."""

@@ -5,8 +5,10 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -242,6 +244,25 @@ def test_environment_yml_agrees_with_the_lock_and_the_project():
         name, _, version = pin.partition("==")
         listed.setdefault(name.lower(), set()).add(version)
     assert listed == pins(PROJECT_ROOT / "requirements.txt")
+
+
+@pytest.mark.slow
+def test_each_process_finds_the_same_tests():
+    """pytest-xdist runs nothing if a name holds the time, a random number or the order of a set."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "slow or not slow"]
+    names = []
+    for hash_seed in ("1", "2"):
+        output = subprocess.run(
+            command,
+            cwd=PROJECT_ROOT,
+            env=os.environ | {"PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        names.append([line for line in output.splitlines() if "::" in line])
+    assert len(names[0]) > 1_000
+    assert names[0] == names[1]
 
 
 def test_nothing_generated_is_in_git():
