@@ -24,6 +24,13 @@ def missing_champion_state(model_name: str | None) -> tuple[ModelState, str]:
     return ModelState.UNKNOWN_MODEL, f"{expected}, and the registry has {others}"
 
 
+def is_registry_empty() -> bool:
+    """Return whether nothing has ever been registered, as in a store that was just created."""
+    from housing.tracking import store
+
+    return not (store.exists() and store.client().search_registered_models(max_results=1))
+
+
 def _registered_models() -> list[str]:
     """Return the names of the registered models, without the histories of aliases."""
     from housing.tracking import store

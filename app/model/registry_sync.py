@@ -35,7 +35,11 @@ _refusals: dict[Path, tuple[ModelVersion, CopyRefusal, float]] = {}
 
 
 class StoreGoneError(LookupError):
-    """Raised if there is a copy, and the store it came from is gone."""
+    """Raised if there is a copy, and the store it came from is gone, or an empty one in its place.
+
+    An empty store is no reason to stop answering: somebody who moves a store, or starts its server
+    without its data, has deleted no champion.
+    """
 
 
 class CopyRefusal(NamedTuple):
@@ -83,9 +87,12 @@ def _sync(serving_folder: Path, model_name: str | None) -> tuple[RegistryStatus,
     store_existed = store_file is not None and store_file.exists()
     champion = versions.current_champion(model_name)
     if champion is None:
-        # looked for before and after, as reading the registry may create an empty store
-        if store_file and pointer.exists() and not (store_existed and store_file.exists()):
-            raise StoreGoneError(f"{store_file.name} is gone, and the champion's copy is here")
+        # looked for before and after, as reading the registry may create an empty store; and one
+        # that was created at another moment holds nothing, not even the history of an alias
+        is_gone = store_file and not (store_existed and store_file.exists())
+        if pointer.exists() and (is_gone or missing_champion.is_registry_empty()):
+            store_name = store_file.name if store_file else "the store"
+            raise StoreGoneError(f"{store_name} is gone or empty, and the champion's copy is here")
         state, reason = missing_champion.missing_champion_state(model_name)
         pointer.unlink(missing_ok=True)
         return RegistryStatus(time.time(), state=state, reason=reason), None

@@ -319,6 +319,43 @@ def test_a_refusal_stays_while_the_registry_is_away(serving, two_version_home, m
     assert (refused(loader), loader.champion.model_info.version) == (1, "2")
 
 
+@pytest.mark.parametrize("replacement", ["an empty store", "an empty file"])
+def test_an_empty_store_takes_no_champion_away(serving, loader, two_version_home, replacement):
+    """As MLflow makes one where it finds none, and a server has that starts without its data."""
+    file = two_version_home / "var" / "mlflow.db"
+    file.rename(file.with_suffix(".away"))
+    if replacement == "an empty store":
+        store.client()
+    else:
+        file.touch()
+    for _ in range(2):
+        with pytest.raises(registry_sync.StoreGoneError):
+            sync(loader)
+    loader.reload_if_changed()
+    assert loader.champion.model_info.version == "2"
+
+
+def test_a_store_that_goes_while_it_is_read_takes_no_champion_away(
+    serving, loader, two_version_home, monkeypatch
+):
+    file = two_version_home / "var" / "mlflow.db"
+    find_champion, away = versions.current_champion, file.with_suffix(".away")
+
+    def find_champion_too_late(name):
+        file.rename(away)
+        store.client()  # creates an empty one, as a reader does that has just seen the store
+        return find_champion(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "current_champion", find_champion_too_late)
+        with pytest.raises(registry_sync.StoreGoneError):
+            sync(loader)
+    loader.reload_if_changed()
+    assert loader.champion.model_info.version == "2"
+    away.rename(file)
+    assert sync(loader).state == ModelState.CURRENT
+
+
 def test_the_champion_is_being_loaded_until_the_registry_has_been_asked(tmp_path, monkeypatch):
     states = []
 
