@@ -5,14 +5,14 @@ A mean belongs to the interval as long as betting against it (`betting`) has not
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 
 from housing.monitoring.betting import log_wealth
 
-BISECTION_STEPS = 40  # the ends are then exact to 1e-12 of the values' range
+SMALLEST_LIMIT = 1e-12  # of the range of the values: what is below counts as 0
 
 
 class MeanInterval(NamedTuple):
@@ -41,18 +41,18 @@ def mean_interval(
         return MeanInterval(np.nan, 0.0, 1.0)
     mean = float(counts @ values / counts.sum())
     # each side may err with half of the probability
-    threshold = np.log(2 / (1 - confidence_level))
-    low = _find_root(lambda limit: log_wealth(counts, values, limit) < threshold, 0, mean)
-    gap = _find_root(lambda limit: log_wealth(counts, 1 - values, limit) < threshold, 0, 1 - mean)
-    return MeanInterval(mean, low, 1 - gap)
+    log_threshold = np.log(2 / (1 - confidence_level))
+    low = _lower_end(counts, values, mean, log_threshold)
+    return MeanInterval(mean, low, 1 - _lower_end(counts, 1 - values, 1 - mean, log_threshold))
 
 
-def _find_root(is_true: Callable[[float], bool], low: float, high: float) -> float:
-    """Return the least number in a range that meets a condition, as all larger ones do then.
+def _lower_end(counts: np.ndarray, values: np.ndarray, mean: float, log_threshold: float) -> float:
+    """Return the least mean that is not refuted by betting that the true one is larger."""
 
-    Returns the end of the range if none meets it.
-    """
-    for _ in range(BISECTION_STEPS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if is_true(middle) else (middle, high)
-    return low
+    def excess(limit: float) -> float:
+        return log_wealth(counts, values, limit) - log_threshold
+
+    # the wealth falls as the limit grows, and is below 1 at the mean of the rows
+    if mean <= SMALLEST_LIMIT or excess(SMALLEST_LIMIT) <= 0:
+        return 0.0
+    return brentq(excess, SMALLEST_LIMIT, mean)

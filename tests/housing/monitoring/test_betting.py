@@ -6,7 +6,7 @@ import pytest
 from housing.monitoring.betting import log_wealth
 from housing.monitoring.change_detection import NormalRange
 from housing.monitoring.confidence_sequences import mean_interval
-from housing.monitoring.detectable_change import smallest_fall, smallest_rise
+from housing.monitoring.detectable_change import smallest_visible_change
 
 VALUES = (np.arange(20) + 0.5) / 20
 UNIFORM = np.full(20, 1 / 20)
@@ -38,6 +38,13 @@ def test_the_interval_narrows_with_more_rows():
     assert widths[2] < 0.003
 
 
+def test_where_all_rows_are_alike_the_interval_reaches_them():
+    counts = np.array([40, 0])
+    assert mean_interval(counts, np.array([0.0, 1.0])).low == 0
+    assert mean_interval(counts, np.array([1.0, 0.0])).high == 1
+    assert mean_interval(counts, np.array([0.0, 1.0])).high < 0.2
+
+
 def test_without_rows_the_mean_may_be_anything():
     interval = mean_interval(np.zeros(20), VALUES)
     assert np.isnan(interval.mean)
@@ -53,7 +60,7 @@ def test_a_confidence_level_out_of_range_is_refused(level):
 def test_the_smallest_change_is_seen_about_half_of_the_time():
     rng = np.random.default_rng(2)
     normal, threshold = NormalRange(0.47, 0.53), float(np.log(5_000))
-    mean = smallest_rise(500, UNIFORM, VALUES, normal, threshold)
+    mean = smallest_visible_change(500, UNIFORM, VALUES, normal, threshold).high
     assert 0.57 < mean < 0.65
     tilts = np.linspace(0, 5, 2_001)
     shares = np.exp(np.outer(tilts, VALUES))
@@ -68,9 +75,10 @@ def test_the_smallest_change_is_seen_about_half_of_the_time():
 
 def test_a_fall_is_as_visible_as_a_rise():
     normal, threshold = NormalRange(0.47, 0.53), float(np.log(5_000))
-    rise = smallest_rise(500, UNIFORM, VALUES, normal, threshold)
-    assert smallest_fall(500, UNIFORM, VALUES, normal, threshold) == pytest.approx(1 - rise)
+    low, high = smallest_visible_change(500, UNIFORM, VALUES, normal, threshold)
+    assert low == pytest.approx(1 - high)
 
 
 def test_a_few_rows_can_show_no_change():
-    assert np.isnan(smallest_rise(3, UNIFORM, VALUES, NormalRange(0.47, 0.53), np.log(5_000)))
+    normal = NormalRange(0.47, 0.53)
+    assert np.isnan(smallest_visible_change(3, UNIFORM, VALUES, normal, np.log(5_000))).all()
