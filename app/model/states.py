@@ -30,7 +30,7 @@ class ModelState(StrEnum):
     NONE_YET = "none_yet"  # no version is registered
     NO_CHAMPION = "no_champion"  # there are versions
     UNKNOWN_MODEL = "unknown_model"
-    STORE_GONE = "store_gone"  # which the copy came from
+    STORE_GONE = "store_gone"  # which the copy came from, or an empty one is in its place
     UNREADABLE = "unreadable"  # the store: of a newer MLflow, damaged
     UNREACHABLE = "unreachable"
     LOGIN_REFUSED = "login_refused"
@@ -78,9 +78,9 @@ EXPLANATIONS = {
         30,
     ),
     ModelState.STORE_GONE: Explanation(
-        "the tracking store that the champion came from is gone: put it back in its place, or "
-        "correct MLFLOW_TRACKING_URI",
-        registry="not reached since {since}: it is gone, and the local copy answers",
+        "the tracking store that the champion came from is gone, or empty: put it back in its "
+        "place, or correct MLFLOW_TRACKING_URI",
+        registry="not reached since {since}: it is gone or empty, and the local copy answers",
     ),
     ModelState.UNREADABLE: Explanation(
         "the tracking store cannot be used: {reason}",
