@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from housing.monitoring.change_detection import (
+from housing.monitoring.statistics.change_detection import (
     Direction,
     NormalRange,
     Stream,

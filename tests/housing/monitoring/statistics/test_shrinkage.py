@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from housing.monitoring.shrinkage import shrink_means
+from housing.monitoring.statistics.shrinkage import shrink_means
 
 
 def test_shrunk_means_are_nearer_to_the_truth_than_the_groups_own():

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from housing.monitoring.betting import log_wealth
-from housing.monitoring.change_detection import NormalRange
-from housing.monitoring.confidence_sequences import mean_interval
-from housing.monitoring.detectable_change import smallest_visible_change
+from housing.monitoring.statistics.betting import log_wealth
+from housing.monitoring.statistics.change_detection import NormalRange
+from housing.monitoring.statistics.confidence_sequences import mean_interval
+from housing.monitoring.statistics.detectable_change import smallest_visible_change
 
 VALUES = (np.arange(20) + 0.5) / 20
 UNIFORM = np.full(20, 1 / 20)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from housing.monitoring.alarm_budget import log_threshold, open_ended_share
+from housing.monitoring.statistics.alarm_budget import log_threshold, open_ended_share
 
 
 def test_the_whole_budget_of_one_alarm_a_year_needs_evidence_of_a_year():

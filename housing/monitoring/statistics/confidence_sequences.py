@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from housing.monitoring.betting import log_wealth
+from housing.monitoring.statistics.betting import log_wealth
 
 SMALLEST_LIMIT = 1e-12  # of the range of the values: what is below counts as 0
 

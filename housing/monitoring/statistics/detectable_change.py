@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import brentq
 
-from housing.monitoring.betting import log_growth, log_mean_exp
-from housing.monitoring.change_detection import NormalRange
+from housing.monitoring.statistics.betting import log_growth, log_mean_exp
+from housing.monitoring.statistics.change_detection import NormalRange
 
 MAX_TILT = 500.0  # by which even the rarest value becomes nearly certain
 

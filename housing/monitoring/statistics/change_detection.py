@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from housing.monitoring.betting import STAKE_SHARES, log_growth, log_mean_exp
+from housing.monitoring.statistics.betting import STAKE_SHARES, log_growth, log_mean_exp
 
 # Wealth of the best start by which a change counts as over. It is no part of the budget: it raises
 # no alarm.

@@ -1,0 +1,1 @@
+"""Sequential tests and estimates on histograms: statistics that know no house."""
