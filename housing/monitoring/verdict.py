@@ -38,7 +38,7 @@ class Alarm:
     sentence: str  # what has changed, by how much, and since when
     first_day: str  # ISO, on which it most probably began
     alarm_day: str  # ISO, on which the evidence was enough
-    is_current: bool  # whether it still lasts
+    is_current: bool  # whether it still lasts, and nobody has accepted it
     effect_usd: float | None = None  # on the prediction, or on the error
 
 
