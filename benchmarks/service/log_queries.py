@@ -22,7 +22,7 @@ from pathlib import Path
 
 from housing.cli import logs
 from housing.paths import PROJECT_ROOT
-from housing.prediction_log import archive, table
+from housing.prediction_log import lock, table
 from housing.schema import FEATURES
 
 PROBLEM = "MedInc is -1, expected a number from 0 to 20 (median household income; $10,000 a year)"
@@ -143,7 +143,7 @@ def time_writes(database: Path, work: Callable[[], object]) -> list[float]:
         connection.execute("PRAGMA synchronous = NORMAL")
         while not stop_event.is_set():
             start = time.perf_counter()
-            with archive.log_lock(database):
+            with lock.log_lock(database):
                 connection.execute(INSERT, log_row(generator, datetime.now(UTC), 1))
             durations.append(time.perf_counter() - start)
             time.sleep(0.002)

@@ -113,12 +113,12 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _print_log(options: argparse.Namespace) -> int:
-    from housing.prediction_log import filters, reader
+    from housing.prediction_log import filters, months, reader
 
     log_filters = filters.parse_filters(vars(options))
     file = options.source or reader.log_path()
     if options.source and not file.is_file():
-        archives = ", ".join(map(str, reader.archive_paths()))
+        archives = ", ".join(map(str, months.archive_paths()))
         archives = archives or "none yet; `logs --archive TIME` makes one"
         raise LookupError(f"--from is {str(file)!r}, expected a log; archived months: {archives}")
     if options.summary:
@@ -143,7 +143,7 @@ def _print_rows(rows: Iterable[Mapping[str, Any]], as_json: bool) -> int:
 
 
 def _no_rows_message(file: Path) -> str:
-    from housing.prediction_log import reader
+    from housing.prediction_log import months, reader
 
     times = reader.query(
         file,
@@ -153,8 +153,8 @@ def _no_rows_message(file: Path) -> str:
     if not times or times[0]["first"] is None:
         return f"{file}: nothing is logged yet; the service (`make serve`) logs what it answers"
     first, last = times[0]["first"], times[0]["last"]
-    months = ", ".join(month.name for month in reader.archive_paths())
-    archives = f"; archived months, for --from: {months}" if months else ""
+    names = ", ".join(file.name for file in months.archive_paths())
+    archives = f"; archived months, for --from: {names}" if names else ""
     return f"{file}: no answer matches; it has those from {first} to {last}{archives}"
 
 
@@ -172,13 +172,12 @@ def _print_summary(file: Path, log_filters: "LogFilters", as_json: bool) -> int:
 
 
 def _archive_log(options: argparse.Namespace) -> int:
-    from housing import paths
-    from housing.prediction_log import archive, filters, reader
+    from housing.prediction_log import archive, filters, months, reader
 
     cutoff = filters.parse_time(options.archive, "--archive")
     if cutoff > filters.parse_time("0s", "now"):
         raise ValueError(f"--archive is {options.archive!r}, expected a time in the past")
-    log, folder = reader.log_path(), options.to or paths.var() / "archive"
+    log, folder = reader.log_path(), options.to or months.archive_folder()
     if not log.exists():
         print(_no_rows_message(log), file=sys.stderr)
         return 0

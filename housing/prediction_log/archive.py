@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from housing.prediction_log import table
-from housing.prediction_log.lock import FileLock
+from housing.prediction_log import months, table
+from housing.prediction_log.lock import log_lock
 from housing.prediction_log.reader import open_log
 
 # a row without an id, which the service never writes, could not be told from another
@@ -30,8 +29,6 @@ ARCHIVE_PRAGMAS = (
     "secure_delete = OFF",  # free pages need not be overwritten
     "cache_size = -65536",  # in KB: the deleted ids are all over their index
 )
-LOG_LOCK_TIMEOUT_SECONDS = 5.0  # to wait for the service's workers
-LOG_LOCK_POLL_SECONDS = 0.001  # longer than the service's own interval, which so goes first
 VACUUM_CHUNK_PAGES = 1_000  # returned to the disk at once
 
 
@@ -60,7 +57,7 @@ def archive_rows(
         arguments = (cutoff, ARCHIVE_CHUNK_ROWS)
         while oldest_rows := connection.execute(OLDEST_ROWS_QUERY, arguments).fetchall():
             for month, group in groupby(oldest_rows, lambda row: _row_month(row, log)):
-                file, rows = folder / f"logs-{month}.db", list(group)
+                file, rows = months.month_file(folder, month), list(group)
                 _append_to_month(file, connection, rows)
                 moved_rows[file] = moved_rows.get(file, 0) + len(rows)
             _delete_rows(log, connection, [row["id"] for row in oldest_rows])
@@ -112,29 +109,6 @@ def _delete_rows(log: Path, connection: sqlite3.Connection, ids: list[str]) -> N
             connection.executemany("DELETE FROM prediction WHERE id = ?", chunk)
             connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
-@contextmanager
-def log_lock(log: Path) -> Iterator[None]:
-    """Hold the lock beside the log, under which the service's workers write.
-
-    Raises RuntimeError if they hold it for too long.
-    """
-    # the file gets the log's owner: root's would keep the service out
-    lock = FileLock(
-        table.lock_path(log), LOG_LOCK_TIMEOUT_SECONDS, LOG_LOCK_POLL_SECONDS, log.stat()
-    )
-    try:
-        try:
-            lock.acquire()
-        except TimeoutError:
-            raise RuntimeError(
-                f"{lock.path} has been held for {LOG_LOCK_TIMEOUT_SECONDS:.0f} s by the service: "
-                "run the same command again to continue"
-            ) from None
-        yield
-    finally:
-        lock.close()
 
 
 def measure_log(log: Path) -> LogSize:

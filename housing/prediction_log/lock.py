@@ -9,10 +9,15 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from housing.prediction_log.table import lock_path
+
 POLL_INTERVAL_SECONDS = 0.0002  # a batch of rows takes about as long to write
+LOG_LOCK_TIMEOUT_SECONDS = 5.0  # of a command, to wait for the service's workers
+LOG_LOCK_POLL_SECONDS = 0.001  # longer than the service's own interval, which so goes first
 
 
 class FileLock:
@@ -72,3 +77,24 @@ class FileLock:
                 with suppress(PermissionError):
                     os.fchown(self._descriptor, self._owner.st_uid, self._owner.st_gid)
         return self._descriptor
+
+
+@contextmanager
+def log_lock(log: Path) -> Iterator[None]:
+    """Hold the lock beside the log, under which the service's workers write.
+
+    Raises RuntimeError if they hold it for too long.
+    """
+    # the file gets the log's owner: root's would keep the service out
+    lock = FileLock(lock_path(log), LOG_LOCK_TIMEOUT_SECONDS, LOG_LOCK_POLL_SECONDS, log.stat())
+    try:
+        try:
+            lock.acquire()
+        except TimeoutError:
+            raise RuntimeError(
+                f"{lock.path} has been held for {LOG_LOCK_TIMEOUT_SECONDS:.0f} s by the service: "
+                "run the same command again to continue"
+            ) from None
+        yield
+    finally:
+        lock.close()

@@ -25,11 +25,6 @@ def log_path() -> Path:
     return Path(os.environ.get("HOUSING_DATABASE") or paths.var() / "logs.db")
 
 
-def archive_paths() -> list[Path]:
-    """Return the archived months in the default folder, the newest first."""
-    return sorted((paths.var() / "archive").glob("logs-*.db"), reverse=True)
-
-
 @contextmanager
 def open_log(file: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
     """Open a log, read-only by default. Raises RuntimeError, also for errors while it is open."""

@@ -18,3 +18,18 @@ CREATE TABLE IF NOT EXISTS prediction (
   caller TEXT                       -- the name of the API key
 );
 CREATE INDEX IF NOT EXISTS prediction_asked_at ON prediction (asked_at);
+-- what became known later, also of predictions that were archived since
+CREATE TABLE IF NOT EXISTS feedback (
+  number INTEGER PRIMARY KEY,       -- in the order of arrival
+  prediction_id TEXT NOT NULL,      -- of a prediction here or in an archived month
+  truth REAL NOT NULL,              -- the true value, in $100,000
+  received_at TEXT NOT NULL,        -- when it arrived: UTC, ISO 8601
+  observed_at TEXT,                 -- when it was observed, if the sender has said so: the same
+  caller TEXT,                      -- the name of the API key
+  superseded_at TEXT                -- when a correction arrived; NULL: the value is current
+);
+CREATE UNIQUE INDEX IF NOT EXISTS feedback_current ON feedback (prediction_id)
+  WHERE superseded_at IS NULL;
+CREATE INDEX IF NOT EXISTS feedback_superseded ON feedback (prediction_id)
+  WHERE superseded_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS feedback_received_at ON feedback (received_at);

@@ -1,4 +1,4 @@
-"""The table of the prediction log: its schema, its columns and the lock file its writers share.
+"""The tables of the prediction log: schema, columns and the lock file that the writers share.
 
 The service writes by it, and the commands that read and archive the log read by it. Needs the
 standard library only, as every worker of the service imports it.
@@ -59,7 +59,7 @@ def lock_path(database: Path) -> Path:
 
 
 def create_or_migrate(connection: sqlite3.Connection) -> None:
-    """Create the table and its indexes; add the columns that an older log lacks."""
+    """Create the tables and their indexes; add the columns that an older log lacks."""
     connection.executescript(SCHEMA_FILE.read_text())
     present_columns = column_types(connection)
     for name, sql_type in MIGRATED_COLUMNS.items():
@@ -68,7 +68,10 @@ def create_or_migrate(connection: sqlite3.Connection) -> None:
     connection.execute(CALLER_ID_INDEX)
 
 
-def column_types(connection: sqlite3.Connection) -> dict[str, str]:
-    """Return the SQL type of each column by name; an empty dictionary if there is no table yet."""
-    columns = connection.execute("PRAGMA table_info(prediction)")
+def column_types(connection: sqlite3.Connection, schema: str = "main") -> dict[str, str]:
+    """Return the SQL type of each column by name; an empty dictionary if there is no table yet.
+
+    schema: SQLite's name of the database, if it is an attached one.
+    """
+    columns = connection.execute(f"PRAGMA {schema}.table_info(prediction)")
     return {name: sql_type for _, name, sql_type, *_ in columns}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from housing.prediction_log import reader
+from housing.prediction_log import months, reader
 from housing.prediction_log.filters import LogFilters
 from housing.prediction_log.reader import LogRow
 from housing.registry import alias_history, missing_champion, versions
@@ -131,7 +131,7 @@ def _no_alias_text(name: str, alias: str, history: History) -> str:
 def _find_predictions(prediction_id: str) -> list[LogRow]:
     """Return the logged rows of a prediction or a request, from the log or else the archives."""
     filters = LogFilters(request_id=prediction_id)
-    for file in [reader.log_path(), *reader.archive_paths()]:
+    for file in [reader.log_path(), *months.archive_paths()]:
         rows = list(reader.read_newest(file, filters, MAX_TRACED_PREDICTIONS))
         if rows:
             return rows

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 
 from housing.prediction_log import table
 from housing.schema import FEATURES
@@ -36,6 +37,17 @@ def prediction_row(number, **overrides):
         "latency_ms": 0.412,
         "problem": None,
     } | overrides
+
+
+def timed_row(asked_at, number=0, **overrides):
+    """Return a row with an id that says when it was asked, as those of the service do.
+
+    asked_at: UTC, ISO 8601, with milliseconds and zone. number: tells rows of that moment apart.
+    """
+    milliseconds = round(datetime.fromisoformat(asked_at).timestamp() * 1000)
+    request_id = f"{milliseconds:012x}7000{number:016x}"
+    ids = {"id": f"{request_id}-0", "request_id": request_id}
+    return prediction_row(0, **(ids | {"asked_at": asked_at} | overrides))
 
 
 def refused_row(number, **overrides):

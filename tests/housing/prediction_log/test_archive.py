@@ -18,7 +18,7 @@ import pytest
 
 from housing import paths
 from housing.paths import PROJECT_ROOT
-from housing.prediction_log import archive, filters, reader, table
+from housing.prediction_log import archive, filters, lock, reader, table
 from tests.support.commands import run_command
 from tests.support.logged_predictions import (
     FIRST_LOG_SCHEMA,
@@ -126,7 +126,7 @@ def test_a_row_without_a_time_stops_the_archiving(log, capsys):
 
 
 def test_the_lock_of_the_service_is_waited_for(log, monkeypatch, capsys):
-    monkeypatch.setattr(archive, "LOG_LOCK_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(lock, "LOG_LOCK_TIMEOUT_SECONDS", 0.2)
     with open(f"{log}.lock", "w") as lock_file:  # noqa: PTH123
         fcntl.flock(lock_file, fcntl.LOCK_EX)
         assert run_command("logs", ["--archive", "1d"]) == 1
@@ -166,7 +166,7 @@ def _insert(log, first, stop_event, added_count):
             row = row_of_month(9 if number % 10 == 1 else 12, number)
             row |= {"asked_at": row["asked_at"].replace("2026-12", "2999-12")}
             placeholders = ", ".join("?" * len(row))
-            with archive.log_lock(log):
+            with lock.log_lock(log):
                 database.execute(
                     f"INSERT INTO prediction ({', '.join(row)}) VALUES ({placeholders})",
                     tuple(row.values()),
