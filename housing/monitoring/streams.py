@@ -22,14 +22,17 @@ from housing.monitoring.quantities import (
     HistogramKey,
     Quantity,
     RowKind,
+    Signal,
     values_of,
 )
 from housing.monitoring.statistics.alarm_budget import log_threshold, open_ended_share
 from housing.monitoring.statistics.change_detection import NormalRange, Stream
 
-# A mean may differ from that of the held-out rows by as much, in ranks or shares, and by what
-# chance has done to the held-out rows: so many of their standard errors.
-TOLERANCE = 0.03
+# A mean may differ from that of the held-out rows by as much, in ranks or shares. It is small where
+# each unit is worth many dollars: a change that does no harm is none that an alarm is raised for,
+# see `effects`.
+TOLERANCES = dict.fromkeys(Signal, 0.03) | {Signal.ERROR: 0.01, Signal.COVERAGE: 0.01}
+# and by what chance has done to the held-out rows: so many of their standard errors
 TOLERANCE_STANDARD_ERRORS = 2.5
 MAX_REFUSED_SHARE = 0.05  # that counts as normal: nothing is refused among the held-out rows
 # quantities of which less is no reason for an alarm
@@ -136,7 +139,7 @@ def reference_moments(
 
 def normal_range(quantity: Quantity, moments: ReferenceMoments) -> NormalRange:
     """Return the means that count as normal."""
-    tolerance = TOLERANCE + TOLERANCE_STANDARD_ERRORS * moments.standard_error
+    tolerance = TOLERANCES[quantity.signal] + TOLERANCE_STANDARD_ERRORS * moments.standard_error
     low, high = moments.mean - tolerance, moments.mean + tolerance
     if quantity.name in ONE_SIDED_QUANTITIES:
         low = 0.0

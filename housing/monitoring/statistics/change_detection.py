@@ -46,14 +46,30 @@ class Stream(NamedTuple):
     log_threshold: float  # exp of it is the least mean number of days to a false alarm
 
 
+class Confirmation(NamedTuple):
+    """A day on which the evidence for a change was enough; it is collected anew after each."""
+
+    first_day: int  # from which on the evidence has grown most
+    alarm_day: int
+
+
 @dataclass
 class Change:
     """A change of a mean that was detected; days are counted from 0."""
 
     direction: Direction
-    first_day: int  # on which it most probably began
-    alarm_day: int
+    confirmations: list[Confirmation]  # the first is the alarm; in order
     last_day: int | None = None  # before the mean was normal again; None: it still is not
+
+    @property
+    def first_day(self) -> int:
+        """The day on which the change most probably began."""
+        return self.confirmations[0].first_day
+
+    @property
+    def alarm_day(self) -> int:
+        """The day on which the alarm was raised."""
+        return self.confirmations[0].alarm_day
 
 
 @dataclass
@@ -125,12 +141,14 @@ def detect_changes(streams: Sequence[Stream]) -> list[Detection]:
                 change.last_day = max(first_normal_day - 1, change.first_day)
         for index in np.flatnonzero(evidence >= thresholds).tolist():
             direction = Direction(int(np.argmax(by_direction[index])))
+            confirmation = Confirmation(gamblers.likely_start((index, direction)), day)
             change = detections[index].current()
-            if not change or change.direction != direction:
-                first_day = gamblers.likely_start((index, direction))
+            if change and change.direction == direction:
+                change.confirmations.append(confirmation)
+            else:
                 if change:
-                    change.last_day = max(first_day - 1, change.first_day)
-                detections[index].changes.append(Change(direction, first_day, day))
+                    change.last_day = max(confirmation.first_day - 1, change.first_day)
+                detections[index].changes.append(Change(direction, [confirmation]))
                 recovery.restart(index)
             gamblers.restart(index)
     return detections

@@ -83,6 +83,15 @@ def test_a_change_that_is_over_says_until_when_it_lasted():
     assert detection.current() is second
 
 
+def test_a_change_that_grows_is_confirmed_from_the_day_on_which_it_grew():
+    detection = detect(draw_days([0.5] * 30 + [0.56] * 60 + [0.7] * 10, 100, seed=7))
+    [change] = detection.changes
+    assert abs(change.first_day - 30) <= 5
+    assert any(abs(confirmation.first_day - 90) <= 1 for confirmation in change.confirmations)
+    starts = [confirmation.first_day for confirmation in change.confirmations]
+    assert starts == sorted(set(starts))
+
+
 def test_a_change_into_the_other_direction_ends_the_first_one():
     detection = detect(draw_days([0.5] * 30 + [0.62] * 30 + [0.38] * 30, 100, seed=5))
     first, second = detection.changes
