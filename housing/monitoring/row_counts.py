@@ -123,7 +123,8 @@ def labelled_values(rows: pd.DataFrame) -> dict[str, np.ndarray]:
 def error_rows(rows: pd.DataFrame, distances_km: np.ndarray) -> ErrorRows:
     """Return what the absolute error of some rows is estimated from."""
     widths = (rows.high - rows.low).to_numpy(float)
-    return ErrorRows(widths, distances_km, rows.prediction.to_numpy(float))
+    predictions, incomes = rows.prediction.to_numpy(float), rows.MedInc.to_numpy(float)
+    return ErrorRows(widths, distances_km, predictions, incomes)
 
 
 def group_rows(rows: pd.DataFrame, distances_km: np.ndarray) -> dict[Dimension, RowGroups]:
