@@ -87,11 +87,16 @@ def _count_problem_kinds(problem_counts: Mapping[str, int]) -> dict[str, int]:
     """Return the requests by kind of problem, whatever the value or the row."""
     counts: Counter[str] = Counter()
     for problem, count in problem_counts.items():
-        # not a set: its order would differ from one process to the next
-        texts = (ROW_PATTERN.sub("", text) for text in PROBLEM_SEPARATOR_PATTERN.split(problem))
-        for kind in dict.fromkeys(VALUE_PATTERN.sub("…", text) for text in texts):
+        for kind in problem_kinds(problem):
             counts[kind] += count
     return dict(counts.most_common(MAX_SUMMARY_PROBLEMS))
+
+
+def problem_kinds(problem: str) -> list[str]:
+    """Return the kinds of problem that a refused request has, each once: without value and row."""
+    texts = (ROW_PATTERN.sub("", text) for text in PROBLEM_SEPARATOR_PATTERN.split(problem))
+    # not a set: its order would differ from one process to the next
+    return list(dict.fromkeys(VALUE_PATTERN.sub("…", text) for text in texts))
 
 
 def _count_rows_by_time(hourly_counts: Mapping[str, int]) -> dict[str, int]:
