@@ -6,7 +6,7 @@ a project passes it a list of steps and a folder.
 
 from typing import Any
 
-__all__ = ["Option", "Step", "main"]
+__all__ = ["FollowUp", "Option", "Step", "StepResult", "main"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,10 +18,10 @@ def __getattr__(name: str) -> Any:
         from pipeline.startup import require_python
 
         require_python()
-    if name == "Step":
-        from pipeline.definition.steps import Step
+    if name in ("FollowUp", "Step", "StepResult"):
+        from pipeline.definition import steps
 
-        return Step
+        return getattr(steps, name)
     if name == "Option":
         from pipeline.cli.parser import Option
 

@@ -43,7 +43,8 @@ class Workspace:
         self.reports_folder = self.home / "reports"  # all pages
         self.run_index_page = self.reports_folder / RUN_PAGE_NAME  # lists all runs
         self.assets_folder = self.reports_folder / "assets"  # style and script of all pages
-        self.latest_report = self.reports_folder / "latest"  # a link to the newest run's pages
+        # a link to the pages of the newest run of the pipeline
+        self.latest_report = self.reports_folder / "latest"
         self.comparisons_folder = self.reports_folder / "compare"  # pages that compare two runs
 
         # the folders that only the runner writes
@@ -90,6 +91,12 @@ class Workspace:
     def comparison_page(self, old_run_id: str, new_run_id: str) -> Path:
         """Return the path of the page that compares two runs."""
         return self.comparisons_folder / f"{old_run_id}..{new_run_id}.html"
+
+    def latest_report_of(self, on_demand_step: str) -> Path:
+        """Return the link to the newest pages of an on-demand step; empty: of the pipeline."""
+        if not on_demand_step:
+            return self.latest_report
+        return self.reports_folder / f"latest-{on_demand_step}"
 
     def to_portable(self, path: str) -> str:
         """Return a path in the form that is stored: relative to project, home or environment.

@@ -21,6 +21,7 @@ from pipeline.definition.parameters import read_parameters
 MODULES_THAT_PRINT = {
     "pipeline/cli/main.py", "pipeline/cli/execute.py", "pipeline/cli/progress.py",
     "pipeline/cli/commands.py", "pipeline/cli/history.py", "pipeline/cli/tables.py",
+    "pipeline/cli/notifications.py",
     "housing/cli/score.py", "housing/cli/logs.py", "housing/cli/champion.py",
     "housing/cli/standalone.py",
 }  # fmt: skip

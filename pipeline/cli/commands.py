@@ -7,10 +7,12 @@ import os
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pipeline import startup
-from pipeline.cli import execute, history, parser
+from pipeline.cli import execute, history, on_demand, parser
 from pipeline.cli.parser import CommandLine, Option
 from pipeline.cli.selection import select_tasks
 from pipeline.definition import steps
@@ -24,7 +26,7 @@ from pipeline.runs.os_errors import describe_error
 from pipeline.staleness import plan
 from pipeline.staleness.state_store import StateStore
 
-RUN_HELP = "the id of a run, the start of an id, or latest"
+RUN_HELP = "the id of a run, the start of an id, latest, or the name of an on-demand step"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class RunnerCommands:
         prune = add("prune", self.prune)
         prune.add_argument("--keep", type=int, required=True, metavar="N", help="keep the newest N")
         prune.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
+        for step in steps.split_on_demand(self.steps)[1]:
+            step_parser = command_line.add_command(
+                step.name, partial(self.run_on_demand, step), on_demand.summary(step)
+            )
+            parser.add_on_demand_options(step_parser, step, self.options)
 
     def _resolve_steps(self, kernels: list[str]) -> list[Step]:
         return kernel_choice.apply(steps.resolve_dependencies(self.steps), kernels)
@@ -85,20 +92,67 @@ class RunnerCommands:
         selection_options: those that select steps, and the project's by their variables, if given.
         """
         startup.require_packages()
-        environment = {**self.project.environment, **os.environ}
-        for option in self.options.values():
-            if option.variable in selection_options:
-                environment[option.variable] = selection_options.pop(option.variable)
+        environment = self._environment(selection_options)
         pipeline = self._resolve_steps(kernels)
         selection = select_tasks(pipeline, jobs=jobs, **selection_options)
         args = Namespace(jobs=jobs, cold=cold, single_file=single_file, quiet=quiet, json=json)
-        return execute.run_tasks(self.project, pipeline, selection, environment, args)
+        return execute.run_tasks(self.project, pipeline, selection, environment, args).exit_code
+
+    def _environment(self, options: dict[str, Any]) -> dict[str, str]:
+        """Return the variables of the kernels; takes the project's own out of the options."""
+        environment = {**self.project.environment, **os.environ}
+        for option in self.options.values():
+            if option.variable in options:
+                environment[option.variable] = options.pop(option.variable)
+        return environment
+
+    def run_on_demand(
+        self,
+        step: Step,
+        kernels: list[str],
+        parameters: list[str],
+        params: list[Path],
+        cold: bool,
+        single_file: bool,
+        quiet: bool,
+        json: bool,
+        fail_on: str | None = None,
+        follow_up_on: str | None = None,
+        **options: str,
+    ) -> int:
+        """Run an on-demand step, and the pipeline if its verdict asks for it.
+
+        options: the project's, by their variables, if given.
+        """
+        startup.require_packages()
+        environment = self._environment(options)
+        pipeline = self._resolve_steps([])
+        step = kernel_choice.apply(steps.resolve_dependencies([step]), kernels)[0]
+        selection = select_tasks(pipeline, parameters, params, [], on_demand_step=step)
+        follow_up = step.follow_up if follow_up_on else None
+        follow_up_selection = on_demand.select_follow_up(pipeline, follow_up)
+        args = Namespace(jobs=None, cold=cold, single_file=single_file, quiet=quiet, json=json)
+        outcome = execute.run_tasks(self.project, pipeline, selection, environment, args)
+        exit_code = on_demand.exit_code(step, outcome, fail_on)
+        is_due = on_demand.has_verdict(step, outcome, follow_up_on)
+        if follow_up and follow_up_selection and is_due:
+            project = on_demand.follow_up_project(self.project, follow_up)
+            follow_up_outcome = execute.run_tasks(
+                project, pipeline, follow_up_selection, environment, args
+            )
+            return follow_up_outcome.exit_code or exit_code
+        return exit_code
 
     def explain(self, kernels: list[str], **selection: Any) -> int:
         """Say which steps would run, and why."""
-        tasks, forced_steps = select_tasks(self._resolve_steps(kernels), **selection)
+        pipeline = self._resolve_steps(kernels)
+        tasks, forced_steps = select_tasks(pipeline, **selection)
         planned_tasks = plan.plan_tasks(tasks, StateStore(self.project.workspace), forced_steps)
         print("\n".join(plan.explain(planned_tasks)))
+        for step in steps.split_on_demand(pipeline)[1]:
+            print(
+                f"{step.name:10} on demand, by its own command: {self.project.script} {step.name}"
+            )
         return 0
 
     def list_steps(self) -> int:
@@ -109,7 +163,7 @@ class RunnerCommands:
     def accept(self, step: str, kernels: list[str], **parameters: Any) -> int:
         """Declare an edited step up to date, without running it."""
         pipeline = self._resolve_steps(kernels)
-        steps.require_step(step, [known_step.name for known_step in pipeline])
+        steps.select_steps(pipeline, only_step=step)  # raises an error for an unknown name
         tasks = select_tasks(pipeline, **parameters).tasks
         workspace = self.project.workspace
         state_store = StateStore(workspace)

@@ -6,8 +6,9 @@ What only a run needs is imported by the functions: a command with nothing to do
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.cli import notifications
 from pipeline.cli.selection import Selection
 from pipeline.definition import parameters
 from pipeline.definition.parameters import read_parameters
@@ -27,6 +28,14 @@ from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
     from pipeline.cli.progress import PlainProgress
+    from pipeline.execution.scheduler import RunOptions
+
+
+class RunOutcome(NamedTuple):
+    """How a command that runs steps has ended."""
+
+    exit_code: int
+    run: RunRecord | None = None  # None if there was nothing to do
 
 
 def run_tasks(
@@ -35,8 +44,8 @@ def run_tasks(
     selection: Selection,
     environment: dict[str, str],
     args: argparse.Namespace,
-) -> int:
-    """Run the tasks that must run, one run at a time in this home; return the exit code.
+) -> RunOutcome:
+    """Run the tasks that must run, one run at a time in this home.
 
     pipeline: all steps. environment: of the kernels. args: the options of the command line.
     """
@@ -50,24 +59,16 @@ def run_tasks(
         # not before the lock is held: another run may just have finished some of the steps
         planned_tasks = plan.plan_tasks(tasks, state_store, forced_steps)
         if not any(planned.reasons for planned in planned_tasks):
-            return _report_up_to_date(project, planned_tasks, state_store, args)
-        from pipeline.cli import reproduce
+            _report_up_to_date(project, planned_tasks, state_store, args)
+            return RunOutcome(0)
         from pipeline.cli.progress import SafeProgress
         from pipeline.execution import limits
-        from pipeline.execution.scheduler import RunOptions, Scheduler
+        from pipeline.execution.scheduler import Scheduler
 
         limits.require_open_files()
         validate_defaults(tasks)
         kernel_choice.check_installed([task.step for task in tasks])
-        options = RunOptions(
-            forced_steps=forced_steps,
-            step_names=tuple(step.name for step in pipeline),
-            max_workers=args.jobs or 0,
-            cold_start=args.cold,
-            environment=environment,
-            single_file=args.single_file,
-            reproduction_commands=reproduce.reproduction_commands(project, pipeline, tasks),
-        )
+        options = _run_options(project, pipeline, selection, environment, args)
         listener = SafeProgress(_create_progress(project, args))
         scheduler = Scheduler(run_id, planned_tasks, project, state_store, options, listener)
         try:
@@ -75,8 +76,30 @@ def run_tasks(
         except OSError as error:
             raise ValueError(f"the run could not start: {describe_error(error)}") from None
         exit_code = scheduler.run(lock_descriptor)
-        listener.raise_error(scheduler.record)
-        return exit_code
+    notifications.notify(scheduler.record, tasks, workspace)  # it may wait for a server
+    listener.raise_error(scheduler.record)
+    return RunOutcome(exit_code, scheduler.record)
+
+
+def _run_options(
+    project: Project,
+    pipeline: list[Step],
+    selection: Selection,
+    environment: dict[str, str],
+    args: argparse.Namespace,
+) -> "RunOptions":
+    from pipeline.cli import reproduce
+    from pipeline.execution.scheduler import RunOptions
+
+    return RunOptions(
+        forced_steps=selection.forced_steps,
+        step_names=tuple(step.name for step in pipeline),
+        max_workers=args.jobs or 0,
+        cold_start=args.cold,
+        environment=environment,
+        single_file=args.single_file,
+        reproduction_commands=reproduce.reproduction_commands(project, pipeline, selection.tasks),
+    )
 
 
 def _newest_run_id(workspace: Workspace) -> str:
@@ -106,8 +129,8 @@ def _report_up_to_date(
     planned_tasks: list[PlannedTask],
     state_store: StateStore,
     args: argparse.Namespace,
-) -> int:
-    """Say that there is nothing to do, after writing deleted reports again; return exit code 0."""
+) -> None:
+    """Say that there is nothing to do, after writing deleted reports again."""
     workspace = project.workspace
     for planned in planned_tasks:
         plan.refresh_state(planned, state_store)
@@ -127,7 +150,6 @@ def _report_up_to_date(
         labels = ", ".join(planned.task.label for planned in planned_tasks)
         print(f"nothing to do: {labels} up to date since run {newest_run_id}")
         print(f"reports: {workspace.latest_report}")
-    return 0
 
 
 def _write_deleted_reports(project: Project, run_id: str) -> None:

@@ -66,15 +66,16 @@ def print_run(workspace: Workspace, run_ref: str) -> None:
 
 
 def find_run_folder(workspace: Workspace, run_ref: str) -> Path:
-    """Return the folder of a run, given by its id, the start of its id, or "latest".
+    """Return the folder of a run, given by its id, the start of its id, "latest", or a step's name.
 
-    Raises LookupError if no run matches, or several do.
+    "latest" stands for the newest run of the pipeline, the name of an on-demand step for the newest
+    run of that. Raises LookupError if no run matches, or several do.
     """
     run_ids = workspace.run_ids()[::-1]
-    if run_ref == "latest":
-        matches = run_ids[-1:]
-    else:
-        matches = [run_id for run_id in run_ids if run_id.startswith(run_ref)]
+    matches = [run_id for run_id in run_ids if run_id.startswith(run_ref)]
+    if not matches:
+        on_demand_step = "" if run_ref == "latest" else run_ref
+        matches = _newest_run(workspace, run_ids, on_demand_step)
     if len(matches) == 1:
         return workspace.run_folder(matches[0])
     if matches:
@@ -82,6 +83,17 @@ def find_run_folder(workspace: Workspace, run_ref: str) -> Path:
         raise LookupError(f"{run_ref!r} is the start of {len(matches)} runs: {examples}")
     hint = f"; the newest is {run_ids[-1]}" if run_ids else ""
     raise LookupError(f"there is no run {run_ref!r}{hint}")
+
+
+def _newest_run(workspace: Workspace, run_ids: list[str], on_demand_step: str) -> list[str]:
+    """Return the id of the newest run of a step, or of the pipeline, in a list; empty if none is.
+
+    run_ids: oldest first. A damaged record counts as one of the pipeline.
+    """
+    for run_id in reversed(run_ids):
+        if records.load_on_demand_step(workspace.run_folder(run_id)) == on_demand_step:
+            return [run_id]
+    return []
 
 
 def _step_details(workspace: Workspace, run: RunRecord, step: StepRecord) -> list[str]:
@@ -95,6 +107,7 @@ def _step_details(workspace: Workspace, run: RunRecord, step: StepRecord) -> lis
     lines += [f"  why: {reason}" for reason in step.why]
     lines += [f"  {name} = {value}" for name, value in step.parameters.items()]
     lines += [f"  {name}: {format_metric(value)}" for name, value in step.headline.items()]
+    lines += [f"  verdict: {step.verdict}"] if step.verdict else []
     lines += [f"  NOTE: {step.notice}"] if step.notice else []
     for number, attempt in enumerate(step.attempts, 1):
         duration = format_duration(attempt.seconds)

@@ -39,7 +39,8 @@ def main(
 
     0: done, or nothing to do. 1: a step or the command failed (RuntimeError, OSError). 2: the
     command line is wrong (ValueError, LookupError), or a folder cannot be used (OSError), and
-    nothing was started. 130, 143: stopped by Ctrl-C, by SIGTERM.
+    nothing was started. 3: the verdict of an on-demand step is as bad as --fail-on says, or worse.
+    130, 143: stopped by Ctrl-C, by SIGTERM.
 
     home: the folder for var/ and reports/. arguments: default sys.argv[1:]. What a project adds:
     project_folder: of its code; default home. A moved project, with its home, stays up to date.

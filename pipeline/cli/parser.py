@@ -57,9 +57,16 @@ class CommandLine:
         self._parsers: dict[str, CommandParser] = {}
         self._functions: dict[str, Callable[..., int]] = {}
 
-    def add_command(self, name: str, function: Callable[..., int]) -> argparse.ArgumentParser:
-        """Add a command; an `AddCommand`."""
-        summary = (function.__doc__ or "").partition("\n")[0]
+    def add_command(
+        self, name: str, function: Callable[..., int], summary: str = ""
+    ) -> argparse.ArgumentParser:
+        """Add a command; an `AddCommand`. summary: its help, in place of the function's.
+
+        Raises ValueError if there is a command of that name.
+        """
+        if name in self._parsers:
+            raise ValueError(f"there are two commands {name!r}: rename the step, or the command")
+        summary = summary or (function.__doc__ or "").partition("\n")[0]
         self._functions[name] = function
         self._parsers[name] = self._subparsers.add_parser(
             name,
@@ -80,7 +87,7 @@ class CommandLine:
         if not name or name.startswith("-"):
             name, command_arguments, flags = "run", arguments, []
         parser = self._parsers.get(name)
-        if not parser:
+        if not parser:  # an on-demand step is a command, too
             if name in (step.name for step in self.steps):
                 raise ValueError(f"{name} is a step: python {self.script} --only {name}")
             hint = suggest_name(name, list(self._parsers))
@@ -89,6 +96,8 @@ class CommandLine:
             parser = self.help_parser if command_arguments == arguments else parser
             if parser in (self.help_parser, self._parsers["run"]):
                 parser.epilog = describe_steps(self.steps)
+            elif on_demand_steps := [step for step in self.steps if step.name == name]:
+                parser.epilog = describe_steps(on_demand_steps)
             sys.stdout.write(parser.format_help())  # print_help ignores that stdout is full
             return 0
         return self._functions[name](**self._parse(parser, flags + command_arguments))
@@ -121,8 +130,8 @@ def _before_separator(arguments: list[str]) -> list[str]:
     return list(takewhile(lambda argument: argument != "--", arguments))
 
 
-def add_parameter_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that set parameters and kernels."""
+def add_parameter_options(parser: argparse.ArgumentParser, sweep: bool = True) -> None:
+    """Add the options that set parameters and kernels. sweep: allow several values of one, too."""
     add = partial(parser.add_argument, action="append", default=[])
     add(
         "-p",
@@ -137,11 +146,12 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="read parameters from a YAML file: NAME: VALUE, or STEP: {NAME: VALUE}",
     )
-    add(
-        "--sweep",
-        metavar="STEP.NAME=V1,V2,...",
-        help="run the step once for each value, each with its own report",
-    )
+    if sweep:
+        add(
+            "--sweep",
+            metavar="STEP.NAME=V1,V2,...",
+            help="run the step once for each value, each with its own report",
+        )
     add(
         "--kernel",
         dest="kernels",
@@ -163,8 +173,28 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
 def add_run_options(parser: argparse.ArgumentParser, options: Mapping[str, Option]) -> None:
     """Add all options of a run. options: the project's own, "--name" -> option."""
     add_selection_options(parser)
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="run N kernels in parallel (default: one per core)"
+    )
+    _add_execution_options(parser, options)
+
+
+def add_on_demand_options(
+    parser: argparse.ArgumentParser, step: Step, options: Mapping[str, Option]
+) -> None:
+    """Add the options of an on-demand step's command. options: the project's own."""
+    add_parameter_options(parser, sweep=False)
+    add = partial(parser.add_argument, metavar="VERDICT", choices=step.verdicts)
+    if step.verdicts:
+        choices = ", ".join(step.verdicts)
+        add("--fail-on", help=f"exit with code 3 if the verdict is this or worse: {choices}")
+    if step.follow_up:
+        add(step.follow_up.option, dest="follow_up_on", help=step.follow_up.help)
+    _add_execution_options(parser, options)
+
+
+def _add_execution_options(parser: argparse.ArgumentParser, options: Mapping[str, Option]) -> None:
     add = parser.add_argument
-    add("--jobs", type=int, metavar="N", help="run N kernels in parallel (default: one per core)")
     add("--cold", action="store_true", help="start each kernel anew, not as a fork of a warm one")
     add("--single-file", action="store_true", help="write each report as one self-contained file")
     add("--quiet", action="store_true", help="print nothing unless something goes wrong")
@@ -178,7 +208,8 @@ def describe_steps(pipeline: list[Step]) -> str:
     """List each step with its notebook and its parameters, or why they cannot be read."""
     lines = []
     for step in pipeline:
-        lines.append(f"{step.name}  ({step.notebook.name})")
+        kind = ", on demand: a command of its own" if step.on_demand else ""
+        lines.append(f"{step.name}  ({step.notebook.name}{kind})")
         try:
             parameters = read_parameters(step.notebook)
         except Exception as error:  # the help is there whatever is wrong with a notebook

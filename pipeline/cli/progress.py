@@ -123,7 +123,7 @@ def run_summary(run: RunRecord, workspace: Workspace) -> str:
     lines = [f"  NOTE: {run.notice}"] if run.notice else []
     lines += [f"  {name}: {format_metric(value)}" for name, value in run.headline.items()]
     lines += [f"note: {note}" for note in run.notes]
-    lines.append(f"reports: {workspace.latest_report}")
+    lines.append(f"reports: {workspace.latest_report_of(run.on_demand_step)}")
     return "\n".join([f"run {run.id} is done", *lines, *run.problems])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.definition.parameters import read_parameters
 from pipeline.definition.project import Project
-from pipeline.definition.steps import Step
+from pipeline.definition.steps import Step, split_on_demand
 from pipeline.definition.tasks import Task
 from pipeline.staleness.dependencies import to_json_value
 from pipeline.staleness.state_store import StateStore
@@ -22,15 +22,19 @@ def reproduction_commands(
     """Return label -> command with all values that differ from the notebooks' defaults.
 
     A step without a task counts with the values of its last run, a variant of a sweep with its own.
-    The command is empty if no environment variable could hold it.
+    An on-demand step has a command of its own. The command is empty if no environment variable
+    could hold it.
     """
     state_store = StateStore(project.workspace)
+    on_demand_steps = [task.step for task in tasks if task.step.on_demand]
+    pipeline = on_demand_steps or split_on_demand(pipeline)[0]
     overrides_by_step = {step.name: _step_overrides(step, tasks, state_store) for step in pipeline}
     return {
         task.label: _command_line(
             project,
             {**overrides_by_step, task.step.name: _override_texts(task.step, task.written_values)},
             [step for step in pipeline if step.kernel],
+            [step.name for step in on_demand_steps],
         )
         for task in tasks
     }
@@ -70,9 +74,13 @@ def format_value(value: Any) -> str:
 
 
 def _command_line(
-    project: Project, overrides_by_step: dict[str, OverrideTexts], kernels: list[Step]
+    project: Project,
+    overrides_by_step: dict[str, OverrideTexts],
+    kernels: list[Step],
+    subcommand: list[str],
 ) -> str:
-    words = [word for step in kernels for word in ("--kernel", f"{step.name}={step.kernel}")]
+    words = [*subcommand]
+    words += [word for step in kernels for word in ("--kernel", f"{step.name}={step.kernel}")]
     for step_name, overrides in overrides_by_step.items():
         for name, texts in overrides.items():
             option = "--sweep" if len(texts) > 1 else "-p"

@@ -27,18 +27,22 @@ def select_tasks(
     only: str | None = None,
     force: str | None = None,
     jobs: int | None = None,
+    on_demand_step: Step | None = None,
 ) -> Selection:
     """Return what the options of the same names select.
 
-    force: empty for all steps. Raises ValueError that lists all that is wrong at once.
+    force: empty for all steps. on_demand_step: run this one alone; without it, none on demand.
+    Raises ValueError that lists all that is wrong at once.
     """
     problems: list[str] = []
-    selected_steps, selected_tasks = pipeline, []
+    selected_steps, selected_tasks = steps.split_on_demand(pipeline)[0], []
     forced_steps: frozenset[str] = frozenset()
     if jobs is not None and jobs < 1:
         problems.append(f"--jobs is {jobs}, expected at least 1")
     with _collect_errors(problems):
-        selected_steps = steps.select_steps(pipeline, first, last, only)
+        selected_steps = (
+            [on_demand_step] if on_demand_step else steps.select_steps(pipeline, first, last, only)
+        )
     names = [step.name for step in selected_steps]
     with _collect_errors(problems):
         forced_steps = frozenset([steps.require_step(force, names)] if force else [])

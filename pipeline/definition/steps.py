@@ -6,6 +6,31 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.runs.status import StepStatus
+
+
+class StepResult(NamedTuple):
+    """How a step of a run has ended; `Step.on_finish` is called with it."""
+
+    step: str  # its name
+    run_id: str
+    status: StepStatus
+    report: Path  # the HTML file
+    verdict: str  # empty if the step failed, or has none
+    headline: Mapping[str, str]  # the results that it published, as texts
+    failure: str  # one sentence; empty if it succeeded
+
+
+class FollowUp(NamedTuple):
+    """A run of the pipeline after an on-demand step, if the user asks for it by an option.
+
+    The option takes a verdict; the run is started if the step's is as bad, or worse.
+    """
+
+    option: str  # such as "--retrain-on"
+    parameters: Mapping[str, str]  # of the run: [STEP.]NAME -> its value, as typed after -p
+    help: str
+
 
 class Step(NamedTuple):
     """One notebook of the pipeline."""
@@ -22,32 +47,55 @@ class Step(NamedTuple):
     # An imported module counts in any case
     ignore: tuple[str, ...] = ()
     kernel: str = ""  # in place of the kernel that the notebook names
+    # no part of the pipeline: run by a command of its name, whether or not something has changed
+    on_demand: bool = False
+    verdicts: tuple[str, ...] = ()  # of which the notebook publishes one, from good to bad
+    # called when the step has been run, with or without success, and its report is written
+    on_finish: Callable[[StepResult], object] | None = None
+    follow_up: FollowUp | None = None  # of an on-demand step with verdicts
 
 
 def resolve_dependencies(steps: list[Step]) -> list[Step]:
     """Return the steps with every `needs` filled in and every notebook path absolute.
 
-    Each stands after those that it needs, and otherwise where it stood. Raises ValueError for two
-    steps of one name, a step that needs an unknown one, or steps that need each other.
+    Each stands after those that it needs, and otherwise where it stood. On-demand steps come last
+    and need nothing. Raises ValueError for two steps of one name, a step that needs an unknown one
+    or one that is run on demand, or steps that need each other.
     """
     names = [step.name for step in steps]
+    pipeline, on_demand_steps = split_on_demand(steps)
+    pipeline_names = [step.name for step in pipeline]
     resolved_steps = {
         step.name: step._replace(
-            needs=tuple(names[:index][-1:] if step.needs is None else step.needs),
+            needs=tuple(pipeline_names[:index][-1:] if step.needs is None else step.needs),
             notebook=_resolve_notebook(step.notebook),
         )
-        for index, step in enumerate(steps)
+        for index, step in enumerate(pipeline)
     }
+    for step in on_demand_steps:
+        if step.needs:
+            raise ValueError(f"step {step.name!r} is run on demand, so it cannot need another step")
+        notebook = _resolve_notebook(step.notebook)
+        resolved_steps[step.name] = step._replace(needs=(), notebook=notebook)
     graph = {name: step.needs or () for name, step in resolved_steps.items()}
     duplicates = [name for name in names if names.count(name) > 1]
     if duplicates:
         raise ValueError(f"there are two steps {duplicates[0]!r}")
-    for step, need in ((step, need) for step, needs in graph.items() for need in needs):
+    for name, need in ((name, need) for name, needs in graph.items() for need in needs):
         if need not in names:
             raise ValueError(
-                f"step {step!r} needs {need!r}, which is no step{suggest_name(need, names)}"
+                f"step {name!r} needs {need!r}, which is no step{suggest_name(need, names)}"
             )
+        if need not in pipeline_names:
+            raise ValueError(f"step {name!r} needs {need!r}, which is run on demand")
     return [resolved_steps[name] for name in _sort_topologically(graph)]
+
+
+def split_on_demand(steps: Iterable[Step]) -> tuple[list[Step], list[Step]]:
+    """Return the steps of the pipeline, and those that are run on demand."""
+    steps = list(steps)
+    pipeline = [step for step in steps if not step.on_demand]
+    return pipeline, [step for step in steps if step.on_demand]
 
 
 def _resolve_notebook(notebook: Path) -> Path:
@@ -81,10 +129,11 @@ def select_steps(
     until_step: str | None = None,
     only_step: str | None = None,
 ) -> list[Step]:
-    """Return the steps from `from_step` to `until_step`, or `only_step` alone.
+    """Return the steps from `from_step` to `until_step`, or `only_step` alone; none on demand.
 
     Raises ValueError that lists all unknown names, or says that the selection is empty.
     """
+    steps, on_demand_steps = split_on_demand(steps)
     names = [step.name for step in steps]
     unknown_names = [
         name
@@ -92,7 +141,14 @@ def select_steps(
         if name is not None and name not in names
     ]
     if unknown_names:
-        raise ValueError("\n".join(_unknown_step_message(name, names) for name in unknown_names))
+        on_demand_names = [step.name for step in on_demand_steps]
+        messages = [
+            f"{name} is run on demand, by a command of its own: {name} [-p NAME=VALUE]"
+            if name in on_demand_names
+            else _unknown_step_message(name, names)
+            for name in unknown_names
+        ]
+        raise ValueError("\n".join(messages))
     first_step, last_step = only_step or from_step, only_step or until_step
     start = names.index(first_step) if first_step else 0
     stop = names.index(last_step) if last_step else len(names) - 1

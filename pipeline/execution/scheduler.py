@@ -65,6 +65,7 @@ class Scheduler:
             records.utc_now(),
             [StepRecord(task.label, task.report, parameters=task.written_values) for task in tasks],
             invocation=project.invocation,
+            on_demand_step=next((task.step.name for task in tasks if task.step.on_demand), ""),
         )
         self.step_records = {step.name: step for step in self.record.steps}
         self.run_folder = self.workspace.run_folder(run_id)

@@ -77,7 +77,7 @@ def save_step_state(
         results = PublishedResults()
         if step.status is StepStatus.DONE:
             results = PublishedResults.load(files.results)
-            _apply_published_results(step, results, run)
+            _apply_published_results(step, results, run, task.step.verdicts)
             secrets = state_store.workspace.secrets
             results = replace(
                 results,
@@ -143,12 +143,17 @@ def copy_reused_record(step: StepRecord, source_run_folder: Path, run: RunRecord
     }
 
 
-def _apply_published_results(step: StepRecord, results: PublishedResults, run: RunRecord) -> None:
+def _apply_published_results(
+    step: StepRecord, results: PublishedResults, run: RunRecord, verdicts: tuple[str, ...]
+) -> None:
     """Copy what the notebook published into the record.
 
     The Markdown of its pages stays in the published file. Raises ValueError if a page's name is no
-    file name, or another page of the run has it.
+    file name, or another page of the run has it; and if the verdict is none of the step's.
     """
+    if results.verdict not in (verdicts or ("",)):
+        expected = f"one of {', '.join(verdicts)}" if verdicts else "none: the step declares none"
+        raise ValueError(f"it published the verdict {results.verdict!r}, expected {expected}")
     reserved_names = _reserved_page_names(run, step)
     for name in results.pages:
         if not PAGE_NAME_PATTERN.fullmatch(name):
@@ -156,6 +161,7 @@ def _apply_published_results(step: StepRecord, results: PublishedResults, run: R
         if step.page_filename(name) in reserved_names:
             raise ValueError(f"it published the page {name}, but this run has another of that name")
     step.headline, step.notice = results.headline, results.notice
+    step.verdict = results.verdict
     step.facts, step.links = results.facts, results.links
     step.pages = {name: page.title for name, page in results.pages.items()}
 

@@ -132,7 +132,8 @@ class ReportWriter:
         folder = self.project.workspace.report_folder(self.run.id)
         shown_steps = [step for step in self.run.steps if step.status is not StepStatus.NOT_RUN]
         error = None
-        if not self.project.workspace.latest_report.exists():
+        latest = self.project.workspace.latest_report_of(self.run.on_demand_step)
+        if not latest.exists():
             error = self._capture_error(self.pages.update_latest_link)
         missing = [step for step in shown_steps if not (folder / step.report).exists()]
         return self._write_run(missing) or error

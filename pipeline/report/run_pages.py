@@ -177,8 +177,11 @@ class RunPages:
             write_comparison(self.project, previous_run_id, self.run.id)
 
     def update_latest_link(self) -> None:
-        """Make reports/latest a symbolic link to this run's folder, replaced atomically."""
-        latest = self.workspace.latest_report
+        """Make reports/latest a symbolic link to this run's folder, replaced atomically.
+
+        An on-demand step has a link of its own: it does not hide the last run of the pipeline.
+        """
+        latest = self.workspace.latest_report_of(self.run.on_demand_step)
         new_link = latest.with_name(f".latest.{self.run.id}")
         try:
             new_link.symlink_to(self.run.id, target_is_directory=True)

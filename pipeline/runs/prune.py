@@ -1,6 +1,7 @@
 """Deleting old runs: records, executed notebooks and reports, but none that is still needed."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,9 @@ class PrunePlan(NamedTuple):
 def plan_pruning(workspace: Workspace, keep_count: int, pinned_runs: PinnedRuns) -> PrunePlan:
     """Return which runs older than the newest `keep_count` can be deleted.
 
+    The runs of the pipeline and of each on-demand step are counted apart: a report a day does not
+    push the last training out.
+
     pinned_runs: returns run id -> what the run produced that is in use. Raises ValueError if it
     fails, or if the record of a run that stays is damaged: without knowing which runs are in use,
     none may be deleted.
@@ -35,21 +39,32 @@ def plan_pruning(workspace: Workspace, keep_count: int, pinned_runs: PinnedRuns)
         raise ValueError(
             f"it cannot be determined which runs are in use, so none was deleted: {error}"
         ) from None
-    run_ids = workspace.run_ids()
+    recent_runs, old_runs = _split_by_age(workspace, keep_count)
     reasons = _runs_with_current_results(workspace) | {
         run_id: f"it made {product}" for run_id, product in pinned.items()
     }
-    for run_id in [*run_ids[:keep_count], *reasons]:
+    for run_id in [*recent_runs, *reasons]:
         # without reading a run that stays it is not known which older ones it shows
         with suppress(LookupError):
             for step in records.load(workspace.run_folder(run_id)).steps:
                 if step.reused:
                     reasons.setdefault(step.reused, f"run {run_id} shows its {step.name}")
-    old_run_ids = run_ids[keep_count:]
     return PrunePlan(
-        [run_id for run_id in old_run_ids if run_id not in reasons],
-        {run_id: reasons[run_id] for run_id in old_run_ids if run_id in reasons},
+        [run_id for run_id in old_runs if run_id not in reasons],
+        {run_id: reasons[run_id] for run_id in old_runs if run_id in reasons},
     )
+
+
+def _split_by_age(workspace: Workspace, keep_count: int) -> tuple[list[str], list[str]]:
+    """Return the newest `keep_count` runs of each kind, and the others; newest first."""
+    recent_runs: list[str] = []
+    old_runs: list[str] = []
+    counts = Counter[str]()
+    for run_id in workspace.run_ids():
+        on_demand_step = records.load_on_demand_step(workspace.run_folder(run_id))
+        counts[on_demand_step] += 1
+        (recent_runs if counts[on_demand_step] <= keep_count else old_runs).append(run_id)
+    return recent_runs, old_runs
 
 
 def _runs_with_current_results(workspace: Workspace) -> dict[str, str]:

@@ -53,6 +53,7 @@ class StepRecord:
     cell_seconds: list[float] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)  # those that differ from the notebook
     headline: Headline = field(default_factory=dict)  # results that the notebook published
+    verdict: str = ""  # of those that the step declares, as the notebook published it
     notice: str = ""  # a warning that the notebook published
     facts: dict[str, str] = field(default_factory=dict)  # what else it says of itself
     links: dict[str, str] = field(default_factory=dict)  # to results outside the report
@@ -120,6 +121,7 @@ class RunRecord:
     commit: str = ""  # of the notebooks; ends in -dirty if files differ from it
     commit_link: str = ""
     invocation: Invocation | None = None  # how it was started
+    on_demand_step: str = ""  # that it ran, alone; empty for a run of the pipeline
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "RunRecord":
@@ -160,6 +162,11 @@ class RunRecord:
     def notice(self) -> str:
         """The warning that every reader must see: the first that a step published."""
         return next((step.notice for step in self.steps if step.notice), "")
+
+    @property
+    def verdict(self) -> str:
+        """The verdict that a step published; empty if none did."""
+        return next((step.verdict for step in self.steps if step.verdict), "")
 
     @property
     def headline(self) -> Headline:
@@ -299,3 +306,11 @@ def load(run_folder: Path) -> RunRecord:
             f"{path} is not the record of a run ({type(error).__name__}: {error}); delete "
             f"{run_folder}, or restore the file"
         ) from None
+
+
+def load_on_demand_step(run_folder: Path) -> str:
+    """Return the on-demand step of a run; empty for a run of the pipeline, or a damaged record."""
+    try:
+        return load(run_folder).on_demand_step
+    except (LookupError, UnreadableRecordError):
+        return ""

@@ -34,6 +34,7 @@ class PublishedResults:
     """What a notebook has published."""
 
     headline: Headline = field(default_factory=dict)
+    verdict: str = ""  # of those that the step declares
     notice: str = ""  # a warning that no reader of the report may miss
     facts: dict[str, str] = field(default_factory=dict)  # name -> text, shown in the report's head
     links: dict[str, str] = field(default_factory=dict)  # "what: its name" -> address

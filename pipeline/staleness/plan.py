@@ -41,13 +41,19 @@ def plan_tasks(
 def plan_task(
     task: Task, state_store: StateStore, forced_steps: Collection[str] = ()
 ) -> PlannedTask:
-    """Return a task with the reasons to run it now, which contain no secret."""
+    """Return a task with the reasons to run it now, which contain no secret.
+
+    An on-demand step runs in any case: what has changed since its last run is not looked for.
+    """
     secrets = state_store.workspace.secrets
     secrets.add(task.secret_variables)
     state = state_store.load(task.label)
     forced = [reasons.FORCED] if task.step.name in forced_steps else []
     obstacle = _missing_results(task, state, state_store)
-    if state is None or obstacle:
+    if task.step.on_demand:
+        fingerprint, changes = dependencies.source_fingerprint(task, state_store), []
+        forced = [reasons.ON_DEMAND]
+    elif state is None or obstacle:
         fingerprint = dependencies.source_fingerprint(task, state_store)
         changes = [Reason(ReasonKind.UNFINISHED, "", obstacle)]
     else:

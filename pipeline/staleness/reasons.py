@@ -11,6 +11,7 @@ class ReasonKind(StrEnum):
     """What has changed since a step last ran; the values begin the sentences."""
 
     FORCED = "forced"
+    ON_DEMAND = "on demand"
     UNFINISHED = "unfinished"  # it has no results, or not all of them
     CELL = "cell"
     PARAMETER = "parameter"
@@ -24,7 +25,12 @@ class ReasonKind(StrEnum):
 
 
 PATH_KINDS = (ReasonKind.MODULE, ReasonKind.INPUT, ReasonKind.OUTPUT, ReasonKind.FOLDER)
-SENTENCE_KINDS = (ReasonKind.FORCED, ReasonKind.UNFINISHED, ReasonKind.CELL)
+SENTENCE_KINDS = (
+    ReasonKind.FORCED,
+    ReasonKind.ON_DEMAND,
+    ReasonKind.UNFINISHED,
+    ReasonKind.CELL,
+)
 
 
 class Reason(NamedTuple):
@@ -42,6 +48,7 @@ class Reason(NamedTuple):
         return f"{self.kind} {self.name}: {self.change}"
 
 
+ON_DEMAND = Reason(ReasonKind.ON_DEMAND, "", "it is run on demand")
 FORCED = Reason(ReasonKind.FORCED, "", FORCED_REASON)
 
 

@@ -13,6 +13,7 @@ from pipeline.runs.status import StepStatus
 from pipeline.workspace import Workspace
 
 MAX_ROW_ITEMS = 6  # steps, and parameters, that a row names
+PIPELINE_LABEL = "pipeline"  # of the runs that are not of an on-demand step
 MAX_INITIAL_ROWS = 100  # that are visible; the script shows the other rows on request
 
 
@@ -72,7 +73,10 @@ class RunIndex:
         pin_reasons: run id -> what the run produced that is in use.
         """
         runs, workspace = self.runs, self.workspace
-        metric_name = next((name for run in runs for name in comparable_metrics(run)), "")
+        # a report on demand does not put its own metric in the place of the pipeline's
+        pipeline_runs = [run for run in runs if not run.on_demand_step]
+        charted_runs = pipeline_runs or runs
+        metric_name = next((name for run in charted_runs for name in comparable_metrics(run)), "")
         page = rendering.render_template(
             "index.html.j2",
             project=self.project,
@@ -89,11 +93,23 @@ class RunIndex:
             comparisons=find_comparisons(workspace),
             comparable_metrics=comparable_metrics,
             metric_name=metric_name,
-            sparkline=make_sparkline(self.project, runs, metric_name),
+            sparkline=make_sparkline(self.project, charted_runs, metric_name),
+            newest_runs=find_newest_runs(runs),
         )
         rendering.write_assets(workspace)
         atomic_write(workspace.run_index_page, page)
         return workspace.run_index_page
+
+
+def find_newest_runs(runs: list[RunRecord]) -> dict[str, RunRecord]:
+    """Return "pipeline" and the name of each on-demand step -> its newest run.
+
+    runs: newest first. Empty if all are of the pipeline, as then the first row is that run.
+    """
+    newest_runs: dict[str, RunRecord] = {}
+    for run in sorted(runs, key=lambda run: bool(run.on_demand_step)):  # newest first of each kind
+        newest_runs.setdefault(run.on_demand_step or PIPELINE_LABEL, run)
+    return newest_runs if set(newest_runs) - {PIPELINE_LABEL} else {}
 
 
 def find_comparisons(workspace: Workspace) -> dict[str, ComparisonLink]:
