@@ -1,0 +1,4 @@
+"""Messages to people about the monitoring: what is worth one, its text, and the way it is sent.
+
+Needs the standard library only.
+"""
