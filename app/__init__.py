@@ -28,12 +28,15 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     from app.prediction_log.writer import open_prediction_log
     from app.prediction_service import PredictionService
     from app.settings import load_settings, validate_settings
+    from app.verdict_file import VerdictFile
 
     app = Flask(__name__)
     app.config.update(load_settings())
     app.config.update(config or {})
     validate_settings(app.config)
-    metrics, log = Metrics(Path(app.config["COUNTS"])), open_prediction_log(app.config)
+    verdict_file = VerdictFile(Path(app.config["VERDICT"]))
+    metrics = Metrics(Path(app.config["COUNTS"]), verdict_file)
+    log = open_prediction_log(app.config)
     champion_loader = ChampionLoader(Path(app.config["SERVING"]), metrics)
     champion_loader.reload_if_changed()  # the champion answers from the first request on
     app.extensions |= {
@@ -42,6 +45,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         "champion": champion_loader,
         "service": PredictionService(log, champion_loader, metrics, app.config),
         "api_key_auth": ApiKeyAuth(Path(app.config["KEYS"])),
+        "verdict_file": verdict_file,
         "cors": cors.parse_origins(app.config["CORS_ORIGINS"]),
     }
     for blueprint in (predictions.bp, operations.bp, pages.bp, pages.swagger_ui, reports.bp):

@@ -128,6 +128,10 @@ SETTINGS = {
     "REPORTS": Setting(
         lambda: str(paths.home() / "reports"), "folder of the reports shown under /reports/"
     ),
+    "VERDICT": Setting(
+        lambda: str(paths.var() / "monitoring" / "verdict.json"),
+        "file of the last monitoring run's verdict, which that run writes and the service shows",
+    ),
     "MAX_CONTENT_LENGTH": Setting(
         lambda: 8_000_000,
         "largest request body, in bytes, as it is sent and when it is unpacked",

@@ -1,11 +1,12 @@
-"""Routes to operate the service: health, readiness, model, metrics and the OpenAPI document."""
+"""Routes to operate the service: its health, model, monitoring, metrics and OpenAPI document."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, abort, current_app, request
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.blueprints.responses import json_response
@@ -15,6 +16,7 @@ from app.model.states import describe_registry
 from app.openapi import document
 from app.prediction_log.writer import prediction_log
 from app.problem_details import no_model_error
+from app.verdict_file import describe_verdict, verdict_file
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
 
@@ -66,6 +68,17 @@ def ready() -> Response:
 def model() -> Response:
     """Return the champion's name, version, alias, run, data source, metrics, report and commit."""
     return json_response(_require_champion().model_info.details)
+
+
+@bp.get("/monitoring")
+def monitoring() -> Response:
+    """Return the verdict of the last monitoring run, with the path of its report."""
+    reading = verdict_file().read()
+    verdict = describe_verdict(reading, Path(current_app.config["REPORTS"]))
+    if not verdict:
+        problem = reading.problem or "the monitoring has not run yet"
+        abort(404, f"{problem}; `python run_pipeline.py monitor` writes a verdict")
+    return json_response(verdict)
 
 
 @bp.get("/metrics")

@@ -71,6 +71,33 @@ GAUGES = {
         "when the champion's alias was last read"
     ),
 }
+# of the last monitoring run, read from its verdict; what is not known has no sample
+VERDICT_GAUGES = {
+    "housing_monitoring_unreadable": MetricDefinition(
+        "1 while the verdict of the monitoring cannot be read"
+    ),
+    "housing_monitoring_timestamp_seconds": MetricDefinition("when the monitoring last ran"),
+    "housing_monitoring_verdict": MetricDefinition(
+        "1 for the verdict of the last monitoring run, 0 for the others", ("verdict",)
+    ),
+    "housing_monitoring_alarms": MetricDefinition("alarms that last, by signal", ("signal",)),
+    "housing_monitoring_rows": MetricDefinition("predictions in the monitored period"),
+    "housing_monitoring_labelled_rows": MetricDefinition(
+        "predictions in the monitored period whose true value is known"
+    ),
+    "housing_monitoring_mean_absolute_error_usd": MetricDefinition(
+        "mean absolute error of the labelled rows in dollars"
+    ),
+    "housing_monitoring_estimated_error_usd": MetricDefinition(
+        "mean absolute error of all rows in dollars, as estimated without labels"
+    ),
+    "housing_monitoring_promised_error_usd": MetricDefinition(
+        "mean absolute error of the held-out rows in dollars, which the model was promoted with"
+    ),
+    "housing_monitoring_coverage_ratio": MetricDefinition(
+        "share of the labelled rows whose true value is in its interval"
+    ),
+}
 
 
 def cell_names(name: str, labels: LabelValues) -> list[tuple[str, ...]]:

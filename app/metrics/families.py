@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import accumulate, groupby
 from typing import Any
@@ -10,8 +10,18 @@ from typing import Any
 from prometheus_client import Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-from app.metrics.definitions import COUNTERS, GAUGES, HISTOGRAMS, LabelValues, MetricDefinition
+from app.metrics.definitions import (
+    COUNTERS,
+    GAUGES,
+    HISTOGRAMS,
+    VERDICT_GAUGES,
+    LabelValues,
+    MetricDefinition,
+)
 from app.metrics.shared_counters import NamedValues
+from app.verdict_file import VerdictReading
+from housing.monitoring.quantities import Signal
+from housing.monitoring.verdict import Verdict
 
 LabelledValues = list[tuple[LabelValues, Any]]  # labels, and a number
 FAMILY_TYPES: Any = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
@@ -33,6 +43,39 @@ def shared_families(named_values: NamedValues, live_slots: list[int]) -> Iterato
         yield _histogram_family(name, definition, samples[name])
     for name, definition in GAUGES.items():
         yield _family("gauge", name, definition, samples[name])
+
+
+def verdict_families(reading: VerdictReading) -> Iterator[Metric]:
+    """Yield the metrics of the last monitoring run; one alone if there is none."""
+    for name, samples in _verdict_samples(reading).items():
+        definition = VERDICT_GAUGES[name]
+        family = GaugeMetricFamily(name, definition.description, labels=definition.label_names)
+        for labels, value in samples:
+            family.add_metric(labels, value)
+        yield family
+
+
+def _verdict_samples(reading: VerdictReading) -> dict[str, LabelledValues]:
+    """Return the samples by metric."""
+    numbers: dict[str, float | None] = {"unreadable": float(bool(reading.problem))}
+    samples: dict[str, LabelledValues] = {}
+    verdict = reading.verdict
+    if verdict and reading.created_at:
+        numbers |= {
+            "timestamp_seconds": reading.created_at.timestamp(),
+            "rows": verdict.row_count,
+            "labelled_rows": verdict.labelled_count,
+            "mean_absolute_error_usd": verdict.mean_absolute_error_usd,
+            "estimated_error_usd": verdict.estimated_error_usd,
+            "promised_error_usd": verdict.promised_error_usd,
+            "coverage_ratio": verdict.coverage,
+        }
+        alarm_counts = Counter(alarm.signal for alarm in reading.current_alarms)
+        signals = dict.fromkeys([*Signal, *alarm_counts])  # one of a later version, too
+        samples["verdict"] = [((name,), float(name == verdict.verdict)) for name in Verdict]
+        samples["alarms"] = [((signal,), alarm_counts[signal]) for signal in signals]
+    samples |= {name: [((), value)] for name, value in numbers.items() if value is not None}
+    return {f"housing_monitoring_{name}": samples[name] for name in samples}
 
 
 def process_families(live_pids: dict[int, int]) -> Iterable[Metric]:

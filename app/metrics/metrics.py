@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from app.metrics import families
 from app.metrics.definitions import DECILE_COUNT, GAUGES, HISTOGRAMS, LabelValues, cell_names
 from app.metrics.shared_counters import CountersFullError, SharedCounters
+from app.verdict_file import VerdictFile
 from housing.schema import FEATURE_NAMES
 
 MAX_VALUES_WITHOUT_NUMPY = 12  # up to so many values are counted faster by a Python loop
@@ -23,8 +24,9 @@ MAX_VALUES_WITHOUT_NUMPY = 12  # up to so many values are counted faster by a Py
 class Metrics(Collector):
     """Count in one worker's slot of the shared file, and report the totals of all workers."""
 
-    def __init__(self, path: Path) -> None:
-        self.shared_counters = SharedCounters(path)
+    def __init__(self, path: Path, verdict_file: VerdictFile | None = None) -> None:
+        """verdict_file: of the monitoring, which a scrape reports too."""
+        self.shared_counters, self.verdict_file = SharedCounters(path), verdict_file
         self._lock = threading.Lock()
         # a memoryview: to add to one number takes a third of numpy's time
         self._own_values = self.shared_counters.own_values.data
@@ -109,6 +111,8 @@ class Metrics(Collector):
         named_values = self.shared_counters.values_by_name()
         yield from families.shared_families(named_values, sorted(live_pids))
         yield from families.process_families(live_pids)
+        if self.verdict_file:
+            yield from families.verdict_families(self.verdict_file.read())
 
     def _offset(self, name: str, labels: LabelValues) -> int:
         """Return where the metric's first number stands in a worker's slot."""

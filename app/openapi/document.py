@@ -21,7 +21,7 @@ STATUS_DESCRIPTIONS = {
     200: "Success",
     400: "The body cannot be read",
     401: "The API key is missing or unknown",
-    404: "There is no such prediction, or no model yet",
+    404: "There is no such prediction, no model yet, or no verdict of the monitoring",
     406: "The header Accept excludes every format that there is",
     408: "The body did not arrive in time",
     413: "The body is too large",

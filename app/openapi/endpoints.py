@@ -114,6 +114,11 @@ ENDPOINTS = (
         _json(models.ModelDetails), (503,),
     ),
     Endpoint(
+        "get_monitoring", "GET", "/monitoring", MODEL,
+        "Whether the model is still right: the verdict of the last monitoring run",
+        _json(models.Monitoring), (404,),
+    ),
+    Endpoint(
         "health", "GET", "/health", OPERATIONS,
         "Report that the process is alive", _json(models.Health),
     ),

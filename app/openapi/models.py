@@ -123,3 +123,40 @@ class ModelDetails(BaseModel):
     report: str = Field(description="the path of the report on its promotion")
     commit: str
     reason: str = Field(description="why it was promoted")
+
+
+class MonitoringAlarm(BaseModel):
+    """A change that was detected and is large enough to matter."""
+
+    signal: str = Field(description="what changed, for example error, coverage or features")
+    quantity: str
+    group: str = Field(description='such as "region: Bay Area"; empty for all rows')
+    sentence: str
+    first_day: str = Field(description="on which it most probably began, ISO 8601")
+    alarm_day: str = Field(description="on which the evidence was enough, ISO 8601")
+    is_current: bool
+    effect_usd: float | None = Field(None, description="on the prediction, or on the error")
+
+
+class Monitoring(BaseModel):
+    """The verdict of the last monitoring run."""
+
+    verdict: Literal["fine", "look", "retrain"]
+    sentence: str = Field(description="the verdict and its reason")
+    model_name: str
+    model_version: str = Field(description="the newest that answered in the period")
+    since: str = Field(description="first day of the period, ISO 8601")
+    until: str = Field(description="last day of the period, ISO 8601")
+    created_at: str = Field(description="when the monitoring ran, ISO 8601")
+    alarms_per_year: float = Field(description="false alarms that are accepted in a year")
+    row_count: int = Field(description="predictions in the period")
+    labelled_count: int = Field(description="of which the true value is known")
+    alarms: list[MonitoringAlarm]
+    run: str = Field(description="of the pipeline, that the report belongs to")
+    mean_absolute_error_usd: float | None = Field(None, description="of the labelled rows")
+    estimated_error_usd: float | None = Field(None, description="of all rows, without labels")
+    promised_error_usd: float | None = Field(None, description="of the held-out rows")
+    coverage: float | None = Field(
+        None, description="share of the labelled rows whose true value is in its interval"
+    )
+    report: str = Field(description="the path of the report; empty if it is not here")

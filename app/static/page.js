@@ -74,7 +74,7 @@ map.addEventListener("keydown", (event) => {
 
 // ---- the service
 
-const PARTS = ["notices", "density", "legend", "model"]; // what the page shows of the served model
+const PARTS = ["notices", "monitoring", "density", "legend", "model"]; // what the page shows of the served model
 const MAX_POLL_SECONDS = 5; // between two looks whether the service is ready
 const submitButton = form.querySelector("button[type=submit]");
 let isReady = "ready" in form.dataset;

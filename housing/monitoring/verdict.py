@@ -60,6 +60,7 @@ class MonitoringVerdict:
     run: str = ""  # of the runner, for the link to the report
     mean_absolute_error_usd: float | None = None  # of labelled rows; None without any
     estimated_error_usd: float | None = None  # of all rows
+    promised_error_usd: float | None = None  # mean absolute error of the held-out rows
     coverage: float | None = None  # share of true values inside of their interval
 
     def to_json(self) -> str:
@@ -68,8 +69,8 @@ class MonitoringVerdict:
 
 
 def verdict_path() -> Path:
-    """Return the file of the last verdict."""
-    return paths.var() / "monitoring" / "verdict.json"
+    """Return the file of the last verdict: HOUSING_VERDICT, by default in var/monitoring/."""
+    return Path(os.environ.get("HOUSING_VERDICT") or paths.var() / "monitoring" / "verdict.json")
 
 
 def from_json(text: str) -> MonitoringVerdict:

@@ -240,6 +240,7 @@ def state_settings(folder: Path, serving_folder: Path) -> dict[str, Any]:
         "COUNTS": "counts",
         "KEYS": "keys.json",
         "REPORTS": "reports",
+        "VERDICT": "verdict.json",
     }
     settings = {name: str(folder / file) for name, file in files.items()}
     return settings | {"SERVING": str(serving_folder)}

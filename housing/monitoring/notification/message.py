@@ -44,7 +44,7 @@ def verdict_message(
     subject = f"Monitoring of {verdict.model_name}: {verdict.verdict}"
     alarms = sorted(current_alarms(verdict), key=lambda alarm: alarm_key(alarm) not in new_keys)
     lines = [
-        f"{subject}. {verdict.sentence}",
+        f"Monitoring of {verdict.model_name}. {verdict.sentence}",
         f"Why this message: {'; '.join(reasons)}.",
         *_alarm_lines(alarms, new_keys),
         f"Version {verdict.model_version}, {verdict.since} to {verdict.until}: "

@@ -9,8 +9,8 @@ import pytest
 from housing.monitoring.notification import delivery
 from housing.monitoring.notification.delivery import DeliveryError
 from housing.monitoring.notification.notifier import NotifiedState, decide, notify_finished_step
-from housing.monitoring.verdict import Verdict, verdict_path, write_verdict
-from tests.housing.monitoring.notification.conftest import (
+from housing.monitoring.verdict import verdict_path, write_verdict
+from tests.support.monitoring_verdicts import (
     BAY_AREA_ALARM,
     FINE,
     INCOME_ALARM,
@@ -69,7 +69,7 @@ def test_another_alarm_is_new_also_if_the_verdict_is_the_same():
 
 
 def test_an_alarm_whose_sentence_or_days_change_is_the_same_alarm():
-    later = replace(BAY_AREA_ALARM, sentence="it rose by $9,500", first_day="2026-11-21")
+    later = replace(INCOME_ALARM, sentence="it fell by half", first_day="2026-11-21")
     assert follow(LOOK, replace(LOOK, alarms=(later,)))[1] is None
 
 
@@ -92,19 +92,19 @@ def test_a_failure_is_sent_once_and_so_is_its_end():
 
 
 def test_the_message_says_what_why_where_and_links_the_report():
-    alarms = (BAY_AREA_ALARM, INCOME_ALARM)
-    [_, message] = follow(LOOK, replace(LOOK, verdict=Verdict.RETRAIN, alarms=alarms))
+    retrain = replace(RETRAIN, alarms=RETRAIN.alarms[::-1])
+    [_, message] = follow(LOOK, retrain)
     assert message.subject == "Monitoring of california-housing: retrain"
     assert message.text.splitlines() == [
-        "Monitoring of california-housing: retrain. Look at the Bay Area.",
+        f"Monitoring of california-housing. {RETRAIN.sentence}",
         "Why this message: the verdict is worse: it was look; there is 1 new alarm.",
-        "- new: MedInc fell",
-        "- the absolute error in the Bay Area rose by $9,000 from 2026-11-20 on",
+        "- new: region: Bay Area: the absolute error rose by $9,000, since 2026-11-20",
+        "- MedInc fell",
         "Version 1, 2026-09-01 to 2026-11-29: 5,000 predictions, 400 of them with a true value.",
         f"Report: {REPORT}",
     ]
     assert message.fields["verdict"] == "retrain"
-    assert message.fields["alarms"][0]["effect_usd"] == 9_000
+    assert message.fields["alarms"][1]["group"] == "region: Bay Area"
     assert message.fields["report"] == REPORT
 
 
