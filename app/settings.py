@@ -17,6 +17,7 @@ from app.prediction_log import json_lines
 from app.problem_details import shorten
 from housing import paths
 
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"  # of what goes to stderr
 MAX_WORKERS = shared_counters.MAX_WORKERS - 2  # two more run while workers are replaced
 MAX_SECONDS = 86_400  # a day
 MAX_BYTES, MAX_ROWS, MAX_PROXIES = 10**12, 10**9, 100  # nobody means more
@@ -151,6 +152,21 @@ SETTINGS = {
     ),
     "IDLE_SECONDS": Setting(lambda: 75, "seconds a connection may stay idle between two requests"),
     "STOP_SECONDS": Setting(lambda: 20, "seconds for open requests to finish after a stop signal"),
+    "SHADOW_SHARE": Setting(
+        lambda: 0.0,
+        "share of the requests, from 0 to 1, that the challenger answers too, silently and after "
+        "the answer has left",
+        minimum=0,
+        maximum=1,
+    ),
+    "SHADOW_CORE_PERCENT": Setting(
+        lambda: 25, "most of a core's time that the challenger takes, in percent", maximum=100
+    ),
+    "SHADOW_ROWS": Setting(
+        lambda: 1_000_000,
+        "the challenger's answers that are kept, the newest, in `shadow.db` beside the log",
+        maximum=MAX_ROWS,
+    ),
 }
 
 
@@ -178,9 +194,13 @@ def _find_expectation(setting: Setting, value: Any) -> str:
     """Return what is expected in place of the value; "" if the setting may have it."""
     if setting.choices:
         return "" if value in setting.choices else " or ".join(setting.choices)
-    if type(setting.default_factory()) is int:
+    number_type = type(setting.default_factory())
+    if number_type in (int, float):
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        is_valid = is_number and setting.minimum - 1 < value <= setting.maximum
+        is_large_enough = is_number and (
+            value > setting.minimum - 1 if number_type is int else value >= setting.minimum
+        )
+        is_valid = is_large_enough and value <= setting.maximum
         return "" if is_valid else _expected_number(setting)
     try:
         setting.check(value)
@@ -190,7 +210,8 @@ def _find_expectation(setting: Setting, value: Any) -> str:
 
 
 def _expected_number(setting: Setting) -> str:
-    return f"a whole number from {setting.minimum:,} to {setting.maximum:,}"
+    kind = "a whole number" if type(setting.default_factory()) is int else "a number"
+    return f"{kind} from {setting.minimum:,} to {setting.maximum:,}"
 
 
 def _read_variable(setting_name: str, default: Any) -> Any:
@@ -227,7 +248,8 @@ def readme_row(setting_name: str) -> str:
         default = "the cores"
     else:
         value = setting.default_factory()
-        text = str(int(value) if isinstance(value, bool) else value)
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        text = str(int(value)) if isinstance(value, bool) else text
         text = text.removeprefix(f"{paths.home()}{os.sep}")
         default = f"`{text}`" if text else ""
     return f"| `HOUSING_{setting_name}` | {setting.description} | {default} |\n"

@@ -16,6 +16,7 @@ from app.model.states import describe_registry
 from app.openapi import document
 from app.prediction_log.writer import prediction_log
 from app.problem_details import no_model_error
+from app.shadow import metrics as shadow_metrics
 from app.verdict_file import describe_verdict, verdict_file
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
@@ -84,7 +85,8 @@ def monitoring() -> Response:
 @bp.get("/metrics")
 def prometheus_metrics() -> Response:
     """Return the metrics in Prometheus' text format."""
-    return Response(get_metrics().exposition(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    page = get_metrics().exposition() + shadow_metrics.exposition(current_app.config)
+    return Response(page, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 @bp.get("/openapi.json")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -23,6 +26,7 @@ from app.prediction_log.writer import prediction_log
 from app.prediction_service import PredictionService
 from app.problem_details import body_too_large_error, request_error
 from housing.inference.training_domain import is_interval_calibrated
+from housing.prediction_log import shadow_answers
 from housing.prediction_log.table import LogEntry
 from housing.schema import USD_PER_UNIT
 
@@ -76,7 +80,24 @@ def get_prediction(name: str) -> Response:
         lineage = champion_loader().find_lineage(
             entry.model_name, entry.model_version, entry.run_id
         )
-    return json_response(_entry_as_json(entry) | {"lineage": lineage})
+    shadow = _find_shadow_answers(entry.id)
+    return json_response(_entry_as_json(entry) | {"lineage": lineage, "shadow": shadow})
+
+
+def _find_shadow_answers(prediction_id: str) -> list[dict[str, Any]]:
+    """Return what challengers answered; nothing if that cannot be read: it is not essential."""
+    file = shadow_answers.shadow_path(Path(current_app.config["DATABASE"]))
+    with suppress(sqlite3.Error):
+        return [
+            {name: value for name, value in answer._asdict().items() if name != "prediction_id"}
+            | {"prediction_usd": _to_usd(answer.prediction)}
+            for answer in shadow_answers.find(file, prediction_id)
+        ]
+    return []
+
+
+def _to_usd(value: float | None) -> float | None:
+    return None if value is None else round(value * USD_PER_UNIT, 2)
 
 
 def _query_integer(name: str, minimum: int, maximum: int) -> int | None:
@@ -98,8 +119,7 @@ def _entry_as_json(entry: LogEntry) -> dict[str, Any]:
         "warnings": json.loads(entry.warnings or "[]"),
     }
     for column in ("prediction", "low", "high"):
-        value = content[column]
-        content[f"{column}_usd"] = None if value is None else round(value * USD_PER_UNIT, 2)
+        content[f"{column}_usd"] = _to_usd(content[column])
     has_interval = entry.low is not None
     content["interval_calibrated"] = (
         is_interval_calibrated(content["warnings"]) if has_interval else None

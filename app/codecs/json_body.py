@@ -107,10 +107,25 @@ class LoggedPrediction(BaseModel):
     problem: str | None
 
 
+class ShadowAnswer(BaseModel):
+    """What the challenger answered in place of the champion, for comparison only."""
+
+    model_name: str
+    model_version: str
+    prediction: float | None = Field(description="in $100,000; null if the challenger failed")
+    prediction_usd: float | None
+    low: float | None
+    high: float | None
+    latency_us: float = Field(description="microseconds, of its batch divided by the rows")
+    answered_at: str = Field(description="UTC, ISO 8601")
+    problem: str | None = Field(description="why the challenger failed")
+
+
 class LoggedPredictionDetail(LoggedPrediction):
-    """The same, with the lineage of its model."""
+    """The same, with the lineage of its model and what challengers answered."""
 
     lineage: dict[str, Any] | None = Field(description="as /model returns it, for that version")
+    shadow: list[ShadowAnswer]
 
 
 _BLOCK_GROUP_ADAPTER: TypeAdapter = TypeAdapter(BlockGroup)

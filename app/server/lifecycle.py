@@ -19,6 +19,7 @@ from app import create_app
 from app.server import memory
 from app.server.connection import Connection
 from app.server.listening import LISTEN_BACKLOG
+from app.settings import LOG_FORMAT
 
 if TYPE_CHECKING:
     from app.server.asgi import AsgiApp
@@ -92,7 +93,7 @@ def ignore_minor_signals() -> None:
 
 def configure_logging() -> None:
     """Set the format of the log messages on stderr, for a process of the service."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(format=LOG_FORMAT)
     # no line for each invalid request and for each client that has left; AsgiApp logs real failures
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 

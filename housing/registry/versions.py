@@ -97,10 +97,16 @@ def current_champion(name: str | None = None) -> ModelVersion | None:
 @raises_unreachable
 def get_champion(name: str) -> ModelVersion | None:
     """Return the version of the alias champion; None if there is none, or no store yet."""
+    return find_by_alias(name, CHAMPION)
+
+
+@raises_unreachable
+def find_by_alias(name: str, alias: str) -> ModelVersion | None:
+    """Return the version of an alias; None if there is none, or no store yet."""
     if not store.exists():
         return None
     with suppress_errors(*MISSING_VERSION_CODES):
-        return from_mlflow(store.client().get_model_version_by_alias(name, CHAMPION))
+        return from_mlflow(store.client().get_model_version_by_alias(name, alias))
     return None
 
 
