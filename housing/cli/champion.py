@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from housing.cli import challenger
 from housing.registry.alias_changes import AliasChange, version_text
 
 if TYPE_CHECKING:
@@ -25,7 +26,16 @@ def add_commands(
         "--all", action="store_true", help="print the changes of the challenger too"
     )
     promote_parser, rollback_parser = add("promote", promote), add("rollback", rollback)
-    promote_parser.add_argument("version", metavar="VERSION", help="its number in MLflow")
+    promote_parser.add_argument(
+        "version", metavar="VERSION", help="its number in MLflow, or challenger"
+    )
+    promote_parser.add_argument(
+        "--if-better",
+        action="store_true",
+        help="only if it was better than the champion on live rows with a true value "
+        "(HOUSING_SHADOW_SHARE), which then counts in place of the gain on the test rows",
+    )
+    promote_parser.epilog = "With --if-better, exit code 1 if it is not better, or not yet."
     promote_parser.add_argument(
         "--against-the-gate", action="store_true", help="even if the gate has refused it"
     )
@@ -68,6 +78,9 @@ def show_champions(model: str | None = None, all: bool = False) -> int:
     note = "" if champion else missing_champion.describe(name, history)
     if note:
         print(note)
+    comparison = challenger.compare_challenger(name)
+    if comparison:
+        print(f"challenger: {comparison.describe()}")
     for change in history.changes if all else history.of_alias(versions.CHAMPION):
         print()
         _print_change(change)
@@ -101,13 +114,29 @@ def rollback(reason: str, version: str | None = None, model: str | None = None) 
 
 
 def promote(
-    version: str, reason: str, against_the_gate: bool = False, model: str | None = None
+    version: str,
+    reason: str,
+    against_the_gate: bool = False,
+    if_better: bool = False,
+    model: str | None = None,
 ) -> int:
     """Make a version champion by your own decision, if it still answers as recorded."""
     from housing.registry import promotion
 
     name = _resolve_model_name(model, f"promote {version}")
-    return _report_change(name, promotion.promote(name, version, reason, against_the_gate))
+    number = challenger.resolve_version(name, version)
+    comparison = challenger.compare_with_champion(name, number)
+    description = comparison.describe() if comparison else ""
+    if description:
+        print(description)
+    if not if_better:
+        return _report_change(name, promotion.promote(name, number, reason, against_the_gate))
+    if comparison is None or not comparison.is_better:
+        hint = "" if comparison else f": version {number} has not answered beside the champion yet"
+        print(f"nothing was changed{hint}")
+        return 1
+    change = promotion.promote(name, number, reason, against_the_gate, evidence=description)
+    return _report_change(name, change)
 
 
 def make_trace_command(hash_notebook: "NotebookHasher | None" = None) -> Callable[..., int]:

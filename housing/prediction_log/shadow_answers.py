@@ -70,7 +70,9 @@ def write(connection: sqlite3.Connection, answers: Sequence[ShadowAnswer], max_r
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.executemany(
-            f"INSERT OR IGNORE INTO shadow ({COLUMN_LIST}) VALUES ({placeholders})", answers
+            f"INSERT INTO shadow ({COLUMN_LIST}) VALUES ({placeholders}) "
+            "ON CONFLICT (prediction_id, model_name, model_version) DO NOTHING",
+            answers,
         )
         connection.execute(
             "DELETE FROM shadow WHERE number IN (SELECT number FROM shadow WHERE number <= "

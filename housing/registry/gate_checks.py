@@ -1,5 +1,6 @@
 """The result of a check of the gate, and how it is said in a sentence."""
 
+import json
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,6 +52,22 @@ def describe_gain(check: Check) -> str:
     direction = "higher" if check.value < 0 else "lower"
     score = BASELINE_SCORES[check.check]
     return f"its test RMSE is ${abs(check.value):,.0f} {direction} than {score}"
+
+
+def lacks_only_gain(checks_json: str) -> bool:
+    """Return whether a version has passed every check of the gate but those of its gain.
+
+    checks_json: what `checks_as_json` returned, as the tag of the version has it. False if it
+    cannot be read: then it is not known what has failed.
+    """
+    try:
+        checks = json.loads(checks_json)
+        failed_names = [check["check"] for check in checks if not check["passed"]]
+    except (ValueError, TypeError, KeyError):
+        return False
+    return bool(checks) and all(
+        name in BASELINE_SCORES or name.startswith(GAIN_INTERVAL_CHECK) for name in failed_names
+    )
 
 
 def checks_as_json(checks: list[Check]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from housing.inference import served_files
-from housing.registry import alias_history, artifacts, versions
+from housing.registry import alias_history, artifacts, gate_checks, versions
 from housing.registry.alias_changes import (
     AliasChange,
     History,
@@ -126,17 +126,22 @@ def _find_rollback_target(
 
 
 def promote(
-    name: str, target_version: str, reason: str, override_gate: bool = False
+    name: str, target_version: str, reason: str, override_gate: bool = False, evidence: str = ""
 ) -> AliasChange:
     """Make a version champion by a person's decision.
 
-    Raises PromotionError if the version does not predict as recorded, or if the gate refused it and
-    override_gate is False; LookupError if there is no such version;
-    alias_history.ConcurrentUpdateError if the champion was changed in the meantime.
+    evidence: that it is better in use, in a sentence; it stands in for a gain on the test rows, and
+    for no other check of the gate. Raises PromotionError if the version does not predict as
+    recorded, or if the gate refused it and override_gate is False; LookupError if there is no such
+    version; alias_history.ConcurrentUpdateError if the champion was changed in the meantime.
     """
     reason, history = _require_reason(reason), alias_history.reconcile(name, CHAMPION)
     version = versions.get_version(name, target_version)
-    if version.tags.get("verdict") != "promoted" and not override_gate:
+    is_accepted = version.tags.get("verdict") == "promoted"
+    if evidence:
+        is_accepted = is_accepted or gate_checks.lacks_only_gain(version.tags.get("gate", ""))
+        reason = f"{reason}; {evidence}"
+    if not (is_accepted or override_gate):
         gate_reason = version.tags.get("reason", "the gate never checked it")
         raise PromotionError(
             f"version {target_version} of {name} was refused by the gate: {gate_reason}. "
