@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.runs.status import StepStatus
 
@@ -43,6 +43,9 @@ class Step(NamedTuple):
     retries: int = 0  # after a dead kernel or a timeout, which may be transient
     backoff: float = 5.0  # seconds before the first retry, doubled for each later one
     external_state: Callable[[], Mapping[str, str]] | None = None  # dependencies that are no files
+    # the state of data that is in no file of its own, such as rows of a database; gets the step's
+    # parameters, name -> value. What it returns before the step runs is what the step has read
+    source_state: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
     # patterns of files that are neither input nor output; a folder's name stands for all in it.
     # An imported module counts in any case
     ignore: tuple[str, ...] = ()

@@ -1,7 +1,9 @@
 """Take the present state of what a step depends on."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ def source_fingerprint(task: Task, state_store: StateStore) -> Fingerprint:
         modules=notebook_imports.full_hashes,
         bare_modules=notebook_imports.hashes_without_docstrings,
         upstream=state_store.upstream_digests(task.needs),
+        source_state=_read_source_state(task.step, values),
     )
 
 
@@ -135,8 +138,16 @@ def read_external_state(step: Step) -> dict[str, str]:
 
     A state that cannot be read is a state of its own, so that the step runs and reports the error.
     """
+    return _read_state(step.external_state) if step.external_state else {}
+
+
+def _read_source_state(step: Step, values: Mapping[str, Any]) -> dict[str, str]:
+    return _read_state(partial(step.source_state, values)) if step.source_state else {}
+
+
+def _read_state(read: Callable[[], Mapping[str, str]]) -> dict[str, str]:
     try:
-        return dict(step.external_state()) if step.external_state else {}
+        return dict(read())
     except OSError as error:
         return {"error": f"cannot be read ({error})"}
 

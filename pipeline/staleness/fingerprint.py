@@ -49,6 +49,8 @@ class Fingerprint:
     existence: dict[str, bool] = field(default_factory=dict)  # path it looked for -> whether it is
     upstream: dict[str, str] = field(default_factory=dict)  # needed step -> digest of its results
     external_state: dict[str, str] = field(default_factory=dict)
+    # of before the step ran; empty in a state of an earlier version
+    source_state: dict[str, str] = field(default_factory=dict)
 
     def diff(self, recorded: "Fingerprint") -> list[Reason]:
         """Return how this fingerprint differs from an earlier one; empty if it does not."""
@@ -72,6 +74,7 @@ class Fingerprint:
             *_changed_values(
                 ReasonKind.EXTERNAL_STATE, recorded.external_state, self.external_state
             ),
+            *_changed_values(ReasonKind.EXTERNAL_STATE, recorded.source_state, self.source_state),
         ]
 
     def cells(self, with_details: bool) -> dict[str, CellCode]:

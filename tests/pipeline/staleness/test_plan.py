@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.definition.steps import Step, resolve_dependencies
-from pipeline.definition.tasks import build_tasks
+from pipeline.definition.tasks import ParameterOverride, build_tasks
 from pipeline.runs.records import FORCED_REASON
 from pipeline.runs.status import StepStatus
 from pipeline.staleness import plan
@@ -105,6 +105,25 @@ def test_an_external_state_is_not_read_for_a_step_that_runs_anyway(tasks, store)
 
     task = tasks[0]._replace(step=tasks[0].step._replace(external_state=fail))
     assert sentences(plan.plan_task(task, store)) == ["it has never run here"]
+
+
+def test_a_source_is_asked_with_the_parameters_of_the_step(make_step, store):
+    labels = {"count": 3}
+
+    def count_labels(parameters):
+        return {"labels": str(labels["count"])} if parameters["n"] > 1 else {}
+
+    step = make_step("one", "1", parameters="n: int = 1")._replace(source_state=count_labels)
+    steps = resolve_dependencies([step])
+    [task] = build_tasks(steps, [], [])
+    [labelled_task] = build_tasks(steps, [ParameterOverride("n", "2", "-p")], [])
+    save_done(store, task)
+    labels["count"] = 4
+    assert plan.plan_task(task, store).reasons == ()
+    save_done(store, labelled_task)
+    assert plan.plan_task(labelled_task, store).reasons == ()
+    labels["count"] = 5
+    assert sentences(plan.plan_task(labelled_task, store)) == ["external state labels: 4 -> 5"]
 
 
 def test_only_a_step_with_results_can_be_accepted(tasks, store, tmp_path):

@@ -188,6 +188,19 @@ def test_a_changed_external_state_is_named(run_pair):
     assert "run   external state champion: 3 -> 2" in first_line
 
 
+@pytest.mark.slow
+def test_rows_that_arrive_while_a_step_runs_are_a_reason_to_run_it_again(run_pair, folder):
+    """The step may not have read them, although they are there once it ends."""
+
+    def count_rows(_parameters):
+        return {"rows": str(len((folder / "out.txt").read_text()))}
+
+    (folder / "out.txt").write_text("")
+    run_pair("--force", source_state=count_rows)
+    first_line, _ = explain_pair(run_pair, source_state=count_rows)
+    assert "run   external state rows: 0 -> 6" in first_line
+
+
 def test_an_external_state_that_cannot_be_read_is_named(run_pair):
     def fail():
         raise OSError("the registry is down")
