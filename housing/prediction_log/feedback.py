@@ -6,10 +6,16 @@ A value that is there already is taken once, so a batch that was interrupted any
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
+
+from housing.prediction_log.feedback_rows import FeedbackError, FeedbackRow, parse_row
+from housing.prediction_log.prediction_lookup import find_predictions
 
 # the service's predictions wait for one transaction at most
 FEEDBACK_TRANSACTION_ROWS = 1_000
@@ -24,6 +30,7 @@ class FeedbackOutcome(StrEnum):
     ACCEPTED = "accepted"  # the prediction had none
     UNCHANGED = "unchanged"  # the prediction has that value already
     CORRECTED = "corrected"  # it replaces another value, which is kept
+    REFUSED = "refused"  # the row has a problem
 
 
 class TrueValue(NamedTuple):
@@ -32,6 +39,20 @@ class TrueValue(NamedTuple):
     prediction_id: str
     truth: float  # in $100,000
     observed_at: str | None = None  # UTC, ISO 8601; None if that is not known
+
+
+class RowProblem(NamedTuple):
+    """Why a row was not taken."""
+
+    row: int  # from 0
+    error: FeedbackError
+
+
+class FeedbackReport(NamedTuple):
+    """What became of the rows that were sent."""
+
+    counts: dict[FeedbackOutcome, int]  # of each outcome
+    problems: list[RowProblem]  # of the refused rows, in their order
 
 
 class FeedbackEntry(NamedTuple):
@@ -52,6 +73,45 @@ HISTORY_QUERY = (
     f"UNION ALL SELECT {COLUMN_LIST} FROM feedback "
     "WHERE prediction_id = ? AND superseded_at IS NULL ORDER BY number"
 )
+
+
+def take_feedback(
+    rows: Iterable[object],
+    log: Path,
+    archive_folder: Path,
+    open_exclusively: ExclusiveConnection,
+    received_at: str,
+    caller: str | None = None,
+) -> FeedbackReport:
+    """Record the true values of rows, as `feedback_rows.parse_row` takes them; skip wrong ones.
+
+    A row may be a FeedbackError: the problem of one that could not be read. The arguments are those
+    of `find_predictions` and `record_true_values`. Raises RuntimeError if a file cannot be read.
+    """
+    current_time = datetime.fromisoformat(received_at)
+    feedback_rows: dict[int, FeedbackRow] = {}
+    problems: dict[int, FeedbackError] = {}
+    for number, row in enumerate(rows):
+        try:
+            if isinstance(row, FeedbackError):
+                raise row
+            feedback_rows[number] = parse_row(row, current_time)
+        except FeedbackError as error:
+            problems[number] = error
+    references = [row.reference for row in feedback_rows.values()]
+    predictions = find_predictions(log, archive_folder, references)
+    true_values: list[TrueValue] = []
+    for (number, row), prediction in zip(feedback_rows.items(), predictions, strict=True):
+        if isinstance(prediction, FeedbackError):
+            problems[number] = prediction
+        else:
+            true_values.append(TrueValue(prediction, row.truth, row.observed_at))
+    outcomes = Counter(record_true_values(open_exclusively, true_values, received_at, caller))
+    outcomes[FeedbackOutcome.REFUSED] = len(problems)
+    return FeedbackReport(
+        {outcome: outcomes[outcome] for outcome in FeedbackOutcome},
+        [RowProblem(number, problems[number]) for number in sorted(problems)],
+    )
 
 
 def record_true_values(
