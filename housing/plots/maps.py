@@ -5,40 +5,28 @@ Each function takes data, labels itself with units, and returns its Axes.
 
 from typing import Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap
-from sklearn.neighbors import KDTree
+from matplotlib.lines import Line2D
 
-from housing.geography import (
-    CITY_LABEL_SIDES,
-    MAP_LONGITUDE_SCALE,
-    TOWNS,
-    describe_locations,
-)
+from housing.geography import describe_locations
+from housing.plots.base_map import LAND_COLOR, TEXT_COLOR, draw_base_map
 from housing.plots.interactive import InteractiveFigure, build_interactive_figure
-from housing.plots.style import dollar_formatter, format_dollars
+from housing.plots.style import CAPPED_COLOR, dollar_formatter, format_dollars
 from housing.schema import TARGET, USD_PER_UNIT
 
-# what the axes show, in degrees
-MIN_LONGITUDE, MAX_LONGITUDE = -125.0, -113.7
-MIN_LATITUDE, MAX_LATITUDE = 32.2, 42.3
-GRID_STEP_DEGREES = 0.05  # between the grid points that are classified as land or sea
-COAST_DISC_DEGREES = 0.25  # a radius that follows the bays of the coast
-EAST_DISC_DEGREES = 0.7  # a radius that closes the gaps of the thinly settled east
-LAND_MARGIN_DEGREES = 0.06  # how far land reaches beyond the outermost block groups
-# colors of their own, no neutral greys: a report that inverts greys for a dark page keeps the map
-SEA_COLOR, OUTSIDE_COLOR, LAND_COLOR, TEXT_COLOR = "#c8dff0", "#eadfc4", "#fdf6e3", "#17324f"
+MIN_DISC_SIZE, MAX_DISC_SIZE = 6.0, 220.0  # points squared, of a cell's disc
+TRAINING_COLOR = "#c9b88a"
 VALUE_COLORS = ["#fbc98c", "#f28a63", "#d6456c", "#962c80", "#511c6f", "#1c0f33"]
 ERROR_COLORS = ["#053061", "#2f79b5", "#92c5de", "#cfc4a8", "#f4a582", "#c43c3c", "#67001f"]
 
 
 def plot_value_map(frame: pd.DataFrame) -> Axes:
     """Draw a dot a block group, colored by its house value in dollars."""
-    axes = _draw_base_map(frame)
+    axes = draw_base_map(frame)
     edges = np.arange(6) * USD_PER_UNIT
     shuffled = frame.sample(frac=1, random_state=0)  # else counties would hide their neighbors
     dots = _draw_dots(
@@ -57,7 +45,7 @@ def plot_error_map(
     error: (n,) prediction minus true value, in dollars; the largest ones are drawn on top.
     all_block_groups: the block groups from which the land is drawn; by default those of the frame.
     """
-    axes = _draw_base_map(frame if all_block_groups is None else all_block_groups)
+    axes = draw_base_map(frame if all_block_groups is None else all_block_groups)
     edges = np.array([-150, -75, -25, 25, 75, 150]) * 1000
     order = np.argsort(np.abs(error.to_numpy()), kind="stable")
     dots = _draw_dots(
@@ -69,6 +57,48 @@ def plot_error_map(
             x, -2.3, text, transform=bar.transAxes, ha=side, va="top", size=9, color=TEXT_COLOR
         )
     axes.set_title("Where the predictions are off")
+    return axes
+
+
+def plot_request_map(cells: pd.DataFrame, training_places: np.ndarray) -> Axes:
+    """Draw where requests come from, over the places of the training rows.
+
+    cells: latitude and longitude (of the middle of a cell), rows, and is_far: whether the cell is
+    far from all training rows. training_places: (n, 2), degrees north and east. The area of a disc
+    is proportional to the rows of its cell, up to those of the fullest.
+    """
+    land = pd.DataFrame(training_places, columns=["Latitude", "Longitude"])
+    axes = draw_base_map(land)
+    axes.scatter(
+        land.Longitude,
+        land.Latitude,
+        s=1.6,
+        color=TRAINING_COLOR,
+        linewidths=0,
+        rasterized=True,
+        antialiased=False,
+    )
+    sizes = MIN_DISC_SIZE + MAX_DISC_SIZE * cells.rows / max(cells.rows.max(), 1)
+    labels = {TRAINING_COLOR: "training rows"}
+    for in_group, color, label in (
+        (~cells.is_far, VALUE_COLORS[3], "requests"),
+        (cells.is_far, CAPPED_COLOR, "requests far from any of them"),
+    ):
+        places = cells.longitude[in_group], cells.latitude[in_group]
+        if in_group.any():
+            labels[color] = label
+            axes.scatter(*places, sizes[in_group], color, alpha=0.6, linewidths=0, zorder=3)
+    handles = [Line2D([], [], marker="o", linestyle="", color=color) for color in labels]
+    axes.legend(
+        handles,
+        labels.values(),
+        loc="upper right",
+        fontsize=9,
+        facecolor=LAND_COLOR,
+        labelcolor=TEXT_COLOR,
+        frameon=True,
+    )
+    axes.set_title("Where requests come from")
     return axes
 
 
@@ -135,84 +165,3 @@ def _add_colorbar(axes: Axes, dots: PathCollection, ticks: np.ndarray, title: st
     bar.set_title(title, fontsize=9.5, color=TEXT_COLOR, weight="normal", pad=5)
     bar.tick_params(labelsize=8.5, length=0, labelcolor=TEXT_COLOR)
     return bar
-
-
-def _draw_base_map(frame: pd.DataFrame) -> Axes:
-    """Draw a map without dots: the sea, the land that the block groups span, and some cities."""
-    axes = plt.figure(figsize=(5.8, 6.2)).gca()
-    axes.set_aspect(1 / MAP_LONGITUDE_SCALE)
-    axes.set(
-        xlim=(MIN_LONGITUDE, MAX_LONGITUDE),
-        ylim=(MIN_LATITUDE, MAX_LATITUDE),
-        facecolor=OUTSIDE_COLOR,
-    )
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    longitudes, latitudes = range(-124, -113, 2), range(34, 43, 2)
-    axes.set_xticks(longitudes, [f"{-degrees}° W" for degrees in longitudes])
-    axes.set_yticks(latitudes, [f"{degrees}° N" for degrees in latitudes])
-    axes.tick_params(length=0, labelsize=9)
-    _draw_land(axes, frame)
-    axes.text(-123.5, 35.2, "Pacific\nOcean", color="#3f6e93", style="italic", ha="center")
-    for city, side in CITY_LABEL_SIDES.items():
-        _draw_city(axes, city, side)
-    return axes
-
-
-def _draw_city(axes: Axes, city: str, label_side: str) -> None:
-    latitude, longitude = TOWNS[city]
-    axes.plot(longitude, latitude, "o", ms=4.5, color=LAND_COLOR, mec=TEXT_COLOR, mew=1.2, zorder=4)
-    axes.annotate(
-        city,
-        (longitude, latitude),
-        (7 if label_side == "right" else -7, 0),
-        textcoords="offset points",
-        ha="left" if label_side == "right" else "right",
-        va="center",
-        color=TEXT_COLOR,
-        fontsize=9.5,
-        bbox={"boxstyle": "round,pad=0.15", "fc": LAND_COLOR, "ec": "none", "alpha": 0.75},
-        zorder=4,
-    )
-
-
-def _draw_land(axes: Axes, frame: pd.DataFrame) -> None:
-    """Draw land and sea: a coarse outline for the thinly settled east, a fine one for the coast."""
-    mainland = frame[(frame.Latitude > 33.5) | (frame.Longitude > -118)]  # without Santa Catalina
-    longitudes = np.arange(MIN_LONGITUDE - 1, MAX_LONGITUDE + 1, GRID_STEP_DEGREES)
-    latitudes = np.arange(MIN_LATITUDE - 1, MAX_LATITUDE + 1, GRID_STEP_DEGREES)
-    coarse = longitudes[::2], latitudes[::2]
-    distance = _signed_land_distance(mainland, *coarse, EAST_DISC_DEGREES)
-    axes.contourf(*coarse, distance, [0, np.inf], colors=[LAND_COLOR], zorder=0.5)
-    distance = _signed_land_distance(mainland, longitudes, latitudes, COAST_DISC_DEGREES)
-    rows = np.flatnonzero((distance > 0).any(axis=1))
-    first_land = (distance[rows] > 0).argmax(axis=1)
-    on_land, at_sea = distance[rows, first_land], distance[rows, first_land - 1]
-    shore = longitudes[first_land] - GRID_STEP_DEGREES * on_land / (on_land - at_sea)
-    corners = [
-        (MIN_LONGITUDE - 1, MAX_LATITUDE + 1),
-        (MIN_LONGITUDE - 1, MIN_LATITUDE - 1),
-        (shore[0], MIN_LATITUDE - 1),
-    ]
-    coast = np.column_stack([shore, latitudes[rows]])
-    sea = np.vstack([corners, coast, [(shore[-1], MAX_LATITUDE + 1)]])
-    axes.fill(*sea.T, color=SEA_COLOR, linewidth=0, zorder=0.6)
-
-
-def _signed_land_distance(
-    frame: pd.DataFrame, longitudes: np.ndarray, latitudes: np.ndarray, disc_radius_degrees: float
-) -> np.ndarray:
-    """Return a (latitudes, longitudes) grid of degrees inside the land; negative outside of it.
-
-    The land is all that a disc of radius `disc_radius_degrees` cannot touch without covering a
-    block group: gaps narrower than the disc are closed, bays wider than it stay open (the
-    alpha-hull of Edelsbrunner et al., 1983).
-    """
-    points = np.stack(np.meshgrid(longitudes * MAP_LONGITUDE_SCALE, latitudes), axis=-1)
-    points = points.reshape(-1, 2)
-    block_groups = np.column_stack([frame.Longitude * MAP_LONGITUDE_SCALE, frame.Latitude])
-    distance_to_block_group = KDTree(block_groups).query(points)[0].ravel()
-    free_centers = points[distance_to_block_group > disc_radius_degrees]
-    distance_to_center = KDTree(free_centers).query(points)[0]
-    grid = distance_to_center.reshape(len(latitudes), len(longitudes))
-    return grid - (disc_radius_degrees - LAND_MARGIN_DEGREES)
