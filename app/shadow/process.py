@@ -59,7 +59,7 @@ class ShadowProcess:
         # also the sign of life: what hangs below is ended by the supervisor
         self._write_status_if_due()
         if self.loader.reload_if_changed():
-            self._write_status()
+            self.report_status()
         challenger = self.loader.challenger
         if challenger is None:
             self.follower.skip_all()
@@ -76,6 +76,20 @@ class ShadowProcess:
         newest = batch.rows[-1:] if batch.has_more else []
         self.status.behind_seconds = sum((row.age_seconds(time.time()) for row in newest), 0.0)
         return 0.0 if batch.has_more else POLL_INTERVAL_SECONDS
+
+    def report_status(self) -> None:
+        """Write the status for the workers; log it if the challenger or its state has changed."""
+        loader, status = self.loader, self.status
+        model = loader.challenger.model_info if loader.challenger else None
+        status.state, status.reason = loader.state, loader.reason
+        status.model_name = model.name if model else ""
+        status.model_version = model.version if model else ""
+        status.written_at = time.time()
+        write_status(self._status_file, status)
+        if (status.state, status.model_version) != self._reported_state:
+            self._reported_state = status.state, status.model_version
+            if status.state != ShadowState.STARTING:
+                logger.warning("%s", describe(status))
 
     def close(self) -> None:
         """Close the file of the answers."""
@@ -115,20 +129,7 @@ class ShadowProcess:
 
     def _write_status_if_due(self) -> None:
         if time.time() - self.status.written_at >= STATUS_INTERVAL_SECONDS:
-            self._write_status()
-
-    def _write_status(self) -> None:
-        loader, status = self.loader, self.status
-        model = loader.challenger.model_info if loader.challenger else None
-        status.state, status.reason = loader.state, loader.reason
-        status.model_name = model.name if model else ""
-        status.model_version = model.version if model else ""
-        status.written_at = time.time()
-        write_status(self._status_file, status)
-        if (status.state, status.model_version) != self._reported_state:
-            self._reported_state = status.state, status.model_version
-            if status.state != ShadowState.STARTING:
-                logger.warning("%s", describe(status))
+            self.report_status()
 
 
 def _is_answered_by(row: LoggedRow, model: ModelInfo) -> bool:
