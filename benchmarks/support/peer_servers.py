@@ -5,15 +5,16 @@ a second time with its adaptive batching, where it has that.
 """
 
 import json
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.support import peer_environments
+from benchmarks.support.peer_environments import InstallError
 from housing import paths
 from housing.schema import FEATURE_NAMES
 
@@ -234,31 +235,12 @@ def install(server: Server, model: Path) -> Path:
         return server.checkout / ".venv" / "bin"
     if not server.packages:
         return Path(sys.executable).parent
-    folder = paths.PROJECT_ROOT / "var" / "peers" / server.packages[0]
     requirements = json.dumps([(model / "requirements.txt").read_text(), *server.packages])
-    record = folder / "installed.json"
-    if not record.exists() or record.read_text() != requirements:
-        print(f"installing {server.packages[0]} in var/peers/", file=sys.stderr)
-        shutil.rmtree(folder, ignore_errors=True)
-        _create_environment(folder, model, server.packages)
-        record.write_text(requirements)
-    return folder / "bin"
-
-
-def _create_environment(folder: Path, model: Path, packages: Sequence[str]) -> None:
-    """Create a virtual environment, with uv if `make` has found it."""
-    uv_record, python = paths.PROJECT_ROOT / ".uv.done", folder / "bin" / "python"
-    if uv_record.exists():
-        uv = str(paths.PROJECT_ROOT / uv_record.read_text().strip())
-        create = [uv, "venv", "-q", "-p", sys.executable]
-        pip_install = [uv, "pip", "install", "-q", "-p", python, "--compile-bytecode"]
-    else:
-        create = [sys.executable, "-m", "venv"]
-        pip_install = [python, "-m", "pip", "install", "-q"]
-    for command in ([*create, folder], [*pip_install, "-r", "requirements.txt", *packages]):
-        result = subprocess.run(command, cwd=model, capture_output=True, text=True)
-        if result.returncode:
-            raise ServerError(f"cannot be installed: {' '.join(result.stderr.split())[-300:]}")
+    arguments = ["-r", "requirements.txt", *server.packages]
+    try:
+        return peer_environments.install(server.packages[0], requirements, arguments, model)
+    except InstallError as error:
+        raise ServerError(str(error)) from error
 
 
 def versioned_name(server: Server, programs: Path) -> str:

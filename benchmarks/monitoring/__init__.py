@@ -1,0 +1,1 @@
+"""False alarms, detection delays and costs of the monitoring, beside Evidently and NannyML."""
