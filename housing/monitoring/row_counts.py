@@ -80,12 +80,12 @@ def count_rows(
     histograms: dict[HistogramKey, np.ndarray] = {}
     moments: dict[HistogramKey, np.ndarray] = {}
     for name, column in values.items():
-        quantity = _quantity(name)
-        weights = _value_weights(quantity, column, scales.rank_scales)
+        quantity = quantity_of(name)
+        weights = value_weights(name, column, scales.rank_scales)
         for dimension in (Dimension.ALL, *quantity.dimensions):
             histograms |= _sums(name, dimension, groups[dimension], weights)
             if quantity.unit or quantity.signal is Signal.FEATURES:
-                moments |= _sums(name, dimension, groups[dimension], _powers(column))
+                moments |= _sums(name, dimension, groups[dimension], moment_powers(column))
     if "truth" not in rows:
         histograms |= _region_shares(groups[Dimension.REGION])
     return RowCounts(histograms, moments)
@@ -149,15 +149,19 @@ def _row_groups(groups: pd.Categorical) -> RowGroups:
     return RowGroups(names, csr_array(entries, shape=(len(names), len(groups))))
 
 
-def _quantity(name: str) -> Quantity:
+def quantity_of(name: str) -> Quantity:
     """Return the quantity that says how values are counted."""
     return QUANTITIES_BY_NAME["estimated_error" if name == LABELLED_ESTIMATE else name]
 
 
-def _value_weights(
-    quantity: Quantity, values: np.ndarray, rank_scales: Mapping[str, RankScale]
+def value_weights(
+    name: str, values: np.ndarray, rank_scales: Mapping[str, RankScale]
 ) -> np.ndarray:
-    """Return how much each row counts for each value of the histogram: (n, n_values)."""
+    """Return how much each row counts for each value of a histogram: (n, n_values).
+
+    name, values: as in `prediction_values` and `labelled_values`.
+    """
+    quantity = quantity_of(name)
     if quantity.is_share:
         return np.nan_to_num(np.stack([1 - values, values], axis=1))
     return rank_weights(rank_scales[quantity.name].ranks(values))
@@ -173,7 +177,7 @@ def rank_weights(ranks: np.ndarray) -> np.ndarray:
     return np.maximum(1 - distances, 0) * ~np.isnan(ranks)[:, None]
 
 
-def _powers(values: np.ndarray) -> np.ndarray:
+def moment_powers(values: np.ndarray) -> np.ndarray:
     """Return what the moments are the sums of: (n, 3)."""
     powers = np.stack([np.ones(len(values)), values, values**2], axis=1)
     return np.where(np.isnan(values)[:, None], 0, powers)
