@@ -36,6 +36,11 @@ class RankScale:
         ranks = np.where(values < self.edges[0], 0.0, ranks)
         return np.where(np.isnan(values), np.nan, np.where(values > self.edges[-1], 1.0, ranks))
 
+    def values(self, ranks: np.ndarray) -> np.ndarray:
+        """Return the (n,) values at some ranks, the quantiles of the held-out rows."""
+        edge_ranks = np.stack([self.below, self.above], axis=1).ravel()
+        return np.interp(ranks, edge_ranks, np.repeat(self.edges, 2))
+
 
 def fit_rank_scale(values: np.ndarray) -> RankScale:
     """Return the scale on which the mean rank of these values is 0.5; NaN does not count.

@@ -27,7 +27,6 @@ from housing.monitoring.quantities import (
     Dimension,
     HistogramKey,
     Quantity,
-    Signal,
 )
 from housing.monitoring.rank_scale import RankScale
 from housing.schema import COORDINATE_NAMES, FEATURE_NAMES, TARGET, USD_PER_UNIT
@@ -67,8 +66,11 @@ def count_rows(
     rows: the eight features, prediction, low and high ($100,000; NaN without an interval), warned,
     caller ("" without an API key), and the truth ($100,000) of labelled rows. A NaN counts nowhere.
     estimated_errors_usd: (n,), if they are not to come from the error table. Groups without a row
-    are absent, but each region has its share of all rows, `in_region`.
+    are absent, but each region has its share of all rows, `in_region`. Moments are in the unit of
+    the quantity, or the feature's.
     """
+    if rows.empty:
+        return RowCounts({}, {})
     distances_km = scales.distances_km(rows)
     if estimated_errors_usd is None:
         estimated_errors_usd = scales.error_table.estimate(error_rows(rows, distances_km))
@@ -81,11 +83,12 @@ def count_rows(
     moments: dict[HistogramKey, np.ndarray] = {}
     for name, column in values.items():
         quantity = quantity_of(name)
+        if not quantity.is_share and quantity.name not in scales.rank_scales:
+            continue  # no held-out row has a value, as of a model without intervals
         weights = value_weights(name, column, scales.rank_scales)
         for dimension in (Dimension.ALL, *quantity.dimensions):
             histograms |= _sums(name, dimension, groups[dimension], weights)
-            if quantity.unit or quantity.signal is Signal.FEATURES:
-                moments |= _sums(name, dimension, groups[dimension], moment_powers(column))
+            moments |= _sums(name, dimension, groups[dimension], moment_powers(column))
     if "truth" not in rows:
         histograms |= _region_shares(groups[Dimension.REGION])
     return RowCounts(histograms, moments)
@@ -202,7 +205,6 @@ def _region_shares(regions: RowGroups) -> dict[HistogramKey, np.ndarray]:
     return {
         HistogramKey("in_region", Dimension.REGION, region): np.array([n_rows - count, count])
         for region, count in zip(regions.names, inside, strict=True)
-        if n_rows
     }
 
 

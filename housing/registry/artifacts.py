@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # of MLflow, where there is no such model, version or alias
 MISSING_VERSION_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 MODEL_FILE_NAME = "MLmodel"  # MLflow's description of a model, in its folder
+REFERENCE_FOLDER = "monitoring"  # of a model
 REMEDY = (
     "make another version champion (`run_pipeline.py promote VERSION --reason WHY`), or train a "
     "new one (`make run`)"
@@ -100,6 +101,39 @@ def add_serving_files(
     digests = {file.name: sha256_hex(file.read_bytes()) for file in model_folder.glob("*.skops")}
     digests |= {f"{serving_path}/{name}": sha256_hex(data) for name, data in contents.items()}
     return {"served": serving_path, "sha256": json.dumps(digests, sort_keys=True)}
+
+
+def add_reference(candidate: Candidate, content: bytes) -> dict[str, str]:
+    """Add what the monitoring compares the traffic with to the candidate's model folder.
+
+    The file is named by its sha256. Returns the tag that says where it is.
+    """
+    path = f"{REFERENCE_FOLDER}/{sha256_hex(content)}.npz"
+    with TemporaryDirectory() as upload_folder:
+        paths.atomic_write(Path(upload_folder) / path, content)
+        store.client().log_model_artifacts(candidate.model_id, upload_folder)
+    return {"reference": path}
+
+
+@raises_unreachable
+def read_reference(version: ModelVersion) -> bytes | None:
+    """Return the file that `add_reference` has added; None for a version without one.
+
+    Raises ValueError, with the way out, if the file is gone or changed; StoreUnreachableError if
+    that cannot be known now.
+    """
+    path = version.tags.get("reference", "")
+    if not path:
+        return None
+    folder, _, name = path.rpartition("/")
+    uri = f"models:/{version.name}/{version.version}/{folder}"
+    with TemporaryDirectory() as download_folder:
+        downloaded_folder = downloads.download(
+            uri, _find_location(version), name, version.label, REMEDY, download_folder
+        )
+        file = downloaded_folder / name
+        _verify_file(file, Path(name).stem, f"{path} of {version.label}")
+        return file.read_bytes()
 
 
 @raises_unreachable

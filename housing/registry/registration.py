@@ -48,6 +48,7 @@ def register(
     compared_champion: ModelVersion | None = None,
     origin: Mapping[str, str] = NO_ORIGIN,
     write_card: CardWriter | None = None,
+    reference: bytes | None = None,
 ) -> ModelVersion:
     """Register a candidate under the model name of its data source, with its serving files.
 
@@ -56,11 +57,14 @@ def register(
     version; else the version becomes the challenger, with the reason. It also becomes the
     challenger if compared_champion, the champion it was compared with, is not champion any more.
     checks: the results of the gate, kept as gate.json in the candidate's run and as a tag of the
-    version. origin: as in `tags.lineage_tags`. If a process was killed after it had recorded the
-    alias of this very candidate, returns that version.
+    version. origin: as in `tags.lineage_tags`. reference: the file of what the monitoring compares
+    the traffic with, kept with the version. If a process was killed after it had recorded the alias
+    of this very candidate, returns that version.
     """
     client, name = store.client(), MODEL_NAMES[split.manifest["source"]]
     serving_tags = artifacts.add_serving_files(candidate, split, onnx_model, example_predictions)
+    if reference is not None:
+        serving_tags |= artifacts.add_reference(candidate, reference)
     client.log_dict(candidate.run_id, {"promoted": promoted, "checks": list(checks)}, "gate.json")
     with suppress_errors("RESOURCE_ALREADY_EXISTS"):
         client.create_registered_model(name)
