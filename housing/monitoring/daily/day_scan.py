@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from housing.monitoring.daily.log_files import DayFile
+from housing.monitoring.daily.log_values import ModelKey, caller_name, model_key, parse_numbers
 from housing.prediction_log.summary import problem_kinds
 
 SCAN_COLUMNS = (
@@ -27,14 +28,6 @@ MAX_PROBLEM_CHARS = 200
 MAX_DAILY_PROBLEMS = 20  # of each caller; the rarer ones are counted together
 OTHER_PROBLEMS = "other problems"
 PRUNED_PROBLEMS = 10_000  # so many different ones are reduced at once, as they arrive
-NO_CALLER = ""
-
-
-class ModelKey(NamedTuple):
-    """A version of a registered model."""
-
-    name: str
-    version: str
 
 
 class RequestGroup(NamedTuple):
@@ -123,7 +116,7 @@ def _scan_chunk(
     codes = np.fromiter(map(row_groups.__getitem__, keys), np.int64, len(rows))
     for caller, problem in zip(callers, problems, strict=True):
         if problem is not None:
-            refusals[Refusal(_caller_name(caller), shorten_problem(str(problem)))] += 1
+            refusals[Refusal(caller_name(caller), shorten_problem(str(problem)))] += 1
     if len(refusals) > PRUNED_PROBLEMS:
         reduced = _group_rare_problems(refusals, MAX_DAILY_PROBLEMS)
         refusals.clear()
@@ -133,33 +126,14 @@ def _scan_chunk(
 
 def _latency_classes(latencies: Sequence[Any]) -> np.ndarray:
     """Return the number of the class of each; for what is no number, the one after the last."""
-    try:
-        values = np.array(latencies, float)
-    except (TypeError, ValueError):
-        values = np.array([parse_number(latency) for latency in latencies])
+    values = parse_numbers(latencies)
     classes = np.searchsorted(LATENCY_ENDS_MS, values, side="left")
     return np.where(np.isnan(values), len(LATENCY_ENDS_MS), classes)
 
 
-def parse_number(value: Any) -> float:
-    """Return a value of the log as a number; NaN if it is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
-
-
 def _request_group(status: Any, caller: Any, name: Any, version: Any) -> RequestGroup:
     status_number = status if isinstance(status, int) else 0
-    return RequestGroup(_model_key(name, version), _caller_name(caller), status_number)
-
-
-def _model_key(name: Any, version: Any) -> ModelKey | None:
-    return None if name is None or version is None else ModelKey(str(name), str(version))
-
-
-def _caller_name(caller: Any) -> str:
-    return NO_CALLER if caller is None else str(caller)
+    return RequestGroup(model_key(name, version), caller_name(caller), status_number)
 
 
 def _answered_codes(row_groups: dict[tuple, int]) -> dict[ModelKey, list[int]]:

@@ -16,8 +16,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from housing.monitoring.daily.log_days import ASKED_AT, Period, next_day, tally_days
-from housing.prediction_log import table
+from housing.monitoring.daily.log_days import (
+    ASKED_AT,
+    Period,
+    count_rows_outside,
+    next_day,
+    tally_days,
+)
+from housing.prediction_log import months, table
 from housing.prediction_log.reader import open_log
 
 DAY_CONDITION = "asked_at >= ? AND asked_at < ?"
@@ -88,6 +94,15 @@ class LogFiles:
                     counts[day] = sum(day_file.row_count for day_file in day_files)
         return dict(sorted(counts.items()))
 
+    def count_undated(self, possible_days: Period) -> int:
+        """Return the number of rows whose time cannot be."""
+        row_count = 0
+        for file in (self.log, *self.list_archives()):
+            with _open_table(file) as connection:
+                if connection is not None:
+                    row_count += count_rows_outside(connection, possible_days)
+        return row_count
+
     @contextmanager
     def open_day(self, day: date) -> Iterator[list[DayFile]]:
         """Yield the files with rows of a day, the oldest rows first; later changes are not seen."""
@@ -95,7 +110,7 @@ class LogFiles:
             # The log first: a row that is moved before a month is read is in both, never in none.
             day_files = [_open_day_file(stack, self.log, day)]
             for file in self.list_archives():
-                if file.name == f"logs-{day:%Y-%m}.db":
+                if months.file_month(file) == f"{day:%Y-%m}":
                     day_files.append(_open_day_file(stack, file, day))
             filled_files = [day_file for day_file in day_files if day_file and day_file.row_count]
             for number, day_file in enumerate(filled_files):
