@@ -8,14 +8,15 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from housing.data import loading, splitting
 from housing.evaluation import calibration, learning_curves
+from housing.evaluation.calibration import IntervalPrediction
 from housing.inference import training_domain
 from housing.inference.training_domain import TrainingDomain
 from housing.models.intervals import IntervalModel
+from housing.monitoring.reference import Reference, build_reference
 from housing.schema import FEATURE_NAMES, TARGET
 from housing.training import search
 from housing.training.search import SearchResult
@@ -54,6 +55,7 @@ class Deployment(NamedTuple):
     training: pd.DataFrame  # features and target
     held_out: pd.DataFrame
     population: pd.DataFrame
+    reference: Reference  # of the held-out rows
 
 
 @cache
@@ -68,14 +70,11 @@ def deploy(seed: int) -> Deployment:
     intervals = calibration.calibrate_intervals(result, training, curve)
     domain = training_domain.from_json(training_domain.fit(training))
     model = Model(result, intervals, domain)
-    return Deployment(
-        model,
-        training,
-        model.answer(held_out.rename(columns={TARGET: "truth"})),
-        model.answer(population.rename(columns={TARGET: "truth"})),
+    held_out_rows, population_rows = (
+        model.answer(rows.rename(columns={TARGET: "truth"})) for rows in (held_out, population)
     )
-
-
-def root_mean_squared_error(rows: pd.DataFrame) -> float:
-    """Return the error of answered rows, in $100,000."""
-    return float(np.sqrt(np.mean((rows.prediction - rows.truth) ** 2)))
+    predictions = IntervalPrediction(
+        *(held_out_rows[name].to_numpy() for name in IntervalPrediction._fields)
+    )
+    reference = build_reference(held_out, predictions, training, "simulated", "1", domain)
+    return Deployment(model, training, held_out_rows, population_rows, reference)

@@ -27,7 +27,9 @@ class Plan(NamedTuple):
     change: PlantedChange = NO_CHANGE
     change_week: int = 0  # on its first day the change begins; counted from 0
     label_share: float = 1.0
-    max_label_delay_days: int = 5  # the true values arrive 1 to 5 days later
+    max_label_delay_days: int = (
+        5  # the true values arrive up to so many days later, but not at once
+    )
     seed: int = 0
 
     @property
@@ -63,7 +65,8 @@ def simulate(deployment: Deployment, plan: Plan) -> pd.DataFrame:
         generator.integers(0, len(normal), n_rows),
     )
     rows = pd.concat([normal, changed], ignore_index=True).iloc[positions]
-    delay = generator.integers(1, plan.max_label_delay_days + 1, n_rows)
+    longest_delay = plan.max_label_delay_days
+    delay = generator.integers(min(1, longest_delay), longest_delay + 1, n_rows)
     has_label = generator.random(n_rows) < plan.label_share
     return rows.reset_index(drop=True).assign(
         caller=caller,
