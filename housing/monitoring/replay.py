@@ -106,9 +106,7 @@ def _split_by_day(groups: RowGroups, days: np.ndarray, n_days: int) -> RowGroups
     return RowGroups(groups.names, csr_array((members.data, (codes, row_numbers)), shape=shape))
 
 
-def _sum(
-    name: str, dimension: Dimension, groups: RowGroups, weights: np.ndarray
-) -> DayArrays:
+def _sum(name: str, dimension: Dimension, groups: RowGroups, weights: np.ndarray) -> DayArrays:
     """Return the sums of each day over the rows of each group that has any. weights: (n, m)."""
     sums = (groups.members @ weights).reshape(len(groups.names), -1, weights.shape[1])
     return {
