@@ -11,6 +11,7 @@ try:
     from housing import paths
     from housing.cli import champion, logs, score
     from housing.data import dvc_changes
+    from housing.retraining import feedback_state
     from housing.tracking import probe
     from pipeline import Option, Step, main
     from pipeline.staleness.source_code import notebook_digest
@@ -24,7 +25,13 @@ IGNORED_FILES = (
     "registered_model_meta", "MLmodel", "requirements.txt", "*.db", "searches", ".dvc",
 )  # fmt: skip
 STEPS = [
-    Step("prep", NOTEBOOK_FOLDER / "01_prep.ipynb", ignore=(".dvc",)),
+    Step(
+        "prep",
+        NOTEBOOK_FOLDER / "01_prep.ipynb",
+        source_state=feedback_state.read_feedback_state,
+        # of the service's log, its true values alone count
+        ignore=(".dvc", *feedback_state.log_file_patterns()),
+    ),
     Step(
         "train",
         NOTEBOOK_FOLDER / "02_train.ipynb",

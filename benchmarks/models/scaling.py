@@ -70,7 +70,7 @@ def measure(rows: int) -> dict[str, float]:
     """Return the seconds of each step, and the peak memory of this process in MB ("memory")."""
     times = [time.perf_counter()]
     splitting.write_split(loading.load_dataset("sample", n_rows=rows))
-    train, test, _ = splitting.read_split()
+    train, test, *_ = splitting.read_split()
     times.append(time.perf_counter())
     family = FAMILIES[FAMILY]
     model = family.build(family.initial_params, 42).fit(train[FEATURE_NAMES], train[TARGET])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from housing import paths
+from housing.data import labelled_part
 from housing.text import omission_text
 
 MD5_ENTRY_PATTERN = re.compile(r"md5: ([0-9a-f]{32})")  # in a pointer and in dvc.lock
@@ -44,14 +45,18 @@ def recorded_md5() -> str:
 def describe_data(manifest: Mapping[str, Any]) -> str:
     """Describe a split's data in one line: its kind, rows and hash, and DVC's version of it.
 
-    Rows that were left out are named with their reasons.
+    Rows that were left out are named with their reasons, and labelled rows that were added.
     """
     label, raw_rows = SOURCE_LABELS[manifest["source"]], manifest["rows"]["raw"]
     dropped_rows = manifest.get("dropped", {})
     rows = raw_rows - sum(dropped_rows.values())
     description = f"{label}, {rows:,} block groups, sha256 {manifest['sha256']['raw'][:12]}"
     dropped_text = describe_dropped_rows(dropped_rows, raw_rows) if dropped_rows else ""
-    return "; ".join(filter(None, [description, dropped_text, describe_version(manifest)]))
+    record = labelled_part.read_record(manifest)
+    labelled_text = record.describe() if record else ""
+    return "; ".join(
+        filter(None, [description, dropped_text, labelled_text, describe_version(manifest)])
+    )
 
 
 def describe_dropped_rows(dropped_rows: Mapping[str, int], raw_rows: int) -> str:
@@ -113,6 +118,11 @@ def describe_split_status(manifest: Mapping[str, Any]) -> str:
     lock_file, folder = _dvc_file("dvc.lock"), paths.processed_data()
     if not manifest.get("md5"):
         return "A split of such data is not recorded by DVC."
+    if labelled_part.read_record(manifest):
+        return (
+            "DVC records the split of the data alone: labelled rows are in the service's log, and "
+            "`origins.parquet` names the prediction behind each."
+        )
     if os.environ.get("DVC_STAGE"):
         return "This run is part of `dvc repro`, which records it in `dvc.lock`."
     if not lock_file.exists():

@@ -9,36 +9,24 @@ from sklearn.metrics import root_mean_squared_error
 
 from housing.data.splitting import TrainTestSplit
 from housing.evaluation import champion_comparison
-from housing.evaluation.champion_comparison import RmseGain
 from housing.models.intervals import IntervalModel
-from housing.registry import graph_verification, missing_champion, versions
+from housing.registry import graph_verification, missing_champion, recent_gate, versions
 from housing.registry.gate_checks import (
     CHAMPION_GAIN_CHECK,
+    DEFAULT_LIMITS,
     GAIN_INTERVAL_CHECK,
+    LABELLED_ROWS_CHECK,
     MEAN_GAIN_CHECK,
     Check,
+    GateLimits,
     describe_failure,
     describe_gain,
+    gain_checks,
 )
 from housing.registry.graph_verification import RELATIVE_TOLERANCE
 from housing.schema import FEATURE_NAMES, TARGET, USD_PER_UNIT
 
 EXPECTED_SIGNATURE = dict.fromkeys(FEATURE_NAMES, "double")  # column -> type
-
-
-class GateLimits(NamedTuple):
-    """The limits a candidate must keep."""
-
-    min_gain_usd: float = 0.0  # dollars of test RMSE that it must gain at least
-    confidence_level: float = 0.9  # of the interval of that gain, which must lie above 0
-    max_slice_loss_percent: float = 10.0  # percent by which the RMSE of a group may increase
-    prediction_margin: float = 0.2  # beyond the training values, as a share of their range
-    max_latency_ms: float = 1.0  # milliseconds for one row
-    max_size_mb: float = 50.0  # megabytes of the graph
-    min_test_rows: int = 100  # fewer test rows are no evidence
-
-
-DEFAULT_LIMITS = GateLimits()
 
 
 class Verdict(NamedTuple):
@@ -53,13 +41,13 @@ def baseline_model(
 ) -> RegressorMixin | None:
     """Return the model to beat, the champion's; None if there is no champion.
 
-    A champion that was trained on another split may have seen today's test rows: then a clone of it
-    is fitted to today's training part.
+    A champion that may have seen today's test rows (`recent_gate.has_seen_test_rows`) is replaced
+    by a clone of it that is fitted to today's training part.
     """
     if champion is None:
         return None
     model = versions.load_model(champion)
-    if champion.tags.get("train_sha256") == split.manifest["sha256"]["train"]:
+    if not recent_gate.has_seen_test_rows(champion.tags, split.manifest):
         return model
     return clone(model).fit(split.train[FEATURE_NAMES], split.train[TARGET])
 
@@ -69,6 +57,8 @@ class Baseline(NamedTuple):
 
     model: RegressorMixin | None  # None: there is no champion, or it cannot be compared with
     note: str  # why the champion, present or last, cannot be compared with; empty if it can
+    # labelled rows that the champion has learnt from, if today's split has none
+    labelled_rows: int = 0
 
 
 def load_baseline(
@@ -86,7 +76,8 @@ def load_baseline(
         model = baseline_model(champion, split)
         if model is not None:
             model.predict(split.test[FEATURE_NAMES][:1])
-        return Baseline(model, "")
+        n_labelled = recent_gate.count_missing_labelled_rows(champion.tags, split.manifest)
+        return Baseline(model, "", n_labelled)
     except OSError:  # it may be there, and cannot be read now
         raise
     except Exception as error:  # a model made by hand may fail in any way
@@ -110,6 +101,17 @@ def predict_test_rows(
     return predictions, champion_model.predict(split.test[FEATURE_NAMES])
 
 
+def check_labelled_rows(baseline: Baseline) -> list[Check]:
+    """Check that the candidate does not undo what the champion has learnt from the log.
+
+    Test rows of the data alone would not show that prices have changed since. Returns no check if
+    there is nothing to undo.
+    """
+    if not baseline.labelled_rows:
+        return []
+    return [Check.at_most(LABELLED_ROWS_CHECK, baseline.labelled_rows, 0)]
+
+
 def run_checks(
     model: RegressorMixin,
     onnx_model: bytes,
@@ -126,7 +128,9 @@ def run_checks(
     for the first candidate, which must beat the mean of the training part and has no slices to
     compare with. signature_columns: name and type of each column of the candidate's signature.
     n_rollbacks: how many versions of this very model were rolled back
-    (`promotion.previous_rollbacks`). intervals: those that the graph must predict, if any.
+    (`promotion.previous_rollbacks`). intervals: those that the graph must predict, if any. With
+    labelled rows, the gain is that on the recent test rows, and the test rows are compared at
+    today's prices (`recent_gate`).
     """
     predictions, baseline_predictions = predict_test_rows(model, champion_model, split)
     checks = [
@@ -146,12 +150,19 @@ def run_checks(
         Check.at_most("earlier rollbacks of this very model", n_rollbacks, 0),
     ]
     if champion_model is not None:
-        checks.append(_check_worst_slice(predictions, baseline_predictions, split, limits))
+        fair_predictions = recent_gate.at_todays_prices(baseline_predictions, split)
+        checks.append(_check_worst_slice(predictions, fair_predictions, split, limits))
+    if split.recent_test is not None:
+        return [*checks, *recent_gate.check_recent_rows(model, champion_model, split, limits)]
     gain_check = MEAN_GAIN_CHECK if champion_model is None else CHAMPION_GAIN_CHECK
+    level = limits.confidence_level
     gain = champion_comparison.rmse_gain(
-        split.test[TARGET], predictions, baseline_predictions, limits.confidence_level
+        split.test[TARGET], predictions, baseline_predictions, level
     )
-    return [*checks, *_gain_checks(gain, gain_check, limits)]
+    return [
+        *checks,
+        *gain_checks(gain, GAIN_INTERVAL_CHECK, gain_check, limits.min_gain_usd, level),
+    ]
 
 
 def verdict(checks: list[Check]) -> Verdict:
@@ -193,16 +204,6 @@ def _serving_checks(
     ]
 
 
-def _gain_checks(gain: RmseGain, gain_check: str, limits: GateLimits) -> list[Check]:
-    """Check that the gain in test RMSE is large enough, and unlikely to be chance."""
-    value, low = (round(dollars, 2) + 0.0 for dollars in (gain.value, gain.low))  # never -0
-    interval_name = f"{GAIN_INTERVAL_CHECK} {limits.confidence_level:.0%} interval, $"
-    return [
-        Check(interval_name, low, 0.0, low > 0),
-        Check(gain_check, value, limits.min_gain_usd, value > limits.min_gain_usd),
-    ]
-
-
 def _share_in_range(predictions: np.ndarray, split: TrainTestSplit, limits: GateLimits) -> float:
     """Return the share of predictions within the training values, extended by the margin."""
     low, high = split.train[TARGET].min(), split.train[TARGET].max()
@@ -232,8 +233,9 @@ def _check_worst_slice(
     except LookupError:  # the test part has few rows, or no prediction is a number
         return Check("groups large enough to compare", 0.0, 1.0, False)
     slice_name, group = worst_group.name
+    rows = "" if split.recent_test is None else "older rows at today's prices: "
     return Check.at_most(
-        f"RMSE increase of {slice_name} {group}, %",
+        f"RMSE increase of {rows}{slice_name} {group}, %",
         worst_group["worse by, %"],
         limits.max_slice_loss_percent,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
-from housing.data import data_versions
+from housing.data import data_versions, labelled_part
 from housing.data.splitting import TrainTestSplit
 from housing.evaluation import metrics, slices
 from housing.models.families import FAMILIES
@@ -54,6 +54,7 @@ def render(
         tags=tags,
         split=split,
         notice=data_versions.data_notice(split.manifest),
+        labelled=labelled_part.read_record(split.manifest),
         data_version=data_versions.describe_version(split.manifest),
         family=FAMILIES[tags["family"]].title,
         features=FEATURES,

@@ -87,7 +87,7 @@ def files_entry(version: ModelVersion) -> LineageEntry:
 
 
 def data_entries(tags: Mapping[str, str]) -> Iterator[LineageEntry]:
-    """Yield the raw data, and the training part that was split from it."""
+    """Yield the raw data, the training part that was split from it, and the labelled rows in it."""
     yield _raw_data_entry(tags)
     train_sha256 = tags.get("train_sha256", "")
     if not train_sha256:
@@ -96,6 +96,12 @@ def data_entries(tags: Mapping[str, str]) -> Iterator[LineageEntry]:
     is_here = file_sha256(paths.processed_data() / "train.parquet") == train_sha256
     status = "here" if is_here else "not here; 01_prep makes it again"
     yield LineageEntry("training part", f"sha256 {train_sha256[:12]}…: {status}", not is_here)
+    labelled_sha256 = tags.get("labelled_sha256", "")
+    if labelled_sha256:
+        is_here = file_sha256(paths.processed_data() / "origins.parquet") == labelled_sha256
+        status = "their predictions are listed here" if is_here else "their list is not here"
+        text = f"{tags['labelled_description']}; sha256 {labelled_sha256[:12]}…: {status}"
+        yield LineageEntry("labelled rows", text, not is_here)
 
 
 def _raw_data_entry(tags: Mapping[str, str]) -> LineageEntry:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from housing import paths
-from housing.data import data_versions
+from housing.data import data_versions, labelled_part
 
 NO_ORIGIN: Mapping[str, str] = MappingProxyType({})  # of results of no run of the pipeline
 
@@ -29,10 +29,25 @@ def lineage_tags(
         "raw_md5": manifest.get("md5", ""),
         "raw_sha256": manifest["sha256"]["raw"],
         "train_sha256": manifest["sha256"]["train"],
+        **_labelled_tags(manifest),
         **{name: origin.get(name, "") for name in ("report", "notebook", "notebook_code_sha256")},
         "pipeline.command": origin.get("command", ""),
         "mlflow.source.git.commit": git_commit(),
         "lock_sha256": file_sha256(paths.PROJECT_ROOT / "requirements.txt"),
+    }
+
+
+def _labelled_tags(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of labelled rows of the prediction log; none if none were trained on."""
+    record = labelled_part.read_record(manifest)
+    if record is None:
+        return {}
+    return {
+        "labelled_rows": str(record.train_rows),
+        "labelled_until": record.until,
+        "labelled_description": record.describe(),
+        "labelled_sha256": manifest["sha256"]["origins"],
+        "older_train_sha256": manifest["sha256"]["older_train"],
     }
 
 

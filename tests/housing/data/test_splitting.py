@@ -26,7 +26,7 @@ def test_a_written_split_is_read_back():
     manifest = splitting.write_split(
         loading.load_dataset("sample", n_rows=200), test_size=0.25, seed=1
     )
-    train, test, read_manifest = splitting.read_split()
+    train, test, read_manifest, *_ = splitting.read_split()
     assert (len(train), len(test)) == (150, 50)
     assert read_manifest == manifest
     assert manifest["source"] == "sample"

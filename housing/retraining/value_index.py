@@ -1,0 +1,135 @@
+"""What older house values are worth at the prices that labelled rows show: an index by region.
+
+Some thousand labelled rows cannot outvote 16,512 older ones that contradict them, and are too few
+to learn from alone. Where prices have changed, the older rows still tell what makes one place
+dearer than another; so they stay, and their values are multiplied by what has changed: the median
+ratio of true value and what a model of the older rows predicts (a hedonic price index; Hill, 2013,
+Hedonic price indexes for residential housing). It is taken only if it makes the errors on later
+labelled rows clearly smaller: without a change, the values stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from housing import geography
+from housing.evaluation.champion_comparison import rmse_gain
+from housing.schema import FEATURE_NAMES, HOUSE_VALUE_CAP, TARGET, USD_PER_UNIT
+
+UNCHANGED = "older values as they are"
+HELD_OUT_SHARE = 0.25  # of the labelled rows, the newest: they decide between the indexes
+# rows that an index is estimated from begin at these shares of the others: prices may have changed
+# while the rows were collected
+START_SHARES = (0.0, 0.25, 0.5, 0.75)
+CONFIDENCE_LEVEL = 0.98  # of the gain that an index must show: its lower end is at 1 %
+MAX_PREDICTION = 3.5  # in $100,000: dearer true values may be capped, which would bias a ratio
+MIN_VALUE = 0.1  # in $100,000: keeps a true value of 0 out of the logarithm
+PRIOR_ROWS = 30.0  # of a region, for which its own ratio counts half
+MIN_ROWS = 30  # that an index is estimated from
+
+
+class ValueIndex(NamedTuple):
+    """The factors that bring values to today's prices, and the evidence for them."""
+
+    factors: Mapping[str, float]  # region -> factor of the data's values; empty: they stay
+    start: int  # the labelled rows from this one on, in the order of time, are at today's prices
+    earlier_factors: Mapping[str, float]  # region -> factor of those before; empty: they stay
+    # a row for each index that was tried: its RMSE on the held-out labelled rows; its gain over the
+    # last index that was taken, and the lower end of that gain's interval; whether it was taken
+    evidence: pd.DataFrame
+
+
+class _LabelledRatios(NamedTuple):
+    """What labelled rows say of the prices, (n,) each, in the order of time."""
+
+    log_ratios: np.ndarray  # true value / what a model of the older rows predicts; NaN: capped
+    regions: np.ndarray
+
+
+def estimate(older: pd.DataFrame, labelled: pd.DataFrame, seed: int = 42) -> ValueIndex:
+    """Estimate by which factors the prices of labelled rows differ from those of older rows.
+
+    older: (n, 9), the training rows of the data. labelled: (m, 9), in the order of time; none of a
+    test part. Beginning with none, the indexes are tried from the simplest on: the same everywhere,
+    or by region; from all labelled rows, or the later ones. Each is taken if its errors on the
+    newest labelled rows, which it has not seen, are clearly smaller than those of the last one.
+    """
+    predictions = (
+        _reference_model(seed)
+        .fit(older[FEATURE_NAMES], older[TARGET])
+        .predict(labelled[FEATURE_NAMES])
+    )
+    ratios = _compare(labelled, predictions)
+    n_fit = len(labelled) - round(HELD_OUT_SHARE * len(labelled))
+    y_true, held_out = labelled[TARGET].to_numpy()[n_fit:], predictions[n_fit:]
+    best, best_pred = (False, -1), held_out  # whether by region, from which row on
+    evidence = [(UNCHANGED, _rmse_usd(y_true, held_out), np.nan, np.nan, True)]
+    for by_region in (False, True):
+        for start in sorted({round(share * n_fit) for share in START_SHARES}):
+            if n_fit - start < MIN_ROWS:
+                continue
+            factors = _estimate_factors(ratios, slice(start, n_fit), by_region)
+            scales = pd.Series(ratios.regions[n_fit:]).map(factors).to_numpy(float)
+            y_pred = np.minimum(held_out * scales, HOUSE_VALUE_CAP)
+            gain = rmse_gain(y_true, y_pred, best_pred, CONFIDENCE_LEVEL, seed)
+            name = (
+                f"{'by region' if by_region else 'everywhere'}, from labelled row {start + 1:,} on"
+            )
+            evidence.append((name, _rmse_usd(y_true, y_pred), gain.value, gain.low, gain.low > 0))
+            if gain.low > 0:
+                best, best_pred = (by_region, start), y_pred
+    return _final_index(ratios, *best, _evidence_table(evidence))
+
+
+def _reference_model(seed: int) -> HistGradientBoostingRegressor:
+    """Return a model of prices that needs no tuning: the ratio is a median, not its last digit."""
+    return HistGradientBoostingRegressor(max_iter=300, random_state=seed)
+
+
+def _compare(labelled: pd.DataFrame, predictions: np.ndarray) -> _LabelledRatios:
+    values, predicted = (
+        np.log(np.maximum(prices, MIN_VALUE)) for prices in (labelled[TARGET], predictions)
+    )
+    log_ratios = np.where(predictions < MAX_PREDICTION, values - predicted, np.nan)
+    return _LabelledRatios(log_ratios, geography.assign_regions(labelled).to_numpy(str))
+
+
+def _estimate_factors(ratios: _LabelledRatios, rows: slice, by_region: bool) -> dict[str, float]:
+    """Return the median ratio for each region, that of few rows drawn towards the overall one."""
+    log_ratios, regions = ratios.log_ratios[rows], ratios.regions[rows]
+    overall = float(np.nan_to_num(np.nanmedian(log_ratios)))
+    factors = {}
+    for region in geography.REGIONS:
+        own = log_ratios[(regions == region) & np.isfinite(log_ratios)] if by_region else []
+        weight = len(own) / (len(own) + PRIOR_ROWS)
+        own_median = float(np.median(own)) if len(own) else overall
+        factors[region] = float(np.exp(weight * own_median + (1 - weight) * overall))
+    return factors
+
+
+def _final_index(
+    ratios: _LabelledRatios, by_region: bool, start: int, evidence: pd.DataFrame
+) -> ValueIndex:
+    """Return the index that was taken, estimated from the held-out rows too."""
+    if start < 0:
+        return ValueIndex({}, 0, {}, evidence)
+    factors = _estimate_factors(ratios, slice(start, None), by_region)
+    if start < MIN_ROWS:
+        return ValueIndex(factors, 0, {}, evidence)
+    then = _estimate_factors(ratios, slice(0, start), by_region)
+    earlier_factors = {region: factor / then[region] for region, factor in factors.items()}
+    return ValueIndex(factors, start, earlier_factors, evidence)
+
+
+def _evidence_table(rows: list[tuple[str, float, float, float, bool]]) -> pd.DataFrame:
+    columns = ["index", "RMSE, $", "better by, $", "at least, $", "taken"]
+    return pd.DataFrame(rows, columns=columns).set_index("index")
+
+
+def _rmse_usd(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((y_true - y_pred) ** 2))) * USD_PER_UNIT
