@@ -13,6 +13,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,8 +23,10 @@ import pytest
 import yaml
 from psycopg import sql
 
+from housing.monitoring.verdict import write_verdict
 from housing.paths import PROJECT_ROOT
 from tests.conftest import register_candidate, train_candidates
+from tests.support.monitoring_verdicts import FINE
 from tests.support.processes import (
     free_port,
     managed_process,
@@ -139,6 +143,8 @@ def stack(create_postgres_database, tmp_path_factory):
         patch.setenv("MLFLOW_TRACKING_URI", f"http://{mlflow}")
         wait_for_response(f"http://{mlflow}/health")
         register_candidate(train_candidates(["tree"], rows=1_000, trials=1), "tree")
+        verdict = replace(FINE, created_at=datetime.now(UTC).isoformat())
+        write_verdict(folder / "app" / "var" / "monitoring" / "verdict.json", verdict)
         with running_service(
             folder / "app", **service_environment("app", {"mlflow:5000": mlflow})
         ) as app:
