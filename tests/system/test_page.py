@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from axe_playwright_python.sync_playwright import Axe
 from matplotlib.path import Path
 
 from app.blueprints import outline
+from housing.monitoring.verdict import write_verdict
 from housing.schema import FEATURES
+from tests.support.monitoring_verdicts import RETRAIN
 from tests.support.processes import free_port, post_predict, running_service, wait_for_response
 
 pytestmark = pytest.mark.slow
@@ -93,11 +96,14 @@ class OpenPage:
 
 @pytest.fixture(scope="module")
 def address(pipeline_home, tmp_path_factory):
-    """The address of a service whose log is this module's own."""
+    """The address of a service whose log is this module's own, and whose model is out of date."""
     log_dir = tmp_path_factory.mktemp("log")
+    run = (pipeline_home / "reports" / "latest").resolve().name
+    write_verdict(log_dir / "verdict.json", replace(RETRAIN, run=run))
     settings = {
         "HOUSING_DATABASE": str(log_dir / "logs.db"),
         "HOUSING_LOG_FILE": str(log_dir / "api.log"),
+        "HOUSING_VERDICT": str(log_dir / "verdict.json"),
     }
     with running_service(pipeline_home, **settings) as base_url:
         wait_for_response(f"{base_url}/ready")
@@ -127,6 +133,13 @@ def test_the_example_is_predicted_when_the_page_opens(open_page):
     picture = open_page.page.get_by_role("img").get_attribute("aria-label")
     assert open_page.page.inner_text(".value") in picture
     assert f"from ${low} to" in picture
+
+
+def test_the_monitoring_s_verdict_leads_to_its_report(open_page):
+    line = open_page.page.locator(".monitoring")
+    assert RETRAIN.sentence in line.inner_text()
+    line.get_by_role("link", name="report").click()
+    open_page.page.wait_for_url("**/reports/*/index.html")
 
 
 def test_the_contributions_sum_to_the_value(open_page):
