@@ -45,7 +45,8 @@ RUN uv pip install --quiet --python /opt/venv/bin/python --no-deps --no-build-is
 FROM python:3.11-slim AS run
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/srv/housing PYTHONUNBUFFERED=1 HOME=/tmp GIT_PYTHON_REFRESH=quiet
 WORKDIR /srv/housing
-RUN install -d -o 10001 -g 10001 var reports
+# served: where the monitoring finds the volume of the service
+RUN install -d -o 10001 -g 10001 var reports served
 USER 10001:10001
 
 FROM run AS pipeline

@@ -5,7 +5,7 @@ DVC := $(PY) -m dvc
 RAW := data/raw/california_housing.csv
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup-dev run data-pull data-push data-init no-git serve lab mlflow test slow coverage packages image \
+.PHONY: help setup-dev run monitor data-pull data-push data-init no-git serve lab mlflow test slow coverage packages image \
   container smoke push deploy rollback logs accuracy lint format lock audit licences changes clean
 
 help:  ## this list
@@ -41,6 +41,9 @@ data-init: .venv/run.done  ## set up DVC, its default remote being REMOTE=a fold
 # DVC works without git if it is told that there is none
 no-git: .venv/run.done
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(DVC) config --local core.no_scm true
+
+monitor: .venv/run.done  ## watch the model in use: its traffic, and what became of it; reports in reports/latest/
+	$(PY) run_pipeline.py monitor $(ARGS)
 
 serve: .venv/run.done  ## the registered champion on http://127.0.0.1:8081
 	$(PY) -m app
