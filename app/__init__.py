@@ -22,7 +22,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     # only now, as some of these modules load OpenMP
     from app import cors, forwarding, response_headers
     from app.auth.api_keys import ApiKeyAuth
-    from app.blueprints import compression, hooks, operations, pages, predictions, reports
+    from app.blueprints import compression, feedback, hooks, operations, pages, predictions, reports
     from app.metrics.metrics import Metrics
     from app.model.champion import ChampionLoader
     from app.prediction_log.writer import open_prediction_log
@@ -48,7 +48,14 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         "verdict_file": verdict_file,
         "cors": cors.parse_origins(app.config["CORS_ORIGINS"]),
     }
-    for blueprint in (predictions.bp, operations.bp, pages.bp, pages.swagger_ui, reports.bp):
+    for blueprint in (
+        predictions.bp,
+        feedback.bp,
+        operations.bp,
+        pages.bp,
+        pages.swagger_ui,
+        reports.bp,
+    ):
         app.register_blueprint(blueprint)
     hooks.init_app(app)
     response_headers.init_app(app)

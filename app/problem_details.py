@@ -100,14 +100,11 @@ def invalid_value_error(field_name: str, row: int, actual: str) -> FieldError:
     return field_error(_invalid_value_message(field_name, actual), field_name, row)
 
 
-def unknown_field_error(field_name: str) -> FieldError:
-    """Return the error of a field that a block group does not have."""
-    return field_error(_unknown_field_message(field_name), field_name)
-
-
-def truncate_errors(errors: list[FieldError], total_count: int) -> list[FieldError]:
-    """Return the errors, with a last one that counts those left out."""
-    omission = omission_text(total_count, MAX_REPORTED_ERRORS, "problems")
+def truncate_errors(
+    errors: list[FieldError], total_count: int, limit: int = MAX_REPORTED_ERRORS
+) -> list[FieldError]:
+    """Return the errors, at most `limit`, with a last one that counts those left out."""
+    omission = omission_text(total_count, limit, "problems")
     if omission:
         errors.append(field_error(omission))
     return errors
@@ -123,7 +120,7 @@ def to_field_error(pydantic_error: Mapping[str, Any]) -> FieldError:
 
 def _describe_error(pydantic_error: Mapping[str, Any], field_name: str | None) -> str:
     if field_name is not None and pydantic_error["type"] == "extra_forbidden":
-        return _unknown_field_message(field_name)
+        return unknown_field_message(field_name)
     value = pydantic_error["input"]
     if field_name not in FEATURES:
         return f"{shorten(value)} is not an object with the fields of a block group"
@@ -131,7 +128,8 @@ def _describe_error(pydantic_error: Mapping[str, Any], field_name: str | None) -
     return _invalid_value_message(field_name, actual)
 
 
-def _unknown_field_message(field_name: str) -> str:
+def unknown_field_message(field_name: str) -> str:
+    """Return the problem of a field that a block group does not have."""
     matches = get_close_matches(field_name[:MAX_FIELD_NAME_LENGTH], FEATURE_NAMES, 1)
     hint = f"did you mean {matches[0]}?" if matches else f"expected {', '.join(FEATURE_NAMES)}"
     return f"{shorten(field_name)} is not a field of a block group; {hint}"

@@ -95,6 +95,10 @@ SETTINGS = {
         "name of the registered model; empty: the one of the real data, else the sample's",
     ),
     "DATABASE": Setting(lambda: str(paths.var() / "logs.db"), "the prediction log, in SQLite"),
+    "ARCHIVE": Setting(
+        lambda: str(paths.var() / "archive"),
+        "folder of the archived months of the log, whose predictions can get true values too",
+    ),
     "LOG_FILE": Setting(
         lambda: str(paths.var() / "api.log"),
         "every request as a line of JSON, predictions with inputs and answers",

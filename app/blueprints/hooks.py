@@ -77,7 +77,8 @@ def _record_request(response: Response) -> Response:
     endpoint = request.url_rule.rule if request.url_rule else "unknown"
     get_metrics().count("housing_requests", endpoint, str(response.status_code))
     get_metrics().observe("housing_request_seconds", g.http_request.latency_ms() / 1000, endpoint)
-    prediction_log().write_line(records.request_line(g.http_request, response.status_code))
+    line = records.request_line(g.http_request, response.status_code, g.get("log_fields", {}))
+    prediction_log().write_line(line)
     for name, value in g.http_request.tracing_headers():
         response.headers[name] = value
     return response

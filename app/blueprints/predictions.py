@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, current_app, g, request
 
-from app.blueprints.responses import flask_response, json_response
+from app.blueprints.responses import flask_response, json_response, read_body
+from app.codecs.feedback_models import LoggedTruth
 from app.codecs.json_body import (
     DEFAULT_RECENT_PREDICTIONS,
     MAX_HTTP_STATUS,
@@ -24,9 +25,10 @@ from app.codecs.json_body import (
 from app.model.champion import champion_loader
 from app.prediction_log.writer import prediction_log
 from app.prediction_service import PredictionService
-from app.problem_details import body_too_large_error, request_error
+from app.problem_details import request_error
 from housing.inference.training_domain import is_interval_calibrated
 from housing.prediction_log import shadow_answers
+from housing.prediction_log.feedback import FeedbackEntry, read_current_truths, read_history
 from housing.prediction_log.table import LogEntry
 from housing.schema import USD_PER_UNIT
 
@@ -46,13 +48,7 @@ def create_prediction() -> Response:
     service.
     """
     service: PredictionService = current_app.extensions["service"]
-    max_body_bytes = current_app.config["MAX_CONTENT_LENGTH"]
-    # a body in chunks that is longer than this is cut there without an error, see LimitedStream
-    request.max_content_length = max_body_bytes + 1
-    body = request.get_data()
-    if len(body) > max_body_bytes:
-        raise body_too_large_error(max_body_bytes)
-    g.http_request.body = body
+    g.http_request.body = read_body()
     return flask_response(service.predict_batch([g.http_request])[0])
 
 
@@ -66,12 +62,16 @@ def list_predictions() -> Response:
         status,
         request.args.get("request_id"),
     )
-    return json_response({"predictions": [_entry_as_json(entry) for entry in entries]})
+    with prediction_log().reading_connection() as connection:
+        truths = read_current_truths(connection, [entry.id for entry in entries])
+    return json_response(
+        {"predictions": [_entry_as_json(entry, truths.get(entry.id)) for entry in entries]}
+    )
 
 
 @bp.get("/predictions/<name>")
 def get_prediction(name: str) -> Response:
-    """Return a prediction as it was logged, and the lineage of the model that made it."""
+    """Return a prediction as it was logged, its true value and the lineage of its model."""
     entry = prediction_log().find(name)
     if entry is None:
         raise request_error(404, f"no answer {name[:60]!r} is in the log")
@@ -80,8 +80,15 @@ def get_prediction(name: str) -> Response:
         lineage = champion_loader().find_lineage(
             entry.model_name, entry.model_version, entry.run_id
         )
-    shadow = _find_shadow_answers(entry.id)
-    return json_response(_entry_as_json(entry) | {"lineage": lineage, "shadow": shadow})
+    with prediction_log().reading_connection() as connection:
+        history = read_history(connection, name)
+    truth = history[-1].truth if history else None
+    details = {
+        "feedback": [_truth_as_json(value) for value in history],
+        "lineage": lineage,
+        "shadow": _find_shadow_answers(entry.id),
+    }
+    return json_response(_entry_as_json(entry, truth) | details)
 
 
 def _find_shadow_answers(prediction_id: str) -> list[dict[str, Any]]:
@@ -96,10 +103,6 @@ def _find_shadow_answers(prediction_id: str) -> list[dict[str, Any]]:
     return []
 
 
-def _to_usd(value: float | None) -> float | None:
-    return None if value is None else round(value * USD_PER_UNIT, 2)
-
-
 def _query_integer(name: str, minimum: int, maximum: int) -> int | None:
     """Return a query parameter, None if it is absent. Raises RequestError (422) if invalid."""
     text = request.args.get(name)
@@ -112,13 +115,26 @@ def _query_integer(name: str, minimum: int, maximum: int) -> int | None:
     return int(text)
 
 
-def _entry_as_json(entry: LogEntry) -> dict[str, Any]:
-    """Return a row of the log with its JSON texts parsed, and its house values in dollars too."""
+def _truth_as_json(value: FeedbackEntry) -> dict[str, Any]:
+    content = value._asdict() | {"truth_usd": _to_usd(value.truth)}
+    return {name: content[name] for name in LoggedTruth.model_fields}
+
+
+def _to_usd(value: float | None) -> float | None:
+    return None if value is None else round(value * USD_PER_UNIT, 2)
+
+
+def _entry_as_json(entry: LogEntry, truth: float | None) -> dict[str, Any]:
+    """Return a row of the log with its JSON texts parsed, and its house values in dollars too.
+
+    truth: the current true value, in $100,000.
+    """
     content = entry._asdict() | {
+        "truth": truth,
         "input": _parse_json_or_text(entry.input),
         "warnings": json.loads(entry.warnings or "[]"),
     }
-    for column in ("prediction", "low", "high"):
+    for column in ("prediction", "low", "high", "truth"):
         content[f"{column}_usd"] = _to_usd(content[column])
     has_interval = entry.low is not None
     content["interval_calibrated"] = (

@@ -1,6 +1,8 @@
 """Check the columns of a table, whatever its format."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from app.problem_details import (
     MAX_REPORTED_ERRORS,
@@ -9,7 +11,7 @@ from app.problem_details import (
     field_error,
     request_error,
     truncate_errors,
-    unknown_field_error,
+    unknown_field_message,
 )
 from housing.schema import FEATURE_NAMES, FEATURES
 
@@ -18,36 +20,73 @@ MAX_TABLE_COLUMNS = 1_000
 PANDAS_INDEX_PREFIXES = ("__index_level_", "Unnamed: ")
 
 
+class TableColumns(NamedTuple):
+    """The columns that a table may have, each at most once."""
+
+    expected_kinds: Mapping[str, str]  # what each column holds, in words
+    text_names: Sequence[str]  # those that hold text; the others hold numbers
+    required_names: Sequence[str]
+    describe_unknown: Callable[[str], str]  # the problem of a column with another name
+    extra_way_out: str  # what to do about other columns
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all columns."""
+        return list(self.expected_kinds)
+
+    @property
+    def number_names(self) -> list[str]:
+        """The names of the columns that hold numbers."""
+        return [name for name in self.expected_kinds if name not in self.text_names]
+
+
+FEATURE_COLUMNS = TableColumns(
+    expected_kinds={name: f"numbers ({feature.unit})" for name, feature in FEATURES.items()},
+    text_names=(),
+    required_names=FEATURE_NAMES,
+    describe_unknown=unknown_field_message,
+    extra_way_out=("leave such columns out, or send the table to /invocations, which ignores them"),
+)
+
+
 def check_column_count(count: int) -> None:
-    """Raise RequestError for more columns than a table of block groups can have."""
+    """Raise RequestError for more columns than any table can have."""
     if count > MAX_TABLE_COLUMNS:
         raise request_error(
             422, f"the table has {count:,} columns, expected at most {MAX_TABLE_COLUMNS:,}"
         )
 
 
-def check_columns(column_types: list[tuple[str, str]], allow_extra_columns: bool) -> None:
-    """Raise RequestError unless each of the eight columns is there once and holds numbers.
+def check_columns(
+    column_types: Sequence[tuple[str, str]],
+    columns: TableColumns,
+    allow_extra_columns: bool = False,
+) -> None:
+    """Raise RequestError unless each column is there as often as it may be, and holds its kind.
 
-    column_types: the name of each column and its type in words, which is empty for numbers.
-    allow_extra_columns: whether there may be columns that are neither features nor an index
-    without a name.
+    column_types: the name of each column and its type in words, which is empty for what is
+    expected of it. allow_extra_columns: whether there may be columns of other names, beside an
+    index without a name.
     """
     check_column_count(len(column_types))
     counts = Counter(name for name, _ in column_types)
     errors = [
-        _column_count_error(name, counts[name]) for name in FEATURE_NAMES if counts[name] != 1
+        _column_count_error(name, counts[name], columns)
+        for name in columns.names
+        if counts[name] > 1 or (counts[name] == 0 and name in columns.required_names)
     ]
     if not allow_extra_columns:
         errors += [
-            _extra_column_error(name)
+            field_error(f"{columns.describe_unknown(name)} ({columns.extra_way_out})", name)
             for name in counts
-            if name not in FEATURE_NAMES and not _is_unnamed_index(name)
+            if name not in columns.names and not _is_unnamed_index(name)
         ]
     errors += [
-        _non_numeric_error(name, type_name)
+        field_error(
+            f"{name} is a column of {type_name}, expected {columns.expected_kinds[name]}", name
+        )
         for name, type_name in column_types
-        if type_name and name in FEATURE_NAMES
+        if type_name and name in columns.names
     ]
     if errors:
         raise RequestError(422, truncate_errors(errors[:MAX_REPORTED_ERRORS], len(errors)))
@@ -57,18 +96,6 @@ def _is_unnamed_index(column_name: str) -> bool:
     return not column_name or column_name.startswith(PANDAS_INDEX_PREFIXES)
 
 
-def _column_count_error(name: str, count: int) -> FieldError:
+def _column_count_error(name: str, count: int, columns: TableColumns) -> FieldError:
     actual = "there more than once" if count else "missing"
-    sentence = f"the column {name} is {actual}, expected {', '.join(FEATURE_NAMES)}"
-    return field_error(sentence, name)
-
-
-def _extra_column_error(name: str) -> FieldError:
-    error = unknown_field_error(name)
-    way_out = "leave such columns out, or send the table to /invocations, which ignores them"
-    return error.model_copy(update={"problem": f"{error.problem} ({way_out})"})
-
-
-def _non_numeric_error(name: str, type_name: str) -> FieldError:
-    sentence = f"{name} is a column of {type_name}, expected numbers ({FEATURES[name].unit})"
-    return field_error(sentence, name)
+    return field_error(f"the column {name} is {actual}, expected {', '.join(columns.names)}", name)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from app import body_errors
 from app.codecs.content_encoding import GZIP_MAGIC
+from app.codecs.feedback_models import LoggedTruth
 from app.problem_details import (
     MAX_REPORTED_ERRORS,
     RequestError,
@@ -97,6 +98,8 @@ class LoggedPrediction(BaseModel):
     high_usd: float | None
     interval_calibrated: bool | None = Field(description="as in the answer; null if it had none")
     warnings: list[str]
+    truth: float | None = Field(description="the true value, if it was sent to /feedback, $100,000")
+    truth_usd: float | None
     model_name: str | None
     model_version: str | None
     run_id: str | None = Field(description="the MLflow run of the model")
@@ -122,8 +125,9 @@ class ShadowAnswer(BaseModel):
 
 
 class LoggedPredictionDetail(LoggedPrediction):
-    """The same, with the lineage of its model and what challengers answered."""
+    """The same, with the history of its true value, the lineage of its model and challengers."""
 
+    feedback: list[LoggedTruth] = Field(description="the true values, the current one last")
     lineage: dict[str, Any] | None = Field(description="as /model returns it, for that version")
     shadow: list[ShadowAnswer]
 
@@ -136,12 +140,7 @@ def parse_block_groups(body: bytes, max_rows: int) -> tuple[np.ndarray, bool]:
 
     The block groups are (n, 8) in the order of `schema.FEATURE_NAMES`. Raises RequestError.
     """
-    start = body.lstrip()[:1]
-    if start not in (b"{", b"["):
-        raise request_error(
-            400, f"the body {_describe_start(body)}, expected a JSON object or a list of them"
-        )
-    as_list = start == b"["
+    as_list = starts_as_list(body)
     try:
         block_groups = (
             _block_group_list_adapter(max_rows).validate_json(body)
@@ -156,6 +155,16 @@ def parse_block_groups(body: bytes, max_rows: int) -> tuple[np.ndarray, bool]:
         raise request_error(422, "a field is given twice in one block group, expected each once")
     rows = [list(block_group.__dict__.values()) for block_group in block_groups]
     return np.array(rows), as_list
+
+
+def starts_as_list(body: bytes) -> bool:
+    """Return whether a body is a list and no object. Raises RequestError (400) if it is neither."""
+    start = body.lstrip()[:1]
+    if start not in (b"{", b"["):
+        raise request_error(
+            400, f"the body {_describe_start(body)}, expected a JSON object or a list of them"
+        )
+    return start == b"["
 
 
 def _describe_start(body: bytes) -> str:

@@ -27,7 +27,6 @@ from housing.inference.training_domain import is_interval_calibrated
 
 SAMPLE_NOTICE = "answered by a model trained on a GENERATED SAMPLE, not on real data"
 MAX_QUERY_FIELDS = 100
-MAX_QUOTED_CHARS = 60  # of a content type that an error repeats
 # names of RFC 9110, where those of older Pythons differ
 REASON_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
@@ -55,12 +54,7 @@ class PredictionBatch(NamedTuple):
 def decode_request(request: HttpRequest, max_rows: int, max_table_rows: int) -> ParsedRequest:
     """Return the rows of a request. Raises RequestError."""
     explain = _wants_explanation(request.query_string)
-    content_type = request.headers.get("content-type", "")
-    media_type = tables.resolve_media_type(content_type)
-    if not _is_supported(media_type):
-        actual = repr(content_type[:MAX_QUOTED_CHARS]) if content_type else "'nothing'"
-        expected = ", ".join([JSON_MEDIA_TYPE, *tables.TABLE_FORMATS])
-        raise request_error(415, f"the content type is {actual}, expected one of {expected}")
+    media_type = tables.supported_media_type(request.headers.get("content-type", ""))
     response_media_type = _negotiate_media_type(request.headers.get("accept", ""), media_type)
     respond_with_table = response_media_type != JSON_MEDIA_TYPE
     if respond_with_table:
@@ -112,10 +106,6 @@ def _wants_explanation(query_string: str) -> bool:
     if value not in ("true", "false"):
         raise request_error(422, f"explain is {shorten(value)}, expected true or false")
     return value == "true"
-
-
-def _is_supported(media_type: str) -> bool:
-    return media_type == JSON_MEDIA_TYPE or media_type in tables.TABLE_FORMATS
 
 
 def _negotiate_media_type(accept_header: str, request_media_type: str) -> str:

@@ -6,20 +6,21 @@ one gets a new process.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from typing import NamedTuple
 
 import numpy as np
 
 from app.codecs import columns, sandbox_worker
+from app.codecs.columns import TableColumns
 from app.codecs.sandbox_worker import ReadRequest, TableSummary
-from app.codecs.value_checks import ParsedTable
 from app.problem_details import MAX_REPORTED_ERRORS, check_row_count, request_error
-from housing.schema import FEATURE_NAMES
 
 SANDBOX_TIMEOUT_SECONDS = 10.0  # without a byte from the process, which may have to start
 MAX_BYTES_PER_VALUE = 100  # of a file when it is unpacked
@@ -36,33 +37,57 @@ SANDBOX_ENVIRONMENT = {
 }
 
 
-def decode_table(
-    body: bytes, is_parquet: bool, max_rows: int, allow_extra_columns: bool
-) -> ParsedTable:
-    """Return the rows of a Parquet file, or of an Arrow IPC stream or file, and what they lack.
+class SandboxedTable(NamedTuple):
+    """The columns of a table that were asked for and are there."""
+
+    row_count: int
+    numbers: dict[str, np.ndarray]  # (n,) float64; NaN for a missing one
+    texts: dict[str, list[str | None]]
+    missing_cells: list[tuple[int, int]]  # row and column of the first numbers that are missing
+
+
+def read_table(
+    body: bytes,
+    is_parquet: bool,
+    max_rows: int,
+    table_columns: TableColumns,
+    allow_extra_columns: bool = False,
+) -> SandboxedTable:
+    """Return the columns of a Parquet file, or of an Arrow IPC stream or file.
 
     Raises RequestError, or ValueError if the body is no such table.
     """
     request = ReadRequest(
         is_parquet=is_parquet,
-        column_names=FEATURE_NAMES,
+        number_columns=table_columns.number_names,
+        text_columns=list(table_columns.text_names),
+        required_columns=list(table_columns.required_names),
         max_rows=max_rows,
-        max_bytes=MAX_BYTES_PER_VALUE * len(FEATURE_NAMES) * max_rows,
+        max_bytes=MAX_BYTES_PER_VALUE * len(table_columns.names) * max_rows,
         max_columns=columns.MAX_TABLE_COLUMNS,
         max_missing_cells=MAX_REPORTED_ERRORS,
     )
     summary, values = _sandboxed_reader.read(body, request)
     columns.check_column_count(summary.column_count)
-    columns.check_columns(summary.column_types, allow_extra_columns)
+    columns.check_columns(summary.column_types, table_columns, allow_extra_columns)
     check_row_count(summary.row_count, max_rows)
     if summary.unpacked_bytes > request.max_bytes:
         raise request_error(
             413, f"the table takes {summary.unpacked_bytes:,} bytes when it is unpacked"
         )
-    by_column = np.frombuffer(values).reshape(len(FEATURE_NAMES), summary.row_count)
+    present = {name for name, _ in summary.column_types}
+    number_names = [name for name in request.number_columns if name in present]
+    text_names = [name for name in request.text_columns if name in present]
+    value_count = len(number_names) * summary.row_count
+    numbers = np.frombuffer(values, count=value_count).reshape(-1, summary.row_count)
+    texts = json.loads(values[numbers.nbytes :])
     missing_cells = [(row, column) for row, column in summary.missing_cells]  # from JSON: lists
-    cell_texts = dict.fromkeys(missing_cells, "missing")
-    return ParsedTable(np.ascontiguousarray(by_column.T), cell_texts)
+    return SandboxedTable(
+        summary.row_count,
+        dict(zip(number_names, numbers, strict=True)),
+        dict(zip(text_names, texts, strict=True)),
+        missing_cells,
+    )
 
 
 class SandboxedReader:

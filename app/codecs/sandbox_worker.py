@@ -25,6 +25,7 @@ MAX_CPU_SECONDS = 3  # for one table; the largest that is accepted takes 0.1
 MAX_HEADER_BYTES = 1_000_000  # of a message; the names and types of a table's columns are the most
 MAX_THRIFT_SIZE = 1_000_000  # bytes of a string, and elements of a list, in a file's metadata
 MAX_NAME_LENGTH = 100  # characters of a column's name and type that are sent back
+MAX_TEXT_LENGTH = 1_000  # characters of a value of text that are sent back
 OUT_OF_MEMORY = "out of memory"  # the header of a response
 ARROW_FILE_MAGIC = b"ARROW1"  # a stream has no magic
 MessageStream = BinaryIO | io.BufferedRWPair  # the latter is what a socket's makefile returns
@@ -35,11 +36,17 @@ class ReadRequest(NamedTuple):
     """The header of a request, whose body is the table."""
 
     is_parquet: bool  # else it is an Arrow IPC stream or file
-    column_names: list[str]  # the columns to read
+    number_columns: list[str]  # the columns to read
+    text_columns: list[str]
+    required_columns: list[str]  # the others may be absent
     max_rows: int
     max_bytes: int  # of a Parquet file when it is unpacked
     max_columns: int  # a table with more is neither described nor read
-    max_missing_cells: int  # so many are listed; the values have a NaN for each
+    max_missing_cells: int  # so many numbers are listed; the values have a NaN for each
+
+    def column_names(self) -> list[str]:
+        """Return the names of the columns to read."""
+        return [*self.number_columns, *self.text_columns]
 
 
 class TableSummary(NamedTuple):
@@ -48,7 +55,7 @@ class TableSummary(NamedTuple):
     row_count: int  # of Arrow whose columns are wrong, or that is too long: so far
     unpacked_bytes: int  # 0 for Arrow, whose rows are its size
     column_count: int
-    column_types: list[tuple[str, str]]  # names and types; no type stands for numbers
+    column_types: list[tuple[str, str]]  # names and types; no type stands for what is to be read
     missing_cells: list[tuple[int, int]]  # the row and column of the first ones, row by row
 
 
@@ -109,10 +116,11 @@ def _extend_cpu_limit() -> None:
 
 
 def read_columns(body: bytes, request: ReadRequest) -> tuple[TableSummary, bytes]:
-    """Return a summary of a table, and the float64 values of its columns one after another.
+    """Return a summary of a table, and the values of its columns that the request names.
 
-    There are values only if the table keeps the limits of the request and has each of the columns
-    once, of numbers. Raises what pyarrow raises.
+    First come the float64 values of the columns of numbers, one after another; then JSON, a list of
+    texts and nulls for each column of text. There are values only if the table keeps the limits of
+    the request and has its columns once, each of its kind. Raises what pyarrow raises.
     """
     import numpy as np
 
@@ -122,12 +130,25 @@ def read_columns(body: bytes, request: ReadRequest) -> tuple[TableSummary, bytes
     table.validate(full=True)  # pyarrow trusts the lengths and offsets of what it reads
     if table.num_rows != summary.row_count:
         raise ValueError("the file does not have as many rows as its metadata says")
-    columns = [table[name] for name in request.column_names]
+    present = table.column_names
+    columns = [table[name] for name in request.number_columns if name in present]
     values = np.array([_to_float64(column).to_numpy() for column in columns])
     if any(column.null_count for column in columns):
         is_missing = np.column_stack([column.is_null().to_numpy() for column in columns])
         summary.missing_cells.extend(np.argwhere(is_missing)[: request.max_missing_cells].tolist())
-    return summary, values.tobytes()
+    texts = [_to_texts(table[name]) for name in request.text_columns if name in present]
+    return summary, values.tobytes() + json.dumps(texts).encode()
+
+
+def _to_texts(column: pa.ChunkedArray) -> list[str | None]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        column = column.cast(pa.timestamp(column.type.unit, "UTC"))  # else its zone is looked up
+    return pc.utf8_slice_codeunits(column.cast("string"), 0, MAX_TEXT_LENGTH).to_pylist()
 
 
 def _to_float64(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -161,7 +182,8 @@ def _read_parquet(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.T
         or unpacked_bytes > request.max_bytes
     ):
         return summary, None
-    return summary, file.read(columns=request.column_names, use_threads=False)
+    names = _present_columns(summary, request)
+    return summary, file.read(columns=names, use_threads=False)
 
 
 def _read_arrow(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.Table | None]:
@@ -172,8 +194,9 @@ def _read_arrow(body: bytes, request: ReadRequest) -> tuple[TableSummary, pa.Tab
     summary = _summarize(reader.schema, 0, 0, request)
     if not _has_columns(summary, request):
         return summary, None
-    if summary.column_count > len(request.column_names):
-        indices = [reader.schema.get_field_index(name) for name in request.column_names]
+    names = _present_columns(summary, request)
+    if summary.column_count > len(names):
+        indices = [reader.schema.get_field_index(name) for name in names]
         reader = _open_arrow(body, indices)
     batches: list[pa.RecordBatch] = []
     for batch in _iterate_batches(reader):
@@ -209,9 +232,9 @@ def _summarize(
     """Return what a schema says of a table, without the columns that are its index in pandas."""
     column_types: list[tuple[str, str]] = []
     if len(schema) <= request.max_columns:
-        index_names = _pandas_index_names(schema) - set(request.column_names)
+        index_names = _pandas_index_names(schema) - set(request.column_names())
         column_types = [
-            (field.name[:MAX_NAME_LENGTH], _describe_type(field.type))
+            (field.name[:MAX_NAME_LENGTH], _describe_type(field, request))
             for field in schema
             if field.name not in index_names
         ]
@@ -229,21 +252,42 @@ def _pandas_index_names(schema: pa.Schema) -> set[str]:
         return set()  # another program's, or damaged: no column is an index
 
 
-def _describe_type(data_type: pa.DataType) -> str:
-    """Return the name of a column's type; an empty one for numbers, however they are encoded."""
+def _describe_type(field: pa.Field, request: ReadRequest) -> str:
+    """Return the name of a column's type; an empty one for what is to be read from the column.
+
+    Numbers may be encoded in any way; whole numbers and times are read as text, too.
+    """
     from pyarrow import types
 
+    data_type = field.type
     value_type = data_type.value_type if types.is_dictionary(data_type) else data_type
-    is_numeric = types.is_floating(value_type) or types.is_integer(value_type)
-    if is_numeric or types.is_decimal(value_type) or types.is_null(value_type):
+    if field.name in request.text_columns:
+        is_text = types.is_string(value_type) or types.is_large_string(value_type)
+        is_time = types.is_timestamp(value_type) or types.is_date(value_type)
+        is_readable = is_text or is_time or types.is_integer(value_type)
+    else:
+        is_numeric = types.is_floating(value_type) or types.is_integer(value_type)
+        is_readable = is_numeric or types.is_decimal(value_type)
+    if is_readable or types.is_null(value_type):
         return ""
     return str(data_type)[:MAX_NAME_LENGTH]
 
 
 def _has_columns(summary: TableSummary, request: ReadRequest) -> bool:
-    """Return whether a table has each of the columns once, of numbers."""
-    names = [name for name, type_name in summary.column_types if not type_name]
-    return all(names.count(name) == 1 for name in request.column_names)
+    """Return whether a table has the columns that it must have, and none twice or of other kind."""
+    names = [name for name, _ in summary.column_types]
+    readable_names = _present_columns(summary, request)
+    return (
+        bool(readable_names)
+        and set(request.required_columns) <= set(readable_names)
+        and all(names.count(name) == (name in readable_names) for name in request.column_names())
+    )
+
+
+def _present_columns(summary: TableSummary, request: ReadRequest) -> list[str]:
+    """Return the columns to read that a table has."""
+    readable_names = [name for name, type_name in summary.column_types if not type_name]
+    return [name for name in request.column_names() if name in readable_names]
 
 
 if __name__ == "__main__":

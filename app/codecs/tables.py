@@ -7,15 +7,21 @@ use: it takes as much memory as the rest of a worker.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
 
 from app.codecs import csv_body, sandbox, value_checks
+from app.codecs.columns import FEATURE_COLUMNS
 from app.codecs.content_encoding import GZIP_MAGIC
 from app.codecs.sandbox_worker import ARROW_FILE_MAGIC
+from app.codecs.value_checks import ParsedTable
+from app.messages import JSON_MEDIA_TYPE
 from app.problem_details import request_error
+from housing.schema import FEATURE_NAMES
 
 
 class FileFormat(NamedTuple):
@@ -64,6 +70,7 @@ MAGICS = {
     ARROW_FILE_MEDIA_TYPE: ARROW_FILE_MAGIC,
     PARQUET_MEDIA_TYPE: b"PAR1",
 }
+MAX_QUOTED_CHARS = 60  # of a content type that an error repeats
 MAX_TABLE_ROWS = 100_000  # of one request; of JSON it is `json_body.MAX_JSON_ROWS`
 
 
@@ -71,6 +78,16 @@ def resolve_media_type(header_value: str) -> str:
     """Return the media type of a header or media range, an alias by its registered name."""
     media_type = header_value.partition(";")[0].strip().lower()
     return MEDIA_TYPE_ALIASES.get(media_type, media_type)
+
+
+def supported_media_type(content_type: str) -> str:
+    """Return the media type of a body, JSON or a table. Raises RequestError (415) for any other."""
+    media_type = resolve_media_type(content_type)
+    if media_type != JSON_MEDIA_TYPE and media_type not in TABLE_FORMATS:
+        actual = repr(content_type[:MAX_QUOTED_CHARS]) if content_type else "'nothing'"
+        expected = ", ".join([JSON_MEDIA_TYPE, *TABLE_FORMATS])
+        raise request_error(415, f"the content type is {actual}, expected one of {expected}")
+    return media_type
 
 
 def require_pyarrow() -> None:
@@ -89,21 +106,30 @@ def decode_table(
     The columns may come in any order, as integers or floats. allow_extra_columns: whether other
     columns are ignored, not refused. Raises RequestError.
     """
-    require_pyarrow()
-    _check_magic(media_type, body)
-    try:
+    with readable_table(media_type, body):
         if media_type == CSV_MEDIA_TYPE:
             return csv_body.decode_csv(body, max_rows, allow_extra_columns)
         is_parquet = media_type == PARQUET_MEDIA_TYPE
-        table = sandbox.decode_table(body, is_parquet, max_rows, allow_extra_columns)
+        table = sandbox.read_table(body, is_parquet, max_rows, FEATURE_COLUMNS, allow_extra_columns)
+        rows = np.column_stack([table.numbers[name] for name in FEATURE_NAMES])
+        parsed_table = ParsedTable(rows, dict.fromkeys(table.missing_cells, "missing"))
+    value_checks.check_values(parsed_table)
+    return rows
+
+
+@contextmanager
+def readable_table(media_type: str, body: bytes) -> Iterator[None]:
+    """Raise RequestError if a body is of another format, or cannot be read in the block."""
+    require_pyarrow()
+    _check_magic(media_type, body)
+    try:
+        yield
     except MemoryError:
         raise request_error(413, "the table takes more memory than a request may") from None
     except (OSError, ValueError, LookupError):
         raise request_error(
             400, f"the body is not {TABLE_FORMATS[media_type]} that can be read"
         ) from None
-    value_checks.check_values(table)
-    return table.rows
 
 
 def _check_magic(media_type: str, body: bytes) -> None:

@@ -52,7 +52,7 @@ def check_values(table: ParsedTable) -> None:
         errors.append(invalid_value_error(FEATURE_NAMES[column], row, text))
     errors = sorted(errors, key=lambda error: error.row or 0)[:MAX_REPORTED_ERRORS]
     if table.line_numbers:
-        errors = [_with_line_number(error, table.line_numbers) for error in errors]
+        errors = [with_line_number(error, table.line_numbers) for error in errors]
     total_count = len(malformed_rows) + int(is_invalid.sum())
     raise RequestError(422, truncate_errors(errors, total_count))
 
@@ -61,7 +61,8 @@ def _describe_number(value: float) -> str:
     return f"{value:g}" if np.isfinite(value) else "not a finite number"
 
 
-def _with_line_number(error: FieldError, line_numbers: Sequence[int]) -> FieldError:
+def with_line_number(error: FieldError, line_numbers: Sequence[int]) -> FieldError:
+    """Return the error of a row of text with the line at which the row begins."""
     line_number = line_numbers[error.row or 0]
     problem = f"{error.problem} (line {line_number:,} of the body; rows count from 0)"
     return error.model_copy(update={"problem": problem})

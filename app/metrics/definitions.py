@@ -29,6 +29,9 @@ COUNTERS = {
     "housing_model_swaps": MetricDefinition("champions loaded, summed over all workers"),
     "housing_log_failures": MetricDefinition("batches of requests that could not be logged"),
     "housing_unlogged_answers": MetricDefinition("responses sent unlogged, as LOG_POLICY allows"),
+    "housing_feedback_rows": MetricDefinition(
+        "rows with true values: accepted, unchanged, corrected or refused", ("outcome",)
+    ),
     "housing_unusual_rows": MetricDefinition("rows unlike those the model was trained on"),
     "housing_shed_requests": MetricDefinition(
         "requests refused because too many waited or an API key's limit was reached", ("why",)

@@ -19,6 +19,7 @@ API_DESCRIPTION = (
 )
 STATUS_DESCRIPTIONS = {
     200: "Success",
+    202: "The true values are in the log, but for those of the rows that are named",
     400: "The body cannot be read",
     401: "The API key is missing or unknown",
     404: "There is no such prediction, no model yet, or no verdict of the monitoring",
@@ -97,7 +98,9 @@ def openapi_document() -> dict[str, Any]:
 def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     """Return the operation of an endpoint. schemas: by the name of the type."""
     is_public = endpoint.path in PUBLIC_PATHS
-    responses = {200: endpoint.response} | dict.fromkeys(endpoint.errors, endpoint.error)
+    responses = {endpoint.success: endpoint.response} | dict.fromkeys(
+        endpoint.errors, endpoint.error
+    )
     if not is_public:
         responses |= dict.fromkeys((401, 429), endpoint.error)
     operation: dict[str, Any] = {

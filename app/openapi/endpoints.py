@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from app.codecs.feedback_models import Feedback, FeedbackResult
 from app.codecs.json_body import (
     MAX_JSON_ROWS,
     BlockGroup,
@@ -43,6 +44,16 @@ INVOCATIONS_DESCRIPTION = (
     "`dataframe_split` (columns and data) is accepted too. Columns that the model does not use are "
     "ignored."
 )
+EXAMPLE_FEEDBACK: Content = {"id": "01a223f9b9d8751c98e02cdf5ced9afb-0", "truth": 4.526}
+EXAMPLE_FEEDBACK_CSV = "id,truth_usd\n01a223f9b9d8751c98e02cdf5ced9afb-0,452600\n"
+FEEDBACK_DESCRIPTION = (
+    "Each row names a prediction and its true value, which may arrive days later, also for "
+    "predictions of archived months. The answer comes once the values are committed: the same "
+    "value again changes nothing, another one is a correction and its history is kept. Rows are "
+    "taken in their order, so of two values of one prediction the last counts. A row with a "
+    "problem is left out and named under `errors`; if all rows have one, the status is 422. A "
+    f"table has up to {MAX_TABLE_ROWS:,} rows."
+)
 
 
 class Endpoint(NamedTuple):
@@ -53,13 +64,14 @@ class Endpoint(NamedTuple):
     path: str
     tag: str
     summary: str
-    response: Content  # of a 200
+    response: Content  # of a success
     errors: tuple[int, ...] = ()  # statuses beside those of the API keys
     error: Content = PROBLEM  # of these
     request: Content | None = None
     examples: dict[str, Any] | None = None  # of the body of the request, by media type
     query: type[BaseModel] | None = None  # a parameter without a default may be absent too
     description: str = ""
+    success: int = 200  # the status of a success
 
 
 def _json(body_type: Any) -> Content:
@@ -107,6 +119,15 @@ ENDPOINTS = (
         "get_prediction", "GET", "/predictions/{id}", PREDICTIONS,
         "A prediction as it was logged, and where its model comes from",
         _json(LoggedPredictionDetail), (404, 503),
+    ),
+    Endpoint(
+        "send_feedback", "POST", "/feedback", PREDICTIONS,
+        f"Record the true values of one prediction, or of up to {MAX_JSON_ROWS:,}",
+        _json(FeedbackResult), (400, 408, 413, 415, 422, 503),
+        request=_json(Feedback | models.FeedbackList) | _tables(TABLE_FORMATS),
+        examples={JSON_MEDIA_TYPE: EXAMPLE_FEEDBACK, CSV_MEDIA_TYPE: EXAMPLE_FEEDBACK_CSV},
+        description=FEEDBACK_DESCRIPTION,
+        success=202,
     ),
     Endpoint(
         "get_model", "GET", "/model", MODEL,

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, create_model
 
 from app.codecs import json_body
+from app.codecs.feedback_models import Feedback
 
 ONE_OF = Field(json_schema_extra=lambda schema: schema.update(oneOf=schema.pop("anyOf")))
 ListLength = Field(min_length=1, max_length=json_body.MAX_JSON_ROWS)
@@ -18,6 +19,9 @@ BlockGroupRow: Any = create_model(
     **_row_fields,
 )
 BlockGroupRows: Any = Annotated[list[BlockGroupRow], ListLength]
+
+
+FeedbackList: Any = Annotated[list[Feedback], ListLength]
 
 
 class InvocationRecords(BaseModel):

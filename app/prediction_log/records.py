@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -89,9 +90,14 @@ def error_line(request: HttpRequest, entry: LogEntry) -> bytes:
     return _json_line(request, entry.status, entry.latency_ms, fields)
 
 
-def request_line(request: HttpRequest, status: int) -> bytes:
-    """Return the line of a request that has no row: its path, and neither query nor headers."""
-    return _json_line(request, status, request.latency_ms(), {})
+def request_line(
+    request: HttpRequest, status: int, fields: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return the line of a request that has no row: its path, and neither query nor headers.
+
+    fields: what else it says.
+    """
+    return _json_line(request, status, request.latency_ms(), dict(fields or {}))
 
 
 def _json_line(

@@ -106,7 +106,7 @@ class PredictionLog:
             self._pending_lines.popleft()
 
     def _write_transaction(self, entries: Sequence[LogEntry], json_lines: bytes) -> None:
-        with self._exclusive_connection() as connection:
+        with self.exclusive_connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             for start in range(0, len(entries), ROWS_PER_INSERT):
                 rows = entries[start : start + ROWS_PER_INSERT]
@@ -126,12 +126,12 @@ class PredictionLog:
         SQLite itself would do so within a commit, and a batch of responses would wait for the
         disk. Raises PredictionLogError.
         """
-        with self._exclusive_connection() as connection:  # opened while no process moves the files
+        with self.exclusive_connection() as connection:  # opened while no process moves the files
             pass
         _, wal_pages, _ = self._checkpoint_wal(connection)
         if wal_pages > WAL_RESTART_PAGES:
             # it starts anew if nothing was written since the last page was moved
-            with self._exclusive_connection() as connection:
+            with self.exclusive_connection() as connection:
                 self._checkpoint_wal(connection)
 
     def _checkpoint_wal(self, connection: sqlite3.Connection) -> tuple[int, int, int]:
@@ -160,7 +160,7 @@ class PredictionLog:
 
         On a full disk everything but that works, so a page is written that changes nothing.
         """
-        with self._exclusive_connection() as connection:
+        with self.exclusive_connection() as connection:
             connection.execute("PRAGMA user_version = 0")
             self._json_lines.check_free_space()
 
@@ -171,18 +171,25 @@ class PredictionLog:
             self._json_lines.close()
 
     def _select(self, where_clause: str, *values: Any) -> list[LogEntry]:
+        with self.reading_connection() as connection:
+            statement = f"SELECT {COLUMN_LIST} FROM prediction {where_clause}"
+            return [LogEntry._make(row) for row in connection.execute(statement, values)]
+
+    @contextmanager
+    def reading_connection(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection to read by. Raises PredictionLogError, also for errors meanwhile."""
         try:
             with self._thread_lock:
-                rows = self._open_connection().execute(
-                    f"SELECT {COLUMN_LIST} FROM prediction {where_clause}", values
-                )
-                return [LogEntry._make(row) for row in rows]
+                yield self._open_connection()
         except (sqlite3.Error, OSError) as error:
             raise PredictionLogError(str(error)) from error
 
     @contextmanager
-    def _exclusive_connection(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection while all other writers wait; after a failure it is closed."""
+    def exclusive_connection(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection while all other writers wait; after a failure it is closed.
+
+        Raises PredictionLogError, also for errors meanwhile.
+        """
         if not self._thread_lock.acquire(timeout=LOG_WRITE_TIMEOUT_SECONDS):
             raise PredictionLogError(
                 "another request of this process has waited to be logged for too long"

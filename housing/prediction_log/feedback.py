@@ -158,6 +158,18 @@ def _record(
     return FeedbackOutcome.ACCEPTED if current is None else FeedbackOutcome.CORRECTED
 
 
+def read_current_truths(
+    connection: sqlite3.Connection, prediction_ids: Sequence[str]
+) -> dict[str, float]:
+    """Return the current true values of predictions, in $100,000, by id; those that have one."""
+    rows = connection.execute(
+        "SELECT prediction_id, truth FROM feedback WHERE superseded_at IS NULL "
+        f"AND prediction_id IN ({', '.join('?' * len(prediction_ids))})",
+        tuple(prediction_ids),
+    )
+    return dict(rows.fetchall())
+
+
 def read_history(connection: sqlite3.Connection, prediction_id: str) -> list[FeedbackEntry]:
     """Return the true values of a prediction, the current one last; none if there is none."""
     rows = connection.execute(HISTORY_QUERY, (prediction_id, prediction_id))

@@ -235,6 +235,7 @@ def state_settings(folder: Path, serving_folder: Path) -> dict[str, Any]:
     """Return settings of an instance that writes to a folder, and to no other."""
     files = {
         "DATABASE": "logs.db",
+        "ARCHIVE": "archive",
         "LOG_FILE": "api.log",
         "ACCESS_LOG": "access.log",
         "COUNTS": "counts",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.codecs import csv_body, tables
+from app.codecs import csv_body, csv_text, tables
 from app.codecs.tables import CSV_MEDIA_TYPE
 from app.problem_details import MAX_REPORTED_ERRORS, RequestError
 from housing.schema import FEATURE_NAMES, FEATURES
@@ -231,7 +231,7 @@ features_strategy = st.tuples(
 
 @given(
     rows=st.lists(features_strategy, min_size=1, max_size=20),
-    separator=st.sampled_from(csv_body.DELIMITERS),
+    separator=st.sampled_from(csv_text.DELIMITERS),
     decimal=st.sampled_from(".,"),
     line_end=st.sampled_from(["\n", "\r\n", "\r"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),

@@ -14,7 +14,7 @@ from app.auth.api_keys import PUBLIC_PATHS
 from app.codecs import tables
 from app.messages import JSON_MEDIA_TYPE
 from app.openapi.document import openapi_document
-from app.openapi.endpoints import ENDPOINTS
+from app.openapi.endpoints import ENDPOINTS, EXAMPLE_FEEDBACK
 from housing.monitoring.verdict import write_verdict
 from tests.support.monitoring_verdicts import RETRAIN
 
@@ -91,7 +91,7 @@ def test_a_field_that_may_be_absent_is_never_null_and_the_reverse():
 def test_the_bodies_are_those_that_the_service_takes():
     """The service names the formats that it takes when it refuses another one."""
     paths = openapi_document()["paths"]
-    for path in ("/predict", "/invocations"):
+    for path in ("/predict", "/invocations", "/feedback"):
         content = paths[path]["post"]["requestBody"]["content"]
         assert [*content] == [JSON_MEDIA_TYPE, *tables.TABLE_FORMATS]
     answers = paths["/predict"]["post"]["responses"]["200"]["content"]
@@ -140,23 +140,35 @@ def test_answers_are_as_the_document_says(api):
     prediction_id = ""
     for endpoint in ENDPOINTS:
         path = endpoint.path.replace("{id}", prediction_id)
-        send = api.get if endpoint.method == "GET" else partial(api.post, json=example(endpoint))
+        body = example(endpoint) if endpoint.request else None
+        if endpoint.path == "/feedback":
+            body = body | {"id": prediction_id}
+        send = api.get if endpoint.method == "GET" else partial(api.post, json=body)
         response = send(path)
-        check_response(endpoint, response, 200)
+        check_response(endpoint, response, endpoint.success)
         prediction_id = response.json["id"] if endpoint.path == "/predict" else prediction_id
     Path(api.settings["VERDICT"]).unlink()
 
 
-def test_answers_to_tables_are_as_the_document_says(api):
+def test_answers_to_tables_are_as_the_document_says(api, block_group):
+    prediction_id = api.post("/predict", json=block_group).json["id"]
     for endpoint in ENDPOINTS:
         if endpoint.request:
-            csv = endpoint.examples[tables.CSV_MEDIA_TYPE].encode()
-            check_response(endpoint, api.post(endpoint.path, csv, tables.CSV_MEDIA_TYPE), 200)
+            csv = endpoint.examples[tables.CSV_MEDIA_TYPE]
+            csv = csv.replace(EXAMPLE_FEEDBACK["id"], prediction_id).encode()
+            response = api.post(endpoint.path, csv, tables.CSV_MEDIA_TYPE)
+            check_response(endpoint, response, endpoint.success)
 
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/predict", 422), ("/invocations", 400), ("/predictions/{id}", 404), ("/monitoring", 404)],
+    [
+        ("/predict", 422),
+        ("/invocations", 400),
+        ("/predictions/{id}", 404),
+        ("/feedback", 422),
+        ("/monitoring", 404),
+    ],
 )
 def test_refusals_are_as_the_document_says(api, path, status):
     [endpoint] = [row for row in ENDPOINTS if row.path == path]

@@ -126,6 +126,10 @@ def test_openapi_python_client_predicts_and_finds_the_prediction(
     assert python_client.invoke.sync(client=client, body=rows).predictions == [
         prediction.prediction
     ]
+    row = python_client.Feedback(id=prediction.id, truth_usd=452_600.0)
+    assert python_client.send_feedback.sync(client=client, body=[row]).accepted == 1
+    logged = python_client.get_prediction.sync(prediction.id, client=client)
+    assert [(each.truth, each.superseded_at) for each in logged.feedback] == [(4.526, None)]
     assert python_client.ready.sync(client=client).model == prediction.model
     assert python_client.get_model.sync(client=client).version == prediction.model_version
 
@@ -174,6 +178,10 @@ def test_openapi_generator_predicts_and_finds_the_prediction(
     records = generator_client.InvocationRecords(dataframe_records=rows)
     answer = api.invoke(generator_client.InvokeRequest(records))
     assert answer.predictions == [prediction.prediction]
+    row = generator_client.Feedback(id=prediction.id, truth_usd=452_600.0)
+    request = generator_client.SendFeedbackRequest([row])
+    assert api.send_feedback(request).accepted == 1
+    assert api.get_prediction(prediction.id).truth == 4.526
     assert generator_client.OperationsApi(api_client).ready().model == prediction.model
     assert generator_client.ModelApi(api_client).get_model().version == prediction.model_version
 

@@ -75,7 +75,7 @@ def test_a_writer_that_holds_the_lock_for_long_lets_others_in(log, tmp_path):
 
     def hold_lock_repeatedly():
         while not stop_event.is_set():
-            with busy_log._exclusive_connection():
+            with busy_log.exclusive_connection():
                 time.sleep(4 * LONG_HOLD_SECONDS)
 
     holder = threading.Thread(target=hold_lock_repeatedly)
@@ -93,7 +93,7 @@ def test_a_writer_that_holds_the_lock_for_long_lets_others_in(log, tmp_path):
 
 def test_a_line_waits_for_the_next_while_the_log_is_busy(log, tmp_path):
     busy_log = PredictionLog(log.database, tmp_path / "busy.log")
-    with busy_log._exclusive_connection():
+    with busy_log.exclusive_connection():
         log.write_line(b"first\n")
         log.write_line(b"second\n")
         assert not tmp_path.joinpath("api.log").exists()
@@ -120,7 +120,7 @@ def test_a_line_that_cannot_be_written_is_reported_and_written_later(log, tmp_pa
 
 def test_rows_that_cannot_be_written_do_not_cost_the_lines_of_others(log, tmp_path):
     busy_log = PredictionLog(log.database, tmp_path / "busy.log")
-    with busy_log._exclusive_connection():
+    with busy_log.exclusive_connection():
         log.write_line(b"page\n")
     busy_log.close()
     log.write(make_entries("once", 1), b"")
