@@ -9,7 +9,7 @@ from pipeline import startup
 
 try:
     from housing import paths
-    from housing.cli import champion, logs, score
+    from housing.cli import champion, feedback, logs, score
     from housing.data import dvc_changes
     from housing.retraining import feedback_state
     from housing.tracking import probe
@@ -57,6 +57,7 @@ DASK_OPTION = Option(
 COMMANDS = [
     score.add_command,
     partial(champion.add_commands, hash_notebook=notebook_digest),
+    feedback.add_command,
     lambda add_command: logs.add_arguments(add_command("logs", logs.logs)),
 ]
 

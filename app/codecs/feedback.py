@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from app.codecs import columns, csv_text, json_body, json_text, sandbox, tables
 from app.codecs.columns import TableColumns
-from app.codecs.csv_body import NUMBER_PATTERN
 from app.codecs.feedback_models import FeedbackResult
 from app.codecs.tables import CSV_MEDIA_TYPE, PARQUET_MEDIA_TYPE
 from app.codecs.value_checks import with_line_number
@@ -25,18 +23,18 @@ from app.problem_details import (
 from housing.prediction_log.feedback import FeedbackOutcome, FeedbackReport
 from housing.prediction_log.feedback_rows import (
     FEEDBACK_FIELDS,
-    REFERENCE_FIELDS,
     TEXT_FIELDS,
     TRUTH_UNITS,
     FeedbackError,
+    describe_missing_columns,
     describe_unknown_field,
     parse_json,
+    parse_texts,
 )
 
 # every row of a JSON request; of a longer table the first ones, and the number of the others
 MAX_LISTED_PROBLEMS = json_body.MAX_JSON_ROWS
 MAX_PARSER_MESSAGE_CHARS = 200
-CSV_NUMBER = re.compile(NUMBER_PATTERN)
 FEEDBACK_COLUMNS = TableColumns(
     expected_kinds={
         "id": "text (the ids of predictions)",
@@ -97,7 +95,7 @@ def _decode_csv(body: bytes, max_rows: int) -> ParsedFeedback:
     columns.check_columns([(name, "") for name in header.names], FEEDBACK_COLUMNS)
     _check_columns(header.names)
     csv_text.check_line_count(body, header, max_rows)
-    has_decimal_commas = header.delimiter != ","
+    decimal_mark = "." if header.delimiter == "," else ","  # a point is understood too
     rows: list[Any] = []
     line_numbers: list[int] = []
     for row in csv_text.read_rows(body, header, max_rows):
@@ -107,29 +105,17 @@ def _decode_csv(body: bytes, max_rows: int) -> ParsedFeedback:
             continue
         cells = zip(header.names, row.cells, strict=True)
         # an index without a name is no field
-        fields = {name: cell.strip() or None for name, cell in cells if name in FEEDBACK_FIELDS}
-        rows.append(_parse_numbers(fields, has_decimal_commas))
+        fields = {name: cell for name, cell in cells if name in FEEDBACK_FIELDS}
+        rows.append(parse_texts(fields, decimal_mark))
     check_row_count(len(rows), max_rows)
     return ParsedFeedback(rows, line_numbers=line_numbers)
 
 
 def _check_columns(names: Sequence[str]) -> None:
     """Raise RequestError unless a table can say which predictions it is about, and their truth."""
-    for expected in (REFERENCE_FIELDS, tuple(TRUTH_UNITS)):
-        if not set(names) & set(expected):
-            choice = f"{', '.join(expected[:-1])} or {expected[-1]}"
-            raise RequestError(422, [field_error(f"the table has no column {choice}", expected[0])])
-
-
-def _parse_numbers(fields: dict[str, str | None], has_decimal_commas: bool) -> dict[str, Any]:
-    """Return the fields of a CSV row; what is no number stays text, which its check refuses."""
-    row: dict[str, Any] = dict(fields)
-    for name in FEEDBACK_COLUMNS.number_names:
-        text = fields.get(name)
-        if text is not None:
-            number = text.replace(",", ".") if has_decimal_commas else text
-            row[name] = float(number) if CSV_NUMBER.fullmatch(number) else text
-    return row
+    problems = describe_missing_columns(names)
+    if problems:
+        raise RequestError(422, [field_error(problem, name) for name, problem in problems])
 
 
 def encode_report(report: FeedbackReport, parsed: ParsedFeedback) -> FeedbackResult:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -31,6 +31,7 @@ MIN_TRUTH, MAX_TRUTH = 0.01, 50
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)  # by which a sender's clock may be ahead
 MAX_QUOTED_CHARS = 60  # of a wrong value that a problem repeats
 MAX_INDEX = 10**9
+NUMBER_PATTERN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 ID_PATTERN = re.compile("[!-~]{1,200}")  # the client's own X-Request-ID too
 
 
@@ -102,6 +103,32 @@ def parse_row(row: object, current_time: datetime) -> FeedbackRow:
     return FeedbackRow(
         _parse_reference(fields), _parse_truth(fields), _parse_time(fields, current_time)
     )
+
+
+def parse_texts(fields: Mapping[str, object], decimal_mark: str = ".") -> dict[str, object]:
+    """Return a row of CSV with its numbers; what is no number stays text, which is refused later.
+
+    fields: texts; an empty one is absent, as None is.
+    """
+    row: dict[str, object] = {}
+    for name, value in fields.items():
+        text = str(value).strip() if value is not None else ""
+        row[name] = text or None
+        if name in NUMBER_FIELDS:
+            number = text.replace(",", ".") if decimal_mark == "," else text
+            if NUMBER_PATTERN.fullmatch(number):
+                row[name] = float(number)
+    return row
+
+
+def describe_missing_columns(names: Collection[str]) -> list[tuple[str, str]]:
+    """Return the fields that a table lacks, which each row needs, and a sentence for each."""
+    problems = []
+    for fields in (REFERENCE_FIELDS, tuple(TRUTH_UNITS)):
+        if not set(names) & set(fields):
+            choice = f"{', '.join(fields[:-1])} or {fields[-1]}"
+            problems.append((fields[0], f"there is no column {choice}"))
+    return problems
 
 
 def describe_unknown_field(name: str) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from housing.prediction_log.reader import open_log
 from housing.prediction_log.table import lock_path
 
 POLL_INTERVAL_SECONDS = 0.0002  # a batch of rows takes about as long to write
@@ -98,3 +100,11 @@ def log_lock(log: Path) -> Iterator[None]:
         yield
     finally:
         lock.close()
+
+
+@contextmanager
+def exclusive_connection(log: Path) -> Iterator[sqlite3.Connection]:
+    """Open a log to write, while the service's workers wait. Raises RuntimeError."""
+    with log_lock(log), open_log(log, "rw") as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # it would be done under the lock
+        yield connection

@@ -225,7 +225,7 @@ def test_requests_are_named_in_tables_too(api, predict):
         ({"truth": [True]}, "truth", "truth is a column of bool, expected numbers ($100,000)"),
         ({"truth": [4.5], "id": [4.5]}, "id", "id is a column of double, expected text (the ids"),
         ({"truth": [4.5], "price": [1]}, "price", "'price' is not a field of feedback; expected"),
-        ({}, "truth", "the table has no column truth, truth_usd or actual"),
+        ({}, "truth", "there is no column truth, truth_usd or actual"),
     ],
 )
 def test_a_table_with_wrong_columns_is_refused(api, columns, field, problem):
