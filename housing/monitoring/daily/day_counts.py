@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from datetime import date
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -62,16 +62,26 @@ class ScalesCache:
 def digest(scales: RowScales) -> str:
     """Return a hash of everything that decides how rows are counted."""
     content = sha256()
-    parts: list[Any] = [scales.training_places, *_field_values(scales.error_table)]
-    for name, scale in sorted(scales.rank_scales.items()):
-        parts += [name, *_field_values(scale)]
-    for part in parts:
-        content.update(np.asarray(part).tobytes())
+    for field in fields(RowScales):
+        for part in _byte_parts(getattr(scales, field.name)):
+            content.update(part)
     return content.hexdigest()[:16]
 
 
-def _field_values(instance: Any) -> list[Any]:
-    return [getattr(instance, field.name) for field in fields(instance)]
+def _byte_parts(value: Any) -> Iterator[bytes]:
+    """Yield the bytes of all numbers and names within dataclasses, mappings and sequences."""
+    if is_dataclass(value):
+        for field in fields(value):
+            yield from _byte_parts(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for name, item in sorted(value.items()):
+            yield name.encode()
+            yield from _byte_parts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _byte_parts(item)
+    else:
+        yield np.asarray(value).tobytes()
 
 
 def prediction_tables(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -55,32 +56,61 @@ def tally_days(
     connection: sqlite3.Connection, times: TimeColumn, period: Period
 ) -> dict[date, DayTally]:
     """Count the rows of a table by day, in order. Times that begin with no date are passed over."""
-    tallies: dict[date, DayTally] = {}
-    name, column = times
-    rows_between = f"FROM {name} WHERE {column} >= ? AND {column} < ?"
-    first_query = f"SELECT {column} {rows_between} ORDER BY {column} LIMIT 1"
-    start, end = period.first.isoformat(), period.end.isoformat()
-    while (row := connection.execute(first_query, (start, end)).fetchone()) is not None:
-        text = str(row[0])
-        day = parse_day(text)
-        if day is None:
-            start = max(text[:10] + LAST_CHARACTER, text + "\0")
-            continue
-        start = next_day(day).isoformat()
-        tally = connection.execute(
-            f"SELECT count(*), max(rowid) {rows_between}", (day.isoformat(), start)
-        )
-        tallies[day] = DayTally(*tally.fetchone())
-    return tallies
+    return {
+        time_range.day: _tally(connection, times, time_range)
+        for time_range in _time_ranges(connection, times, period)
+        if time_range.day
+    }
 
 
-def count_rows_outside(connection: sqlite3.Connection, period: Period) -> int:
-    """Return how many predictions were, by their times, asked before or after a period."""
+def count_undated_rows(connection: sqlite3.Connection, possible_days: Period) -> int:
+    """Return how many predictions were, by their times, asked on none of the possible days."""
     conditions = "asked_at IS NULL", "asked_at < :first", "asked_at >= :end"
     # a sum, as each of the parts is answered by the index
     counts = " + ".join(
         f"(SELECT count(*) FROM prediction WHERE {condition})" for condition in conditions
     )
-    bounds = {"first": period.first.isoformat(), "end": period.end.isoformat()}
+    bounds = {"first": possible_days.first.isoformat(), "end": possible_days.end.isoformat()}
     [row_count] = connection.execute(f"SELECT {counts}", bounds).fetchone()
-    return row_count
+    return row_count + sum(
+        _tally(connection, ASKED_AT, time_range).row_count
+        for time_range in _time_ranges(connection, ASKED_AT, possible_days)
+        if time_range.day is None
+    )
+
+
+class _TimeRange(NamedTuple):
+    """Times from the start on, before the end: those of a day, or some that begin with no date."""
+
+    start: str
+    end: str
+    day: date | None
+
+
+def _time_ranges(
+    connection: sqlite3.Connection, times: TimeColumn, period: Period
+) -> Iterator[_TimeRange]:
+    """Yield the ranges that have rows, each with one look into the index."""
+    query = (
+        f"SELECT {times.column} FROM {times.table} "
+        f"WHERE {times.column} >= ? AND {times.column} < ? ORDER BY {times.column} LIMIT 1"
+    )
+    start, period_end = period.first.isoformat(), period.end.isoformat()
+    while (row := connection.execute(query, (start, period_end)).fetchone()) is not None:
+        text = str(row[0])
+        day = parse_day(text)
+        if day is None:
+            start, end = text, max(text[:10] + LAST_CHARACTER, text + "\0")
+        else:
+            start, end = day.isoformat(), next_day(day).isoformat()
+        yield _TimeRange(start, end, day)
+        start = end
+
+
+def _tally(connection: sqlite3.Connection, times: TimeColumn, time_range: _TimeRange) -> DayTally:
+    tally = connection.execute(
+        f"SELECT count(*), max(rowid) FROM {times.table} "
+        f"WHERE {times.column} >= ? AND {times.column} < ?",
+        (time_range.start, time_range.end),
+    )
+    return DayTally(*tally.fetchone())

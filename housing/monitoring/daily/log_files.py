@@ -19,7 +19,7 @@ from pathlib import Path
 from housing.monitoring.daily.log_days import (
     ASKED_AT,
     Period,
-    count_rows_outside,
+    count_undated_rows,
     next_day,
     tally_days,
 )
@@ -100,7 +100,7 @@ class LogFiles:
         for file in (self.log, *self.list_archives()):
             with _open_table(file) as connection:
                 if connection is not None:
-                    row_count += count_rows_outside(connection, possible_days)
+                    row_count += count_undated_rows(connection, possible_days)
         return row_count
 
     @contextmanager
