@@ -62,7 +62,8 @@ CHANGES = {
     "income": PlantedChange("MedInc x 1.15", _scale("MedInc", 1.15)),
     "dollars": PlantedChange("MedInc in dollars (x 10,000)", _scale("MedInc", USD_PER_UNIT / 10)),
     "joint": PlantedChange("MedInc permuted among the rows", _permute_income),
-    "sensor": PlantedChange("HouseAge stuck, one caller of five", _fix_age, ("caller-2",)),
+    "sensor": PlantedChange("HouseAge stuck, all rows", _fix_age),
+    "caller-sensor": PlantedChange("HouseAge stuck, one caller of five", _fix_age, ("caller-2",)),
     "san-diego": PlantedChange("all rows from San Diego", _keep_san_diego),
     "las-vegas": PlantedChange("half of the rows from Las Vegas", _move_to_las_vegas, (), 0.5),
     "caller": PlantedChange(

@@ -13,28 +13,24 @@ import argparse
 import math
 import time
 from collections import Counter
-from datetime import date
 from statistics import median_low
 from typing import NamedTuple
 
 from benchmarks.monitoring import traffic
-from benchmarks.monitoring.changes import ALL_CHANGES, CHANGES
+from benchmarks.monitoring.changes import CHANGES
 from benchmarks.monitoring.deployment import deploy
 from benchmarks.monitoring.traffic import VOLUMES, Plan
 from benchmarks.monitoring.workers import run_tasks
 from housing.monitoring.alarms import find_alarms
-from housing.monitoring.replay import count_traffic
 from housing.monitoring.signals import analyze
 
 N_SPLITS = 2
 
 
 class ChangedPeriod(NamedTuple):
-    """Some weeks with a planted change."""
+    """Some weeks with a planted change that are to be analysed."""
 
-    change: str  # a key of ALL_CHANGES
     plan: Plan
-    seed: int
     alarms_per_year: float
 
 
@@ -57,7 +53,7 @@ def main() -> None:
     parser.add_argument("--alarms-per-year", type=float, default=1.0, help="the budget")
     options = parser.parse_args()
     periods = [
-        ChangedPeriod(change, _plan(options, volume, seed), seed, options.alarms_per_year)
+        ChangedPeriod(_plan(options, change, volume, seed), options.alarms_per_year)
         for seed in range(options.repetitions)
         for change in options.changes
         for volume in options.volumes
@@ -70,24 +66,24 @@ def main() -> None:
     print(f"| days until seen; seen in {options.weeks_after} weeks; first by | {columns} |")
     print("|---" * (len(options.volumes) + 1) + "|")
     for change in options.changes:
-        cells = []
-        for volume in options.volumes:
-            cells.append(
-                describe(
-                    [
-                        alarm
-                        for period, alarm in first_alarms.items()
-                        if (period.change, period.plan.rows_per_week) == (change, volume)
-                    ]
-                )
+        cells = [
+            describe(
+                [
+                    alarm
+                    for (plan, _), alarm in first_alarms.items()
+                    if (plan.change, plan.rows_per_week) == (change, volume)
+                ]
             )
+            for volume in options.volumes
+        ]
         print(f"| {CHANGES[change].title} | {' | '.join(cells)} |", flush=True)
 
 
-def _plan(options: argparse.Namespace, volume: int, seed: int) -> Plan:
+def _plan(options: argparse.Namespace, change: str, volume: int, seed: int) -> Plan:
     return Plan(
         volume,
         options.weeks_before + options.weeks_after,
+        change,
         change_week=options.weeks_before,
         max_label_delay_days=options.label_delay_days,
         seed=seed,
@@ -96,13 +92,13 @@ def _plan(options: argparse.Namespace, volume: int, seed: int) -> Plan:
 
 def find_first_alarm(period: ChangedPeriod) -> FirstAlarm:
     """Simulate a period, and return the first alarm after the change."""
-    deployment = deploy(period.seed % N_SPLITS)
-    plan = period.plan._replace(change=ALL_CHANGES[period.change])
-    rows = traffic.simulate(deployment, plan)
-    counts = count_traffic(rows, deployment.reference, traffic.FIRST_DAY, plan.n_days)
-    analysis = analyze(counts, deployment.reference, period.alarms_per_year)
+    plan = period.plan
+    deployment = deploy(plan.seed % N_SPLITS)
+    analysis = analyze(
+        traffic.count(deployment, plan), deployment.reference, period.alarms_per_year
+    )
     alarm_days = (
-        ((date.fromisoformat(alarm.alarm_day) - traffic.FIRST_DAY).days - plan.change_day, alarm)
+        (traffic.day_number(alarm.alarm_day) - plan.change_day, alarm)
         for alarm in find_alarms(analysis)
     )
     later_alarms = [FirstAlarm(days, alarm.signal) for days, alarm in alarm_days if days >= 0]

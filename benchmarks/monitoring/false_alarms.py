@@ -22,7 +22,6 @@ from benchmarks.monitoring.deployment import deploy
 from benchmarks.monitoring.traffic import VOLUMES, Plan
 from benchmarks.monitoring.workers import run_tasks
 from housing.monitoring.alarms import find_alarms
-from housing.monitoring.replay import count_traffic
 from housing.monitoring.signals import analyze
 
 WEEKS_PER_YEAR = 365.25 / 7
@@ -79,8 +78,7 @@ def find_false_alarms(period: CleanPeriod) -> FalseAlarms:
     """Simulate a period, and count what is detected."""
     deployment = deploy(period.seed)
     plan = Plan(period.rows_per_week, period.n_weeks, seed=period.seed)
-    rows = traffic.simulate(deployment, plan)
-    counts = count_traffic(rows, deployment.reference, traffic.FIRST_DAY, plan.n_days)
+    counts = traffic.count(deployment, plan)
     analysis = analyze(counts, deployment.reference, period.alarms_per_year)
     by_evidence = Counter(
         str(stream.quantity.signal) for stream in analysis.streams for _ in stream.changes

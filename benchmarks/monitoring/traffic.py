@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.monitoring.changes import CHANGED_COLUMNS, NO_CHANGE, PlantedChange
+from benchmarks.monitoring.changes import ALL_CHANGES, CHANGED_COLUMNS, PlantedChange
 from benchmarks.monitoring.deployment import Deployment
 from housing.accepted_ranges import LOWER_LIMITS, UPPER_LIMITS
+from housing.monitoring.counts import DailyCounts
+from housing.monitoring.replay import count_traffic
 from housing.schema import FEATURE_NAMES
 
 FIRST_DAY = date(2026, 1, 5)  # a Monday
@@ -24,7 +26,7 @@ class Plan(NamedTuple):
 
     rows_per_week: int
     n_weeks: int
-    change: PlantedChange = NO_CHANGE
+    change: str = "clean"  # a key of ALL_CHANGES
     change_week: int = 0  # on its first day the change begins; counted from 0
     label_share: float = 1.0
     max_label_delay_days: int = (
@@ -51,14 +53,15 @@ def simulate(deployment: Deployment, plan: Plan) -> pd.DataFrame:
     """
     generator = np.random.default_rng([plan.seed, plan.rows_per_week])
     normal = deployment.population.assign(status=OK_STATUS, problem="")
-    changed = _answer_changed(deployment, plan.change)
+    change = ALL_CHANGES[plan.change]
+    changed = _answer_changed(deployment, change)
     n_rows = plan.rows_per_week * plan.n_weeks
     weeks = np.repeat(np.arange(plan.n_weeks), plan.rows_per_week)
     day = np.sort(weeks * 7 + generator.integers(0, 7, n_rows))
     caller = generator.choice(CALLERS, n_rows)
-    is_changed = (day >= plan.change_day) & (generator.random(n_rows) < plan.change.row_share)
-    if plan.change.callers:
-        is_changed &= np.isin(caller, plan.change.callers)
+    is_changed = (day >= plan.change_day) & (generator.random(n_rows) < change.row_share)
+    if change.callers:
+        is_changed &= np.isin(caller, change.callers)
     positions = np.where(
         is_changed,
         len(normal) + generator.integers(0, len(changed), n_rows),
@@ -93,6 +96,19 @@ def _answer_changed(deployment: Deployment, change: PlantedChange) -> pd.DataFra
     return pd.concat(parts, ignore_index=True)
 
 
-def day_of(number: int) -> date:
-    """Return the date of a day that is counted from 0."""
-    return FIRST_DAY + timedelta(days=number)
+def count(deployment: Deployment, plan: Plan) -> DailyCounts:
+    """Simulate traffic, and count it by day."""
+    rows = simulate(deployment, plan)
+    labelled = rows[rows.label_day < plan.n_days]
+    return count_traffic(
+        rows,
+        labelled.assign(day=labelled.label_day.astype(int)),
+        deployment.reference,
+        FIRST_DAY,
+        plan.n_days,
+    )
+
+
+def day_number(iso_day: str) -> int:
+    """Return a day counted from 0."""
+    return (date.fromisoformat(iso_day) - FIRST_DAY).days

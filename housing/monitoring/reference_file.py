@@ -12,7 +12,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from housing.data import splitting
 from housing.data.splitting import TrainTestSplit
 from housing.evaluation.calibration import IntervalPrediction
 from housing.inference import served_files
+from housing.inference.served_files import ServedFiles
 from housing.monitoring.counts import RowCounts
 from housing.monitoring.estimated_error import ErrorTable
 from housing.monitoring.quantities import Dimension, HistogramKey
@@ -132,19 +133,43 @@ def load_reference(version: ModelVersion) -> Reference:
     content = artifacts.read_reference(version)
     if content is not None:
         return replace(from_bytes(content), model_version=version.version)
+    held_out = load_held_out(version)
+    outputs = held_out.predict(held_out.split.test[FEATURE_NAMES].to_numpy(float))
+    return build_reference(
+        held_out.split.test,
+        outputs,
+        held_out.split.train,
+        version.name,
+        version.version,
+        held_out.served.training_domain,
+    )
+
+
+class HeldOut(NamedTuple):
+    """The split that a version was trained on, and what the version answers."""
+
+    split: TrainTestSplit
+    served: ServedFiles
+
+    def predict(self, rows: np.ndarray) -> IntervalPrediction:
+        """Predict (n, 8) rows; without intervals the ends are NaN."""
+        outputs = served_files.predict_all(self.served.model, rows)
+        no_ends = np.full((len(outputs), 3 - outputs.shape[1]), np.nan)
+        return IntervalPrediction(*np.column_stack([outputs, no_ends]).T)
+
+
+def load_held_out(version: ModelVersion) -> HeldOut:
+    """Return the split and the served graph of a registered version.
+
+    Raises ValueError, with the way out, if the files are gone or changed, or if that split is not
+    here; StoreUnreachableError if they cannot be fetched now.
+    """
     split = _training_split(version)
     folder = version.tags.get("served") or "served"
     with TemporaryDirectory() as download_folder:
         model_folder = artifacts.download(version, Path(download_folder), folder)
         files = served_files.read_files(model_folder / folder)
-    served = served_files.load(version.label, files)
-    outputs = served_files.predict_all(served.model, split.test[FEATURE_NAMES].to_numpy(float))
-    no_ends = np.full((len(outputs), 3 - outputs.shape[1]), np.nan)
-    predictions = IntervalPrediction(*np.column_stack([outputs, no_ends]).T)
-    domain = served.training_domain
-    return build_reference(
-        split.test, predictions, split.train, version.name, version.version, domain
-    )
+    return HeldOut(split, served_files.load(version.label, files))
 
 
 def _training_split(version: ModelVersion) -> TrainTestSplit:

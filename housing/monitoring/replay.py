@@ -15,39 +15,39 @@ from scipy.sparse import csr_array
 
 from housing.monitoring import row_counts
 from housing.monitoring.counts import DailyCounts
+from housing.monitoring.daily.day_counts import SAMPLE_ROWS_PER_DAY
+from housing.monitoring.daily.day_scan import OK_STATUS
 from housing.monitoring.quantities import LABELLED_ESTIMATE, Dimension, HistogramKey, Signal
 from housing.monitoring.row_counts import RowGroups, RowScales
 from housing.schema import FEATURE_NAMES
 
-SAMPLE_ROWS_PER_DAY = 200
 ROWS_PER_CHUNK = 100_000
 VERSION = "replayed"
-OK_STATUS = 200
 
 DayArrays = dict[HistogramKey, np.ndarray]  # (n_days, m)
 
 
 def count_traffic(
-    rows: pd.DataFrame, scales: RowScales, first_day: date, n_days: int
+    rows: pd.DataFrame,
+    labelled_rows: pd.DataFrame,
+    scales: RowScales,
+    first_day: date,
+    n_days: int,
 ) -> DailyCounts:
     """Count simulated traffic by day.
 
-    rows: the columns of `row_counts.count_rows` with the truth, and day, label_day, status, problem.
-    A day is a number from 0; label_day is NaN for a row whose true value does not arrive, and what
-    arrives after the last day does not count.
+    rows: the columns of `row_counts.count_rows`, and day (a number from 0), status and problem
+    (empty if answered); a truth does not count. labelled_rows: with the truth, and day: the one on
+    which it arrives.
     """
     days = tuple(first_day + timedelta(days=number) for number in range(n_days))
     is_answered = (rows.status == OK_STATUS).to_numpy()
     answered = rows[is_answered]
-    labelled = answered[answered.label_day < n_days]
-    histograms, moments = {}, {}
-    for frame, numbers in (
-        (answered.drop(columns="truth"), answered.day),
-        (labelled, labelled.label_day),
-    ):
+    histograms: DayArrays = {}
+    moments: DayArrays = {}
+    for frame in (answered.drop(columns="truth", errors="ignore"), labelled_rows):
         for start in range(0, len(frame), ROWS_PER_CHUNK):
-            chunk = slice(start, start + ROWS_PER_CHUNK)
-            counts = _count_days(frame[chunk], numbers[chunk].to_numpy(int), n_days, scales)
+            counts = _count_days(frame[start : start + ROWS_PER_CHUNK], n_days, scales)
             for total, part in zip((histograms, moments), counts, strict=True):
                 _add(total, part)
     sample = answered.groupby("day").head(SAMPLE_ROWS_PER_DAY)
@@ -66,10 +66,9 @@ def count_traffic(
     )
 
 
-def _count_days(
-    rows: pd.DataFrame, days: np.ndarray, n_days: int, scales: RowScales
-) -> tuple[DayArrays, DayArrays]:
-    """Return the histograms and moments of each day; days: (n,) the number of each row's."""
+def _count_days(rows: pd.DataFrame, n_days: int, scales: RowScales) -> tuple[DayArrays, DayArrays]:
+    """Return the histograms and moments of each day."""
+    days = rows.day.to_numpy(int)
     distances_km = scales.distances_km(rows)
     estimates_usd = scales.error_table.estimate(row_counts.error_rows(rows, distances_km))
     if "truth" in rows:

@@ -71,7 +71,7 @@ class Job(NamedTuple):
     @property
     def plan(self) -> Plan:
         """All weeks are clean, or all are changed."""
-        return Plan(self.rows_per_week, self.n_weeks, ALL_CHANGES[self.change], 0, seed=self.seed)
+        return Plan(self.rows_per_week, self.n_weeks, self.change, 0, seed=self.seed)
 
 
 def main() -> None:
