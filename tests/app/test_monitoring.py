@@ -141,9 +141,11 @@ def test_a_damaged_verdict_is_reported_once_and_read_once(tmp_path, caplog):
     assert file.read().verdict is None
 
 
-def test_a_file_that_cannot_be_looked_at_is_a_problem_alone(tmp_path):
+def test_a_file_that_cannot_be_looked_at_is_a_problem_alone(tmp_path, caplog):
     (tmp_path / "file").touch()
-    assert "Not a directory" in VerdictFile(tmp_path / "file" / "verdict.json").read().problem
+    file = VerdictFile(tmp_path / "file" / "verdict.json")
+    assert all("Not a directory" in file.read().problem for _ in range(3))
+    assert len(caplog.records) == 1
 
 
 def test_fields_of_a_later_version_are_ignored(tmp_path):

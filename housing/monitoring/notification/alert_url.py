@@ -19,6 +19,9 @@ EXPECTED_FORMS = (
     "https://HOST/PATH, mailto:ADDRESS, or smtp://USER:PASSWORD@HOST:PORT/?to=ADDRESS "
     "(smtps:// for TLS)"
 )
+TEAMS_WORKFLOW_DOMAINS = (
+    ".logic.azure.com", ".powerplatform.com", ".powerautomate.com", ".flow.microsoft.com",
+)  # fmt: skip
 ADDRESS_PATTERN = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 
 
@@ -33,6 +36,11 @@ class Webhook:
         """The address without what may be secret."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.hostname}"
+
+    @property
+    def is_teams_workflow(self) -> bool:
+        """Whether it is a workflow of Microsoft Teams, which takes cards alone."""
+        return (urlsplit(self.url).hostname or "").endswith(TEAMS_WORKFLOW_DOMAINS)
 
 
 @dataclass(frozen=True)

@@ -70,13 +70,23 @@ def deliver(
 
 
 def _post(message: Message, webhook: Webhook) -> None:
-    """Send {"text": ...} and our fields; if the receiver refuses these, the text alone."""
+    """Send the content; if the receiver refuses our fields, the text alone."""
     try:
-        _post_json(webhook, {"text": message.text, **message.fields})
+        _post_json(webhook, webhook_content(message, webhook))
     except _AttemptError as error:
         if error.status != http.client.BAD_REQUEST:
             raise
         _post_json(webhook, {"text": message.text})
+
+
+def webhook_content(message: Message, webhook: Webhook) -> dict[str, Any]:
+    """Return the JSON of a message: the text and our fields; for workflows of Teams a card."""
+    if not webhook.is_teams_workflow:
+        return {"text": message.text, **message.fields}
+    lines = [{"type": "TextBlock", "text": line, "wrap": True} for line in message.text.split("\n")]
+    card = {"type": "AdaptiveCard", "version": "1.4", "body": lines}
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
+    return {"type": "message", "attachments": [attachment]}
 
 
 def _post_json(webhook: Webhook, content: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from housing.monitoring.notification.alert_url import parse_alert_url
-from housing.monitoring.notification.delivery import DeliveryError, deliver
+from housing.monitoring.notification.delivery import DeliveryError, deliver, webhook_content
 from housing.monitoring.notification.message import Message
 from tests.support.alert_receivers import MailReceiver, serving
 from tests.support.processes import free_port
@@ -58,6 +58,15 @@ def test_a_webhook_that_refuses_our_fields_gets_the_text_alone(webhook):
     webhook.refuses_unknown_fields = True
     deliver(MESSAGE, parse_alert_url(webhook.url))
     assert webhook.bodies[1:] == [{"text": MESSAGE.text}]
+
+
+def test_a_workflow_of_teams_gets_a_card():
+    url = "https://prod-1.westeurope.logic.azure.com:443/workflows/s3cret?sig=s3cret"
+    content = webhook_content(Message("s", "one line\nanother", {}), parse_alert_url(url))
+    [attachment] = content["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    texts = [block["text"] for block in attachment["content"]["body"]]
+    assert texts == ["one line", "another"]
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
