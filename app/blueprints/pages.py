@@ -12,6 +12,7 @@ from app.blueprints import outline
 from app.codecs.predict import SAMPLE_NOTICE
 from app.model.champion import champion_loader
 from app.verdict_file import describe_verdict, verdict_file
+from housing.prediction_log.feedback_rows import MAX_TRUTH, MIN_TRUTH
 from housing.schema import FEATURES, USD_PER_UNIT
 
 bp = Blueprint("pages", __name__)
@@ -39,6 +40,7 @@ def index() -> str:
         usd_per_unit=USD_PER_UNIT,
         monitoring=describe_verdict(reading, Path(current_app.config["REPORTS"])),
         monitored_on=_format_day(reading.created_at) if reading.created_at else "",
+        truth_limits_usd=[int(limit * USD_PER_UNIT) for limit in (MIN_TRUTH, MAX_TRUTH)],
     )
 
 

@@ -241,7 +241,7 @@ function logLink(id, text) {
 // ---- recent predictions
 
 async function refreshRecent() {
-  if (recentSection.dataset.missing) return;
+  if (recentSection.dataset.missing || recentSection.querySelector("form")) return; // it would be lost
   const response = await fetch(`${root}/predictions?limit=10`).catch(() => null);
   if (response && response.status === 404) recentSection.dataset.missing = "true"; // an older service
   if (!response || !response.ok) return;
@@ -262,6 +262,7 @@ function recentRow(prediction) {
     "tr", "",
     createElement("td", "", logLink(prediction.id, time)),
     createElement("td", "dollars", value),
+    createElement("td", "dollars", ...truthButton(prediction)),
     locationCell,
     createElement("td", "", prediction.model_version ?? "–"),
   );
@@ -270,10 +271,92 @@ function recentRow(prediction) {
     refillButton.type = "button";
     locationCell.replaceChildren(refillButton);
     row.className = "refillable";
-    row.addEventListener("click", ({ target }) => target.closest("a") || fillForm(prediction.input));
+    row.addEventListener("click", ({ target }) => target.closest("a, .truth") || fillForm(prediction.input));
   }
   if (prediction.problem) locationCell.append(createElement("small", "", prediction.problem));
   return row;
+}
+
+// ---- true values
+
+// Returns the button that shows the true value of a prediction and asks for it; none if it was refused.
+function truthButton(prediction) {
+  if (prediction.prediction_usd == null || prediction.truth_usd === undefined) return [];
+  const isKnown = prediction.truth_usd !== null;
+  const button = createElement("button", "truth", isKnown ? formatDollars(prediction.truth_usd) : "add");
+  button.type = "button";
+  button.dataset.id = prediction.id;
+  const value = formatHouseValue(prediction.prediction_usd);
+  button.setAttribute("aria-label", isKnown
+    ? `true value ${formatDollars(prediction.truth_usd)} of the prediction ${value}, correct it`
+    : `add the true value of the prediction ${value}`);
+  button.addEventListener("click", () => openTruthForm(button, prediction));
+  return [button];
+}
+
+// Opens a form below the row of a prediction; only one is open at a time.
+function openTruthForm(button, prediction) {
+  recentSection.querySelector("tr.truth")?.remove();
+  const label = createElement("label", "", `True value of the prediction ${formatHouseValue(prediction.prediction_usd)}, in dollars`);
+  const input = createElement("input", "");
+  const problem = createElement("small", "problem");
+  const [saveButton, cancelButton] = ["Save", "Cancel"].map((text) => createElement("button", "", text));
+  const truthForm = createElement("form", "", label, input, saveButton, cancelButton, problem);
+  Object.assign(label, { htmlFor: "truth" });
+  Object.assign(input, { id: "truth", name: "truth_usd", type: "text", inputMode: "decimal", autocomplete: "off" });
+  Object.assign(problem, { id: "truth-problem" });
+  Object.assign(saveButton, { type: "submit" });
+  Object.assign(cancelButton, { type: "button" });
+  input.setAttribute("aria-describedby", "truth-problem");
+  problem.setAttribute("aria-live", "polite");
+  truthForm.noValidate = true;
+  if (prediction.truth_usd !== null) input.value = prediction.truth_usd;
+  const cell = createElement("td", "", truthForm);
+  cell.colSpan = button.closest("tr").cells.length;
+  button.closest("tr").after(createElement("tr", "truth", cell));
+  cancelButton.addEventListener("click", () => closeTruthForm(prediction.id));
+  truthForm.addEventListener("keydown", ({ key }) => key === "Escape" && closeTruthForm(prediction.id));
+  truthForm.addEventListener("submit", (event) => {
+    event.preventDefault();
+    saveTruth(prediction.id, input, saveButton);
+  });
+  input.focus();
+  input.select();
+}
+
+async function closeTruthForm(id) {
+  recentSection.querySelector("tr.truth")?.remove();
+  await refreshRecent();
+  recentSection.querySelector(`button[data-id="${CSS.escape(id)}"]`)?.focus();
+}
+
+async function saveTruth(id, input, saveButton) {
+  const { minUsd, maxUsd } = recentSection.dataset;
+  const text = input.value.replace(/[$,\s]/g, "");
+  const dollars = Number(text);
+  if (!text || !(dollars >= Number(minUsd) && dollars <= Number(maxUsd))) {
+    showTruthProblem(input, `expected dollars from ${formatDollars(minUsd)} to ${formatDollars(maxUsd)}`);
+    return;
+  }
+  saveButton.disabled = true;
+  const response = await fetch(`${root}/feedback`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ id, truth_usd: dollars }),
+  }).catch(() => null);
+  saveButton.disabled = false;
+  if (response?.ok) {
+    await closeTruthForm(id);
+    return;
+  }
+  const body = response ? await response.json().catch(() => ({})) : {};
+  showTruthProblem(input, body.detail ?? "the service does not answer; try again");
+}
+
+function showTruthProblem(input, problem) {
+  input.setAttribute("aria-invalid", "true");
+  byId("truth-problem").textContent = `${problem[0].toUpperCase()}${problem.slice(1)}.`;
+  input.focus();
 }
 
 function fillForm(row) {
