@@ -14,10 +14,11 @@ import pandas as pd
 
 from housing.prediction_log.labelled import LabelledRow, read_labelled_rows
 from housing.prediction_log.reader import open_log
-from housing.prediction_log.shadow_answers import ModelKey
+from housing.prediction_log.shadow_answers import ModelKey, has_answers
 from housing.schema import USD_PER_UNIT
 
 LOOKUP_ROWS = 500  # looked up in one query
+AFTER_ALL_TIMES = "~"  # in the order of ISO times
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,13 @@ def champion_version_of(
 
 def _first_day(connection: sqlite3.Connection, challenger: ModelKey) -> str:
     """Return a day before which no true value of the challenger's rows can have arrived."""
+    if not has_answers(connection):
+        return AFTER_ALL_TIMES
     [first_time] = connection.execute(
         "SELECT min(answered_at) FROM shadow WHERE model_name = ? AND model_version = ?", challenger
     ).fetchone()
     if first_time is None:
-        return "~"  # after all times
+        return AFTER_ALL_TIMES
     # the challenger answers later than the champion, so the value may have arrived in between
     return (date.fromisoformat(first_time[:10]) - timedelta(days=1)).isoformat()
 

@@ -85,6 +85,12 @@ def write(connection: sqlite3.Connection, answers: Sequence[ShadowAnswer], max_r
         raise
 
 
+def has_answers(connection: sqlite3.Connection) -> bool:
+    """Return whether the table is there; a moment after the file it is not yet."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'shadow'"
+    return connection.execute(query).fetchone() is not None
+
+
 def find(file: Path, prediction_id: str) -> list[ShadowAnswer]:
     """Return what challengers answered in place of a prediction, the oldest first.
 
@@ -94,6 +100,8 @@ def find(file: Path, prediction_id: str) -> list[ShadowAnswer]:
         return []
     uri = f"{file.resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, WRITE_TIMEOUT_SECONDS, uri=True)) as connection:
+        if not has_answers(connection):
+            return []
         rows = connection.execute(
             f"SELECT {COLUMN_LIST} FROM shadow WHERE prediction_id = ? ORDER BY number",
             (prediction_id,),
@@ -106,6 +114,8 @@ def newest_challenger(file: Path) -> ModelKey | None:
     if not file.exists():
         return None
     with open_log(file) as connection:
+        if not has_answers(connection):
+            return None
         row = connection.execute(
             "SELECT model_name, model_version FROM shadow ORDER BY number DESC LIMIT 1"
         ).fetchone()

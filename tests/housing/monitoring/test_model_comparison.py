@@ -202,4 +202,9 @@ def test_a_corrected_truth_replaces_the_first(log):
 
 def test_without_a_shadow_there_is_nothing_to_compare(home):
     log = write_log(home / "var" / "logs.db", [])
-    assert load_comparison(log, log.with_name("shadow.db")) is None
+    shadow_file = log.with_name("shadow.db")
+    assert load_comparison(log, shadow_file) is None
+    shadow_file.touch()
+    assert load_comparison(log, shadow_file) is None
+    report = load_comparison(log, shadow_file, challenger=CHALLENGER)
+    assert report.comparison.row_count == len(report.evidence) == 0

@@ -1,6 +1,7 @@
 """The challenger's answers: each is kept once, found by its prediction, and the oldest go first."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -42,6 +43,15 @@ def test_the_oldest_answers_make_room_for_new_ones(log):
 
 def test_without_answers_none_is_found(log):
     file = shadow_answers.shadow_path(log)
+    assert shadow_answers.find(file, "a") == []
+    assert shadow_answers.newest_challenger(file) is None
+
+
+def test_a_file_whose_table_is_not_there_yet_has_no_answers(log):
+    file = shadow_answers.shadow_path(log)
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
     assert shadow_answers.find(file, "a") == []
     assert shadow_answers.newest_challenger(file) is None
 
