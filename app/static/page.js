@@ -241,11 +241,12 @@ function logLink(id, text) {
 // ---- recent predictions
 
 async function refreshRecent() {
-  if (recentSection.dataset.missing || recentSection.querySelector("form")) return; // it would be lost
+  if (recentSection.dataset.missing) return;
   const response = await fetch(`${root}/predictions?limit=10`).catch(() => null);
   if (response && response.status === 404) recentSection.dataset.missing = "true"; // an older service
   if (!response || !response.ok) return;
   const { predictions } = await response.json();
+  if (recentSection.querySelector("form")) return; // what is typed would be lost
   recentSection.hidden = !predictions.length;
   recentSection.querySelector("tbody").replaceChildren(...predictions.map(recentRow));
 }

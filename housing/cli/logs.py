@@ -15,14 +15,15 @@ if TYPE_CHECKING:  # every command of the runner reads this module; few of them 
 LOGS_DESCRIPTION = """
 Prints the newest answers of the service, refused requests too, one a line: time (UTC), status,
 value and 90 % interval (not calibrated where there are warnings), version, latency, place
-(latitude,longitude), warnings. `--json` has all columns, the ids that `trace` takes among them.
+(latitude,longitude), true value and error if the value is known, warnings. `--json` has all
+columns, the ids that `trace` takes among them.
 """
 TIME_HELP = (
     "TIME is an ISO date or time in UTC (2026-11-25, 2026-11-25T14:30, 14:30), or 30m, 2h, 7d ago."
 )
 FILTER_OPTIONS = {
-    "since", "until", "status", "version", "model", "problem", "warned", "place", "min_usd",
-    "max_usd", "request",
+    "since", "until", "status", "version", "model", "problem", "warned", "labelled", "place",
+    "min_usd", "max_usd", "request",
 }  # fmt: skip
 DISPLAY_OPTIONS = {"limit", "follow", "json", "summary", "source"}
 ARCHIVE_OPTIONS = {"to", "compact"}
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="NAME", help="the registered model")
     add("--problem", action="store_true", help="those that were refused")
     add("--warned", action="store_true", help="those with warnings")
+    add("--labelled", action="store_true", help="those whose true value is known")
     add("--place", metavar="LAT,LON,KM", help="no farther than KM from a place")
     add("--min-usd", metavar="USD", help="worth that or more")
     add("--max-usd", metavar="USD", help="worth that or less")

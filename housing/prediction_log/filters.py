@@ -16,6 +16,8 @@ TIME_FORMATS = (
     "an ISO date or time in UTC (2026-11-25, 2026-11-25T14:30, 14:30 for today's), or how "
     "long ago: 30m, 2h, 7d"
 )
+# of a row of the prediction, whose table has no other name
+CURRENT_TRUTH = "label.prediction_id = prediction.id AND label.superseded_at IS NULL"
 
 
 class Clause(NamedTuple):
@@ -39,6 +41,7 @@ class LogFilters(NamedTuple):
     min_usd: float | None = None  # in dollars
     max_usd: float | None = None
     request_id: str | None = None
+    only_labelled: bool = False  # with a true value
 
 
 def parse_filters(options: Mapping[str, Any]) -> LogFilters:
@@ -55,6 +58,7 @@ def parse_filters(options: Mapping[str, Any]) -> LogFilters:
         model=options.get("model"),
         only_errors=bool(options.get("problem")),
         only_with_warnings=bool(options.get("warned")),
+        only_labelled=bool(options.get("labelled")),
         area=values.pop("place", None),
         request_id=options.get("request"),
         **values,
@@ -140,11 +144,13 @@ OPTION_PARSERS: dict[str, Callable[[str, str], Any]] = {
 }
 
 
-def where_clause(filters: LogFilters, columns: Collection[str]) -> Clause:
+def where_clause(filters: LogFilters, columns: Collection[str], feedback_table: str = "") -> Clause:
     """Return all filters as one condition.
 
-    columns: those of the table, which may lack the newer ones.
+    columns: those of the table, which may lack the newer ones. feedback_table: SQL's name of the
+    table of true values, if there is one.
     """
+    is_labelled = f"EXISTS (SELECT 1 FROM {feedback_table} AS label WHERE {CURRENT_TRUTH})"
     warnings = "warnings" if "warnings" in columns else "NULL"
     clauses_by_filter = {
         "since": Clause("asked_at >= ?", (filters.since,)),
@@ -157,6 +163,7 @@ def where_clause(filters: LogFilters, columns: Collection[str]) -> Clause:
         "area": _distance_clause(*filters.area) if filters.area else Clause(""),
         "min_usd": Clause(f"prediction * {USD_PER_UNIT} >= ?", (filters.min_usd,)),
         "max_usd": Clause(f"prediction * {USD_PER_UNIT} <= ?", (filters.max_usd,)),
+        "only_labelled": Clause(is_labelled if feedback_table else "FALSE"),
         "request_id": _request_clause(filters.request_id or "", columns),
     }
     clauses = [

@@ -30,8 +30,18 @@ def to_text(row: Mapping[str, Any]) -> str:
     version = f"v{row['model_version'] or '?':<3}"
     location = _format_location(row["input"])
     warnings = _to_single_line("; ".join(map(str, _parse_json(row["warnings"]) or [])))
-    line = f"{start}${value:>7} {interval:20}  {version} {latency:>8}  {location:13}  {warnings}"
-    return line.rstrip()
+    remarks = [_format_truth(row["prediction"], row.get("truth")), warnings]
+    line = f"{start}${value:>7} {interval:20}  {version} {latency:>8}  {location:13}"
+    return "  ".join([line, *filter(None, remarks)]).rstrip()
+
+
+def _format_truth(prediction: float, truth: float | None) -> str:
+    """Return the true value and the error of the prediction; empty if the value is not known."""
+    if truth is None:
+        return ""
+    error = prediction - truth
+    sign = "−" if error < 0 else "+"
+    return f"true ${_format_usd(truth)}, error {sign}${_format_usd(abs(error))}"
 
 
 def summary_lines(log_summary: Mapping[str, Any]) -> Iterator[str]:

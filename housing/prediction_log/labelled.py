@@ -62,7 +62,7 @@ def read_labelled_rows(
     if not log.exists():
         return
     with open_log(log) as connection:
-        if not has_feedback(connection):
+        if not table.has_feedback(connection):
             return
         connection.row_factory = None
         connection.execute("BEGIN")  # so that all queries of the log see the same rows
@@ -87,12 +87,6 @@ def read_labelled_rows(
                 yield from _read_month(connection, file, months.month_ids(month))
 
 
-def has_feedback(connection: sqlite3.Connection) -> bool:
-    """Return whether a log has the table of true values; an older service did not create it."""
-    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'feedback'"
-    return connection.execute(query).fetchone() is not None
-
-
 def find_changed_days(log: Path, after_number: int = 0) -> ChangedDays:
     """Return the days of arrival whose current true values have changed since a number.
 
@@ -101,7 +95,7 @@ def find_changed_days(log: Path, after_number: int = 0) -> ChangedDays:
     if not log.exists():
         return ChangedDays([], 0)
     with open_log(log) as connection:
-        if not has_feedback(connection):
+        if not table.has_feedback(connection):
             return ChangedDays([], 0)
         connection.execute("BEGIN")
         days = connection.execute(

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from housing import paths
-from housing.prediction_log.filters import LogFilters, where_clause
-from housing.prediction_log.table import MIGRATED_COLUMNS, column_types
+from housing.prediction_log import months
+from housing.prediction_log.filters import CURRENT_TRUTH, LogFilters, where_clause
+from housing.prediction_log.table import MIGRATED_COLUMNS, column_types, has_feedback
 
 FOLLOW_INTERVAL_SECONDS = 0.25  # between two looks for new rows
 LOG_READ_TIMEOUT_SECONDS = 5.0  # where SQLite must wait; a reader of a log in use need not
@@ -70,7 +71,8 @@ def select_newest(
     columns = column_types(connection)
     if not columns:
         return
-    condition, values = where_clause(filters, columns)
+    feedback_table = find_feedback_table(connection)
+    condition, values = where_clause(filters, columns, feedback_table)
     # The inner query sorts only times and row numbers, however long the list is. For the few rows
     # of one request, "+" keeps SQLite from walking the index on the time.
     sort_key = "+asked_at" if filters.request_id else "asked_at"
@@ -79,12 +81,27 @@ def select_newest(
         f"ORDER BY {sort_key} DESC, rowid DESC LIMIT ?"
     )
     cursor = connection.execute(
-        f"SELECT {_select_list(columns)} FROM ({newest}) AS newest "
-        "CROSS JOIN prediction ON prediction.rowid = newest.number "
-        "ORDER BY newest.at, newest.number",
+        f"SELECT {_select_list(columns)}{', label.truth AS truth' if feedback_table else ''} "
+        f"FROM ({newest}) AS newest CROSS JOIN prediction ON prediction.rowid = newest.number "
+        + (f"LEFT JOIN {feedback_table} AS label ON {CURRENT_TRUTH} " if feedback_table else "")
+        + "ORDER BY newest.at, newest.number",
         (*values, limit),
     )
     yield from map(dict, cursor)
+
+
+def find_feedback_table(connection: sqlite3.Connection) -> str:
+    """Return SQL's name of the table of true values; empty if there is none.
+
+    Those of an archived month are in the log, which is attached to the connection.
+    """
+    [(_, _, file)] = connection.execute("PRAGMA database_list").fetchall()
+    log = log_path()
+    schema = "main"
+    if months.file_month(Path(file)) and log.is_file():
+        connection.execute("ATTACH ? AS log", (f"{log.resolve().as_uri()}?mode=ro",))
+        schema = "log"
+    return f"{schema}.feedback" if has_feedback(connection, schema) else ""
 
 
 def _select_list(columns: Collection[str]) -> str:
@@ -136,7 +153,8 @@ class LogTail:
 
     def _select_new(self, connection: sqlite3.Connection) -> list[LogRow]:
         columns = column_types(connection)
-        condition, values = where_clause(self.filters, columns)
+        feedback_table = "feedback" if has_feedback(connection) else ""
+        condition, values = where_clause(self.filters, columns, feedback_table)
         rows = connection.execute(
             f"SELECT {_select_list(columns)} FROM prediction NOT INDEXED "
             f"WHERE rowid > ? AND {condition} ORDER BY rowid",

@@ -66,7 +66,8 @@ def _select_rows(file: Path, filters: LogFilters) -> Iterator[tuple[Any, ...]]:
         columns = table.column_types(connection)
         if not columns:
             return
-        condition, values = where_clause(filters, columns)
+        feedback_table = reader.find_feedback_table(connection)
+        condition, values = where_clause(filters, columns, feedback_table)
         has_warnings = "coalesce(warnings NOT IN ('', '[]'), 0)" if "warnings" in columns else "0"
         connection.row_factory = None
         yield from connection.execute(

@@ -68,6 +68,15 @@ def create_or_migrate(connection: sqlite3.Connection) -> None:
     connection.execute(CALLER_ID_INDEX)
 
 
+def has_feedback(connection: sqlite3.Connection, schema: str = "main") -> bool:
+    """Return whether a log has the table of true values; an older service did not create it.
+
+    schema: SQLite's name of the database, if it is an attached one.
+    """
+    query = f"SELECT 1 FROM {schema}.sqlite_master WHERE type = 'table' AND name = 'feedback'"
+    return connection.execute(query).fetchone() is not None
+
+
 def column_types(connection: sqlite3.Connection, schema: str = "main") -> dict[str, str]:
     """Return the SQL type of each column by name; an empty dictionary if there is no table yet.
 

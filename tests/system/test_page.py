@@ -260,7 +260,7 @@ def test_a_recent_prediction_fills_the_form(browser, address):
     row = open_page.page.locator("#recent tbody tr", has_text="Fresno").first
     assert f"${prediction['prediction_usd']:,.0f}" in row.inner_text()
     assert row.locator("a").get_attribute("href") == f"/predictions/{prediction['id']}"
-    open_page.wait_for_prediction(row.get_by_role("button").click)
+    open_page.wait_for_prediction(row.get_by_role("button", name="Fresno").click)
     assert (
         {name: open_page.input_number(name) for name in FEATURES}
         == open_page.predict_bodies()[-1]
@@ -270,6 +270,46 @@ def test_a_recent_prediction_fills_the_form(browser, address):
     newest.get_by_role("button", name="Fresno").wait_for()
     assert open_page.page.evaluate("document.activeElement.id") == "answer"
     open_page.page.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), WIDTHS_AND_SCHEMES)
+def test_a_logged_prediction_gets_its_true_value(browser, address, width, scheme):
+    open_page = OpenPage(browser, address, width, scheme)
+    page = open_page.page
+    page.locator("#recent .truth").first.click()
+    assert page.evaluate("document.activeElement.id") == "truth"
+    page.keyboard.type("4.5")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#truth-problem") == "Expected dollars from $1,000 to $5,000,000."
+    assert page.get_attribute("#truth", "aria-invalid") == "true"
+    open_page.check()
+    page.fill("#truth", "$452,600")
+    page.keyboard.press("Enter")
+    saved_button = page.locator("#recent .truth:focus")
+    saved_button.wait_for()
+    assert saved_button.inner_text() == "$452,600"
+    prediction_id = saved_button.get_attribute("data-id")
+    assert page.request.get(f"{address}/predictions/{prediction_id}").json()["truth"] == 4.526
+    page.keyboard.press("Enter")
+    assert page.input_value("#truth") == "452600"
+    page.keyboard.press("Escape")
+    assert page.locator("#recent form").count() == 0
+    open_page.check()
+    page.close()
+
+
+def test_a_true_value_that_the_service_refuses_is_named_beside_its_field(open_page):
+    page = open_page.page
+    page.route(
+        "**/feedback", lambda route: route.fulfill(status=503, json={"detail": "the log is full"})
+    )
+    page.locator("#recent .truth").first.click()
+    page.fill("#truth", "452600")
+    page.keyboard.press("Enter")
+    page.get_by_text("The log is full.").wait_for()
+    assert page.evaluate("document.activeElement.id") == "truth"
+    page.get_by_role("button", name="Cancel").click()
+    page.locator("#recent form").wait_for(state="detached")
 
 
 def test_a_refused_request_is_among_the_recent_ones(open_page):

@@ -18,8 +18,9 @@ from housing.monitoring.daily.log_values import ModelKey, model_key
 from housing.monitoring.daily.row_sample import MAX_DAILY_ROWS, draw_rows, drop_repeats, parse_rows
 from housing.monitoring.daily.store_file import CountedDay
 from housing.monitoring.quantities import RowKind
-from housing.prediction_log.labelled import LabelledRow, has_feedback, read_labelled_rows
+from housing.prediction_log.labelled import LabelledRow, read_labelled_rows
 from housing.prediction_log.reader import open_log
+from housing.prediction_log.table import has_feedback
 
 # the corrections are few, and have an index of their own
 SUPERSEDED_QUERY = (

@@ -62,13 +62,13 @@ def encode(table, media_type):
 
 def test_a_true_value_is_in_the_log_with_its_prediction(api, predict):
     [prediction_id] = predict()
-    row = {"id": prediction_id, "truth": 4.526, "observed_at": "2026-11-29T10:00:00+02:00"}
+    row = {"id": prediction_id, "truth": 4.526, "observed_at": "2024-11-29T10:00:00+02:00"}
     response = api.post("/feedback", json=row)
     assert (response.status_code, response.json) == (202, TAKEN | {"accepted": 1, "errors": []})
     logged = api.get(f"/predictions/{prediction_id}").json
     assert (logged["truth"], logged["truth_usd"]) == (4.526, 452_600)
     [value] = logged["feedback"]
-    assert value["observed_at"] == "2026-11-29T08:00:00.000+00:00"
+    assert value["observed_at"] == "2024-11-29T08:00:00.000+00:00"
     assert value["superseded_at"] is None
     recent = api.get("/predictions?limit=1").json["predictions"][0]
     assert (recent["id"], recent["truth_usd"]) == (prediction_id, 452_600)
@@ -146,7 +146,7 @@ def test_a_refused_request_has_no_true_value(api):
     ("csv", "outcomes"),
     [
         ("id,truth\n{0},4.5\n{1},4.6\n", {"accepted": 2}),
-        ("observed_at;truth;id\n2026-11-01;4,5;{0}\n\n;4,6;{1}\n", {"accepted": 2}),
+        ("observed_at;truth;id\n2024-11-01;4,5;{0}\n\n;4,6;{1}\n", {"accepted": 2}),
         ("id\tindex\ttruth_usd\n{0}\t\t450000\n", {"accepted": 1}),
         ("\ufeffid,truth\r\n{0},4.5\r\n{1},\r\n", {"accepted": 1, "refused": 1}),
         ('"id","truth"\n"{0}","4.5"\n"{1}","4,6"\n', {"accepted": 1, "refused": 1}),
@@ -176,7 +176,7 @@ def test_tables_of_pandas_are_taken(api, predict, media_type):
         {
             "id": ids,
             "truth_usd": [450_000, None, 2.5],
-            "observed_at": pd.to_datetime(["2026-11-01", "2026-11-02", None]),
+            "observed_at": pd.to_datetime(["2024-11-01", "2024-11-02", None]),
         },
         index=[7, 8, 9],
     )
@@ -189,17 +189,17 @@ def test_tables_of_pandas_are_taken(api, predict, media_type):
         "mean truth?",
     ]
     [value] = api.get(f"/predictions/{ids[0]}").json["feedback"]
-    assert value["observed_at"] == "2026-11-01T00:00:00.000+00:00"
+    assert value["observed_at"] == "2024-11-01T00:00:00.000+00:00"
 
 
 @pytest.mark.parametrize(
     "times",
     [
-        pa.array([date(2026, 11, 1)]),
-        pa.array(["2026-11-01"]).dictionary_encode(),
-        pa.array([datetime(2026, 11, 1)], pa.timestamp("ns")),
-        pa.array([datetime(2026, 11, 1, tzinfo=UTC)], pa.timestamp("us", "America/Los_Angeles")),
-        pa.array(["2026-10-31T17:00:00-07:00"], pa.large_string()),
+        pa.array([date(2024, 11, 1)]),
+        pa.array(["2024-11-01"]).dictionary_encode(),
+        pa.array([datetime(2024, 11, 1)], pa.timestamp("ns")),
+        pa.array([datetime(2024, 11, 1, tzinfo=UTC)], pa.timestamp("us", "America/Los_Angeles")),
+        pa.array(["2024-10-31T17:00:00-07:00"], pa.large_string()),
     ],
 )
 def test_times_have_any_type(api, predict, times):
@@ -208,7 +208,7 @@ def test_times_have_any_type(api, predict, times):
     response = api.post("/feedback", encode(table, ARROW_MEDIA_TYPE), ARROW_MEDIA_TYPE)
     assert counts(response) == TAKEN | {"accepted": 1}
     [value] = api.get(f"/predictions/{prediction_id}").json["feedback"]
-    assert value["observed_at"] == "2026-11-01T00:00:00.000+00:00"
+    assert value["observed_at"] == "2024-11-01T00:00:00.000+00:00"
 
 
 def test_requests_are_named_in_tables_too(api, predict):
@@ -325,7 +325,7 @@ def test_true_values_arrive_days_later_for_archived_months(start_api, home):
     october = timed_row("2026-10-07T12:00:00.000+00:00")
     log = write_log(home / "var" / "logs.db", [october], FIRST_LOG_SCHEMA)
     folder = home / "var" / "archive"
-    archive.archive_rows(log, "2026-11-01", folder, lambda _: None)
+    archive.archive_rows(log, "2024-11-01", folder, lambda _: None)
     api = start_api()
     row = {"id": october["id"], "truth": 1}
     assert counts(api.post("/feedback", json=row)) == TAKEN | {"accepted": 1}

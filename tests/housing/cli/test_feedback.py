@@ -38,16 +38,16 @@ def recorded(log):
 @pytest.mark.parametrize(
     "content",
     [
-        f"id,truth_usd,observed_at\n{IDS[0]},450000,2026-11-29\n{IDS[1]},$,\n{IDS[1]},125000,\n",
-        f"id;truth;observed_at\n{IDS[0]};4,5;2026-11-29\n{IDS[1]};1,25;\n\n{IDS[2]};x;\n",
+        f"id,truth_usd,observed_at\n{IDS[0]},450000,2024-11-29\n{IDS[1]},$,\n{IDS[1]},125000,\n",
+        f"id;truth;observed_at\n{IDS[0]};4,5;2024-11-29\n{IDS[1]};1,25;\n\n{IDS[2]};x;\n",
         json.dumps(
             [
-                {"id": IDS[0], "truth": 4.5, "observed_at": "2026-11-29"},
+                {"id": IDS[0], "truth": 4.5, "observed_at": "2024-11-29"},
                 {"id": IDS[1], "actual": 1.25},
                 "no row",
             ]
         ),
-        f'{{"id": "{IDS[0]}", "truth": 4.5, "observed_at": "2026-11-29T00:00:00Z"}}\n\n'
+        f'{{"id": "{IDS[0]}", "truth": 4.5, "observed_at": "2024-11-29T00:00:00Z"}}\n\n'
         f'{{"id": "{IDS[1]}", "truth_usd": 125000}}\n{{"id": \n',
     ],
     ids=["csv", "semicolons", "json", "json lines"],
@@ -61,7 +61,7 @@ def test_files_are_taken_as_people_write_them(log, home, capsys, content, is_pac
     output = capsys.readouterr()
     assert output.out == "true values: 2 accepted, 0 unchanged, 0 corrected, 1 refused\n"
     assert output.err.startswith("row ")
-    assert recorded(log) == {0: (4.5, "2026-11-29T00:00:00.000+00:00"), 1: (1.25, None)}
+    assert recorded(log) == {0: (4.5, "2024-11-29T00:00:00.000+00:00"), 1: (1.25, None)}
 
 
 def test_parquet_of_pandas_is_taken(log, home, capsys):
@@ -70,14 +70,14 @@ def test_parquet_of_pandas_is_taken(log, home, capsys):
             "request_id": [row_id[:32] for row_id in IDS],
             "index": [0, 0, 1],
             "truth_usd": [450_000, 125_000, 1e5],
-            "observed_at": pd.to_datetime(["2026-11-29", None, None]),
+            "observed_at": pd.to_datetime(["2024-11-29", None, None]),
         }
     )
     file = home / "truths.parquet"
     frame.to_parquet(file, index=False)
     assert run_command("feedback", [file]) == 1
     assert capsys.readouterr().err.startswith("row 3: index is 1, and the request")
-    assert recorded(log) == {0: (4.5, "2026-11-29T00:00:00.000+00:00"), 1: (1.25, None)}
+    assert recorded(log) == {0: (4.5, "2024-11-29T00:00:00.000+00:00"), 1: (1.25, None)}
 
 
 def test_the_same_file_again_changes_nothing(log, home, capsys):

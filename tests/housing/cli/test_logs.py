@@ -16,6 +16,7 @@ from tests.support.logged_predictions import (
     REFUSAL_MESSAGE,
     prediction_row,
     refused_row,
+    timed_row,
     write_log,
 )
 
@@ -166,3 +167,42 @@ def test_a_closed_pipe_is_no_error(home):
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait(20) == 0
+
+
+class TestTrueValues:
+    """Answers whose true value is known, in the log and in an archived month."""
+
+    @pytest.fixture
+    def log(self, home):
+        rows = [timed_row(f"2026-10-0{day}T12:00:00.000+00:00") for day in (1, 2)]
+        log = write_log(home / "var" / "logs.db", rows)
+        file = home / "truths.csv"
+        file.write_text(f"id,truth\n{rows[0]['id']},4.0\n{rows[0]['id']},4.526\n")
+        assert run_command("feedback", [file]) == 0
+        return log
+
+    def test_the_current_value_and_the_error_are_shown(self, log, capsys):
+        capsys.readouterr()
+        assert run_command("logs", []) == 0
+        first, second = capsys.readouterr().out.splitlines()
+        assert first.endswith("37.88,-122.23  true $452,600, error −$33,573")
+        assert "true" not in second
+        assert run_command("logs", ["--json", "--labelled"]) == 0
+        [row] = map(json.loads, capsys.readouterr().out.splitlines())
+        assert row["truth"] == 4.526
+        assert run_command("logs", ["--labelled", "--summary"]) == 0
+        assert capsys.readouterr().out.startswith("answers    1 to 1 requests")
+
+    def test_they_stay_in_the_log_and_are_shown_of_an_archived_month(self, log, home, capsys):
+        assert run_command("logs", ["--archive", "2026-11-01"]) == 0
+        month = home / "var" / "archive" / "logs-2026-10.db"
+        capsys.readouterr()
+        assert run_command("logs", ["--from", month, "--labelled"]) == 0
+        [line] = capsys.readouterr().out.splitlines()
+        assert line.endswith("true $452,600, error −$33,573")
+
+
+def test_a_log_of_an_older_service_has_no_true_values(home, capsys):
+    write_log(home / "var" / "logs.db", [prediction_row(0)], FIRST_LOG_SCHEMA)
+    assert run_command("logs", ["--labelled"]) == 0
+    assert "no answer matches" in capsys.readouterr().err
