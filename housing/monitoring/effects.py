@@ -22,6 +22,7 @@ MIN_MISSED_POINTS = 3  # of the values outside of their interval, 10 % of which 
 MIN_FEATURE_EFFECT_USD = 2_000  # of a feature's new distribution on the mean prediction
 # of a mean rank: so large a shift is worth a look, whether or not the model leans on the feature
 MIN_RANK_SHIFT = 0.1
+MIN_SPREAD_SHIFT = 0.05  # of the spread of ranks: a fifth of the rows with one and the same value
 MIN_JOINT_RANK_SHIFT = 0.05  # the mean rank is the area under the ROC curve
 
 
@@ -82,7 +83,7 @@ def measure_effect(comparison: Comparison, prediction_by_value: Mapping[str, np.
         return Effect(comparison.shift >= MIN_JOINT_RANK_SHIFT, text)
     if quantity.unit == "$" and comparison.aspect == Aspect.LOCATION:
         return _dollar_effect(comparison)
-    return Effect(abs(comparison.shift) >= MIN_RANK_SHIFT, describe_shift(comparison))
+    return Effect(_is_large_shift(comparison), describe_shift(comparison))
 
 
 def _share_effect(comparison: Comparison) -> Effect:
@@ -111,9 +112,14 @@ def _dollar_effect(comparison: Comparison) -> Effect:
 
 def _feature_effect(comparison: Comparison, prediction_by_value: np.ndarray) -> Effect:
     usd = float((comparison.shares - comparison.reference_shares) @ prediction_by_value)
-    is_large = abs(usd) >= MIN_FEATURE_EFFECT_USD or abs(comparison.shift) >= MIN_RANK_SHIFT
+    is_large = abs(usd) >= MIN_FEATURE_EFFECT_USD or _is_large_shift(comparison)
     text = f"{describe_shift(comparison)}; this {'raises' if usd > 0 else 'lowers'} "
     return Effect(is_large, f"{text}the mean prediction by about ${abs(usd):,.0f}", usd)
+
+
+def _is_large_shift(comparison: Comparison) -> bool:
+    limits = {Aspect.LOCATION: MIN_RANK_SHIFT, Aspect.SPREAD: MIN_SPREAD_SHIFT}
+    return abs(comparison.shift) >= limits[comparison.aspect]
 
 
 def describe_shift(comparison: Comparison) -> str:

@@ -79,6 +79,11 @@ def test_a_stuck_feature_matters_whatever_the_model_makes_of_it():
     assert result.text.startswith("MedInc is spread more narrowly")
 
 
+def test_a_fifth_of_the_rows_with_a_stuck_feature_matters():
+    partly_stuck = 0.8 * UNIFORM / UNIFORM.sum() + 0.2 * np.eye(21)[10]
+    assert effect("MedInc", partly_stuck, UNIFORM, (4.1, 3.9), Aspect.SPREAD).is_large
+
+
 def test_the_joint_distribution_is_told_as_the_area_under_the_roc_curve():
     result = effect("joint", UNIFORM * np.linspace(0.8, 1.2, 21), UNIFORM)
     assert not result.is_large
