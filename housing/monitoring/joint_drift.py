@@ -18,11 +18,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import combinations, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from housing.monitoring.quantities import RANK_VALUES
 from housing.monitoring.rank_scale import RankScale, fit_rank_scale
@@ -38,6 +40,7 @@ INVERSE_PENALTY = 0.3
 MAX_SCORE = 3.0  # normal scores beyond it are clipped
 MIN_SPREAD = 1e-9  # of a feature that is the same everywhere
 PAIRS = list(combinations(range(len(FEATURE_NAMES)), 2))
+MAX_EXPLAINED_ROWS = 1_000  # the latest
 N_SHUFFLES = 3
 
 
@@ -56,27 +59,51 @@ class JointDrift:
     pairs: pd.Series
 
 
+class ReferenceHalf(NamedTuple):
+    """Half of the reference rows, to train on, and the other half, that is unseen in training."""
+
+    scales: list[RankScale]  # (8,) of the features, by the rows to train on
+    terms: np.ndarray  # (m, n_terms) of these rows
+    unseen_rows: np.ndarray  # (k, 8)
+    unseen_terms: np.ndarray  # (k, n_terms)
+
+
 @dataclass(frozen=True, eq=False)
 class DomainClassifier:
     """Tells traffic from reference rows, and ranks scores among those of unseen reference rows."""
 
-    scales: tuple[RankScale, ...]  # of the features
-    centers: np.ndarray  # (n_terms,)
-    spreads: np.ndarray  # (n_terms,)
+    half: ReferenceHalf
     coefficients: np.ndarray  # (n_terms,)
-    unseen_rows: np.ndarray  # (m, 8) reference rows that it was not trained on
 
-    def terms(self, rows: np.ndarray) -> np.ndarray:
-        """Return the (n, n_terms) standardized columns that the regression sees of (n, 8) rows."""
-        return (_terms(self.scales, rows) - self.centers) / self.spreads
+    def ranks(self, terms: np.ndarray) -> np.ndarray:
+        """Return the (n,) ranks of the scores of (n, n_terms) rows, from 0 to 1."""
+        return self._ranks(terms, self.half.unseen_terms)
 
-    def scores(self, rows: np.ndarray) -> np.ndarray:
-        """Return the (n,) log odds, up to a constant, that rows are traffic."""
-        return self.terms(rows) @ self.coefficients
+    def _ranks(self, terms: np.ndarray, unseen_terms: np.ndarray) -> np.ndarray:
+        unseen_scores = np.sort(unseen_terms @ self.coefficients)
+        scores = terms @ self.coefficients
+        smaller, not_larger = (
+            np.searchsorted(unseen_scores, scores, side=side) for side in ("left", "right")
+        )
+        return (smaller + not_larger) / (2 * len(unseen_scores))
 
-    def ranks(self, rows: np.ndarray) -> np.ndarray:
-        """Return the (n,) ranks of the scores among those of the unseen reference rows."""
-        return fit_rank_scale(self.scores(self.unseen_rows)).ranks(self.scores(rows))
+    def importances(self, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Return the (8,) losses of the area under the ROC curve if a feature is shuffled."""
+        all_rows = np.concatenate([rows, self.half.unseen_rows])
+        areas = np.zeros((N_SHUFFLES, len(FEATURE_NAMES)))
+        for repeat, index in np.ndindex(areas.shape):
+            shuffled_rows = all_rows.copy()
+            shuffled_rows[:, index] = generator.permutation(all_rows[:, index])
+            terms = _terms(self.half.scales, shuffled_rows)
+            areas[repeat, index] = self._ranks(terms[: len(rows)], terms[len(rows) :]).mean()
+        return self.ranks(_terms(self.half.scales, rows)).mean() - areas.mean(axis=0)
+
+    def contributions(self, rows: np.ndarray) -> np.ndarray:
+        """Return what each term adds to the difference of the mean scores: (n_terms,) log odds."""
+        difference = _terms(self.half.scales, rows).mean(axis=0) - self.half.unseen_terms.mean(
+            axis=0
+        )
+        return self.coefficients * difference
 
 
 def score_days(
@@ -94,18 +121,36 @@ def score_days(
     drift = _no_drift(len(days), len(reference_rows))
     if len(reference_rows) < MIN_ROWS:
         return drift
+    halves = _halves(reference_rows)
+    traffic_terms = [_terms(half.scales, rows) for half in halves]
     for training, later in _blocks(np.bincount(day_numbers, minlength=len(days))):
-        classifiers = _fit_both(rows[training], reference_rows)
-        ranks = np.mean([classifier.ranks(rows[later]) for classifier in classifiers], axis=0)
-        np.add.at(drift.histogram, day_numbers[later], rank_weights(ranks))
+        ranks = [
+            _fit(half, terms[training]).ranks(terms[later])
+            for half, terms in zip(halves, traffic_terms, strict=True)
+        ]
+        np.add.at(drift.histogram, day_numbers[later], rank_weights(np.mean(ranks, axis=0)))
     if len(rows) < 2 * MIN_ROWS:
         return drift
-    earlier_rows, later_rows = np.array_split(rows[-MAX_TRAINING_ROWS:], 2)
-    classifiers = _fit_both(earlier_rows, reference_rows)
+    return _explain(drift, rows[-MAX_EXPLAINED_ROWS:], halves, generator)
+
+
+def _explain(
+    drift: JointDrift,
+    rows: np.ndarray,
+    halves: Sequence[ReferenceHalf],
+    generator: np.random.Generator,
+) -> JointDrift:
+    """Add what tells the rows from the reference, learnt from every other of them."""
+    training_rows, other_rows = rows[::2], rows[1::2]
+    classifiers = [_fit(half, _terms(half.scales, training_rows)) for half in halves]
+    importances = [classifier.importances(other_rows, generator) for classifier in classifiers]
+    contributions = [classifier.contributions(other_rows) for classifier in classifiers]
+    pair_names = [f"{FEATURE_NAMES[first]} × {FEATURE_NAMES[second]}" for first, second in PAIRS]
+    pairs = np.mean(contributions, axis=0)[-len(PAIRS) :]
     return replace(
         drift,
-        importances=_importances(classifiers, later_rows, generator),
-        pairs=_pair_contributions(classifiers, later_rows),
+        importances=pd.Series(np.mean(importances, axis=0), FEATURE_NAMES).sort_values()[::-1],
+        pairs=pd.Series(pairs, pair_names).sort_values()[::-1],
     )
 
 
@@ -155,20 +200,27 @@ def _is_due(day: int, starts: Sequence[int], fit_days: Sequence[int]) -> bool:
     return starts[day] - n_rows >= min_new_rows and day - fit_days[-1] >= REFIT_SHARE * day
 
 
-def _fit_both(rows: np.ndarray, reference_rows: np.ndarray) -> list[DomainClassifier]:
-    """Fit a classifier with each half of the reference rows; the other half is unseen by it."""
+def _halves(reference_rows: np.ndarray) -> list[ReferenceHalf]:
+    """Return both ways to use one half of the rows to train on, and the other one to compare."""
     first, second = np.array_split(reference_rows, 2)
-    return [_fit(rows, first, second), _fit(rows, second, first)]
+    halves = []
+    for rows, unseen_rows in ((first, second), (second, first)):
+        scales = [fit_rank_scale(column) for column in rows.T]
+        halves.append(
+            ReferenceHalf(scales, _terms(scales, rows), unseen_rows, _terms(scales, unseen_rows))
+        )
+    return halves
 
 
-def _fit(rows: np.ndarray, reference_rows: np.ndarray, unseen_rows: np.ndarray) -> DomainClassifier:
-    scales = tuple(fit_rank_scale(column) for column in reference_rows.T)
-    terms = _terms(scales, np.concatenate([reference_rows, rows]))
-    centers, spreads = terms.mean(axis=0), np.maximum(terms.std(axis=0), MIN_SPREAD)
-    is_traffic = np.arange(len(terms)) >= len(reference_rows)
+def _fit(half: ReferenceHalf, terms: np.ndarray) -> DomainClassifier:
+    """Fit a classifier to half of the reference rows and (n, n_terms) rows of the traffic."""
+    all_terms = np.concatenate([half.terms, terms])
+    spreads = np.maximum(all_terms.std(axis=0), MIN_SPREAD)
+    is_traffic = np.arange(len(all_terms)) >= len(half.terms)
     regression = LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", max_iter=300)
-    regression.fit((terms - centers) / spreads, is_traffic)
-    return DomainClassifier(scales, centers, spreads, regression.coef_[0], unseen_rows)
+    with threadpool_limits(1):  # the matrices are small; on a busy machine threads wait
+        regression.fit((all_terms - all_terms.mean(axis=0)) / spreads, is_traffic)
+    return DomainClassifier(half, regression.coef_[0] / spreads)
 
 
 def _terms(scales: Sequence[RankScale], rows: np.ndarray) -> np.ndarray:
@@ -177,39 +229,3 @@ def _terms(scales: Sequence[RankScale], rows: np.ndarray) -> np.ndarray:
     scores = ndtri(np.clip(ranks, ndtr(-MAX_SCORE), ndtr(MAX_SCORE)))
     first, second = np.array(PAIRS).T
     return np.concatenate([scores, scores**2, scores[:, first] * scores[:, second]], axis=1)
-
-
-def _importances(
-    classifiers: Sequence[DomainClassifier], rows: np.ndarray, generator: np.random.Generator
-) -> pd.Series:
-    """Return how much of the area under the ROC curve is lost if a feature is shuffled."""
-    losses = np.zeros(len(FEATURE_NAMES))
-    for classifier in classifiers:
-        all_rows = np.concatenate([rows, classifier.unseen_rows])
-        area = _area(classifier.scores(all_rows), len(rows))
-        for index in np.tile(np.arange(len(FEATURE_NAMES)), N_SHUFFLES).tolist():
-            shuffled_rows = all_rows.copy()
-            shuffled_rows[:, index] = generator.permutation(all_rows[:, index])
-            losses[index] += area - _area(classifier.scores(shuffled_rows), len(rows))
-    means = losses / N_SHUFFLES / len(classifiers)
-    return pd.Series(means, FEATURE_NAMES).sort_values(ascending=False)
-
-
-def _area(scores: np.ndarray, n_rows: int) -> float:
-    """Return the area under the ROC curve. scores: of n_rows of the traffic, then of others."""
-    return float(fit_rank_scale(scores[n_rows:]).ranks(scores[:n_rows]).mean())
-
-
-def _pair_contributions(classifiers: Sequence[DomainClassifier], rows: np.ndarray) -> pd.Series:
-    """Return how much each product adds to the difference between the mean scores."""
-    contributions = [
-        classifier.coefficients
-        * (
-            classifier.terms(rows).mean(axis=0)
-            - classifier.terms(classifier.unseen_rows).mean(axis=0)
-        )
-        for classifier in classifiers
-    ]
-    names = [f"{FEATURE_NAMES[first]} × {FEATURE_NAMES[second]}" for first, second in PAIRS]
-    means = np.mean(contributions, axis=0)[-len(PAIRS) :]
-    return pd.Series(means, names).sort_values(ascending=False)
