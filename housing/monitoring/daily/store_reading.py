@@ -165,7 +165,7 @@ def _read_sample(connection: sqlite3.Connection, selection: Selection) -> pd.Dat
         total = sum(row_count for *_, row_count in versions)
         for _, version, blob, row_count in versions:
             numbers = np.frombuffer(blob).reshape(-1, len(SAMPLE_COLUMNS))
-            n_rows = round(SAMPLE_ROWS_PER_DAY * row_count / total)
+            n_rows = SAMPLE_ROWS_PER_DAY * row_count // total
             frame = pd.DataFrame(numbers[:n_rows], columns=SAMPLE_COLUMNS)
             frame.insert(0, "day", [date.fromisoformat(day)] * len(frame))
             frame.insert(1, "version", version)
