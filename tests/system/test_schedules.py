@@ -17,8 +17,8 @@ CRON_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "SHELL": "/bin/sh", "LANG": "C"}
 @pytest.fixture
 def crontab():
     """The block of the README that is a crontab."""
-    blocks = re.findall(r"```\n(.+?)```", (PROJECT_ROOT / "README.md").read_text(), re.DOTALL)
-    [block] = [block for block in blocks if "run_pipeline.py monitor" in block]
+    text = (PROJECT_ROOT / "README.md").read_text()
+    [block] = re.findall(r"^```\n(HOUSING_ALERT_URL=.+?)^```$", text, re.DOTALL | re.MULTILINE)
     return block.splitlines()
 
 
