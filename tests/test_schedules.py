@@ -59,8 +59,11 @@ def test_compose_s_monitoring_reads_and_writes_where_the_service_does():
     service_folder = mounts(MONITOR)["served"]
     assert mounts(APP)["served"] == "/srv/housing/var"
     assert environment["HOUSING_DATABASE"] == f"{service_folder}/logs.db"
+    assert environment["HOUSING_ARCHIVE"] == f"{service_folder}/archive"
     assert environment["HOUSING_VERDICT"] == f"{service_folder}/monitoring/verdict.json"
-    assert not {"HOUSING_DATABASE", "HOUSING_VERDICT"} & APP["environment"].keys()
+    assert (
+        not {"HOUSING_DATABASE", "HOUSING_ARCHIVE", "HOUSING_VERDICT"} & APP["environment"].keys()
+    )
     assert mounts(MONITOR)["reports"] == mounts(APP)["reports"]
     folders = re.findall(r"^RUN install -d .*", (PROJECT_ROOT / "Dockerfile").read_text(), re.M)
     assert folders[0].split()[-1] == Path(service_folder).name  # its owner is the image's user
