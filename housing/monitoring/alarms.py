@@ -100,6 +100,7 @@ def summarize(
         run=run,
         mean_absolute_error_usd=_mean(analysis, "absolute_error") if is_enough else None,
         estimated_error_usd=_mean(analysis, "estimated_error"),
+        promised_error_usd=_promised_error(analysis),
         coverage=_coverage(analysis) if is_enough else None,
     )
 
@@ -137,6 +138,12 @@ def _mean(analysis: Analysis, quantity: str) -> float | None:
     if not _row_count(analysis, quantity):
         return None
     rows, total, _ = sum_days(analysis.counts, key).moments[key]
+    return float(total / rows)
+
+
+def _promised_error(analysis: Analysis) -> float:
+    """Return the mean absolute error of the held-out rows in dollars."""
+    rows, total, _ = analysis.held_out.moments[HistogramKey("absolute_error")]
     return float(total / rows)
 
 

@@ -57,7 +57,8 @@ def test_normal_weeks_are_fine(clean):
         N_DAYS * ROWS_PER_DAY,
     )
     assert verdict.coverage == pytest.approx(0.9, abs=0.04)
-    assert verdict.mean_absolute_error_usd > 0
+    promised_error = verdict.promised_error_usd
+    assert verdict.mean_absolute_error_usd == pytest.approx(promised_error, rel=0.2)
     assert verdict.sentence == (
         "Fine: no change that matters was seen in 1,680 predictions and 1,680 true values."
     )
