@@ -19,6 +19,7 @@ from benchmarks.support.local_service import run_service
 from housing import paths
 
 HOOKS = "benchmarks.support.schemathesis_hooks"
+CONFIG_FILE = paths.PROJECT_ROOT / "benchmarks" / "support" / "schemathesis.toml"
 PHASES = "coverage,fuzzing,stateful"  # no examples: those of formats with a strategy must be bytes
 
 
@@ -33,6 +34,7 @@ def main() -> int:
     with run_service(options.home) as service, TemporaryDirectory() as folder:
         command = [
             Path(sys.executable).with_name("schemathesis"),
+            *("--config-file", CONFIG_FILE),
             "run",
             f"http://127.0.0.1:{service.port}/openapi.json",
             *("--checks", "all"),

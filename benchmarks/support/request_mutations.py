@@ -49,7 +49,7 @@ FINAL_REQUEST = b"GET /health HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\
 
 
 class ValidRequest(NamedTuple):
-    """A request that the service answers with 200."""
+    """A request that the service can read."""
 
     path: str
     content_type: str
@@ -94,7 +94,18 @@ def valid_requests() -> list[ValidRequest]:
     requests += [ValidRequest("/predict", ARROW, stream.getvalue())] * 3
     requests.append(ValidRequest("/invocations", PARQUET, parquet_body))
     requests.append(ValidRequest("/invocations", CSV, csv_body))
-    return requests
+    return requests + _feedback_requests()
+
+
+def _feedback_requests() -> list[ValidRequest]:
+    """Return true values of predictions that the log does not have."""
+    ids = [f"{number:032x}-0" for number in range(5)]
+    table = pa.table({"id": ids, "truth": [4.5] * 5, "observed_at": ["2026-11-29"] * 5})
+    return [
+        ValidRequest("/feedback", JSON, orjson.dumps(table.to_pylist())),
+        ValidRequest("/feedback", CSV, _write_table(pyarrow.csv.write_csv, table)),
+        ValidRequest("/feedback", PARQUET, _write_table(pyarrow.parquet.write_table, table)),
+    ]
 
 
 def _write_table(write: Callable, table: pa.Table, **options: object) -> bytes:

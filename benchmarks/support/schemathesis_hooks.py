@@ -1,4 +1,4 @@
-"""What schemathesis cannot take from a JSON schema: bodies that are tables.
+"""What schemathesis cannot take from a JSON schema: bodies that are tables, of block groups here.
 
 Schemathesis imports this module, as the variable SCHEMATHESIS_HOOKS names it.
 """

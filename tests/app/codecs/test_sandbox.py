@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.codecs import sandbox, tables
+from app.codecs import sandbox, sandbox_worker, tables
+from app.codecs.feedback import FEEDBACK_COLUMNS
 from app.codecs.sandbox import SandboxedReader
 from app.codecs.tables import ARROW_FILE_MEDIA_TYPE, ARROW_MEDIA_TYPE, PARQUET_MEDIA_TYPE
 from app.problem_details import RequestError
@@ -332,3 +333,34 @@ def test_a_reader_that_does_not_start_is_the_service_s_fault_and_the_next_may(
             503, "the process that reads tables does not start; try again, or send JSON"
         )  # fmt: skip
     assert len(tables.decode_table(ARROW_MEDIA_TYPE, body, 100)) == 40
+
+
+def read_feedback(table):
+    return sandbox.read_table(encode_stream(table), False, 100_000, FEEDBACK_COLUMNS)
+
+
+def test_texts_are_read_whatever_their_encoding_and_cut_if_they_are_long():
+    texts = ["a", None, "x" * 5_000]
+    for data_type in (pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())):
+        table = read_feedback(pa.table({"id": pa.array(texts).cast(data_type)}))
+        assert table.texts == {"id": ["a", None, "x" * sandbox_worker.MAX_TEXT_LENGTH]}
+        assert table.numbers == {}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [[["a"]], [{"a": 1}], [b"a"], [1.5], [True]],
+    ids=["list", "struct", "bytes", "float", "bool"],
+)
+def test_what_is_no_text_is_refused(column):
+    with pytest.raises(RequestError, match=r"id is a column of .+, expected text"):
+        read_feedback(pa.table({"id": column, "truth": [4.5]}))
+
+
+@pytest.mark.slow
+def test_a_dictionary_that_unpacks_to_gigabytes_is_refused():
+    long_text = pa.array(["x" * 1_000_000])
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), long_text)
+    with pytest.raises(RequestError, match="the table cannot be read in 1,024 MB of memory"):
+        read_feedback(pa.table({"id": column}))
+    assert read_feedback(pa.table({"id": ["a"]})).texts == {"id": ["a"]}
