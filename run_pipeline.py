@@ -11,9 +11,11 @@ try:
     from housing import paths
     from housing.cli import champion, feedback, logs, score
     from housing.data import dvc_changes
+    from housing.monitoring.notification.notifier import notify_finished_step
+    from housing.monitoring.verdict import Verdict
     from housing.retraining import feedback_state
     from housing.tracking import probe
-    from pipeline import Option, Step, main
+    from pipeline import FollowUp, Option, Step, main
     from pipeline.staleness.source_code import notebook_digest
 except Exception as error:  # a missing package, or the syntax of a newer Python
     startup.explain_import_error(error)
@@ -46,6 +48,20 @@ STEPS = [
         retries=1,
         external_state=probe.registry_state,
         ignore=IGNORED_FILES,
+    ),
+    Step(
+        "monitor",
+        NOTEBOOK_FOLDER / "04_monitor.ipynb",
+        ignore=IGNORED_FILES,
+        on_demand=True,
+        verdicts=tuple(Verdict),
+        on_finish=notify_finished_step,
+        follow_up=FollowUp(
+            "--retrain-on",
+            {"labelled": "yes"},
+            "train on the labelled rows too, and register if the gate passes, if the verdict is "
+            "this or worse",
+        ),
     ),
 ]
 DASK_OPTION = Option(

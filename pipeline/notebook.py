@@ -63,12 +63,12 @@ def publish(
     """Publish the notebook's results: the report shows them, and later steps depend on them.
 
     headline: name -> a text, or a `Metric` that can be compared with other runs. verdict: one of
-    those that the step declares. notice: a warning that no reader of the report may miss. facts:
-    name -> text, what else the head of the report says, such as the data used. links: "what: its
-    name" -> address of a result that is stored elsewhere. outputs: results that are no files,
-    name -> id; if one is new, later steps run again. input_files, output_files: files whose reading
-    or writing the runner cannot observe (as SQLite does it), or that do not exist yet. pages: pages
-    beside the report, name (a-z, 0-9 and _) -> title and Markdown.
+    those that the step declares; it heads the headline. notice: a warning that no reader of the
+    report may miss. facts: name -> text, what else the head of the report says, such as the data
+    used. links: "what: its name" -> address of a result that is stored elsewhere. outputs: results
+    that are no files, name -> id; if one is new, later steps run again. input_files, output_files:
+    files whose reading or writing the runner cannot observe (as SQLite does it), or that do not
+    exist yet. pages: pages beside the report, name (a-z, 0-9 and _) -> title and Markdown.
     Returns the headline as texts, to be shown as the output of the last cell.
     """
     results = PublishedResults(

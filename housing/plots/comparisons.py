@@ -38,12 +38,12 @@ def plot_distributions(
     figure, panels = plt.subplots(
         n_rows, PANELS_PER_ROW, figsize=(FIGURE_WIDTH_INCHES, 0.6 + 1.7 * n_rows), squeeze=False
     )
-    ranks = np.linspace(0, 1, densities.shape[1])
+    edges = np.linspace(0, 1, densities.shape[1] + 1)
     for panel in panels.flat[len(densities) :]:
         panel.set_axis_off()
     for panel, name in zip(panels.flat, densities.index, strict=False):
-        panel.fill_between(ranks, held_out_densities.loc[name], color=MUTED_COLOR, linewidth=0)
-        panel.plot(ranks, densities.loc[name], color="C0", linewidth=1.8)
+        panel.stairs(held_out_densities.loc[name], edges, fill=True, color=MUTED_COLOR)
+        panel.stairs(densities.loc[name], edges, color="C0", linewidth=1.8)
         panel.set_title(str(name), fontsize=10.5)
         panel.set_xticks(tick_labels.columns.to_list(), tick_labels.loc[name], fontsize=8)
         panel.set_yticks([])

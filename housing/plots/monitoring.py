@@ -158,7 +158,8 @@ def plot_evidence(table: pd.DataFrame) -> Axes:
     axes.set_xlim(table.columns[0], table.columns[-1] + np.timedelta64(1, "D"))
     axes.set_ylabel("share of the threshold (log)")
     _format_days(axes)
-    add_legend_above(axes, "Evidence of a change, up to an alarm (◆)", 1, len(table), 1)
+    n_rows = round(0.8 * len(table))  # in the height that the legend reckons with
+    add_legend_above(axes, "Evidence of a change, up to an alarm (◆)", 1, n_rows, marker_scale=1)
     return axes
 
 

@@ -107,7 +107,6 @@ def _step_details(workspace: Workspace, run: RunRecord, step: StepRecord) -> lis
     lines += [f"  why: {reason}" for reason in step.why]
     lines += [f"  {name} = {value}" for name, value in step.parameters.items()]
     lines += [f"  {name}: {format_metric(value)}" for name, value in step.headline.items()]
-    lines += [f"  verdict: {step.verdict}"] if step.verdict else []
     lines += [f"  NOTE: {step.notice}"] if step.notice else []
     for number, attempt in enumerate(step.attempts, 1):
         duration = format_duration(attempt.seconds)

@@ -162,6 +162,8 @@ def _apply_published_results(
             raise ValueError(f"it published the page {name}, but this run has another of that name")
     step.headline, step.notice = results.headline, results.notice
     step.verdict = results.verdict
+    if step.verdict:
+        step.headline = {"verdict": step.verdict, **step.headline}
     step.facts, step.links = results.facts, results.links
     step.pages = {name: page.title for name, page in results.pages.items()}
 

@@ -80,16 +80,18 @@ def test_refused_rows_stand_on_the_answered_ones():
 
 
 def test_a_distribution_is_drawn_over_that_of_the_held_out_rows():
-    flat = pd.DataFrame(np.ones((2, 21)), ["prediction", "MedInc"])
+    flat = pd.DataFrame(np.ones((2, 20)), ["prediction", "MedInc"])
     now = flat.copy()
-    now.loc["MedInc", 20] = 5.0
+    now.loc["MedInc", 19] = 5.0
     ticks = pd.DataFrame([["$80k", "$360k"], ["1.9", "6.1"]], flat.index, [0.1, 0.9])
     panels = comparisons.plot_distributions(now, flat, ticks)
     assert [panel.get_title("left") or panel.get_title() for panel in panels] == [
         "prediction",
         "MedInc",
     ]
-    assert panels[1].get_lines()[0].get_ydata()[-1] == 5
+    held_out, rows = panels[1].patches
+    assert held_out.get_data().values[-1] == 1
+    assert rows.get_data().values[-1] == 5
     assert [panel.get_ylim()[1] for panel in panels] == [2.0, 5.5]
     assert [label.get_text() for label in panels[0].get_xticklabels()] == ["$80k", "$360k"]
 
@@ -149,7 +151,7 @@ def test_without_rows_each_figure_says_so():
 
 def test_a_figure_is_small_whatever_it_stands_for():
     names = [*FEATURE_NAMES, "prediction"]
-    flat = pd.DataFrame(np.random.default_rng(0).random((len(names), 21)), names)
+    flat = pd.DataFrame(np.random.default_rng(0).random((len(names), 20)), names)
     ticks = pd.DataFrame([["1", "2"]] * len(names), names, [0.1, 0.9])
     panels = comparisons.plot_distributions(flat, flat, ticks)
     assert len(svg.render(panels[0].figure)) < 60_000

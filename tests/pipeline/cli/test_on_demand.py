@@ -135,7 +135,7 @@ def test_the_default_run_leaves_it_out_and_its_command_always_runs_it(type_comma
     assert type_command("--quiet") == 0  # nothing to do
     assert len(run_records(home)) == 3
     assert [(result.step, result.verdict, dict(result.headline)) for result in results] == [
-        ("watch", "fine", {"state": "fine!"})
+        ("watch", "fine", {"verdict": "fine", "state": "fine!"})
     ] * 2
     assert results[0].report.is_file()
 
