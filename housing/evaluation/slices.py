@@ -46,6 +46,20 @@ def errors_by_group(y_true: pd.Series, y_pred: np.ndarray, groups: pd.Series) ->
     return pd.DataFrame(table).round(0).astype(float)
 
 
+def assign_groups(frame: pd.DataFrame, train: pd.DataFrame | None = None) -> list[pd.Series]:
+    """Return for each slice, which names the series, the (n,) group of each block group.
+
+    train: as for `errors_by_slice`.
+    """
+    groups = [
+        price_band(frame),
+        income_band(frame),
+        age_band(frame),
+        geography.assign_regions(frame),
+    ]
+    return groups if train is None else [*groups, distance_band(frame, train)]
+
+
 def errors_by_slice(
     frame: pd.DataFrame, y_pred: np.ndarray, train: pd.DataFrame | None = None
 ) -> pd.DataFrame:
@@ -55,17 +69,9 @@ def errors_by_slice(
     rows the model was trained on; without it there is no slice by distance. The index is (slice,
     group); the last column is the percentage of all squared error that a group makes up.
     """
-    slices = [
-        price_band(frame),
-        income_band(frame),
-        age_band(frame),
-        geography.assign_regions(frame),
-    ]
-    if train is not None:
-        slices.append(distance_band(frame, train))
     squared_error = pd.Series((y_pred - frame[TARGET].to_numpy()) ** 2, frame.index)
     tables = {}
-    for groups in slices:
+    for groups in assign_groups(frame, train):
         share = squared_error.groupby(groups, observed=True).sum() / squared_error.sum() * 100
         table = errors_by_group(frame[TARGET], y_pred, groups)
         tables[groups.name] = table.assign(**{"share of squared error, %": share.round(1)})

@@ -149,11 +149,10 @@ def run_checks(
         *_serving_checks(model, onnx_model, split, limits, intervals),
         Check.at_most("earlier rollbacks of this very model", n_rollbacks, 0),
     ]
-    if champion_model is not None:
-        fair_predictions = recent_gate.at_todays_prices(baseline_predictions, split)
-        checks.append(_check_worst_slice(predictions, fair_predictions, split, limits))
     if split.recent_test is not None:
-        return [*checks, *recent_gate.check_recent_rows(model, champion_model, split, limits)]
+        return [*checks, *recent_gate.run_checks(model, champion_model, split, limits)]
+    if champion_model is not None:
+        checks.append(_check_worst_slice(predictions, baseline_predictions, split, limits))
     gain_check = MEAN_GAIN_CHECK if champion_model is None else CHAMPION_GAIN_CHECK
     level = limits.confidence_level
     gain = champion_comparison.rmse_gain(
@@ -233,9 +232,8 @@ def _check_worst_slice(
     except LookupError:  # the test part has few rows, or no prediction is a number
         return Check("groups large enough to compare", 0.0, 1.0, False)
     slice_name, group = worst_group.name
-    rows = "" if split.recent_test is None else "older rows at today's prices: "
     return Check.at_most(
-        f"RMSE increase of {rows}{slice_name} {group}, %",
+        f"RMSE increase of {slice_name} {group}, %",
         worst_group["worse by, %"],
         limits.max_slice_loss_percent,
     )

@@ -28,7 +28,7 @@ def describe(retraining: RetrainingPart | None) -> str:
         "**What older values are worth.** An index multiplies them, everywhere or by region. It is "
         "taken if its predictions of the newest labelled rows to train on, which it has not seen, "
         "are clearly better than those of the last that was taken (*at least* is the lower end of "
-        "an interval that holds the gain with 98 %).",
+        "an interval that holds the gain with 98 %), by 1 % of the error or more.",
         _markdown_table(retraining.evidence),
     ]
     return "\n\n" + "\n\n".join(filter(None, paragraphs)).replace("$", "\\$")
