@@ -94,7 +94,7 @@ def estimate(older: pd.DataFrame, labelled: pd.DataFrame, seed: int = 42) -> Val
 
 def _reference_model(seed: int) -> HistGradientBoostingRegressor:
     """Return a model of prices that needs no tuning: the ratio is a median, not its last digit."""
-    return HistGradientBoostingRegressor(max_iter=200, random_state=seed)
+    return HistGradientBoostingRegressor(random_state=seed)
 
 
 def _compare(labelled: pd.DataFrame, predictions: np.ndarray) -> _Ratios:
