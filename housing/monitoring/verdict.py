@@ -104,3 +104,18 @@ def write_verdict(file: Path, verdict: MonitoringVerdict) -> None:
     partial_file = file.with_name(f"{file.name}.{os.getpid()}.part")
     partial_file.write_text(verdict.to_json(), encoding="utf-8")
     partial_file.replace(file)
+
+
+def update_verdict(file: Path, verdict: MonitoringVerdict) -> bool:
+    """Write the file unless it has the verdict on a later day; return whether it was written.
+
+    So a report on the past leaves what the service shows as it is.
+    """
+    try:
+        last_verdict = read_verdict(file)
+    except ValueError:  # damaged: there is nothing to keep
+        last_verdict = None
+    is_past = last_verdict is not None and verdict.until < last_verdict.until
+    if not is_past:
+        write_verdict(file, verdict)
+    return not is_past

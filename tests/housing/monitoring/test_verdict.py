@@ -9,6 +9,7 @@ from housing.monitoring.verdict import (
     MonitoringVerdict,
     Verdict,
     read_verdict,
+    update_verdict,
     write_verdict,
 )
 
@@ -41,3 +42,21 @@ def test_a_damaged_file_is_named(tmp_path, text):
 
 def test_retrain_is_worse_than_look():
     assert Verdict.RETRAIN.severity > Verdict.LOOK.severity > Verdict.FINE.severity == 0
+
+
+def test_a_report_on_the_past_leaves_the_verdict_of_today(tmp_path):
+    file = tmp_path / "verdict.json"
+    past = replace(MONITORING_VERDICT, verdict=Verdict.FINE, alarms=(), until="2026-10-31")
+    assert update_verdict(file, past)
+    assert update_verdict(file, MONITORING_VERDICT)
+    assert not update_verdict(file, past)
+    assert read_verdict(file) == MONITORING_VERDICT
+
+
+def test_a_new_report_takes_the_place_of_a_damaged_file_and_of_one_of_the_same_day(tmp_path):
+    file = tmp_path / "verdict.json"
+    file.write_text("{")
+    assert update_verdict(file, MONITORING_VERDICT)
+    changed_verdict = replace(MONITORING_VERDICT, labelled_count=401)
+    assert update_verdict(file, changed_verdict)
+    assert read_verdict(file) == changed_verdict
