@@ -32,8 +32,7 @@ try:
     from app.prediction_log.writer import PredictionLogError
     from app.server import lifecycle, listening, startup_checks
     from app.settings import load_settings, removed_setting_messages
-    from app.shadow import challenger_sync
-    from app.shadow.supervisor import ShadowSupervisor
+    from app.shadow import supervisor
 except Exception as error:  # a missing package, or the syntax of a newer Python
     startup.explain_import_error(error, "app", "serve")
 
@@ -63,7 +62,7 @@ def main() -> int:
     serving_folder = Path(settings["SERVING"])
     if not local_copy.read_status(serving_folder).is_baked:
         _start_daemon_thread(registry_sync.sync_forever, serving_folder, settings["MODEL"] or None)
-    shadow_supervisor = _start_shadow(settings)
+    shadow_supervisor = supervisor.start_shadow(settings)
     path_prefix = forwarding.proxy_settings(settings).path_prefix
     print(f"the service is at {addresses.base_url(host, port, path_prefix)}", flush=True)
     # replaces a worker that dies or hangs. SIGHUP restarts the workers one by one; SIGTERM stops
@@ -104,23 +103,6 @@ class StopEvent(threading.Event):
         return super().is_set() or not {signal.SIGTERM, signal.SIGINT}.isdisjoint(
             self.pending_signals
         )
-
-
-def _start_shadow(settings: Mapping[str, Any]) -> ShadowSupervisor | None:
-    """Let the challenger answer a share of the requests too, if the settings say so."""
-    if not settings["SHADOW_SHARE"]:
-        return None
-    serving_folder = Path(settings["SERVING"])
-    if local_copy.read_status(serving_folder).is_baked:
-        logger.warning(
-            "HOUSING_SHADOW_SHARE has no effect: the champion came with the image, and no registry "
-            "is followed that could name a challenger"
-        )
-        return None
-    _start_daemon_thread(challenger_sync.sync_forever, serving_folder)
-    supervisor = ShadowSupervisor(settings)
-    supervisor.start()
-    return supervisor
 
 
 def _start_daemon_thread(target: Callable[..., None], *arguments: Any) -> None:

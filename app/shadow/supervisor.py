@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from app.model import local_copy
+from app.shadow import challenger_sync
 from app.shadow.status import status_path
 
 HANG_SECONDS = 600.0  # without a sign of life; on a busy machine it may get little time
@@ -20,6 +22,25 @@ STABLE_SECONDS = 600.0  # after which a process counts as one that works
 CHECK_INTERVAL_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
+
+
+def start_shadow(settings: Mapping[str, Any]) -> ShadowSupervisor | None:
+    """Let the challenger answer a share of the requests too; return None if that is not wanted."""
+    if not settings["SHADOW_SHARE"]:
+        return None
+    serving_folder = Path(settings["SERVING"])
+    if local_copy.read_status(serving_folder).is_baked:
+        logger.warning(
+            "HOUSING_SHADOW_SHARE has no effect: the champion came with the image, and no registry "
+            "is followed that could name a challenger"
+        )
+        return None
+    threading.Thread(
+        target=challenger_sync.sync_forever, args=(serving_folder,), daemon=True
+    ).start()
+    supervisor = ShadowSupervisor(settings)
+    supervisor.start()
+    return supervisor
 
 
 class ShadowSupervisor:

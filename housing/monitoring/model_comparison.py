@@ -92,6 +92,7 @@ class ModelComparison:
         )
         if not self.row_count:
             return f"{models}: no row that both have answered has a true value yet"
+        evidence = max(self.e_value, self.e_value_worse)
         unit = "$" if self.loss == Loss.ABSOLUTE else "$²"
         failures = f", {self.failed_count:,} of which it failed to answer" * (self.failed_count > 0)
         direction = "smaller" if self.gain >= 0 else "larger"
@@ -104,7 +105,7 @@ class ModelComparison:
             f"{models}, on {self.row_count:,} rows with a true value{failures}: its mean "
             f"{self.loss} is {_format(abs(self.gain), unit)} {direction} "
             f"({self.confidence_level:.0%} interval of what it gains, valid at any time: "
-            f"{_format(self.low, unit)} to {_format(self.high, unit)}; evidence {self.e_value:,.3g}"
+            f"{_format(self.low, unit)} to {_format(self.high, unit)}; evidence {evidence:,.3g}"
             f", {self.threshold:,.0f} decides): {verdict}"
         )
 
