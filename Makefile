@@ -42,7 +42,7 @@ data-init: .venv/run.done  ## set up DVC, its default remote being REMOTE=a fold
 no-git: .venv/run.done
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(DVC) config --local core.no_scm true
 
-monitor: .venv/run.done  ## watch the model in use: its traffic, and what became of it; reports in reports/latest/
+monitor: .venv/run.done  ## watch the model in use: its traffic, and what became of it; report in reports/latest-monitor/
 	$(PY) run_pipeline.py monitor $(ARGS)
 
 serve: .venv/run.done  ## the registered champion on http://127.0.0.1:8081

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +25,13 @@ from housing.monitoring.notification.message import (
     failure_message,
     verdict_message,
 )
-from housing.monitoring.verdict import MonitoringVerdict, Verdict, read_verdict, verdict_path
+from housing.monitoring.verdict import (
+    Alarm,
+    MonitoringVerdict,
+    Verdict,
+    read_verdict,
+    verdict_path,
+)
 from housing.text import count_text
 
 REPORTS_URL_VARIABLE = "HOUSING_REPORTS_URL"
@@ -93,11 +100,20 @@ def decide(
     if verdict is None:
         message = None if state.has_failed else failure_message(failure, report)
         return message, NotifiedState(state.verdict, state.alarm_keys, has_failed=True)
-    keys = tuple(dict.fromkeys(map(alarm_key, current_alarms(verdict))))
-    new_keys = [key for key in keys if key not in state.alarm_keys]
+    alarms = current_alarms(verdict)
+    keys = tuple(dict.fromkeys(map(alarm_key, alarms)))
+    new_keys = {alarm_key(alarm) for alarm in alarms if _is_news(alarm, state.alarm_keys)}
     reasons = _find_reasons(state, verdict.verdict, len(new_keys))
     message = verdict_message(verdict, reasons, new_keys, report) if reasons else None
     return message, NotifiedState(verdict.verdict, keys)
+
+
+def _is_news(alarm: Alarm, known_keys: Sequence[str]) -> bool:
+    """Return whether people do not know of an alarm: neither of it nor of the same for all rows.
+
+    What has changed for all rows is seen in one group after the other, day by day.
+    """
+    return not {alarm_key(alarm), alarm_key(replace(alarm, group=""))} & {*known_keys}
 
 
 def _find_reasons(state: NotifiedState, verdict: Verdict, new_alarm_count: int) -> list[str]:

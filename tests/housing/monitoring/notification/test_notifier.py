@@ -73,6 +73,14 @@ def test_an_alarm_whose_sentence_or_days_change_is_the_same_alarm():
     assert follow(LOOK, replace(LOOK, alarms=(later,)))[1] is None
 
 
+def test_a_group_follows_an_alarm_of_all_rows_without_a_message():
+    all_rows = replace(LOOK, alarms=(replace(BAY_AREA_ALARM, group=""),))
+    with_group = replace(LOOK, alarms=(*all_rows.alarms, BAY_AREA_ALARM))
+    assert follow(all_rows, with_group)[1] is None
+    only_group = replace(LOOK, alarms=(BAY_AREA_ALARM,))
+    assert reasons(only_group, with_group)[1] == "there is 1 new alarm"
+
+
 def test_an_alarm_that_ended_and_came_back_is_new():
     ended = replace(LOOK, alarms=(replace(BAY_AREA_ALARM, is_current=False),))
     assert reasons(LOOK, ended, LOOK)[1:] == [None, "there is 1 new alarm"]
