@@ -8,6 +8,7 @@ from housing.monitoring.estimated_error import (
     cross_fitted_estimates,
     fit_error_table,
 )
+from housing.monitoring.rank_scale import fit_rank_scale
 
 
 def draw_rows(n_rows, seed=0, distance_km=1.0):
@@ -93,3 +94,13 @@ def test_a_row_without_an_interval_has_no_estimate_if_the_held_out_rows_have_int
     rows, errors, _ = draw_rows(200)
     table = fit_error_table(rows, errors)
     assert np.isnan(table.estimate(rows._replace(widths=np.full(200, np.nan)))).all()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_estimates_of_fresh_rows_have_the_ranks_of_those_of_held_out_rows(seed):
+    """Though these come from tables that were fitted to four fifths of the rows each."""
+    rows, errors, _ = draw_rows(1_000)
+    fresh_rows, _, _ = draw_rows(1_000, seed)
+    scale = fit_rank_scale(cross_fitted_estimates(rows, errors))
+    mean_rank = scale.ranks(fit_error_table(rows, errors).estimate(fresh_rows)).mean()
+    assert mean_rank == pytest.approx(0.5, abs=3 * 0.289 * np.sqrt(2 / 1_000))
