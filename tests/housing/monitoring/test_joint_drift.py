@@ -35,7 +35,7 @@ def shuffle(sample, days, feature):
     return changed
 
 
-@pytest.mark.parametrize("seed", [2, 3, 4])
+@pytest.mark.parametrize("seed", [2, 3])
 def test_fresh_rows_of_the_same_kind_are_not_told_apart(seed):
     sample, days = traffic(30, 50, seed)
     drift = score_days(sample, REFERENCE, days)
