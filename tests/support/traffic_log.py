@@ -91,6 +91,6 @@ def record_truth(log, rows, day, error=0.1):
     feedback.record_true_values(open_exclusively, values, f"{day}T12:00:00.000+00:00")
 
 
-def archive_until(log, day):
-    """Move the rows that were asked before a day to their months."""
-    archive.archive_rows(log, f"{day}T00:00:00.000", months.archive_folder(), lambda _: None)
+def archive_until(log, time):
+    """Move the rows that were asked before a time to their months."""
+    archive.archive_rows(log, time, months.archive_folder(), lambda _: None)

@@ -85,7 +85,7 @@ class LabelDays:
     kind = RowKind.LABELLED
 
     def fingerprints(self, period: Period) -> Mapping[date, str]:
-        """Return how many values arrived on each day, the last of them, and how many are current.
+        """Return how many values arrived on each day, and how many of them are current.
 
         A correction adds a row on its own day, and changes what is current on that of the former.
         """
@@ -95,15 +95,15 @@ class LabelDays:
             if not has_feedback(connection):
                 return {}
             connection.execute("BEGIN")
-            tallies = tally_days(connection, RECEIVED_AT, period)
+            row_counts = tally_days(connection, RECEIVED_AT, period)
             superseded_counts = dict(connection.execute(SUPERSEDED_QUERY).fetchall())
         current_counts = {
-            day: tally.row_count - superseded_counts.get(day.isoformat(), 0)
-            for day, tally in tallies.items()
+            day: row_count - superseded_counts.get(day.isoformat(), 0)
+            for day, row_count in row_counts.items()
         }
         return {
-            day: f"{tally.row_count} {tally.last_number} {current_counts[day]}"
-            for day, tally in tallies.items()
+            day: f"{row_count} {current_counts[day]}"
+            for day, row_count in row_counts.items()
             if current_counts[day]
         }
 

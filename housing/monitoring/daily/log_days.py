@@ -26,13 +26,6 @@ class TimeColumn(NamedTuple):
     column: str
 
 
-class DayTally(NamedTuple):
-    """The rows of a day in one table."""
-
-    row_count: int
-    last_number: int  # the largest row number
-
-
 ASKED_AT = TimeColumn("prediction", "asked_at")
 RECEIVED_AT = TimeColumn("feedback", "received_at")
 
@@ -54,10 +47,10 @@ def parse_day(time: str) -> date | None:
 
 def tally_days(
     connection: sqlite3.Connection, times: TimeColumn, period: Period
-) -> dict[date, DayTally]:
+) -> dict[date, int]:
     """Count the rows of a table by day, in order. Times that begin with no date are passed over."""
     return {
-        time_range.day: _tally(connection, times, time_range)
+        time_range.day: _count_rows(connection, times, time_range)
         for time_range in _time_ranges(connection, times, period)
         if time_range.day
     }
@@ -73,7 +66,7 @@ def count_undated_rows(connection: sqlite3.Connection, possible_days: Period) ->
     bounds = {"first": possible_days.first.isoformat(), "end": possible_days.end.isoformat()}
     [row_count] = connection.execute(f"SELECT {counts}", bounds).fetchone()
     return row_count + sum(
-        _tally(connection, ASKED_AT, time_range).row_count
+        _count_rows(connection, ASKED_AT, time_range)
         for time_range in _time_ranges(connection, ASKED_AT, possible_days)
         if time_range.day is None
     )
@@ -107,10 +100,9 @@ def _time_ranges(
         start = end
 
 
-def _tally(connection: sqlite3.Connection, times: TimeColumn, time_range: _TimeRange) -> DayTally:
-    tally = connection.execute(
-        f"SELECT count(*), max(rowid) FROM {times.table} "
-        f"WHERE {times.column} >= ? AND {times.column} < ?",
+def _count_rows(connection: sqlite3.Connection, times: TimeColumn, time_range: _TimeRange) -> int:
+    [row_count] = connection.execute(
+        f"SELECT count(*) FROM {times.table} WHERE {times.column} >= ? AND {times.column} < ?",
         (time_range.start, time_range.end),
-    )
-    return DayTally(*tally.fetchone())
+    ).fetchone()
+    return row_count

@@ -85,8 +85,8 @@ class LogFiles:
             with _open_table(file) as connection:
                 if connection is None:
                     continue
-                for day, tally in tally_days(connection, ASKED_AT, period).items():
-                    counts[day] += tally.row_count
+                for day, row_count in tally_days(connection, ASKED_AT, period).items():
+                    counts[day] += row_count
                     n_files[day] += 1
         for day, count in n_files.items():
             if count > 1:

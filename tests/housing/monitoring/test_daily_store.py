@@ -178,7 +178,7 @@ def test_versions_are_counted_together_or_apart(refresh, log):
     assert list(read(version="2").sample.version) == ["2", "2"]
 
 
-@pytest.mark.parametrize("cutoff", ["2026-11-01", "2026-11-02", "2026-12-01"])
+@pytest.mark.parametrize("cutoff", ["2026-11-01", "2026-11-01T00:02", "2026-12-01"])
 def test_archiving_changes_no_day(refresh, log, home, cutoff):
     write_log(log, [refused_traffic_row("2026-11-01", 20, "no JSON")])
     refresh()
@@ -313,14 +313,15 @@ def test_repeats_of_an_input_by_a_caller_count_once_a_day(refresh, log):
     assert rows_by_day(read()) == [6, 7, 0, 6]
 
 
-def test_of_many_rows_a_sample_is_counted(refresh, log, home, monkeypatch):
+@pytest.mark.parametrize("cutoff", ["2026-11-01T02:00", "2026-11-03"])
+def test_of_many_rows_a_sample_is_counted(refresh, log, home, monkeypatch, cutoff):
     monkeypatch.setattr(row_sample, "MAX_DAILY_ROWS", 20)
     write_log(log, [traffic_row("2026-11-01", 100 + n) for n in range(60)])
     refresh()
     counts = read()
     assert rows_by_day(counts) == [6, 20, 0, 6]
     assert counts.requests.rows.sum() == 78
-    archive_until(log, "2026-11-03")
+    archive_until(log, cutoff)
     assert_equal_counts(read_anew(refresh, home), counts)
 
 
