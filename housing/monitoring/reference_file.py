@@ -20,7 +20,7 @@ import pandas as pd
 from housing.data import splitting
 from housing.data.splitting import TrainTestSplit
 from housing.evaluation.calibration import IntervalPrediction
-from housing.inference import served_files
+from housing.inference import served_files, training_domain
 from housing.inference.served_files import ServedFiles
 from housing.monitoring.counts import RowCounts
 from housing.monitoring.estimated_error import ErrorTable
@@ -156,6 +156,14 @@ class HeldOut(NamedTuple):
         outputs = served_files.predict_all(self.served.model, rows)
         no_ends = np.full((len(outputs), 3 - outputs.shape[1]), np.nan)
         return IntervalPrediction(*np.column_stack([outputs, no_ends]).T)
+
+    def answer(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return rows with what the service would add: prediction, low, high and warned."""
+        features = rows[FEATURE_NAMES].to_numpy(float)
+        warnings = training_domain.out_of_domain_warnings(self.served.training_domain, features)
+        return rows.assign(
+            **self.predict(features)._asdict(), warned=[bool(texts) for texts in warnings]
+        )
 
 
 def load_held_out(version: ModelVersion) -> HeldOut:

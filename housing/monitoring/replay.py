@@ -17,7 +17,7 @@ from housing.monitoring import row_counts
 from housing.monitoring.counts import DailyCounts
 from housing.monitoring.daily.day_counts import SAMPLE_ROWS_PER_DAY
 from housing.monitoring.daily.day_scan import OK_STATUS
-from housing.monitoring.quantities import LABELLED_ESTIMATE, Dimension, HistogramKey, Signal
+from housing.monitoring.quantities import Dimension, HistogramKey
 from housing.monitoring.row_counts import RowGroups, RowScales
 from housing.schema import FEATURE_NAMES
 
@@ -70,26 +70,18 @@ def _count_days(rows: pd.DataFrame, n_days: int, scales: RowScales) -> tuple[Day
     """Return the histograms and moments of each day."""
     days = rows.day.to_numpy(int)
     distances_km = scales.distances_km(rows)
-    estimates_usd = scales.error_table.estimate(row_counts.error_rows(rows, distances_km))
-    if "truth" in rows:
-        values = row_counts.labelled_values(rows) | {LABELLED_ESTIMATE: estimates_usd}
-    else:
-        values = row_counts.prediction_values(rows, distances_km, estimates_usd)
     groups = {
         dimension: _split_by_day(row_groups, days, n_days)
         for dimension, row_groups in row_counts.group_rows(rows, distances_km).items()
     }
     histograms: DayArrays = {}
     moments: DayArrays = {}
-    for name, column in values.items():
-        quantity = row_counts.quantity_of(name)
+    for name, column in row_counts.counted_values(rows, scales, distances_km).items():
         weights = row_counts.value_weights(name, column, scales.rank_scales)
-        has_moments = quantity.unit or quantity.signal is Signal.FEATURES
-        for dimension in (Dimension.ALL, *quantity.dimensions):
+        powers = row_counts.moment_powers(column)
+        for dimension in (Dimension.ALL, *row_counts.quantity_of(name).dimensions):
             histograms |= _sum(name, dimension, groups[dimension], weights)
-            if has_moments:
-                powers = row_counts.moment_powers(column)
-                moments |= _sum(name, dimension, groups[dimension], powers)
+            moments |= _sum(name, dimension, groups[dimension], powers)
     if "truth" not in rows:
         row_totals = np.bincount(days, minlength=n_days).astype(float)
         histograms |= _region_shares(groups[Dimension.REGION], row_totals)

@@ -72,26 +72,38 @@ def count_rows(
     if rows.empty:
         return RowCounts({}, {})
     distances_km = scales.distances_km(rows)
+    groups = group_rows(rows, distances_km)
+    histograms: dict[HistogramKey, np.ndarray] = {}
+    moments: dict[HistogramKey, np.ndarray] = {}
+    for name, column in counted_values(rows, scales, distances_km, estimated_errors_usd).items():
+        weights = value_weights(name, column, scales.rank_scales)
+        for dimension in (Dimension.ALL, *quantity_of(name).dimensions):
+            histograms |= _sums(name, dimension, groups[dimension], weights)
+            moments |= _sums(name, dimension, groups[dimension], moment_powers(column))
+    if "truth" not in rows:
+        histograms |= _region_shares(groups[Dimension.REGION])
+    return RowCounts(histograms, moments)
+
+
+def counted_values(
+    rows: pd.DataFrame,
+    scales: RowScales,
+    distances_km: np.ndarray,
+    estimated_errors_usd: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the (n,) values of each quantity that `count_rows` counts; see there."""
     if estimated_errors_usd is None:
         estimated_errors_usd = scales.error_table.estimate(error_rows(rows, distances_km))
     if "truth" in rows:
         values = labelled_values(rows) | {LABELLED_ESTIMATE: estimated_errors_usd}
     else:
         values = prediction_values(rows, distances_km, estimated_errors_usd)
-    groups = group_rows(rows, distances_km)
-    histograms: dict[HistogramKey, np.ndarray] = {}
-    moments: dict[HistogramKey, np.ndarray] = {}
-    for name, column in values.items():
-        quantity = quantity_of(name)
-        if not quantity.is_share and quantity.name not in scales.rank_scales:
-            continue  # no held-out row has a value, as of a model without intervals
-        weights = value_weights(name, column, scales.rank_scales)
-        for dimension in (Dimension.ALL, *quantity.dimensions):
-            histograms |= _sums(name, dimension, groups[dimension], weights)
-            moments |= _sums(name, dimension, groups[dimension], moment_powers(column))
-    if "truth" not in rows:
-        histograms |= _region_shares(groups[Dimension.REGION])
-    return RowCounts(histograms, moments)
+    # no held-out row may have a value, as of a model without intervals
+    return {
+        name: column
+        for name, column in values.items()
+        if quantity_of(name).is_share or quantity_of(name).name in scales.rank_scales
+    }
 
 
 def prediction_values(

@@ -19,28 +19,28 @@ import pandas as pd
 from scipy.stats import chi2
 
 from housing.accepted_ranges import LOWER_LIMITS, UPPER_LIMITS
-from housing.inference import training_domain
 from housing.monitoring.alarms import find_alarms
 from housing.monitoring.counts import DailyCounts
 from housing.monitoring.daily.day_scan import OK_STATUS
 from housing.monitoring.quantities import HistogramKey
 from housing.monitoring.reference import Reference
-from housing.monitoring.reference_file import HeldOut
 from housing.monitoring.replay import count_traffic
 from housing.monitoring.signals import analyze
 from housing.monitoring.statistics.alarm_budget import DAYS_PER_YEAR
 from housing.schema import FEATURE_NAMES, TARGET
 
-# of one replay, so that the time does not depend on the traffic
-MAX_REPLAYED_ROWS = 100_000
-MAX_REPLAYED_DAYS = 364
-N_CLEAN_REPLAYS = 4
-N_CHANGED_REPLAYS = 5  # of each change
+# predictions, and true values, of one replay: of more traffic, a part is replayed
+MAX_CLEAN_ROWS = 100_000
+MAX_CHANGED_ROWS = 20_000
+CLEAN_DAYS = 364  # of one replay
 PLANTED_CHANGES = {
     "true values +10 %": (TARGET, 1.10),
     "MedInc +15 %": ("MedInc", 1.15),
     "AveRooms +30 %": ("AveRooms", 1.30),
 }
+
+# rows with the features -> the same with prediction, low, high ($100,000) and warned
+AnswerRows = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 class DailyVolume(NamedTuple):
@@ -64,6 +64,8 @@ class SelfTest:
     """Both error rates of the rules, at the volume of the traffic at hand."""
 
     alarms_per_year: float  # the budget
+    row_share: float  # of the predictions that were replayed
+    labelled_share: float  # of the true values
     clean_days: int  # replayed without a change
     false_alarms: int
     replays: tuple[Replays, ...]  # of each planted change
@@ -96,31 +98,43 @@ class SelfTest:
 def run_self_test(
     counts: DailyCounts,
     reference: Reference,
-    held_out: HeldOut,
+    held_out_rows: pd.DataFrame,
+    answer: AnswerRows,
     alarms_per_year: float = 1.0,
-    seed: int = 0,
+    n_clean_replays: int = 4,
+    n_changed_replays: int = 5,
 ) -> SelfTest:
     """Replay held-out rows at the volume of some days, clean and changed, and judge what comes.
 
-    counts: of the traffic at hand. Raises ValueError if there is no traffic in it.
+    counts: of the traffic at hand. held_out_rows: features and true value; answer: adds what the
+    service does (both from `reference_file.load_held_out`). n_clean_replays: of a year each.
+    n_changed_replays: of each planted change, as long as the period. Raises ValueError without
+    traffic.
     """
     volume = measure_volume(counts)
-    generator = np.random.default_rng(seed)
-    replay = _Replay(reference, held_out, alarms_per_year, generator)
-    clean_volume = _repeat(volume, MAX_REPLAYED_DAYS, MAX_REPLAYED_ROWS)
-    period = _repeat(volume, len(volume.labelled), MAX_REPLAYED_ROWS)
-    clean_rows = replay.answer(lambda rows: rows)
+    replay = _Replay(reference, held_out_rows, answer, alarms_per_year, np.random.default_rng(0))
+    clean_volume = _resize(volume, CLEAN_DAYS, MAX_CLEAN_ROWS)
+    changed_volume = _resize(volume, len(volume.labelled), MAX_CHANGED_ROWS)
+    rows = replay.answer_changed(lambda rows: rows)
     false_alarms = sum(
-        len(replay.find_alarm_days(clean_rows, clean_volume)) for _ in range(N_CLEAN_REPLAYS)
+        len(replay.find_alarm_days(rows, clean_volume)) for _ in range(n_clean_replays)
     )
     replays = []
     for title, (column, factor) in PLANTED_CHANGES.items():
-        rows = replay.answer(_scaling(column, factor))
-        alarm_days = [replay.find_alarm_days(rows, period) for _ in range(N_CHANGED_REPLAYS)]
+        rows = replay.answer_changed(_scaling(column, factor))
+        alarm_days = [
+            replay.find_alarm_days(rows, changed_volume) for _ in range(n_changed_replays)
+        ]
         delays = [min(days) for days in alarm_days if days]
-        replays.append(Replays(title, N_CHANGED_REPLAYS, len(period.labelled), delays))
-    clean_days = N_CLEAN_REPLAYS * len(clean_volume.labelled)
-    return SelfTest(alarms_per_year, clean_days, false_alarms, tuple(replays))
+        replays.append(Replays(title, n_changed_replays, len(volume.labelled), delays))
+    return SelfTest(
+        alarms_per_year,
+        _share(changed_volume.by_caller.to_numpy(), volume.by_caller.to_numpy()),
+        _share(changed_volume.labelled, volume.labelled),
+        n_clean_replays * CLEAN_DAYS,
+        false_alarms,
+        tuple(replays),
+    )
 
 
 def measure_volume(counts: DailyCounts) -> DailyVolume:
@@ -138,13 +152,24 @@ def measure_volume(counts: DailyCounts) -> DailyVolume:
     )
 
 
-def _repeat(volume: DailyVolume, n_days: int, max_rows: int) -> DailyVolume:
-    """Return a volume over so many days, by repeating its own; or over fewer, if they are large."""
-    rows_by_day = volume.by_caller.to_numpy().sum(axis=1) + volume.labelled
-    days = np.arange(n_days) % len(rows_by_day)
-    is_within = np.cumsum(rows_by_day[days]) <= max_rows
-    days = days[: max(1, is_within.sum())]
-    return DailyVolume(volume.by_caller.iloc[days].reset_index(drop=True), volume.labelled[days])
+def _resize(volume: DailyVolume, n_days: int, max_rows: int) -> DailyVolume:
+    """Return a volume over so many days, by repeating its own; thinned, if it is too large."""
+    days = np.arange(n_days) % len(volume.labelled)
+    by_caller = volume.by_caller.iloc[days].reset_index(drop=True)
+    thinned = _thin(by_caller.to_numpy(), max_rows)
+    labelled = _thin(volume.labelled[days, None], max_rows)[:, 0]
+    return DailyVolume(pd.DataFrame(thinned, columns=by_caller.columns), labelled)
+
+
+def _thin(row_counts: np.ndarray, max_rows: int) -> np.ndarray:
+    """Return at most so many rows in all, divided as before. row_counts: (n_days, n)."""
+    share = min(1.0, max_rows / max(1, row_counts.sum()))
+    so_far = np.floor(np.cumsum(row_counts, axis=0) * share).astype(int)
+    return np.diff(so_far, axis=0, prepend=0)
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> float:
+    return float(part.sum() / whole.sum()) if whole.sum() else 1.0
 
 
 def _scaling(column: str, factor: float) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -155,25 +180,18 @@ class _Replay(NamedTuple):
     """Asks held-out rows again."""
 
     reference: Reference
-    held_out: HeldOut
+    held_out_rows: pd.DataFrame
+    answer: AnswerRows
     alarms_per_year: float
     generator: np.random.Generator
 
-    def answer(self, change: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    def answer_changed(self, change: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
         """Return the held-out rows with a change, as they are answered; without refused ones."""
-        rows = change(self.held_out.split.test)
+        rows = change(self.held_out_rows)
         features = rows[FEATURE_NAMES].to_numpy(float)
         is_accepted = ((features >= LOWER_LIMITS) & (features <= UPPER_LIMITS)).all(axis=1)
-        rows, features = rows[is_accepted].reset_index(drop=True), features[is_accepted]
-        warnings = training_domain.out_of_domain_warnings(
-            self.held_out.served.training_domain, features
-        )
-        return rows.rename(columns={TARGET: "truth"}).assign(
-            **self.held_out.predict(features)._asdict(),
-            warned=[bool(texts) for texts in warnings],
-            status=OK_STATUS,
-            problem="",
-        )
+        answered = self.answer(rows[is_accepted].reset_index(drop=True))
+        return answered.rename(columns={TARGET: "truth"}).assign(status=OK_STATUS, problem="")
 
     def find_alarm_days(self, rows: pd.DataFrame, volume: DailyVolume) -> list[int]:
         """Draw traffic from some rows, and return the days of the alarms, counted from 0."""

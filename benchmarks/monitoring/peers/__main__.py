@@ -1,7 +1,7 @@
 """Evidently and NannyML beside our monitoring, on the same simulated weeks.
 
 .venv/bin/python -m benchmarks.monitoring.peers [--weeks 200] [--weeks-after 13] [--seeds 0]
-  [--volumes 50 500 5000] [--changes labels-10 ...]
+  [--volumes 50 500 5000] [--changes labels-10 ...] [--reuse]
 
 Each of the peers runs as its documentation shows, with its defaults, in an environment of its own
 in var/peers/. Tables: of clean weeks, the share that is flagged, and false alarms a year; of weeks
@@ -68,6 +68,23 @@ class Job(NamedTuple):
         name = f"{self.change}-{self.rows_per_week}-{self.seed}"
         return paths.var() / "benchmarks" / "monitoring" / name
 
+    def is_answered(self) -> bool:
+        """Return whether both tools have answered a job like this one."""
+        plan = self.folder / "plan.json"
+        return (
+            plan.exists()
+            and json.loads(plan.read_text()) == self.summary()
+            and all(self.answer(tool).exists() for tool in TOOLS)
+        )
+
+    def answer(self, tool: str) -> Path:
+        """Return the file of a tool's answer."""
+        return self.folder / f"{tool}.json"
+
+    def summary(self) -> dict[str, int]:
+        """Return what the tools need to know of the plan."""
+        return {"rows_per_week": self.rows_per_week, "n_weeks": self.n_weeks}
+
     @property
     def plan(self) -> Plan:
         """All weeks are clean, or all are changed."""
@@ -82,6 +99,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the splits")
     parser.add_argument("--volumes", type=int, nargs="+", default=VOLUMES, help="rows a week")
     parser.add_argument("--changes", nargs="*", default=list(CHANGES), choices=list(CHANGES))
+    parser.add_argument("--reuse", action="store_true", help="answers that are there already")
     options = parser.parse_args()
     jobs = [
         Job(change, volume, seed, options.weeks if change == "clean" else options.weeks_after)
@@ -90,7 +108,8 @@ def main() -> None:
         for change in ["clean", *options.changes]
     ]
     for job in jobs:
-        write_weeks(job)
+        if not (options.reuse and job.is_answered()):
+            write_weeks(job)
     judge(jobs)
     weeks = pd.DataFrame([record for job in jobs for record in read_weeks(job)])
     print_clean_weeks(weeks[weeks.change == "clean"])
@@ -114,8 +133,9 @@ def write_weeks(job: Job) -> None:
     _dated(labelled, labelled.label_day)[[*columns, "truth", "week", "timestamp"]].to_parquet(
         job.folder / "labelled.parquet"
     )
-    plan = {"rows_per_week": job.rows_per_week, "n_weeks": job.n_weeks}
-    (job.folder / "plan.json").write_text(json.dumps(plan))
+    for tool in TOOLS:  # of other weeks
+        job.answer(tool).unlink(missing_ok=True)
+    (job.folder / "plan.json").write_text(json.dumps(job.summary()))
 
 
 def _dated(rows: pd.DataFrame, day: pd.Series) -> pd.DataFrame:
@@ -142,15 +162,16 @@ def judge(jobs: list[Job]) -> None:
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
     with ThreadPoolExecutor(2) as pool:
-        halves = [(tool, jobs[start::2]) for tool in TOOLS for start in (0, 1) if jobs[start::2]]
-        for future in [pool.submit(run, *half) for half in halves]:
+        new_jobs = {tool: [job for job in jobs if not job.answer(tool).exists()] for tool in TOOLS}
+        halves = [(tool, new_jobs[tool][start::2]) for tool in TOOLS for start in (0, 1)]
+        for future in [pool.submit(run, *half) for half in halves if half[1]]:
             future.result()
 
 
 def read_weeks(job: Job) -> Iterator[dict[str, object]]:
     """Return a record for each tool, kind of alert and week."""
     for tool in TOOLS:
-        answer = json.loads((job.folder / f"{tool}.json").read_text())
+        answer = json.loads(job.answer(tool).read_text())
         for week in answer["weeks"]:
             record = {"change": job.change, "volume": job.rows_per_week, "seed": job.seed}
             for alert, names in ALERTS[tool].items():
@@ -204,7 +225,7 @@ def print_costs(jobs: list[Job]) -> None:
     for tool in TOOLS:
         for job in jobs:
             if job.change == "clean":
-                answer = json.loads((job.folder / f"{tool}.json").read_text())
+                answer = json.loads(job.answer(tool).read_text())
                 seconds = answer["seconds"] / job.n_weeks
                 size = answer["weeks"][0]["page_bytes"] / 1e6
                 name, rows = answer["tool"], f"{job.rows_per_week:,}"
