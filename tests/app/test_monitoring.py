@@ -169,8 +169,5 @@ def test_the_page_says_what_the_monitoring_found_and_links_its_report(api, save,
     assert '<time datetime="2026-11-30T05:00:00+00:00">30 November 2026</time>' in page
 
 
-@pytest.mark.skipif(
-    not (PROJECT_ROOT / "notebooks" / "04_monitor.ipynb").exists(), reason="it comes later"
-)
 def test_the_report_has_the_name_of_its_notebook():
     assert (PROJECT_ROOT / "notebooks" / Path(REPORT).with_suffix(".ipynb").name).exists()
