@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -46,11 +45,5 @@ def make_labelled_rows():
 
 @pytest.fixture(scope="session")
 def new_block_groups():
-    """600 block groups that the sample of seed 0 has not, all below the cap."""
-    frame = generate_sample(1_200, seed=7)
-    return frame[frame[TARGET] < 4].iloc[:600].reset_index(drop=True)
-
-
-@pytest.fixture
-def generator():
-    return np.random.default_rng(0)
+    """600 block groups that the sample of seed 0 has not."""
+    return generate_sample(600, seed=7)

@@ -93,7 +93,7 @@ def test_a_newer_value_of_a_training_row_takes_its_place(
     replayed = train[train[TARGET] < 4].iloc[:40].assign(**{TARGET: 4.5})
     frames = [replayed.iloc[:20], new_block_groups.iloc[:400], replayed.iloc[20:]]
     part = combine(dataset, make_labelled_rows(pd.concat(frames))).part
-    assert part.record.replaced_rows == 40
+    assert (part.record.replaced_rows, part.record.factors) == (40, {})
     assert not training_part.find_twins(part.train, replayed.iloc[20:]).any()
     twins = part.train[training_part.find_twins(part.train, replayed.iloc[:20])]
     assert twins[TARGET].tolist() == [4.5] * 20
