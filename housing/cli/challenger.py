@@ -6,7 +6,7 @@ from housing.prediction_log.reader import log_path
 from housing.prediction_log.shadow_answers import ModelKey, shadow_path
 
 if TYPE_CHECKING:
-    from housing.monitoring.model_comparison import ModelComparison
+    from housing.monitoring.comparison.model_comparison import ModelComparison
 
 
 def resolve_version(name: str, version: str) -> str:
@@ -35,7 +35,7 @@ def compare_with_champion(name: str, number: str) -> "ModelComparison | None":
     if not shadow_file.exists():
         return None
     # takes a second: pandas and scipy
-    from housing.monitoring.model_comparison import load_comparison
+    from housing.monitoring.comparison.model_comparison import load_comparison
     from housing.prediction_log.months import archive_paths
     from housing.registry import versions
 

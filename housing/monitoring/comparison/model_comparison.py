@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from housing.monitoring.paired_errors import (
+from housing.monitoring.comparison.paired_errors import (
     PairedErrors,
     champion_version_of,
     read_paired_errors,

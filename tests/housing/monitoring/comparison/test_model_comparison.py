@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from housing.monitoring.model_comparison import (
+from housing.monitoring.comparison.model_comparison import (
     DIFFERENCE_LIMIT_USD,
     Decision,
     Loss,
@@ -14,7 +14,7 @@ from housing.monitoring.model_comparison import (
     load_comparison,
     scaled_gains,
 )
-from housing.monitoring.paired_errors import PairedErrors
+from housing.monitoring.comparison.paired_errors import PairedErrors
 from housing.monitoring.statistics.betting import log_growth, log_mean_exp
 from housing.prediction_log import archive, months
 from housing.prediction_log.feedback import TrueValue

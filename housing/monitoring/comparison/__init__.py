@@ -1,0 +1,1 @@
+"""Two models on the same rows: champion and challenger, compared by their errors at any time."""
