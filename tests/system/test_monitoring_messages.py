@@ -12,10 +12,12 @@ from tests.support.monitoring_verdicts import FINE, LOOK
 pytestmark = pytest.mark.slow
 PARAMETERS = 'content: str = ""  # the verdict as JSON'
 WRITE_VERDICT = """
-from housing.monitoring.verdict import from_json, verdict_path, write_verdict
-from pipeline.notebook import publish
+from dataclasses import replace
 
-verdict = from_json(content)
+from housing.monitoring.verdict import from_json, verdict_path, write_verdict
+from pipeline.notebook import publish, run_id
+
+verdict = replace(from_json(content), run=run_id())
 write_verdict(verdict_path(), verdict)
 publish({"verdict": verdict.verdict}, verdict=verdict.verdict)
 """

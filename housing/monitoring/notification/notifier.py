@@ -42,6 +42,10 @@ class FinishedStep(Protocol):
     """What the runner tells of a step once its report is written."""
 
     @property
+    def run_id(self) -> str:
+        """The run of the runner."""
+
+    @property
     def report(self) -> Path:
         """The page of its report."""
 
@@ -62,7 +66,8 @@ class NotifiedState:
 def notify_finished_step(step: FinishedStep) -> None:
     """Send a message about a monitoring run to HOUSING_ALERT_URL, if it is worth one.
 
-    Does nothing if that is not set. Raises ValueError if it is no address, DeliveryError if the
+    Does nothing if that is not set, or if the run has left the verdict as it was: a report on the
+    past. Raises ValueError if it is no address, DeliveryError if the
     message could not be sent.
     """
     url = os.environ.get(VARIABLE)
@@ -72,6 +77,8 @@ def notify_finished_step(step: FinishedStep) -> None:
     state_file = verdict_path().with_name(STATE_FILE_NAME)
     state = read_state(state_file)
     verdict, failure = _read_outcome(step)
+    if not failure and (verdict is None or verdict.run != step.run_id):
+        return
     message, new_state = decide(state, verdict, failure, report_link(step.report))
     if message:
         delivery.deliver(message, destination)
@@ -80,14 +87,13 @@ def notify_finished_step(step: FinishedStep) -> None:
 
 
 def _read_outcome(step: FinishedStep) -> tuple[MonitoringVerdict | None, str]:
-    """Return the verdict of the run, or why there is none."""
+    """Return the last verdict, or why the run failed."""
     if step.failure:
         return None, step.failure
     try:
-        verdict = read_verdict(verdict_path())
+        return read_verdict(verdict_path()), ""
     except (OSError, ValueError) as error:
         return None, str(error)
-    return verdict, "" if verdict else f"the run wrote no verdict to {verdict_path()}"
 
 
 def decide(

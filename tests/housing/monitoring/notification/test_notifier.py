@@ -25,6 +25,7 @@ class Step(NamedTuple):
     """A step of the runner that has ended."""
 
     report: Path
+    run_id: str = FINE.run
     failure: str = ""
 
 
@@ -178,18 +179,27 @@ def test_a_run_that_failed_is_sent_by_mail_with_the_report_s_path(step, mail_ser
     assert f"Report: {step.report}" in mail.get_content()
 
 
-@pytest.mark.parametrize("content", [None, b"{", b"\xff"])
+@pytest.mark.parametrize("content", [b"{", b"\xff"])
 def test_a_run_without_a_verdict_that_can_be_read_counts_as_failed(
     step, webhook, monkeypatch, content
 ):
     monkeypatch.setenv("HOUSING_ALERT_URL", webhook.url)
-    if content:
-        verdict_path().parent.mkdir(parents=True)
-        verdict_path().write_bytes(content)
+    verdict_path().parent.mkdir(parents=True)
+    verdict_path().write_bytes(content)
     notify_finished_step(step)
     [body] = webhook.bodies
     assert body["verdict"] == "failed"
     assert "verdict.json" in body["sentence"]
+
+
+def test_a_report_on_the_past_sends_nothing(step, webhook, monkeypatch):
+    monkeypatch.setenv("HOUSING_ALERT_URL", webhook.url)
+    notify_finished_step(step)
+    write_verdict(verdict_path(), LOOK)  # of another run
+    notify_finished_step(step._replace(run_id="20261130-060000-bbbb"))
+    assert webhook.bodies == []
+    notify_finished_step(step)
+    assert len(webhook.bodies) == 1
 
 
 def test_a_damaged_memory_of_what_was_sent_costs_one_message_more(step, webhook, monkeypatch):
