@@ -245,6 +245,7 @@ def test_a_notebook_runs_by_papermill_alone(sample_home, tmp_path):
         ("01_prep", ["-p", "source", "sample", "-p", "sample_rows", "1000"]),
         ("02_train", ["-p", "budget", "quick", "-y", "families: [linear, tree]"]),
         ("03_register", []),
+        ("04_monitor", []),
         ("explore", []),
     ):
         command = [
