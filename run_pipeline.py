@@ -31,8 +31,8 @@ STEPS = [
         "prep",
         NOTEBOOK_FOLDER / "01_prep.ipynb",
         source_state=feedback_state.read_feedback_state,
-        # of the service's log, its true values alone count
-        ignore=(".dvc", *feedback_state.log_file_patterns()),
+        # of the service's log, its true values alone count; the champion is shown, not used
+        ignore=(".dvc", "*.db", *feedback_state.log_file_patterns()),
     ),
     Step(
         "train",

@@ -60,6 +60,12 @@ def count_missing_labelled_rows(tags: Mapping[str, str], manifest: Mapping[str, 
     return 0 if read_record(manifest) else int(tags.get("labelled_rows") or 0)
 
 
+def _has_index(split: TrainTestSplit) -> bool:
+    """Return whether the older values of a split were multiplied."""
+    record = read_record(split.manifest)
+    return record is not None and bool(record.factors)
+
+
 def at_todays_prices(champion_predictions: np.ndarray, split: TrainTestSplit) -> np.ndarray:
     """Return the champion's (n,) predictions for the test rows, at today's prices.
 
@@ -67,8 +73,7 @@ def at_todays_prices(champion_predictions: np.ndarray, split: TrainTestSplit) ->
     test values were. A champion that is wrong by the change of prices alone would lose in most
     groups and win by chance in others: among the cheapest places it was too dear before.
     """
-    record = read_record(split.manifest)
-    if record is None or not record.factors:
+    if not _has_index(split):
         return champion_predictions
     ratios = split.test[TARGET] / np.maximum(champion_predictions, MIN_PREDICTION)
     regions = geography.assign_regions(split.test)
@@ -106,11 +111,15 @@ def _check_older_groups(
 
     The champion's predictions are at today's prices by the test rows themselves, so they are better
     than any that it can give: the loss of a small group may well be chance. Bands of the true price
-    are left out: among the dearest rows, whatever is multiplied wins by being too high.
+    are left out: among the dearest rows, whatever is multiplied wins by being too high. So are rows
+    at the cap, which whatever is multiplied and then capped predicts exactly.
     """
-    test = split.test
+    fair = at_todays_prices(champion_model.predict(split.test[FEATURE_NAMES]), split)
+    is_compared = np.ones(len(fair), bool)
+    if _has_index(split):
+        is_compared = (split.test[TARGET] < HOUSE_VALUE_CAP).to_numpy()
+    test, fair = split.test[is_compared], fair[is_compared]
     predictions = model.predict(test[FEATURE_NAMES])
-    fair = at_todays_prices(champion_model.predict(test[FEATURE_NAMES]), split)
     table = champion_comparison.compare_slices(test, predictions, fair, split.train)
     table = table[table["block groups"] >= MIN_GROUP_ROWS].drop(index=PRICE_SLICE, level="slice")
     losses = table["worse by, %"].dropna()
