@@ -20,7 +20,7 @@ from housing.monitoring.verdict import Verdict
 from housing.paths import PROJECT_ROOT
 from housing.registry import versions
 from housing.schema import HOUSE_VALUE_CAP, TARGET
-from tests.support.processes import running_service
+from tests.support.processes import running_service, wait_for_response
 
 pytestmark = pytest.mark.slow
 SAMPLE = ["-p", "source=sample", "-p", "sample_rows=6000", "-p", "budget=quick"]
@@ -71,6 +71,7 @@ def test_a_quarter_with_a_rise_of_prices(home):
     first_day = started_at.date() - timedelta(weeks=N_WEEKS + 1)
     changed_day = first_day + timedelta(weeks=CHANGED_WEEK)
     with running_service(home) as url:
+        wait_for_response(f"{url}/ready")
         days = SimulatedDays(url, home / "var" / "logs.db", started_at.isoformat())
         send_quarter(days, first_day, changed_day)
 
