@@ -110,7 +110,8 @@ def _check_older_groups(
     """Check the group of older rows whose RMSE increased the most, of those that surely got worse.
 
     The champion's predictions are at today's prices by the test rows themselves, so they are better
-    than any that it can give: the loss of a small group may well be chance. Bands of the true price
+    than any that it can give: the loss of a small group may well be chance, the more so the more
+    groups there are (Bonferroni, 1936). Bands of the true price
     are left out: among the dearest rows, whatever is multiplied wins by being too high. So are rows
     at the cap, which whatever is multiplied and then capped predicts exactly.
     """
@@ -123,6 +124,7 @@ def _check_older_groups(
     table = champion_comparison.compare_slices(test, predictions, fair, split.train)
     table = table[table["block groups"] >= MIN_GROUP_ROWS].drop(index=PRICE_SLICE, level="slice")
     losses = table["worse by, %"].dropna()
+    level = 1 - (1 - limits.confidence_level) / max(len(losses), 1)
     groups = {groups.name: groups for groups in slices.assign_groups(test, split.train)}
     for (slice_name, group), loss in losses.sort_values(ascending=False).items():
         in_group = (groups[slice_name] == group).to_numpy()
@@ -130,7 +132,7 @@ def _check_older_groups(
             test[TARGET].to_numpy()[in_group],
             predictions[in_group],
             fair[in_group],
-            limits.confidence_level,
+            level,
         )
         if loss <= limits.max_slice_loss_percent or not gain.high >= 0:
             name = f"RMSE increase of older rows at today's prices: {slice_name} {group}, %"

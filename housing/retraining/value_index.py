@@ -5,7 +5,7 @@ to learn from alone. Where prices have changed, the older rows still tell what m
 dearer than another; so they stay, and their values are multiplied by what has changed: the median
 ratio of true value and what a model of the older rows predicts, among labelled rows as compared
 with older ones (a hedonic price index; Hill, 2013, Hedonic price indexes for residential housing).
-It is taken only if it makes the errors on later labelled rows clearly smaller: without a change,
+It is taken only if it makes the errors on the newest labelled rows clearly smaller: without a change,
 the values stay as they are.
 """
 
@@ -25,10 +25,11 @@ from housing.evaluation.champion_comparison import rmse_gain
 from housing.schema import FEATURE_NAMES, HOUSE_VALUE_CAP, TARGET, USD_PER_UNIT
 
 UNCHANGED = "older values as they are"
-HELD_OUT_SHARE = 0.25  # of the labelled rows, the newest: they decide between the indexes
-# rows that an index is estimated from begin at these shares of the others: prices may have changed
-# while the rows were collected
-START_SHARES = (0.0, 0.25, 0.5, 0.75)
+# of the labelled rows, the newest: they decide between the indexes, each half of them between those
+# that are estimated without it
+NEWEST_SHARE = 0.25
+# the rows at today's prices begin at these shares of all: they may have changed a short while ago
+START_SHARES = (0.0, 0.25, 0.5, 0.75, 0.875, 0.9375)
 CONFIDENCE_LEVEL = 0.98  # of the gain that an index must show: its lower end is at 1 %
 MIN_GAIN_SHARE = 0.01  # of the error, that it must gain at least: some 3 % of all prices
 MAX_PREDICTION = 3.5  # in $100,000: dearer true values may be capped, which would bias a ratio
@@ -62,7 +63,7 @@ def estimate(older: pd.DataFrame, labelled: pd.DataFrame, seed: int = 42) -> Val
     older: (n, 9), the training rows of the data. labelled: (m, 9), in the order of time; none of a
     test part. Beginning with none, the indexes are tried from the simplest on: the same everywhere,
     or by region; from all labelled rows, or the later ones. Each is taken if its errors on the
-    newest labelled rows, which it has not seen, are clearly smaller than those of the last one.
+    newest labelled rows are clearly smaller than those of the last one.
     """
     with threadpool_limits(1):  # more are slower on a busy machine, and the numbers are the same
         reference, X, y = _reference_model(seed), older[FEATURE_NAMES], older[TARGET]
@@ -70,17 +71,15 @@ def estimate(older: pd.DataFrame, labelled: pd.DataFrame, seed: int = 42) -> Val
         older_ratios = _compare(older, cross_val_predict(reference, X, y, cv=folds))
         predictions = reference.fit(X, y).predict(labelled[FEATURE_NAMES])
     ratios = _subtract_medians(_compare(labelled, predictions), older_ratios)
-    n_fit = len(labelled) - round(HELD_OUT_SHARE * len(labelled))
-    y_true, held_out = labelled[TARGET].to_numpy()[n_fit:], predictions[n_fit:]
-    best, best_pred = (False, -1), held_out  # whether by region, from which row on
-    evidence = [(UNCHANGED, _rmse_usd(y_true, held_out), np.nan, np.nan, True)]
+    newest = np.arange(len(labelled) - round(NEWEST_SHARE * len(labelled)), len(labelled))
+    y_true, best_pred = labelled[TARGET].to_numpy()[newest], predictions[newest]
+    best = False, -1  # whether by region, from which row on
+    evidence = [(UNCHANGED, _rmse_usd(y_true, best_pred), np.nan, np.nan, True)]
     for by_region in (False, True):
-        for start in sorted({round(share * n_fit) for share in START_SHARES}):
-            if n_fit - start < MIN_ROWS:
+        for start in sorted({round(share * len(labelled)) for share in START_SHARES}):
+            if len(labelled) - start < 2 * MIN_ROWS:
                 continue
-            factors = _estimate_factors(ratios, slice(start, n_fit), by_region)
-            scales = pd.Series(ratios.regions[n_fit:]).map(factors).to_numpy(float)
-            y_pred = np.minimum(held_out * scales, HOUSE_VALUE_CAP)
+            y_pred = _predict_newest(predictions, ratios, newest, start, by_region)
             gain = rmse_gain(y_true, y_pred, best_pred, CONFIDENCE_LEVEL, seed)
             is_better = gain.low > 0 and gain.value > MIN_GAIN_SHARE * _rmse_usd(y_true, best_pred)
             name = (
@@ -90,6 +89,25 @@ def estimate(older: pd.DataFrame, labelled: pd.DataFrame, seed: int = 42) -> Val
             if is_better:
                 best, best_pred = (by_region, start), y_pred
     return _final_index(ratios, *best, _evidence_table(evidence))
+
+
+def _predict_newest(
+    predictions: np.ndarray, ratios: _Ratios, newest: np.ndarray, start: int, by_region: bool
+) -> np.ndarray:
+    """Return what is predicted for the newest rows, (n_newest,), with an index from a row on.
+
+    predictions: (m,) of all labelled rows. Every second of the newest rows is predicted with the
+    factors of all others, and the other way round.
+    """
+    is_today = np.arange(len(predictions)) >= start
+    scaled = predictions.copy()
+    for half in (newest[::2], newest[1::2]):
+        is_fitted = is_today.copy()
+        is_fitted[half] = False
+        factors = _estimate_factors(ratios, is_fitted, by_region)
+        scales = pd.Series(ratios.regions[half]).map(factors).to_numpy(float)
+        scaled[half] = np.minimum(predictions[half] * scales, HOUSE_VALUE_CAP)
+    return np.where(is_today, scaled, predictions)[newest]
 
 
 def _reference_model(seed: int) -> HistGradientBoostingRegressor:
@@ -115,7 +133,9 @@ def _subtract_medians(ratios: _Ratios, older: _Ratios) -> _Ratios:
     return ratios._replace(log_ratios=ratios.log_ratios - usual)
 
 
-def _estimate_factors(ratios: _Ratios, rows: slice, by_region: bool) -> dict[str, float]:
+def _estimate_factors(
+    ratios: _Ratios, rows: slice | np.ndarray, by_region: bool
+) -> dict[str, float]:
     """Return the median ratio for each region, that of few rows drawn towards the overall one."""
     log_ratios, regions = ratios.log_ratios[rows], ratios.regions[rows]
     overall = float(np.nan_to_num(np.nanmedian(log_ratios)))
