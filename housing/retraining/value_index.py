@@ -5,8 +5,8 @@ to learn from alone. Where prices have changed, the older rows still tell what m
 dearer than another; so they stay, and their values are multiplied by what has changed: the median
 ratio of true value and what a model of the older rows predicts, among labelled rows as compared
 with older ones (a hedonic price index; Hill, 2013, Hedonic price indexes for residential housing).
-It is taken only if it makes the errors on the newest labelled rows clearly smaller: without a change,
-the values stay as they are.
+It is taken only if it makes the errors on the newest labelled rows clearly smaller: without a
+change, the values stay as they are.
 """
 
 from __future__ import annotations
