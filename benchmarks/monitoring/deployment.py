@@ -16,7 +16,7 @@ from housing.evaluation.calibration import IntervalPrediction
 from housing.inference import training_domain
 from housing.inference.training_domain import TrainingDomain
 from housing.models.intervals import IntervalModel
-from housing.monitoring.reference import Reference, build_reference
+from housing.monitoring.reference.held_out import Reference, build_reference
 from housing.schema import FEATURE_NAMES, TARGET
 from housing.training import search
 from housing.training.search import SearchResult

@@ -25,7 +25,7 @@ from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, Stand
 from threadpoolctl import threadpool_limits
 
 from benchmarks.monitoring.deployment import deploy
-from housing.monitoring.rank_scale import fit_rank_scale
+from housing.monitoring.reference.rank_scale import fit_rank_scale
 from housing.schema import FEATURE_NAMES
 
 ROW_COUNTS = [200, 500, 2_000]  # that the classifier is trained on
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def classifiers() -> dict[str, Callable[[], BaseEstimator]]:
-    """Return the classifiers; the first one is like that of `housing.monitoring.joint_drift`."""
+    """Return the classifiers; the first one is like that of `joint_drift`."""
     reference_rows = deploy(0).held_out[FEATURE_NAMES].to_numpy()
     scales = [fit_rank_scale(column) for column in reference_rows.T]
 

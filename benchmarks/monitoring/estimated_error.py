@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.monitoring.deployment import Deployment, deploy
-from housing.monitoring import row_counts
 from housing.monitoring.quantities import Dimension, HistogramKey
+from housing.monitoring.reference import row_counts
 from housing.schema import USD_PER_UNIT
 
 PRICE_RISE = 1.2

@@ -21,8 +21,8 @@ from benchmarks.monitoring import traffic
 from benchmarks.monitoring.deployment import deploy
 from benchmarks.monitoring.traffic import VOLUMES, Plan
 from benchmarks.monitoring.workers import run_tasks
-from housing.monitoring.alarms import find_alarms
-from housing.monitoring.signals import analyze
+from housing.monitoring.analysis.alarms import find_alarms
+from housing.monitoring.analysis.signals import analyze
 
 WEEKS_PER_YEAR = 365.25 / 7
 

@@ -23,8 +23,8 @@ import pandas as pd
 
 from housing.data import loading, splitting
 from housing.evaluation.calibration import IntervalPrediction
-from housing.monitoring import daily_store
-from housing.monitoring.reference import Reference, build_reference
+from housing.monitoring.daily import store as daily_store
+from housing.monitoring.reference.held_out import Reference, build_reference
 from housing.paths import PROJECT_ROOT
 from housing.prediction_log import months, table
 from housing.schema import FEATURE_NAMES, TARGET

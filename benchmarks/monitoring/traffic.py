@@ -11,8 +11,8 @@ import pandas as pd
 from benchmarks.monitoring.changes import ALL_CHANGES, CHANGED_COLUMNS, PlantedChange
 from benchmarks.monitoring.deployment import Deployment
 from housing.accepted_ranges import LOWER_LIMITS, UPPER_LIMITS
+from housing.monitoring.analysis.replay import count_traffic
 from housing.monitoring.counts import DailyCounts
-from housing.monitoring.replay import count_traffic
 from housing.schema import FEATURE_NAMES
 
 FIRST_DAY = date(2026, 1, 5)  # a Monday

@@ -9,7 +9,7 @@ import numpy as np
 
 from housing.data import splitting, synthetic
 from housing.evaluation.calibration import IntervalPrediction
-from housing.monitoring.reference import build_reference
+from housing.monitoring.reference.held_out import build_reference
 from housing.prediction_log import archive, feedback, months
 from housing.schema import FEATURE_NAMES, TARGET
 from tests.support.logged_predictions import timed_row, write_log

@@ -11,7 +11,8 @@ import pytest
 
 from housing import paths
 from housing.data.synthetic import generate_sample
-from housing.monitoring import reference_file, verdict
+from housing.monitoring import verdict
+from housing.monitoring.reference import reference_file
 from housing.monitoring.verdict import Verdict
 from housing.registry import versions
 from housing.schema import FEATURE_NAMES, TARGET

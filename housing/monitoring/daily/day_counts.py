@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from housing.monitoring import row_counts
 from housing.monitoring.daily.day_scan import LATENCY_ENDS_MS, OK_STATUS, DayScan
 from housing.monitoring.daily.log_values import ModelKey
 from housing.monitoring.daily.store_file import TableRows
 from housing.monitoring.quantities import RowKind
-from housing.monitoring.row_counts import RowScales
+from housing.monitoring.reference import row_counts
+from housing.monitoring.reference.row_counts import RowScales
 from housing.schema import COORDINATE_NAMES, FEATURE_NAMES
 
 CELLS_PER_DEGREE = 4

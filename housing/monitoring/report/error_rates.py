@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from housing.monitoring import reference_file, self_test
+from housing.monitoring.analysis import self_test
+from housing.monitoring.analysis.self_test import SelfTest
+from housing.monitoring.reference import reference_file
 from housing.monitoring.report.loading import Traffic
-from housing.monitoring.self_test import SelfTest
 from housing.registry.artifacts import ModelVersion
 
 NOT_REPLAYED = (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from housing.monitoring import daily_store, reference_file
 from housing.monitoring.counts import DailyCounts
-from housing.monitoring.reference import Reference
+from housing.monitoring.daily import store as daily_store
+from housing.monitoring.reference import reference_file
+from housing.monitoring.reference.held_out import Reference
 from housing.monitoring.report.period import Period
 from housing.prediction_log import reader
 from housing.registry import versions

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from housing.data import data_versions
-from housing.monitoring.alarms import count_predictions
+from housing.monitoring.analysis.alarms import count_predictions
+from housing.monitoring.analysis.signals import Analysis, WatchedStream
 from housing.monitoring.quantities import RANK_VALUES, HistogramKey, Signal
 from housing.monitoring.report.series import OK_STATUS
 from housing.monitoring.report.tables import RECENT_DAYS
-from housing.monitoring.signals import Analysis, WatchedStream
 from housing.monitoring.verdict import Alarm, MonitoringVerdict
 from housing.registry.artifacts import ModelVersion
 from housing.text import count_text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from housing.monitoring.analysis.signals import Analysis
 from housing.monitoring.counts import DailyCounts
 from housing.monitoring.quantities import (
     LABELLED_ESTIMATE,
@@ -12,8 +13,7 @@ from housing.monitoring.quantities import (
     SHARE_VALUES,
     HistogramKey,
 )
-from housing.monitoring.rank_scale import RankScale
-from housing.monitoring.signals import Analysis
+from housing.monitoring.reference.rank_scale import RankScale
 from housing.monitoring.statistics.confidence_sequences import mean_interval
 
 PART_LENGTHS = {45: 1, 400: 7}  # at most so many days -> days of a part

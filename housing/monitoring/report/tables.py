@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from housing.monitoring import row_counts
+from housing.monitoring.analysis.signals import Analysis
 from housing.monitoring.counts import DailyCounts
 from housing.monitoring.quantities import (
     QUANTITIES_BY_NAME,
@@ -17,8 +17,8 @@ from housing.monitoring.quantities import (
     HistogramKey,
     Quantity,
 )
+from housing.monitoring.reference import row_counts
 from housing.monitoring.report.series import OK_STATUS
-from housing.monitoring.signals import Analysis
 from housing.schema import COORDINATE_NAMES, FEATURE_NAMES
 
 RECENT_DAYS = 28  # whose rows the distributions show

@@ -11,7 +11,7 @@ from housing.data.synthetic import generate_sample
 from housing.evaluation.calibration import IntervalPrediction
 from housing.inference import conditional_ranges
 from housing.inference.training_domain import TrainingDomain
-from housing.monitoring.reference import Reference, build_reference, fit_domain
+from housing.monitoring.reference.held_out import Reference, build_reference, fit_domain
 from housing.schema import TARGET
 
 

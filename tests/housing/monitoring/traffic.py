@@ -10,8 +10,8 @@ from housing.data.synthetic import generate_sample
 from housing.evaluation.calibration import IntervalPrediction
 from housing.monitoring.counts import DailyCounts
 from housing.monitoring.quantities import HistogramKey
-from housing.monitoring.reference import Reference, build_reference
-from housing.monitoring.row_counts import count_rows
+from housing.monitoring.reference.held_out import Reference, build_reference
+from housing.monitoring.reference.row_counts import count_rows
 from housing.schema import FEATURE_NAMES, TARGET
 
 FIRST_DAY = date(2026, 10, 1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from housing.monitoring import signals
+from housing.monitoring.analysis import signals
 from tests.housing.monitoring.traffic import make_counts, make_reference
 
 N_DAYS, ROWS_PER_DAY, CHANGED_DAY = 49, 40, 35

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from housing.monitoring import alarms
+from housing.monitoring.analysis import alarms
 from housing.monitoring.quantities import Signal
 from housing.monitoring.report import sentences, tables
 from housing.registry.artifacts import ModelVersion

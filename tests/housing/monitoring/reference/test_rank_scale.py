@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from housing.monitoring.rank_scale import fit_rank_scale
+from housing.monitoring.reference.rank_scale import fit_rank_scale
 
 GENERATOR = np.random.default_rng(0)
 SAMPLES = {

@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from housing.monitoring.counts import DailyCounts, RowCounts
-from housing.monitoring.quantities import QUANTITIES_BY_NAME, Aspect, Dimension, HistogramKey
-from housing.monitoring.streams import (
+from housing.monitoring.analysis.streams import (
     StreamKey,
     build_streams,
     divide_budget,
@@ -16,6 +14,8 @@ from housing.monitoring.streams import (
     normal_range,
     reference_moments,
 )
+from housing.monitoring.counts import DailyCounts, RowCounts
+from housing.monitoring.quantities import QUANTITIES_BY_NAME, Aspect, Dimension, HistogramKey
 
 UNIFORM = np.full(21, 200.0)
 UNIFORM[[0, -1]] = 100.0  # as ranks between two values are divided between both

@@ -5,12 +5,12 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from housing.monitoring.alarms import find_alarms, summarize
+from housing.monitoring.analysis.alarms import find_alarms, summarize
+from housing.monitoring.analysis.segments import segment_errors
+from housing.monitoring.analysis.signals import analyze
+from housing.monitoring.analysis.visible_changes import visible_changes
 from housing.monitoring.quantities import Aspect, Signal
-from housing.monitoring.segments import segment_errors
-from housing.monitoring.signals import analyze
 from housing.monitoring.verdict import Verdict
-from housing.monitoring.visible_changes import visible_changes
 from tests.housing.monitoring.traffic import FIRST_DAY, make_counts, make_reference
 
 CHANGED_DAY = 7

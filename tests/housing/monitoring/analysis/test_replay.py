@@ -5,9 +5,9 @@ from datetime import date
 import numpy as np
 import pytest
 
+from housing.monitoring.analysis.replay import count_traffic
 from housing.monitoring.quantities import Dimension, HistogramKey
-from housing.monitoring.replay import count_traffic
-from housing.monitoring.row_counts import count_rows
+from housing.monitoring.reference.row_counts import count_rows
 
 N_DAYS = 5
 FIRST_DAY = date(2026, 10, 1)

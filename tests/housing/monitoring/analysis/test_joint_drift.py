@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from housing.data.synthetic import generate_sample
-from housing.monitoring.joint_drift import score_days
+from housing.monitoring.analysis.joint_drift import score_days
 from housing.monitoring.quantities import RANK_VALUES
 from housing.schema import FEATURE_NAMES
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+from housing.monitoring.analysis.signals import Analysis, StreamChange, WatchedStream, sum_days
 from housing.monitoring.quantities import QUANTITIES, HistogramKey, Signal
-from housing.monitoring.signals import Analysis, StreamChange, WatchedStream, sum_days
 from housing.monitoring.verdict import Alarm, MonitoringVerdict, Verdict
 from housing.text import count_text
 

@@ -10,8 +10,8 @@ from datetime import date
 import numpy as np
 import pytest
 
-from housing.monitoring import daily_store
 from housing.monitoring.daily import row_sample, store_file
+from housing.monitoring.daily import store as daily_store
 from housing.monitoring.daily.log_values import ModelKey
 from housing.monitoring.quantities import Dimension, HistogramKey
 from housing.paths import PROJECT_ROOT
@@ -452,7 +452,7 @@ def test_a_refresh_that_was_killed_is_continued(refresh, log, home):
 import os, sys
 from datetime import date
 from pathlib import Path
-from housing.monitoring import daily_store
+from housing.monitoring.daily import store as daily_store
 from tests.support.traffic_log import load_reference
 
 store, log = map(Path, sys.argv[1:])

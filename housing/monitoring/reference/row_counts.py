@@ -19,7 +19,6 @@ from housing import geography
 from housing.evaluation import slices
 from housing.inference.neighbors import NeighborIndex
 from housing.monitoring.counts import RowCounts
-from housing.monitoring.estimated_error import ErrorRows, ErrorTable
 from housing.monitoring.quantities import (
     LABELLED_ESTIMATE,
     QUANTITIES_BY_NAME,
@@ -28,7 +27,8 @@ from housing.monitoring.quantities import (
     HistogramKey,
     Quantity,
 )
-from housing.monitoring.rank_scale import RankScale
+from housing.monitoring.reference.estimated_error import ErrorRows, ErrorTable
+from housing.monitoring.reference.rank_scale import RankScale
 from housing.schema import COORDINATE_NAMES, FEATURE_NAMES, TARGET, USD_PER_UNIT
 
 MIN_WIDTH = 1e-5  # $1, in $100,000: of an interval that an error is divided by

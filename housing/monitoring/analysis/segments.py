@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from housing.monitoring.analysis.signals import Analysis, sum_days
+from housing.monitoring.analysis.streams import DIMENSION_GROUPS
 from housing.monitoring.quantities import MODEL_DIMENSIONS, Dimension, HistogramKey
-from housing.monitoring.signals import Analysis, sum_days
 from housing.monitoring.statistics.shrinkage import shrink_means
-from housing.monitoring.streams import DIMENSION_GROUPS
 
 NORMAL_95 = 1.96  # standard errors on each side of a 95 % interval
 

@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
-from housing.monitoring.effects import (
+from housing.monitoring.analysis.effects import (
     MIN_BIAS_USD,
     MIN_ERROR_GROWTH_PERCENT,
     MIN_JOINT_RANK_SHIFT,
     MIN_MISSED_POINTS,
     MIN_SHARE_POINTS,
 )
+from housing.monitoring.analysis.signals import Analysis, WatchedStream
 from housing.monitoring.quantities import Signal
-from housing.monitoring.rank_scale import RankScale
-from housing.monitoring.signals import Analysis, WatchedStream
+from housing.monitoring.reference.rank_scale import RankScale
 from housing.monitoring.statistics.change_detection import NormalRange
 from housing.monitoring.statistics.detectable_change import smallest_visible_change
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from housing.monitoring.analysis.effects import compare, measure_effect
+from housing.monitoring.analysis.streams import StreamKey
 from housing.monitoring.counts import RowCounts
-from housing.monitoring.effects import compare, measure_effect
 from housing.monitoring.quantities import QUANTITIES_BY_NAME, Aspect, Dimension, HistogramKey
-from housing.monitoring.streams import StreamKey
 
 UNIFORM = np.full(21, 10.0)
 PREDICTION_BY_VALUE = {"MedInc": np.linspace(100_000, 300_000, 21)}

@@ -23,10 +23,10 @@ from housing.evaluation.calibration import IntervalPrediction
 from housing.inference import served_files, training_domain
 from housing.inference.served_files import ServedFiles
 from housing.monitoring.counts import RowCounts
-from housing.monitoring.estimated_error import ErrorTable
 from housing.monitoring.quantities import Dimension, HistogramKey
-from housing.monitoring.rank_scale import RankScale
-from housing.monitoring.reference import Reference, build_reference
+from housing.monitoring.reference.estimated_error import ErrorTable
+from housing.monitoring.reference.held_out import Reference, build_reference
+from housing.monitoring.reference.rank_scale import RankScale
 from housing.registry import artifacts
 from housing.registry.artifacts import ModelVersion
 from housing.schema import FEATURE_NAMES

@@ -16,7 +16,7 @@ from housing.monitoring.quantities import (
     RowKind,
     values_of,
 )
-from housing.monitoring.row_counts import count_rows, rank_weights
+from housing.monitoring.reference.row_counts import count_rows, rank_weights
 from housing.schema import FEATURE_NAMES, TARGET
 
 COUNTED = {

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from housing.monitoring.analysis.streams import StreamKey, aspect_values
 from housing.monitoring.counts import RowCounts
 from housing.monitoring.quantities import Aspect, Dimension, HistogramKey, Quantity, Signal
-from housing.monitoring.streams import StreamKey, aspect_values
 
 MIN_BIAS_USD = 5_000  # of the mean error, or of the mean prediction
 MIN_ERROR_GROWTH_PERCENT = 10  # of the mean absolute error

@@ -27,8 +27,8 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from housing.monitoring.quantities import RANK_VALUES
-from housing.monitoring.rank_scale import RankScale, fit_rank_scale
-from housing.monitoring.row_counts import rank_weights
+from housing.monitoring.reference.rank_scale import RankScale, fit_rank_scale
+from housing.monitoring.reference.row_counts import rank_weights
 from housing.schema import FEATURE_NAMES
 
 MIN_ROWS = 200  # of earlier days that the first classifier is trained on, and of reference rows

@@ -15,11 +15,11 @@ import pandas as pd
 from housing.evaluation.calibration import IntervalPrediction
 from housing.inference import training_domain
 from housing.inference.training_domain import TrainingDomain
-from housing.monitoring import estimated_error, row_counts
 from housing.monitoring.counts import RowCounts
 from housing.monitoring.quantities import QUANTITIES, RANK_VALUES
-from housing.monitoring.rank_scale import RankScale, fit_rank_scale
-from housing.monitoring.row_counts import RowScales
+from housing.monitoring.reference import estimated_error, row_counts
+from housing.monitoring.reference.rank_scale import RankScale, fit_rank_scale
+from housing.monitoring.reference.row_counts import RowScales
 from housing.schema import COORDINATE_NAMES, FEATURE_NAMES, TARGET, USD_PER_UNIT
 
 MAX_SAMPLE_ROWS = 2_000

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from housing.monitoring.replay import count_traffic
-from housing.monitoring.self_test import Replays, SelfTest, measure_volume, run_self_test
+from housing.monitoring.analysis.replay import count_traffic
+from housing.monitoring.analysis.self_test import Replays, SelfTest, measure_volume, run_self_test
 
 FIRST_DAY = date(2026, 10, 1)
 N_DAYS = 20

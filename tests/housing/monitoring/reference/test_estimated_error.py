@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from housing.monitoring.estimated_error import (
+from housing.monitoring.reference.estimated_error import (
     ErrorRows,
     cross_fitted_estimates,
     fit_error_table,
 )
-from housing.monitoring.rank_scale import fit_rank_scale
+from housing.monitoring.reference.rank_scale import fit_rank_scale
 
 
 def draw_rows(n_rows, seed=0, distance_km=1.0):

@@ -9,8 +9,8 @@ import pytest
 from housing import paths
 from housing.data import loading, splitting
 from housing.export import onnx_export
-from housing.monitoring import reference_file
 from housing.monitoring.quantities import HistogramKey
+from housing.monitoring.reference import reference_file
 from housing.registry import artifacts, registration, versions
 from housing.schema import TARGET
 from housing.tracking import experiments

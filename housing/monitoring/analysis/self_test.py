@@ -19,13 +19,13 @@ import pandas as pd
 from scipy.stats import chi2
 
 from housing.accepted_ranges import LOWER_LIMITS, UPPER_LIMITS
-from housing.monitoring.alarms import find_alarms
+from housing.monitoring.analysis.alarms import find_alarms
+from housing.monitoring.analysis.replay import count_traffic
+from housing.monitoring.analysis.signals import analyze
 from housing.monitoring.counts import DailyCounts
 from housing.monitoring.daily.day_scan import OK_STATUS
 from housing.monitoring.quantities import HistogramKey
-from housing.monitoring.reference import Reference
-from housing.monitoring.replay import count_traffic
-from housing.monitoring.signals import analyze
+from housing.monitoring.reference.held_out import Reference
 from housing.monitoring.statistics.alarm_budget import DAYS_PER_YEAR
 from housing.schema import FEATURE_NAMES, TARGET
 

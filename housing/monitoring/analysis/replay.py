@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from housing.monitoring import row_counts
 from housing.monitoring.counts import DailyCounts
 from housing.monitoring.daily.day_counts import SAMPLE_ROWS_PER_DAY
 from housing.monitoring.daily.day_scan import OK_STATUS
 from housing.monitoring.quantities import Dimension, HistogramKey
-from housing.monitoring.row_counts import RowGroups, RowScales
+from housing.monitoring.reference import row_counts
+from housing.monitoring.reference.row_counts import RowGroups, RowScales
 from housing.schema import FEATURE_NAMES
 
 ROWS_PER_CHUNK = 100_000

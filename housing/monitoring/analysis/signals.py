@@ -10,18 +10,18 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from housing.monitoring.analysis.effects import Effect, compare, measure_effect
+from housing.monitoring.analysis.joint_drift import JointDrift, score_days
+from housing.monitoring.analysis.streams import StreamKey, build_streams
 from housing.monitoring.counts import DailyCounts, RowCounts
-from housing.monitoring.effects import Effect, compare, measure_effect
-from housing.monitoring.joint_drift import JointDrift, score_days
 from housing.monitoring.quantities import (
     QUANTITIES_BY_NAME,
     Aspect,
     HistogramKey,
     Quantity,
 )
-from housing.monitoring.reference import Reference
+from housing.monitoring.reference.held_out import Reference
 from housing.monitoring.statistics.change_detection import Change, Stream, detect_changes
-from housing.monitoring.streams import StreamKey, build_streams
 
 JOINT_KEY = HistogramKey("joint")
 

@@ -10,7 +10,7 @@ from housing.monitoring.quantities import (
     RANK_VALUES,
     HistogramKey,
 )
-from housing.monitoring.reference import MAX_SAMPLE_ROWS, build_reference
+from housing.monitoring.reference.held_out import MAX_SAMPLE_ROWS, build_reference
 from housing.schema import FEATURE_NAMES
 
 
