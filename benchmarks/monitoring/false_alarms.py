@@ -64,9 +64,11 @@ def main() -> None:
     print("| rows a week | evidence: a year (95 % interval) | alarms: a year | of signals |")
     print("|---|---|---|---|")
     for volume in options.volumes:
-        found = [outcome for period, outcome in outcomes if period.rows_per_week == volume]
+        volume_outcomes = [
+            outcome for period, outcome in outcomes if period.rows_per_week == volume
+        ]
         by_evidence, alarms = Counter[str](), Counter[str]()
-        for outcome in found:
+        for outcome in volume_outcomes:
             by_evidence += outcome.by_evidence
             alarms += outcome.alarms
         rates = [describe_rate(counter.total(), years) for counter in (by_evidence, alarms)]

@@ -144,7 +144,7 @@ def _refused_histograms(rows: pd.DataFrame, is_answered: np.ndarray, n_days: int
 def _count_requests(
     rows: pd.DataFrame, is_answered: np.ndarray, days: Sequence[date]
 ) -> pd.DataFrame:
-    versions = np.where(is_answered, VERSION, None)
+    versions = [VERSION if answered else None for answered in is_answered]
     counts = _count_groups(rows.assign(version=versions), ["caller", "version", "status"], days)
     return counts.assign(sampled=counts.rows.where(counts.status == OK_STATUS, 0))
 

@@ -101,8 +101,8 @@ def run_self_test(
     held_out_rows: pd.DataFrame,
     answer: AnswerRows,
     alarms_per_year: float = 1.0,
-    n_clean_replays: int = 4,
-    n_changed_replays: int = 5,
+    n_clean_replays: int = 2,
+    n_changed_replays: int = 3,
 ) -> SelfTest:
     """Replay held-out rows at the volume of some days, clean and changed, and judge what comes.
 
@@ -197,7 +197,7 @@ class _Replay(NamedTuple):
         """Draw traffic from some rows, and return the days of the alarms, counted from 0."""
         n_days, callers = len(volume.labelled), list(volume.by_caller.columns)
         row_counts = volume.by_caller.to_numpy().ravel()
-        asked = self._draw(rows, row_counts.sum()).assign(
+        requests = self._draw(rows, row_counts.sum()).assign(
             day=np.repeat(np.repeat(np.arange(n_days), len(callers)), row_counts),
             caller=np.repeat(callers * n_days, row_counts),
         )
@@ -205,7 +205,7 @@ class _Replay(NamedTuple):
             day=np.repeat(np.arange(n_days), volume.labelled), caller=""
         )
         first_day = date(2026, 1, 1)
-        counts = count_traffic(asked, labelled, self.reference, first_day, n_days)
+        counts = count_traffic(requests, labelled, self.reference, first_day, n_days)
         analysis = analyze(counts, self.reference, self.alarms_per_year)
         return [
             (date.fromisoformat(alarm.alarm_day) - first_day).days

@@ -25,7 +25,7 @@ from housing.inference.served_files import ServedFiles
 from housing.monitoring.counts import RowCounts
 from housing.monitoring.quantities import Dimension, HistogramKey
 from housing.monitoring.reference.estimated_error import ErrorTable
-from housing.monitoring.reference.held_out import Reference, build_reference
+from housing.monitoring.reference.held_out import Reference, build_reference, fit_domain
 from housing.monitoring.reference.rank_scale import RankScale
 from housing.registry import artifacts
 from housing.registry.artifacts import ModelVersion
@@ -160,7 +160,8 @@ class HeldOut(NamedTuple):
     def answer(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows with what the service would add: prediction, low, high and warned."""
         features = rows[FEATURE_NAMES].to_numpy(float)
-        warnings = training_domain.out_of_domain_warnings(self.served.training_domain, features)
+        domain = self.served.training_domain or fit_domain(self.split.train)
+        warnings = training_domain.out_of_domain_warnings(domain, features)
         return rows.assign(
             **self.predict(features)._asdict(), warned=[bool(texts) for texts in warnings]
         )

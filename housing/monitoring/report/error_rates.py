@@ -10,7 +10,7 @@ from housing.registry.artifacts import ModelVersion
 
 NOT_REPLAYED = (
     "With `-p self_test=yes`, held-out rows are replayed through these rules at the volume of this "
-    "traffic, clean and with planted changes, which takes some minutes: how often they cry wolf, "
+    "traffic, clean and with planted changes, which takes half a minute: how often they cry wolf, "
     "and how soon they see a change."
 )
 
@@ -25,7 +25,9 @@ def replay(
     if not is_wanted or not traffic.counts.requests["sampled"].any():
         return None
     held_out = reference_file.load_held_out(version)
-    return self_test.run_self_test(traffic.counts, traffic.reference, held_out, alarms_per_year)
+    return self_test.run_self_test(
+        traffic.counts, traffic.reference, held_out.split.test, held_out.answer, alarms_per_year
+    )
 
 
 def describe(rates: SelfTest | None) -> str:
@@ -35,5 +37,7 @@ def describe(rates: SelfTest | None) -> str:
     rate, low, high = rates.false_alarm_rate()
     return (
         f"**{rate:.2f} false alarms a year** in {rates.clean_days:,} replayed clean days (95 %: "
-        f"{low:.2f} to {high:.2f}); the budget allows {rates.alarms_per_year:g}."
+        f"{low:.2f} to {high:.2f}); the budget allows {rates.alarms_per_year:g}. "
+        f"The planted changes were replayed with {rates.row_share:.0%} of the predictions and "
+        f"{rates.labelled_share:.0%} of the true values."
     )

@@ -16,14 +16,14 @@ N_DAYS = 20
 def make_counts(held_out, rows_per_day, labelled_per_day):
     """Return the counts of days with so many rows, half of them of each of two API keys."""
     rows = held_out.labelled().reset_index(drop=True).assign(status=200, problem="")
-    asked, labelled = (
+    requests, labelled = (
         rows.iloc[np.arange(N_DAYS * n_rows) % len(rows)].assign(
             day=np.repeat(np.arange(N_DAYS), n_rows),
             caller=["bank", "portal"] * (N_DAYS * n_rows // 2),
         )
         for n_rows in (rows_per_day, labelled_per_day)
     )
-    return count_traffic(asked, labelled, held_out.reference, FIRST_DAY, N_DAYS)
+    return count_traffic(requests, labelled, held_out.reference, FIRST_DAY, N_DAYS)
 
 
 def answer_as_held_out(held_out):
