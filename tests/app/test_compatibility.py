@@ -13,7 +13,7 @@ from tests.support.commands import run_command
 
 NAME = "california-housing-sample"
 # fields of a response that each request has anew
-NEWER_FIELDS = {"interval_calibrated", "truth", "truth_usd", "feedback"}
+NEWER_FIELDS = {"interval_calibrated", "truth", "truth_usd", "feedback", "shadow"}
 FIELDS_OF_A_REQUEST = {"id", "instance"}
 N_ROWS = 16
 REQUESTS_PER_MINUTE = 3  # of the key dashboard

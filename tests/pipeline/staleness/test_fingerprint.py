@@ -27,6 +27,7 @@ RECORDED = Fingerprint(
     existence={"override.csv": False, "flag": True},
     upstream={"prep": "d1"},
     external_state={"champion": "3"},
+    source_state={"true values": "5"},
 )
 names = st.sampled_from(["a", "b", "ab", "c"])
 hashes = st.sampled_from(["0", "1", "01"])
@@ -106,6 +107,7 @@ def test_each_entry_that_differs_gives_a_reason_that_names_it(recorded, other, e
         ),
         ({"upstream": {"prep": "d2"}}, ["upstream prep: wrote new results"]),
         ({"external_state": {}}, ["external state champion: 3 -> none"]),
+        ({"source_state": {}}, ["external state true values: 5 -> none"]),
     ],
 )
 def test_a_change_is_one_sentence(changes, sentences):
