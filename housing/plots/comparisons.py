@@ -65,10 +65,10 @@ def plot_segments(table: pd.DataFrame, xlabel: str, title: str) -> Axes:
         return draw_note(NO_TRUE_VALUES)
     axes = plt.figure(figsize=(FIGURE_WIDTH_INCHES, 1.5 + 0.25 * len(table))).gca()
     rows = np.arange(len(table))
-    differs = ((table.low > table["held out"]) | (table.high < table["held out"])).to_numpy()
+    has_alarm = table.alarm.to_numpy(bool)
     for is_drawn, color, label in (
-        (~differs, "C0", "mean (95%)"),
-        (differs, CHANGE_COLOR, "mean unlike that of held-out rows"),
+        (~has_alarm, "C0", "mean (95%)"),
+        (has_alarm, CHANGE_COLOR, "mean with an alarm"),
     ):
         groups = table[is_drawn]
         axes.hlines(rows[is_drawn], groups.low, groups.high, color=color, linewidth=1.8)

@@ -17,8 +17,9 @@ def segment_errors(analysis: Analysis, quantity: str = "error") -> pd.DataFrame:
     """Return the mean of a quantity in each group, drawn towards the mean of its dimension.
 
     The index is (dimension, group); the columns are rows, mean (of the group's own rows), shrunk,
-    low and high (the ends of a 95 % interval of the shrunk mean), and held out (the mean of the
-    held-out rows), in the unit of the quantity. Groups without a row are left out.
+    low and high (the ends of a 95 % interval of the shrunk mean), held out (the shrunk mean of the
+    held-out rows), in the unit of the quantity, and alarm: whether a change of the group that
+    matters lasts. Groups without a row are left out.
     """
     tables = {
         str(dimension): _dimension_table(analysis, quantity, dimension)
@@ -32,21 +33,31 @@ def _dimension_table(analysis: Analysis, quantity: str, dimension: Dimension) ->
         group: HistogramKey(quantity, dimension, group) for group in DIMENSION_GROUPS[dimension]
     }
     groups = [group for group, key in keys.items() if key in analysis.counts.moments]
-    moments = np.array(
-        [sum_days(analysis.counts, keys[group]).moments[keys[group]] for group in groups]
-    ).reshape(-1, 3)
-    held_out = [analysis.held_out.moments.get(keys[group], np.full(3, np.nan)) for group in groups]
+    moments = [sum_days(analysis.counts, keys[group]).moments[keys[group]] for group in groups]
+    held_out = [analysis.held_out.moments.get(keys[group], np.zeros(3)) for group in groups]
+    alarms = {
+        stream.key.histogram
+        for stream in analysis.streams
+        if any(change.last_day is None and change.effect.is_large for change in stream.changes)
+    }
+    table = _shrink(np.array(moments).reshape(-1, 3))
+    table["held out"] = _shrink(np.array(held_out).reshape(-1, 3)).shrunk
+    table["alarm"] = [keys[group] in alarms for group in groups]
+    return table.set_axis(groups)
+
+
+def _shrink(moments: np.ndarray) -> pd.DataFrame:
+    """Return rows, mean, shrunk, low and high of each group. moments: (n_groups, 3)."""
     rows, sums, squares = moments.T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = sums / rows
-        within_variance = (squares.sum() - (sums**2 / rows).sum()) / max(rows.sum() - len(rows), 1)
-    table = pd.DataFrame({"rows": rows.round().astype(int), "mean": means}, index=groups)
-    if len(groups) and within_variance > 0:
-        shrunk = shrink_means(rows, means, float(within_variance))
+    means = np.divide(sums, rows, out=np.full(len(rows), np.nan), where=rows > 0)
+    between = np.nansum(means * sums)
+    variance = (squares.sum() - between) / max(rows.sum() - np.sum(rows > 0), 1)
+    table = pd.DataFrame({"rows": rows.round().astype(int), "mean": means, "shrunk": means})
+    table["low"] = table["high"] = np.nan
+    if variance > 0:
+        shrunk = shrink_means(rows, means, float(variance))
         margin = NORMAL_95 * shrunk.standard_errors
         table = table.assign(
             shrunk=shrunk.means, low=shrunk.means - margin, high=shrunk.means + margin
         )
-    else:
-        table = table.assign(shrunk=means, low=np.nan, high=np.nan)
-    return table.assign(**{"held out": [total / count for count, total, _ in held_out]})
+    return table

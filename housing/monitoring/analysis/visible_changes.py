@@ -20,6 +20,7 @@ from housing.monitoring.analysis.effects import (
     MIN_SHARE_POINTS,
 )
 from housing.monitoring.analysis.signals import Analysis, WatchedStream
+from housing.monitoring.analysis.streams import MAX_REFUSED_SHARE
 from housing.monitoring.quantities import Signal
 from housing.monitoring.reference.rank_scale import RankScale
 from housing.monitoring.statistics.change_detection import NormalRange
@@ -60,7 +61,10 @@ def visible_changes(analysis: Analysis) -> pd.DataFrame:
 def _describe(analysis: Analysis, stream: WatchedStream, row_count: float) -> str:
     histogram = analysis.held_out.histograms.get(stream.key.histogram)
     values = stream.stream.values
-    reference = np.eye(len(values))[0] if histogram is None else histogram / histogram.sum()
+    if histogram is None:  # no held-out row was refused
+        reference = np.array([1 - MAX_REFUSED_SHARE, MAX_REFUSED_SHARE])
+    else:
+        reference = histogram / histogram.sum()
     means = smallest_visible_change(
         row_count, reference, values, stream.stream.normal, stream.stream.log_threshold
     )
@@ -68,7 +72,8 @@ def _describe(analysis: Analysis, stream: WatchedStream, row_count: float) -> st
     if stream.quantity.is_share:
         is_coverage = stream.quantity.signal == Signal.COVERAGE
         min_points = MIN_MISSED_POINTS if is_coverage else MIN_SHARE_POINTS
-        return _describe_limit(max(means.high, reference[1] + min_points / 100), "{:.1%} or more")
+        normal_share = 0.0 if histogram is None else reference[1]
+        return _describe_limit(max(means.high, normal_share + min_points / 100), "{:.1%} or more")
     if name == "joint":
         auc = max(means.high, 0.5 + MIN_JOINT_RANK_SHIFT)
         return _describe_limit(auc, "an area under the ROC curve of {:.2f} or more")

@@ -75,6 +75,8 @@ def make_counts(
             ):
                 for key, values in source.items():
                     target.setdefault(key, np.zeros((n_days, len(values))))[number] = values
+    if n_rows:
+        histograms[HistogramKey("refused")] = np.array([[rows_per_day, 0.0]] * n_days)
     requests = pd.DataFrame(
         {"day": days, "version": "1", "caller": "", "status": 200, "rows": rows_per_day}
     )

@@ -96,7 +96,7 @@ def test_a_distribution_is_drawn_over_that_of_the_held_out_rows():
     assert [label.get_text() for label in panels[0].get_xticklabels()] == ["$80k", "$360k"]
 
 
-def test_a_group_unlike_the_held_out_rows_stands_out():
+def test_a_group_with_an_alarm_stands_out():
     table = pd.DataFrame(
         {
             "rows": [100, 2_000],
@@ -104,6 +104,7 @@ def test_a_group_unlike_the_held_out_rows_stands_out():
             "low": [-5_000.0, -44_000.0],
             "high": [3_000.0, -36_000.0],
             "held out": [500.0, 800.0],
+            "alarm": [False, True],
         },
         pd.MultiIndex.from_tuples([("region", "San Diego"), ("income", "above $80k")]),
     )

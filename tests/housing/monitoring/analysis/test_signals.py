@@ -139,6 +139,8 @@ def test_more_rows_show_smaller_changes(reference, clean):
     assert smallest_rise(visible_changes(clean)) < smallest_rise(few)
     assert few.loc["error", "rows a week"] == 70
     assert few.loc["values outside of their interval", "in a week"].endswith("or more")
+    refused_share = float(few.loc["refused rows", "in a week"].split("%")[0])
+    assert 5 < refused_share < 40
 
 
 def test_what_the_table_calls_visible_is_seen(reference, clean):
@@ -160,9 +162,16 @@ def test_small_groups_are_drawn_towards_all(clean):
     own, shrunk = regions.loc[smallest, ["mean", "shrunk"]]
     assert abs(shrunk - overall) <= abs(own - overall)
     assert (table.low <= table.shrunk).all()
+    assert not table.alarm.any()
     assert set(table.index.get_level_values("dimension")) == {
         "region", "predicted price", "income", "nearest training row",
     }  # fmt: skip
+
+
+def test_a_group_with_an_alarm_is_marked(dearer):
+    table = segment_errors(dearer)
+    assert table.alarm.any()
+    assert (table[table.alarm]["mean"] < table[table.alarm]["held out"]).all()
 
 
 def test_the_strongest_evidence_comes_first(dearer):
