@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
-
-from housing import geography
 from housing.schema import HOUSE_VALUE_CAP, TARGET
 from housing.text import count_text
+
+# a run with nothing to do reads the manifest, and needs neither pandas nor numpy
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANIFEST_ENTRY = "labelled"
 
@@ -78,6 +79,8 @@ def revalue(frame: pd.DataFrame, factors: Mapping[str, float]) -> pd.DataFrame:
     frame: (n, 9). factors: region -> factor; empty for the frame itself. A capped value stays at
     the cap, as nobody knows how far above it was, and no value is above it.
     """
+    from housing import geography
+
     if not factors:
         return frame
     values = frame[TARGET] * geography.assign_regions(frame).map(factors).astype(float)

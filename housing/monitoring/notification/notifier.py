@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Protocol
 
 from housing import paths
-from housing.monitoring.notification import delivery
 from housing.monitoring.notification.alert_url import VARIABLE, parse_alert_url
 from housing.monitoring.notification.message import (
     Message,
@@ -67,8 +66,7 @@ def notify_finished_step(step: FinishedStep) -> None:
     """Send a message about a monitoring run to HOUSING_ALERT_URL, if it is worth one.
 
     Does nothing if that is not set, or if the run has left the verdict as it was: a report on the
-    past. Raises ValueError if it is no address, DeliveryError if the
-    message could not be sent.
+    past. Raises ValueError if it is no address, DeliveryError if the message could not be sent.
     """
     url = os.environ.get(VARIABLE)
     if not url:
@@ -81,6 +79,8 @@ def notify_finished_step(step: FinishedStep) -> None:
         return
     message, new_state = decide(state, verdict, failure, report_link(step.report))
     if message:
+        from housing.monitoring.notification import delivery  # 40 ms, which each start would take
+
         delivery.deliver(message, destination)
     if new_state != state:
         paths.atomic_write(state_file, f"{json.dumps(asdict(new_state), indent=1)}\n".encode())
