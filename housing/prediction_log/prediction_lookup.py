@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import NamedTuple
 
 from housing.prediction_log import months, table
 from housing.prediction_log.feedback_rows import FeedbackError, PredictionReference, quote
-from housing.prediction_log.reader import open_log
+from housing.prediction_log.reader import open_table
 
 IDS_PER_QUERY = 500
 MAX_CLIENT_REQUESTS = 2  # of one name: more are as ambiguous
@@ -81,7 +79,7 @@ def _find_rows(log: Path, archive_folder: Path, ids: Iterable[str]) -> dict[str,
 
 
 def _add_rows(file: Path, ids: Sequence[str], has_prediction: dict[str, bool]) -> None:
-    with _open_table(file) as connection:
+    with open_table(file) as connection:
         if connection is None:
             return
         for start in range(0, len(ids), IDS_PER_QUERY):
@@ -96,7 +94,7 @@ def _add_rows(file: Path, ids: Sequence[str], has_prediction: dict[str, bool]) -
 
 def _add_client_requests(file: Path, names: Sequence[str], logged_ids: LoggedIds) -> None:
     """Add what a file has of the requests that clients named so by the header X-Request-ID."""
-    with _open_table(file) as connection:
+    with open_table(file) as connection:
         if connection is None or "caller_id" not in table.column_types(connection):
             return
         for name in names:
@@ -114,17 +112,6 @@ def _add_client_requests(file: Path, names: Sequence[str], logged_ids: LoggedIds
             if answered or is_refused:
                 requests = logged_ids.client_requests.setdefault(name, [])
                 requests += [request_id for [request_id] in answered if request_id not in requests]
-
-
-@contextmanager
-def _open_table(file: Path) -> Iterator[sqlite3.Connection | None]:
-    """Open a log to read; None if there is no such file, or nothing was logged yet."""
-    if not file.exists():
-        yield None
-        return
-    with open_log(file) as connection:
-        connection.row_factory = None
-        yield connection if table.column_types(connection) else None
 
 
 def _find_prediction(reference: PredictionReference, logged_ids: LoggedIds) -> str | FeedbackError:

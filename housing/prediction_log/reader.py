@@ -46,6 +46,17 @@ def open_log(file: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
             connection.close()
 
 
+@contextmanager
+def open_table(file: Path) -> Iterator[sqlite3.Connection | None]:
+    """Open a log to read its rows as tuples; None if there is none, or nothing was logged yet."""
+    if not file.exists():
+        yield None
+        return
+    with open_log(file) as connection:
+        connection.row_factory = None
+        yield connection if column_types(connection) else None
+
+
 def query(file: Path, statement: str, *values: Any) -> list[LogRow]:
     """Return the rows of a query; none if there is no log, or nothing was logged yet."""
     if not file.exists():

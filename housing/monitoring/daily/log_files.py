@@ -24,7 +24,7 @@ from housing.monitoring.daily.log_days import (
     tally_days,
 )
 from housing.prediction_log import months, table
-from housing.prediction_log.reader import open_log
+from housing.prediction_log.reader import open_table
 
 DAY_CONDITION = "asked_at >= ? AND asked_at < ?"
 IDS_PER_QUERY = 5_000
@@ -82,7 +82,7 @@ class LogFiles:
         counts: Counter[date] = Counter()
         n_files: Counter[date] = Counter()
         for file in (self.log, *self.list_archives()):  # the log first, as in `open_day`
-            with _open_table(file) as connection:
+            with open_table(file) as connection:
                 if connection is None:
                     continue
                 for day, row_count in tally_days(connection, ASKED_AT, period).items():
@@ -98,7 +98,7 @@ class LogFiles:
         """Return the number of rows whose time cannot be."""
         row_count = 0
         for file in (self.log, *self.list_archives()):
-            with _open_table(file) as connection:
+            with open_table(file) as connection:
                 if connection is not None:
                     row_count += count_undated_rows(connection, possible_days)
         return row_count
@@ -119,20 +119,9 @@ class LogFiles:
             yield filled_files[::-1]
 
 
-@contextmanager
-def _open_table(file: Path) -> Iterator[sqlite3.Connection | None]:
-    """Yield a connection; None if there is no log, or nothing was logged yet."""
-    if not file.exists():
-        yield None
-        return
-    with open_log(file) as connection:
-        connection.row_factory = None
-        yield connection if table.column_types(connection) else None
-
-
 def _open_day_file(stack: ExitStack, file: Path, day: date) -> DayFile | None:
     """Return the file with a transaction that has begun, and lasts until the stack is closed."""
-    connection = stack.enter_context(_open_table(file))
+    connection = stack.enter_context(open_table(file))
     if connection is None:
         return None
     connection.execute("BEGIN")

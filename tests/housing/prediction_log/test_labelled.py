@@ -2,7 +2,9 @@
 
 import sqlite3
 from contextlib import closing, contextmanager
+from pathlib import Path
 
+import psutil
 import pytest
 
 from housing.prediction_log import archive, feedback, filters, labelled, months
@@ -75,11 +77,18 @@ def test_a_row_that_is_archived_meanwhile_is_read_once(log):
     assert sorted([*numbers, *(row.number for row in rows)]) == list(range(1, 9))
 
 
-def test_a_reading_may_stop_in_the_middle_of_a_month(log):
+def test_a_reading_that_stops_in_the_middle_of_a_month_closes_all_files(log):
     archive_until(log, "2026-12-01")
     rows = labelled.read_labelled_rows(log, months.archive_paths())
     next(rows)
+    assert log in open_files()
     rows.close()
+    assert not {log, *months.archive_paths()} & open_files()
+
+
+def open_files():
+    """Return the files that this process has open."""
+    return {Path(file.path) for file in psutil.Process().open_files()}
 
 
 def test_a_correction_replaces_the_value(log):
